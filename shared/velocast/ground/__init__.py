@@ -1,0 +1,1 @@
+"""Layer 1, the ground: settings, time, schemas, messages, telemetry, errors."""

@@ -1,0 +1,118 @@
+"""Structured logs in Cloud Logging's field names, and gauges through OpenTelemetry.
+
+A function's or job's results are gauges, flushed once at the end of the work: counters of short-lived instances do not
+add up, and Cloud Monitoring refuses two points of a series within seconds of each other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any, Literal
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+
+Exporter = Literal["gcp_monitoring", "otlp", "none"]
+METRIC_PREFIX = "custom.googleapis.com"
+FLUSH_TIMEOUT_MS = 10_000
+
+METRICS = frozenset(
+    {
+        "bike/records_ingested",
+        "bike/records_rejected",
+        "bike/newest_count_age_seconds",
+        "bike/forecasts_generated",
+        "bike/forecast_rmse",
+        "bike/forecast_mae",
+        "bike/forecast_r2",
+        "bike/forecast_skill",
+        "bike/interval_coverage",
+        "bike/model_r2",
+        "bike/model_improvement_delta",
+        "bike/drift_share",
+        "bike/drifted_features",
+        "bike/drift_detected",
+        "bike/training_seconds",
+        "bike/champion_age_seconds",
+    }
+)
+
+
+class _CloudFormatter(logging.Formatter):
+    """One JSON object a line, as Cloud Logging reads it from standard output."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {"severity": record.levelname, "message": record.getMessage()}
+        entry |= getattr(record, "fields", {})
+        if record.exc_info:
+            entry["stack_trace"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str, ensure_ascii=False)
+
+
+def configure_logging(component: str) -> None:
+    """Send the library's log records to standard output as JSON, labelled with the component's name."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_CloudFormatter())
+    logger = logging.getLogger("velocast")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    _labels["component"] = component
+
+
+_labels: dict[str, str] = {}
+
+
+def log(severity: Literal["INFO", "WARNING", "ERROR"], message: str, **fields: Any) -> None:
+    """Write one structured line. `fields` become its payload; `execution_id` and the component its labels."""
+    labels = _labels | {k: str(fields[k]) for k in ("execution_id",) if k in fields}
+    level = logging.getLevelNamesMapping()[severity]
+    extra = {"fields": fields | {"logging.googleapis.com/labels": labels}}
+    logging.getLogger("velocast").log(level, message, extra=extra)
+
+
+class Metrics:
+    """Gauges of one process. `set` remembers, `flush` exports what was set."""
+
+    def __init__(self, exporter: Exporter, *, project: str, component: str) -> None:
+        resource = Resource.create({"service.name": f"velocast-{component}", "service.namespace": "velocast"})
+        self._readers = [
+            # The interval never comes: only flush() exports.
+            PeriodicExportingMetricReader(e, export_interval_millis=float("inf"))
+            for e in _exporters(exporter, project)
+        ]
+        self._provider = MeterProvider(metric_readers=self._readers, resource=resource, shutdown_on_exit=False)
+        self._meter = self._provider.get_meter("velocast")
+        self._gauges: dict[str, Any] = {}
+
+    def set(self, name: str, value: float | int | bool, **labels: str) -> None:
+        """Set a gauge of METRICS. Raises KeyError for another name: alert rules read these and no others."""
+        if name not in METRICS:
+            raise KeyError(f"metric {name!r} is not declared in telemetry.METRICS")
+        if name not in self._gauges:
+            self._gauges[name] = self._meter.create_gauge(name)
+        # The first value fixes the type of a descriptor in Cloud Monitoring, so all are sent as floats.
+        self._gauges[name].set(float(value), labels)
+
+    def flush(self) -> None:
+        """Export every gauge that was set. A failed export is logged by the exporter and fails nothing."""
+        self._provider.force_flush(FLUSH_TIMEOUT_MS)
+
+
+def _exporters(name: Exporter, project: str) -> list[MetricExporter]:
+    if name == "none":
+        return []
+    if name == "otlp":
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+        return [OTLPMetricExporter()]
+    from opentelemetry.exporter.cloud_monitoring import CloudMonitoringMetricsExporter
+
+    return [
+        CloudMonitoringMetricsExporter(
+            project_id=project, prefix=METRIC_PREFIX, add_unique_identifier=False
+        )
+    ]
