@@ -1,0 +1,103 @@
+"""Emulators for the tests, one of each a session and started only when a test asks for it.
+
+Ask for `storage_buckets`, `warehouse_tables`, `topics` (fresh for every test, environment set) or for the
+session-wide `object_store`, `pubsub`, `bigquery_emulator`, `mlflow_server` together with
+`emulator_environment`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import emulators
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+
+@pytest.fixture(scope="session")
+def emulator_ports() -> emulators.Ports:
+    """Free ports for all emulators of this session."""
+    return emulators.Ports.free()
+
+
+@pytest.fixture(scope="session")
+def stack_variables(
+    emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment that leads to the emulators, not set: for child processes and wider scopes."""
+    return emulators.environment(emulator_ports, tmp_path_factory.mktemp("secrets"))
+
+
+@pytest.fixture
+def emulator_environment(
+    stack_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The environment of a function or job on a laptop, set for one test; starts no emulator."""
+    for name, value in stack_variables.items():
+        monkeypatch.setenv(name, value)
+    return stack_variables
+
+
+@pytest.fixture(scope="session")
+def object_store(
+    emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[emulators.RunningObjectStore]:
+    """A running Cloud Storage server (`.store`, `.url`)."""
+    folder = tmp_path_factory.mktemp("objects")
+    with emulators.running_object_store(folder, emulator_ports.objects) as running:
+        yield running
+
+
+@pytest.fixture
+def storage_buckets(
+    object_store: emulators.RunningObjectStore, emulator_environment: dict[str, str]
+) -> dict[str, str]:
+    """The three buckets, empty: `models` (versioned), `reports`, `datasets` -> their full names."""
+    for short, name in emulators.BUCKETS.items():
+        object_store.store.ensure_bucket(name, versioning=short == "models")
+        object_store.store.empty_bucket(name)
+    return emulators.BUCKETS
+
+
+@pytest.fixture(scope="session")
+def warehouse(
+    emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[emulators.Warehouse]:
+    """A running BigQuery emulator with the library's tables (`.emulator`, `.client`, `.tables`)."""
+    with emulators.running_warehouse(tmp_path_factory.mktemp("bigquery"), emulator_ports) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(warehouse: emulators.Warehouse) -> str:
+    """The address of a running BigQuery emulator with the library's tables."""
+    return warehouse.emulator.url
+
+
+@pytest.fixture
+def warehouse_tables(
+    warehouse: emulators.Warehouse, emulator_environment: dict[str, str]
+) -> bigquery.Client:
+    """All tables empty; gives a client to fill and read them."""
+    warehouse.empty()
+    return warehouse.client
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(
+    emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a running MLflow server on SQLite (the start takes 15 to 25 s)."""
+    with emulators.running_mlflow(tmp_path_factory.mktemp("mlflow"), emulator_ports.mlflow) as url:
+        yield url
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the quick tests first: those that need the slow start of MLflow come last."""
+    items.sort(key=lambda item: "mlflow_server" in getattr(item, "fixturenames", ()))
+
+

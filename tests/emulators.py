@@ -1,0 +1,176 @@
+"""The emulators the tests talk to: how each is started, and the environment that leads to it.
+
+Each pytest-xdist worker starts its own, on ports of its own; a fixture in conftest.py starts one when the
+first test asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from velocast_local.http_server import HttpServer, free_ports
+from velocast_local.object_server import routes
+from velocast_local.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+    from velocast_local.bigquery_emulator import BigQueryEmulator
+
+PROJECT = "velocast-local"
+LOCATION = "europe-west1"
+BUCKETS = {name: f"{PROJECT}-{name}" for name in ("models", "reports", "datasets")}
+TOPICS = ("velocast-fetch", "velocast-predict", "velocast-monitor", "velocast-alerts", "velocast-dead-letter")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One free port for each server, chosen before any of them starts."""
+
+    objects: int
+    pubsub: int
+    bigquery: int
+    bigquery_storage: int
+    mlflow: int
+    workflows: int
+    city: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Choose seven ports that are free now."""
+        return cls(*free_ports(7))
+
+
+def environment(ports: Ports, folder: Path) -> dict[str, str]:
+    """Return the variables a function or job gets on a laptop, with the ports of these emulators.
+
+    folder: gets a file of API keys and one with the address of a Discord webhook that nothing answers.
+    """
+    keys, webhook = folder / "api-keys", folder / "discord-webhook"
+    keys.write_text("test:test-key\n", encoding="utf-8")
+    webhook.write_text(f"http://127.0.0.1:{ports.objects}/discord/webhook\n", encoding="utf-8")
+    return {
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "VELOCAST_LOCATION": LOCATION,
+        "VELOCAST_ENVIRONMENT": "dev",
+        "VELOCAST_CITY": "demoville",
+        "VELOCAST_CITY_BASE_URL": f"http://127.0.0.1:{ports.city}/city",
+        "VELOCAST_MODELS_BUCKET": BUCKETS["models"],
+        "VELOCAST_REPORTS_BUCKET": BUCKETS["reports"],
+        "VELOCAST_DATASETS_BUCKET": BUCKETS["datasets"],
+        "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
+        "VELOCAST_WORKFLOW": "velocast-retrain",
+        "VELOCAST_DISCORD_WEBHOOK_FILE": str(webhook),
+        "VELOCAST_API_KEYS_FILE": str(keys),
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}",
+        "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{ports.bigquery}",
+        "BIGQUERY_STORAGE_EMULATOR_HOST": f"127.0.0.1:{ports.bigquery_storage}",
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{ports.objects}",
+        "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{ports.pubsub}",
+        "WORKFLOWS_EXECUTIONS_EMULATOR_HOST": f"127.0.0.1:{ports.workflows}",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+
+
+@dataclass
+class RunningObjectStore:
+    """A Cloud Storage server that answers, and the store behind it."""
+
+    store: ObjectStore
+    url: str
+
+
+@contextmanager
+def running_object_store(folder: Path, port: int) -> Iterator[RunningObjectStore]:
+    """Serve an object store under `folder` while the block runs."""
+    store = ObjectStore(folder)
+    try:
+        with HttpServer(routes(store), port) as server:
+            yield RunningObjectStore(store, server.url)
+    finally:
+        store.close()
+
+
+@dataclass
+class Warehouse:
+    """The BigQuery emulator with the library's tables in it, and a client of its own for the tests."""
+
+    emulator: BigQueryEmulator
+    client: bigquery.Client
+    tables: list[str] = field(default_factory=list)
+
+    def empty(self) -> None:
+        """Remove all rows of all tables, in one script."""
+        script = "".join(f"TRUNCATE TABLE `{PROJECT}.{table}`;\n" for table in self.tables)
+        self.client.query_and_wait(script, retry=None, job_retry=None, wait_timeout=60)
+
+
+@contextmanager
+def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
+    """Run a BigQuery emulator with the library's empty tables while the block runs."""
+    from google.api_core.client_options import ClientOptions
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
+    from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
+
+    emulator = BigQueryEmulator(
+        folder, PROJECT, rest_port=ports.bigquery, grpc_port=ports.bigquery_storage
+    )
+    with emulator:
+        client = bigquery.Client(
+            PROJECT,
+            credentials=AnonymousCredentials(),
+            client_options=ClientOptions(api_endpoint=emulator.url),
+        )
+        try:
+            yield Warehouse(emulator, client, create_tables(client))
+        finally:
+            client.close()
+
+
+@contextmanager
+def running_mlflow(folder: Path, port: int, timeout: float = 180) -> Iterator[str]:
+    """Run an MLflow server on SQLite while the block runs and give its address; the start takes 15-25 s."""
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
+    variables = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    variables.pop("MLFLOW_TRACKING_URI", None)
+    log = folder / "mlflow.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=variables, stdout=output, stderr=output, cwd=folder, start_new_session=True
+        )
+    try:
+        _wait_for(f"{url}/health", process, log, timeout)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{url} does not answer:\n{log.read_text()[-2000:]}") from None
+        time.sleep(0.2)
