@@ -77,7 +77,9 @@ def load_city(name: str, *, base_url: str | None = None) -> City:
     folder = files("velocast").joinpath("cities")
     file = folder.joinpath(f"{name}.yaml")
     if not file.is_file():
-        known = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+        known = sorted(
+            f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+        )
         raise SettingsError(
             f"VELOCAST_CITY={name!r} is not among the cities {known}; add cities/{name}.yaml or choose one of them"
         )

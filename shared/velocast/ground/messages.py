@@ -240,12 +240,18 @@ def unpack(event: CloudEventLike) -> Delivery:
     message_id = str(envelope.get("messageId") or envelope.get("message_id") or "")
     published = envelope.get("publishTime") or envelope.get("publish_time")
     if not message_id or not published:
-        raise EventError(f"no Pub/Sub message in the event (keys {sorted(envelope)}); publish to the topic")
+        raise EventError(
+            f"no Pub/Sub message in the event (keys {sorted(envelope)}); publish to the topic"
+        )
     try:
         text = base64.b64decode(envelope.get("data") or "", validate=True).decode("utf-8")
         payload = json.loads(text) if text.strip() else {}
     except (binascii.Error, UnicodeDecodeError, json.JSONDecodeError) as exc:
-        raise EventError(f"message {message_id}: its data is not base64 of a JSON object: {exc}") from exc
+        raise EventError(
+            f"message {message_id}: its data is not base64 of a JSON object: {exc}"
+        ) from exc
     if not isinstance(payload, dict):
-        raise EventError(f"message {message_id}: data is {type(payload).__name__}, needs a JSON object")
+        raise EventError(
+            f"message {message_id}: data is {type(payload).__name__}, needs a JSON object"
+        )
     return Delivery(message_id, parse_instant(published, name="publishTime"), payload)

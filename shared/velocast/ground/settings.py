@@ -1,7 +1,8 @@
 """The one module that reads the environment.
 
-Each function and job has a class of settings that names exactly the variables it needs; `terraform/config/functions.yaml`
-and `jobs.yaml` list the same names, and a test compares them. A missing variable stops the start and is named.
+Each function and job has a class of settings that names exactly the variables it needs;
+`terraform/config/functions.yaml` and `jobs.yaml` list the same names, and a test compares them. A missing variable
+stops the start and is named.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Settings(BaseSettings):
 
     project: str = Field(validation_alias=AliasChoices("GOOGLE_CLOUD_PROJECT"))
     location: str = Field(validation_alias=AliasChoices("VELOCAST_LOCATION"))
-    environment: Literal["dev", "prod"] = Field(validation_alias=AliasChoices("VELOCAST_ENVIRONMENT"))
+    environment: Literal["dev", "prod"] = Field(
+        validation_alias=AliasChoices("VELOCAST_ENVIRONMENT")
+    )
     city_name: str = Field(validation_alias=AliasChoices("VELOCAST_CITY"))
     city_base_url: str | None = Field(
         default=None, validation_alias=AliasChoices("VELOCAST_CITY_BASE_URL")

@@ -78,13 +78,17 @@ class Metrics:
     """Gauges of one process. `set` remembers, `flush` exports what was set."""
 
     def __init__(self, exporter: Exporter, *, project: str, component: str) -> None:
-        resource = Resource.create({"service.name": f"velocast-{component}", "service.namespace": "velocast"})
+        resource = Resource.create(
+            {"service.name": f"velocast-{component}", "service.namespace": "velocast"}
+        )
         self._readers = [
             # The interval never comes: only flush() exports.
             PeriodicExportingMetricReader(e, export_interval_millis=float("inf"))
             for e in _exporters(exporter, project)
         ]
-        self._provider = MeterProvider(metric_readers=self._readers, resource=resource, shutdown_on_exit=False)
+        self._provider = MeterProvider(
+            metric_readers=self._readers, resource=resource, shutdown_on_exit=False
+        )
         self._meter = self._provider.get_meter("velocast")
         self._gauges: dict[str, Any] = {}
 

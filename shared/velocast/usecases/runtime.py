@@ -136,10 +136,16 @@ def perform(run: Run[SettingsT], work: Callable[[], list[AuditRow]]) -> list[Aud
 
 
 def _report_failure(
-    runtime: Runtime[SettingsT], delivery: Delivery, as_of: datetime, event_type: str, exc: Exception
+    runtime: Runtime[SettingsT],
+    delivery: Delivery,
+    as_of: datetime,
+    event_type: str,
+    exc: Exception,
 ) -> None:
     code = exc.code if isinstance(exc, VelocastError) else type(exc).__name__
-    telemetry.log("ERROR", f"{runtime.component} failed: {exc}", execution_id=delivery.message_id, code=code)
+    telemetry.log(
+        "ERROR", f"{runtime.component} failed: {exc}", execution_id=delivery.message_id, code=code
+    )
     audit.write(
         runtime.warehouse,
         [

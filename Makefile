@@ -1,0 +1,66 @@
+# Everything a person or a machine does here. Needs make and Python 3.11 to 3.13; `make` prints this list.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FUNCTIONS := fetch predict monitor notify serve
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test check format requirements bench screenshot clean
+
+help: ## Print every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+
+# The environment: uv comes from PyPI into the virtual environment and then installs exactly what uv.lock says.
+# Its talk goes to standard error, so that `make demo ARGS="--json"` prints the summary and nothing else.
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "velocast needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d; try: make PYTHON=python3.12" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 1>&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$(grep -A1 '^name = "uv"' uv.lock | sed -n 's/^version = "\(.*\)"/\1/p')" 1>&2
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet 1>&2
+	@touch $(READY)
+
+demo: $(READY) ## Play two weeks of a city through the whole system (ARGS="--days 14 --replay FILE --once --json")
+	@$(BIN)/velocast demo $(ARGS)
+
+up: $(READY) ## Start the local stack and leave it running
+	@$(BIN)/velocast local up $(ARGS)
+
+down: $(READY) ## Stop the local stack
+	@$(BIN)/velocast local down
+
+test: $(READY) ## Run all tests with coverage
+	$(BIN)/coverage erase
+	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report
+
+check: $(READY) ## Format, lint, types, layers, security, YAML, stale requirements
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy shared/velocast
+	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml shared functions workflows
+	$(BIN)/yamllint --strict .
+	$(BIN)/uv lock --check --quiet
+
+format: $(READY) ## Lay out the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+requirements: $(READY) ## Export each function's and the jobs' requirements.txt from uv.lock, with hashes
+	@for f in $(FUNCTIONS); do $(MAKE) --no-print-directory functions/$$f/requirements.txt GROUP=$$f; done
+	@$(MAKE) --no-print-directory workflows/jobs/requirements.txt GROUP=jobs
+
+.PHONY: $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt
+$(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt:
+	@$(BIN)/uv export --quiet --locked --no-default-groups --group $(GROUP) --no-emit-project --no-annotate --no-header --output-file $@ > /dev/null
+
+bench: $(READY) ## Measure what is claimed: seconds, memory, latency
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+screenshot: $(READY) ## Take docs/dashboard.png of a running stack's page (needs chromium)
+	@$(BIN)/python docs/screenshot.py $(ARGS)
+
+clean: ## Remove the environment, the local stack's folder and caches
+	@if test -x $(BIN)/velocast; then $(BIN)/velocast local down; fi
+	rm -rf $(VENV) .velocast .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
