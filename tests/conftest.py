@@ -64,11 +64,32 @@ def storage_buckets(
 
 
 @pytest.fixture(scope="session")
+def pubsub(
+    emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[emulators.RunningPubSub]:
+    """A running Pub/Sub server (`.broker`, `.host`, `.now`)."""
+    folder = tmp_path_factory.mktemp("pubsub")
+    with emulators.running_pubsub(folder, emulator_ports.pubsub) as running:
+        yield running
+
+
+@pytest.fixture
+def topics(
+    pubsub: emulators.RunningPubSub, emulator_environment: dict[str, str]
+) -> emulators.RunningPubSub:
+    """The system's topics without old messages; `.published(topic)` gives what a test published."""
+    pubsub.reset()
+    return pubsub
+
+
+@pytest.fixture(scope="session")
 def warehouse(
     emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[emulators.Warehouse]:
     """A running BigQuery emulator with the library's tables (`.emulator`, `.client`, `.tables`)."""
-    with emulators.running_warehouse(tmp_path_factory.mktemp("bigquery"), emulator_ports) as running:
+    with emulators.running_warehouse(
+        tmp_path_factory.mktemp("bigquery"), emulator_ports
+    ) as running:
         yield running
 
 
@@ -99,5 +120,3 @@ def mlflow_server(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the quick tests first: those that need the slow start of MLflow come last."""
     items.sort(key=lambda item: "mlflow_server" in getattr(item, "fixturenames", ()))
-
-

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
     from velocast_local.bigquery_emulator import BigQueryEmulator
+    from velocast_local.pubsub_broker import Broker
+    from velocast_local.pubsub_journal import Message
 
 PROJECT = "velocast-local"
 LOCATION = "europe-west1"
 BUCKETS = {name: f"{PROJECT}-{name}" for name in ("models", "reports", "datasets")}
-TOPICS = ("velocast-fetch", "velocast-predict", "velocast-monitor", "velocast-alerts", "velocast-dead-letter")
+TOPICS = tuple(f"velocast-{n}" for n in ("fetch", "predict", "monitor", "alerts", "dead-letter"))
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,44 @@ def running_object_store(folder: Path, port: int) -> Iterator[RunningObjectStore
             yield RunningObjectStore(store, server.url)
     finally:
         store.close()
+
+
+@dataclass
+class RunningPubSub:
+    """A Pub/Sub server that answers, the broker behind it, and the time it publishes at (set it freely)."""
+
+    host: str
+    now: datetime = datetime(2025, 3, 10, 4, 30, tzinfo=UTC)
+    broker: Broker = field(init=False)
+
+    def reset(self) -> None:
+        """Make the system's topics, each with a subscription that keeps what is published from now on."""
+        for subscription in self.broker.subscriptions():
+            self.broker.delete_subscription(subscription["name"])
+        for topic in TOPICS:
+            self.broker.ensure_topic(topic)
+            self.broker.create_subscription({"name": f"{topic}-kept", "topic": topic})
+
+    def published(self, topic: str) -> list[Message]:
+        """Return what was published to a topic since the last call or reset, oldest first."""
+        leases = self.broker.pull(f"{topic}-kept", 1000)
+        self.broker.acknowledge(f"{topic}-kept", [lease.ack_id for lease in leases])
+        return [lease.message for lease in leases]
+
+
+@contextmanager
+def running_pubsub(folder: Path, port: int) -> Iterator[RunningPubSub]:
+    """Serve a broker under `folder` while the block runs."""
+    from velocast_local.pubsub_broker import Broker
+    from velocast_local.pubsub_server import PubSubServer
+
+    running = RunningPubSub(f"127.0.0.1:{port}")
+    running.broker = Broker(folder, lambda: running.now, project=PROJECT, backoff=(0.02, 0.1))
+    try:
+        with PubSubServer(running.broker, port):
+            yield running
+    finally:
+        running.broker.close()
 
 
 @dataclass

@@ -78,7 +78,9 @@ def _load_all_or_nothing() -> None:
 def _keep_no_snapshots() -> None:
     """Every write copied the whole table, for time travel that nothing here asks for, and kept it a week."""
 
-    def record_change(self: SnapshotManager, project_id: str, dataset_id: str, table_id: str) -> None:
+    def record_change(
+        self: SnapshotManager, project_id: str, dataset_id: str, table_id: str
+    ) -> None:
         self._events.publish(TableDataChanged(project_id, dataset_id, table_id))  # noqa: SLF001
 
     SnapshotManager.record_change = record_change
@@ -108,5 +110,3 @@ def _answer_like_bigquery(discovery_file: Path | None) -> None:
         return app
 
     server.create_app = create_cured_app
-
-

@@ -33,7 +33,12 @@ class BigQueryEmulator:
     """
 
     def __init__(
-        self, data_dir: Path, project: str, *, rest_port: int | None = None, grpc_port: int | None = None
+        self,
+        data_dir: Path,
+        project: str,
+        *,
+        rest_port: int | None = None,
+        grpc_port: int | None = None,
     ) -> None:
         free = free_ports(2)
         self.data_dir = data_dir
@@ -56,7 +61,9 @@ class BigQueryEmulator:
         command += ["--data-dir", str(self.data_dir), "--project", self.project]
         command += ["--rest-port", str(self.rest_port), "--grpc-port", str(self.grpc_port)]
         with (self.data_dir / "bigquery.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True
+            )
         if wait is not None:
             self.wait_ready(wait)
         return self
@@ -111,7 +118,9 @@ def create_tables(client: bigquery.Client, location: str = "europe-west1") -> li
     Terraform reads too.
     """
     names = []
-    for file in sorted(resources.files("velocast").joinpath("schemas").iterdir(), key=lambda f: f.name):
+    for file in sorted(
+        resources.files("velocast").joinpath("schemas").iterdir(), key=lambda f: f.name
+    ):
         if not file.name.endswith(".json"):
             continue
         name = file.name.removesuffix(".json")
@@ -120,7 +129,9 @@ def create_tables(client: bigquery.Client, location: str = "europe-west1") -> li
     return names
 
 
-def _create_table(client: bigquery.Client, name: str, schema: dict[str, object], location: str) -> None:
+def _create_table(
+    client: bigquery.Client, name: str, schema: dict[str, object], location: str
+) -> None:
     from google.cloud import bigquery
 
     dataset = bigquery.Dataset(f"{client.project}.{name.split('.')[0]}")

@@ -12,7 +12,9 @@ from velocast_local.object_store import ObjectStore, Resource, StoredObject
 _PAGE = 1000
 
 
-def list_objects(store: ObjectStore, bucket: str, query: Mapping[str, str], origin: str) -> Resource:
+def list_objects(
+    store: ObjectStore, bucket: str, query: Mapping[str, str], origin: str
+) -> Resource:
     """Return one page of a bucket's objects as the JSON answer; raises 404 without the bucket.
 
     query: prefix, delimiter, startOffset, endOffset, matchGlob, versions, maxResults, pageToken.
@@ -67,7 +69,10 @@ def _after(entries: list[StoredObject | str], token: str | None) -> int:
     if not token:
         return 0
     last = base64.urlsafe_b64decode(token).decode()
-    return next((i for i, entry in enumerate(entries) if _sort_key(_key(entry)) > _sort_key(last)), len(entries))
+    return next(
+        (i for i, entry in enumerate(entries) if _sort_key(_key(entry)) > _sort_key(last)),
+        len(entries),
+    )
 
 
 def _sort_key(key: str) -> tuple[str, int]:
@@ -87,7 +92,9 @@ def _glob_pattern(glob: str) -> str:
             "?": "[^/]",
             "{": "(?:",
             "}": ")",
-        }.get(token, "|" if token == "," and depth else token if len(token) > 1 else re.escape(token))
+        }.get(
+            token, "|" if token == "," and depth else token if len(token) > 1 else re.escape(token)
+        )
     return pattern
 
 

@@ -70,7 +70,11 @@ def routes(store: ObjectStore) -> list[Route]:
     return [
         Route("/storage/v1/{rest:path}", _endpoint(server.metadata, 2), methods=_METHODS),
         Route("/upload/storage/v1/{rest:path}", _endpoint(server.upload, 3), methods=_METHODS),
-        Route("/resumable/upload/storage/v1/{rest:path}", _endpoint(server.upload, 4), methods=_METHODS),
+        Route(
+            "/resumable/upload/storage/v1/{rest:path}",
+            _endpoint(server.upload, 4),
+            methods=_METHODS,
+        ),
         Route("/download/storage/v1/{rest:path}", _endpoint(server.download, 3), methods=_METHODS),
     ]
 
@@ -79,7 +83,9 @@ def _endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         # object names hold slashes: only the raw path tells %2F from a separator
         raw = request.scope.get("raw_path") or request.url.path.encode()
-        path = tuple(unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/"))
+        path = tuple(
+            unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/")
+        )
         call = Call(
             request.method,
             path[prefix:],
@@ -126,14 +132,26 @@ class _ObjectServer:
                 return self._object(call, bucket, name)
             case ("b", bucket, "o", name, "compose"):
                 return self._compose(call, bucket, name)
-            case ("b", source, "o", name, ("rewriteTo" | "copyTo") as verb, "b", bucket, "o", target):
+            case (
+                "b",
+                source,
+                "o",
+                name,
+                ("rewriteTo" | "copyTo") as verb,
+                "b",
+                bucket,
+                "o",
+                target,
+            ):
                 return self._copy(call, (source, name), (bucket, target), verb)
         raise _unknown(call)
 
     def _buckets(self, call: Call) -> Response:
         if call.method == "POST":
             return JSONResponse(_bucket_json(self.store.create_bucket(call.json()), call.origin))
-        items = [_bucket_json(b, call.origin) for b in self.store.buckets(call.query.get("prefix", ""))]
+        items = [
+            _bucket_json(b, call.origin) for b in self.store.buckets(call.query.get("prefix", ""))
+        ]
         return JSONResponse({"kind": "storage#buckets", "items": items})
 
     def _bucket(self, call: Call, bucket: str) -> Response:
@@ -171,7 +189,9 @@ class _ObjectServer:
             self.store.put(bucket, name, b"".join(pieces), metadata, call.conditions), call.origin
         )
 
-    def _copy(self, call: Call, source: tuple[str, str], target: tuple[str, str], verb: str) -> Response:
+    def _copy(
+        self, call: Call, source: tuple[str, str], target: tuple[str, str], verb: str
+    ) -> Response:
         conditions = Preconditions.from_query(call.query, "ifSource")
         wanted = call.query.get("sourceGeneration")
         original, data = self.store.read(*source, conditions, int(wanted) if wanted else None)
@@ -200,7 +220,9 @@ class _ObjectServer:
         else:
             metadata, data = {"contentType": call.headers.get("content-type")}, call.body
         name = metadata.get("name") or call.query.get("name", "")
-        return object_response(self.store.put(bucket, name, data, metadata, call.conditions), call.origin)
+        return object_response(
+            self.store.put(bucket, name, data, metadata, call.conditions), call.origin
+        )
 
     def _begin_resumable(self, call: Call, bucket: str) -> Response:
         metadata = call.json()
@@ -222,7 +244,9 @@ class _ObjectServer:
         upload = self.sessions.find(upload_id)
         if not upload.accept(call.headers.get("content-range"), call.body):
             have = len(upload.data)
-            return Response(status_code=308, headers={"Range": f"bytes=0-{have - 1}"} if have else {})
+            return Response(
+                status_code=308, headers={"Range": f"bytes=0-{have - 1}"} if have else {}
+            )
         self.sessions.end(upload_id)
         stored = self.store.put(
             upload.bucket, upload.name, bytes(upload.data), upload.metadata, upload.conditions

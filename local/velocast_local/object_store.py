@@ -144,7 +144,9 @@ class ObjectStore:
         self._database = sqlite3.connect(
             folder / "metadata.sqlite", check_same_thread=False, isolation_level=None
         )
-        self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
+        self._database.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES
+        )
         newest = self._database.execute("SELECT max(generation) FROM objects").fetchone()[0]
         self._generation = int(newest or 0)
 
@@ -155,11 +157,15 @@ class ObjectStore:
 
     # buckets
 
-    def ensure_bucket(self, name: str, *, versioning: bool = False, location: str = "EU") -> Resource:
+    def ensure_bucket(
+        self, name: str, *, versioning: bool = False, location: str = "EU"
+    ) -> Resource:
         """Return the bucket of that name, made now if there is none."""
         with self._lock:
             if self._bucket(name) is None:
-                self.create_bucket({"name": name, "versioning": {"enabled": versioning}, "location": location})
+                self.create_bucket(
+                    {"name": name, "versioning": {"enabled": versioning}, "location": location}
+                )
             return self.bucket(name)
 
     def create_bucket(self, resource: Resource) -> Resource:
@@ -168,12 +174,18 @@ class ObjectStore:
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
             raise StorageError(400, "invalid", f"Invalid bucket name: '{name}'")
         time = self._timestamp()
-        made = {"location": "EU", "storageClass": "STANDARD", "locationType": "multi-region"} | resource
+        made = {
+            "location": "EU",
+            "storageClass": "STANDARD",
+            "locationType": "multi-region",
+        } | resource
         made |= {"kind": "storage#bucket", "id": name, "metageneration": "1", "projectNumber": "1"}
         made |= {"timeCreated": time, "updated": time, "etag": "CAE="}
         with self._lock:
             if self._bucket(name) is not None:
-                raise StorageError(409, "conflict", f"Your previous request to create {name} succeeded already")
+                raise StorageError(
+                    409, "conflict", f"Your previous request to create {name} succeeded already"
+                )
             self._database.execute("INSERT INTO buckets VALUES (?, ?)", (name, json.dumps(made)))
         return made
 
@@ -198,15 +210,21 @@ class ObjectStore:
             if conditions.metageneration not in (None, have):
                 raise _condition_not_met(f"{name}: metageneration is {have}")
             found |= changes | {"metageneration": str(have + 1), "updated": self._timestamp()}
-            self._database.execute("UPDATE buckets SET resource = ? WHERE name = ?", (json.dumps(found), name))
+            self._database.execute(
+                "UPDATE buckets SET resource = ? WHERE name = ?", (json.dumps(found), name)
+            )
         return found
 
     def delete_bucket(self, name: str) -> None:
         """Remove an empty bucket; raises 409 while it holds anything."""
         with self._lock:
             self.bucket(name)
-            if self._database.execute("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", (name,)).fetchone():
-                raise StorageError(409, "conflict", f"The bucket you tried to delete is not empty: {name}")
+            if self._database.execute(
+                "SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", (name,)
+            ).fetchone():
+                raise StorageError(
+                    409, "conflict", f"The bucket you tried to delete is not empty: {name}"
+                )
             self._database.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
     def empty_bucket(self, name: str) -> None:
@@ -226,7 +244,9 @@ class ObjectStore:
         sums = _checksums(data)
         for field, value in sums.items():
             if metadata.get(field) not in (None, value):
-                raise StorageError(400, "invalid", f"Provided {field} {metadata[field]} does not match {value}")
+                raise StorageError(
+                    400, "invalid", f"Provided {field} {metadata[field]} does not match {value}"
+                )
         file = uuid.uuid4().hex
         (self._files / file).write_bytes(data)
         try:
@@ -237,7 +257,13 @@ class ObjectStore:
             raise
 
     def _put(
-        self, bucket: str, name: str, file: str, size: int, metadata: Resource, conditions: Preconditions
+        self,
+        bucket: str,
+        name: str,
+        file: str,
+        size: int,
+        metadata: Resource,
+        conditions: Preconditions,
     ) -> StoredObject:
         versioned = self.bucket(bucket).get("versioning", {}).get("enabled", False)
         current = self.find(bucket, name)
@@ -289,14 +315,22 @@ class ObjectStore:
             return stored, file.read()
 
     def update(
-        self, bucket: str, name: str, changes: Resource, conditions: Preconditions, generation: int | None = None
+        self,
+        bucket: str,
+        name: str,
+        changes: Resource,
+        conditions: Preconditions,
+        generation: int | None = None,
     ) -> StoredObject:
         """Change editable metadata, counting the metageneration up; raises 404 or 412."""
         with self._transaction():
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
             resource = _merged(stored.resource, changes)
-            resource |= {"metageneration": str(stored.metageneration + 1), "updated": self._timestamp()}
+            resource |= {
+                "metageneration": str(stored.metageneration + 1),
+                "updated": self._timestamp(),
+            }
             self._save(replace(stored, resource=resource))
             return replace(stored, resource=resource)
 
@@ -339,7 +373,9 @@ class ObjectStore:
 
     def _bucket(self, name: str) -> Resource | None:
         with self._lock:
-            row = self._database.execute("SELECT resource FROM buckets WHERE name = ?", (name,)).fetchone()
+            row = self._database.execute(
+                "SELECT resource FROM buckets WHERE name = ?", (name,)
+            ).fetchone()
         return json.loads(row[0]) if row else None
 
     def _existing(self, bucket: str, name: str, generation: int | None) -> StoredObject:
@@ -359,7 +395,13 @@ class ObjectStore:
     def _save(self, stored: StoredObject) -> None:
         self._database.execute(
             "UPDATE objects SET live = ?, resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
-            (stored.live, json.dumps(stored.resource), stored.bucket, stored.name, stored.generation),
+            (
+                stored.live,
+                json.dumps(stored.resource),
+                stored.bucket,
+                stored.name,
+                stored.generation,
+            ),
         )
 
     def _remove(self, stored: StoredObject) -> None:

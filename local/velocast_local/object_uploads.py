@@ -69,7 +69,9 @@ class ResumableUpload:
         first, total = found.group(1), found.group(3)
         if first is not None:
             if int(first) > len(self.data):
-                raise StorageError(400, "invalid", f"chunk starts at {first}, have {len(self.data)} bytes")
+                raise StorageError(
+                    400, "invalid", f"chunk starts at {first}, have {len(self.data)} bytes"
+                )
             self.data[int(first) :] = chunk
         return total != "*" and len(self.data) >= int(total)
 
