@@ -203,6 +203,8 @@ def main(arguments: list[str] | None = None) -> None:
             default_project_id=given.project,
             enable_format_extensions=False,
             upload_staging_dir=given.data_dir / "uploads",
+            # also bounds the messages of the Storage Read API: 65,536 rows of 20 columns did not pass
+            write_api_max_request_bytes=512 * 1024 * 1024,
             log_level=LogLevel.WARNING,
         )
     )
