@@ -123,6 +123,22 @@ def _default(value: Any, otherwise: Any) -> Any:
     return otherwise if value is None else value
 
 
+_TYPES = {
+    bool: "boolean",
+    bytes: "bytes",
+    float: "double",
+    int: "integer",
+    list: "list",
+    dict: "map",
+    type(None): "null",
+    str: "string",
+}
+
+
+def _get_type(value: Any) -> str:
+    return _TYPES[type(value)]
+
+
 def _map_get(source: Any, keys: str | list[str]) -> Any:
     if not isinstance(source, dict):
         raise TypeError(f"map.get: the first argument must be a map, got {type(source).__name__}")
@@ -190,6 +206,7 @@ _BUILT_IN: dict[str, Any] = {
     "null": None,
     "if_": lambda condition, yes, no: yes if condition else no,
     "default": _default,
+    "get_type": _get_type,
     "string": to_string,
     "keys": list,
     "retryable_": _retryable,
