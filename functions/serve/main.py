@@ -1,0 +1,27 @@
+"""The function `serve`: the JSON API, its OpenAPI document and the dashboard page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import functions_framework
+from flask import Request
+from werkzeug.wrappers import Response
+
+from velocast.ground.settings import ServeSettings
+from velocast.outside.objects import Objects
+from velocast.usecases.serving import create_app
+
+SETTINGS = ServeSettings.load()
+# The one clock of the system: an HTTP service has no event whose time it could take.
+APP = create_app(
+    SETTINGS,
+    Objects(SETTINGS.project, SETTINGS.models_bucket),
+    now=lambda: datetime.now(UTC),
+)
+
+
+@functions_framework.http
+def serve(request: Request) -> Response:
+    """Hand a request of any method and path to the application."""
+    return Response.from_app(APP, request.environ, buffered=True)
