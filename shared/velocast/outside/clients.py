@@ -1,0 +1,109 @@
+"""The one place that builds Google's clients and prepares MLflow's token.
+
+Each client honours the variable that its own ecosystem knows for another endpoint; without it, it is the real service:
+BIGQUERY_EMULATOR_HOST (URL), BIGQUERY_STORAGE_EMULATOR_HOST (host:port), STORAGE_EMULATOR_HOST (URL; read by the client
+itself), PUBSUB_EMULATOR_HOST (host:port; read by the client itself), WORKFLOWS_EXECUTIONS_EMULATOR_HOST (host:port).
+Clients are imported inside the functions: a process loads only those it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+    from google.cloud import bigquery
+    from google.cloud.bigquery_storage_v1 import BigQueryReadClient
+    from google.cloud.pubsub_v1 import PublisherClient
+    from google.cloud.storage import Client as StorageClient
+    from google.cloud.workflows.executions_v1 import ExecutionsClient
+
+TOKEN_SECONDS = 50 * 60  # an ID token lives an hour
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+def bigquery_client(project: str, location: str) -> bigquery.Client:
+    """Return a BigQuery client whose jobs run in `location`."""
+    from google.cloud import bigquery
+
+    host = os.environ.get("BIGQUERY_EMULATOR_HOST")
+    return bigquery.Client(project, location=location, credentials=_anonymous() if host else None)
+
+
+def bigquery_read_client() -> BigQueryReadClient:
+    """Return a client of the BigQuery Storage Read API."""
+    from google.cloud.bigquery_storage_v1 import BigQueryReadClient
+
+    host = os.environ.get("BIGQUERY_STORAGE_EMULATOR_HOST")
+    if not host:
+        return BigQueryReadClient()  # type: ignore[no-untyped-call]
+    import grpc
+    from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
+        BigQueryReadGrpcTransport,
+    )
+
+    channel = grpc.insecure_channel(host, options=UNLIMITED)
+    transport = BigQueryReadGrpcTransport(channel=channel)
+    return BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call]
+
+
+def storage_client(project: str) -> StorageClient:
+    """Return a Cloud Storage client."""
+    from google.cloud.storage import Client
+
+    return Client(project)
+
+
+def publisher_client() -> PublisherClient:
+    """Return a Pub/Sub publisher."""
+    from google.cloud.pubsub_v1 import PublisherClient
+
+    return PublisherClient()
+
+
+def executions_client() -> ExecutionsClient:
+    """Return a client of the Workflows Executions API."""
+    from google.cloud.workflows.executions_v1 import ExecutionsClient
+
+    host = os.environ.get("WORKFLOWS_EXECUTIONS_EMULATOR_HOST")
+    if not host:
+        return ExecutionsClient()
+    import grpc
+    from google.cloud.workflows.executions_v1.services.executions.transports import (
+        ExecutionsGrpcTransport,
+    )
+
+    return ExecutionsClient(transport=ExecutionsGrpcTransport(channel=grpc.insecure_channel(host)))
+
+
+_tokens: dict[str, tuple[str, float]] = {}
+
+
+def prepare_mlflow(tracking_uri: str) -> None:
+    """Set MLFLOW_TRACKING_TOKEN to an ID token for an MLflow behind IAM (an https URI); renew it after 50 minutes.
+
+    MLflow reads the variable on every request. Raises google.auth.exceptions.GoogleAuthError when there is no account
+    to sign a token for.
+    """
+    if not tracking_uri.startswith("https://"):
+        return
+    token, fetched = _tokens.get(tracking_uri, ("", 0.0))
+    if not token or time.monotonic() - fetched > TOKEN_SECONDS:
+        token = _fetch_id_token(tracking_uri)
+        _tokens[tracking_uri] = (token, time.monotonic())
+    os.environ["MLFLOW_TRACKING_TOKEN"] = token
+
+
+def _fetch_id_token(audience: str) -> str:
+    from google.auth.transport.requests import Request
+    from google.oauth2 import id_token
+
+    return str(id_token.fetch_id_token(Request(), audience))  # type: ignore[no-untyped-call]
+
+
+def _anonymous() -> Credentials:
+    from google.auth.credentials import AnonymousCredentials
+
+    return AnonymousCredentials()  # type: ignore[no-untyped-call]
