@@ -5,21 +5,27 @@ Each cure names what went wrong without it; `apply_cures` runs in the emulator's
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from bqemulator import server
 from bqemulator.api.routes import upload
-from bqemulator.domain.errors import DomainError, InvalidQueryError
+from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.jobs import executor
 from bqemulator.versioning.snapshots import SnapshotManager
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
-    from fastapi import FastAPI
+
+_HTTP_CODES = {"notFound": 404, "duplicate": 409, "accessDenied": 403}
+_LONGEST_REFUSAL = 100_000
 
 
 def apply_cures(discovery_file: Path | None) -> None:
@@ -31,48 +37,50 @@ def apply_cures(discovery_file: Path | None) -> None:
     _load_parquet_by_name()
     _load_all_or_nothing()
     _keep_no_snapshots()
+    _take_zones_from_parameters()
     _answer_like_bigquery(discovery_file)
 
 
 def _accept_any_media_type() -> None:
     """The Python client uploads as `*/*`; the emulator refused every small load with 400."""
-    upload._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)  # noqa: SLF001
+    permitted = (*upload._PERMITTED_MEDIA_CONTENT_TYPES, "*/*")
+    _replace(upload, "_PERMITTED_MEDIA_CONTENT_TYPES", permitted)
 
 
 def _load_parquet_by_name() -> None:
     """Parquet columns were matched by position: a frame in another order wrote swapped values."""
 
     def load_parquet(path: str, target_ref: str, ctx: AppContext) -> None:
-        sql = f"INSERT INTO {target_ref} BY NAME SELECT * FROM read_parquet(?)"  # noqa: S608
+        sql = f"INSERT INTO {target_ref} BY NAME SELECT * FROM read_parquet(?)"
         ctx.engine.execute(sql, [path])
 
-    executor._load_parquet = load_parquet  # noqa: SLF001
-    executor._LOAD_FORMAT_HANDLERS["PARQUET"] = load_parquet  # noqa: SLF001
+    executor._load_parquet = load_parquet
+    executor._LOAD_FORMAT_HANDLERS["PARQUET"] = load_parquet
 
 
 def _load_all_or_nothing() -> None:
     """A WRITE_TRUNCATE load that failed left the table empty; now deletion and load are one transaction."""
-    prepare = executor._apply_load_write_disposition  # noqa: SLF001
-    load = executor._load_path_into_target  # noqa: SLF001
+    prepare = executor._apply_load_write_disposition
+    load = executor._load_path_into_target
 
     def prepare_without_truncating(job: Any, ctx: AppContext) -> None:
         if job.write_disposition != "WRITE_TRUNCATE":
             prepare(job, ctx)
 
     def load_in_transaction(path: str, job: Any, ctx: AppContext) -> None:
-        first = executor._resolve_uri(job.source_uris[0], ctx)  # noqa: SLF001
+        first = executor._resolve_uri(job.source_uris[0], ctx)
         ctx.engine.execute("BEGIN TRANSACTION")
         try:
             if job.write_disposition == "WRITE_TRUNCATE" and path == first:
-                ctx.engine.execute(f"DELETE FROM {job.target_ref}")  # noqa: S608
+                ctx.engine.execute(f"DELETE FROM {job.target_ref}")
             load(path, job, ctx)
         except Exception:
             ctx.engine.execute("ROLLBACK")
             raise
         ctx.engine.execute("COMMIT")
 
-    executor._apply_load_write_disposition = prepare_without_truncating  # noqa: SLF001
-    executor._load_path_into_target = load_in_transaction  # noqa: SLF001
+    executor._apply_load_write_disposition = prepare_without_truncating
+    executor._load_path_into_target = load_in_transaction
 
 
 def _keep_no_snapshots() -> None:
@@ -81,20 +89,45 @@ def _keep_no_snapshots() -> None:
     def record_change(
         self: SnapshotManager, project_id: str, dataset_id: str, table_id: str
     ) -> None:
-        self._events.publish(TableDataChanged(project_id, dataset_id, table_id))  # noqa: SLF001
+        self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
 
-    SnapshotManager.record_change = record_change
+    _replace(SnapshotManager, "record_change", record_change)
+
+
+def _take_zones_from_parameters() -> None:
+    """`AT TIME ZONE @zone` and its like are translated before parameters are bound and want a literal.
+
+    A STRING parameter that holds the name of a time zone is written into the query first.
+    """
+    run = executor._run_single_sql
+    zones = available_timezones()
+
+    async def run_with_zones(
+        project_id: str,
+        bq_sql: str,
+        query_params: list[dict[str, Any]] | None,
+        ctx: AppContext,
+        *,
+        caller: Any,
+    ) -> Any:
+        for parameter in query_params or []:
+            value = parameter.get("parameterValue", {}).get("value")
+            if parameter.get("name") and value in zones:
+                bq_sql = re.sub(rf"@{parameter['name']}\b", f"'{value}'", bq_sql)
+        return await run(project_id, bq_sql, query_params, ctx, caller=caller)
+
+    _replace(executor, "_run_single_sql", run_with_zones)
 
 
 def _answer_like_bigquery(discovery_file: Path | None) -> None:
-    """Bad SQL or data came back as 500, which clients repeat for ten minutes; it is a 400 now.
+    """Bad SQL or data came back as 500, which clients repeat for ten minutes, or as an empty result.
 
-    `bq` also asks for the description of the API before anything else.
+    Both are a 400 now. `bq` also asks for the description of the API before anything else.
     """
-    create_app = server.create_app
+    create_app = server.create_app  # type: ignore[attr-defined]
 
     async def refuse(_request: Request, exc: Exception) -> Response:
-        error: DomainError = InvalidQueryError(f"{type(exc).__name__}: {exc}")
+        error = InvalidQueryError(f"{type(exc).__name__}: {exc}")
         return JSONResponse(error.to_bigquery_error(), status_code=400)
 
     async def describe(_request: Request) -> Response:
@@ -102,11 +135,66 @@ def _answer_like_bigquery(discovery_file: Path | None) -> None:
             return Response(status_code=404)
         return FileResponse(discovery_file, media_type="application/json")
 
-    def create_cured_app(context: AppContext) -> FastAPI:
+    def create_cured_app(context: AppContext) -> ASGIApp:
         app = create_app(context)
         app.add_exception_handler(Exception, refuse)
         for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
             app.add_route(path, describe)
-        return app
+        return FailedQueries(app)
 
-    server.create_app = create_cured_app
+    _replace(server, "create_app", create_cured_app)
+
+
+class FailedQueries:
+    """ASGI layer: a query that failed is refused, not answered with no rows and a note (jobs.query).
+
+    `Client.query_and_wait` believed such an answer and gave an empty result.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not (
+            scope["method"] == "POST" and scope["path"].endswith("/queries")
+        ):
+            await self.app(scope, receive, send)
+            return
+        held: list[Message] = []
+        refused = False
+
+        async def pass_on(message: Message) -> None:
+            nonlocal refused
+            if refused:
+                return
+            if message["type"] == "http.response.start":
+                held.append(message)
+                return
+            refusal = _refusal(message.get("body", b"")) if held else None
+            if refusal:
+                refused = True
+                await refusal(scope, receive, send)
+                return
+            while held:
+                await send(held.pop())
+            await send(message)
+
+        await self.app(scope, receive, pass_on)
+
+
+def _refusal(body: bytes) -> Response | None:
+    if len(body) > _LONGEST_REFUSAL or b'"errors":[' not in body:
+        return None
+    answer = json.loads(body)
+    if answer.get("rows") or not answer.get("errors"):
+        return None
+    error = answer["errors"][0]
+    code = _HTTP_CODES.get(error["reason"], 400)
+    return JSONResponse(
+        {"error": {"code": code, "message": error["message"], "errors": answer["errors"]}},
+        status_code=code,
+    )
+
+
+def _replace(module: Any, name: str, replacement: Any) -> None:
+    setattr(module, name, replacement)
