@@ -1,0 +1,186 @@
+"""A Parquet or CSV file of counts in memory, and its rows as JSON lines, built column by column.
+
+400,000 rows are encoded in well under a second: what repeats (names, hours) is encoded once and laid out by index.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FIELDS = (
+    "id_compteur",
+    "nom_compteur",
+    "id",
+    "name",
+    "sum_counts",
+    "date",
+    "installation_date",
+    "counter",
+)
+COLUMNS = (*FIELDS, "longitude", "latitude")
+ONE_IN = 2000
+
+Rows = slice | npt.NDArray[Any]
+
+
+class CityFile:
+    """Counts of one city, sorted by date and counter.
+
+    path: .parquet or .csv with COLUMNS. Raises ValueError when one of them is missing or the file is empty.
+    """
+
+    names = (*FIELDS, "coordinates")
+
+    def __init__(self, path: Path) -> None:
+        table = _read(path)
+        self._frame = table.sort_values(["date", "id_compteur"], kind="stable", ignore_index=True)
+        self.hours: npt.NDArray[np.datetime64] = (
+            self._frame["date"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]")
+        )
+        self.ids: npt.NDArray[Any] = pd.factorize(self._frame["id_compteur"], sort=True)[0]
+        self.first = _aware(self.hours[0])
+        self.last = _aware(self.hours[-1])
+        self._texts = {
+            name: _Texts(*self._encode(name)) for name in self.names if name != "sum_counts"
+        }
+        self._counts = self._frame["sum_counts"].to_numpy("int64")
+        self._mistakes = _first_mistakes(self.hours, self.ids, self._counts)
+
+    def between(self, since: datetime | None, until: datetime | None) -> slice:
+        """Return the rows of a half-open range of time as one slice; None is no bound."""
+        start = 0 if since is None else int(np.searchsorted(self.hours, _naive(since)))
+        stop = len(self.hours) if until is None else int(np.searchsorted(self.hours, _naive(until)))
+        return slice(start, max(start, stop))
+
+    def counters(self, rows: slice) -> list[dict[str, Any]]:
+        """Return one record for each counter among `rows`, with what its newest row says of it."""
+        newest = (
+            self._frame.iloc[rows]
+            .drop_duplicates("id_compteur", keep="last")
+            .sort_values("id_compteur")
+        )
+        return [
+            {
+                "id_compteur": row.id_compteur,
+                "nom_compteur": row.nom_compteur,
+                "id": row.id,
+                "name": row.name,
+                "channel_id": str(row.id_compteur).rpartition("-")[2],
+                "channel_name": str(row.nom_compteur).rpartition(" ")[2],
+                "installation_date": row.installation_date,
+                "coordinates": {"lon": row.longitude, "lat": row.latitude},
+                "counter": row.counter,
+            }
+            for row in newest.itertuples(index=False, name="Row")
+        ]
+
+    def lines(
+        self,
+        rows: Rows,
+        names: tuple[str, ...] | None,
+        *,
+        first_value_after: datetime | None = None,
+    ) -> bytes:
+        """Encode rows as JSON lines with the fields `names` (None: all).
+
+        Hours from `first_value_after` on carry the values as first published, before their correction.
+        """
+        pieces: list[Any] = []
+        for position, name in enumerate(names or self.names):
+            pieces.append(("{" if position == 0 else ",") + f'"{name}":')
+            pieces.append(
+                self._values(rows, first_value_after)
+                if name == "sum_counts"
+                else self._texts[name].at(rows)
+            )
+        pieces.append("}\n")
+        pieces = [
+            pa.scalar(piece, pa.large_string()) if isinstance(piece, str) else piece
+            for piece in pieces
+        ]
+        joined = pc.binary_join_element_wise(*pieces, pa.scalar("", pa.large_string()))
+        return _bytes_of(joined)
+
+    def _values(self, rows: Rows, first_value_after: datetime | None) -> pa.Array:
+        counts = self._counts[rows]
+        if first_value_after is not None:
+            young = self.hours[rows] >= _naive(first_value_after)
+            counts = counts + np.where(young, self._mistakes[rows], 0)
+        return pa.array(counts).cast(pa.large_string())
+
+    def _encode(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
+        if name == "date":
+            codes, hours = pd.factorize(self.hours)
+            return codes, [f'"{h!s}+00:00"' for h in hours.astype("datetime64[s]")]
+        if name == "coordinates":
+            pairs = pd.MultiIndex.from_frame(self._frame[["longitude", "latitude"]])
+            codes, places = pd.factorize(pairs)
+            return codes, [json.dumps({"lon": lon, "lat": lat}) for lon, lat in places]
+        codes, values = pd.factorize(self._frame[name], use_na_sentinel=False)
+        return codes, [
+            json.dumps(None if pd.isna(v) else str(v), ensure_ascii=False) for v in values
+        ]
+
+
+class _Texts:
+    """A column of JSON texts: the different ones, and which of them each row has."""
+
+    def __init__(self, codes: npt.NDArray[Any], texts: list[str]) -> None:
+        self._codes = codes.astype(np.int32)
+        self._texts = pa.array(texts, pa.large_string())
+
+    def at(self, rows: Rows) -> pa.Array:
+        return self._texts.take(pa.array(self._codes[rows]))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        table = pd.read_parquet(path)
+    elif path.suffix == ".csv":
+        table = pd.read_csv(path, dtype={"id_compteur": str, "id": str, "installation_date": str})
+        table["date"] = pd.to_datetime(table["date"], utc=True)
+    else:
+        raise ValueError(f"{path}: ends in {path.suffix!r}, needs .parquet or .csv")
+    if missing := sorted(set(COLUMNS) - set(table.columns)):
+        raise ValueError(f"{path}: no column {', '.join(missing)}; needs {', '.join(COLUMNS)}")
+    if table.empty:
+        raise ValueError(f"{path}: holds no counts")
+    return table
+
+
+def _first_mistakes(
+    hours: npt.NDArray[np.datetime64], ids: npt.NDArray[Any], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """What is added to each value when it is first published: nearly always 0; the same for the same row."""
+    mixed = pd.util.hash_array(hours.astype("int64") * 1009 + ids)
+    share = (mixed >> np.uint64(32)) % np.uint64(7)
+    wrong = np.maximum(1, counts // 10) * np.where(share % 2 == 0, 1, -1)
+    wrong = np.where(counts + wrong < 0, 1, wrong)
+    return np.where(mixed % np.uint64(ONE_IN) == 0, wrong, 0).astype(np.int64)
+
+
+def _bytes_of(texts: pa.Array) -> bytes:
+    """Return all texts in one piece. They lie one behind the other in Arrow's buffer, so nothing is joined."""
+    if not len(texts):
+        return b""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return bytes(memoryview(data)[ends[0] : ends[-1]])
+
+
+def _naive(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
+
+
+def _aware(hour: np.datetime64) -> datetime:
+    moment: datetime = hour.astype("datetime64[s]").item()
+    return moment.replace(tzinfo=UTC)
