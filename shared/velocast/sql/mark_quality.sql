@@ -1,0 +1,64 @@
+-- Rows of [@mark_from, @until) whose quality is not what it should be, with what it should be.
+--   outage: in a run of @outage_hours or more zeros, on a counter whose usual mean is above @usual_mean. The usual mean
+--     leaves those runs out; a run that was an outage before stays one, though all its counter's good hours be forgotten.
+--   clock_change: the only one of the two hours that the local clock repeats (@repeated: the first of each pair).
+-- Rows back to @look_from are looked at, so that a run is seen from its beginning. A `suspect` is left alone.
+WITH recent AS (
+  SELECT
+    counter_id, counted_at, bike_count, quality, ingested_at,
+    COUNTIF(bike_count > 0) OVER (PARTITION BY counter_id ORDER BY counted_at) AS island
+  FROM {counts}
+  WHERE counted_at >= @look_from AND counted_at < @until
+),
+zeros AS (
+  SELECT
+    counter_id, island, COUNT(*) AS hours, COUNTIF(quality = 'outage') > 0 AS known
+  FROM recent
+  WHERE bike_count = 0
+  GROUP BY counter_id, island
+  HAVING COUNT(*) >= @outage_hours
+),
+silent AS (
+  SELECT counter_id, SUM(hours) AS hours
+  FROM zeros
+  GROUP BY counter_id
+),
+usual AS (
+  SELECT
+    recent.counter_id,
+    SAFE_DIVIDE(SUM(bike_count), COUNT(*) - IFNULL(MAX(silent.hours), 0)) AS usual_mean
+  FROM recent
+  LEFT JOIN silent ON silent.counter_id = recent.counter_id
+  GROUP BY recent.counter_id
+),
+outages AS (
+  SELECT zeros.counter_id, zeros.island, zeros.known
+  FROM zeros
+  JOIN usual ON usual.counter_id = zeros.counter_id
+  WHERE zeros.known OR usual.usual_mean > @usual_mean
+),
+alone AS (
+  SELECT recent.counter_id, MIN(recent.counted_at) AS counted_at
+  FROM recent
+  JOIN UNNEST(@repeated) AS twice
+    ON recent.counted_at >= twice AND recent.counted_at < TIMESTAMP_ADD(twice, INTERVAL 2 HOUR)
+  GROUP BY recent.counter_id, twice
+  HAVING COUNT(*) = 1
+),
+judged AS (
+  SELECT
+    recent.counter_id, recent.counted_at, recent.bike_count, recent.ingested_at, recent.quality AS stored,
+    CASE
+      WHEN outages.counter_id IS NOT NULL AND recent.bike_count = 0 THEN 'outage'
+      WHEN alone.counter_id IS NOT NULL THEN 'clock_change'
+    END AS quality,
+    IFNULL(NOT outages.known, FALSE) AS new_outage
+  FROM recent
+  LEFT JOIN outages ON outages.counter_id = recent.counter_id AND outages.island = recent.island
+  LEFT JOIN alone ON alone.counter_id = recent.counter_id AND alone.counted_at = recent.counted_at
+)
+SELECT counter_id, counted_at, bike_count, ingested_at, quality, new_outage AND quality = 'outage' AS new_outage
+FROM judged
+WHERE counted_at >= @mark_from
+  AND stored IS DISTINCT FROM quality
+  AND (stored IS NULL OR stored IN ('outage', 'clock_change'))
