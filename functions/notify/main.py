@@ -1,0 +1,18 @@
+"""The function `notify`: incidents and the system's own events, from topic velocast-alerts to Discord."""
+
+from __future__ import annotations
+
+import functions_framework
+
+from velocast.ground.messages import CloudEventLike
+from velocast.ground.settings import NotifySettings
+from velocast.usecases import notifications
+from velocast.usecases.runtime import Runtime, handle
+
+RUNTIME = Runtime(NotifySettings.load(), component="notify")
+
+
+@functions_framework.cloud_event
+def notify(event: CloudEventLike) -> None:
+    """Tell Discord about one incident or event."""
+    handle(event, notifications.AlertMessage, RUNTIME, notifications.notify, event_type="ALERT")
