@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from google.cloud.workflows.executions_v1 import ExecutionsClient
 
 TOKEN_SECONDS = 50 * 60  # an ID token lives an hour
+MLFLOW_VARIABLES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for log lines
+}
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -82,11 +87,14 @@ _tokens: dict[str, tuple[str, float]] = {}
 
 
 def prepare_mlflow(tracking_uri: str) -> None:
-    """Set MLFLOW_TRACKING_TOKEN to an ID token for an MLflow behind IAM (an https URI); renew it after 50 minutes.
+    """Make this process fit to call MLflow; to be called before each use of its client.
 
-    MLflow reads the variable on every request. Raises google.auth.exceptions.GoogleAuthError when there is no account
-    to sign a token for.
+    Bounds MLflow's retries and turns its telemetry off, unless the environment says otherwise. For a server behind IAM
+    (an https URI) MLFLOW_TRACKING_TOKEN becomes an ID token, renewed after 50 minutes; MLflow reads it on every
+    request. Raises google.auth.exceptions.GoogleAuthError when there is no account to sign one for.
     """
+    for name, value in MLFLOW_VARIABLES.items():
+        os.environ.setdefault(name, value)
     if not tracking_uri.startswith("https://"):
         return
     token, fetched = _tokens.get(tracking_uri, ("", 0.0))
