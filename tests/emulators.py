@@ -153,7 +153,7 @@ class Warehouse:
     def empty(self) -> None:
         """Remove all rows of all tables, in one script."""
         script = "".join(f"TRUNCATE TABLE `{PROJECT}.{table}`;\n" for table in self.tables)
-        self.client.query_and_wait(script, retry=None, job_retry=None, wait_timeout=60)
+        self.client.query_and_wait(script, wait_timeout=60)
 
 
 @contextmanager
@@ -171,13 +171,13 @@ def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
     with emulator:
         client = bigquery.Client(
             PROJECT,
-            credentials=AnonymousCredentials(),
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
             client_options=ClientOptions(api_endpoint=emulator.url),
         )
         try:
             yield Warehouse(emulator, client, create_tables(client))
         finally:
-            client.close()
+            client.close()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path, timeout: fl
     deadline = time.monotonic() + timeout
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+            with urllib.request.urlopen(url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             if process.poll() is not None or time.monotonic() > deadline:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from velocast_local.object_store import ObjectStore, Resource, StoredObject
+from velocast_local.object_records import Resource, StoredObject
+from velocast_local.object_store import ObjectStore
 
 _PAGE = 1000
 

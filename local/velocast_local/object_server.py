@@ -6,108 +6,40 @@ the lease, the manifest and the model summary rely on them.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from velocast_local.object_listing import list_objects, object_json
-from velocast_local.object_store import (
-    ObjectStore,
-    Preconditions,
-    Resource,
-    StorageError,
-    StoredObject,
-)
+from velocast_local.object_records import Preconditions, Resource, StorageError, StoredObject
+from velocast_local.object_requests import Call, endpoint, unknown
+from velocast_local.object_store import ObjectStore
 from velocast_local.object_uploads import ResumableUpload, UploadSessions, split_multipart
 
+_TOLD_BY_HEADERS = {
+    "cacheControl": "Cache-Control",
+    "contentDisposition": "Content-Disposition",
+    "contentEncoding": "Content-Encoding",
+    "contentLanguage": "Content-Language",
+}
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request, read: its method, unquoted path segments below the API's root, query and body."""
-
-    method: str
-    path: tuple[str, ...]
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-    origin: str
-
-    def json(self) -> Resource:
-        """Return the body as a JSON object, empty where there is none; raises 400 for anything else."""
-        try:
-            value = json.loads(self.body or b"{}")
-        except ValueError as exc:
-            raise StorageError(400, "parseError", f"body is not JSON: {exc}") from exc
-        return value if isinstance(value, dict) else {}
-
-    @property
-    def generation(self) -> int | None:
-        """The generation the request asks for, None for the live one."""
-        return int(self.query["generation"]) if self.query.get("generation") else None
-
-    @property
-    def conditions(self) -> Preconditions:
-        """The preconditions on the object itself."""
-        return Preconditions.from_query(self.query)
-
-
-Handler = Callable[[Call], Response]
 
 
 def routes(store: ObjectStore) -> list[Route]:
     """Return the routes of Cloud Storage: metadata, uploads (resumable too) and downloads."""
     server = _ObjectServer(store)
     return [
-        Route("/storage/v1/{rest:path}", _endpoint(server.metadata, 2), methods=_METHODS),
-        Route("/upload/storage/v1/{rest:path}", _endpoint(server.upload, 3), methods=_METHODS),
+        Route("/storage/v1/{rest:path}", endpoint(server.metadata, 2), methods=_METHODS),
+        Route("/upload/storage/v1/{rest:path}", endpoint(server.upload, 3), methods=_METHODS),
         Route(
             "/resumable/upload/storage/v1/{rest:path}",
-            _endpoint(server.upload, 4),
+            endpoint(server.upload, 4),
             methods=_METHODS,
         ),
-        Route("/download/storage/v1/{rest:path}", _endpoint(server.download, 3), methods=_METHODS),
+        Route("/download/storage/v1/{rest:path}", endpoint(server.download, 3), methods=_METHODS),
     ]
-
-
-def _endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
-    async def answer(request: Request) -> Response:
-        # object names hold slashes: only the raw path tells %2F from a separator
-        raw = request.scope.get("raw_path") or request.url.path.encode()
-        path = tuple(
-            unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/")
-        )
-        call = Call(
-            request.method,
-            path[prefix:],
-            dict(request.query_params),
-            dict(request.headers),
-            await request.body(),
-            f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}",
-        )
-        return await run_in_threadpool(_guarded, handler, call)
-
-    return answer
-
-
-def _guarded(handler: Handler, call: Call) -> Response:
-    try:
-        return handler(call)
-    except StorageError as error:
-        if error.code == 304:
-            return Response(status_code=304)
-        reason = {"message": str(error), "domain": "global", "reason": error.reason}
-        body = {"error": {"code": error.code, "message": str(error), "errors": [reason]}}
-        return JSONResponse(body, status_code=error.code)
 
 
 class _ObjectServer:
@@ -144,7 +76,7 @@ class _ObjectServer:
                 target,
             ):
                 return self._copy(call, (source, name), (bucket, target), verb)
-        raise _unknown(call)
+        raise unknown(call)
 
     def _buckets(self, call: Call) -> Response:
         if call.method == "POST":
@@ -210,7 +142,7 @@ class _ObjectServer:
             case ("b", bucket, "o"):
                 pass
             case _:
-                raise _unknown(call)
+                raise unknown(call)
         if "upload_id" in call.query:
             return self._continue_resumable(call)
         if call.query.get("uploadType") == "resumable":
@@ -258,7 +190,7 @@ class _ObjectServer:
         match call.path:
             case ("b", bucket, "o", name):
                 return self._bytes(call, bucket, name)
-        raise _unknown(call)
+        raise unknown(call)
 
     def _bytes(self, call: Call, bucket: str, name: str) -> Response:
         stored, data = self.store.read(bucket, name, call.conditions, call.generation)
@@ -273,6 +205,9 @@ class _ObjectServer:
             "X-Goog-Stored-Content-Length": resource["size"],
             "X-Goog-Storage-Class": resource["storageClass"],
         }
+        for field, header in _TOLD_BY_HEADERS.items():
+            if field in resource:
+                headers[header] = resource[field]
         span = _byte_range(call.headers.get("range"), len(data))
         if span is None:
             return Response(data, headers=headers)
@@ -311,8 +246,3 @@ def _layout(bucket: Resource) -> Resource:
         "location": bucket["location"],
         "locationType": bucket["locationType"],
     }
-
-
-def _unknown(call: Call) -> StorageError:
-    where = "/".join(call.path)
-    return StorageError(404, "notFound", f"the local Cloud Storage has no {call.method} {where}")

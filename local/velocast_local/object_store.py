@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import google_crc32c
-
-Resource = dict[str, Any]
+from velocast_local.object_records import (
+    Preconditions,
+    Resource,
+    StorageError,
+    StoredObject,
+    checksums,
+    condition_not_met,
+    merged,
+    new_bucket,
+    new_object,
+)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, resource TEXT NOT NULL);
@@ -27,105 +32,6 @@ CREATE TABLE IF NOT EXISTS objects (
   file TEXT NOT NULL, resource TEXT NOT NULL, PRIMARY KEY (bucket, name, generation));
 CREATE UNIQUE INDEX IF NOT EXISTS one_live ON objects (bucket, name) WHERE live = 1;
 """
-_EDITABLE = (
-    "cacheControl",
-    "contentDisposition",
-    "contentEncoding",
-    "contentLanguage",
-    "contentType",
-    "customTime",
-    "metadata",
-    "storageClass",
-)
-
-
-class StorageError(Exception):
-    """An answer other than success, with the code and reason that Cloud Storage's JSON API gives."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """One generation of one object; `resource` is its JSON without the links a server adds."""
-
-    bucket: str
-    name: str
-    generation: int
-    live: bool
-    file: str
-    resource: Resource
-
-    @property
-    def metageneration(self) -> int:
-        """How often the metadata of this generation was written, from 1."""
-        return int(self.resource["metageneration"])
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return int(self.resource["size"])
-
-
-@dataclass(frozen=True)
-class Preconditions:
-    """The `if...` parameters of a request; None where the request has none."""
-
-    generation: int | None = None
-    not_generation: int | None = None
-    metageneration: int | None = None
-    not_metageneration: int | None = None
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str], prefix: str = "if") -> Preconditions:
-        """Read them from query parameters; `prefix` is `ifSource` for the source of a copy."""
-
-        def number(name: str) -> int | None:
-            text = query.get(prefix + name)
-            return int(text) if text not in (None, "") else None
-
-        return cls(
-            number("GenerationMatch"),
-            number("GenerationNotMatch"),
-            number("MetagenerationMatch"),
-            number("MetagenerationNotMatch"),
-        )
-
-    def check(self, who: str, current: StoredObject | None, *, reading: bool = False) -> None:
-        """Raise 412 where a condition does not hold (304 where a reader already has that generation)."""
-        generation = current.generation if current else 0
-        metageneration = current.metageneration if current else 0
-        wanted = (
-            ("generation", self.generation, generation),
-            ("metageneration", self.metageneration, metageneration),
-        )
-        for label, need, have in wanted:
-            if need is not None and need != have:
-                raise _condition_not_met(f"{who}: {label} is {have}, the request needs {need}")
-        refused = (
-            ("generation", self.not_generation, generation),
-            ("metageneration", self.not_metageneration, metageneration),
-        )
-        for label, bad, have in refused:
-            if bad is not None and bad == have:
-                if reading:
-                    raise StorageError(304, "notModified", f"{who}: {label} is still {have}")
-                raise _condition_not_met(f"{who}: {label} is {have}, which the request refuses")
-
-
-def _condition_not_met(detail: str) -> StorageError:
-    return StorageError(
-        412,
-        "conditionNotMet",
-        f"At least one of the pre-conditions you specified did not hold. {detail}",
-    )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class ObjectStore:
@@ -135,7 +41,9 @@ class ObjectStore:
     writers with the same precondition exactly one wins. `now` gives the times in the metadata.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._files = folder / "generations"
         self._files.mkdir(parents=True, exist_ok=True)
         self._now = now
@@ -155,8 +63,6 @@ class ObjectStore:
         with self._lock:
             self._database.close()
 
-    # buckets
-
     def ensure_bucket(
         self, name: str, *, versioning: bool = False, location: str = "EU"
     ) -> Resource:
@@ -173,14 +79,7 @@ class ObjectStore:
         name = str(resource.get("name") or "")
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
             raise StorageError(400, "invalid", f"Invalid bucket name: '{name}'")
-        time = self._timestamp()
-        made = {
-            "location": "EU",
-            "storageClass": "STANDARD",
-            "locationType": "multi-region",
-        } | resource
-        made |= {"kind": "storage#bucket", "id": name, "metageneration": "1", "projectNumber": "1"}
-        made |= {"timeCreated": time, "updated": time, "etag": "CAE="}
+        made = new_bucket(name, resource, self._timestamp())
         with self._lock:
             if self._bucket(name) is not None:
                 raise StorageError(
@@ -196,6 +95,10 @@ class ObjectStore:
             raise StorageError(404, "notFound", f"The specified bucket does not exist: {name}")
         return found
 
+    def is_versioned(self, name: str) -> bool:
+        """Return whether a bucket keeps generations that were overwritten or deleted."""
+        return bool(self.bucket(name).get("versioning", {}).get("enabled", False))
+
     def buckets(self, prefix: str = "") -> list[Resource]:
         """Return all buckets by name."""
         with self._lock:
@@ -208,7 +111,7 @@ class ObjectStore:
             found = self.bucket(name)
             have = int(found["metageneration"])
             if conditions.metageneration not in (None, have):
-                raise _condition_not_met(f"{name}: metageneration is {have}")
+                raise condition_not_met(f"{name}: metageneration is {have}")
             found |= changes | {"metageneration": str(have + 1), "updated": self._timestamp()}
             self._database.execute(
                 "UPDATE buckets SET resource = ? WHERE name = ?", (json.dumps(found), name)
@@ -233,20 +136,13 @@ class ObjectStore:
             for stored in self.objects(name, versions=True):
                 self._remove(stored)
 
-    # objects
-
     def put(
         self, bucket: str, name: str, data: bytes, metadata: Resource, conditions: Preconditions
     ) -> StoredObject:
         """Write a new generation of an object and return it; raises 412, or 400 on a wrong checksum."""
         if not name:
             raise StorageError(400, "required", f"gs://{bucket}: an object needs a name")
-        sums = _checksums(data)
-        for field, value in sums.items():
-            if metadata.get(field) not in (None, value):
-                raise StorageError(
-                    400, "invalid", f"Provided {field} {metadata[field]} does not match {value}"
-                )
+        sums = checksums(data, metadata)
         file = uuid.uuid4().hex
         (self._files / file).write_bytes(data)
         try:
@@ -265,20 +161,14 @@ class ObjectStore:
         metadata: Resource,
         conditions: Preconditions,
     ) -> StoredObject:
-        versioned = self.bucket(bucket).get("versioning", {}).get("enabled", False)
+        versioned = self.is_versioned(bucket)
         current = self.find(bucket, name)
         conditions.check(f"gs://{bucket}/{name}", current)
         if current:
             self._retire(current, keep=versioned)
-        time = self._timestamp()
         self._generation = max(self._generation + 1, int(self._now().timestamp() * 1_000_000))
-        kept = {key: metadata[key] for key in _EDITABLE if metadata.get(key) is not None}
-        resource = {"contentType": "application/octet-stream", "storageClass": "STANDARD"} | kept
-        resource |= {"kind": "storage#object", "bucket": bucket, "name": name, "size": str(size)}
-        resource |= {"generation": str(self._generation), "metageneration": "1"}
-        resource |= {"id": f"{bucket}/{name}/{self._generation}", "etag": f"C{self._generation}"}
-        resource |= {"timeCreated": time, "updated": time, "timeStorageClassUpdated": time}
-        resource |= {key: metadata[key] for key in ("md5Hash", "crc32c")}
+        resource = new_object(bucket, name, self._generation, metadata, self._timestamp())
+        resource["size"] = str(size)
         stored = StoredObject(bucket, name, self._generation, True, file, resource)
         self._database.execute(
             "INSERT INTO objects VALUES (?, ?, ?, 1, ?, ?)",
@@ -291,10 +181,10 @@ class ObjectStore:
         where, value = ("live", 1) if generation is None else ("generation", generation)
         with self._lock:
             row = self._database.execute(
-                f"SELECT * FROM objects WHERE bucket = ? AND name = ? AND {where} = ?",  # noqa: S608
+                f"SELECT * FROM objects WHERE bucket = ? AND name = ? AND {where} = ?",
                 (bucket, name, value),
             ).fetchone()
-        return _from_row(row) if row else None
+        return StoredObject.from_row(row) if row else None
 
     def get(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
@@ -326,7 +216,7 @@ class ObjectStore:
         with self._transaction():
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
-            resource = _merged(stored.resource, changes)
+            resource = merged(stored.resource, changes)
             resource |= {
                 "metageneration": str(stored.metageneration + 1),
                 "updated": self._timestamp(),
@@ -339,7 +229,7 @@ class ObjectStore:
     ) -> None:
         """Remove an object (in a versioned bucket: make it noncurrent) or one of its generations."""
         with self._transaction():
-            versioned = self.bucket(bucket).get("versioning", {}).get("enabled", False)
+            versioned = self.is_versioned(bucket)
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
             self._retire(stored, keep=versioned and generation is None)
@@ -352,9 +242,7 @@ class ObjectStore:
                 "SELECT * FROM objects WHERE bucket = ? AND (live = 1 OR ?) ORDER BY name, generation",
                 (bucket, versions),
             ).fetchall()
-        return [_from_row(row) for row in rows]
-
-    # inside
+        return [StoredObject.from_row(row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -414,29 +302,3 @@ class ObjectStore:
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _from_row(row: tuple[str, str, int, int, str, str]) -> StoredObject:
-    bucket, name, generation, live, file, resource = row
-    return StoredObject(bucket, name, generation, bool(live), file, json.loads(resource))
-
-
-def _checksums(data: bytes) -> dict[str, str]:
-    md5 = hashlib.md5(data, usedforsecurity=False).digest()
-    crc32c = google_crc32c.value(data).to_bytes(4, "big")
-    return {"md5Hash": base64.b64encode(md5).decode(), "crc32c": base64.b64encode(crc32c).decode()}
-
-
-def _merged(resource: Resource, changes: Resource) -> Resource:
-    kept = dict(resource)
-    for key in _EDITABLE:
-        if key not in changes:
-            continue
-        value = changes[key]
-        if key == "metadata" and value is not None:
-            both = kept.get("metadata", {}) | value
-            value = {name: text for name, text in both.items() if text is not None}
-        kept.pop(key, None)
-        if value is not None:
-            kept[key] = value
-    return kept

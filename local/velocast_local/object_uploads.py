@@ -8,7 +8,7 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 
-from velocast_local.object_store import Preconditions, Resource, StorageError
+from velocast_local.object_records import Preconditions, Resource, StorageError
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import grpc
 
-from velocast_local.pubsub_broker import Broker, Lease, PubSubError
+from velocast_local.pubsub_broker import Broker
 from velocast_local.pubsub_journal import Resource
 from velocast_local.pubsub_push import message_json
+from velocast_local.pubsub_queue import Lease, PubSubError
 
 # how long a pull without returnImmediately waits for the first message, s
 _PULL_WAIT = 0.25

@@ -6,68 +6,23 @@ Delivery is at least once: what was not acknowledged before a stop is delivered 
 from __future__ import annotations
 
 import heapq
-import math
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from velocast_local.pubsub_journal import Delivery, Journal, Message, Resource
 from velocast_local.pubsub_push import push, push_body
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class PubSubError(Exception):
-    """A refusal, with the status that Pub/Sub's gRPC and REST interfaces give it."""
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Lease:
-    """A message handed to a puller: until `until` (monotonic s) nobody else gets it."""
-
-    message: Message
-    ack_id: str
-    attempt: int
-    until: float
-
-
-@dataclass
-class _Queue:
-    """What one subscription still has to deliver: (available from, message id), in that order."""
-
-    resource: Resource
-    waiting: list[tuple[float, int]] = field(default_factory=list)
-    leases: dict[str, Lease] = field(default_factory=dict)
-    pushing: int = 0
-    workers: list[threading.Thread] = field(default_factory=list)
-    removed: bool = False
-
-    @property
-    def endpoint(self) -> str:
-        """Where messages are pushed to, empty for a subscription that is pulled."""
-        return str(self.resource.get("pushConfig", {}).get("pushEndpoint", ""))
-
-    @property
-    def deadline_seconds(self) -> int:
-        """How long a receiver may take."""
-        return int(self.resource.get("ackDeadlineSeconds") or 10)
-
-    @property
-    def dead_letter(self) -> tuple[str, int] | None:
-        """Topic for messages that fail, and after how many attempts; None: try for ever."""
-        policy = self.resource.get("deadLetterPolicy") or {}
-        if not policy.get("deadLetterTopic"):
-            return None
-        return policy["deadLetterTopic"], int(policy.get("maxDeliveryAttempts") or 5)
+from velocast_local.pubsub_queue import (
+    Lease,
+    PubSubError,
+    Queue,
+    new_subscription,
+    origin_attributes,
+)
 
 
 class Broker:
@@ -91,13 +46,13 @@ class Broker:
         self._backoff = backoff
         self._changed = threading.Condition(threading.RLock())
         self._journal = Journal(folder / "pubsub.sqlite")
-        self._topics = {r["name"]: r for r in self._journal.resources("topic")}
-        self._queues: dict[str, _Queue] = {}
+        self._topics: dict[str, Resource] = {r["name"]: r for r in self._journal.resources("topic")}
+        self._queues: dict[str, Queue] = {}
         self._closed = False
         for resource in self._journal.resources("subscription"):
             # its receiver may be elsewhere now: nothing is pushed until the subscription is put again
-            parked = resource | {"pushConfig": {}}
-            self._queues[resource["name"]] = _Queue(parked, self._open(resource["name"]))
+            waiting = [(0.0, message) for message in self._journal.open_messages(resource["name"])]
+            self._queues[resource["name"]] = Queue(resource | {"pushConfig": {}}, waiting)
 
     def close(self) -> None:
         """Stop delivering and close the file; what is under way is delivered again after the next start."""
@@ -109,8 +64,6 @@ class Broker:
             worker.join(timeout=2)
         with self._changed:
             self._journal.close()
-
-    # topics and subscriptions: resources in the shape of Pub/Sub's JSON
 
     def topic_name(self, topic: str) -> str:
         """Return the full name of a topic given by its full or short name."""
@@ -179,14 +132,10 @@ class Broker:
         """
         name = self.subscription_name(resource["name"])
         topic = str(self.topic(resource["topic"])["name"])
-        resource = (
-            {"ackDeadlineSeconds": 10, "pushConfig": {}} | resource | {"name": name, "topic": topic}
-        )
+        resource = new_subscription(name, topic, resource)
         endpoint = resource["pushConfig"].get("pushEndpoint", "")
-        if endpoint and urlsplit(endpoint).hostname not in _LOOPBACK:
-            raise PubSubError("INVALID_ARGUMENT", f"{name}: {endpoint} is not on this machine")
         with self._changed:
-            queue = self._queues.setdefault(name, _Queue(resource))
+            queue = self._queues.setdefault(name, Queue(resource))
             queue.resource = resource
             self._journal.save_resource("subscription", resource)
             while endpoint and len(queue.workers) < concurrency:
@@ -212,8 +161,6 @@ class Broker:
             del self._queues[queue.resource["name"]]
             self._journal.delete_resource("subscription", queue.resource["name"])
             self._changed.notify_all()
-
-    # messages
 
     def publish(self, topic: str, data: bytes, attributes: dict[str, str] | None = None) -> str:
         """Take a message, published at the simulated now, and return its id; raises NOT_FOUND."""
@@ -243,8 +190,6 @@ class Broker:
         with self._changed:
             return self._changed.wait_for(self.idle, timeout)
 
-    # pull
-
     def pull(self, subscription: str, limit: int, wait: float = 0.0) -> list[Lease]:
         """Lease up to `limit` messages for the subscription's deadline, waiting up to `wait` s for one."""
         deadline = time.monotonic() + wait
@@ -271,19 +216,13 @@ class Broker:
             queue = self._queue(subscription)
             for ack_id in ack_ids:
                 lease = queue.leases.pop(ack_id, None)
-                if lease is None:
-                    continue
-                until = time.monotonic() + seconds
-                queue.leases[ack_id] = Lease(lease.message, ack_id, lease.attempt, until)
+                if lease:
+                    until = time.monotonic() + seconds
+                    queue.leases[ack_id] = replace(lease, until=until)
             self._sweep(queue)
             self._changed.notify_all()
 
-    # inside; all but _work under the lock
-
-    def _open(self, subscription: str) -> list[tuple[float, int]]:
-        return [(0.0, message) for message in self._journal.open_messages(subscription)]
-
-    def _queue(self, subscription: str) -> _Queue:
+    def _queue(self, subscription: str) -> Queue:
         name = self.subscription_name(subscription)
         if name not in self._queues:
             raise PubSubError(
@@ -291,9 +230,9 @@ class Broker:
             )
         return self._queues[name]
 
-    def _lease(self, queue: _Queue, limit: int) -> list[Lease]:
+    def _lease(self, queue: Queue, limit: int) -> list[Lease]:
         self._sweep(queue)
-        leases = []
+        leases: list[Lease] = []
         while len(leases) < limit and (taken := self._take(queue)):
             message, attempt = taken
             lease = Lease(
@@ -303,19 +242,19 @@ class Broker:
             leases.append(lease)
         return leases
 
-    def _sweep(self, queue: _Queue) -> None:
+    def _sweep(self, queue: Queue) -> None:
         for lease in [lease for lease in queue.leases.values() if lease.until <= time.monotonic()]:
             del queue.leases[lease.ack_id]
             self._fail(queue, lease.message, lease.attempt, None, "not acknowledged in time")
 
-    def _take(self, queue: _Queue) -> tuple[Message, int] | None:
+    def _take(self, queue: Queue) -> tuple[Message, int] | None:
         if not queue.waiting or queue.waiting[0][0] > time.monotonic():
             return None
         _, number = heapq.heappop(queue.waiting)
         attempt = self._journal.begin_attempt(number, queue.resource["name"])
         return self._journal.message(number), attempt
 
-    def _work(self, queue: _Queue) -> None:
+    def _work(self, queue: Queue) -> None:
         while taken := self._next_push(queue):
             message, attempt = taken
             counted = attempt if queue.dead_letter else None
@@ -333,26 +272,26 @@ class Broker:
                     self._fail(queue, message, attempt, result.status, result.error)
                 self._changed.notify_all()
 
-    def _next_push(self, queue: _Queue) -> tuple[Message, int] | None:
+    def _next_push(self, queue: Queue) -> tuple[Message, int] | None:
         with self._changed:
             while not (self._closed or queue.removed):
                 taken = self._take(queue) if queue.endpoint else None
                 if taken:
                     queue.pushing += 1
                     return taken
-                available = queue.waiting[0][0] if queue.waiting and queue.endpoint else math.inf
-                left = available - time.monotonic()
-                self._changed.wait(None if left == math.inf else max(left, 0.001))
+                self._changed.wait(queue.seconds_to_next())
         return None
 
     def _fail(
-        self, queue: _Queue, message: Message, attempt: int, status: int | None, error: str | None
+        self, queue: Queue, message: Message, attempt: int, status: int | None, error: str | None
     ) -> None:
         name = queue.resource["name"]
         letter = queue.dead_letter
         if letter and attempt >= letter[1] and letter[0] in self._topics:
             self.publish(
-                letter[0], message.data, message.attributes | _origin(message, name, attempt)
+                letter[0],
+                message.data,
+                message.attributes | origin_attributes(message, name, attempt),
             )
             self._journal.settle(message.id, name, "dead", status, error)
             return
@@ -360,14 +299,3 @@ class Broker:
         shortest, longest = self._backoff
         wait = min(longest, shortest * 2.0 ** min(attempt - 1, 30))
         heapq.heappush(queue.waiting, (time.monotonic() + wait, message.id))
-
-
-def _origin(message: Message, subscription: str, attempt: int) -> dict[str, str]:
-    """Return the attributes Pub/Sub adds to a message it sends to a dead-letter topic."""
-    _, project, _, name = subscription.split("/")
-    return {
-        "CloudPubSubDeadLetterSourceDeliveryCount": str(attempt),
-        "CloudPubSubDeadLetterSourceSubscription": name,
-        "CloudPubSubDeadLetterSourceSubscriptionProject": project,
-        "CloudPubSubDeadLetterSourceTopicPublishTime": message.published_at,
-    }

@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from velocast_local.pubsub_api import PubSubApi
-from velocast_local.pubsub_broker import Broker, PubSubError
+from velocast_local.pubsub_broker import Broker
 from velocast_local.pubsub_journal import Resource
+from velocast_local.pubsub_queue import PubSubError
 
 Handler = Callable[[Resource], Resource]
 

@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
 from google.pubsub_v1 import types
 
 from velocast_local.http_server import LOOPBACK
 from velocast_local.pubsub_api import PubSubApi
-from velocast_local.pubsub_broker import Broker, PubSubError
+from velocast_local.pubsub_broker import Broker
 from velocast_local.pubsub_journal import Resource
+from velocast_local.pubsub_queue import PubSubError
 from velocast_local.pubsub_rest import rest_routes
 
 

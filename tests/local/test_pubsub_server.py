@@ -17,12 +17,13 @@ from typing import Any
 import httpx
 import pytest
 from google.api_core.exceptions import AlreadyExists, InvalidArgument, NotFound
-from google.cloud import pubsub_v1
-from velocast_local.http_server import HttpServer
-from velocast_local.pubsub_broker import Broker, PubSubError
-from velocast_local.pubsub_server import PubSubServer, rest_routes
+from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
 from tests.emulators import RunningPubSub
+from velocast_local.http_server import HttpServer
+from velocast_local.pubsub_broker import Broker
+from velocast_local.pubsub_queue import PubSubError
+from velocast_local.pubsub_server import PubSubServer, rest_routes
 
 PROJECT = "velocast-local"
 NOW = datetime(2025, 3, 10, 4, 0, tzinfo=UTC)

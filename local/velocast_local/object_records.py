@@ -1,0 +1,168 @@
+"""One generation of an object in the local Cloud Storage, and the conditions a request may put on it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import google_crc32c
+
+Resource = dict[str, Any]
+
+EDITABLE = (
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "contentType",
+    "customTime",
+    "metadata",
+    "storageClass",
+)
+
+
+class StorageError(Exception):
+    """An answer other than success, with the code and reason that Cloud Storage's JSON API gives."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One generation of one object; `resource` is its JSON without the links a server adds."""
+
+    bucket: str
+    name: str
+    generation: int
+    live: bool
+    file: str
+    resource: Resource
+
+    @classmethod
+    def from_row(cls, row: tuple[str, str, int, int, str, str]) -> StoredObject:
+        """Read a row of the store's table of objects."""
+        bucket, name, generation, live, file, resource = row
+        return cls(bucket, name, generation, bool(live), file, json.loads(resource))
+
+    @property
+    def metageneration(self) -> int:
+        """How often the metadata of this generation was written, from 1."""
+        return int(self.resource["metageneration"])
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return int(self.resource["size"])
+
+
+@dataclass(frozen=True)
+class Preconditions:
+    """The `if...` parameters of a request; None where the request has none."""
+
+    generation: int | None = None
+    not_generation: int | None = None
+    metageneration: int | None = None
+    not_metageneration: int | None = None
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], prefix: str = "if") -> Preconditions:
+        """Read them from query parameters; `prefix` is `ifSource` for the source of a copy."""
+
+        def number(name: str) -> int | None:
+            text = query.get(prefix + name)
+            return int(text) if text not in (None, "") else None
+
+        return cls(
+            number("GenerationMatch"),
+            number("GenerationNotMatch"),
+            number("MetagenerationMatch"),
+            number("MetagenerationNotMatch"),
+        )
+
+    def check(self, who: str, current: StoredObject | None, *, reading: bool = False) -> None:
+        """Raise 412 where a condition does not hold (304 where a reader already has that generation)."""
+        generation = current.generation if current else 0
+        metageneration = current.metageneration if current else 0
+        wanted = (
+            ("generation", self.generation, generation),
+            ("metageneration", self.metageneration, metageneration),
+        )
+        for label, need, have in wanted:
+            if need is not None and need != have:
+                raise condition_not_met(f"{who}: {label} is {have}, the request needs {need}")
+        refused = (
+            ("generation", self.not_generation, generation),
+            ("metageneration", self.not_metageneration, metageneration),
+        )
+        for label, bad, have in refused:
+            if bad is not None and bad == have:
+                if reading:
+                    raise StorageError(304, "notModified", f"{who}: {label} is still {have}")
+                raise condition_not_met(f"{who}: {label} is {have}, which the request refuses")
+
+
+def condition_not_met(detail: str) -> StorageError:
+    """Return the 412 that Cloud Storage gives, with what does not hold."""
+    return StorageError(
+        412,
+        "conditionNotMet",
+        f"At least one of the pre-conditions you specified did not hold. {detail}",
+    )
+
+
+def checksums(data: bytes, announced: Resource) -> dict[str, str]:
+    """Return `md5Hash` and `crc32c` of the bytes; raises 400 where the writer announced others."""
+    md5 = hashlib.md5(data, usedforsecurity=False).digest()
+    crc32c = google_crc32c.value(data).to_bytes(4, "big")
+    sums = {
+        name: base64.b64encode(s).decode() for name, s in (("md5Hash", md5), ("crc32c", crc32c))
+    }
+    for name, value in sums.items():
+        if announced.get(name) not in (None, value):
+            told = announced[name]
+            raise StorageError(400, "invalid", f"Provided {name} {told} does not match {value}")
+    return sums
+
+
+def merged(resource: Resource, changes: Resource) -> Resource:
+    """Return a resource with the editable fields of `changes`; None removes a field or a key of `metadata`."""
+    kept = dict(resource)
+    for key in EDITABLE:
+        if key not in changes:
+            continue
+        value = changes[key]
+        if key == "metadata" and value is not None:
+            both = kept.get("metadata", {}) | value
+            value = {name: text for name, text in both.items() if text is not None}
+        kept.pop(key, None)
+        if value is not None:
+            kept[key] = value
+    return kept
+
+
+def new_bucket(name: str, asked: Resource, time: str) -> Resource:
+    """Return the resource of a bucket made at `time` (RFC 3339) with the settings asked for."""
+    made = {"location": "EU", "storageClass": "STANDARD", "locationType": "multi-region"} | asked
+    made |= {"kind": "storage#bucket", "id": name, "metageneration": "1", "projectNumber": "1"}
+    return made | {"timeCreated": time, "updated": time, "etag": "CAE="}
+
+
+def new_object(bucket: str, name: str, generation: int, metadata: Resource, time: str) -> Resource:
+    """Return the resource, but for its size, of an object written at `time` (RFC 3339).
+
+    metadata: what the writer sent; its editable fields are kept, and the checksums it must hold.
+    """
+    kept = {key: metadata[key] for key in EDITABLE if metadata.get(key) is not None}
+    resource = {"contentType": "application/octet-stream", "storageClass": "STANDARD"} | kept
+    resource |= {"kind": "storage#object", "bucket": bucket, "name": name}
+    resource |= {"generation": str(generation), "metageneration": "1"}
+    resource |= {"id": f"{bucket}/{name}/{generation}", "etag": f"C{generation}"}
+    resource |= {"timeCreated": time, "updated": time, "timeStorageClassUpdated": time}
+    return resource | {key: metadata[key] for key in ("md5Hash", "crc32c")}
