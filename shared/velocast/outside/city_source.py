@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
@@ -66,20 +66,25 @@ class Harvest:
 
 
 class CitySource:
-    """Reads one city. `pause` and `client` are for tests; a given client is not closed."""
+    """Reads one city; leave it by `with`, which closes its connections. `pause` waits so many seconds."""
 
     def __init__(
         self,
         city: City,
         *,
-        client: httpx.Client | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.city = city
-        self._client = client or httpx.Client(
+        self._client = httpx.Client(
             timeout=TIMEOUT, headers={"User-Agent": USER_AGENT}, follow_redirects=True
         )
         self._pause = pause
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def read_counts(self, window: Window, *, as_of: datetime) -> Harvest:
         """Read all counts of a window, hours that `as_of` has not seen the end of being rejected.

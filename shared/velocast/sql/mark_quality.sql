@@ -1,12 +1,12 @@
--- Rows of [@mark_from, @until) whose quality is not what it should be, with what it should be.
---   outage: in a run of @outage_hours or more zeros, on a counter whose usual mean is above @usual_mean. The usual mean
+-- Rows of [mark_from, until) whose quality is not what it should be, with what it should be.
+--   outage: in a run of outage_hours or more zeros, on a counter whose usual mean is above usual_mean. The usual mean
 --     leaves those runs out; a run that was an outage before stays one, though all its counter's good hours be forgotten.
---   clock_change: the only one of the two hours that the local clock repeats (@repeated: the first of each pair).
--- Rows back to @look_from are looked at, so that a run is seen from its beginning. A `suspect` is left alone.
+--   clock_change: the only one of the two hours that the local clock repeats (repeated: the first of each pair).
+-- Rows back to look_from are looked at, so that a run is seen from its beginning. A `suspect` is left alone.
 WITH recent AS (
   SELECT
     counter_id, counted_at, bike_count, quality, ingested_at,
-    COUNTIF(bike_count > 0) OVER (PARTITION BY counter_id ORDER BY counted_at) AS island
+    SUM(IF(bike_count > 0, 1, 0)) OVER (PARTITION BY counter_id ORDER BY counted_at) AS island
   FROM {counts}
   WHERE counted_at >= @look_from AND counted_at < @until
 ),
@@ -37,12 +37,17 @@ outages AS (
   JOIN usual ON usual.counter_id = zeros.counter_id
   WHERE zeros.known OR usual.usual_mean > @usual_mean
 ),
+repeated AS (
+  -- the cast costs nothing in BigQuery and helps engines that take an array of timestamps for one of text
+  SELECT CAST(hour AS TIMESTAMP) AS hour
+  FROM UNNEST(@repeated) AS hour
+),
 alone AS (
   SELECT recent.counter_id, MIN(recent.counted_at) AS counted_at
   FROM recent
-  JOIN UNNEST(@repeated) AS twice
-    ON recent.counted_at >= twice AND recent.counted_at < TIMESTAMP_ADD(twice, INTERVAL 2 HOUR)
-  GROUP BY recent.counter_id, twice
+  JOIN repeated
+    ON recent.counted_at >= repeated.hour AND recent.counted_at < TIMESTAMP_ADD(repeated.hour, INTERVAL 2 HOUR)
+  GROUP BY recent.counter_id, repeated.hour
   HAVING COUNT(*) = 1
 ),
 judged AS (

@@ -43,14 +43,15 @@ def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
     """
     before = _newest_stored(run)
     window = _window(request, run, before)
-    source = CitySource(run.settings.city)
-    try:
-        harvest = source.read_counts(window, as_of=run.as_of)
-    except CityError as exc:
-        report_age(run, before, f"the city gave no complete answer: {exc}")
-        run.metrics.flush()  # the handler flushes only what succeeded, and this age is what an alert waits for
-        raise
-    records, counters_status = _read_counters(source)
+    with CitySource(run.settings.city) as source:
+        try:
+            harvest = source.read_counts(window, as_of=run.as_of)
+        except CityError as exc:
+            report_age(run, before, f"the city gave no complete answer: {exc}")
+            # the handler flushes what succeeded only, and this age is what an alert waits for
+            run.metrics.flush()
+            raise
+        records, counters_status = _read_counters(source)
     return [_store(run, window, before, harvest, records, counters_status)]
 
 
