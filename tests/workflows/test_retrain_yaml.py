@@ -52,7 +52,10 @@ class Cloud:
         overrides = json.loads(request.scope["body"])["overrides"]
         self.runs.append((job, overrides["containerOverrides"][0]["args"]))
         self.lease_seen.append(self.objects.read_json(LEASE)[0])
-        operation: dict[str, Any] = {"name": f"projects/p/locations/l/operations/{job}", "done": True}
+        operation: dict[str, Any] = {
+            "name": f"projects/p/locations/l/operations/{job}",
+            "done": True,
+        }
         if job in self.failures:
             return JSONResponse(operation | {"error": {"code": 10, "message": self.failures[job]}})
         for name, value in self.files.items():
@@ -153,7 +156,9 @@ def test_it_waits_longer_for_a_job_than_the_job_and_its_retries_may_take() -> No
         if step.get("call") == "run_job"
     }
     assert set(asked) == set(jobs)
-    longest = {name: job["timeout_seconds"] * (job["max_retries"] + 1) for name, job in jobs.items()}
+    longest = {
+        name: job["timeout_seconds"] * (job["max_retries"] + 1) for name, job in jobs.items()
+    }
     assert all(asked[name] > longest[name] for name in jobs)
     assert sum(asked.values()) < 21600  # the life of the lease
 
@@ -179,11 +184,20 @@ def test_deploy_runs_all_three_jobs_and_gives_the_lease_back(
         "as_of": cloud.runs[0][1][1].removeprefix("--as-of="),
         "execution_id": EXECUTION,
     }
-    assert [job for job, _ in cloud.runs] == ["velocast-train", "velocast-evaluate", "velocast-promote"]
+    assert [job for job, _ in cloud.runs] == [
+        "velocast-train",
+        "velocast-evaluate",
+        "velocast-promote",
+    ]
     execution, as_of, *rest = cloud.runs[0][1]
     assert execution == f"--execution-id={EXECUTION}"
     assert parse_instant(as_of.removeprefix("--as-of=")) == parse_instant(NOW)
-    assert rest == ["--kind=rf", "--force=true", "--test-mode=false", "--reason=R2 0.61, below 0.65"]
+    assert rest == [
+        "--kind=rf",
+        "--force=true",
+        "--test-mode=false",
+        "--reason=R2 0.61, below 0.65",
+    ]
     assert cloud.runs[1][1] == cloud.runs[2][1] == [execution, as_of, "--version=7"]
     assert [lease["owner"] for lease in cloud.lease_seen] == [EXECUTION] * 3
     assert not cloud.objects.exists(LEASE)
@@ -192,7 +206,9 @@ def test_deploy_runs_all_three_jobs_and_gives_the_lease_back(
 
 
 @pytest.mark.parametrize("decision", ["SKIP", "REJECT"])
-def test_a_challenger_that_is_not_better_is_not_promoted(run: Any, cloud: Cloud, decision: str) -> None:
+def test_a_challenger_that_is_not_better_is_not_promoted(
+    run: Any, cloud: Cloud, decision: str
+) -> None:
     cloud.files["decision.json"] = JUDGED | {"decision": decision}
     ended = run({"as_of": "2025-03-01T00:00:00+01:00"})
     result = json.loads(ended["result"])
@@ -209,7 +225,11 @@ def test_a_second_execution_ends_at_once_and_names_the_holder(
     cloud.objects.write_json(LEASE, held)
     ended = run({"force": True})
     result = json.loads(ended["result"])
-    assert (ended["state"], result["status"], result["holder"]) == ("SUCCEEDED", "BUSY", "somebody-else")
+    assert (ended["state"], result["status"], result["holder"]) == (
+        "SUCCEEDED",
+        "BUSY",
+        "somebody-else",
+    )
     assert "2025-03-02T05:00:00Z" in result["reason"]
     assert cloud.runs == []
     assert cloud.objects.read_json(LEASE)[0] == held
@@ -298,6 +318,7 @@ def test_a_decision_nobody_knows_is_a_failure(run: Any, cloud: Cloud) -> None:
         ({"reason": 3}, "reason must be a text"),
         ({"as_of": 3}, "as_of must be an RFC 3339 time"),
         ({"as_of": "yesterday"}, "as_of yesterday is not an RFC 3339 time"),
+        ({"as_of": "2025-03-02T00:06:00Z"}, "lies in the future"),
         ([1], "give a JSON object"),
     ],
 )

@@ -1,0 +1,24 @@
+"""Job velocast-promote: makes a judged version the champion.
+
+gcloud run jobs execute velocast-promote --args=--version=7
+"""
+
+from __future__ import annotations
+
+import sys
+
+from entry import parser, run_job
+
+from velocast.usecases.promote import PromoteRequest, promote
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = parser("Fit a judged version again on everything known, and make it the champion.")
+    made.add_argument("--version", type=int, required=True)
+    options = made.parse_args(arguments)
+    request = PromoteRequest(version=options.version)
+    return run_job("promote", options, lambda run: promote(request, run))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
