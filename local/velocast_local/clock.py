@@ -8,6 +8,8 @@ from pathlib import Path
 
 from velocast.ground.time import parse_instant, rfc3339
 
+_NEVER_SET = "(never set)"
+
 
 class ClockRefused(ValueError):
     """The clock was asked to go back: what was already published would then lie in the future."""
@@ -16,18 +18,20 @@ class ClockRefused(ValueError):
 class Clock:
     """Simulated `now`, shared by all processes that open the same file.
 
-    A new file starts at the machine's own time, cut to the hour. Only `set` moves it.
+    A new file starts at the machine's own time, cut to the hour, and may be set to any moment once. From then on the
+    clock goes forward only, and only when `set` moves it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._write(datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+            now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            self._write(f"{rfc3339(now)} {_NEVER_SET}")
 
     def now(self) -> datetime:
         """Return where the clock stands, in UTC."""
-        return parse_instant(self._path.read_text(encoding="utf-8").strip(), name=str(self._path))
+        return parse_instant(self._read().partition(" ")[0], name=str(self._path))
 
     def set(self, moment: datetime, *, force: bool = False) -> datetime:
         """Move the clock forward to an aware `moment` and return it in UTC.
@@ -37,16 +41,19 @@ class Clock:
         if moment.tzinfo is None:
             raise ClockRefused(f"clock: {moment} has no zone; give one with tzinfo")
         standing = self.now()
-        if moment < standing and not force:
+        if moment < standing and not force and not self._read().endswith(_NEVER_SET):
             raise ClockRefused(
                 f"clock: stands at {rfc3339(standing)}, asked to go back to {rfc3339(moment)}; "
                 "begin with an empty folder, or force it"
             )
-        self._write(moment.astimezone(UTC))
+        self._write(rfc3339(moment))
         return moment.astimezone(UTC)
 
-    def _write(self, moment: datetime) -> None:
+    def _read(self) -> str:
+        return self._path.read_text(encoding="utf-8").strip()
+
+    def _write(self, text: str) -> None:
         # Other processes read at any time: they must see the old moment or the new one, never half of it.
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        draft.write_text(rfc3339(moment), encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
         draft.replace(self._path)

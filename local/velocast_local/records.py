@@ -18,7 +18,9 @@ class Records:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         read = [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")]
-        self._entries = {entry["key"]: entry for entry in sorted(read, key=lambda e: int(e["order"]))}
+        self._entries = {
+            entry["key"]: entry for entry in sorted(read, key=lambda e: int(e["order"]))
+        }
 
     def get(self, key: str) -> Document | None:
         """Return a copy of a document, or None."""

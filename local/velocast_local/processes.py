@@ -1,0 +1,137 @@
+"""Child processes of the stack: started with a log file, ended as a whole, found again after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+# Every process of a stack carries the stack's folder in this variable, and nothing else does: that is how the
+# left-over children of a stack that was killed are found.
+MARKER = "VELOCAST_STACK_PROCESS_OF"
+GRACE_SECONDS = 5.0
+
+
+def start(
+    command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
+) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own, with both its outputs appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def end(processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECONDS) -> None:
+    """Ask processes and all their children to end, and kill those that still run after `grace_seconds`."""
+    family: set[psutil.Process] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family |= {process, *process.children(recursive=True)}
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, alive = psutil.wait_procs(list(family), timeout=grace_seconds)
+    for member in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(alive, timeout=grace_seconds)
+
+
+def marked(home: Path) -> list[psutil.Process]:
+    """Return every running process that belongs to the stack in `home`, this process excepted."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(
+            psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError
+        ):
+            if process.pid != os.getpid() and process.environ().get(MARKER) == str(home):
+                found.append(process)
+    return found
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Return the memory of a process and its children in MB; shared pages count once where the system tells."""
+    total = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for member in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                info = member.memory_full_info()
+                total += getattr(info, "pss", info.rss) / 1e6
+    return total
+
+
+class Runs:
+    """Child processes that are run to their end, each by a thread that waits for it."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopped: set[str] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(
+        self,
+        key: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        cwd: Path,
+        timeout: float | None = None,
+    ) -> int:
+        """Run a command and return its exit code, negative for a signal.
+
+        Raises subprocess.TimeoutExpired when it was ended for running longer than `timeout` seconds.
+        """
+        with self._lock:
+            if self._closed or key in self._stopped:
+                return -15
+            child = start(command, environment=environment, log=log, cwd=cwd)
+            self._running[key] = child
+        try:
+            return child.wait(timeout=timeout)
+        finally:
+            _end_child(child)
+            with self._lock:
+                self._running.pop(key, None)
+
+    def stop(self, key: str) -> bool:
+        """End the run of that key, and refuse to start it again; tell whether it was running."""
+        with self._lock:
+            self._stopped.add(key)
+            child = self._running.get(key)
+        if child is not None:
+            _end_child(child)
+        return child is not None
+
+    def was_stopped(self, key: str) -> bool:
+        """Tell whether `stop` was called for that key."""
+        return key in self._stopped
+
+    def stop_all(self) -> None:
+        """End all runs and start no more."""
+        with self._lock:
+            self._closed = True
+            keys = list(self._running)
+        for key in keys:
+            self.stop(key)
+
+
+def _end_child(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            end([psutil.Process(child.pid)])
+        child.wait()

@@ -1,0 +1,152 @@
+"""Cloud Scheduler on one machine: jobs publish to their topic when asked to, and tell when they would be due."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cronsim import CronSim
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+
+from velocast.ground.time import rfc3339
+from velocast_local.clock import Clock
+from velocast_local.google_api import ApiError, Json, endpoint
+from velocast_local.records import Records
+
+Publish = Callable[[str, bytes], Any]
+ENABLED, PAUSED = "ENABLED", "PAUSED"
+
+
+class Schedule(BaseModel):
+    """One entry of terraform/config/schedules.yaml; `cron` is in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    cron: str
+    topic: str
+    payload: dict[str, Any] = {}
+
+
+def load_schedules(file: Path) -> dict[str, Schedule]:
+    """Read the schedules by name. Raises pydantic's ValidationError for a wrong or unknown key."""
+    entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {name: Schedule(**entry) for name, entry in entries.items()}
+
+
+def due(after: datetime, until: datetime, file: Path) -> list[tuple[datetime, str]]:
+    """Return every run of the schedules in `file` in (after, until], in order, as (moment, name of the job)."""
+    return _due(load_schedules(file), after, until)
+
+
+def _due(
+    schedules: dict[str, Schedule], after: datetime, until: datetime
+) -> list[tuple[datetime, str]]:
+    runs = []
+    for name, schedule in schedules.items():
+        for moment in CronSim(schedule.cron, after):
+            if moment > until:
+                break
+            runs.append((moment, name))
+    return sorted(runs)
+
+
+class Scheduler:
+    """The jobs of one stack. `publish(topic, data)` delivers; the clock is the stack's, nothing runs by itself."""
+
+    def __init__(
+        self,
+        schedules: dict[str, Schedule],
+        *,
+        project: str,
+        location: str,
+        records: Records,
+        clock: Clock,
+        publish: Publish,
+    ) -> None:
+        self.schedules = schedules
+        self.parent = f"projects/{project}/locations/{location}"
+        self._project = project
+        self._records = records
+        self._clock = clock
+        self._publish = publish
+
+    def resource(self, name: str) -> Json:
+        """Return a job as the API shows it; raises ApiError 404."""
+        schedule, kept = self._schedule(name), self._records.get(name) or {}
+        data = base64.b64encode(json.dumps(schedule.payload).encode()).decode()
+        upcoming = next(CronSim(schedule.cron, self._clock.now()))
+        return {
+            "name": f"{self.parent}/jobs/{name}",
+            "description": schedule.description,
+            "schedule": schedule.cron,
+            "timeZone": "Etc/UTC",
+            "state": kept.get("state", ENABLED),
+            "attemptDeadline": "180s",
+            "pubsubTarget": {
+                "topicName": f"projects/{self._project}/topics/{schedule.topic}",
+                "data": data,
+            },
+            "scheduleTime": rfc3339(upcoming),
+            "status": {},
+        } | ({"lastAttemptTime": kept["lastAttemptTime"]} if "lastAttemptTime" in kept else {})
+
+    def run(self, name: str) -> Json:
+        """Publish the job's payload now, paused or not, and return the job; raises ApiError 404."""
+        schedule = self._schedule(name)
+        self._publish(schedule.topic, json.dumps(schedule.payload).encode())
+        self._remember(name, lastAttemptTime=rfc3339(self._clock.now()))
+        return self.resource(name)
+
+    def set_state(self, name: str, state: str) -> Json:
+        """Pause or resume a job and return it; raises ApiError 404."""
+        self._schedule(name)
+        self._remember(name, state=state)
+        return self.resource(name)
+
+    def due(self, after: datetime, until: datetime) -> list[tuple[datetime, str]]:
+        """Return the runs of jobs that are not paused in (after, until], in order."""
+        running = {
+            name: schedule
+            for name, schedule in self.schedules.items()
+            if (self._records.get(name) or {}).get("state", ENABLED) == ENABLED
+        }
+        return _due(running, after, until)
+
+    def _schedule(self, name: str) -> Schedule:
+        if name not in self.schedules:
+            raise ApiError(
+                404, f"Job '{name}' not found; there are {', '.join(sorted(self.schedules))}"
+            )
+        return self.schedules[name]
+
+    def _remember(self, name: str, **changes: str) -> None:
+        self._records.put(name, (self._records.get(name) or {}) | changes)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the REST routes: list, describe, run, pause, resume."""
+        base = f"/v1/{self.parent}/jobs"
+
+        def route(suffix: str, answer: Callable[[str], Json], method: str) -> Route:
+            def serve(request: Request, _body: Json) -> Json:
+                return answer(request.path_params["job"])
+
+            return Route(base + "/{job}" + suffix, endpoint(serve), methods=[method])
+
+        def listing(_request: Request, _body: Json) -> Json:
+            return {"jobs": [self.resource(name) for name in self.schedules]}
+
+        return [
+            Route(base, endpoint(listing), methods=["GET"]),
+            route("", self.resource, "GET"),
+            route(":run", self.run, "POST"),
+            route(":pause", lambda name: self.set_state(name, PAUSED), "POST"),
+            route(":resume", lambda name: self.set_state(name, ENABLED), "POST"),
+        ]
