@@ -15,14 +15,14 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from velocast_local import workflow_run
-from velocast_local.clock import Clock
-from velocast_local.http_server import HttpServer
 
 from tests import emulators
 from velocast.ground.messages import NOTICE, RetrainArgument, TrainingFailed
 from velocast.ground.time import parse_instant
 from velocast.outside.objects import Objects
+from velocast_local import workflow_run
+from velocast_local.clock import Clock
+from velocast_local.http_server import HttpServer
 
 if TYPE_CHECKING:
     from google.cloud import bigquery

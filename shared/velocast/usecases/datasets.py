@@ -1,0 +1,226 @@
+"""Counts frozen as Parquet under the hash of their bytes, and the baseline cut out of them.
+
+Whatever is learned from or scored on is read from a frozen object (or the table loaded from it), never from the living
+table: the same hash is the same rows for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from velocast.ground import schemas
+from velocast.ground.errors import ModelUnusable, ObjectChanged, ObjectMissing, TooLittleHistory
+from velocast.ground.messages import Message
+from velocast.ground.settings import JobSettings
+from velocast.ground.time import local_date, origin_of, parse_instant, rfc3339
+from velocast.outside.objects import JSON_TYPE, Objects
+from velocast.usecases.runtime import Run
+from velocast.usecases.training_windows import Window, check_history, split_days
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ("counter_id", "counted_at", "bike_count", "quality")
+BASELINE = "baseline/current.json"
+PARQUET_TYPE = "application/vnd.apache.parquet"
+TABLE_DAYS = 14
+FIRST_COUNT = (
+    "2000-01-01 00:00:00+00"  # a partition bound is required, and no city counted bikes before
+)
+
+
+class FrozenCounts(Message):
+    """One frozen set of counts: object `counts/<sha256>.parquet` of the datasets bucket.
+
+    `first`/`last` are the hours of its first and last usable count (RFC 3339), `rows` all rows, usable or not.
+    """
+
+    sha256: str
+    uri: str
+    rows: int
+    first: str
+    last: str
+
+    @property
+    def table(self) -> str:
+        """The table `dataset.table` into which the object is loaded for the features."""
+        return f"{schemas.RAW}.frozen_{self.sha256[:16]}"
+
+    def known(self, run: Run[JobSettings]) -> Window:
+        """Return the city's local days from the first usable count to the last, both included."""
+        zone = run.settings.city.zone
+        first, last = (local_date(parse_instant(text), zone) for text in (self.first, self.last))
+        return Window(first=first, until=last + timedelta(days=1))
+
+
+class BaselineHalf(Message):
+    """One half of the baseline, an object of its own under its own hash."""
+
+    sha256: str
+    uri: str
+    rows: int
+    days: Window
+
+
+class Baseline(Message):
+    """`baseline/current.json`: the counts at the moment of freezing, cut in time at a local midnight."""
+
+    counts: FrozenCounts
+    frozen_at: str
+    split_at: str
+    train: BaselineHalf
+    test: BaselineHalf
+
+
+def freeze(run: Run[JobSettings]) -> FrozenCounts:
+    """Freeze all counts before the run's origin, usable and not, and load them into their table.
+
+    Source: `bike_traffic_raw.counts`. Raises TooLittleHistory when none is usable.
+    """
+    until = origin_of(run.as_of, run.settings.city.zone)
+    rows = _sorted(
+        run.warehouse.read(
+            schemas.COUNTS,
+            columns=COLUMNS,
+            where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{_sql(until)}'",
+        )
+    )
+    first, last = _usable_range(rows, until)
+    sha256, uri = _store(run, rows)
+    frozen = FrozenCounts(
+        sha256=sha256, uri=uri, rows=rows.num_rows, first=rfc3339(first), last=rfc3339(last)
+    )
+    run.warehouse.load_table(frozen.table, rows, expires_days=TABLE_DAYS)
+    return frozen
+
+
+def table_of(run: Run[JobSettings], frozen: FrozenCounts) -> str:
+    """Return the table of frozen counts, loaded again from its object when it has expired.
+
+    Raises ObjectMissing; ModelUnusable when the object's bytes are not those of its hash.
+    """
+    if not run.warehouse.table_exists(frozen.table):
+        rows = read(run, frozen)
+        run.warehouse.load_table(frozen.table, rows, expires_days=TABLE_DAYS)
+    return frozen.table
+
+
+def read(run: Run[JobSettings], frozen: FrozenCounts | BaselineHalf) -> pa.Table:
+    """Return frozen counts: COLUMNS, sorted by counter and hour.
+
+    Raises ObjectMissing; ModelUnusable when the object's bytes are not those of its hash.
+    """
+    import pyarrow.parquet as pq
+
+    data = _bucket(run).read(_name(frozen.sha256)).data
+    found = hashlib.sha256(data).hexdigest()
+    if found != frozen.sha256:
+        raise ModelUnusable(
+            f"{frozen.uri} has SHA-256 {found}; it was frozen as {frozen.sha256}: restore that object"
+        )
+    return pq.read_table(io.BytesIO(data))
+
+
+def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) -> Baseline:
+    """Return the baseline; the first call of all makes it out of `frozen`, and it never changes by itself.
+
+    keep: False makes one for this call alone where there is none (test_mode must not fix it for ever). Raises
+    TooLittleHistory when the counts are too few to be cut.
+    """
+    bucket = _bucket(run)
+    stored = _stored_baseline(bucket)
+    if stored is not None:
+        return stored
+    made = _cut(run, frozen)
+    if not keep:
+        return made
+    data = made.model_dump_json(indent=1).encode()
+    try:
+        bucket.write(BASELINE, data, content_type=JSON_TYPE, if_generation=0)
+    except ObjectChanged:
+        return _stored_baseline(bucket) or made
+    return made
+
+
+def _stored_baseline(bucket: Objects) -> Baseline | None:
+    try:
+        return Baseline.model_validate(bucket.read_json(BASELINE)[0])
+    except ObjectMissing:
+        return None
+
+
+def _cut(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
+    known = frozen.known(run)
+    check_history(known)
+    train, test = split_days(known, test_share=run.settings.thresholds.baseline_test_share)
+    rows = read(run, frozen)
+    return Baseline(
+        counts=frozen,
+        frozen_at=rfc3339(run.as_of),
+        split_at=rfc3339(test.bounds(run.settings.city.zone)[0]),
+        train=_half(run, rows, train),
+        test=_half(run, rows, test),
+    )
+
+
+def _half(run: Run[JobSettings], rows: pa.Table, days: Window) -> BaselineHalf:
+    import pyarrow.compute as pc
+
+    first, until = days.bounds(run.settings.city.zone)
+    at = rows["counted_at"]
+    kept = rows.filter(pc.and_(pc.greater_equal(at, first), pc.less(at, until)))
+    sha256, uri = _store(run, kept)
+    return BaselineHalf(sha256=sha256, uri=uri, rows=kept.num_rows, days=days)
+
+
+def _store(run: Run[JobSettings], rows: pa.Table) -> tuple[str, str]:
+    """Write rows under the hash of their Parquet bytes; return (sha256, uri)."""
+    import pyarrow.parquet as pq
+
+    file = io.BytesIO()
+    # No Arrow schema in the file: its bytes then follow from the rows and the writer's version alone.
+    pq.write_table(rows, file, compression="zstd", store_schema=False)
+    data = file.getvalue()
+    sha256 = hashlib.sha256(data).hexdigest()
+    bucket = _bucket(run)
+    bucket.write_once(_name(sha256), data, PARQUET_TYPE)
+    return sha256, bucket.uri(_name(sha256))
+
+
+def _sorted(rows: pa.Table) -> pa.Table:
+    """Give the rows one order and one set of types, whichever way they were read."""
+    import pyarrow as pa
+
+    types = (pa.string(), pa.timestamp("us", tz="UTC"), pa.int64(), pa.string())
+    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+    ordered = rows.select(list(COLUMNS)).cast(schema)
+    return ordered.sort_by(
+        [("counter_id", "ascending"), ("counted_at", "ascending")]
+    ).combine_chunks()
+
+
+def _usable_range(rows: pa.Table, until: datetime) -> tuple[datetime, datetime]:
+    import pyarrow.compute as pc
+
+    usable = rows.filter(pc.is_null(rows["quality"]))
+    if usable.num_rows == 0:
+        raise TooLittleHistory(
+            f"no usable count before {rfc3339(until)} among {rows.num_rows} row(s); run fetch first, or a backfill"
+        )
+    ends = pc.min_max(usable["counted_at"]).as_py()
+    return ends["min"], ends["max"]
+
+
+def _bucket(run: Run[JobSettings]) -> Objects:
+    return Objects(run.settings.project, run.settings.datasets_bucket)
+
+
+def _name(sha256: str) -> str:
+    return f"counts/{sha256}.parquet"
+
+
+def _sql(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%d %H:%M:%S+00")
