@@ -105,7 +105,11 @@ class Merge:
         return f"T.{column} IS DISTINCT FROM S.{column}"
 
     def _value(self, column: str) -> str:
-        return f"PARSE_JSON(S.{column})" if self._type(column) == "JSON" else f"S.{column}"
+        return (
+            f"PARSE_JSON(S.{column}, wide_number_mode => 'round')"
+            if self._type(column) == "JSON"
+            else f"S.{column}"
+        )
 
     def _type(self, column: str) -> str:
         return next(f.type for f in self.table.fields if f.name == column)
@@ -134,8 +138,12 @@ def staged(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) -> pa.Tabl
 def _column(table: schemas.Table, field: schemas.Field, values: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
 
+    if field.type == "TIMESTAMP" and pa.types.is_timestamp(values.type) and not values.type.tz:
+        raise WarehouseError(
+            f"rows for {table.name}: times of {field.name} have no zone; make them UTC"
+        )
     try:
-        column = values.cast(_arrow_type(field.type))
+        column = _without_nan(values.cast(_arrow_type(field.type)))
         if field.type == "JSON":
             column = pa.chunked_array([[_canonical(v) for v in column.to_pylist()]], pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as exc:
@@ -148,6 +156,16 @@ def _column(table: schemas.Table, field: schemas.Field, values: pa.ChunkedArray)
             f"{len(column)} rows"
         )
     return column
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the column with null for NaN: there is one spelling of absence, and NaN would differ from itself."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
 def _canonical(text: str | None) -> str | None:
@@ -222,7 +240,7 @@ def expiry(hours: int | None) -> str:
 def _sql_type(kind: pa.DataType) -> str:
     import pyarrow.types as t
 
-    if t.is_timestamp(kind):
+    if t.is_timestamp(kind) and kind.tz:
         return "TIMESTAMP"
     if t.is_date(kind):
         return "DATE"

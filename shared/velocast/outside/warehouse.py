@@ -219,7 +219,7 @@ class Warehouse:
 
         self._run(merging.create_sql(quoted(self.project, name), rows.schema, hours), {})
         file = io.BytesIO()
-        pq.write_table(rows, file)
+        pq.write_table(rows, file, coerce_timestamps="us", allow_truncated_timestamps=True)
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,

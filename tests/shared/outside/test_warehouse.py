@@ -14,7 +14,7 @@ from google.cloud import bigquery
 from tests.emulators import LOCATION, PROJECT
 from velocast.ground import schemas
 from velocast.ground.errors import WarehouseError
-from velocast.outside import statements
+from velocast.outside import merging, statements
 from velocast.outside.warehouse import Empty, MergeResult, Warehouse
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -417,3 +417,84 @@ def test_every_schema_loads_and_names_existing_columns():
         table = schemas.table(name)
         assert len(set(table.columns)) == len(table.columns)
         assert {table.partition_field, *table.clustering} - {None} <= set(table.columns)
+
+
+def test_numbers_wider_than_a_float_and_missing_json_are_stored(
+    warehouse_under_test, warehouse_tables
+):
+    rows = pa.table(
+        {
+            "reject_id": ["r1", "r2"],
+            "reason": ["bad", "bad"],
+            "record": ['{"id": 922337203685477580701, "x": 0.1}', None],
+            "source": ["city", "city"],
+            "ingested_at": [INGESTED, INGESTED],
+        }
+    )
+    merge = warehouse_under_test.merge
+    assert merge(schemas.REJECTS, rows, keys=["reject_id"]) == MergeResult(2, 0, 0)
+    assert merge(schemas.REJECTS, rows, keys=["reject_id"]) == MergeResult(0, 0, 2)
+    text = f"SELECT record IS NULL AS absent FROM `{PROJECT}.{schemas.REJECTS}` ORDER BY reject_id"
+    assert [r.absent for r in warehouse_tables.query_and_wait(text)] == [False, True]
+
+
+def test_nan_is_stored_as_null_and_times_without_zone_are_refused(warehouse_under_test):
+    values = {
+        "valid_at": [FIRST],
+        "issued_at": [FIRST],
+        "temperature_c": [float("nan")],
+        "source": ["forecast"],
+    }
+    keys = ["valid_at", "issued_at"]
+    merge = warehouse_under_test.merge
+    assert merge(schemas.WEATHER, pa.table(values), keys=keys) == MergeResult(1, 0, 0)
+    assert merge(schemas.WEATHER, pa.table(values), keys=keys) == MergeResult(0, 0, 1)
+    found = warehouse_under_test.read(
+        schemas.WEATHER, columns=["temperature_c"], where="valid_at >= TIMESTAMP '2026-01-01'"
+    )
+    assert found.to_pylist() == [{"temperature_c": None}]
+    naive = {**values, "valid_at": [FIRST.replace(tzinfo=None)]}
+    with pytest.raises(WarehouseError, match="times of valid_at have no zone"):
+        merge(schemas.WEATHER, pa.table(naive), keys=keys)
+
+
+@pytest.mark.parametrize("step", ["_load", "_merge"])
+def test_a_merge_that_broke_off_is_done_by_the_next(
+    warehouse_under_test, warehouse_tables, monkeypatch, step
+):
+    rows = counts(("a", 0, 10, None), ("b", 1, 1, None))
+    work = getattr(Warehouse, step)
+
+    def break_off(*arguments, **options):
+        work(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Warehouse, step, break_off)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
+    assert leftovers(warehouse_tables) == []
+    warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
+    assert [r[:3] for r in stored(warehouse_tables)] == [("a", 0, 10), ("b", 1, 1)]
+
+
+def test_staging_tables_expire_when_nobody_is_left_to_drop_them():
+    """By the text of the statement: the emulator takes the option and does not keep it."""
+    schema = counts().schema
+    assert merging.create_sql("`p.d.staging_1`", schema, 24) == (
+        "CREATE TABLE IF NOT EXISTS `p.d.staging_1` (counter_id STRING, counted_at TIMESTAMP, bike_count INT64,"
+        " quality STRING, ingested_at TIMESTAMP)"
+        "\nOPTIONS(expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 24 HOUR))"
+    )
+    assert "OPTIONS" not in merging.create_sql("`p.d.kept`", schema, None)
+    with pytest.raises(WarehouseError, match="no type in the warehouse; cast it first"):
+        merging.create_sql("`p.d.t`", pa.schema([("x", pa.timestamp("us"))]), None)
+
+
+def test_a_warehouse_that_is_not_there_is_told_in_bounded_time(monkeypatch):
+    from velocast.outside import warehouse
+
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
+    monkeypatch.setattr(warehouse, "RETRY_SECONDS", 0.2)
+    with pytest.raises(WarehouseError, match=r"look for bike_traffic_raw\.counts: "):
+        Warehouse(PROJECT, LOCATION).table_exists(schemas.COUNTS)
