@@ -1,0 +1,9 @@
+-- How much was usably counted before until, of the time since first_hour: local days with any count, newest hour, counters of
+-- the last days (since recent_hour).
+SELECT
+  COUNT(DISTINCT DATE(counted_at, @zone)) AS days,
+  MIN(counted_at) AS first_at,
+  MAX(counted_at) AS newest_at,
+  COUNT(DISTINCT IF(counted_at >= @recent_hour, counter_id, NULL)) AS recent_counters
+FROM {counts}
+WHERE counted_at >= @first_hour AND counted_at < @until AND quality IS NULL

@@ -1,0 +1,30 @@
+-- One version's forecasts of the hours from first_hour to before until, beside what was usably counted and the count of
+-- 168 hours earlier. Each target once per origin (the key holds it), lead days before lead_days, and no target that the
+-- model may have learned from (before learned_until).
+SELECT
+  forecast.counter_id,
+  forecast.target_at,
+  forecast.origin_at,
+  forecast.lead_day,
+  forecast.predicted_count,
+  forecast.lower,
+  forecast.upper,
+  CAST(counted.bike_count AS FLOAT64) AS bike_count,
+  CAST(week_ago.bike_count AS FLOAT64) AS lag_168h
+FROM {forecasts} AS forecast
+JOIN {counts} AS counted
+  ON counted.counter_id = forecast.counter_id AND counted.counted_at = forecast.target_at
+LEFT JOIN (
+  SELECT counter_id, TIMESTAMP_ADD(counted_at, INTERVAL 168 HOUR) AS target_at, bike_count
+  FROM {counts}
+  WHERE counted_at >= @first_lag AND counted_at < @until AND quality IS NULL
+) AS week_ago
+  ON week_ago.counter_id = forecast.counter_id AND week_ago.target_at = forecast.target_at
+WHERE forecast.target_at >= @first_hour
+  AND forecast.target_at < @until
+  AND forecast.target_at >= @learned_until
+  AND forecast.model_version = @version
+  AND forecast.lead_day < @lead_days
+  AND counted.counted_at >= @first_hour
+  AND counted.counted_at < @until
+  AND counted.quality IS NULL

@@ -1,0 +1,222 @@
+"""Forecasts of every counter, into the warehouse's table and the serving snapshot."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from google.cloud import bigquery
+
+from tests import emulators
+from tests.shared.usecases import small_city
+from tests.shared.usecases.small_city import AS_OF, ORIGIN
+from velocast.ground.messages import AuditRow, PredictRequest
+from velocast.ground.time import parse_instant
+from velocast.outside.objects import Objects
+from velocast.usecases import snapshot_format
+from velocast.usecases.forecast import forecast
+from velocast.usecases.snapshot_format import Snapshot
+
+pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
+DAY = timedelta(days=1)
+ALL_FORECASTS = "SELECT * FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"
+
+
+def forecast_at(as_of: str | None = None, message_id: str = "m1") -> AuditRow:
+    moment = AS_OF if as_of is None else parse_instant(as_of)
+    (row,) = forecast(PredictRequest(), small_city.predict_run(moment, message_id))
+    return row
+
+
+def stored(client: bigquery.Client) -> pd.DataFrame:
+    rows = client.query_and_wait(ALL_FORECASTS).to_arrow(create_bqstorage_client=False).to_pandas()
+    order = ["counter_id", "target_at", "origin_at", "model_version"]
+    return rows.sort_values(order, ignore_index=True) if len(rows) else rows
+
+
+def published() -> Snapshot:
+    objects = Objects(emulators.PROJECT, emulators.BUCKETS["models"])
+    return snapshot_format.loads(objects.read(snapshot_format.SNAPSHOT).data)
+
+
+class TestBeforeThereIsAChampion:
+    def test_similar_days_forecast_every_counter_hour_by_hour(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+
+        row = forecast_at()
+
+        rows = stored(warehouse_tables)
+        assert len(rows) == 4 * 5 * 24
+        assert set(rows["model_version"]) == {0}
+        assert set(rows["model_kind"]) == {"similar_days"}
+        assert rows["run_id"].isna().all()
+        assert (rows["lower"] <= rows["predicted_count"]).all()
+        assert (rows["predicted_count"] <= rows["upper"]).all()
+        assert rows["busy_probability"].between(0, 1).all()
+        assert rows["lead_hours"].min() == 0
+        assert rows["lead_hours"].max() == 119
+        assert row.event_id == "predict:m1:prediction"
+        assert row.details == {
+            "origin_at": "2025-03-09T23:00:00Z",
+            "model_version": 0,
+            "model_kind": "similar_days",
+            "run_id": None,
+            "forecasts": 480,
+            "changed": 480,
+            "counters": 4,
+            "basis": {"similar_days": 4},
+            "snapshot": "published",
+        }
+
+    def test_nobody_is_alarmed(self, topics: emulators.RunningPubSub) -> None:
+        small_city.store(small_city.make())
+
+        forecast_at()
+
+        assert topics.published("velocast-alerts") == []
+
+    def test_without_counts_there_is_nothing_to_forecast_yet(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        row = forecast_at()
+
+        assert row.status == "OK"
+        assert row.details["snapshot"] == "nothing to forecast yet"
+        assert row.details["forecasts"] == 0
+        assert stored(warehouse_tables).empty
+
+    def test_one_day_of_counts_is_enough(self) -> None:
+        city = small_city.make()
+        small_city.store(city[city["counted_at"] >= ORIGIN - DAY])
+
+        row = forecast_at()
+
+        assert row.details["basis"] == {"similar_days": 4}
+
+
+class TestRunAgain:
+    def test_the_same_rows(self, warehouse_tables: bigquery.Client) -> None:
+        small_city.store(small_city.make())
+        forecast_at()
+        before, bytes_before = stored(warehouse_tables), published()
+
+        row = forecast_at(message_id="m2")
+
+        assert row.details["changed"] == 0
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+        assert published() == bytes_before
+
+    def test_later_on_the_same_day_changes_no_forecast(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        """Counts after the origin must not enter: a second run in the evening gives the morning's forecasts."""
+        city = small_city.make(until=small_city.UNTIL + DAY)
+        small_city.store(city[city["counted_at"] < ORIGIN])
+        forecast_at()
+        before = stored(warehouse_tables)
+        small_city.store(city)
+
+        forecast_at("2025-03-10T20:30:00Z", "m2")
+
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+        assert published().published_at == parse_instant("2025-03-10T20:30:00Z")
+
+    def test_a_past_day_leaves_the_newer_snapshot_alone(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        forecast_at()
+
+        row = forecast_at("2025-03-05T04:00:00Z", "m2")
+
+        assert row.details["snapshot"] == "kept: the published one is of 2025-03-09T23:00:00Z"
+        assert published().origin_at == ORIGIN
+        origins = stored(warehouse_tables)["origin_at"].unique()
+        assert sorted(origins) == [pd.Timestamp("2025-03-04T23:00Z"), pd.Timestamp(ORIGIN)]
+
+    def test_a_past_day_knows_nothing_of_later_counts(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        city = small_city.make()
+        then = parse_instant("2025-03-04T23:00:00Z")
+        small_city.store(city[city["counted_at"] < then])
+        forecast_at("2025-03-05T04:00:00Z")
+        before = stored(warehouse_tables)
+        small_city.store(city)
+
+        row = forecast_at("2025-03-05T04:00:00Z", "m2")
+
+        assert row.details["changed"] == 0
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+
+
+class TestCountersWithoutRecentCounts:
+    def silence(self, days: float, first_days: int = 35) -> dict[str, Any]:
+        """Let the first counter fall silent for so many days; return its snapshot and another's."""
+        city = small_city.make(days=first_days)
+        quiet = city["counter_id"].min()
+        small_city.store(
+            city[(city["counter_id"] != quiet) | (city["counted_at"] < ORIGIN - days * DAY)]
+        )
+        row = forecast_at()
+        counters = {c.counter_id: c for c in published().counters}
+        return {
+            "quiet": counters[quiet],
+            "other": counters[max(counters)],
+            "basis": row.details["basis"],
+        }
+
+    @pytest.mark.parametrize(
+        ("days", "history", "basis"),
+        [(10, 35, "similar_days"), (30, 50, "typical_week"), (70, 90, "city_profile")],
+    )
+    def test_still_get_a_forecast_and_its_basis(self, days: int, history: int, basis: str) -> None:
+        found = self.silence(days, history)
+
+        assert found["quiet"].basis == basis
+        assert len(found["quiet"].predicted) == 120
+        assert max(found["quiet"].predicted) > 0
+        assert found["other"].basis == "similar_days"
+
+    @pytest.mark.parametrize(("days", "history"), [(30, 50), (70, 90)])
+    def test_get_a_wider_interval(self, days: int, history: int) -> None:
+        found = self.silence(days, history)
+
+        def width(counter: Any) -> float:
+            return (sum(counter.upper) - sum(counter.lower)) / sum(counter.predicted)
+
+        assert width(found["quiet"]) > width(found["other"])
+        assert found["quiet"].busy is None
+
+    def test_a_counter_first_seen_today_is_forecast_from_the_city(self) -> None:
+        city = small_city.make(until=small_city.UNTIL + DAY)
+        new = city["counter_id"].max()
+        small_city.store(city[(city["counter_id"] != new) & (city["counted_at"] < ORIGIN)])
+        small_city.store(city[(city["counter_id"] == new) & (city["counted_at"] >= ORIGIN)].head(3))
+
+        row = forecast_at()
+
+        assert row.details["basis"] == {"city_profile": 1, "similar_days": 3}
+        counter = next(c for c in published().counters if c.counter_id == new)
+        assert counter.last_count is not None
+        assert sum(counter.predicted) > 0
+
+
+@pytest.mark.parametrize(
+    ("as_of", "hours"), [("2025-03-28T04:00:00Z", 119), ("2025-10-24T04:00:00Z", 121)]
+)
+def test_clock_changes_lose_no_hour(
+    as_of: str, hours: int, warehouse_tables: bigquery.Client
+) -> None:
+    moment = parse_instant(as_of)
+    small_city.store(small_city.make(counters=2, days=30, until=moment.date()))
+
+    row = forecast_at(as_of)
+
+    assert row.details["forecasts"] == 2 * hours
+    assert len(published().hours) == hours
+    assert stored(warehouse_tables)["lead_day"].max() == 4
