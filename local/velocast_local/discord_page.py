@@ -26,7 +26,8 @@ article { display: grid; grid-template-columns: 2.6rem 1fr; gap: .8rem; padding:
   margin: 0 0 .5rem; font-size: .82rem; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .5rem .9rem; margin: 0; }
 dl div.wide { grid-column: 1 / -1; }
-dt { font-weight: 600; font-size: .83rem; color: #f2f3f5; } dd { margin: 0; font-size: .87rem; overflow-wrap: anywhere; }
+dt { font-weight: 600; font-size: .83rem; color: #f2f3f5; }
+dd { margin: 0; font-size: .87rem; overflow-wrap: anywhere; }
 footer { color: #949ba4; font-size: .74rem; margin-top: .6rem; }
 .empty { color: #949ba4; padding: 3rem 0; }
 """

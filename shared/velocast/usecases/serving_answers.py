@@ -40,11 +40,11 @@ class Estimate(NamedTuple):
 
 
 class Past(NamedTuple):
-    """One observed hour beside what the typical week holds there."""
+    """What is known of a past hour: the count, the typical week, and the forecast of a published hour."""
 
-    at: datetime
     bike_count: float | None
     typical_count: float | None
+    forecast: Estimate | None
 
 
 def estimate(
@@ -142,16 +142,27 @@ def coming(
         yield target, estimate(board, target, counter=counter)
 
 
-def observed(board: Board, counter: CounterSnapshot, hours: int) -> list[Past]:
-    """Return the last `hours` observed hours of a counter, oldest first; empty when none were published."""
-    if counter.recent_from is None or hours == 0:
-        return []
-    skipped = max(0, len(counter.recent) - hours)
-    first = counter.recent_from + skipped * HOUR
-    return [
-        Past(at := first + step * HOUR, count, _typical_count(board, counter, at))
-        for step, count in enumerate(counter.recent[skipped:])
-    ]
+def past(
+    board: Board, counter: CounterSnapshot, before: datetime, hours: int
+) -> Iterator[tuple[datetime, Past]]:
+    """Give the `hours` hours before `before`, oldest first, with what is known of each."""
+    for step in range(hours, 0, -1):
+        at = before - step * HOUR
+        yield (
+            at,
+            Past(
+                _counted(counter, at),
+                _typical_count(board, counter, at),
+                published(board, counter, at),
+            ),
+        )
+
+
+def _counted(counter: CounterSnapshot, at: datetime) -> float | None:
+    if counter.recent_from is None:
+        return None
+    index = (at - counter.recent_from) // HOUR
+    return counter.recent[index] if 0 <= index < len(counter.recent) else None
 
 
 def _typical_count(board: Board, counter: CounterSnapshot, at: datetime) -> float | None:

@@ -132,13 +132,13 @@ def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
         for at, estimate in serving_answers.coming(board, counter, first, query.hours)
     ]
     service().metrics.served(p.basis for p in points)
-    past = serving_answers.observed(board, counter, query.observed)
+    past = serving_answers.past(board, counter, first, query.observed)
     return as_json(
         CounterForecast(
             **_provenance(board),
             counter=_counter(counter),
             forecast=points,
-            observed=[Observation(**p._asdict()) for p in past],
+            observed=[_observation(at, known) for at, known in past],
         )
     )
 
@@ -190,6 +190,13 @@ def _provenance(board: Board) -> dict[str, Any]:
         "attribution_url": snapshot.city.attribution_url,
         "licence": snapshot.city.licence,
     }
+
+
+def _observation(at: datetime, known: serving_answers.Past) -> Observation:
+    forecast = Point(at=at, **known.forecast._asdict()) if known.forecast else None
+    return Observation(
+        at=at, bike_count=known.bike_count, typical_count=known.typical_count, forecast=forecast
+    )
 
 
 def _counter(counter: CounterSnapshot) -> Counter:

@@ -106,11 +106,15 @@ class Point(_Answer):
 
 
 class Observation(_Answer):
-    """One past hour: bikes counted (null: nothing usable), and what the counter's typical week holds there."""
+    """One past hour: bikes counted (null: nothing usable, or not published yet), and what was expected.
+
+    typical_count: what the counter's typical week holds there. forecast: null before the first published hour.
+    """
 
     at: AwareDatetime
     bike_count: float | None
     typical_count: float | None
+    forecast: Point | None
 
 
 class CounterPoint(Point):
@@ -129,7 +133,7 @@ class CounterList(Provenance):
 
 
 class CounterForecast(Provenance):
-    """One counter's coming hours, and its last observed ones when they were asked for."""
+    """One counter's coming hours, and the hours before them when they were asked for."""
 
     counter: Counter
     forecast: list[Point]
@@ -196,7 +200,7 @@ class CounterPath(_Question):
 
 
 class ForecastQuery(_Question):
-    """How many coming hours, and how many of the observed ones before them."""
+    """How many coming hours, and how many of the past ones before them."""
 
     hours: int = Field(default=72, ge=1, le=MAX_HOURS)
     observed: int = Field(default=0, ge=0, le=MAX_RECENT_HOURS)

@@ -1,0 +1,12 @@
+// Swagger UI over this service's own document. A key kept by the dashboard in this tab is filled in.
+const ui = window.SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  presets: [window.SwaggerUIBundle.presets.apis],
+  validatorUrl: null,
+  onComplete: () => {
+    const key = sessionStorage.getItem("velocast-key");
+    if (key) ui.preauthorizeApiKey("ApiKey", key);
+  },
+});

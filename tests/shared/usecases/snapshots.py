@@ -1,0 +1,109 @@
+"""A made-up snapshot of a small city: daily and weekly rhythm, fixed, so that its answers can be worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from velocast.usecases.snapshot_format import ChampionCard, CityCard, CounterSnapshot, Snapshot
+
+ZONE = "Europe/Paris"
+ORIGIN = datetime(2026, 3, 2, 23, tzinfo=UTC)  # Tuesday 3 March, 0 h in Paris
+PUBLISHED = datetime(2026, 3, 3, 4, tzinfo=UTC)
+NOW = datetime(2026, 3, 3, 9, 20, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+HOURS = tuple(ORIGIN + i * HOUR for i in range(120))
+RECENT_FROM = ORIGIN - 168 * HOUR
+NEW_COUNTER = "c-new"
+LONELY_COUNTER = "c-lonely"
+CHAMPION = ChampionCard(
+    version=7,
+    run_id="0f3b1c5e9a8d4b7c8e6f1a2b3c4d5e6f",
+    task="forecast",
+    kind="gbm",
+    metrics={"r2": 0.874, "rmse": 31.2, "mae": 18.4, "skill": 0.31},
+    trained_from=datetime(2025, 9, 1, tzinfo=UTC),
+    trained_until=datetime(2026, 2, 28, tzinfo=UTC),
+    published_at=datetime(2026, 3, 1, 1, tzinfo=UTC),
+)
+CITY = CityCard(
+    name="Demoville",
+    time_zone=ZONE,
+    attribution="Bike counts: a made-up city",
+    attribution_url="https://example.org/counts",
+    licence="CC0 1.0",
+)
+
+
+def week_value(level: float, hour_of_week: int) -> float:
+    """Bikes at a local hour of the week: two peaks on working days, one at weekends."""
+    day, hour = divmod(hour_of_week, 24)
+    if day < 5:
+        shape = math.exp(-((hour - 8) ** 2) / 4) + math.exp(-((hour - 18) ** 2) / 5)
+    else:
+        shape = 0.6 * math.exp(-((hour - 15) ** 2) / 18)
+    return round(level * (0.05 + shape), 1)
+
+
+def local_week_hour(at: datetime) -> int:
+    """The local hour of the week, from Monday 0 h."""
+    local = at.astimezone(ZoneInfo(ZONE))
+    return local.weekday() * 24 + local.hour
+
+
+def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
+    """One counter with history; it stands 300 m east of the one before."""
+    week = tuple(week_value(level, h) for h in range(168))
+    predicted = tuple(week[local_week_hour(at)] for at in HOURS)
+    values: dict[str, Any] = {
+        "counter_id": f"c-{number}",
+        "counter_name": f"Rue {number} N-S",
+        "latitude": 48.85 + 0.004 * (number % 3),
+        "longitude": 2.30 + 0.0041 * number,
+        "last_counted_at": ORIGIN - HOUR,
+        "last_count": 3,
+        "level": level / 4,
+        "busy_threshold": round(level * 0.4, 1),
+        "basis": "model",
+        "predicted": predicted,
+        "lower": tuple(round(p * 0.7, 1) for p in predicted),
+        "upper": tuple(round(p * 1.3 + 2, 1) for p in predicted),
+        "busy": tuple(0.9 if p > level * 0.4 else 0.1 for p in predicted),
+        "typical_week": week,
+        "typical_spread": tuple(round(v * 0.4 + 1, 1) for v in week),
+        "recent": tuple(
+            None if i in (50, 51) else round(week[local_week_hour(RECENT_FROM + i * HOUR)] * 1.1)
+            for i in range(168)
+        ),
+        "recent_from": RECENT_FROM,
+    }
+    return CounterSnapshot(**(values | changes))
+
+
+def bare(counter_id: str, **changes: Any) -> CounterSnapshot:
+    """One counter without any history."""
+    values: dict[str, Any] = {
+        "counter_id": counter_id,
+        "counter_name": counter_id,
+        "basis": "city_profile",
+    }
+    return CounterSnapshot(**(values | changes))
+
+
+def snapshot(counters: int = 12, **changes: Any) -> Snapshot:
+    """A city of `counters` counters, a new one among them and one far from everything."""
+    known = [counter(i, 40 + 30 * i) for i in range(counters)]
+    new = bare(NEW_COUNTER, latitude=48.852, longitude=2.31)
+    lonely = bare(LONELY_COUNTER, latitude=49.9, longitude=2.31)
+    values: dict[str, Any] = {
+        "origin_at": ORIGIN,
+        "published_at": PUBLISHED,
+        "generated_by": "0.1.0",
+        "champion": CHAMPION,
+        "city": CITY,
+        "hours": HOURS,
+        "counters": (*known, new, lonely),
+    }
+    return Snapshot(**(values | changes))
