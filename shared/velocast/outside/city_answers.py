@@ -57,24 +57,25 @@ def json_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
 
     Raises CityTruncated at the text that the API writes where its stream broke, CityRefused for a page of HTML.
     """
-    rest = b""
     first = True
+    for line in filter(bytes.strip, _split(chunks)):
+        if INTERRUPTED in line and not _is_json(line):
+            found = line[line.index(INTERRUPTED) :][:SHOWN].decode("utf-8", "replace")
+            raise CityTruncated(f"{name}: the export broke off: {found!r}; fetch the window again")
+        if first and line.lstrip().startswith(b"<"):
+            raise CityRefused(
+                f"{name}: a page of HTML came instead of JSON lines: {line[:SHOWN]!r}"
+            )
+        first = False
+        yield line
+
+
+def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield from _line(line, name, first=first)
-            first = False
-    yield from _line(rest, name, first=first)
-
-
-def _line(line: bytes, name: str, *, first: bool) -> Iterator[bytes]:
-    if INTERRUPTED in line and not _is_json(line):
-        found = line[line.index(INTERRUPTED) :][:SHOWN].decode("utf-8", "replace")
-        raise CityTruncated(f"{name}: the export broke off: {found!r}; fetch the window again")
-    if first and line.lstrip()[:1] == b"<":
-        raise CityRefused(f"{name}: a page of HTML came instead of JSON lines: {line[:SHOWN]!r}")
-    if line.strip():
-        yield line
+        yield from lines
+    yield rest
 
 
 def _is_json(line: bytes) -> bool:

@@ -1,0 +1,82 @@
+"""A small city behind the replayed API, for tests: its file, its faults and its clock are in the test's hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from velocast.ground.city import City, load_city
+from velocast_local.city_file import CityFile
+from velocast_local.city_replay import Faults, Replay, routes
+from velocast_local.http_server import HttpServer
+
+FIRST = datetime(2025, 3, 1, tzinfo=UTC)
+COUNTERS = ("100-101", "100-102", "200-201")
+
+
+def small_frame(
+    first: datetime = FIRST, days: int = 20, counters: tuple[str, ...] = COUNTERS
+) -> pd.DataFrame:
+    """Three counters for some days of UTC hours: counter number n counts 10 n + the hour."""
+    hours = pd.date_range(first, periods=24 * days, freq="h", unit="ms")
+    rows = [
+        pd.DataFrame(
+            {
+                "id_compteur": counter,
+                "nom_compteur": f"{n} rue des Essais N-S",
+                "id": counter.split("-")[0],
+                "name": f"{n} rue des Essais",
+                "sum_counts": (10 * n + hours.hour).astype("int32"),
+                "date": hours,
+                "installation_date": "2020-05-04",
+                "counter": f"Z2H{n}",
+                "longitude": round(2.3 + n / 100, 2),
+                "latitude": 48.85,
+            }
+        )
+        for n, counter in enumerate(counters, start=1)
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+class ReplayedCity:
+    """The city's file, its API's address, and `now`, which a test sets."""
+
+    def __init__(self, path: Path, frame: pd.DataFrame, now: datetime) -> None:
+        self.path = path
+        self.now = now
+        self.base_url = ""
+        frame.to_parquet(path, index=False)
+        self.replay = Replay(path, lambda: self.now)
+
+    def publish(self, frame: pd.DataFrame) -> None:
+        """Replace what the city has in its file; its faults are forgotten."""
+        frame.to_parquet(self.path, index=False)
+        self.replay.file = CityFile(self.path)
+        self.replay.faults = Faults()
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose."""
+        return self.replay.faults
+
+    @property
+    def city(self) -> City:
+        """The city's configuration, leading to this server."""
+        return load_city("demoville", base_url=self.base_url)
+
+    def next_day(self, days: int = 1) -> None:
+        """Move the clock."""
+        self.now += timedelta(days=days)
+
+
+@contextmanager
+def serving(city: ReplayedCity) -> Iterator[ReplayedCity]:
+    """Serve the city while the block runs."""
+    with HttpServer(routes(city.replay)) as server:
+        city.base_url = f"{server.url}/city"
+        yield city
