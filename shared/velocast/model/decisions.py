@@ -1,0 +1,277 @@
+"""When to retrain and what to deploy: pure rules over settings; the first that matches decides.
+
+What is unknown neither triggers nor prevents anything by itself; the reason says that it was unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from velocast.ground.settings import Thresholds
+from velocast.model.drift import DriftFinding
+from velocast.model.evaluation import Unknown, Validation
+
+Retrain = Literal["FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH", "WAIT", "ALL_GOOD"]
+TRAINING_DECISIONS: frozenset[Retrain] = frozenset(
+    ("FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH")
+)
+
+
+class RetrainDecision(BaseModel):
+    """What to do about the champion, and why, in a sentence."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Retrain
+    reason: str
+
+    @property
+    def trains(self) -> bool:
+        """Whether the retraining workflow is to be started."""
+        return self.decision in TRAINING_DECISIONS
+
+
+class DeploymentDecision(BaseModel):
+    """What becomes of a challenger. gain: share of the champion's unexplained variance that it removes."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Literal["DEPLOY", "SKIP", "REJECT"]
+    reason: str
+    gain: float | None
+
+
+def retrain(
+    *,
+    forced: bool,
+    champion: bool,
+    history_days: float,
+    validation: Validation | Unknown,
+    drift: DriftFinding | Unknown,
+    trained_until_age_days: float | None,
+    thresholds: Thresholds,
+) -> RetrainDecision:
+    """Decide about a retraining; rules 0 to 5, first match wins.
+
+    champion: whether one serves. history_days: days of counts. trained_until_age_days: days since the end of the
+    champion's training data, None when that is not known.
+    """
+    if forced:
+        return RetrainDecision(decision="FORCE", reason="The event asks for a retraining.")
+    if not champion:
+        return _without_champion(history_days, thresholds)
+    if found := _reactive(validation, thresholds):
+        return found
+    if found := _proactive(validation, drift, thresholds):
+        return found
+    if trained_until_age_days is not None and trained_until_age_days > thresholds.refresh_days:
+        return RetrainDecision(
+            decision="REFRESH",
+            reason=f"The champion's training data end {_n(trained_until_age_days)} days ago, more than "
+            f"{thresholds.refresh_days}.",
+        )
+    return _wait_or_good(validation, drift, thresholds)
+
+
+def _without_champion(history_days: float, thresholds: Thresholds) -> RetrainDecision:
+    needed = thresholds.min_history_days
+    if history_days >= needed:
+        return RetrainDecision(
+            decision="FIRST",
+            reason=f"There is no champion yet and {_n(history_days)} days of counts, {needed} are enough.",
+        )
+    return RetrainDecision(
+        decision="WAIT",
+        reason=f"There is no champion yet and {_n(history_days)} days of counts: "
+        f"{_n(needed - history_days)} of {needed} days are missing.",
+    )
+
+
+def _reactive(validation: Validation | Unknown, thresholds: Thresholds) -> RetrainDecision | None:
+    if isinstance(validation, Unknown):
+        return None
+    faults = []
+    if validation.r2 is not None and validation.r2 < thresholds.r2_critical:
+        faults.append(f"R2 {_n(validation.r2)} is below {_n(thresholds.r2_critical)}")
+    if validation.rmse > thresholds.rmse_threshold:
+        faults.append(f"RMSE {_n(validation.rmse)} is above {_n(thresholds.rmse_threshold)}")
+    if validation.skill is not None and validation.skill < 0:
+        faults.append(f"skill {_n(validation.skill)} is below 0, last week's value does better")
+    if not faults:
+        return None
+    return RetrainDecision(
+        decision="REACTIVE", reason=f"The champion's {' and its '.join(faults)}."
+    )
+
+
+def _proactive(
+    validation: Validation | Unknown, drift: DriftFinding | Unknown, thresholds: Thresholds
+) -> RetrainDecision | None:
+    if isinstance(validation, Unknown) or isinstance(drift, Unknown):
+        return None
+    if validation.r2 is None or validation.r2 >= thresholds.r2_warning:
+        return None
+    if drift.share < thresholds.drift_critical:
+        return None
+    return RetrainDecision(
+        decision="PROACTIVE",
+        reason=f"The drift share {_n(drift.share)} reaches {_n(thresholds.drift_critical)} and the champion's R2 "
+        f"{_n(validation.r2)} is below {_n(thresholds.r2_warning)}.",
+    )
+
+
+def _wait_or_good(
+    validation: Validation | Unknown, drift: DriftFinding | Unknown, thresholds: Thresholds
+) -> RetrainDecision:
+    concerns, facts = [], []
+    if isinstance(validation, Unknown):
+        facts.append(f"accuracy unknown ({validation.reason})")
+    elif validation.r2 is None:
+        facts.append("R2 unknown (the counts of the week do not vary)")
+    elif validation.r2 < thresholds.r2_warning:
+        concerns.append(
+            f"the champion's R2 {_n(validation.r2)} is below {_n(thresholds.r2_warning)}"
+        )
+    else:
+        facts.append(f"R2 {_n(validation.r2)}")
+    if isinstance(drift, Unknown):
+        facts.append(f"drift unknown ({drift.reason})")
+    elif drift.share >= thresholds.drift_warning:
+        concerns.append(f"the drift share {_n(drift.share)} reaches {_n(thresholds.drift_warning)}")
+    else:
+        facts.append(f"drift share {_n(drift.share)}")
+    if not concerns:
+        return RetrainDecision(
+            decision="ALL_GOOD", reason=f"Nothing asks for a retraining: {', '.join(facts)}."
+        )
+    beside = f" ({', '.join(facts)})" if facts else ""
+    return RetrainDecision(
+        decision="WAIT", reason=f"Watched, not retrained: {' and '.join(concerns)}{beside}."
+    )
+
+
+def deploy(
+    *,
+    old_baseline: float | Unknown | None,
+    new_baseline: float | Unknown,
+    old_current: float | Unknown | None,
+    new_current: float | Unknown,
+    old_skill: float | None,
+    thresholds: Thresholds,
+    test_mode: bool,
+) -> DeploymentDecision:
+    """Decide about a challenger by R2 on the same rows of test_baseline and test_current.
+
+    old_*: the champion's, None when there is no champion, Unknown when it could not be scored. old_skill: None when
+    not known. A NaN counts as unknown.
+    """
+    baseline, current, old = _known(new_baseline), _known(new_current), _known(old_current)
+    gain = _gain(old, current)
+    if baseline is not None and baseline < thresholds.r2_floor:
+        return DeploymentDecision(
+            decision="REJECT",
+            reason=f"The challenger's R2 on test_baseline is {_n(baseline)}, below {_n(thresholds.r2_floor)}.",
+            gain=_number(gain),
+        )
+    if test_mode:
+        return DeploymentDecision(
+            decision="SKIP",
+            reason="A model trained in test mode is never deployed.",
+            gain=_number(gain),
+        )
+    if baseline is None or current is None:
+        return DeploymentDecision(
+            decision="SKIP", reason=_unscored(new_baseline, new_current), gain=None
+        )
+    if old_baseline is None and old_current is None:
+        return DeploymentDecision(
+            decision="DEPLOY",
+            reason=f"There is no champion and the challenger's R2 is {_n(current)} on test_current, "
+            f"{_n(baseline)} on test_baseline.",
+            gain=None,
+        )
+    return _against_champion(old, current, gain, old_skill, old_current, thresholds)
+
+
+def _against_champion(
+    old: float | None,
+    new: float,
+    gain: Fraction | None,
+    old_skill: float | None,
+    old_current: float | Unknown | None,
+    thresholds: Thresholds,
+) -> DeploymentDecision:
+    loses = old_skill is not None and old_skill < 0
+    if old is None:
+        why = old_current.reason if isinstance(old_current, Unknown) else "it has no R2 there"
+        return DeploymentDecision(
+            decision="SKIP",
+            reason=f"The champion's R2 on test_current is unknown ({why}), so no gain can be shown.",
+            gain=None,
+        )
+    compared = f"R2 on test_current {_n(new)} against the champion's {_n(old)}"
+    if gain is None:
+        return DeploymentDecision(
+            decision="SKIP",
+            reason=f"The champion leaves nothing unexplained: {compared}.",
+            gain=None,
+        )
+    share = f"{_n(100 * float(gain))} % of what it leaves unexplained"
+    if loses and gain > 0:
+        return DeploymentDecision(
+            decision="DEPLOY",
+            reason=f"The champion loses to last week's value (skill {_n(old_skill or 0.0)}), so any improvement "
+            f"will do: {compared} removes {share}.",
+            gain=float(gain),
+        )
+    needed = f"{_n(100 * (0.0 if loses else thresholds.min_gain))} %"
+    if gain > (0 if loses else _exact(thresholds.min_gain)):
+        return DeploymentDecision(
+            decision="DEPLOY",
+            reason=f"{compared} removes {share}, more than {needed}.",
+            gain=float(gain),
+        )
+    return DeploymentDecision(
+        decision="SKIP",
+        reason=f"{compared} removes {share}, no more than {needed}.",
+        gain=float(gain),
+    )
+
+
+def _gain(old: float | None, new: float | None) -> Fraction | None:
+    """(new - old) / (1 - old), exactly: 0.902 against 0.9 is a gain of 0.02 and not a hair more."""
+    if old is None or new is None or old >= 1:
+        return None
+    return (_exact(new) - _exact(old)) / (1 - _exact(old))
+
+
+def _exact(value: float) -> Fraction:
+    return Fraction(repr(float(value)))
+
+
+def _known(value: float | Unknown | None) -> float | None:
+    if value is None or isinstance(value, Unknown) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _unscored(baseline: float | Unknown, current: float | Unknown) -> str:
+    parts = []
+    for name, value in (("test_baseline", baseline), ("test_current", current)):
+        if _known(value) is None:
+            why = value.reason if isinstance(value, Unknown) else "not a number"
+            parts.append(f"R2 on {name} is unknown ({why})")
+    return f"The challenger's {' and its '.join(parts)}."
+
+
+def _number(gain: Fraction | None) -> float | None:
+    return None if gain is None else float(gain)
+
+
+def _n(value: float) -> str:
+    """Write a number with up to four decimals, without trailing zeros."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")

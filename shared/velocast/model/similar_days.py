@@ -1,0 +1,50 @@
+"""The forecast that needs no model: the mean of similar days, and what stands in for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from velocast.model import intervals
+from velocast.model.intervals import Calibration, Floats
+
+KIND = "similar_days"
+
+
+def forecast(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Forecast with the mean of similar days, or the next best that the history gives.
+
+    frame: (n, any) of `usecases.feature_frames.read`. Returns (n, 4) with its index: predicted_count, lower, upper,
+    busy_probability; never NaN but for busy_probability where a counter has no threshold.
+    """
+    return intervals.apply(frame, expected(frame), calibration)
+
+
+def calibrate(frame: pd.DataFrame) -> Calibration:
+    """Learn how far this forecast misses, from recent origins whose hours were counted meanwhile.
+
+    frame: as `forecast`, with bike_count; nothing is fitted, so any past origins do.
+    """
+    return intervals.calibrate(frame.assign(predicted_count=expected(frame)))
+
+
+def expected(frame: pd.DataFrame) -> Floats:
+    """Return the count to expect of each hour, (n,), bikes per hour, never NaN.
+
+    The mean of similar days (which the query fills with the hour's mean and the counter's level); for a counter without
+    history the mean of the others of the frame at the same origin, day type and hour; where nobody counted, 0.
+    """
+    own = frame["similar_day_mean"].astype("float64")
+    if not own.isna().any():
+        return own.to_numpy(dtype="float64")
+    for keys in (["origin_at", "day_type", "local_hour"], ["day_type", "local_hour"], ["local_hour"]):
+        others = own.groupby([frame[key] for key in keys]).transform("mean")
+        own = own.fillna(others)
+    return own.fillna(0.0).to_numpy(dtype="float64")
+
+
+def basis(frame: pd.DataFrame) -> pd.Series[str]:
+    """Say on what `forecast` rests: similar_days, or city_profile for a counter without history of its own."""
+    return pd.Series(
+        np.where(frame["similar_day_mean"].notna(), "similar_days", "city_profile"), index=frame.index
+    )

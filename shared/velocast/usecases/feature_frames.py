@@ -1,0 +1,74 @@
+"""Features from BigQuery, the same for training, forecasting and judging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+
+from velocast.ground.city import City
+from velocast.ground.errors import EventError
+from velocast.ground.time import HORIZON_DAYS, HOUR, start_of_local_day
+from velocast.model.calendar import calendar_columns, holiday_dates
+from velocast.outside.warehouse import Empty, Warehouse
+
+HISTORY_DAYS = 28
+LARGEST_LEAD_DAYS = 7
+
+
+def read(
+    warehouse: Warehouse,
+    city: City,
+    *,
+    first_origin: date,
+    last_origin: date,
+    actual_until: datetime,
+    lead_days: int = HORIZON_DAYS,
+    one_lead: bool = False,
+    counts_table: str | None = None,
+    counter_ids: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Return what was known at each origin beside the hours to forecast from there.
+
+    first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
+    excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
+    once, with one lead day drawn by hash. counts_table: dataset.table of frozen counts. counter_ids: empty for all.
+    Returns one row per (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
+    `model.features.FEATURES`, `lag_168h`, `busy_threshold`, `history_hours`, `local_date`, `day_type` beside it.
+    Raises EventError for a range that cannot be, WarehouseError. Source: `bike_traffic_raw.counts`, sql/features.sql.
+    """
+    _check(first_origin, last_origin, lead_days)
+    zone = city.zone
+    end = start_of_local_day(last_origin + timedelta(days=lead_days), zone)
+    first_day = first_origin - timedelta(days=HISTORY_DAYS)
+    holidays = holiday_dates(
+        city.holidays, first_day - timedelta(days=1), last_origin + timedelta(days=lead_days + 1)
+    )
+    frame = warehouse.query_large(
+        "features",
+        tables={"counts": counts_table} if counts_table else None,
+        first_origin=first_origin,
+        last_origin=last_origin,
+        lead_days=lead_days,
+        one_lead=one_lead,
+        zone=city.time_zone,
+        holidays=holidays or Empty("DATE"),
+        counter_ids=list(counter_ids) or Empty("STRING"),
+        scan_from=start_of_local_day(first_day, zone),
+        scan_until=min(end, actual_until),
+        last_target=end - HOUR,
+    )
+    frame = frame.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
+    return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
+
+
+def _check(first_origin: date, last_origin: date, lead_days: int) -> None:
+    if last_origin < first_origin:
+        raise EventError(
+            f"origins from {first_origin} to {last_origin}: the last lies before the first"
+        )
+    if not 1 <= lead_days <= LARGEST_LEAD_DAYS:
+        raise EventError(
+            f"{lead_days} lead days asked, 1 to {LARGEST_LEAD_DAYS} can be had: the week lags reach no further"
+        )
