@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from bqemulator import server
-from bqemulator.api.routes import upload
+from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.jobs import executor
@@ -20,6 +20,8 @@ from bqemulator.versioning.snapshots import SnapshotManager
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from velocast_local.bigquery_results import RecentResults
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
@@ -37,6 +39,7 @@ def apply_cures(discovery_file: Path | None) -> None:
     _load_parquet_by_name()
     _load_all_or_nothing()
     _keep_no_snapshots()
+    _forget_old_results()
     _take_zones_from_parameters()
     _answer_like_bigquery(discovery_file)
 
@@ -92,6 +95,13 @@ def _keep_no_snapshots() -> None:
         self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
 
     _replace(SnapshotManager, "record_change", record_change)
+
+
+def _forget_old_results() -> None:
+    """The result of every query stayed in memory until the end: a long demo grew by gigabytes."""
+    results = RecentResults(executor.JOB_RESULTS)
+    for module in (executor, jobs, tables):
+        _replace(module, "JOB_RESULTS", results)
 
 
 def _take_zones_from_parameters() -> None:

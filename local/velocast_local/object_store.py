@@ -82,9 +82,7 @@ class ObjectStore:
         made = new_bucket(name, resource, self._timestamp())
         with self._lock:
             if self._bucket(name) is not None:
-                raise StorageError(
-                    409, "conflict", f"Your previous request to create {name} succeeded already"
-                )
+                raise StorageError(409, "conflict", f"The bucket exists already: {name}")
             self._database.execute("INSERT INTO buckets VALUES (?, ?)", (name, json.dumps(made)))
         return made
 
@@ -121,13 +119,8 @@ class ObjectStore:
     def delete_bucket(self, name: str) -> None:
         """Remove an empty bucket; raises 409 while it holds anything."""
         with self._lock:
-            self.bucket(name)
-            if self._database.execute(
-                "SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", (name,)
-            ).fetchone():
-                raise StorageError(
-                    409, "conflict", f"The bucket you tried to delete is not empty: {name}"
-                )
+            if self.objects(name, versions=True):
+                raise StorageError(409, "conflict", f"The bucket is not empty: {name}")
             self._database.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
     def empty_bucket(self, name: str) -> None:

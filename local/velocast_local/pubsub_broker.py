@@ -24,6 +24,9 @@ from velocast_local.pubsub_queue import (
     origin_attributes,
 )
 
+# threads of one subscription, whatever concurrency is asked for: this is one machine
+MOST_WORKERS = 16
+
 
 class Broker:
     """Topics, subscriptions and the messages between them, kept in `folder`.
@@ -81,9 +84,7 @@ class Broker:
         """Return a topic, made now if there is none."""
         name = self.topic_name(topic)
         with self._changed:
-            if name not in self._topics:
-                self.create_topic({"name": name})
-            return self._topics[name]
+            return self._topics.get(name) or self.create_topic({"name": name})
 
     def create_topic(self, resource: Resource) -> Resource:
         """Make a topic; raises ALREADY_EXISTS."""
@@ -127,7 +128,7 @@ class Broker:
         """Make a subscription or give the existing one another push endpoint; its messages stay.
 
         resource: `name`, `topic` and, as in Pub/Sub's JSON, `pushConfig.pushEndpoint`, `ackDeadlineSeconds`,
-        `deadLetterPolicy`. concurrency: pushes under way at once; they start in the order of publishing.
+        `deadLetterPolicy`. concurrency: pushes under way at once (MOST_WORKERS at most), started in order.
         Raises NOT_FOUND without the topic, INVALID_ARGUMENT for an endpoint off this machine.
         """
         name = self.subscription_name(resource["name"])
@@ -138,7 +139,7 @@ class Broker:
             queue = self._queues.setdefault(name, Queue(resource))
             queue.resource = resource
             self._journal.save_resource("subscription", resource)
-            while endpoint and len(queue.workers) < concurrency:
+            while endpoint and len(queue.workers) < min(concurrency, MOST_WORKERS):
                 worker = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
                 queue.workers.append(worker)
                 worker.start()
@@ -156,10 +157,9 @@ class Broker:
     def delete_subscription(self, subscription: str) -> None:
         """Remove a subscription and what it had still to deliver."""
         with self._changed:
-            queue = self._queue(subscription)
-            queue.removed = True
-            del self._queues[queue.resource["name"]]
-            self._journal.delete_resource("subscription", queue.resource["name"])
+            name = str(self.subscription(subscription)["name"])
+            self._queues.pop(name).removed = True
+            self._journal.delete_resource("subscription", name)
             self._changed.notify_all()
 
     def publish(self, topic: str, data: bytes, attributes: dict[str, str] | None = None) -> str:
@@ -212,13 +212,11 @@ class Broker:
 
     def extend(self, subscription: str, ack_ids: list[str], seconds: float) -> None:
         """Give leased messages `seconds` from now; 0 gives them back at once, as a failed attempt."""
+        until = time.monotonic() + seconds
         with self._changed:
             queue = self._queue(subscription)
-            for ack_id in ack_ids:
-                lease = queue.leases.pop(ack_id, None)
-                if lease:
-                    until = time.monotonic() + seconds
-                    queue.leases[ack_id] = replace(lease, until=until)
+            for ack_id in queue.leases.keys() & set(ack_ids):
+                queue.leases[ack_id] = replace(queue.leases[ack_id], until=until)
             self._sweep(queue)
             self._changed.notify_all()
 

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import httpx
 import pandas as pd
+import pyarrow as pa
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
@@ -21,6 +22,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_read.transports import 
 
 from tests.emulators import Warehouse
 from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
+from velocast_local.bigquery_results import RecentResults
 
 COUNTS = "bike_traffic_raw.counts"
 NIGHT = datetime(2025, 10, 25, 22, tzinfo=UTC)
@@ -253,3 +255,16 @@ def test_bq_finds_the_description_of_the_api(bigquery_emulator: str) -> None:
     if answer.status_code == 404:
         pytest.skip("the Google Cloud SDK, which ships the description, is not installed")
     assert answer.json()["id"] == "bigquery:v2"
+
+
+def test_old_results_are_forgotten() -> None:
+    table = pa.table({"x": pa.array(range(10), pa.int64())})
+    results = RecentResults(most_bytes=200, most_results=3)
+    for job in "abcde":
+        results[job] = table
+    assert list(results) == ["d", "e"]
+    for job in "fghi":
+        results[job] = table.slice(0, 0)
+    assert list(results) == ["g", "h", "i"]
+    results["huge"] = pa.concat_tables([table] * 5)
+    assert list(results) == ["huge"]
