@@ -43,8 +43,8 @@ class Window(Message):
 class Windows(Message):
     """How one training run cuts the days it knows.
 
-    `learnable` holds everything but the tests; its days from `calibrate_from` on are held out of the fit for the
-    conformal intervals.
+    `learnable` holds everything but the tests. Its days from `calibrate_from` on are held out of a first fit, whose
+    misses on them make the conformal intervals; the fit that counts then learns from them too.
     """
 
     known: Window
@@ -95,7 +95,7 @@ def check_history(known: Window) -> None:
 
 
 def calibration_start(learnable: Sequence[Window]) -> date:
-    """Return the first day held out of the fit to calibrate the intervals.
+    """Return the first day held out of the first fit to calibrate the intervals.
 
     The last 28 learnable days, but no more than a quarter: a young city needs its few days to learn from. Raises
     TooLittleHistory for fewer than MIN_DAYS / 2 learnable days.

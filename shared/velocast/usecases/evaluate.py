@@ -1,0 +1,297 @@
+"""Scores challenger and champion on the same rows of both test sets and decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from velocast.ground import telemetry
+from velocast.ground.errors import EventError, ModelUnusable
+from velocast.ground.messages import AuditRow, ChallengerRefused, Message
+from velocast.ground.settings import JobSettings
+from velocast.ground.time import parse_instant, rfc3339
+from velocast.model import decisions, evaluation, similar_days
+from velocast.model.estimators import TrainedModel
+from velocast.model.evaluation import Scores, Unknown
+from velocast.model.intervals import Calibration
+from velocast.outside import manifest
+from velocast.outside.manifest import Champion
+from velocast.outside.registry import Registry
+from velocast.usecases import datasets, training_frames, training_runs
+from velocast.usecases.runtime import Run
+from velocast.usecases.training_frames import Source
+from velocast.usecases.training_runs import Artifact, Decision, Judged, Records, Training, Trial
+
+BOOTSTRAP_SEED = 7
+
+
+class EvaluateRequest(Message):
+    """Argument of the job velocast-evaluate: the version to judge."""
+
+    version: int
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """The champion in the two forms it is scored in; none of them without a champion.
+
+    A champion that serves was fitted again on everything known, tests included, so it has seen test_baseline and may
+    have seen a part of test_current. Where it has, the form of it that was judged stands in: that one had not.
+    """
+
+    judged: Judged | None = None
+    on_baseline: TrainedModel | None = None
+    on_current: TrainedModel | None = None
+    trouble: str | None = None
+
+
+def evaluate(request: EvaluateRequest, run: Run[JobSettings]) -> list[AuditRow]:
+    """Judge a version and leave `runs/<execution_id>/decision.json`; tell of one that is skipped or rejected.
+
+    Run again with the same execution id, the decision stands as it was taken. A champion that cannot be loaded counts
+    as none, and the decision says so. Raises RegistryError, ModelUnusable (the challenger's own artifact),
+    WarehouseError.
+    """
+    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
+    training = training_runs.training_of(records, registry, request.version)
+    decision = records.find(training_runs.DECISION, Decision)
+    if decision is None:
+        decision = records.settle(training_runs.DECISION, judge(run, records, training))
+    if decision.version != request.version:
+        raise EventError(
+            f"execution {run.execution_id} has judged version {decision.version}, now asked for {request.version}; "
+            "give another --execution-id"
+        )
+    _file(records, registry, training, decision)
+    _tell(run, decision)
+    return [_audit_row(run, decision)]
+
+
+def judge(run: Run[JobSettings], records: Records, training: Training) -> Decision:
+    """Score a version and the champion on the same rows and decide; writes nothing but a frozen table."""
+    challenger = training_runs.load_model(records.objects, training.artifact)
+    opponent = _opponent(run, records, training)
+    source = source_of(run, training)
+    beside = similar_days.calibrate(
+        training_frames.calibration_frame(
+            source, training.windows.learnable, training.windows.calibrate_from
+        )
+    )
+    trials = [
+        _trial(training_frames.scoring_frame(source, days), challenger, champion, beside)
+        for days, champion in (
+            (training.windows.test_baseline, opponent.on_baseline),
+            (training.windows.test_current, opponent.on_current),
+        )
+    ]
+    return _decide(run, training, opponent, trials[0], trials[1])
+
+
+def source_of(run: Run[JobSettings], training: Training) -> Source:
+    """Return where a version's rows come from: the counts that were frozen for it."""
+    table = datasets.table_of(run, training.counts)
+    return Source(run, table, training.counter_ids, training.test_mode)
+
+
+def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Opponent:
+    try:
+        champion, generation = manifest.read_champion(records.objects)
+        if champion is None:
+            return Opponent()
+        first, _ = training.windows.test_current.bounds(run.settings.city.zone)
+        has_seen = parse_instant(champion.trained_until, name="trained_until") > first
+        deployed, judged = _forms(records, champion)
+    except ModelUnusable as exc:
+        telemetry.log("WARNING", f"the champion cannot be used and counts as none: {exc}")
+        return Opponent(trouble=str(exc))
+    if champion.feature_definition != training.feature_definition:
+        return Opponent(
+            trouble=f"champion {champion.version} needs features {champion.feature_definition}, "
+            f"the challenger has {training.feature_definition}"
+        )
+    return Opponent(
+        Judged(
+            version=champion.version,
+            run_id=champion.run_id,
+            kind=champion.kind,
+            generation=generation,
+        ),
+        on_baseline=judged,
+        on_current=judged if has_seen else deployed,
+    )
+
+
+def _forms(records: Records, champion: Champion) -> tuple[TrainedModel, TrainedModel]:
+    """Return the champion as it serves and as it was judged."""
+    objects = records.objects
+    name = f"{training_runs.folder(champion.kind, champion.judged_run_id)}/{training_runs.FITTED}"
+    served = Artifact(uri=champion.artifact_uri, sha256=champion.sha256)
+    judged = Artifact(uri=objects.uri(name), sha256=champion.judged_sha256)
+    return training_runs.load_model(objects, served), training_runs.load_model(objects, judged)
+
+
+def _trial(
+    frame: pd.DataFrame,
+    challenger: TrainedModel,
+    champion: TrainedModel | None,
+    calibration: Calibration,
+) -> Trial:
+    new = challenger.predict(frame)
+    old = champion.predict(frame) if champion else None
+    bootstrap = None
+    if old is not None:
+        both = frame[["bike_count", "local_date"]].assign(
+            predicted_new=new["predicted_count"].to_numpy(),
+            predicted_old=old["predicted_count"].to_numpy(),
+        )
+        bootstrap = evaluation.paired_bootstrap(both, seed=BOOTSTRAP_SEED)
+    return Trial(
+        new=_scored(frame, new),
+        old=_scored(frame, old) if old is not None else None,
+        similar_days=_scored(frame, similar_days.forecast(frame, calibration)),
+        lag_168h=_scored_lag(frame),
+        bootstrap=bootstrap,
+    )
+
+
+def _scored(frame: pd.DataFrame, predicted: pd.DataFrame) -> Scores:
+    names = ("predicted_count", "lower", "upper")
+    return evaluation.score(frame.assign(**{name: predicted[name].to_numpy() for name in names}))
+
+
+def _scored_lag(frame: pd.DataFrame) -> Scores | None:
+    rows = frame[frame["lag_168h"].notna()]
+    return evaluation.score(rows.assign(predicted_count=rows["lag_168h"])) if len(rows) else None
+
+
+def _decide(
+    run: Run[JobSettings], training: Training, opponent: Opponent, baseline: Trial, current: Trial
+) -> Decision:
+    decided = decisions.deploy(
+        old_baseline=_r2(baseline.old) if baseline.old else None,
+        new_baseline=_r2(baseline.new),
+        old_current=_r2(current.old) if current.old else None,
+        new_current=_r2(current.new),
+        old_skill=current.old.skill if current.old else None,
+        thresholds=run.settings.thresholds,
+        test_mode=training.test_mode,
+    )
+    return Decision(
+        execution_id=run.execution_id,
+        decision=decided.decision,
+        reason=decided.reason,
+        version=training.version,
+        run_id=training.run_id,
+        kind=training.kind,
+        task=training.task,
+        test_mode=training.test_mode,
+        gain=decided.gain,
+        champion=opponent.judged,
+        champion_trouble=opponent.trouble,
+        baseline=baseline,
+        current=current,
+    )
+
+
+def _r2(scores: Scores) -> float | Unknown:
+    return Unknown(reason="the counts of the test do not vary") if scores.r2 is None else scores.r2
+
+
+def _file(records: Records, registry: Registry, training: Training, decision: Decision) -> None:
+    """Enter the decision wherever the version is described."""
+    metrics = metrics_of(decision)
+    registry.log_metrics(training.run_id, metrics)
+    registry.set_tags(training.task, training.version, _tags(decision))
+    own = f"{training_runs.folder(training.kind, training.run_id)}/{training_runs.DECISION}"
+    records.objects.write_json(own, decision.model_dump(mode="json"))
+    if training.test_mode:
+        return
+    known = [e for e in manifest.read_summary(records.objects) if e.version == training.version]
+    entry = known[0] if known else training_runs.summary_entry(training)
+    update = {"metrics": metrics, "decision": decision.decision}
+    manifest.upsert_summary(records.objects, entry.model_copy(update=update))
+
+
+def metrics_of(decision: Decision) -> dict[str, float]:
+    """Return the challenger's scores on both tests as the manifest, the summary and MLflow name them."""
+    current = training_runs.metrics_of("current", decision.current.new)
+    return current | training_runs.metrics_of("baseline", decision.baseline.new)
+
+
+def _tags(decision: Decision) -> dict[str, str]:
+    against = decision.champion.version if decision.champion else "none"
+    return {
+        "decision": decision.decision,
+        "decision_reason": decision.reason,
+        "judged_against": str(against),
+    }
+
+
+def _tell(run: Run[JobSettings], decision: Decision) -> None:
+    if not decision.test_mode:
+        _set_gauges(run, decision)
+    if decision.decision == "DEPLOY":
+        return
+    run.tell(
+        ChallengerRefused(
+            event_id=f"evaluate:{run.execution_id}:refused",
+            occurred_at=rfc3339(run.as_of),
+            version=decision.version,
+            kind=decision.kind,
+            decision=decision.decision,
+            reason=decision.reason,
+            run_id=decision.run_id,
+            old_r2=decision.current.old.r2 if decision.current.old else None,
+            new_r2=decision.current.new.r2,
+        )
+    )
+
+
+def _set_gauges(run: Run[JobSettings], decision: Decision) -> None:
+    for test, trial in (("baseline", decision.baseline), ("current", decision.current)):
+        for role, scores in (("challenger", trial.new), ("champion", trial.old)):
+            if scores is not None and scores.r2 is not None:
+                run.metrics.set("bike/model_r2", scores.r2, role=role, test=test)
+    improvement = improvement_of(decision)
+    if improvement is not None:
+        run.metrics.set("bike/model_improvement_delta", improvement)
+
+
+def improvement_of(decision: Decision) -> float | None:
+    """Return new minus old R2 on test_current, None where one of them is not known."""
+    new, old = decision.current.new, decision.current.old
+    if old is None or old.r2 is None or new.r2 is None:
+        return None
+    return new.r2 - old.r2
+
+
+def scores_row(decision: Decision) -> dict[str, Any]:
+    """Return the columns of an audit row that compare two models."""
+    new, old = decision.current.new, decision.current.old
+    base = decision.baseline
+    return {
+        "old_champion_run_id": decision.champion.run_id if decision.champion else None,
+        "new_champion_run_id": decision.run_id,
+        "old_r2_score": old.r2 if old else None,
+        "new_r2_score": new.r2,
+        "old_r2_baseline": base.old.r2 if base.old else None,
+        "new_r2_baseline": base.new.r2,
+        "model_improvement": improvement_of(decision),
+    }
+
+
+def _audit_row(run: Run[JobSettings], decision: Decision) -> AuditRow:
+    # A DEPLOY is a deployment only once promote has done it; until then it is a step of the training.
+    refused = decision.decision != "DEPLOY"
+    return AuditRow(
+        event_id=f"evaluate:{run.execution_id}:{'deployment' if refused else 'training'}",
+        timestamp=run.as_of,
+        event_type="DEPLOYMENT" if refused else "TRAINING",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        deployment_decision=decision.decision if refused else None,
+        details=decision.model_dump(mode="json"),
+        **scores_row(decision),
+    )

@@ -1,0 +1,332 @@
+"""Fits a judged challenger again on everything known, and makes it the champion."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from velocast.ground.errors import ModelUnusable, ObjectChanged, ObjectMissing, PromotionRefused
+from velocast.ground.messages import AuditRow, ChampionPromoted, Message
+from velocast.ground.settings import JobSettings
+from velocast.ground.time import HOUR, parse_instant, rfc3339
+from velocast.model import estimators
+from velocast.model.estimators import TrainedModel, library_versions
+from velocast.outside import manifest
+from velocast.outside.manifest import Champion
+from velocast.outside.registry import Registry
+from velocast.usecases import datasets, forecast, training_frames, training_runs
+from velocast.usecases.datasets import FrozenCounts
+from velocast.usecases.evaluate import metrics_of, scores_row, source_of
+from velocast.usecases.runtime import Run
+from velocast.usecases.training_frames import Source
+from velocast.usecases.training_runs import (
+    Artifact,
+    Decision,
+    Judged,
+    Plan,
+    Promotion,
+    Records,
+    Training,
+)
+from velocast.usecases.training_windows import calibration_start
+
+
+class PromoteRequest(Message):
+    """Argument of the job velocast-promote: the version to make the champion."""
+
+    version: int
+
+
+def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
+    """Refit a version, publish it, forecast with it and tell of it; leaves `runs/<execution_id>/promotion.json`.
+
+    Within a retraining the decision must be DEPLOY and the champion still the one it was taken against; by hand (an
+    execution without a decision) any judged version that was not trained in test mode may be promoted. Killed anywhere
+    and run again with the same execution id, it ends in the same state. Raises PromotionRefused, RegistryError,
+    WarehouseError.
+    """
+    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
+    training = training_runs.training_of(records, registry, request.version)
+    decision, by_hand = _decision(records, training)
+    done = records.find(training_runs.PROMOTION, Promotion)
+    if done is None:
+        plan = records.find(training_runs.PLAN, Plan)
+        if plan is None:
+            plan = _plan(run, records, training, decision, by_hand=by_hand)
+        _publish(records, plan)
+        done = _settle(run, records, registry, training, decision, plan)
+    return _audit_rows(run, decision, done)
+
+
+def _decision(records: Records, training: Training) -> tuple[Decision, bool]:
+    """Return the decision about a version, and whether this promotion was asked for by hand."""
+    if training.test_mode:
+        raise PromotionRefused(
+            f"version {training.version} was trained in test mode on a sample and never serves; train without test_mode"
+        )
+    decision = records.find(training_runs.DECISION, Decision)
+    if decision is None:
+        return _latest_decision(records, training), True
+    if decision.version != training.version or decision.decision != "DEPLOY":
+        raise PromotionRefused(
+            f"execution {records.execution_id} decided {decision.decision} about version {decision.version}, not "
+            f"DEPLOY about version {training.version}; promote it by hand if it must serve"
+        )
+    return decision, False
+
+
+def _latest_decision(records: Records, training: Training) -> Decision:
+    name = f"{training_runs.folder(training.kind, training.run_id)}/{training_runs.DECISION}"
+    try:
+        decision = Decision.model_validate(records.objects.read_json(name)[0])
+    except ObjectMissing as exc:
+        raise PromotionRefused(
+            f"version {training.version} was never judged; run velocast-evaluate --version={training.version} first"
+        ) from exc
+    if decision.current.new.r2 is None:
+        raise PromotionRefused(
+            f"version {training.version} has no R2 on test_current (its counts do not vary); evaluate it on other days"
+        )
+    return decision
+
+
+def _plan(
+    run: Run[JobSettings],
+    records: Records,
+    training: Training,
+    decision: Decision,
+    *,
+    by_hand: bool,
+) -> Plan:
+    """Refit, compare with what was judged, and settle what is to be published in whose place."""
+    serving, generation = _serving(records)
+    replaced = _judged(serving, generation)
+    if not by_hand:
+        _check_unchanged(decision, replaced)
+    counts = records.find(training_runs.FREEZE, FrozenCounts) or records.settle(
+        training_runs.FREEZE, datasets.freeze(run)
+    )
+    model, data = _refitted(run, records, training, counts)
+    difference = _difference(run, records, training, model)
+    sha256 = hashlib.sha256(data).hexdigest()
+    name = f"{training_runs.folder(training.kind, training.run_id)}/refit-{sha256[:16]}.skops"
+    artifact = training_runs.store_model(records.objects, name, data)
+    champion = _champion(run, training, decision, counts, artifact)
+    plan = Plan(
+        champion=champion, replaced=replaced, generation=generation, refit_difference=difference
+    )
+    return records.settle(training_runs.PLAN, plan)
+
+
+def _serving(records: Records) -> tuple[Champion | None, int]:
+    """Return the champion and the manifest's generation; a manifest nobody can read may be replaced."""
+    try:
+        return manifest.read_champion(records.objects)
+    except ModelUnusable:
+        return None, records.objects.read(manifest.MANIFEST).generation
+
+
+def _judged(champion: Champion | None, generation: int) -> Judged | None:
+    if champion is None:
+        return None
+    return Judged(
+        version=champion.version,
+        run_id=champion.run_id,
+        kind=champion.kind,
+        generation=generation,
+    )
+
+
+def _check_unchanged(decision: Decision, replaced: Judged | None) -> None:
+    if decision.champion_trouble is None and decision.champion != replaced:
+        was, now = (c.version if c else "none" for c in (decision.champion, replaced))
+        raise PromotionRefused(
+            f"version {decision.version} was judged against champion {was}, the champion now is {now} "
+            f"(generation {replaced.generation if replaced else 0}); evaluate it again"
+        )
+
+
+def _refitted(
+    run: Run[JobSettings], records: Records, training: Training, counts: FrozenCounts
+) -> tuple[TrainedModel, bytes]:
+    """Fit again, same kind and seed, on everything known; the first try's model when there was one."""
+    data = records.find_model(training_runs.REFITTED)
+    if data is None:
+        known = counts.known(run)
+        source = Source(run, datasets.table_of(run, counts))
+        rows, held_out = training_frames.learning_frames(
+            source, [known], calibration_start([known])
+        )
+        model = estimators.fit(training.kind, rows, held_out, seed=training.seed)
+        data = records.settle_model(training_runs.REFITTED, model.to_bytes())
+    return TrainedModel.from_bytes(data), data
+
+
+def _difference(
+    run: Run[JobSettings], records: Records, training: Training, refitted: TrainedModel
+) -> float:
+    """Return how far the refit's forecasts of test_current are from those judged, relative to their size.
+
+    Raises PromotionRefused above `refit_tolerance`.
+    """
+    judged = training_runs.load_model(records.objects, training.artifact)
+    frame = training_frames.scoring_frame(source_of(run, training), training.windows.test_current)
+    difference = relative_difference(
+        judged.predict(frame)["predicted_count"], refitted.predict(frame)["predicted_count"]
+    )
+    tolerance = run.settings.thresholds.refit_tolerance
+    if difference > tolerance:
+        raise PromotionRefused(
+            f"version {training.version} fitted again on everything known forecasts test_current {difference:.0%} away "
+            f"from what was judged, {tolerance:.0%} are allowed (refit_tolerance); train and evaluate anew"
+        )
+    return difference
+
+
+def relative_difference(judged: pd.Series[float], refitted: pd.Series[float]) -> float:
+    """Return the RMS of the difference over the RMS of what was judged; 0 for the same forecasts."""
+    old, new = judged.to_numpy(dtype="float64"), refitted.to_numpy(dtype="float64")
+    apart = float(np.sqrt(np.mean((new - old) ** 2)))
+    return 0.0 if apart == 0 else apart / float(np.sqrt(np.mean(old**2)))
+
+
+def _champion(
+    run: Run[JobSettings],
+    training: Training,
+    decision: Decision,
+    counts: FrozenCounts,
+    artifact: Artifact,
+) -> Champion:
+    return Champion(
+        version=training.version,
+        run_id=training.run_id,
+        task=training.task,
+        kind=training.kind,
+        artifact_uri=artifact.uri,
+        sha256=artifact.sha256,
+        feature_definition=training.feature_definition,
+        library_versions=library_versions(),
+        metrics=metrics_of(decision),
+        trained_from=counts.first,
+        trained_until=rfc3339(parse_instant(counts.last) + HOUR),
+        published_at=rfc3339(run.as_of),
+        baseline=training.baseline.test.sha256,
+        judged_run_id=training.run_id,
+        judged_sha256=training.artifact.sha256,
+    )
+
+
+def _publish(records: Records, plan: Plan) -> None:
+    """Move the manifest; nothing to do when an earlier try of this promotion has.
+
+    Raises PromotionRefused when another champion was published since the plan was made.
+    """
+    try:
+        manifest.publish_champion(records.objects, plan.champion, if_generation=plan.generation)
+    except ObjectChanged as exc:
+        serving, generation = _serving(records)
+        if serving != plan.champion:
+            raise PromotionRefused(
+                f"version {plan.champion.version} was to replace manifest generation {plan.generation}, it is "
+                f"{generation} now (version {serving.version if serving else 'none'}); evaluate and promote again"
+            ) from exc
+
+
+def _settle(
+    run: Run[JobSettings],
+    records: Records,
+    registry: Registry,
+    training: Training,
+    decision: Decision,
+    plan: Plan,
+) -> Promotion:
+    """Do what follows from the manifest's move; each of these may be done twice."""
+    champion = plan.champion
+    registry.set_tags(training.task, training.version, _tags(plan))
+    registry.set_alias(training.task, training_runs.CHAMPION, training.version)
+    entry = training_runs.summary_entry(training).model_copy(
+        update={
+            "metrics": champion.metrics,
+            "decision": decision.decision,
+            "is_champion": True,
+            "artifact_uri": champion.artifact_uri,
+            "sha256": champion.sha256,
+            "library_versions": champion.library_versions,
+        }
+    )
+    manifest.upsert_summary(records.objects, entry)
+    published = forecast.publish_forecasts(run)
+    run.tell(_notice(run, decision, plan))
+    return records.settle(
+        training_runs.PROMOTION,
+        Promotion(
+            execution_id=run.execution_id,
+            version=training.version,
+            run_id=training.run_id,
+            replaced=plan.replaced,
+            artifact=Artifact(uri=champion.artifact_uri, sha256=champion.sha256),
+            refit_difference=plan.refit_difference,
+            forecasts=published.forecasts,
+        ),
+    )
+
+
+def _tags(plan: Plan) -> dict[str, str]:
+    return {
+        "refit_uri": plan.champion.artifact_uri,
+        "refit_sha256": plan.champion.sha256,
+        "refit_difference": f"{plan.refit_difference:.4f}",
+        "trained_until": plan.champion.trained_until,
+        "published_at": plan.champion.published_at,
+    }
+
+
+def _notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPromoted:
+    old, new = decision.current.old, decision.current.new
+    scores = scores_row(decision)
+    return ChampionPromoted(
+        event_id=f"promote:{run.execution_id}:promoted",
+        occurred_at=rfc3339(run.as_of),
+        version=plan.champion.version,
+        kind=plan.champion.kind,
+        decision=decision.decision,
+        reason=decision.reason,
+        old_run_id=plan.replaced.run_id if plan.replaced else None,
+        new_run_id=plan.champion.run_id,
+        old_r2=old.r2 if old else None,
+        new_r2=new.r2,  # without one nothing is promoted
+        gain_absolute=scores["model_improvement"],
+        gain_relative=decision.gain,
+        dataset=plan.champion.baseline,
+    )
+
+
+def _audit_rows(run: Run[JobSettings], decision: Decision, done: Promotion) -> list[AuditRow]:
+    """Return the deployment, and the new champion's validation by what it was judged on."""
+    new = decision.current.new
+    deployment = AuditRow(
+        event_id=f"promote:{run.execution_id}:deployment",
+        timestamp=run.as_of,
+        event_type="DEPLOYMENT",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        deployment_decision="DEPLOY",
+        details=done.model_dump(mode="json") | {"reason": decision.reason, "gain": decision.gain},
+        **scores_row(decision)
+        | {"old_champion_run_id": done.replaced.run_id if done.replaced else None},
+    )
+    validation = AuditRow(
+        event_id=f"promote:{run.execution_id}:validation",
+        timestamp=run.as_of,
+        event_type="VALIDATION",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        new_champion_run_id=done.run_id,
+        r2=new.r2,
+        rmse=new.rmse,
+        forecast_skill=new.skill,
+        details={"version": done.version, "on": "test_current", "scores": new.model_dump()},
+    )
+    return [deployment, validation]

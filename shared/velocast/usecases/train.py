@@ -1,0 +1,235 @@
+"""Fits a challenger on everything known except the two test sets, and registers it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from typing import Literal
+
+import pandas as pd
+
+from velocast.ground.messages import AuditRow, Message
+from velocast.ground.settings import JobSettings
+from velocast.ground.time import rfc3339
+from velocast.model import estimators, evaluation
+from velocast.model.estimators import TrainedModel, library_versions
+from velocast.outside import manifest
+from velocast.outside.registry import DatasetUse, LoggedRun, Registry
+from velocast.usecases import datasets, training_frames, training_plots, training_runs
+from velocast.usecases.datasets import Baseline, FrozenCounts
+from velocast.usecases.runtime import Run
+from velocast.usecases.training_frames import Source
+from velocast.usecases.training_runs import Artifact, Records, Training
+from velocast.usecases.training_windows import Windows, cut_windows
+
+SEED = 20210503
+
+
+class TrainRequest(Message):
+    """Arguments of the job velocast-train; `force` and `reason` are recorded, the decision was taken before."""
+
+    kind: Literal["gbm", "rf", "nn"] = "gbm"
+    force: bool = False
+    reason: str = ""
+    test_mode: bool = False
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """What one run trains on."""
+
+    counts: FrozenCounts
+    baseline: Baseline
+    windows: Windows
+    source: Source
+
+
+def train(request: TrainRequest, run: Run[JobSettings]) -> list[AuditRow]:
+    """Fit a challenger, register it in MLflow and leave `runs/<execution_id>/train.json`.
+
+    Killed anywhere and run again with the same execution id, it ends with the same version. test_mode takes at most
+    5 counters and 1,000 rows and touches neither summary nor alias. Raises TooLittleHistory, WarehouseError,
+    RegistryError.
+    """
+    records = Records(run)
+    training = records.find(training_runs.TRAINING, Training)
+    if training is None:
+        training = _train(request, run, records)
+    _announce(run, records, training)
+    return [_audit_row(run, training)]
+
+
+def _train(request: TrainRequest, run: Run[JobSettings], records: Records) -> Training:
+    started = time.monotonic()
+    cut = _cut(request, run, records)
+    model, data, rows = _fitted(request, records, cut)
+    trial = _tried(model, cut)
+    logged = _log(request, run, cut, model, data, trial)
+    name = f"{training_runs.folder(request.kind, logged.run_id)}/{training_runs.FITTED}"
+    artifact = training_runs.store_model(records.objects, name, data)
+    training = _record(request, run, cut, model, logged, artifact).model_copy(
+        update={"rows": rows, "seconds": round(time.monotonic() - started, 3)}
+    )
+    # The version's own copy first: a version that train.json names can then always be evaluated.
+    own = f"{training_runs.folder(request.kind, logged.run_id)}/{training_runs.TRAINING}"
+    records.objects.write_json(own, training.model_dump(mode="json"))
+    return records.settle(training_runs.TRAINING, training)
+
+
+def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut:
+    counts = records.find(training_runs.FREEZE, FrozenCounts)
+    if counts is None:
+        counts = records.settle(training_runs.FREEZE, datasets.freeze(run))
+    baseline = datasets.baseline(run, counts, keep=not request.test_mode)
+    windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
+    counters = _sample_counters(run, counts) if request.test_mode else ()
+    source = Source(run, datasets.table_of(run, counts), counters, request.test_mode)
+    return _Cut(counts, baseline, windows, source)
+
+
+def _sample_counters(run: Run[JobSettings], counts: FrozenCounts) -> tuple[str, ...]:
+    """Return the counters with the most usable hours, by name where they tie."""
+    import pyarrow.compute as pc
+
+    rows = datasets.read(run, counts)
+    usable = rows.filter(pc.is_null(rows["quality"]))
+    hours = usable.group_by("counter_id").aggregate([("counted_at", "count")]).to_pylist()
+    most = sorted(hours, key=lambda row: (-row["counted_at_count"], row["counter_id"]))
+    return tuple(row["counter_id"] for row in most[: training_frames.TEST_MODE_COUNTERS])
+
+
+def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[TrainedModel, bytes, int]:
+    """Return the model, its bytes and the number of rows it learned from; the first try's when there was one."""
+    rows, held_out = training_frames.learning_frames(
+        cut.source, cut.windows.learnable, cut.windows.calibrate_from
+    )
+    data = records.find_model(training_runs.FITTED)
+    if data is None:
+        fresh = estimators.fit(request.kind, rows, held_out, seed=SEED, test_mode=request.test_mode)
+        data = records.settle_model(training_runs.FITTED, fresh.to_bytes())
+    return TrainedModel.from_bytes(data), data, len(rows) + len(held_out)
+
+
+def _tried(model: TrainedModel, cut: _Cut) -> pd.DataFrame:
+    frame = training_frames.scoring_frame(cut.source, cut.windows.test_current)
+    predicted = model.predict(frame)
+    return frame.assign(**{name: predicted[name].to_numpy() for name in predicted.columns})
+
+
+def _log(
+    request: TrainRequest,
+    run: Run[JobSettings],
+    cut: _Cut,
+    model: TrainedModel,
+    data: bytes,
+    trial: pd.DataFrame,
+) -> LoggedRun:
+    scores = evaluation.score(trial)
+    plots = training_plots.error_plots(trial, run.settings.city.zone)
+    return Registry(run.settings.mlflow_tracking_uri).log_training(
+        task=training_runs.TASK,
+        kind=request.kind,
+        params=model.describe() | {"seed": SEED, "test_mode": request.test_mode},
+        metrics=training_runs.metrics_of("current", scores),
+        artifacts={training_runs.FITTED: data, **plots},
+        datasets=_uses(cut),
+        tags=_tags(request, run, cut, model),
+        run_key=run.execution_id,
+    )
+
+
+def _uses(cut: _Cut) -> list[DatasetUse]:
+    uses = [
+        ("counts", cut.counts.sha256, cut.counts.uri, "training"),
+        ("train_baseline", cut.baseline.train.sha256, cut.baseline.train.uri, "training"),
+        ("test_baseline", cut.baseline.test.sha256, cut.baseline.test.uri, "test"),
+    ]
+    return [DatasetUse(name=n, sha256=s, uri=u, context=c) for n, s, u, c in uses]
+
+
+def _tags(
+    request: TrainRequest, run: Run[JobSettings], cut: _Cut, model: TrainedModel
+) -> dict[str, str]:
+    libraries = {f"library.{name}": text for name, text in library_versions().items()}
+    return libraries | {
+        "kind": request.kind,
+        "city": run.settings.city_name,
+        "as_of": rfc3339(run.as_of),
+        "reason": request.reason,
+        "forced": str(request.force).lower(),
+        "test_mode": str(request.test_mode).lower(),
+        "feature_definition": model.feature_definition,
+        "code_version": package_version("velocast"),
+        **{f"data.{name}": sha256 for name, sha256 in _hashes(cut).items()},
+    }
+
+
+def _hashes(cut: _Cut) -> dict[str, str]:
+    return {use.name: use.sha256 for use in _uses(cut)}
+
+
+def _record(
+    request: TrainRequest,
+    run: Run[JobSettings],
+    cut: _Cut,
+    model: TrainedModel,
+    logged: LoggedRun,
+    artifact: Artifact,
+) -> Training:
+    return Training(
+        execution_id=run.execution_id,
+        version=logged.version,
+        run_id=logged.run_id,
+        task=training_runs.TASK,
+        kind=request.kind,
+        seed=SEED,
+        test_mode=request.test_mode,
+        as_of=rfc3339(run.as_of),
+        reason=request.reason,
+        counts=cut.counts,
+        baseline=cut.baseline,
+        windows=cut.windows,
+        counter_ids=cut.source.counter_ids,
+        artifact=artifact,
+        feature_definition=model.feature_definition,
+        library_versions=library_versions(),
+        rows=0,
+        seconds=0.0,
+    )
+
+
+def _announce(run: Run[JobSettings], records: Records, training: Training) -> None:
+    """Put the version into summary and alias, as often as this is run."""
+    run.metrics.set("bike/training_seconds", training.seconds, kind=training.kind)
+    if training.test_mode:
+        return
+    known = [e for e in manifest.read_summary(records.objects) if e.version == training.version]
+    if not known:
+        manifest.upsert_summary(records.objects, training_runs.summary_entry(training))
+    registry = Registry(run.settings.mlflow_tracking_uri)
+    # Guarded: a late repetition must not take the alias from a younger challenger.
+    if (registry.get_alias(training.task, training_runs.CHALLENGER) or 0) < training.version:
+        registry.set_alias(training.task, training_runs.CHALLENGER, training.version)
+
+
+def _audit_row(run: Run[JobSettings], training: Training) -> AuditRow:
+    return AuditRow(
+        event_id=f"train:{run.execution_id}:training",
+        timestamp=run.as_of,
+        event_type="TRAINING",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        new_champion_run_id=training.run_id,
+        details={
+            "version": training.version,
+            "kind": training.kind,
+            "reason": training.reason,
+            "test_mode": training.test_mode,
+            "rows": training.rows,
+            "training_seconds": training.seconds,
+            "counts": training.counts.model_dump(),
+            "windows": training.windows.model_dump(mode="json"),
+            "artifact": training.artifact.model_dump(),
+        },
+    )
