@@ -25,15 +25,18 @@ class Proxy:
         self._port = port
         self._control_port = control_port
         self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
     def start(self) -> None:
         """Listen, and return when connections are taken."""
         self._thread.start()
-        self._call(asyncio.start_server(self._serve, LOOPBACK, self._port, limit=HEAD_LIMIT_BYTES))
+        listen = asyncio.start_server(self._serve, LOOPBACK, self._port, limit=HEAD_LIMIT_BYTES)
+        self._server = self._call(listen)
 
     def stop(self) -> None:
         """End all connections."""
+        self._loop.call_soon_threadsafe(self._server.close)
         self._call(self._cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)

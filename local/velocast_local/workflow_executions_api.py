@@ -122,7 +122,7 @@ def _workflow(name: str) -> str:
 def _handler(answer: Callable[[Any], Json], request_type: Any, response_type: Any) -> Any:
     def serve(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return response_type.from_json(json.dumps(answer(request)))
+            return response_type.from_json(json.dumps(answer(request)), ignore_unknown_fields=True)
         except ApiError as exc:
             context.abort(_CODES[exc.code], str(exc))
 
