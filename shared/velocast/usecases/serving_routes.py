@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +90,21 @@ def admit() -> None:
     name = serving_keys.authenticate(service().keys, request.headers.get("X-API-Key"))
     g.rate_headers = service().limiter.take(name, service().now())
     if request.method == "POST":
-        _check_body(request.get_json())
+        _check_body(_read_body())
+
+
+def _read_body() -> Any:
+    if not request.is_json:
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The body is {request.mimetype or 'of no type'}; send Content-Type: application/json.",
+        )
+    try:
+        return json.loads(request.get_data())
+    except (ValueError, RecursionError) as exc:
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, f'The body is not JSON ({exc}); send {{"records": [...]}}.'
+        ) from exc
 
 
 def _check_body(body: Any) -> None:
