@@ -1,0 +1,59 @@
+"""Requests at a steady rate, whether or not earlier ones have been answered, and how long each took."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from dataclasses import dataclass
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from the moment a request was due to its answer, so that a queue counts."""
+
+    requests: int
+    p50: float
+    p99: float
+    worst: float
+
+
+def measure(urls: list[str], headers: dict[str, str], *, rate: int, seconds: int) -> Latency:
+    """Ask `rate` times a second for `seconds`, going round `urls`. Raises HTTPStatusError for a failed answer."""
+    total = rate * seconds
+    taken = [0.0] * total
+    failures: list[Exception] = []
+    turn = iter(range(total))
+    lock = threading.Lock()
+    with httpx.Client(headers=headers, timeout=10) as client:
+        for url in urls[
+            :20
+        ]:  # connections and the first look at the snapshot are not what is measured
+            client.get(url).raise_for_status()
+        began = time.monotonic() + 0.1
+
+        def work() -> None:
+            while True:
+                with lock:
+                    number = next(turn, None)
+                if number is None:
+                    return
+                due = began + number / rate
+                time.sleep(max(0.0, due - time.monotonic()))
+                try:
+                    client.get(urls[number % len(urls)]).raise_for_status()
+                except httpx.HTTPError as exc:
+                    failures.append(exc)
+                taken[number] = 1000 * (time.monotonic() - due)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+    cuts = statistics.quantiles(taken, n=100)
+    return Latency(total, cuts[49], cuts[98], max(taken))

@@ -1,0 +1,206 @@
+"""`velocast demo`: two weeks of a city, played through the whole system as the cloud would run it.
+
+The demo only does what a person and the clock would do: it moves the stack's clock, runs the Cloud Scheduler jobs that
+fall due, publishes an event, starts the workflow. Everything else happens because the parts are wired together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from velocast.ground.messages import RetrainArgument
+from velocast.ground.time import rfc3339
+from velocast.outside import clients, workflow_runs
+from velocast_local.scheduler import Schedule, due, load_schedules
+
+IDLE_TIMEOUT_SECONDS = 600
+POLL_SECONDS = 0.05
+
+
+class DemoFailed(RuntimeError):
+    """A step of the demo ended in an error; the message says which, and where its log is."""
+
+
+@dataclass
+class Progress:
+    """Where the demo tells how far it is; `say` writes one line."""
+
+    say: Any
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the wall time of a block to the part `name`."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.monotonic() - started
+
+
+class Player:
+    """Drives a running stack through the same doors that gcloud uses."""
+
+    def __init__(self, stack: dict[str, Any], progress: Progress) -> None:
+        self.url = stack["url"]
+        self.project = stack["project"]
+        self.location = stack["location"]
+        self.progress = progress
+        self._http = httpx.Client(base_url=self.url, timeout=30)
+        self._publisher = clients.publisher_client()
+        self._seen_dead = 0
+
+    def set_clock(self, now: datetime, *, back: bool = False) -> None:
+        """Move the stack's clock to `now`; back to it only when asked, as at the start of an empty stack."""
+        body = {"now": rfc3339(now), "force": back}
+        self._http.post("/local/clock", json=body).raise_for_status()
+
+    def publish(self, topic: str, payload: str = "{}") -> None:
+        """Publish an event and wait until everything it set off has come to rest."""
+        path = self._publisher.topic_path(self.project, topic)
+        self._publisher.publish(path, payload.encode()).result(timeout=30)
+        self.settle(f"an event on {topic}")
+
+    def run_schedule(self, job: str) -> None:
+        """Run one Cloud Scheduler job and wait until everything has come to rest."""
+        path = f"/v1/projects/{self.project}/locations/{self.location}/jobs/{job}:run"
+        self._http.post(path, json={}).raise_for_status()
+        self.settle(f"schedule {job}")
+
+    def start_workflow(self, argument: RetrainArgument) -> None:
+        """Start velocast-retrain as `gcloud workflows run` does, and wait for its end."""
+        workflow_runs.start(self.project, self.location, "velocast-retrain", argument, label="demo")
+        self.settle("workflow velocast-retrain")
+
+    def settle(self, what: str) -> None:
+        """Wait until no message is undelivered and no workflow runs. Raises DemoFailed for a dead letter."""
+        deadline = time.monotonic() + IDLE_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            state = self._http.get("/local/idle").raise_for_status().json()
+            if state["idle"]:
+                return self._refuse_dead_letters(what)
+            time.sleep(POLL_SECONDS)
+        raise DemoFailed(
+            f"{what}: still busy after {IDLE_TIMEOUT_SECONDS} s; see {self.url}/local/idle"
+        )
+
+    def _refuse_dead_letters(self, what: str) -> None:
+        deliveries = self._http.get("/local/deliveries").raise_for_status().json()["deliveries"]
+        dead = [d for d in deliveries if d["outcome"] == "dead"]
+        if len(dead) > self._seen_dead:
+            raise DemoFailed(f"{what}: a message was dead-lettered: {dead[-1]}")
+
+
+def play(
+    player: Player,
+    audit: AuditReader,
+    *,
+    first_day: date,
+    days: int,
+    schedules: Path,
+) -> None:
+    """Load the history, train the first champion, play `days` days, and force one more retraining.
+
+    first_day: the first day (UTC) that is played; everything the city published before it is history.
+    """
+    say, part = player.progress.say, player.progress.part
+    start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
+    player.set_clock(start, back=True)
+    with part("load history"):
+        player.publish("velocast-fetch")
+    say(f"history   {audit.line('INGESTION')}")
+    with part("first forecasts"):
+        player.publish("velocast-predict")
+    say(f"forecasts {audit.line('PREDICTION')}")
+    with part("first training"):
+        player.publish("velocast-monitor")
+    say(f"champion  {audit.line('DEPLOYMENT')}")
+    for offset in range(days):
+        _play_day(player, audit, first_day + timedelta(days=offset), load_schedules(schedules))
+    end = start + timedelta(days=days) - timedelta(minutes=1)
+    player.set_clock(end)
+    with part("forced retraining"):
+        player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))
+    say(f"forced    {audit.line('DEPLOYMENT')}")
+
+
+def _play_day(
+    player: Player, audit: AuditReader, day: date, schedules: dict[str, Schedule]
+) -> None:
+    after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
+    told = []
+    for at, job in due(schedules, after, after + timedelta(days=1)):
+        player.set_clock(at)
+        name = job.removeprefix("velocast-")
+        with player.progress.part(name):
+            player.run_schedule(job)
+        told.append(audit.line(EVENT_OF[name]))
+    player.progress.say(f"{day:%a %d %b} " + " | ".join(told))
+
+
+EVENT_OF = {"fetch": "INGESTION", "predict": "PREDICTION", "monitor": "VALIDATION"}
+
+
+class AuditReader:
+    """Reads what the system wrote about itself, from its own audit table."""
+
+    def __init__(self, project: str, location: str) -> None:
+        self._client = clients.bigquery_client(project, location)
+        self._table = f"`{project}.monitoring_audit.logs`"
+
+    def latest(self, event_type: str) -> dict[str, Any]:
+        """The newest row of an event type. Raises DemoFailed when there is none or it FAILED."""
+        rows = self.rows(
+            f"event_type = '{event_type}'", order="timestamp DESC, event_id DESC", limit=1
+        )
+        if not rows:
+            raise DemoFailed(f"no {event_type} row in the audit table; see .velocast/logs")
+        if rows[0]["status"] == "FAILED":
+            raise DemoFailed(f"{event_type} failed: {rows[0]['error_message']}")
+        return rows[0]
+
+    def rows(
+        self, where: str, *, order: str = "timestamp", limit: int = 10_000
+    ) -> list[dict[str, Any]]:
+        """Audit rows as dicts. `where` is the demo's own text, never a user's."""
+        sql = (
+            f"SELECT * FROM {self._table} WHERE timestamp > TIMESTAMP('2000-01-01') "
+            f"AND {where} ORDER BY {order} LIMIT {limit}"
+        )
+        return [dict(row.items()) for row in self._client.query(sql, timeout=30).result(timeout=30)]
+
+    def line(self, event_type: str) -> str:
+        """One short sentence on the newest row of an event type."""
+        row = self.latest(event_type)
+        return SENTENCES[event_type](row, details_of(row))
+
+
+def details_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The JSON column `details`, decoded whichever way the client gives it."""
+    import json
+
+    value = row.get("details") or {}
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _number(value: Any) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+SENTENCES = {
+    "INGESTION": lambda _, d: f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected",
+    "PREDICTION": lambda _, d: f"{d.get('forecasts', 0):,} forecasts by v{d.get('version', 0)}",
+    "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])} -> {r['retrain_decision']}",
+    "DEPLOYMENT": lambda r, _: (
+        f"{r['deployment_decision']}: R2 {_number(r['old_r2_score'])} -> {_number(r['new_r2_score'])}"
+    ),
+}

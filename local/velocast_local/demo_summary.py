@@ -1,0 +1,139 @@
+"""What the demo tells at its end, read from the tables and the bucket that the system itself wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import httpx
+from rich.table import Table
+
+from velocast.outside import clients
+from velocast.outside.manifest import Champion, read_champion
+from velocast.outside.objects import Objects
+from velocast_local.demo import AuditReader, details_of
+
+# Every forecast a registered model made for an hour that was counted later: nothing in it was seen by the model.
+# `{where}` narrows it to one version.
+_SCORES = """
+WITH pairs AS (
+  SELECT f.predicted_count AS predicted, f.lower, f.upper, c.bike_count AS counted, w.bike_count AS week_before
+  FROM `{project}.bike_traffic_predictions.forecasts` f
+  JOIN `{project}.bike_traffic_raw.counts` c
+    ON c.counter_id = f.counter_id AND c.counted_at = f.target_at
+  LEFT JOIN `{project}.bike_traffic_raw.counts` w
+    ON w.counter_id = f.counter_id AND w.counted_at = TIMESTAMP_SUB(f.target_at, INTERVAL 168 HOUR)
+    AND w.quality IS NULL AND w.counted_at > TIMESTAMP('2000-01-01')
+  WHERE f.target_at > TIMESTAMP('2000-01-01') AND c.counted_at > TIMESTAMP('2000-01-01')
+    AND c.quality IS NULL AND f.lead_day < 3 AND {where}
+)
+SELECT
+  COUNT(*) AS n,
+  1 - SUM(POW(counted - predicted, 2)) / NULLIF(SUM(POW(counted - mean_counted, 2)), 0) AS r2,
+  SQRT(AVG(POW(counted - predicted, 2))) AS rmse,
+  1 - SQRT(AVG(IF(week_before IS NULL, NULL, POW(counted - predicted, 2))))
+    / NULLIF(SQRT(AVG(POW(counted - week_before, 2))), 0) AS skill,
+  AVG(IF(counted BETWEEN lower AND upper, 1.0, 0.0)) AS coverage
+FROM pairs CROSS JOIN (SELECT AVG(counted) AS mean_counted FROM pairs) AS m
+"""
+
+
+def build(
+    stack: dict[str, Any], audit: AuditReader, *, days: int, seconds: Counter[str]
+) -> dict[str, Any]:
+    """Collect the summary; figures that could not be had are null, never 0."""
+    project = stack["project"]
+    client = clients.bigquery_client(project, stack["location"])
+
+    def score(where: str) -> dict[str, Any]:
+        sql = _SCORES.format(project=project, where=where)
+        row = dict(next(iter(client.query(sql, timeout=60).result(timeout=60))).items())
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+
+    champion, _ = read_champion(Objects(project, f"{project}-models"))
+    ingested = [details_of(r) for r in audit.rows("event_type = 'INGESTION'")]
+    predicted = [details_of(r) for r in audit.rows("event_type = 'PREDICTION'")]
+    return {
+        "city": stack["city"],
+        "days": days,
+        "rows_ingested": sum(d.get("inserted", 0) for d in ingested),
+        "rows_corrected": sum(d.get("updated", 0) for d in ingested),
+        "rows_rejected": sum(d.get("rejected", 0) for d in ingested),
+        "forecasts": sum(d.get("forecasts", 0) for d in predicted),
+        "champion": _champion_card(champion, score),
+        "similar_days": score("f.model_version = 0"),
+        "drift_share": _last(audit, "DRIFT", "drift_share"),
+        "retrain_decisions": _tally(audit, "VALIDATION", "retrain_decision"),
+        "deployment_decisions": _tally(audit, "DEPLOYMENT", "deployment_decision"),
+        "messages": len(
+            httpx.get(f"{stack['url']}/discord/messages", timeout=10).json()["messages"]
+        ),
+        "seconds": {part: round(value, 1) for part, value in seconds.items()},
+    }
+
+
+def _champion_card(champion: Champion | None, score: Any) -> dict[str, Any] | None:
+    """The champion with its score on rows it had not seen: its own forecasts once counted, else test_current."""
+    if champion is None:
+        return None
+    card = {"version": champion.version, "kind": champion.kind, "run_id": champion.run_id}
+    live = score(f"f.model_version = {champion.version}")
+    if live["n"]:
+        return card | live | {"scored_on": "its own forecasts of the days played"}
+    judged = {k: champion.metrics.get(k) for k in ("r2", "rmse", "skill")}
+    all_models = score("f.model_version > 0")
+    return card | judged | {"scored_on": "test_current", "earlier_champions": all_models}
+
+
+def _last(audit: AuditReader, event_type: str, column: str) -> Any:
+    rows = audit.rows(f"event_type = '{event_type}'")
+    known = [row[column] for row in rows if row[column] is not None]
+    return known[-1] if known else None
+
+
+def _tally(audit: AuditReader, event_type: str, column: str) -> dict[str, int]:
+    rows = audit.rows(f"event_type = '{event_type}'")
+    return dict(Counter(row[column] for row in rows if row[column]))
+
+
+def as_table(summary: dict[str, Any]) -> Table:
+    """The summary as a table that reads well at 80 columns."""
+    table = Table(
+        title=f"Velocast demo: {summary['city']}, {summary['days']} days", show_header=False
+    )
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _lines(summary):
+        table.add_row(name, value)
+    return table
+
+
+def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    champion = summary["champion"]
+    tally = lambda counts: ", ".join(f"{k} x{v}" for k, v in counts.items()) or "none"  # noqa: E731
+    lines = [
+        (
+            "Counts",
+            f"{summary['rows_ingested']:,} ingested, {summary['rows_corrected']:,} corrected, "
+            f"{summary['rows_rejected']:,} rejected",
+        ),
+        ("Forecasts", f"{summary['forecasts']:,}"),
+    ]
+    if champion:
+        figures = ", ".join(
+            f"{name} {champion[key]:.3f}" if champion.get(key) is not None else f"{name} unknown"
+            for name, key in (("R2", "r2"), ("RMSE", "rmse"), ("skill", "skill"))
+        )
+        lines += [
+            ("Champion", f"version {champion['version']} ({champion['kind']})"),
+            ("", f"{figures} on {champion['scored_on']}"),
+        ]
+    drift = summary["drift_share"]
+    return [
+        *lines,
+        ("Drift share", "unknown" if drift is None else f"{drift:.0%} of the columns"),
+        ("Retrain decisions", tally(summary["retrain_decisions"])),
+        ("Deployment decisions", tally(summary["deployment_decisions"])),
+        ("Discord messages", str(summary["messages"])),
+        ("Seconds", ", ".join(f"{k} {v}" for k, v in summary["seconds"].items())),
+    ]

@@ -1,0 +1,73 @@
+"""The whole system, played on one machine by the command that the README names."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VELOCAST = Path(sys.executable).parent / "velocast"
+
+
+@pytest.mark.timeout(540)
+def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> None:
+    home = tmp_path / "stack"
+    command = [
+        VELOCAST,
+        "demo",
+        "--days",
+        "3",
+        "--counters",
+        "12",
+        "--once",
+        "--json",
+        "--home",
+        home,
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=500, env=_clean_environment()
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["rows_ingested"] > 12 * 24 * 80
+    assert summary["forecasts"] >= 4 * 12 * 119
+    assert summary["champion"]["version"] >= 1
+    assert 0.5 < summary["champion"]["r2"] <= 1
+    assert summary["deployment_decisions"]["DEPLOY"] >= 1
+    assert sum(summary["deployment_decisions"].values()) == 2, (
+        "the first training and the forced one"
+    )
+    assert summary["retrain_decisions"]["FIRST"] == 1
+    assert summary["messages"] >= 2
+    assert {"load history", "fetch", "predict", "forced retraining"} <= set(summary["seconds"])
+    assert not (home / "stack.lock").exists() or _nothing_runs(home)
+
+
+def test_demo_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "counts.csv"
+    file.write_text("a,b\n1,2\n")
+    command = [VELOCAST, "demo", "--replay", file, "--once", "--home", tmp_path / "stack"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=_clean_environment()
+    )
+    assert done.returncode == 1
+    assert "id_compteur" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def _clean_environment() -> dict[str, str]:
+    """The tests' own emulators must not be what the demo talks to."""
+    kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def _nothing_runs(home: Path) -> bool:
+    status = subprocess.run(
+        [VELOCAST, "local", "status", "--json", "--home", home],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return json.loads(status.stdout)["up"] is False
