@@ -41,13 +41,6 @@ class MergeResult:
     updated: int
     unchanged: int
 
-    def __add__(self, other: MergeResult) -> MergeResult:
-        return MergeResult(
-            self.inserted + other.inserted,
-            self.updated + other.updated,
-            self.unchanged + other.unchanged,
-        )
-
 
 class Warehouse:
     """The tables of one project. `location` is where its datasets are. Clients are made at first use."""

@@ -109,6 +109,22 @@ def test_concurrent_writers_lose_nothing_and_leave_one_champion(objects: Objects
     assert sum(e.is_champion for e in found) == 1
 
 
+def test_a_writer_that_never_gets_its_turn_gives_up(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch
+):
+    """Another writer comes in between the reading and the writing, every time."""
+    read = manifest._read_entries
+
+    def read_and_be_overtaken(_: Objects) -> Any:
+        found = read(objects)
+        objects.write_json(manifest.SUMMARY, [])
+        return found
+
+    monkeypatch.setattr(manifest, "_read_entries", read_and_be_overtaken)
+    with pytest.raises(ObjectChanged, match=r"models/summary\.json"):
+        manifest.upsert_summary(objects, entry(1))
+
+
 def test_an_unreadable_file_is_named_with_what_is_wrong(objects: Objects):
     objects.write_json(manifest.MANIFEST, {"version": "one"})
     with pytest.raises(

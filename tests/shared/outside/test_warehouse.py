@@ -188,6 +188,26 @@ def test_bad_rows_are_refused_before_any_call(rows: pa.Table, keys: list[str], m
         Warehouse("no-project", LOCATION).merge(schemas.COUNTS, rows, keys=keys)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keys": []}, "no key given"),
+        ({"keys": ["quality"], "update": []}, "key quality is null in 1 rows"),
+        (
+            {"keys": KEYS, "update": ["counter_id"]},
+            r"\['counter_id'\] cannot be updated, being key",
+        ),
+    ],
+)
+def test_keys_and_updates_that_make_no_sense_are_refused(
+    options: dict[str, list[str]], message: str
+):
+    with pytest.raises(WarehouseError, match=message):
+        Warehouse("no-project", LOCATION).merge(
+            schemas.COUNTS, counts(("a", 0, 1, None)), **options
+        )
+
+
 def test_concurrent_merges_store_each_row_once(warehouse_under_test, warehouse_tables):
     rows = counts(*[("a", h, h, None) for h in range(50)])
 
