@@ -9,8 +9,10 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -60,6 +62,7 @@ class BigQueryEmulator:
         command = [sys.executable, "-m", "velocast_local.bigquery_emulator"]
         command += ["--data-dir", str(self.data_dir), "--project", self.project]
         command += ["--rest-port", str(self.rest_port), "--grpc-port", str(self.grpc_port)]
+        command += ["--end-with", str(os.getpid())]
         with (self.data_dir / "bigquery.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True
@@ -178,6 +181,13 @@ def _find_discovery_file() -> Path | None:
     return next((file for file in found if file.is_file()), None)
 
 
+def _end_with(parent: int) -> None:
+    """End this process within a second of its parent's end, however that one ended."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the emulator in this process until it is ended."""
     parser = argparse.ArgumentParser(prog="velocast_local.bigquery_emulator")
@@ -185,7 +195,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rest-port", type=int, required=True)
     parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--project", required=True)
+    parser.add_argument("--end-with", type=int, help="process id of the parent to end with")
     given = parser.parse_args(arguments)
+    if given.end_with:
+        threading.Thread(target=_end_with, args=(given.end_with,), daemon=True).start()
     _prepare_home(given.data_dir.resolve() / "home")
 
     from bqemulator.config import LogLevel, PersistenceMode, Settings

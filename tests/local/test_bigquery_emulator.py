@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import grpc
 import httpx
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
@@ -248,6 +251,24 @@ def test_a_start_that_fails_says_where_to_look(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"ended with exit code 2; see .*bigquery\.log"):
         without_project.start(wait=30)
     assert "--project" in (tmp_path / "bigquery.log").read_text()
+
+
+def test_the_emulator_ends_with_its_parent(tmp_path: Path) -> None:
+    """A killed test run or stack must not leave a process of 300 MB behind."""
+    script = (
+        "import os, pathlib, sys\n"
+        "from velocast_local.bigquery_emulator import BigQueryEmulator\n"
+        "emulator = BigQueryEmulator(pathlib.Path(sys.argv[1]), 'velocast-local')\n"
+        "print(emulator.start(wait=None).pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    deadline = time.monotonic() + 60
+    while psutil.pid_exists(int(done.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(int(done.stdout))
 
 
 def test_bq_finds_the_description_of_the_api(bigquery_emulator: str) -> None:
