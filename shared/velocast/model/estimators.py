@@ -155,7 +155,9 @@ def _fit_gbm(params: dict[str, Any], x: Floats, y: Floats, weight: Floats, seed:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     estimator = HistGradientBoostingRegressor(**params, early_stopping=False, random_state=seed)
-    return estimator.fit(x, y, sample_weight=weight)
+    # A young city knows no value four weeks back, and scikit-learn 1.9 cannot bin a column that is empty.
+    filled = np.where(np.isnan(x).all(axis=0), 0.0, x)
+    return estimator.fit(filled, y, sample_weight=weight)
 
 
 def _fit_rf(params: dict[str, Any], x: Floats, y: Floats, weight: Floats, seed: int) -> Any:
