@@ -135,6 +135,10 @@ class DiscordWebhook:
                 )
             self._sleep(pause)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
     def _post(self, body: dict[str, Any]) -> httpx.Response:
         try:
             return self._client.post(self._address(), params={"wait": "true"}, json=body)
