@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 from starlette.requests import Request
@@ -24,6 +25,7 @@ _HOP_BY_HOP = {
     "upgrade",
 }
 TIMEOUT_SECONDS = 600
+_CLIENT: Any = {"timeout": TIMEOUT_SECONDS, "trust_env": False, "verify": False}
 
 
 def forwarding_routes(base_url: str, paths: Sequence[str]) -> list[BaseRoute]:
@@ -31,7 +33,6 @@ def forwarding_routes(base_url: str, paths: Sequence[str]) -> list[BaseRoute]:
 
     Answers 404, not 502, when that server does not listen: Google's clients repeat a 5xx for half a minute and more.
     """
-    client = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
 
     async def forward(request: Request) -> Response:
         # Links that the server makes (a resumable upload's address) must lead back through here.
@@ -41,13 +42,14 @@ def forwarding_routes(base_url: str, paths: Sequence[str]) -> list[BaseRoute]:
         target = httpx.URL(base_url).copy_with(
             raw_path=f"{raw.partition('?')[0]}?{request.url.query}".rstrip("?").encode()
         )
+        headers.append(("host", host))
         try:
-            answer = await client.request(
-                request.method,
-                target,
-                headers=[*headers, ("host", host)],
-                content=await request.body(),
-            )
+            # A client for each request: there are few, and no connection is left open when the stack ends.
+            async with httpx.AsyncClient(**_CLIENT) as client:
+                content = await request.body()
+                answer = await client.request(
+                    request.method, target, headers=headers, content=content
+                )
         except httpx.TransportError as exc:
             return PlainTextResponse(f"{base_url} does not answer: {exc}", status_code=404)
         kept = {
