@@ -24,6 +24,7 @@ from velocast.ground.time import (
     rfc3339,
 )
 from velocast.model import similar_days
+from velocast.model.intervals import Calibration
 from velocast.outside.objects import Objects
 from velocast.usecases import champion, feature_frames, snapshot, stand_ins
 from velocast.usecases.champion import LoadedChampion, StepDown
@@ -174,13 +175,12 @@ def _forecasts(run: ForecastRun, loaded: LoadedChampion, history: History) -> pd
         lead_days=HORIZON_DAYS,
     )
     frame = frame[frame["counter_id"].isin(history.counters.index)]
-    enough = 1 if loaded.model is None else MIN_MODEL_HOURS
-    counted, thin = frame["history_hours"] >= enough, frame["history_hours"] > 0
-    by_model, by_days = frame[counted], frame[thin & ~counted]
-    rest = history.counters.index.difference(frame.loc[thin, "counter_id"].unique())
+    counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
+    by_model = counted if loaded.model is not None else counted & False
+    rest = history.counters.index.difference(frame.loc[known, "counter_id"].unique())
     parts = [
-        _similar(run, by_model, 1.0) if loaded.model is None else _modelled(loaded, by_model),
-        _similar(run, by_days, THIN_HISTORY_MARGIN),
+        _modelled(loaded, frame[by_model]),
+        _similar(run, loaded, frame[known & ~by_model]),
         stand_ins.forecast(_hours(run), history, list(rest), city.zone),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -202,14 +202,30 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
 
 
 def _modelled(loaded: LoadedChampion, frame: pd.DataFrame) -> pd.DataFrame:
-    assert loaded.model is not None  # noqa: S101
+    if loaded.model is None or frame.empty:
+        return frame
     return _beside(frame, loaded.model.predict(frame)).assign(basis="model")
 
 
-def _similar(run: ForecastRun, frame: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """Forecast with the mean of similar days; its interval comes from how well that did lately."""
+def _similar(run: ForecastRun, loaded: LoadedChampion, frame: pd.DataFrame) -> pd.DataFrame:
+    """Forecast with the mean of similar days.
+
+    Beside a model, for counters with too little history for it: its errors give the interval, and a margin.
+    """
     if frame.empty:
         return frame
+    if loaded.model is None:
+        made, margin = similar_days.forecast(frame, _calibration(run)), 1.0
+    else:
+        made, margin = similar_days.forecast(frame, loaded.model.calibration), THIN_HISTORY_MARGIN
+    middle = made["predicted_count"]
+    lower = (middle - margin * (middle - made["lower"])).clip(lower=0)
+    upper = middle + margin * (made["upper"] - middle)
+    return _beside(frame, made.assign(lower=lower, upper=upper)).assign(basis="similar_days")
+
+
+def _calibration(run: ForecastRun) -> Calibration:
+    """Learn from the last weeks how far similar days miss."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     lately = feature_frames.read(
         run.warehouse,
@@ -220,15 +236,7 @@ def _similar(run: ForecastRun, frame: pd.DataFrame, margin: float) -> pd.DataFra
         lead_days=HORIZON_DAYS,
         one_lead=True,
     )
-    made = similar_days.forecast(frame, similar_days.calibrate(lately))
-    middle = made["predicted_count"]
-    return _beside(
-        frame,
-        made.assign(
-            lower=(middle - margin * (middle - made["lower"])).clip(lower=0),
-            upper=middle + margin * (made["upper"] - middle),
-        ),
-    ).assign(basis="similar_days")
+    return similar_days.calibrate(lately)
 
 
 def _beside(frame: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:

@@ -10,12 +10,12 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.shared.usecases import small_city
+from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
-from velocast.ground.messages import AuditRow, PredictRequest
+from velocast.ground.messages import NOTICE, AuditRow, ModelFallback, PredictRequest
 from velocast.ground.time import parse_instant
 from velocast.outside.objects import Objects
-from velocast.usecases import snapshot_format
+from velocast.usecases import champion, snapshot, snapshot_format
 from velocast.usecases.forecast import forecast
 from velocast.usecases.snapshot_format import Snapshot
 
@@ -204,6 +204,102 @@ class TestCountersWithoutRecentCounts:
         counter = next(c for c in published().counters if c.counter_id == new)
         assert counter.last_count is not None
         assert sum(counter.predicted) > 0
+
+
+class TestWithAChampion:
+    @pytest.fixture(autouse=True)
+    def cold_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(champion, "_cache", {})
+
+    def test_it_forecasts_and_is_named_in_rows_snapshot_and_audit(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        champions.publish(3)
+
+        row = forecast_at()
+
+        rows = stored(warehouse_tables)
+        assert set(zip(rows["model_version"], rows["model_kind"], rows["run_id"], strict=True)) == {
+            (3, "gbm", "run-3")
+        }
+        assert set(rows["basis"]) == {"model"}
+        assert (rows["lower"] <= rows["predicted_count"]).all()
+        card = published().champion
+        assert card is not None
+        assert (card.version, card.run_id, card.metrics["current_r2"]) == (3, "run-3", 0.9)
+        assert row.new_champion_run_id == "run-3"
+        assert row.details["basis"] == {"model": 4}
+
+    def test_a_new_champion_adds_its_own_rows_and_replaces_the_snapshot(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        champions.publish(3)
+        forecast_at()
+        champions.publish(4)
+
+        row = forecast_at(message_id="m2")
+
+        assert row.details["snapshot"] == "published"
+        assert stored(warehouse_tables).groupby("model_version").size().to_dict() == {
+            3: 480,
+            4: 480,
+        }
+        card = published().champion
+        assert card is not None
+        assert card.version == 4
+
+    def test_a_counter_with_two_days_rests_on_similar_days(self) -> None:
+        city = small_city.make()
+        new = city["counter_id"].max()
+        small_city.store(
+            city[(city["counter_id"] != new) | (city["counted_at"] >= ORIGIN - 2 * DAY)]
+        )
+        champions.publish(3)
+
+        assert forecast_at().details["basis"] == {"model": 3, "similar_days": 1}
+
+    def test_a_spoilt_champion_is_told_and_similar_days_step_in(
+        self, topics: emulators.RunningPubSub, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        champions.publish(3)
+        champions.spoil(3)
+
+        row = forecast_at()
+
+        (message,) = topics.published("velocast-alerts")
+        notice = NOTICE.validate_json(message.data)
+        assert isinstance(notice, ModelFallback)
+        assert notice.event_id == "predict:m1:fallback:3"
+        assert (notice.wanted_version, notice.used) == (3, "similar_days")
+        assert row.details["model_kind"] == "similar_days"
+        assert set(stored(warehouse_tables)["model_version"]) == {0}
+        assert published().champion is None
+
+    def test_a_promotion_in_between_is_not_overwritten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Version 4 is promoted, and publishes, while the run with version 3 is about to publish."""
+        small_city.store(small_city.make())
+        champions.publish(3)
+        build, promoted = snapshot.build, []
+
+        def promote_first(*args: Any, **kwargs: Any) -> Snapshot:
+            if not promoted:
+                promoted.append(champions.publish(4))
+                forecast_at(message_id="promotion")
+            return build(*args, **kwargs)
+
+        monkeypatch.setattr(snapshot, "build", promote_first)
+
+        row = forecast_at()
+
+        assert row.details["model_version"] == 4
+        card = published().champion
+        assert card is not None
+        assert card.version == 4
 
 
 @pytest.mark.parametrize(

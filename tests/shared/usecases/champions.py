@@ -1,0 +1,95 @@
+"""Trained models of no worth, and what the models bucket holds about them."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tests import emulators
+from velocast.model import features
+from velocast.model.estimators import TrainedModel, fit, library_versions
+from velocast.outside import manifest
+from velocast.outside.manifest import Champion, SummaryEntry
+from velocast.outside.objects import Objects
+
+
+def models() -> Objects:
+    """The models bucket."""
+    return Objects(emulators.PROJECT, emulators.BUCKETS["models"])
+
+
+@cache
+def model(seed: int = 1) -> tuple[TrainedModel, bytes]:
+    """A small model of random rows, and its bytes."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        rng.uniform(5, 20, (300, len(features.FEATURES))), columns=features.FEATURES
+    )
+    frame = frame.assign(
+        counter_id="c1",
+        origin_at=pd.Timestamp("2025-01-01T00:00Z"),
+        day_type="working",
+        bike_count=frame["similar_day_mean"] + rng.normal(0, 2, len(frame)),
+        lead_day=0,
+        local_hour=8,
+        busy_threshold=15.0,
+    )
+    made = fit("gbm", frame.head(200), frame.tail(100), seed=seed, test_mode=True)
+    return made, made.to_bytes()
+
+
+def put(version: int, *, seed: int | None = None, data: bytes | None = None) -> dict[str, Any]:
+    """Store a version's artifact and return what manifest and summary say of it alike."""
+    content = model(seed or version)[1] if data is None else data
+    name = f"models/gbm/run-{version}/model.skops"
+    models().write(name, content, content_type="application/octet-stream")
+    return {
+        "version": version,
+        "run_id": f"run-{version}",
+        "task": "forecast",
+        "kind": "gbm",
+        "artifact_uri": models().uri(name),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "feature_definition": features.FEATURE_DEFINITION,
+        "library_versions": library_versions(),
+    }
+
+
+def publish(version: int = 3, **changes: Any) -> Champion:
+    """Make a version the champion."""
+    values = put(version) | {
+        "metrics": {"current_r2": 0.9, "current_rmse": 12.0},
+        "trained_from": "2025-01-01T00:00:00Z",
+        "trained_until": "2025-03-01T23:00:00Z",
+        "published_at": "2025-03-02T05:00:00Z",
+        "baseline": "b" * 64,
+        "judged_run_id": f"run-{version}",
+        "judged_sha256": "a" * 64,
+    }
+    champion = Champion(**values | changes)
+    _, generation = manifest.read_champion(models())
+    manifest.publish_champion(models(), champion, if_generation=generation)
+    return champion
+
+
+def enter(version: int, r2: float, **changes: Any) -> SummaryEntry:
+    """Put a trained version into the summary."""
+    values = put(version) | {
+        "trained_at": "2025-02-20T05:00:00Z",
+        "metrics": {"current_r2": r2},
+        "decision": "DEPLOY",
+    }
+    entry = SummaryEntry(**values | changes)
+    manifest.upsert_summary(models(), entry)
+    return entry
+
+
+def spoil(version: int) -> None:
+    """Change a version's artifact."""
+    models().write(
+        f"models/gbm/run-{version}/model.skops", b"spoilt", content_type="application/octet-stream"
+    )
