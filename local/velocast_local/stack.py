@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ DOWN_SECONDS = 30
 LOG_LINES_SHOWN = 15
 
 Say = Callable[[str], None]
+# Supervisors that this process started: they outlive it, but where they end first they must be reaped.
+_launched: list[subprocess.Popen[bytes]] = []
 
 
 class StackFailed(RuntimeError):
@@ -95,6 +98,7 @@ def down(home: Path) -> bool:
         while is_up(home) and time.monotonic() < deadline:
             time.sleep(0.05)
     clean(home)
+    _launched[:] = [child for child in _launched if child.poll() is None]
     return running
 
 
@@ -199,6 +203,7 @@ def _launch(state: StackState, say: Say) -> None:
     command = [sys.executable, "-m", "velocast_local.supervisor", "--home", str(state.home)]
     variables = environments.process_environment(state)
     child = processes.start(command, environment=variables, log=log, cwd=state.root)
+    _launched.append(child)
     told: dict[str, str] = {}
     deadline = time.monotonic() + UP_SECONDS
     while told.get("stack") != READY:
