@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import BytesIO
 
 import functions_framework
 from flask import Request
@@ -24,4 +25,7 @@ APP = create_app(
 @functions_framework.http
 def serve(request: Request) -> Response:
     """Hand a request of any method and path to the application."""
-    return Response.from_app(APP, request.environ, buffered=True)
+    # The framework reads the body once more when the answer is made, so the application gets a copy.
+    body = request.get_data()
+    own = {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return Response.from_app(APP, request.environ | own, buffered=True)

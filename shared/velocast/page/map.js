@@ -5,8 +5,18 @@ const KM_PER_DEGREE = 111.195;
 export const LEVELS = [5, 20, 50, 100, 200]; // bikes per hour at which the next colour begins
 const DOT_PX = [5, 6, 7, 8.5, 10, 11.5];
 const SMALLEST_KM = 0.4;
+const STRAY = 8; // times the median distance from the middle
 
 export const levelOf = (bikes) => LEVELS.filter((from) => bikes >= from).length;
+
+/** Leave out what stands so far off that showing it would press all others into one spot. */
+function withoutStrays(dots) {
+  const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+  const x = median(dots.map((d) => d.x)), y = median(dots.map((d) => d.y));
+  const distances = dots.map((d) => Math.hypot(d.x - x, d.y - y));
+  const limit = STRAY * Math.max(median(distances), SMALLEST_KM);
+  return dots.filter((_, i) => distances[i] <= limit);
+}
 
 export class CounterMap {
   constructor(svg, tip, scaleBar, scaleText, choose) {
@@ -29,7 +39,7 @@ export class CounterMap {
     this.dots.clear();
     for (const counter of placed) this.add(counter, counter.longitude * perLongitude, -counter.latitude * KM_PER_DEGREE);
     const known = this.home !== undefined;
-    this.home = this.around([...this.dots.values()]);
+    this.home = this.around(withoutStrays([...this.dots.values()]));
     if (!known) this.fit();
   }
 

@@ -66,7 +66,7 @@ def notify(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
     marker = marker_name(key)
     sent = _sent(objects, marker)
     if sent is None:
-        message_id = _webhook(run.settings).send(embed)
+        message_id = _webhook(run.settings.discord_webhook_file).send(embed)
         sent = {"key": key, "title": embed.title, "discord_message_id": message_id}
         objects.write_json(marker, sent | {"sent_at": rfc3339(run.as_of)})
     return [_audit_row(key, sent, run)]
@@ -104,10 +104,7 @@ def _objects(project: str, bucket: str) -> Objects:
     return Objects(project, bucket)
 
 
+# One connection for the life of the process, as the clients of the runtime.
 @cache
-def _webhook_of(file: str) -> DiscordWebhook:
-    return DiscordWebhook(Path(file))
-
-
-def _webhook(settings: NotifySettings) -> DiscordWebhook:
-    return _webhook_of(str(settings.discord_webhook_file))
+def _webhook(file: Path) -> DiscordWebhook:
+    return DiscordWebhook(file)

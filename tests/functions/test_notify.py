@@ -1,0 +1,46 @@
+"""The function notify under functions-framework, fed with the push bodies that Pub/Sub sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from flask.testing import FlaskClient
+from functions_framework import create_app
+
+from tests.shared.usecases.alerts import PROMOTED, envelope
+from velocast.usecases import notifications
+from velocast_local.discord_inbox import routes
+from velocast_local.http_server import HttpServer
+
+pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
+SUBSCRIPTION = "projects/velocast-local/subscriptions/velocast-alerts-notify"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with HttpServer(routes(tmp_path / "inbox")) as server:
+        webhook = tmp_path / "webhook"
+        webhook.write_text(f"{server.url}/discord/api/webhooks/1/token", encoding="utf-8")
+        monkeypatch.setenv("VELOCAST_DISCORD_WEBHOOK_FILE", str(webhook))
+        yield server.url
+        notifications._webhook(webhook).close()
+
+
+def push(client: FlaskClient, payload: Any) -> int:
+    body = envelope(payload) | {"subscription": SUBSCRIPTION}
+    return client.post("/projects/velocast-local/topics/velocast-alerts", json=body).status_code
+
+
+def test_a_pushed_event_is_told_and_a_malformed_one_is_refused(inbox: str) -> None:
+    client = create_app("notify", "functions/notify/main.py").test_client()
+    assert push(client, PROMOTED.model_dump(mode="json")) == 200
+    assert (
+        push(client, {"event": "party"}) == 500
+    )  # so Pub/Sub sends it again, then dead-letters it
+    (message,) = httpx.get(f"{inbox}/discord/messages").json()["messages"]
+    assert message["embeds"][0]["title"] == "🚀 Champion promoted: version 8 (gbm)"
+    assert message["embeds"][0]["footer"]["text"] == "Velocast · champion_promoted"
