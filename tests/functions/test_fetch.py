@@ -1,0 +1,206 @@
+"""The function fetch under the Functions Framework: push bodies in, rows, audit rows and notices out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from flask.testing import FlaskClient
+from functions_framework import create_app
+from google.cloud import bigquery
+
+from tests import emulators
+from tests.replayed_city import ReplayedCity, serving, small_frame
+from velocast.ground.errors import EventError
+from velocast.outside import city_source
+
+MAIN = Path(__file__).parents[2] / "functions" / "fetch" / "main.py"
+NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
+STORED = 3 * 215  # three counters, 1 March 00:00Z to 9 March 22:00Z
+
+
+class Lab:
+    """The function as it is deployed, its city and its tables."""
+
+    def __init__(
+        self,
+        function: FlaskClient,
+        city: ReplayedCity,
+        tables: bigquery.Client,
+        topics: emulators.RunningPubSub,
+    ) -> None:
+        self.function = function
+        self.city = city
+        self.tables = tables
+        self.topics = topics
+
+    def deliver(
+        self, data: bytes, message_id: str = "17", published: str = "2025-03-10T02:00:00Z"
+    ) -> int:
+        """Push a message as Pub/Sub does and return the status that it takes for an answer."""
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "messageId": message_id,
+            "publishTime": published,
+            "attributes": {},
+        }
+        body = {
+            "message": message,
+            "subscription": "projects/velocast-local/subscriptions/velocast-fetch",
+        }
+        return self.function.post("/", json=body).status_code
+
+    def rows(self, table: str) -> pd.DataFrame:
+        answer = self.tables.query_and_wait(f"SELECT * FROM {table}")
+        return answer.to_arrow(create_bqstorage_client=False).to_pandas()
+
+    def audit(self) -> dict[str, Any]:
+        """Return the one audit row."""
+        rows = self.rows("monitoring_audit.logs")
+        assert len(rows) == 1
+        row = rows.iloc[0].to_dict()
+        details = row["details"]
+        return row | {"details": json.loads(details) if isinstance(details, str) else details}
+
+    def notices(self) -> list[dict[str, Any]]:
+        return [json.loads(m.data) for m in self.topics.published("velocast-alerts")]
+
+
+@pytest.fixture(scope="module")
+def served_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayedCity]:
+    """A city behind its API."""
+    path = tmp_path_factory.mktemp("city") / "city.parquet"
+    with serving(ReplayedCity(path, small_frame(), NOW)) as city:
+        yield city
+
+
+@pytest.fixture(scope="module")
+def function(served_city: ReplayedCity, stack_variables: dict[str, str]) -> Iterator[FlaskClient]:
+    """functions/fetch/main.py, loaded once as the framework loads it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in (
+            stack_variables | {"VELOCAST_CITY_BASE_URL": served_city.base_url}
+        ).items():
+            environment.setenv(name, value)
+        yield create_app("fetch", str(MAIN), "cloudevent").test_client()
+
+
+@pytest.fixture
+def lab(
+    function: FlaskClient,
+    served_city: ReplayedCity,
+    warehouse_tables: bigquery.Client,
+    topics: emulators.RunningPubSub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Lab:
+    """Everything fresh, at NOW."""
+    monkeypatch.setattr(city_source, "RETRY_SECONDS", (0.0, 0.0))
+    served_city.now = NOW
+    served_city.publish(small_frame())
+    return Lab(function, served_city, warehouse_tables, topics)
+
+
+class TestGoodEvents:
+    def test_empty_object_fetches_as_of_its_publication(self, lab: Lab) -> None:
+        assert lab.deliver(b"{}") == 200
+
+        assert len(lab.rows("bike_traffic_raw.counts")) == STORED
+        audit = lab.audit()
+        assert (audit["event_id"], audit["status"]) == ("fetch:17:ingestion", "OK")
+        assert (audit["event_type"], audit["environment"]) == ("INGESTION", "dev")
+        assert audit["as_of"].to_pydatetime() == NOW
+        assert audit["details"]["inserted"] == STORED
+        assert lab.notices() == []
+
+    def test_a_message_delivered_twice_changes_no_row(self, lab: Lab) -> None:
+        lab.deliver(b'{"as_of": "2025-03-09T02:00:00Z"}')
+        tables = ("bike_traffic_raw.counts", "bike_traffic_raw.counters")
+        before = [lab.rows(t) for t in tables]
+
+        assert lab.deliver(b'{"as_of": "2025-03-09T02:00:00Z"}') == 200
+
+        for table, rows in zip(tables, before, strict=True):
+            key = list(rows.columns[:2])
+            pd.testing.assert_frame_equal(
+                rows.sort_values(key, ignore_index=True),
+                lab.rows(table).sort_values(key, ignore_index=True),
+            )
+        assert lab.audit()["details"]["inserted"] == 0
+
+
+class TestMalformedEvents:
+    @pytest.mark.parametrize(
+        ("data", "error"),
+        [
+            (b"fetch!", "not base64 of a JSON object"),
+            (b"[1, 2]", "is list, needs a JSON object"),
+        ],
+    )
+    def test_not_a_json_object(
+        self, lab: Lab, data: bytes, error: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert lab.deliver(data) == 500
+        assert len(lab.rows("bike_traffic_raw.counts")) == 0
+
+        monkeypatch.setitem(lab.function.application.config, "PROPAGATE_EXCEPTIONS", True)
+        with pytest.raises(EventError, match=f"message 17: .*{error}"):
+            lab.deliver(data)
+
+    @pytest.mark.parametrize(
+        ("payload", "error"),
+        [
+            ({"as_of": 5}, "message 17 for FetchRequest: as_of: Input should be a valid string"),
+            ({"asof": "2025-03-09T02:00:00Z"}, "asof: Extra inputs are not permitted"),
+            ({"as_of": "last night"}, "as_of 'last night' is not an RFC 3339 time"),
+            ({"as_of": "2025-03-09T02:00:00"}, "has no zone"),
+            ({"as_of": "2025-03-11T02:00:00Z"}, "lies in the future of this event"),
+            (
+                {"since": "2025-03-09T00:00:00Z", "until": "2025-03-08T00:00:00Z"},
+                "is not before until",
+            ),
+        ],
+    )
+    def test_is_refused_stores_nothing_and_leaves_an_audit_row(
+        self, lab: Lab, payload: dict[str, Any], error: str
+    ) -> None:
+        assert lab.deliver(json.dumps(payload).encode()) == 500
+
+        assert len(lab.rows("bike_traffic_raw.counts")) == 0
+        audit = lab.audit()
+        assert (audit["event_id"], audit["status"]) == ("fetch:17:failed", "FAILED")
+        assert audit["error_message"].startswith("bad_event: ")
+        assert error in audit["error_message"]
+        assert audit["details"] == {"payload": payload}
+        (notice,) = lab.notices()
+        assert (notice["event"], notice["component"]) == ("run_failed", "fetch")
+        assert error in notice["error"]
+
+    def test_the_same_bad_message_again_leaves_one_audit_row(self, lab: Lab) -> None:
+        lab.deliver(b'{"as_of": 5}')
+        lab.deliver(b'{"as_of": 5}')
+
+        assert lab.audit()["status"] == "FAILED"
+        assert {n["event_id"] for n in lab.notices()} == {"fetch:17:failed"}
+
+
+class TestCityInTrouble:
+    def test_failure_is_reported_and_the_delivery_repeated_heals(self, lab: Lab) -> None:
+        lab.city.faults.kind = "too_many_requests"
+
+        assert lab.deliver(b"{}") == 500
+        audit = lab.audit()
+        assert audit["status"] == "FAILED"
+        assert audit["error_message"].startswith("city_unreachable: ")
+        assert "2030-01-01T00:00:00Z" in audit["error_message"]
+        assert [n["event"] for n in lab.notices()] == ["data_stale", "run_failed"]
+
+        lab.city.faults.kind = None
+        assert lab.deliver(b"{}") == 200
+        assert len(lab.rows("bike_traffic_raw.counts")) == STORED
+        assert set(lab.rows("monitoring_audit.logs")["status"]) == {"FAILED", "OK"}
