@@ -142,7 +142,8 @@ def _publish_once(run: ForecastRun) -> Published:
         )
         snapshot.publish(objects, made, if_generation=generation)
         state = "published"
-    counters = forecasts.groupby("basis")["counter_id"].nunique().to_dict()
+    bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
+    counters = {str(basis): int(count) for basis, count in bases.sort_index().items()}
     return Published(origin_at, loaded, len(forecasts), counters, changed, state)
 
 
@@ -177,7 +178,7 @@ def _forecasts(run: ForecastRun, loaded: LoadedChampion, history: History) -> pd
     frame = frame[frame["counter_id"].isin(history.counters.index)]
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
-    rest = history.counters.index.difference(frame.loc[known, "counter_id"].unique())
+    rest = history.counters.index.difference(pd.Index(frame.loc[known, "counter_id"]))
     parts = [
         _modelled(loaded, frame[by_model]),
         _similar(run, loaded, frame[known & ~by_model]),

@@ -81,8 +81,9 @@ def _one(
 
 def _level(history: History, counter_id: str) -> tuple[float, float, float]:
     """Return the counter's mean count thrice; of one never counted, what few, half and most counters have."""
-    own = history.counters.at[counter_id, "mean_count"]
-    if not pd.isna(own):
-        return float(own), float(own), float(own)
-    low, middle, high = history.counters["mean_count"].astype(float).quantile(list(LEVEL_QUANTILES))
+    means = history.counters["mean_count"].astype(float)
+    own = float(means.loc[counter_id])
+    if not np.isnan(own):
+        return own, own, own
+    low, middle, high = means.quantile(list(LEVEL_QUANTILES))
     return low, middle, high

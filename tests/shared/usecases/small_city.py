@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 import pyarrow as pa
 
 from tests import emulators
 from velocast.ground import schemas
+from velocast.ground.city import load_city
 from velocast.ground.settings import MonitorSettings, PredictSettings
-from velocast.ground.time import parse_instant
+from velocast.ground.time import local_date, parse_instant, start_of_local_day
 from velocast.outside.warehouse import Warehouse
 from velocast.usecases.runtime import Run, Runtime
 from velocast_local.simulate import simulate
@@ -69,3 +70,50 @@ def predict_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[PredictS
 def monitor_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[MonitorSettings]:
     """A run of `monitor` as its handler makes it."""
     return Run(Runtime(MonitorSettings.load(), component="monitor"), as_of, message_id)
+
+
+def publish_forecasts(
+    city: pd.DataFrame, *, version: int, days: int, error: float = 0.05, until: date = UNTIL
+) -> None:
+    """Store what a version would have published in the `days` local days before `until`, `error` of the count off.
+
+    Origins of every day and lead days 0 to 2, alternately too high and too low; intervals hold nine of ten counts.
+    """
+    zone = load_city("demoville").zone
+    end = start_of_local_day(until, zone)
+    first = start_of_local_day(until - timedelta(days=days), zone)
+    hours = city[(city["counted_at"] >= first) & (city["counted_at"] < end)]
+    parts = [_lead(hours, lead, version, error) for lead in range(3)]
+    rows = pd.concat(parts, ignore_index=True)
+    keys = ["counter_id", "target_at", "origin_at", "model_version"]
+    warehouse().merge(schemas.FORECASTS, _table(rows), keys=keys)
+
+
+def _lead(hours: pd.DataFrame, lead: int, version: int, error: float) -> pd.DataFrame:
+    zone = load_city("demoville").zone
+    targets = hours["counted_at"].reset_index(drop=True)
+    origins = pd.to_datetime(
+        [start_of_local_day(local_date(t, zone) - timedelta(days=lead), zone) for t in targets],
+        utc=True,
+    )
+    actual = hours["bike_count"].astype(float).reset_index(drop=True)
+    sign = pd.Series(range(len(actual))) % 2 * 2 - 1
+    inside = pd.Series(range(len(actual))) % 10 > 0
+    return pd.DataFrame(
+        {
+            "counter_id": hours["counter_id"].array,
+            "target_at": targets,
+            "origin_at": origins,
+            "model_version": version,
+            "predicted_count": actual * (1 + error * sign),
+            "lower": (actual - 10).where(inside, actual + 1).clip(lower=0),
+            "upper": (actual + 10).where(inside, actual + 2),
+            "busy_probability": 0.5,
+            "lead_hours": ((targets - origins) / timedelta(hours=1)).astype(int),
+            "lead_day": lead,
+            "basis": "model" if version else "similar_days",
+            "model_kind": "gbm" if version else "similar_days",
+            "run_id": f"run-{version}" if version else None,
+            "predicted_at": origins,
+        }
+    )

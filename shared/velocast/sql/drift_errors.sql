@@ -1,0 +1,17 @@
+-- Forecasts of the hours from first_hour to before until beside what was usably counted, lead days before lead_days.
+-- Of several versions' forecasts from one origin only those in force, which are the last made up to as_of.
+SELECT in_force.predicted_count, CAST(counted.bike_count AS FLOAT64) AS bike_count
+FROM (
+  SELECT counter_id, target_at, predicted_count
+  FROM {forecasts}
+  WHERE target_at >= @first_hour
+    AND target_at < @until
+    AND lead_day < @lead_days
+    AND predicted_at <= @as_of
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY counter_id, target_at, origin_at ORDER BY predicted_at DESC, model_version DESC
+  ) = 1
+) AS in_force
+JOIN {counts} AS counted
+  ON counted.counter_id = in_force.counter_id AND counted.counted_at = in_force.target_at
+WHERE counted.counted_at >= @first_hour AND counted.counted_at < @until AND counted.quality IS NULL

@@ -1,0 +1,5 @@
+-- The weather of each hour from first_hour to before until, as it was last known at as_of.
+SELECT temperature_c, precipitation_mm
+FROM {weather}
+WHERE valid_at >= @first_hour AND valid_at < @until AND issued_at <= @as_of
+QUALIFY ROW_NUMBER() OVER (PARTITION BY valid_at ORDER BY issued_at DESC) = 1
