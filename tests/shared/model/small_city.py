@@ -1,0 +1,128 @@
+"""A small random city, and what its features must be, computed hour by hour the slow and obvious way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from statistics import fmean
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from velocast.ground.time import HOUR, start_of_local_day
+from velocast.model.calendar import day_type
+
+ZONE = ZoneInfo("Europe/Paris")
+DAY = timedelta(days=1)
+
+
+def counts(first: date, days: int, *, seed: int, counters: int = 4) -> pd.DataFrame:
+    """Make counts with a daily rhythm, gaps, an outage, merged clock-change hours and one new counter.
+
+    Returns counter_id, counted_at, bike_count, quality, sorted; the last counter begins five days before the end.
+    """
+    random = np.random.default_rng(seed)
+    begin = start_of_local_day(first, ZONE)
+    hours = pd.date_range(begin, start_of_local_day(first + days * DAY, ZONE), freq="h", inclusive="left")
+    frames = []
+    for number in range(counters):
+        mean = 5 + 40 * (1 + np.sin((hours.hour.to_numpy() - 8) / 24 * 2 * np.pi)) * (number + 1) / counters
+        frame = pd.DataFrame(
+            {"counter_id": f"c{number}", "counted_at": hours, "bike_count": random.poisson(mean)}
+        )
+        frame["quality"] = pd.Series([None] * len(frame), dtype="object")
+        kept = frame[random.random(len(frame)) > 0.1]
+        frames.append(kept if number < counters - 1 else kept.tail(5 * 24))
+    city = pd.concat(frames, ignore_index=True)
+    silent = (city["counter_id"] == "c1") & city["counted_at"].between(begin + 20 * DAY, begin + 23 * DAY)
+    city.loc[silent, ["bike_count", "quality"]] = [0, "outage"]
+    merged = city["counted_at"].isin(_repeated_hours(hours)) & (city["counter_id"] == "c0")
+    city.loc[merged, "quality"] = "clock_change"
+    return city
+
+
+def _repeated_hours(hours: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    local = hours.tz_convert(ZONE).tz_localize(None)
+    return hours[local.duplicated(keep=False)]
+
+
+class Oracle:
+    """Features of one hour at a time, straight from their description."""
+
+    def __init__(self, city: pd.DataFrame, holidays: Iterable[date]) -> None:
+        usable = city[city["quality"].isna()]
+        self.holidays = frozenset(holidays)
+        self.known = {
+            (row.counter_id, row.counted_at.to_pydatetime()): float(row.bike_count)
+            for row in usable.itertuples()
+        }
+        self._by_local_hour: dict[tuple[str, date, int], list[float]] = defaultdict(list)
+        for (counter, at), value in self.known.items():
+            local = at.astimezone(ZONE)
+            self._by_local_hour[counter, local.date(), local.hour].append(value)
+
+    def actual(self, counter: str, at: datetime) -> float | None:
+        """The usable count of an hour."""
+        return self.known.get((counter, at))
+
+    def at_local_hour(self, counter: str, day: date, hour: int) -> float | None:
+        """Mean of the usable counts of the UTC hours that carry this hour on the city's clock."""
+        values = self._by_local_hour.get((counter, day, hour))
+        return fmean(values) if values else None
+
+    def of_day(self, counter: str, day: date) -> list[float]:
+        """The values of a day, one for each local hour that has one."""
+        values = [self.at_local_hour(counter, day, hour) for hour in range(24)]
+        return [value for value in values if value is not None]
+
+    def features(self, counter: str, origin: date, target: datetime) -> dict[str, float | None]:
+        """Everything sql/features.sql says of one target."""
+        local = target.astimezone(ZONE)
+        past = [origin - n * DAY for n in range(1, 29)]
+        same_hour = {day: self.at_local_hour(counter, day, local.hour) for day in past}
+        weeks = [self.at_local_hour(counter, local.date() - 7 * n * DAY, local.hour) for n in range(1, 5)]
+        days = {day: self.of_day(counter, day) for day in past}
+        ago = target - 168 * HOUR
+        level = _mean(v for day in past for v in days[day])
+        known = [value for day in past for value in self._raw(counter, day)]
+        result = {
+            "bike_count": self.actual(counter, target),
+            "lag_168h": self.actual(counter, ago) if ago < start_of_local_day(origin, ZONE) else None,
+            "hour_mean_7d": _mean(same_hour[day] for day in past[:7]),
+            "hour_mean_28d": _mean(same_hour.values()),
+            "same_hour_4w_mean": _mean(weeks),
+            "day_mean_1d": _mean(days[past[0]]),
+            "day_mean_2d": _mean(v for day in past[:2] for v in days[day]),
+            "day_mean_7d": _mean(v for day in past[:7] for v in days[day]),
+            "level": level,
+            "history_hours": float(sum(len(values) for values in days.values())),
+            "busy_threshold": sorted(known)[int(0.75 * (len(known) - 1))] if known else None,
+        }
+        result |= {f"hour_{n}d": same_hour[past[n - 1]] for n in range(1, 8)}
+        result |= {f"week_{n}": weeks[n - 1] for n in range(1, 5)}
+        similar = self._similar(same_hour, origin, local.date())
+        stand_ins = (similar, result["hour_mean_28d"], level)
+        result["similar_day_mean"] = next((v for v in stand_ins if v is not None), None)
+        return result
+
+    def _raw(self, counter: str, day: date) -> list[float]:
+        hours = range(24)
+        return [v for hour in hours for v in self._by_local_hour.get((counter, day, hour), [])]
+
+    def _similar(
+        self, same_hour: dict[date, float | None], origin: date, day: date
+    ) -> float | None:
+        kind = day_type(day, self.holidays)
+        pairs = [
+            (0.5 ** ((origin - past).days / 10), value)
+            for past, value in same_hour.items()
+            if value is not None and day_type(past, self.holidays) == kind
+        ]
+        return sum(w * v for w, v in pairs) / sum(w for w, _ in pairs) if pairs else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
