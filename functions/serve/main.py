@@ -27,5 +27,9 @@ def serve(request: Request) -> Response:
     """Hand a request of any method and path to the application."""
     # The framework reads the body once more when the answer is made, so the application gets a copy.
     body = request.get_data()
-    own = {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    own = {
+        "wsgi.input": BytesIO(body),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_TRANSFER_ENCODING": "",
+    }
     return Response.from_app(APP, request.environ | own, buffered=True)

@@ -53,9 +53,19 @@ def test_a_posted_body_is_read(client: FlaskClient) -> None:
     assert answer.json["predictions"][0]["basis"] == "model"
 
 
-def test_a_body_that_is_too_large_is_refused(client: FlaskClient) -> None:
-    data = b" " * (1024 * 1024 + 1)
-    answer = client.post("/v1/predict", headers=HEADERS, data=data, content_type="application/json")
+@pytest.mark.parametrize(
+    "environ", [{}, {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}]
+)
+def test_a_body_that_is_too_large_is_refused(
+    client: FlaskClient, environ: dict[str, object]
+) -> None:
+    answer = client.post(
+        "/v1/predict",
+        headers=HEADERS,
+        data=b" " * (1024 * 1024 + 1),
+        content_type="application/json",
+        environ_overrides=environ,
+    )
     assert answer.status_code == 413
     assert answer.content_type == "application/problem+json"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from velocast.ground.time import HOUR
+from velocast.usecases.serving_types import Point
 from velocast.usecases.snapshot_format import HOURS_PER_WEEK, CounterSnapshot, Snapshot
 
 KM_PER_DEGREE = 111.195
@@ -51,6 +52,8 @@ class Board:
     usual_level: float | None
     usual_threshold: float | None
     km_per_longitude: float
+    # Filled by the first request for each counter: the published hours as they are answered.
+    points: dict[str, tuple[Point, ...]] = field(default_factory=dict)
 
     def hour_index(self, target: datetime) -> int | None:
         """Return the place of an hour among the published ones, None when it lies outside."""

@@ -14,6 +14,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
+from velocast.ground.time import HOUR
 from velocast.usecases import serving_answers, serving_keys, serving_predict
 from velocast.usecases.serving_board import Board, floor_hour
 from velocast.usecases.serving_metrics import ServingMetrics
@@ -142,10 +143,7 @@ def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
             HTTPStatus.NOT_FOUND, f"No counter {path.counter_id!r}; GET /v1/counters lists them."
         )
     first, _ = board.current_hour(service().now())
-    points = [
-        Point(at=at, **estimate._asdict())
-        for at, estimate in serving_answers.coming(board, counter, first, query.hours)
-    ]
+    points = _coming(board, counter, first, query.hours)
     service().metrics.served(p.basis for p in points)
     past = serving_answers.past(board, counter, first, query.observed)
     return as_json(
@@ -205,6 +203,24 @@ def _provenance(board: Board) -> dict[str, Any]:
         "attribution_url": snapshot.city.attribution_url,
         "licence": snapshot.city.licence,
     }
+
+
+def _coming(board: Board, counter: CounterSnapshot, first: datetime, hours: int) -> list[Point]:
+    """Return the coming hours; those that were published are made ready once, for they are asked for most."""
+    start = board.hour_index(first)
+    near = () if start is None else _published(board, counter)[start : start + hours]
+    beyond = serving_answers.coming(board, counter, first + len(near) * HOUR, hours - len(near))
+    return [*near, *(Point(at=at, **estimate._asdict()) for at, estimate in beyond)]
+
+
+def _published(board: Board, counter: CounterSnapshot) -> tuple[Point, ...]:
+    points = board.points.get(counter.counter_id)
+    if points is None:
+        snapshot = board.snapshot
+        hours = serving_answers.coming(board, counter, snapshot.hours[0], len(snapshot.hours))
+        points = tuple(Point(at=at, **estimate._asdict()) for at, estimate in hours)
+        board.points[counter.counter_id] = points
+    return points
 
 
 def _observation(at: datetime, known: serving_answers.Past) -> Observation:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -30,8 +31,20 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+@cache
+def _plain_schema(question: type[BaseModel]) -> dict[str, Any]:
+    return super(_Question, question).model_json_schema()  # type: ignore[misc]
+
+
 class _Question(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the schema; flask-openapi3 asks for the plain one on every request, so it is made once."""
+        if args or kwargs:
+            return super().model_json_schema(*args, **kwargs)
+        return _plain_schema(cls)
 
 
 class Problem(_Answer):
