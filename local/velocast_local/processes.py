@@ -121,6 +121,11 @@ class Runs:
         """Tell whether `stop` was called for that key."""
         return key in self._stopped
 
+    @property
+    def closed(self) -> bool:
+        """Whether `stop_all` was called: a run that ended since then was broken off."""
+        return self._closed
+
     def stop_all(self) -> None:
         """End all runs and start no more."""
         with self._lock:

@@ -104,6 +104,7 @@ class Supervisor:
         try:
             if not self._wait_until_ready(plane.deliver_to):
                 return 1
+            plane.executions.resume()
             self._tell("stack", READY)
             while not self._end.wait(WATCH_SECONDS):
                 for child in self.children.values():

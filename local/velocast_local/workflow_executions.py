@@ -57,10 +57,18 @@ class WorkflowExecutions:
         self._environment = environment
         self._runs = Runs()
         folder.mkdir(parents=True, exist_ok=True)
-        for left in records.newest_first():
-            if left["state"] == ACTIVE:
-                error = _error("the stack stopped while this execution ran", "local stack")
-                records.update(_id(left), state=FAILED, error=error)
+
+    def resume(self) -> int:
+        """Run again, under the same id, what was ACTIVE when the last stack ended; return how many that were.
+
+        In the cloud an execution outlives any machine. Here its process died, so it starts from its first step: the
+        lease it holds is its own, and the jobs are idempotent by execution.
+        """
+        everything = self._records.newest_first()
+        left = [r for r in everything if r["state"] == ACTIVE and _workflow(r) in self.workflows]
+        for record in reversed(left):
+            self._start(record)
+        return len(left)
 
     def workflow(self, name: str) -> Document:
         """Return a workflow's resource with its source; raises ApiError 404."""
@@ -96,7 +104,7 @@ class WorkflowExecutions:
         if argument is not None:
             record["argument"] = argument
         self._records.put(execution_id, record)
-        threading.Thread(target=self._run, args=(workflow, record), daemon=True).start()
+        self._start(record)
         return record
 
     def get(self, workflow: str, execution_id: str) -> Document:
@@ -130,6 +138,9 @@ class WorkflowExecutions:
         """End every execution that runs."""
         self._runs.stop_all()
 
+    def _start(self, record: Document) -> None:
+        threading.Thread(target=self._run, args=(_workflow(record), record), daemon=True).start()
+
     def _run(self, workflow: str, record: Document) -> None:
         execution_id, began = _id(record), time.monotonic()
         result, log = (
@@ -160,11 +171,10 @@ class WorkflowExecutions:
         code = self._runs.run(
             execution_id, command, environment=environment, log=log, cwd=self._folder
         )
-        end = (
-            _end(result, code, log)
-            if not self._runs.was_stopped(execution_id)
-            else {"state": CANCELLED}
-        )
+        if self._runs.closed and not result.exists():
+            return  # broken off with the stack: it stays ACTIVE for `resume`
+        cancelled = self._runs.was_stopped(execution_id)
+        end = {"state": CANCELLED} if cancelled else _end(result, code, log)
         elapsed = time.monotonic() - began
         ended = after_start(record["startTime"], elapsed)
         self._records.update(execution_id, endTime=ended, duration=f"{elapsed:.3f}s", **end)

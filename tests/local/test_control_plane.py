@@ -28,6 +28,8 @@ from velocast_local import scheduler
 from velocast_local.clock import Clock, ClockRefused
 from velocast_local.control_plane import ControlPlane
 from velocast_local.environment import process_environment, shell_environment, stack_environment
+from velocast_local.object_store import Preconditions
+from velocast_local.processes import MARKER
 from velocast_local.records import Records
 
 NOW = "2026-03-01T01:30:00Z"
@@ -388,8 +390,6 @@ def test_the_configuration_lists_only_variables_the_stack_sets(plane: ControlPla
 
 
 def test_no_process_of_a_shell_is_taken_for_one_of_the_stack(plane: ControlPlane) -> None:
-    from velocast_local.processes import MARKER
-
     assert MARKER not in shell_environment(plane.state)
 
 
@@ -407,25 +407,23 @@ def test_records_keep_their_order_over_restarts_and_updates(tmp_path: Path) -> N
     assert again.get("missing") is None
 
 
-def test_what_ran_when_the_stack_died_is_failed_after_its_restart(
+def test_what_ran_when_the_stack_stopped_runs_again_under_its_id_and_objects_are_kept(
     tmp_path: Path,
 ) -> None:
     state = make_state(tmp_path)
     with running_control_plane(state) as first:
-        first.objects.put("velocast-local-models", "kept.txt", b"kept", {}, _no_conditions())
-        execution = first.executions.create("velocast-retrain", {"argument": "{}"})
-        Records(state.home / "workflow-executions").put(
-            "old", {**execution, "name": execution["name"].rsplit("/", 1)[0] + "/old"}
+        first.objects.put("velocast-local-models", "kept.txt", b"kept", {}, Preconditions())
+        made = first.executions.create(
+            "velocast-retrain", {"argument": json.dumps({"jobs_args": ["--sleep"]})}
         )
-        wait_for(lambda: not first.executions.active())
+        wait_for(first.jobs.active)
+    train = state.root / "workflows" / "jobs" / "train.py"
+    train.write_text("", encoding="utf-8")
     with running_control_plane(state) as second:
-        old = second.executions.get("velocast-retrain", "old")
-        assert old["state"] == "FAILED"
-        assert "the stack stopped" in old["error"]["payload"]
+        assert second.jobs.executions()[0]["state"] in ("CANCELLED", "FAILED")
+        assert second.executions.active() == 1
+        assert second.executions.resume() == 1
+        wait_for(lambda: not second.executions.active())
+        found = second.executions.list("velocast-retrain")
+        assert [(e["name"], e["state"]) for e in found] == [(made["name"], "SUCCEEDED")]
         assert second.objects.find("velocast-local-models", "kept.txt") is not None
-
-
-def _no_conditions() -> Any:
-    from velocast_local.object_store import Preconditions
-
-    return Preconditions()
