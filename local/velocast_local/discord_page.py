@@ -14,7 +14,8 @@ header h1 { font-size: 1rem; margin: 0; } header h1::before { content: "# "; col
 header p { margin: .1rem 0 0; color: #949ba4; font-size: .85rem; }
 main { max-width: 60rem; padding: .6rem 1.2rem 3rem; }
 article { display: grid; grid-template-columns: 2.6rem 1fr; gap: .8rem; padding: .55rem 0; }
-.face { width: 2.6rem; height: 2.6rem; border-radius: 50%; background: #2e9e5b; display: grid; place-items: center; }
+.face { width: 2.6rem; height: 2.6rem; border-radius: 50%; background: #2e9e5b; display: grid; place-items: center;
+  color: #fff; font-weight: 700; }
 .who { font-weight: 600; color: #f2f3f5; } .who small { font-weight: 400; color: #949ba4; margin-left: .5rem; }
 .bot { background: #5865f2; color: #fff; border-radius: 3px; font-size: .62rem; padding: .1rem .3rem;
   margin-left: .35rem; vertical-align: middle; }
@@ -54,7 +55,7 @@ def _article(message: dict[str, Any]) -> str:
     content = f"<p>{html.escape(message['content'])}</p>" if message["content"] else ""
     embeds = "".join(_embed(embed) for embed in message["embeds"])
     return (
-        f'<article><div class="face" aria-hidden="true">🚲</div><div><div class="who">{who}'
+        f'<article><div class="face" aria-hidden="true">V</div><div><div class="who">{who}'
         f'<span class="bot">APP</span><small>{when}</small></div>{content}{embeds}</div></article>'
     )
 

@@ -44,7 +44,7 @@ def _promoted(n: ChampionPromoted) -> Embed:
         n.reason,
         Field("Old", _model(n.old_run_id, n.old_r2)),
         Field("New", _model(n.new_run_id, n.new_r2)),
-        Field("Improvement", _gain(n.gain_absolute, n.gain_relative)),
+        Field("Improvement", _gain(n)),
         Field("Decision", n.decision),
         Field("Dataset", _short(n.dataset)),
     )
@@ -185,10 +185,13 @@ def _model(run_id: str | None, r2: float | None) -> str:
     return f"run_id={_short(run_id)}, R²={_number(r2)}"
 
 
-def _gain(absolute: float | None, relative: float | None) -> str:
-    if absolute is None:
+def _gain(n: ChampionPromoted) -> str:
+    """Tell the gain in R², relative to the old R², and as the share removed of what the old model left unexplained."""
+    if n.gain_absolute is None:
         return "the first champion"
-    return f"{absolute:+.3f} R²" + ("" if relative is None else f" ({relative:+.2%})")
+    relative = f" ({n.gain_absolute / n.old_r2:+.2%})" if n.old_r2 and n.old_r2 > 0 else ""
+    share = f"; {n.gain_relative:.1%} of the unexplained" if n.gain_relative is not None else ""
+    return f"{n.gain_absolute:+.3f} R²{relative}{share}"
 
 
 def _number(value: float | None) -> str:

@@ -33,7 +33,7 @@ PROMOTED = ChampionPromoted(
     old_r2=0.68,
     new_r2=0.72,
     gain_absolute=0.04,
-    gain_relative=0.0588,
+    gain_relative=0.125,
     dataset="4f" * 32,
 )
 NOTICES: list[Notice] = [

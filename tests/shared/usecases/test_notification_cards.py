@@ -46,7 +46,7 @@ def test_a_promotion_names_both_models_and_the_gain() -> None:
     assert card.fields == (
         Field("Old", "run_id=abc123, R²=0.680"),
         Field("New", "run_id=def456, R²=0.720"),
-        Field("Improvement", "+0.040 R² (+5.88%)"),
+        Field("Improvement", "+0.040 R² (+5.88%); 12.5% of the unexplained"),
         Field("Decision", "DEPLOY"),
         Field("Dataset", "4f4f4f4f4f4f"),
     )
