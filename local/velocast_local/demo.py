@@ -20,7 +20,7 @@ import httpx
 from velocast.ground.messages import RetrainArgument
 from velocast.ground.time import rfc3339
 from velocast.outside import clients, workflow_runs
-from velocast_local.scheduler import Schedule, due, load_schedules
+from velocast_local.scheduler import due
 
 IDLE_TIMEOUT_SECONDS = 600
 POLL_SECONDS = 0.05
@@ -125,7 +125,7 @@ def play(
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")
     for offset in range(days):
-        _play_day(player, audit, first_day + timedelta(days=offset), load_schedules(schedules))
+        _play_day(player, audit, first_day + timedelta(days=offset), schedules)
     end = start + timedelta(days=days) - timedelta(minutes=1)
     player.set_clock(end)
     with part("forced retraining"):
@@ -134,11 +134,11 @@ def play(
 
 
 def _play_day(
-    player: Player, audit: AuditReader, day: date, schedules: dict[str, Schedule]
+    player: Player, audit: AuditReader, day: date, schedules: Path
 ) -> None:
     after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
     told = []
-    for at, job in due(schedules, after, after + timedelta(days=1)):
+    for at, job in due(after, after + timedelta(days=1), schedules):
         player.set_clock(at)
         name = job.removeprefix("velocast-")
         with player.progress.part(name):

@@ -216,25 +216,36 @@ class CloudEventLike(Protocol):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One Pub/Sub message as a function received it."""
+    """One Pub/Sub message as a function received it; `text` is its data as it came, decoded from base64."""
 
     message_id: str
     published_at: datetime
-    payload: dict[str, Any]
+    text: str
 
     def read(self, kind: type[MessageT]) -> MessageT:
-        """Return the payload as `kind`. Raises EventError naming each wrong field."""
+        """Return the data as `kind`; an empty text is an empty object.
+
+        Raises EventError when it is no JSON object, or naming each wrong field.
+        """
         try:
-            return kind.model_validate(self.payload)
+            payload = json.loads(self.text) if self.text.strip() else {}
+        except json.JSONDecodeError as exc:
+            raise EventError(f"message {self.message_id}: its data is not JSON: {exc}") from exc
+        if not isinstance(payload, dict):
+            raise EventError(
+                f"message {self.message_id}: data is {type(payload).__name__}, needs a JSON object"
+            )
+        try:
+            return kind.model_validate(payload)
         except ValidationError as exc:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
             raise EventError(f"message {self.message_id} for {kind.__name__}: {wrong}") from exc
 
 
 def unpack(event: CloudEventLike) -> Delivery:
-    """Read a Pub/Sub CloudEvent: {"message": {"data": base64 JSON object, "messageId", "publishTime"}}.
+    """Read a Pub/Sub CloudEvent: {"message": {"data": base64, "messageId", "publishTime"}}.
 
-    Raises EventError when the envelope or its JSON cannot be read; an empty body is an empty object.
+    Raises EventError when there is no such envelope; what is in it is read later, so that the failure can be told of.
     """
     envelope = (event.data or {}).get("message") or {}
     message_id = str(envelope.get("messageId") or envelope.get("message_id") or "")
@@ -243,15 +254,9 @@ def unpack(event: CloudEventLike) -> Delivery:
         raise EventError(
             f"no Pub/Sub message in the event (keys {sorted(envelope)}); publish to the topic"
         )
+    data = envelope.get("data") or ""
     try:
-        text = base64.b64decode(envelope.get("data") or "", validate=True).decode("utf-8")
-        payload = json.loads(text) if text.strip() else {}
-    except (binascii.Error, UnicodeDecodeError, json.JSONDecodeError) as exc:
-        raise EventError(
-            f"message {message_id}: its data is not base64 of a JSON object: {exc}"
-        ) from exc
-    if not isinstance(payload, dict):
-        raise EventError(
-            f"message {message_id}: data is {type(payload).__name__}, needs a JSON object"
-        )
-    return Delivery(message_id, parse_instant(published, name="publishTime"), payload)
+        text = base64.b64decode(data, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        text = str(data)  # no JSON either, so reading it says what is wrong
+    return Delivery(message_id, parse_instant(published, name="publishTime"), text)

@@ -157,7 +157,7 @@ def _report_failure(
                 execution_id=delivery.message_id,
                 status="FAILED",
                 error_message=f"{code}: {exc}",
-                details={"payload": delivery.payload} if isinstance(exc, EventError) else {},
+                details={"payload": delivery.text} if isinstance(exc, EventError) else {},
             )
         ],
         environment=runtime.settings.environment,

@@ -42,9 +42,21 @@ def test_snake_case_twins_are_read_too() -> None:
 @pytest.mark.parametrize(
     ("bad", "match"),
     [
-        (event(b"not json"), "message 7: its data is not base64 of a JSON object"),
-        (event(None, data="***"), "message 7: its data is not base64"),
+        (event(b"not json"), "message 7: its data is not JSON"),
+        (event(b"\xff"), "message 7: its data is not JSON"),
+        (event(None, data="***"), "message 7: its data is not JSON"),
         (event(b"[1]"), "data is list, needs a JSON object"),
+    ],
+)
+def test_refuses_data_that_is_no_object_when_it_is_read(bad: Event, match: str) -> None:
+    delivery = messages.unpack(bad)
+    with pytest.raises(EventError, match=match):
+        delivery.read(messages.PredictRequest)
+
+
+@pytest.mark.parametrize(
+    ("bad", "match"),
+    [
         (Event({}), "no Pub/Sub message in the event"),
         (Event(None), "no Pub/Sub message in the event"),
         (event(b"{}", publishTime="noon"), "publishTime 'noon' is not an RFC 3339 time"),

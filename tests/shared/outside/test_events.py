@@ -67,7 +67,7 @@ def test_a_notice_reaches_the_push_subscriber_as_it_was(
     delivery = unpack(SimpleNamespace(data=receiver.bodies.get(timeout=10)))
     assert delivery.message_id == message_id
     assert delivery.published_at == topics.now
-    assert NOTICE.validate_python(delivery.payload) == NOTE
+    assert NOTICE.validate_json(delivery.text) == NOTE
 
 
 def test_only_a_notice_carries_its_event_as_an_attribute(topics: RunningPubSub):
