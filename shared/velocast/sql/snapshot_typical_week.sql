@@ -3,7 +3,10 @@
 SELECT
   counter_id,
   local_slot,
-  APPROX_QUANTILES(bike_count, 2)[OFFSET(1)] AS median_count,
+  -- of an even number of counts the lower one in the middle
+  ARRAY_AGG(bike_count ORDER BY bike_count)[
+    SAFE_OFFSET(CAST(FLOOR(0.5 * (COUNT(*) - 1)) AS INT64))
+  ] AS median_count,
   IFNULL(STDDEV_SAMP(bike_count), 0.0) AS deviation
 FROM (
   SELECT
