@@ -133,9 +133,7 @@ def play(
     say(f"forced    {audit.line('DEPLOYMENT')}")
 
 
-def _play_day(
-    player: Player, audit: AuditReader, day: date, schedules: Path
-) -> None:
+def _play_day(player: Player, audit: AuditReader, day: date, schedules: Path) -> None:
     after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
     told = []
     for at, job in due(after, after + timedelta(days=1), schedules):
@@ -158,9 +156,13 @@ class AuditReader:
         self._table = f"`{project}.monitoring_audit.logs`"
 
     def latest(self, event_type: str) -> dict[str, Any]:
-        """The newest row of an event type. Raises DemoFailed when there is none or it FAILED."""
+        """The newest row of an event type. Raises DemoFailed when there is none or it FAILED.
+
+        Of validations the monitor's, which decides; promote leaves one too.
+        """
+        decided = " AND retrain_decision IS NOT NULL" if event_type == "VALIDATION" else ""
         rows = self.rows(
-            f"event_type = '{event_type}'", order="timestamp DESC, event_id DESC", limit=1
+            f"event_type = '{event_type}'{decided}", order="timestamp DESC, event_id DESC", limit=1
         )
         if not rows:
             raise DemoFailed(f"no {event_type} row in the audit table; see .velocast/logs")

@@ -30,6 +30,8 @@ def client(storage_buckets: dict[str, str]) -> FlaskClient:
         ("GET", "/openapi.json", 200),
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
+        ("GET", "/health", 200),
+        ("GET", "/ready", 200),
         ("GET", "/metrics", 200),
         ("GET", "/v1/counters/c-1/forecast?hours=3", 200),
         ("GET", "/nothing", 404),

@@ -16,6 +16,7 @@ VelocastError
 ├── PromotionRefused     a challenger that must not be published
 ├── WorkflowError        an execution could not be started                  (retryable)
 └── DiscordError         the webhook did not take the message               (retryable)
+    └── DiscordRefused   it never will: the message is wrong, or the webhook gone
 
 A message says who, what was found, what was needed, where, and what to do.
 """
@@ -125,3 +126,10 @@ class DiscordError(VelocastError):
 
     code = "discord"
     retryable = True
+
+
+class DiscordRefused(DiscordError):
+    """Discord will not take this message or knows the webhook no more; trying again cannot help."""
+
+    code = "discord_refused"
+    retryable = False

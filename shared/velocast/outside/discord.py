@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 
-from velocast.ground.errors import DiscordError, SettingsError
+from velocast.ground.errors import DiscordError, DiscordRefused, SettingsError
 
 CONTENT, TITLE, DESCRIPTION, FIELDS, NAME, VALUE, FOOTER = 2000, 256, 4096, 25, 256, 1024, 2048
 TOTAL = 6000
@@ -24,20 +24,13 @@ CUT = " … (cut)"
 NOTHING = "–"
 CALL_SECONDS = 10.0
 PATIENCE_SECONDS = 5.0
-USER_AGENT = "DiscordBot (https://velocast.example, 0.1)"
+USER_AGENT = "DiscordBot (https://github.com/velocast/velocast, 0.1)"
 VARIABLE = "VELOCAST_DISCORD_WEBHOOK_FILE"
 GONE = frozenset({401, 403, 404})
 
 # httpx writes the address of every request to its log, and this address is a secret.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-class DiscordRefused(DiscordError):
-    """Discord will not take this message or knows the webhook no more; trying again cannot help."""
-
-    code: ClassVar[str] = "discord_refused"
-    retryable: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ def _add_operations(app: OpenAPI) -> None:
     app.get("/healthz", tags=[OPERATIONS], responses={"200": Health})(healthz)
     app.get("/readyz", tags=[OPERATIONS], responses={"200": Readiness})(readyz)
     app.get("/metrics", tags=[OPERATIONS], responses={"200": _text("Prometheus text")})(metrics)
+    # Cloud Run's front end keeps paths that end in z for itself; these reach the service there too.
+    app.add_url_rule("/health", "health", healthz)
+    app.add_url_rule("/ready", "ready", readyz)
     app.add_url_rule("/openapi.json", "openapi", lambda: jsonify(app.api_doc))
 
 

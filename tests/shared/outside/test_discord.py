@@ -11,11 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from velocast.ground.errors import DiscordError, SettingsError
+from velocast.ground.errors import DiscordError, DiscordRefused, SettingsError
 from velocast.outside.discord import (
     CUT,
     TOTAL,
-    DiscordRefused,
     DiscordWebhook,
     Embed,
     Field,
