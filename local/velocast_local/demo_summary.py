@@ -114,8 +114,10 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         (
             "Counts",
-            f"{summary['rows_ingested']:,} ingested, {summary['rows_corrected']:,} corrected, "
-            f"{summary['rows_rejected']:,} rejected",
+            (
+                f"{summary['rows_ingested']:,} ingested, {summary['rows_corrected']:,} corrected, "
+                f"{summary['rows_rejected']:,} rejected"
+            ),
         ),
         ("Forecasts", f"{summary['forecasts']:,}"),
     ]

@@ -152,7 +152,7 @@ def _report_failure(
             AuditRow(
                 event_id=f"{runtime.component}:{delivery.message_id}:failed",
                 timestamp=as_of,
-                event_type=event_type,  # type: ignore[arg-type]
+                event_type=event_type,
                 as_of=as_of,
                 execution_id=delivery.message_id,
                 status="FAILED",

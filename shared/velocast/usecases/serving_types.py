@@ -33,7 +33,8 @@ class _Answer(BaseModel):
 
 @cache
 def _plain_schema(question: type[BaseModel]) -> dict[str, Any]:
-    return super(_Question, question).model_json_schema()  # type: ignore[misc]
+    schema: dict[str, Any] = super(_Question, question).model_json_schema()  # type: ignore[misc]
+    return schema
 
 
 class _Question(BaseModel):
