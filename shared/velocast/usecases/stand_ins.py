@@ -1,6 +1,6 @@
 """Forecasts for counters that were not counted lately: from their own typical week, else from the city's profile.
 
-Intervals are wider than a model's: they cover what differs between weeks or between counters, and a margin for the
+Intervals are wider than a model's: they cover what differs between weeks and between counters, and a margin for the
 months that went by.
 """
 
@@ -46,10 +46,20 @@ def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> np.ndarray:
 
 
 def _profile(history: History) -> np.ndarray:
-    """Return (3, 168): lower, middle and upper share of a counter's level in each local hour of the week."""
+    """Return (3, 168): lower, middle and upper share of a counter's level in each local hour of the week.
+
+    The ends hold what differs between counters, then what differs between the weeks of one, and the margin.
+    """
     levels = history.counters["mean_count"].astype(float)
-    shares = history.typical.div(levels.where(levels > 0), axis=0)
-    rows = [shares.quantile(q).to_numpy() for q in PROFILE_QUANTILES]
+    level = levels.where(levels > 0)
+    shares = history.typical.div(level, axis=0)
+    weekly = history.spread.div(level, axis=0).median().to_numpy()
+    low, middle, high = (shares.quantile(q).to_numpy() for q in PROFILE_QUANTILES)
+    rows = (
+        middle - MARGIN * (middle - low + weekly),
+        middle,
+        middle + MARGIN * (high - middle + weekly),
+    )
     return np.stack([np.where(np.isnan(r), f, r) for r, f in zip(rows, FLAT, strict=True)])
 
 
@@ -61,7 +71,6 @@ def _one(
     counter_id: str,
 ) -> pd.DataFrame:
     low, middle, high = profile * np.array(_level(history, counter_id))[:, None]
-    low, high = low / MARGIN, high * MARGIN
     own = history.typical.loc[counter_id].to_numpy()
     spread = MARGIN * history.spread.loc[counter_id].to_numpy()
     known = ~np.isnan(own)
