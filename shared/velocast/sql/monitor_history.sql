@@ -1,5 +1,5 @@
--- How much was usably counted before until, of the time since first_hour: local days with any count, newest hour, counters of
--- the last days (since recent_hour).
+-- How much was usably counted from first_hour to before until: local days with any count, oldest and newest hour, and the
+-- counters counted since recent_hour.
 SELECT
   COUNT(DISTINCT DATE(counted_at, @zone)) AS days,
   MIN(counted_at) AS first_at,
