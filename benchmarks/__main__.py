@@ -90,7 +90,7 @@ def bench_forecasts(player: Player, audit: AuditReader, table: Table) -> None:
     with watched(None) as watch:
         player.publish("velocast-predict")
     details = details_of(audit.latest("PREDICTION"))
-    label = f"{details['forecasts']:,} forecasts, {COUNTERS} counters, v{details['version']}"
+    label = f"{details['forecasts']:,} forecasts, {COUNTERS} counters, v{details['model_version']}"
     table.add_row(label, f"{watch.seconds:.1f} s", "5 s")
 
 

@@ -200,7 +200,10 @@ def _number(value: Any) -> str:
 
 SENTENCES = {
     "INGESTION": lambda _, d: f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected",
-    "PREDICTION": lambda _, d: f"{d.get('forecasts', 0):,} forecasts by v{d.get('version', 0)}",
+    "PREDICTION": lambda _, d: (
+        f"{d.get('forecasts', 0):,} forecasts by "
+        + (f"version {d['model_version']}" if d.get("model_version") else "similar days")
+    ),
     "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])} -> {r['retrain_decision']}",
     "DEPLOYMENT": lambda r, _: (
         f"{r['deployment_decision']}: R2 {_number(r['old_r2_score'])} -> {_number(r['new_r2_score'])}"

@@ -28,7 +28,7 @@ WITH pairs AS (
     AND c.quality IS NULL AND f.lead_day < 3 AND {where}
 )
 SELECT
-  COUNT(*) AS n,
+  COUNT(*) AS pairs,
   1 - SUM(POW(counted - predicted, 2)) / NULLIF(SUM(POW(counted - mean_counted, 2)), 0) AS r2,
   SQRT(AVG(POW(counted - predicted, 2))) AS rmse,
   1 - SQRT(AVG(IF(week_before IS NULL, NULL, POW(counted - predicted, 2))))
@@ -61,7 +61,7 @@ def build(
         "rows_rejected": sum(d.get("rejected", 0) for d in ingested),
         "forecasts": sum(d.get("forecasts", 0) for d in predicted),
         "champion": _champion_card(champion, score),
-        "similar_days": score("f.model_version = 0"),
+        "forecasts_scored": score("f.model_version > 0"),
         "drift_share": _last(audit, "DRIFT", "drift_share"),
         "retrain_decisions": _tally(audit, "VALIDATION", "retrain_decision"),
         "deployment_decisions": _tally(audit, "DEPLOYMENT", "deployment_decision"),
@@ -78,11 +78,10 @@ def _champion_card(champion: Champion | None, score: Any) -> dict[str, Any] | No
         return None
     card = {"version": champion.version, "kind": champion.kind, "run_id": champion.run_id}
     live = score(f"f.model_version = {champion.version}")
-    if live["n"]:
-        return card | live | {"scored_on": "its own forecasts of the days played"}
-    judged = {k: champion.metrics.get(k) for k in ("r2", "rmse", "skill")}
-    all_models = score("f.model_version > 0")
-    return card | judged | {"scored_on": "test_current", "earlier_champions": all_models}
+    if live["pairs"]:
+        return card | live | {"scored_on": "its own forecasts, once counted"}
+    judged = {k: champion.metrics[f"current_{k}"] for k in ("r2", "rmse", "skill", "coverage")}
+    return card | judged | {"scored_on": "test_current, before it was refitted"}
 
 
 def _last(audit: AuditReader, event_type: str, column: str) -> Any:
@@ -109,33 +108,42 @@ def as_table(summary: dict[str, Any]) -> Table:
 
 
 def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    champion = summary["champion"]
-    tally = lambda counts: ", ".join(f"{k} x{v}" for k, v in counts.items()) or "none"  # noqa: E731
+    champion, scored, drift = (summary[k] for k in ("champion", "forecasts_scored", "drift_share"))
+    ingested, corrected, rejected = (
+        f"{summary[f'rows_{k}']:,} {k}" for k in ("ingested", "corrected", "rejected")
+    )
     lines = [
-        (
-            "Counts",
-            (
-                f"{summary['rows_ingested']:,} ingested, {summary['rows_corrected']:,} corrected, "
-                f"{summary['rows_rejected']:,} rejected"
-            ),
-        ),
-        ("Forecasts", f"{summary['forecasts']:,}"),
+        ("Counts", f"{ingested}, {corrected}, {rejected}"),
+        ("Forecasts", f"{summary['forecasts']:,} made, {scored['pairs']:,} compared with counts"),
+        ("", _figures(scored)),
     ]
     if champion:
-        figures = ", ".join(
-            f"{name} {champion[key]:.3f}" if champion.get(key) is not None else f"{name} unknown"
-            for name, key in (("R2", "r2"), ("RMSE", "rmse"), ("skill", "skill"))
-        )
         lines += [
             ("Champion", f"version {champion['version']} ({champion['kind']})"),
-            ("", f"{figures} on {champion['scored_on']}"),
+            ("", f"{_figures(champion)} on {champion['scored_on']}"),
         ]
-    drift = summary["drift_share"]
     return [
         *lines,
         ("Drift share", "unknown" if drift is None else f"{drift:.0%} of the columns"),
-        ("Retrain decisions", tally(summary["retrain_decisions"])),
-        ("Deployment decisions", tally(summary["deployment_decisions"])),
+        ("Retrain decisions", _counted(summary["retrain_decisions"])),
+        ("Deployment decisions", _counted(summary["deployment_decisions"])),
         ("Discord messages", str(summary["messages"])),
         ("Seconds", ", ".join(f"{k} {v}" for k, v in summary["seconds"].items())),
     ]
+
+
+def _figures(scores: dict[str, Any]) -> str:
+    named = (
+        ("R2", "r2", 3),
+        ("RMSE", "rmse", 1),
+        ("skill", "skill", 2),
+        ("coverage", "coverage", 2),
+    )
+    return ", ".join(
+        f"{name} {scores[key]:.{digits}f}" if scores.get(key) is not None else f"{name} unknown"
+        for name, key, digits in named
+    )
+
+
+def _counted(tally: dict[str, int]) -> str:
+    return ", ".join(f"{name} x{count}" for name, count in tally.items()) or "none"
