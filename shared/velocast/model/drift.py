@@ -57,9 +57,7 @@ class DriftFinding:
 
 def column_thresholds(thresholds: Thresholds) -> dict[str, float]:
     """Return the distance from which each column counts as drifted."""
-    return {
-        name: thresholds.drift_column_threshold * factor for name, factor in ALLOWANCE.items()
-    }
+    return {name: thresholds.drift_column_threshold * factor for name, factor in ALLOWANCE.items()}
 
 
 def detect(

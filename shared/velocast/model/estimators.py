@@ -21,7 +21,9 @@ from velocast.model.intervals import Calibration, Floats
 
 Kind = Literal["gbm", "rf", "nn"]
 TASK = "forecast"
-SMALLEST_LEVEL = 1.0  # bikes per hour: a counter that hardly counts must not turn noise into huge ratios
+SMALLEST_LEVEL = (
+    1.0  # bikes per hour: a counter that hardly counts must not turn noise into huge ratios
+)
 LARGEST_RATIO = 30.0  # forecasts stop at this many times the level
 _HISTORY_COLUMNS = len(HISTORY)
 _LEVEL = FEATURES.index("level")
@@ -76,12 +78,18 @@ class TrainedModel:
     def from_bytes(data: bytes) -> TrainedModel:
         """Load a stored model without executing code.
 
-        Raises ModelUnusable when it is no model, was made by another scikit-learn or for other features, or holds a type
-        that is not on the list.
+        Raises ModelUnusable when it is no model, was made by another scikit-learn or for other features, or holds
+        a type that is not on the list.
         """
         estimator, card = storage.unpack(data, feature_definition=FEATURE_DEFINITION)
         return TrainedModel(
-            card.kind, card.task, card.feature_definition, estimator, card.calibration, card.seed, card.params
+            card.kind,
+            card.task,
+            card.feature_definition,
+            estimator,
+            card.calibration,
+            card.seed,
+            card.params,
         )
 
 
@@ -130,10 +138,10 @@ def _params(test_mode: bool) -> dict[str, dict[str, Any]]:
             "min_samples_leaf": 100,
         },
         "rf": {
-            "n_estimators": 5 if test_mode else 40,
+            "n_estimators": 5 if test_mode else 30,
             "min_samples_leaf": 20,
             "max_features": 0.4,
-            "max_samples": 0.25,
+            "max_samples": 0.15,
         },
         "nn": {
             "hidden_layer_sizes": [16] if test_mode else [64, 32],
@@ -189,7 +197,9 @@ def _fit_nn(params: dict[str, Any], x: Floats, y: Floats, weight: Floats, seed: 
     )
     size = {**params, "batch_size": min(params["batch_size"], len(x))}
     network = MLPRegressor(**size, early_stopping=False, random_state=seed)
-    with warnings.catch_warnings():  # the number of passes is the setting; it is not meant to converge
+    with (
+        warnings.catch_warnings()
+    ):  # the number of passes is the setting; it is not meant to converge
         warnings.simplefilter("ignore", ConvergenceWarning)
         return Pipeline([("encode", encode), ("network", network)]).fit(
             _imputed(x), y, network__sample_weight=weight
@@ -211,7 +221,7 @@ def _expected(estimator: Any, frame: pd.DataFrame) -> Floats:
     x = _scaled(frame, base, level)
     takes_gaps = type(estimator).__name__ == "HistGradientBoostingRegressor"
     ratio = estimator.predict(x if takes_gaps else _imputed(x))
-    return np.clip(base + level * ratio, 0.0, LARGEST_RATIO * level)
+    return np.asarray(np.clip(base + level * ratio, 0.0, LARGEST_RATIO * level), dtype="float64")
 
 
 def _base_and_level(frame: pd.DataFrame) -> tuple[Floats, Floats]:

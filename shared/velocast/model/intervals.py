@@ -136,4 +136,6 @@ def _uninformed() -> Calibration:
     """Errors of about half the forecast, spread evenly: wide until there is something to learn from."""
     spread: Any = np.linspace(-3.0, 3.0, len(GRID))
     errors = LeadErrors(low=-2.7, high=2.7, quantiles=tuple(float(value) for value in spread))
-    return Calibration(rows=0, knots=((0.0, 2.0), (10.0, 7.0), (100.0, 52.0)), pooled=errors, lead_days={})
+    return Calibration(
+        rows=0, knots=((0.0, 2.0), (10.0, 7.0), (100.0, 52.0)), pooled=errors, lead_days={}
+    )

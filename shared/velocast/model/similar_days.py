@@ -36,15 +36,18 @@ def expected(frame: pd.DataFrame) -> Floats:
     """
     own = frame["similar_day_mean"].astype("float64")
     if not own.isna().any():
-        return own.to_numpy(dtype="float64")
-    for keys in (["origin_at", "day_type", "local_hour"], ["day_type", "local_hour"], ["local_hour"]):
+        return np.asarray(own, dtype="float64")
+    for keys in (
+        ["origin_at", "day_type", "local_hour"],
+        ["day_type", "local_hour"],
+        ["local_hour"],
+    ):
         others = own.groupby([frame[key] for key in keys]).transform("mean")
         own = own.fillna(others)
-    return own.fillna(0.0).to_numpy(dtype="float64")
+    return np.asarray(own.fillna(0.0), dtype="float64")
 
 
 def basis(frame: pd.DataFrame) -> pd.Series[str]:
     """Say on what `forecast` rests: similar_days, or city_profile for a counter without history of its own."""
-    return pd.Series(
-        np.where(frame["similar_day_mean"].notna(), "similar_days", "city_profile"), index=frame.index
-    )
+    known = frame["similar_day_mean"].notna()
+    return known.map({True: "similar_days", False: "city_profile"})

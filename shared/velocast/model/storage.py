@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -22,6 +23,18 @@ TRUSTED: dict[str, frozenset[str]] = {
     "rf": frozenset({"sklearn.tree._tree.Tree"}),
     "nn": frozenset({"sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
 }
+# what zipfile, json and skops raise over a file that was cut off, altered or never was a model
+_BROKEN = (
+    AttributeError,
+    EOFError,
+    ImportError,
+    KeyError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Card(BaseModel):
@@ -51,7 +64,9 @@ def pack(estimator: Any, card: Card) -> bytes:
     with zipfile.ZipFile(out, "w") as target:
         for name in sorted(members):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            target.writestr(entry, members[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=6)
+            target.writestr(
+                entry, members[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=6
+            )
     return out.getvalue()
 
 
@@ -75,7 +90,7 @@ def unpack(data: bytes, *, feature_definition: str) -> tuple[Any, Card]:
                 "do not load it, find out who wrote it"
             )
         return skops.io.loads(data, trusted=sorted(asked)), card
-    except (KeyError, ValueError, TypeError, AttributeError, ImportError, OSError) as exc:
+    except _BROKEN as exc:
         raise ModelUnusable(f"the model's content cannot be read: {exc!r}; train it again") from exc
 
 
@@ -83,7 +98,7 @@ def _card(data: bytes) -> Card:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             return Card.model_validate_json(file.read(CARD))
-    except (zipfile.BadZipFile, KeyError, ValidationError, OSError, EOFError) as exc:
+    except (*_BROKEN, ValidationError) as exc:
         raise ModelUnusable(
             f"{len(data)} bytes are no model of Velocast ({exc}); publish the artifact again"
         ) from exc
@@ -96,7 +111,9 @@ def _check_versions(card: Card) -> None:
             f"the model was made by {LIBRARY} {made}, installed is {here}; train it again or install that version"
         )
     if card.kind not in TRUSTED:
-        raise ModelUnusable(f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish another model")
+        raise ModelUnusable(
+            f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish another model"
+        )
 
 
 def _renumbered(schema: Any) -> tuple[Any, dict[str, str]]:

@@ -25,10 +25,18 @@ def counts(first: date, days: int, *, seed: int, counters: int = 4) -> pd.DataFr
     """
     random = np.random.default_rng(seed)
     begin = start_of_local_day(first, ZONE)
-    hours = pd.date_range(begin, start_of_local_day(first + days * DAY, ZONE), freq="h", inclusive="left")
+    hours = pd.date_range(
+        begin, start_of_local_day(first + days * DAY, ZONE), freq="h", inclusive="left"
+    )
     frames = []
     for number in range(counters):
-        mean = 5 + 40 * (1 + np.sin((hours.hour.to_numpy() - 8) / 24 * 2 * np.pi)) * (number + 1) / counters
+        mean = (
+            5
+            + 40
+            * (1 + np.sin((hours.hour.to_numpy() - 8) / 24 * 2 * np.pi))
+            * (number + 1)
+            / counters
+        )
         frame = pd.DataFrame(
             {"counter_id": f"c{number}", "counted_at": hours, "bike_count": random.poisson(mean)}
         )
@@ -36,7 +44,9 @@ def counts(first: date, days: int, *, seed: int, counters: int = 4) -> pd.DataFr
         kept = frame[random.random(len(frame)) > 0.1]
         frames.append(kept if number < counters - 1 else kept.tail(5 * 24))
     city = pd.concat(frames, ignore_index=True)
-    silent = (city["counter_id"] == "c1") & city["counted_at"].between(begin + 20 * DAY, begin + 23 * DAY)
+    silent = (city["counter_id"] == "c1") & city["counted_at"].between(
+        begin + 20 * DAY, begin + 23 * DAY
+    )
     city.loc[silent, ["bike_count", "quality"]] = [0, "outage"]
     merged = city["counted_at"].isin(_repeated_hours(hours)) & (city["counter_id"] == "c0")
     city.loc[merged, "quality"] = "clock_change"
@@ -82,14 +92,18 @@ class Oracle:
         local = target.astimezone(ZONE)
         past = [origin - n * DAY for n in range(1, 29)]
         same_hour = {day: self.at_local_hour(counter, day, local.hour) for day in past}
-        weeks = [self.at_local_hour(counter, local.date() - 7 * n * DAY, local.hour) for n in range(1, 5)]
+        weeks = [
+            self.at_local_hour(counter, local.date() - 7 * n * DAY, local.hour) for n in range(1, 5)
+        ]
         days = {day: self.of_day(counter, day) for day in past}
         ago = target - 168 * HOUR
         level = _mean(v for day in past for v in days[day])
         known = [value for day in past for value in self._raw(counter, day)]
         result = {
             "bike_count": self.actual(counter, target),
-            "lag_168h": self.actual(counter, ago) if ago < start_of_local_day(origin, ZONE) else None,
+            "lag_168h": self.actual(counter, ago)
+            if ago < start_of_local_day(origin, ZONE)
+            else None,
             "hour_mean_7d": _mean(same_hour[day] for day in past[:7]),
             "hour_mean_28d": _mean(same_hour.values()),
             "same_hour_4w_mean": _mean(weeks),

@@ -181,10 +181,18 @@ NO_CHAMPION = {"old_baseline": None, "old_current": None, "old_skill": None}
             "REJECT",
             "The challenger's R2 on test_baseline is 0.5999, below 0.6.",
         ),
-        ({"new_baseline": 0.59} | NO_CHAMPION, "REJECT", "The challenger's R2 on test_baseline is 0.59"),
+        (
+            {"new_baseline": 0.59} | NO_CHAMPION,
+            "REJECT",
+            "The challenger's R2 on test_baseline is 0.59",
+        ),
         ({"new_baseline": 0.59, "test_mode": True}, "REJECT", "test_baseline is 0.59, below 0.6."),
         ({"test_mode": True}, "SKIP", "A model trained in test mode is never deployed."),
-        ({"test_mode": True} | NO_CHAMPION, "SKIP", "A model trained in test mode is never deployed."),
+        (
+            {"test_mode": True} | NO_CHAMPION,
+            "SKIP",
+            "A model trained in test mode is never deployed.",
+        ),
         (
             {"new_baseline": 0.60} | NO_CHAMPION,
             "DEPLOY",
@@ -205,7 +213,11 @@ NO_CHAMPION = {"old_baseline": None, "old_current": None, "old_skill": None}
         ({"new_current": 0.90200001}, "DEPLOY", "more than 2 %."),
         ({"old_current": 0.7, "new_current": 0.706}, "SKIP", "removes 2 %"),
         ({"old_current": -1.0, "new_current": -0.96}, "SKIP", "removes 2 %"),
-        ({"new_current": 0.88}, "SKIP", "removes -20 % of what it leaves unexplained, no more than 2 %."),
+        (
+            {"new_current": 0.88},
+            "SKIP",
+            "removes -20 % of what it leaves unexplained, no more than 2 %.",
+        ),
         (
             {"new_current": 0.9001, "old_skill": -0.01},
             "DEPLOY",
@@ -228,7 +240,11 @@ NO_CHAMPION = {"old_baseline": None, "old_current": None, "old_skill": None}
             r"The challenger's R2 on test_baseline is unknown \(12 pairs, 500 are needed\) and its R2 on "
             r"test_current is unknown \(not a number\).",
         ),
-        ({"old_current": 1.0, "new_current": 1.0}, "SKIP", "The champion leaves nothing unexplained"),
+        (
+            {"old_current": 1.0, "new_current": 1.0},
+            "SKIP",
+            "The champion leaves nothing unexplained",
+        ),
     ],
 )
 def test_deploy(given: dict[str, Any], decision: str, reason: str) -> None:
