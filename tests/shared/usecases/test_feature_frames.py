@@ -31,7 +31,8 @@ def store(warehouse_tables: object) -> Warehouse:
 
 def as_table(city: pd.DataFrame) -> pa.Table:
     table = pa.Table.from_pandas(
-        city.assign(ingested_at=LATER)[list(schemas.table(schemas.COUNTS).columns)], preserve_index=False
+        city.assign(ingested_at=LATER)[list(schemas.table(schemas.COUNTS).columns)],
+        preserve_index=False,
     )
     return table.set_column(3, "quality", table["quality"].cast(pa.string()))
 
@@ -83,7 +84,10 @@ def test_every_feature_of_every_hour_is_what_its_description_says(
 
 
 def _hours(day: date) -> int:
-    return int((start_of_local_day(day + DAY, ZONE) - start_of_local_day(day, ZONE)).total_seconds() // 3600)
+    return int(
+        (start_of_local_day(day + DAY, ZONE) - start_of_local_day(day, ZONE)).total_seconds()
+        // 3600
+    )
 
 
 def test_keys_leads_and_order(store: Warehouse) -> None:
@@ -91,26 +95,44 @@ def test_keys_leads_and_order(store: Warehouse) -> None:
     found = read(store, date(2021, 3, 27), date(2021, 3, 28))
     first = found[found["counter_id"] == "c0"].iloc[:120]
     assert not found.duplicated(["origin_at", "counter_id", "target_at"]).any()
-    assert found[["origin_at", "counter_id", "target_at"]].apply(tuple, axis=1).is_monotonic_increasing
+    assert (
+        found[["origin_at", "counter_id", "target_at"]].apply(tuple, axis=1).is_monotonic_increasing
+    )
     assert first["origin_at"].iloc[0] == datetime(2021, 3, 26, 23, tzinfo=UTC)
     assert first["lead_hours"].iloc[[0, 24, 47]].tolist() == [0, 24, 47]
-    assert first["lead_day"].iloc[[23, 24, 46, 47]].tolist() == [0, 1, 1, 2]  # the 28th has 23 hours
+    assert first["lead_day"].iloc[[23, 24, 46, 47]].tolist() == [
+        0,
+        1,
+        1,
+        2,
+    ]  # the 28th has 23 hours
     assert first["local_hour"].iloc[24:28].tolist() == [0, 1, 3, 4]
     assert first["local_date"].iloc[47] == pd.Timestamp("2021-03-29")
     assert set(FEATURES) <= set(found.columns)
 
 
-def test_no_count_at_or_after_the_origin_enters_a_feature(store: Warehouse) -> None:
-    first_day, origin = date(2021, 3, 1), date(2021, 3, 27)
-    city = small_city.counts(first_day, 40, seed=3)
+@pytest.mark.parametrize(
+    ("origin", "lead_days"),
+    [
+        pytest.param(date(2021, 3, 27), 5, id="clock forward"),
+        # 168 hours before the last hour of these 169 is the origin itself
+        pytest.param(date(2020, 10, 24), 7, id="clock back"),
+    ],
+)
+def test_no_count_at_or_after_the_origin_enters_a_feature(
+    store: Warehouse, origin: date, lead_days: int
+) -> None:
+    city = small_city.counts(origin - 26 * DAY, 40, seed=3)
     fill(store, city)
-    before = read(store, origin, origin)
+    before = read(store, origin, origin, lead_days=lead_days)
     unknowable = city["counted_at"] >= start_of_local_day(origin, ZONE)
     nonsense = city.assign(bike_count=city["bike_count"].where(~unknowable, 4999))
     fill(store, nonsense)
-    after = read(store, origin, origin)
+    after = read(store, origin, origin, lead_days=lead_days)
     assert (after["bike_count"].dropna() == 4999).all()
-    pd.testing.assert_frame_equal(before.drop(columns="bike_count"), after.drop(columns="bike_count"))
+    pd.testing.assert_frame_equal(
+        before.drop(columns="bike_count"), after.drop(columns="bike_count")
+    )
 
 
 def test_nothing_at_or_after_actual_until_is_read(store: Warehouse) -> None:
@@ -136,9 +158,14 @@ def test_one_lead_draws_each_counted_target_once_with_the_features_of_that_lead(
     assert drawn["bike_count"].notna().all()
     assert drawn["lead_day"].value_counts(normalize=True).between(0.15, 0.25).all()
     pd.testing.assert_frame_equal(drawn, every.merge(drawn[keys], on=keys)[drawn.columns])
-    whole = city[city["quality"].isna() & city["counted_at"].between(
-        start_of_local_day(first + 4 * DAY, ZONE), start_of_local_day(last + DAY, ZONE), inclusive="left"
-    )]
+    whole = city[
+        city["quality"].isna()
+        & city["counted_at"].between(
+            start_of_local_day(first + 4 * DAY, ZONE),
+            start_of_local_day(last + DAY, ZONE),
+            inclusive="left",
+        )
+    ]
     seen = set(zip(drawn["counter_id"], drawn["target_at"], strict=True))
     assert set(zip(whole["counter_id"], whole["counted_at"], strict=True)) <= seen
 
@@ -167,7 +194,9 @@ def test_a_counter_that_never_counted_has_rows_without_history(store: Warehouse)
     origin = date(2021, 3, 27)
     found = read(store, origin, origin).query("counter_id == 'new'")
     assert len(found) == 119  # five days, one of 23 hours
-    assert found[["similar_day_mean", "level", "busy_threshold", "bike_count"]].isna().all(axis=None)
+    assert (
+        found[["similar_day_mean", "level", "busy_threshold", "bike_count"]].isna().all(axis=None)
+    )
     assert (found["history_hours"] == 0).all()
     assert matrix(found).shape == (119, len(FEATURES))
     assert matrix(found).dtype == np.float64
@@ -181,6 +210,8 @@ def test_a_counter_that_never_counted_has_rows_without_history(store: Warehouse)
         (date(2021, 3, 1), date(2021, 3, 1), 0, "0 lead days asked"),
     ],
 )
-def test_an_impossible_range_is_refused(first: date, last: date, lead_days: int, message: str) -> None:
+def test_an_impossible_range_is_refused(
+    first: date, last: date, lead_days: int, message: str
+) -> None:
     with pytest.raises(EventError, match=message):
         read(Warehouse(PROJECT, LOCATION), first, last, lead_days=lead_days)
