@@ -126,7 +126,7 @@ def play(
     say(f"champion  {audit.line('DEPLOYMENT')}")
     for offset in range(days):
         _play_day(player, audit, first_day + timedelta(days=offset), schedules)
-    end = start + timedelta(days=days) - timedelta(minutes=1)
+    end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
     with part("forced retraining"):
         player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))

@@ -59,6 +59,7 @@ class Thresholds(BaseSettings):
     min_gain: float = _default("min_gain")
     refit_tolerance: float = _default("refit_tolerance")
     overlap_days: int = _default("overlap_days")
+    stale_days: int = _default("stale_days")
     outage_hours: int = _default("outage_hours")
     outage_usual_mean: float = _default("outage_usual_mean")
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from velocast.ground.settings import Thresholds
-from velocast.model.drift import DriftFinding
 from velocast.model.evaluation import Unknown, Validation
+
+if TYPE_CHECKING:  # the jobs judge without Evidently, which drift needs
+    from velocast.model.drift import DriftFinding
 
 Retrain = Literal["FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH", "WAIT", "ALL_GOOD"]
 TRAINING_DECISIONS: frozenset[Retrain] = frozenset(

@@ -27,8 +27,6 @@ from velocast.usecases.drift_check import Drift
 from velocast.usecases.runtime import Run
 from velocast.usecases.validation import Checked
 
-STALE_AFTER = timedelta(days=3)
-
 MonitorRun = Run[MonitorSettings]
 
 
@@ -94,7 +92,8 @@ def notices(run: MonitorRun, found: Findings) -> Iterator[Notice]:
 
 
 def _stale(run: MonitorRun, newest: datetime | None) -> Notice | None:
-    if newest is not None and run.as_of - newest <= STALE_AFTER:
+    stale_days = run.settings.thresholds.stale_days
+    if newest is not None and run.as_of - newest <= timedelta(days=stale_days):
         return None
     return DataStale(
         **_told(run, "data_stale"),
@@ -102,7 +101,7 @@ def _stale(run: MonitorRun, newest: datetime | None) -> Notice | None:
         age_hours=None if newest is None else round((run.as_of - newest) / HOUR, 1),
         reason="no usable count of the last year is stored"
         if newest is None
-        else f"no usable count for more than {STALE_AFTER.days} days; look at fetch's last runs",
+        else f"no usable count for more than {stale_days} days; look at fetch's last runs",
     )
 
 

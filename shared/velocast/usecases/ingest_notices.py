@@ -14,15 +14,13 @@ from velocast.ground.settings import FetchSettings
 from velocast.ground.time import HOUR, rfc3339
 from velocast.usecases.runtime import Run
 
-STALE_AFTER = timedelta(days=3)
-
 
 def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) -> None:
-    """Set the age of the newest count, and tell when it is older than 3 days or there is none (one id a day)."""
+    """Set the age of the newest count, and tell when it is older than `stale_days` or there is none (one id a day)."""
     age = None if newest is None else run.as_of - newest
     if age is not None:
         run.metrics.set("bike/newest_count_age_seconds", age.total_seconds())
-        if age <= STALE_AFTER:
+        if age <= timedelta(days=run.settings.thresholds.stale_days):
             return
     run.tell(
         DataStale(
