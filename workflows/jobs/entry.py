@@ -26,7 +26,9 @@ Work = Callable[[Run[JobSettings]], list[AuditRow]]
 
 def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("--as-of", default=os.environ.get("VELOCAST_AS_OF"), help="RFC 3339; default: now")
+    made.add_argument(
+        "--as-of", default=os.environ.get("VELOCAST_AS_OF"), help="RFC 3339; default: now"
+    )
     made.add_argument("--execution-id", default=os.environ.get("CLOUD_RUN_EXECUTION"))
     return made
 

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+
+from tests.shared.usecases import small_city, training_lab
+from tests.shared.usecases.training_lab import FIRST, LATER, Lab
+from velocast.ground.errors import TooLittleHistory
+from velocast.model import features
+from velocast.outside import manifest
+from velocast.usecases import datasets, training_frames, training_runs
+from velocast.usecases.train import SEED
+from velocast.usecases.training_frames import Source
+from velocast.usecases.training_plots import error_plots
+from velocast.usecases.training_runs import Records, Training, load_model
+from velocast.usecases.training_windows import Window
+
+
+@pytest.fixture(scope="module")
+def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with training_lab.laid_out(request) as lab:
+        lab.train("train-first", FIRST, reason="FIRST")
+        lab.keep()
+        yield lab
+
+
+@pytest.fixture
+def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
+    trained.restore()
+    return trained
+
+
+def training(lab: Lab, execution_id: str) -> Training:
+    found = Records(lab.run("train", execution_id, FIRST)).find("train.json", Training)
+    assert found is not None
+    return found
+
+
+def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> None:
+    made = training(lab, "train-first")
+    assert (made.kind, made.seed, made.task) == ("gbm", SEED, "forecast")
+    info = lab.registry().version_info("forecast", made.version)
+    assert info.run_id == made.run_id
+    assert info.tags["kind"] == "gbm"
+    assert info.tags["feature_definition"] == features.FEATURE_DEFINITION
+    assert info.tags["data.counts"] == made.counts.sha256
+    assert info.tags["data.test_baseline"] == made.baseline.test.sha256
+    assert info.tags["reason"] == "FIRST"
+    assert {"code_version", "library.scikit-learn"} <= set(info.tags)
+    assert lab.registry().get_alias("forecast", "challenger") == made.version
+    stored = lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data
+    assert hashlib.sha256(stored).hexdigest() == made.artifact.sha256
+    assert load_model(lab.objects(), made.artifact).kind == "gbm"
+    (entry,) = manifest.read_summary(lab.objects())
+    assert (entry.version, entry.decision, entry.is_champion) == (made.version, None, False)
+
+
+def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab) -> None:
+    from mlflow import MlflowClient
+
+    made = training(lab, "train-first")
+    client = MlflowClient(lab.registry().tracking_uri)
+    run = client.get_run(made.run_id)
+    assert run.data.params["seed"] == str(SEED)
+    assert run.data.metrics["current_r2"] > 0
+    assert {use.dataset.name for use in run.inputs.dataset_inputs} == {
+        "counts",
+        "train_baseline",
+        "test_baseline",
+    }
+    pictures = [file.path for file in client.list_artifacts(made.run_id, "plots")]
+    assert pictures == [f"plots/error_by_{by}.png" for by in ("hour", "lead_day", "weekday")]
+    assert [f.path for f in client.list_artifacts(made.run_id) if not f.is_dir] == ["model.skops"]
+
+
+def test_the_training_and_nothing_else_is_in_the_audit(lab: Lab) -> None:
+    lab.train("train-first", FIRST, reason="FIRST")
+    (row,) = lab.audit()
+    made = training(lab, "train-first")
+    assert (row["event_id"], row["event_type"], row["status"]) == (
+        "train:train-first:training",
+        "TRAINING",
+        "OK",
+    )
+    assert row["new_champion_run_id"] == made.run_id
+    details = json.loads(row["details"]) if isinstance(row["details"], str) else row["details"]
+    assert details["version"] == made.version
+    assert details["rows"] == made.rows
+
+
+def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
+    made = training(lab, "train-first")
+    assert made.windows.known == Window(first=date(2025, 1, 23), until=date(2025, 3, 10))
+    assert made.windows.test_baseline == made.baseline.test.days
+    assert made.windows.test_baseline.until == made.windows.test_current.until
+    run = lab.run("train", "look", FIRST)
+    source = Source(run, datasets.table_of(run, made.counts))
+    rows, held_out = training_frames.learning_frames(
+        source, made.windows.learnable, made.windows.calibrate_from
+    )
+    assert len(rows) + len(held_out) == made.rows
+    zone = run.settings.city.zone
+    calibrate_from = pd.Timestamp(made.windows.calibrate_from, tz=zone)
+    tests_from = pd.Timestamp(made.windows.test_baseline.first, tz=zone)
+    assert rows["target_at"].max() < calibrate_from <= held_out["target_at"].min()
+    assert held_out["target_at"].max() < tests_from
+    both = pd.concat([rows, held_out])
+    assert not both.duplicated(["counter_id", "target_at"]).any()
+    assert set(both["lead_day"]) == {0, 1, 2, 3, 4}
+    scored = training_frames.scoring_frame(source, made.windows.test_current)
+    assert scored["target_at"].min() >= pd.Timestamp(made.windows.test_current.first, tz=zone)
+    assert set(scored["lead_day"]) == {0, 1, 2}
+    assert scored["bike_count"].notna().all()
+
+
+def test_the_same_execution_again_ends_with_the_same_version(lab: Lab) -> None:
+    before = lab.contents()
+    lab.train("train-first", FIRST, reason="FIRST")
+    assert lab.contents() == before
+
+
+def test_killed_after_any_write_it_ends_as_one_clean_run(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean = training(lab, "train-first")
+    lab.kept, kept = {}, lab.kept
+    lab.restore()
+    with monkeypatch.context() as patch:
+        killed = training_lab.kill_after_every_write(
+            patch, lambda: lab.train("train-killed", FIRST, reason="FIRST")
+        )
+    lab.kept = kept
+    assert len(killed) >= 10, killed
+    made = training(lab, "train-killed")
+    assert made.version == clean.version + 1  # one version, however often it was begun
+    same = {"counts", "baseline", "windows", "rows", "kind", "seed", "library_versions"}
+    assert made.model_dump(include=same) == clean.model_dump(include=same)
+    (entry,) = manifest.read_summary(lab.objects())
+    assert (entry.version, entry.run_id) == (made.version, made.run_id)
+    assert lab.registry().get_alias("forecast", "challenger") == made.version
+    assert [row["event_id"] for row in lab.audit()] == ["train:train-killed:training"]
+
+
+def test_counts_that_arrive_between_two_tries_do_not_mix_in(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise training_lab.Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_frames, "learning_frames", die)
+        with pytest.raises(training_lab.Killed):
+            lab.train("train-between", FIRST)
+    city = small_city.make(4, days=53, until=training_lab.UNTIL)
+    small_city.store(city.assign(bike_count=city["bike_count"] + 9).head(500))
+    try:
+        lab.train("train-between", FIRST)
+        assert training(lab, "train-between").counts == training(lab, "train-first").counts
+        lab.train("train-after", FIRST, test_mode=True)
+        assert training(lab, "train-after").counts != training(lab, "train-first").counts
+    finally:
+        small_city.store(city)
+
+
+def test_a_trial_takes_a_sample_and_leaves_no_mark(lab: Lab) -> None:
+    alias = lab.registry().get_alias("forecast", "challenger")
+    lab.kept, kept = {}, lab.kept
+    lab.restore()
+    lab.train("train-trial", FIRST, test_mode=True)
+    lab.kept = kept
+    made = training(lab, "train-trial")
+    assert made.test_mode
+    assert made.rows <= training_frames.TEST_MODE_ROWS
+    assert 1 <= len(made.counter_ids) <= training_frames.TEST_MODE_COUNTERS
+    assert manifest.read_summary(lab.objects()) == []
+    assert lab.registry().get_alias("forecast", "challenger") == alias
+    assert not lab.objects("datasets").exists("baseline/current.json")
+
+
+def test_a_late_repetition_does_not_take_the_alias_from_a_younger_challenger(lab: Lab) -> None:
+    lab.train("train-younger", LATER)
+    younger = training(lab, "train-younger").version
+    lab.train("train-first", FIRST, reason="FIRST")
+    assert lab.registry().get_alias("forecast", "challenger") == younger
+
+
+def test_the_first_training_of_a_young_city(lab: Lab) -> None:
+    lab.kept, kept = {}, lab.kept
+    lab.restore()
+    lab.train("train-young", "2025-02-13T01:00:00Z")  # 21 days of counts
+    lab.kept = kept
+    made = training(lab, "train-young")
+    assert made.windows.known.days == 21
+    assert made.windows.learnable == (Window(first=date(2025, 1, 23), until=date(2025, 2, 7)),)
+    assert made.rows > 500
+
+
+def test_too_young_a_city_is_told_how_many_days_are_missing(lab: Lab) -> None:
+    with pytest.raises(TooLittleHistory, match=r"usable counts of 9 local day\(s\).*needs 14"):
+        lab.train("train-too-young", "2025-02-01T01:00:00Z")
+
+
+def test_pictures_are_png_files() -> None:
+    frame = pd.DataFrame(
+        {
+            "target_at": pd.date_range("2025-03-01", periods=48, freq="h", tz="UTC"),
+            "lead_day": [0] * 24 + [1] * 24,
+            "bike_count": 5,
+            "predicted_count": 7.0,
+        }
+    )
+    plots = error_plots(frame, ZoneInfo("Europe/Paris"))
+    assert all(data.startswith(b"\x89PNG") for data in plots.values())
+    assert len(plots) == 3
+
+
+def test_names_of_records_are_those_the_workflow_reads() -> None:
+    names = (training_runs.TRAINING, training_runs.DECISION, training_runs.PROMOTION)
+    assert names == ("train.json", "decision.json", "promotion.json")
