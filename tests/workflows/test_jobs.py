@@ -1,0 +1,143 @@
+"""The job scripts as Cloud Run starts them: a process with arguments and variables, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests import emulators
+from tests.shared.usecases import small_city
+from velocast.ground.settings import JobSettings
+from velocast.outside.objects import Objects
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+ROOT = Path(__file__).parents[2]
+JOBS = ROOT / "workflows" / "jobs"
+CONFIG: dict[str, dict[str, Any]] = yaml.safe_load(
+    (ROOT / "terraform" / "config" / "jobs.yaml").read_text()
+)
+
+
+def start(script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    own = {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, str(JOBS / script), *arguments],
+        env=os.environ | own | variables,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+
+
+def objects() -> Objects:
+    return Objects(emulators.PROJECT, emulators.BUCKETS["models"])
+
+
+def audit(client: bigquery.Client) -> list[dict[str, Any]]:
+    rows = client.query_and_wait(
+        "SELECT * FROM monitoring_audit.logs WHERE timestamp > '2000-01-01' ORDER BY event_id"
+    )
+    return [dict(row) for row in rows]
+
+
+@pytest.mark.parametrize("job", CONFIG)
+def test_every_job_has_its_script_and_is_given_what_its_settings_require(job: str) -> None:
+    assert (JOBS / CONFIG[job]["script"]).is_file()
+    assert set(CONFIG[job]["environment"]) == JobSettings.required_variables()
+    assert len((JOBS / CONFIG[job]["script"]).read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "said"),
+    [
+        ("train.py", ["--kind=tree"], "invalid choice: 'tree'"),
+        ("train.py", ["--force=yes"], "'yes' is neither true nor false"),
+        ("evaluate.py", [], "required: --version"),
+        ("promote.py", ["--version=seven"], "invalid int value"),
+    ],
+)
+def test_wrong_arguments_end_the_job_before_it_begins(
+    script: str, arguments: list[str], said: str
+) -> None:
+    ended = start(script, *arguments)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+
+
+def test_a_missing_variable_ends_the_job_and_is_named(emulator_environment: dict[str, str]) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "VELOCAST_MODELS_BUCKET"}
+    ended = subprocess.run(
+        [sys.executable, str(JOBS / "train.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "VELOCAST_MODELS_BUCKET" in ended.stderr
+
+
+def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
+    storage_buckets: dict[str, str], topics: object, warehouse_tables: bigquery.Client
+) -> None:
+    ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", "--execution-id=e1")
+    assert ended.returncode == 1, ended.stderr
+    said, _ = objects().read_json("runs/e1/error.json")
+    assert said["step"] == "train"
+    assert said["error"].startswith(
+        "too_little_history: no usable count before 2025-03-09T23:00:00Z"
+    )
+    (row,) = audit(warehouse_tables)
+    assert (row["event_id"], row["status"], row["event_type"]) == (
+        "train:e1:failed",
+        "FAILED",
+        "TRAINING",
+    )
+    assert row["error_message"] == said["error"]
+    line = json.loads(ended.stdout.strip().splitlines()[-1])
+    assert (line["severity"], line["code"]) == ("ERROR", "too_little_history")
+
+
+def test_an_unreadable_moment_is_an_error_that_says_how_to_write_it(
+    storage_buckets: dict[str, str], topics: object, warehouse_tables: bigquery.Client
+) -> None:
+    ended = start("evaluate.py", "--version=1", "--as-of=yesterday", "--execution-id=e1")
+    assert ended.returncode == 1
+    assert (
+        "write it like 2026-03-01T02:00:00Z"
+        in objects().read_json("runs/e1/error.json")[0]["error"]
+    )
+
+
+def test_by_hand_from_a_training_to_the_champion(
+    storage_buckets: dict[str, str],
+    topics: object,
+    mlflow_server: str,
+    warehouse_tables: bigquery.Client,
+) -> None:
+    small_city.store(small_city.make(counters=3, days=30))
+    stands = {"VELOCAST_AS_OF": "2025-03-10T04:00:00Z", "R2_FLOOR": "-5"}
+    names = {"CLOUD_RUN_EXECUTION": "velocast-train-abcde"}
+    ended = start("train.py", "--kind=rf", "--reason=by hand, to see", **stands, **names)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    trained, _ = objects().read_json("runs/velocast-train-abcde/train.json")
+    assert (trained["kind"], trained["as_of"]) == ("rf", "2025-03-10T04:00:00Z")
+    version = f"--version={trained['version']}"
+    for script in ("evaluate.py", "promote.py"):
+        ended = start(script, version, **stands)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    champion, _ = objects().read_json("serving/champion.json")
+    assert champion["version"] == trained["version"]
+    kinds = {(row["event_type"], row["status"]) for row in audit(warehouse_tables)}
+    assert kinds == {("TRAINING", "OK"), ("DEPLOYMENT", "OK"), ("VALIDATION", "OK")}
