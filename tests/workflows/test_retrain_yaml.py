@@ -279,10 +279,22 @@ def test_a_failed_job_leaves_an_audit_row_a_notice_and_no_lease(
 def test_what_the_job_said_goes_into_the_notice(run: Any, cloud: Cloud) -> None:
     cloud.failures["velocast-train"] = "task exited with 1"
     said = "too_little_history: 9 days of counts; train needs 14"
-    cloud.objects.write_json(f"runs/{EXECUTION}/error.json", {"error": said + "x" * 3000})
+    left = {"step": "train", "error": said + "x" * 3000}
+    cloud.objects.write_json(f"runs/{EXECUTION}/error.json", left)
     run({})
     assert cloud.notices()[0].error.startswith(said)
     assert len(cloud.notices()[0].error) == 1500
+
+
+def test_what_another_step_said_before_its_retry_went_well_is_not_told(
+    run: Any, cloud: Cloud
+) -> None:
+    cloud.failures["velocast-evaluate"] = "task exited with 137"
+    left = {"step": "train", "error": "registry: MLflow did not answer"}
+    cloud.objects.write_json(f"runs/{EXECUTION}/error.json", left)
+    run({})
+    (notice,) = cloud.notices()
+    assert (notice.step, "137" in notice.error) == ("evaluate", True)
 
 
 def test_a_failed_execution_reported_twice_leaves_one_row(

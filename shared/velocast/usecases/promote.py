@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
-import pandas as pd
-
 from velocast.ground.errors import ModelUnusable, ObjectChanged, ObjectMissing, PromotionRefused
 from velocast.ground.messages import AuditRow, ChampionPromoted, Message
 from velocast.ground.settings import JobSettings
 from velocast.ground.time import HOUR, parse_instant, rfc3339
-from velocast.model import estimators
-from velocast.model.estimators import TrainedModel, library_versions
+from velocast.model.estimators import library_versions
 from velocast.outside import manifest
 from velocast.outside.manifest import Champion
 from velocast.outside.registry import Registry
-from velocast.usecases import datasets, forecast, training_frames, training_runs
+from velocast.usecases import datasets, forecast, refit, training_runs
 from velocast.usecases.datasets import FrozenCounts
-from velocast.usecases.evaluate import metrics_of, scores_row, source_of
+from velocast.usecases.evaluate import metrics_of, scores_row
 from velocast.usecases.runtime import Run
-from velocast.usecases.training_frames import Source
 from velocast.usecases.training_runs import (
     Artifact,
     Decision,
@@ -30,7 +25,6 @@ from velocast.usecases.training_runs import (
     Records,
     Training,
 )
-from velocast.usecases.training_windows import calibration_start
 
 
 class PromoteRequest(Message):
@@ -108,8 +102,8 @@ def _plan(
     counts = records.find(training_runs.FREEZE, FrozenCounts) or records.settle(
         training_runs.FREEZE, datasets.freeze(run)
     )
-    model, data = _refitted(run, records, training, counts)
-    difference = _difference(run, records, training, model)
+    model, data = refit.fitted(run, records, training, counts)
+    difference = refit.checked_difference(run, records, training, model)
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"{training_runs.folder(training.kind, training.run_id)}/refit-{sha256[:16]}.skops"
     artifact = training_runs.store_model(records.objects, name, data)
@@ -146,52 +140,6 @@ def _check_unchanged(decision: Decision, replaced: Judged | None) -> None:
             f"version {decision.version} was judged against champion {was}, the champion now is {now} "
             f"(generation {replaced.generation if replaced else 0}); evaluate it again"
         )
-
-
-def _refitted(
-    run: Run[JobSettings], records: Records, training: Training, counts: FrozenCounts
-) -> tuple[TrainedModel, bytes]:
-    """Fit again, same kind and seed, on everything known; the first try's model when there was one."""
-    data = records.find_model(training_runs.REFITTED)
-    if data is None:
-        known = counts.known(run)
-        source = Source(run, datasets.table_of(run, counts))
-        rows, held_out = training_frames.learning_frames(
-            source, [known], calibration_start([known])
-        )
-        model = estimators.fit(training.kind, rows, held_out, seed=training.seed)
-        data = records.settle_model(training_runs.REFITTED, model.to_bytes())
-    return TrainedModel.from_bytes(data), data
-
-
-def _difference(
-    run: Run[JobSettings], records: Records, training: Training, refitted: TrainedModel
-) -> float:
-    """Return how far the refit's forecasts of test_current are from those judged, relative to their size.
-
-    Raises PromotionRefused above `refit_tolerance`, or above the error that was judged where that is larger: the
-    refit has learned these very hours, and a young city's forecasts move towards them by that much.
-    """
-    judged = training_runs.load_model(records.objects, training.artifact)
-    frame = training_frames.scoring_frame(source_of(run, training), training.windows.test_current)
-    forecasts = judged.predict(frame)["predicted_count"]
-    difference = relative_difference(forecasts, refitted.predict(frame)["predicted_count"])
-    error = relative_difference(forecasts, frame["bike_count"])
-    tolerance = max(run.settings.thresholds.refit_tolerance, error)
-    if difference > tolerance:
-        raise PromotionRefused(
-            f"version {training.version} fitted again on everything known forecasts test_current {difference:.0%} away "
-            f"from what was judged, {tolerance:.0%} are allowed (refit_tolerance, or the error judged); train and "
-            "evaluate anew"
-        )
-    return difference
-
-
-def relative_difference(judged: pd.Series[float], refitted: pd.Series[float]) -> float:
-    """Return the RMS of the difference over the RMS of what was judged; 0 for the same forecasts."""
-    old, new = judged.to_numpy(dtype="float64"), refitted.to_numpy(dtype="float64")
-    apart = float(np.sqrt(np.mean((new - old) ** 2)))
-    return 0.0 if apart == 0 else apart / float(np.sqrt(np.mean(old**2)))
 
 
 def _champion(

@@ -15,7 +15,7 @@ from velocast.model.estimators import TrainedModel
 from velocast.outside import manifest
 from velocast.outside.manifest import Champion
 from velocast.usecases import champion as champions
-from velocast.usecases.promote import relative_difference
+from velocast.usecases.refit import relative_difference
 from velocast.usecases.training_runs import Decision, Promotion, Records, Training
 
 FORECASTS = """SELECT DISTINCT model_version, run_id, model_kind

@@ -1,0 +1,64 @@
+"""Fits a judged challenger again on everything known, and checks that it is still the model that was judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from velocast.ground.errors import PromotionRefused
+from velocast.ground.settings import JobSettings
+from velocast.model import estimators
+from velocast.model.estimators import TrainedModel
+from velocast.usecases import datasets, training_frames, training_runs
+from velocast.usecases.datasets import FrozenCounts
+from velocast.usecases.evaluate import source_of
+from velocast.usecases.runtime import Run
+from velocast.usecases.training_frames import Source
+from velocast.usecases.training_runs import Records, Training
+from velocast.usecases.training_windows import calibration_start
+
+
+def fitted(
+    run: Run[JobSettings], records: Records, training: Training, counts: FrozenCounts
+) -> tuple[TrainedModel, bytes]:
+    """Fit again, same kind and seed, on everything known; the first try's model when there was one."""
+    data = records.find_model(training_runs.REFITTED)
+    if data is None:
+        known = counts.known(run)
+        source = Source(run, datasets.table_of(run, counts))
+        rows, held_out = training_frames.learning_frames(
+            source, [known], calibration_start([known])
+        )
+        model = estimators.fit(training.kind, rows, held_out, seed=training.seed)
+        data = records.settle_model(training_runs.REFITTED, model.to_bytes())
+    return TrainedModel.from_bytes(data), data
+
+
+def checked_difference(
+    run: Run[JobSettings], records: Records, training: Training, refitted: TrainedModel
+) -> float:
+    """Return how far the refit's forecasts of test_current are from those judged, relative to their size.
+
+    Raises PromotionRefused above `refit_tolerance`, or above the error that was judged where that is larger: the
+    refit has learned these very hours, and a young city's forecasts move towards them by that much.
+    """
+    judged = training_runs.load_model(records.objects, training.artifact)
+    frame = training_frames.scoring_frame(source_of(run, training), training.windows.test_current)
+    forecasts = judged.predict(frame)["predicted_count"]
+    difference = relative_difference(forecasts, refitted.predict(frame)["predicted_count"])
+    error = relative_difference(forecasts, frame["bike_count"])
+    tolerance = max(run.settings.thresholds.refit_tolerance, error)
+    if difference > tolerance:
+        raise PromotionRefused(
+            f"version {training.version} fitted again on everything known forecasts test_current {difference:.0%} away "
+            f"from what was judged, {tolerance:.0%} are allowed (refit_tolerance, or the error judged); train and "
+            "evaluate anew"
+        )
+    return difference
+
+
+def relative_difference(judged: pd.Series[float], refitted: pd.Series[float]) -> float:
+    """Return the RMS of the difference over the RMS of what was judged; 0 for the same forecasts."""
+    old, new = judged.to_numpy(dtype="float64"), refitted.to_numpy(dtype="float64")
+    apart = float(np.sqrt(np.mean((new - old) ** 2)))
+    return 0.0 if apart == 0 else apart / float(np.sqrt(np.mean(old**2)))
