@@ -166,7 +166,9 @@ class CloudRun:
         self, record: Document, job: Job, overrides: Overrides, attempt: int
     ) -> tuple[str, str]:
         execution_id, log = record["id"], Path(record["log"])
-        environment = self._environment(job.environment) | dict(overrides.env or {})
+        # A job started by hand without --as-of stands at the start of its process; here, at the stack's time.
+        clock = {"VELOCAST_AS_OF": record["created"]}
+        environment = self._environment(job.environment) | clock | dict(overrides.env or {})
         environment |= {
             "CLOUD_RUN_JOB": record["job"],
             "CLOUD_RUN_EXECUTION": execution_id,
