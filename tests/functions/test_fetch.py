@@ -17,6 +17,7 @@ from google.cloud import bigquery
 
 from tests import emulators
 from tests.replayed_city import ReplayedCity, serving, small_frame
+from velocast.ground.telemetry import configure_logging
 from velocast.outside import city_source
 
 MAIN = Path(__file__).parents[2] / "functions" / "fetch" / "main.py"
@@ -164,6 +165,17 @@ class TestMalformedEvents:
         (notice,) = lab.notices()
         assert (notice["event"], notice["component"]) == ("run_failed", "fetch")
         assert error in notice["error"]
+
+    def test_leaves_the_line_that_the_log_based_metrics_count(
+        self, lab: Lab, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        configure_logging("fetch")  # again: the handler writes to the output of this test
+        lab.deliver(b'{"as_of": 5}')
+
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        (line,) = [line for line in lines if "status" in line]
+        assert (line["event"], line["status"], line["severity"]) == ("INGESTION", "FAILED", "ERROR")
+        assert line["logging.googleapis.com/labels"]["component"] == "fetch"
 
     def test_the_same_bad_message_again_leaves_one_audit_row(self, lab: Lab) -> None:
         lab.deliver(b'{"as_of": 5}')

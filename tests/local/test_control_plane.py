@@ -297,7 +297,7 @@ def test_the_newest_value_of_each_series_is_served_as_prometheus_text(
     code = """
 from velocast.ground.telemetry import Metrics
 for value in (0.5, 0.875):
-    metrics = Metrics("otlp", project="p", component="t")
+    metrics = Metrics("otlp", project="p")
     metrics.set("bike/model_r2", value, role="champion", test='a "quoted" one')
     metrics.set("bike/forecast_rmse", 12)
     metrics.flush()

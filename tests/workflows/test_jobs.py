@@ -107,6 +107,9 @@ def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
     assert row["error_message"] == said["error"]
     line = json.loads(ended.stdout.strip().splitlines()[-1])
     assert (line["severity"], line["code"]) == ("ERROR", "too_little_history")
+    # What terraform/config/log_metrics.yaml counts.
+    assert (line["event"], line["status"]) == ("TRAINING", "FAILED")
+    assert line["logging.googleapis.com/labels"]["component"] == "train"
 
 
 def test_an_unreadable_moment_is_an_error_that_says_how_to_write_it(

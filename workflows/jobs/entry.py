@@ -63,13 +63,21 @@ def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
 def report(run: Run[JobSettings], error: Exception) -> None:
     code = error.code if isinstance(error, VelocastError) else type(error).__name__
     component, said = run.runtime.component, f"{code}: {error}"
-    telemetry.log("ERROR", f"{component} failed: {error}", execution_id=run.execution_id, code=code)
+    event_type = "DEPLOYMENT" if component == "promote" else "TRAINING"
+    telemetry.log(
+        "ERROR",
+        f"{component} failed: {error}",
+        execution_id=run.execution_id,
+        event=event_type,
+        status="FAILED",
+        code=code,
+    )
     objects = Objects(run.settings.project, run.settings.models_bucket)
     objects.write_json(f"runs/{run.execution_id}/error.json", {"step": component, "error": said})
     row = AuditRow(
         event_id=f"{component}:{run.execution_id}:failed",
         timestamp=run.as_of,
-        event_type="DEPLOYMENT" if component == "promote" else "TRAINING",
+        event_type=event_type,
         as_of=run.as_of,
         execution_id=run.execution_id,
         status="FAILED",

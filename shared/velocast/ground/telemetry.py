@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 Exporter = Literal["gcp_monitoring", "otlp", "none"]
 METRIC_PREFIX = "custom.googleapis.com"
 FLUSH_TIMEOUT_MS = 10_000
+# A gauge tells of the system and not of the process that set it, so all processes write one series: with the random
+# instance the SDK would add, each run would be a series of its own, and an alert rule would go on seeing the values
+# of runs long over, beside the newest one.
+RESOURCE = {
+    "service.namespace": "velocast",
+    "service.name": "velocast",
+    "service.instance.id": "velocast",
+}
 
 METRICS = frozenset(
     {
@@ -76,15 +84,13 @@ def log(severity: Literal["INFO", "WARNING", "ERROR"], message: str, **fields: A
 class Metrics:
     """Gauges of one process. `set` remembers, `flush` exports what was set."""
 
-    def __init__(self, exporter: Exporter, *, project: str, component: str) -> None:
+    def __init__(self, exporter: Exporter, *, project: str) -> None:
         # The SDK takes 0.2 s to import, and `serve`, which only logs, starts without it.
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
         from opentelemetry.sdk.resources import Resource
 
-        resource = Resource.create(
-            {"service.name": f"velocast-{component}", "service.namespace": "velocast"}
-        )
+        resource = Resource.create(RESOURCE)
         self._readers = [
             # The interval never comes: only flush() exports.
             PeriodicExportingMetricReader(e, export_interval_millis=float("inf"))

@@ -51,6 +51,7 @@ def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
             plan = _plan(run, records, training, decision, by_hand=by_hand)
         _publish(records, plan)
         done = _settle(run, records, registry, training, decision, plan)
+    _measure(run, decision)
     return _audit_rows(run, decision, done)
 
 
@@ -251,6 +252,22 @@ def _notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPr
         gain_relative=decision.gain,
         dataset=plan.champion.baseline,
     )
+
+
+def _measure(run: Run[JobSettings], decision: Decision) -> None:
+    """Set the champion's gauges to what the new one was judged by; until now they spoke of the one that left."""
+    new = decision.current.new
+    gauges = {
+        "bike/forecast_rmse": new.rmse,
+        "bike/forecast_mae": new.mae,
+        "bike/forecast_r2": new.r2,
+        "bike/forecast_skill": new.skill,
+        "bike/interval_coverage": new.coverage,
+        "bike/champion_age_seconds": 0.0,
+    }
+    for name, value in gauges.items():
+        if value is not None:
+            run.metrics.set(name, value)
 
 
 def _audit_rows(run: Run[JobSettings], decision: Decision, done: Promotion) -> list[AuditRow]:

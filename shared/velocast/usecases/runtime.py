@@ -56,9 +56,7 @@ class Runtime(Generic[SettingsT]):
     @cached_property
     def metrics(self) -> telemetry.Metrics:
         """Gauges, flushed at the end of each run."""
-        return telemetry.Metrics(
-            self.settings.metrics_exporter, project=self.settings.project, component=self.component
-        )
+        return telemetry.Metrics(self.settings.metrics_exporter, project=self.settings.project)
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,12 @@ def _report_failure(
 ) -> None:
     code = exc.code if isinstance(exc, VelocastError) else type(exc).__name__
     telemetry.log(
-        "ERROR", f"{runtime.component} failed: {exc}", execution_id=delivery.message_id, code=code
+        "ERROR",
+        f"{runtime.component} failed: {exc}",
+        execution_id=delivery.message_id,
+        event=event_type,
+        status="FAILED",
+        code=code,
     )
     audit.write(
         runtime.warehouse,

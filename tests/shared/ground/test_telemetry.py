@@ -8,6 +8,8 @@ from threading import Thread
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.resourcedetector.gcp_resource_detector._mapping import get_monitored_resource
+from opentelemetry.sdk.resources import Resource
 
 from velocast.ground import telemetry
 
@@ -35,7 +37,7 @@ def test_an_exception_brings_its_stack(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_only_declared_metrics_can_be_set() -> None:
-    metrics = telemetry.Metrics("none", project="p", component="fetch")
+    metrics = telemetry.Metrics("none", project="p")
     with pytest.raises(KeyError, match="'bike/speed' is not declared"):
         metrics.set("bike/speed", 1)
 
@@ -64,7 +66,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 
 def test_flush_sends_the_last_value_of_every_gauge_as_a_float(collector: list[bytes]) -> None:
-    metrics = telemetry.Metrics("otlp", project="p", component="monitor")
+    metrics = telemetry.Metrics("otlp", project="p")
     metrics.set("bike/model_r2", 1, role="champion", test="current")
     metrics.set("bike/model_r2", 0.5, role="champion", test="current")
     metrics.set("bike/drift_detected", True)
@@ -82,3 +84,23 @@ def test_flush_sends_the_last_value_of_every_gauge_as_a_float(collector: list[by
         "bike/model_r2": [(0.5, {"role": "champion", "test": "current"})],
         "bike/drift_detected": [(1.0, {})],
     }
+
+
+def test_every_process_writes_the_same_series(collector: list[bytes]) -> None:
+    """Else alert rules, which read back over days, would see each run's value as a series of its own."""
+    for _ in range(2):
+        metrics = telemetry.Metrics("otlp", project="p")
+        metrics.set("bike/forecast_r2", 0.8)
+        metrics.flush()
+    sent = [
+        {a.key: a.value.string_value for a in resource.resource.attributes}
+        for request in map(ExportMetricsServiceRequest.FromString, collector)
+        for resource in request.resource_metrics
+    ]
+    assert sent[0] == sent[1]
+    stored = get_monitored_resource(Resource(sent[0]))
+    assert stored is not None
+    assert (stored.type, stored.labels) == (
+        "generic_task",
+        {"location": "global", "namespace": "velocast", "job": "velocast", "task_id": "velocast"},
+    )

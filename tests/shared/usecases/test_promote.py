@@ -90,6 +90,35 @@ def described(lab: Lab) -> dict[str, object]:
     }
 
 
+@pytest.fixture
+def gauges(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The gauges that a run sets, by name without the prefix."""
+    found: dict[str, float] = {}
+
+    def remember(_self: object, name: str, value: float, **_labels: str) -> None:
+        found[name.removeprefix("bike/")] = float(value)
+
+    monkeypatch.setattr("velocast.ground.telemetry.Metrics.set", remember)
+    return found
+
+
+def test_the_champions_gauges_speak_of_the_new_one_at_once(
+    lab: Lab, gauges: dict[str, float]
+) -> None:
+    lab.promote(version_of(lab, "up-first"), "up-first", FIRST)
+    decided = found(lab, "up-first", "decision.json", Decision)
+    assert isinstance(decided, Decision)
+    new = decided.current.new
+    assert gauges == {
+        "forecast_rmse": new.rmse,
+        "forecast_mae": new.mae,
+        "forecast_r2": new.r2,
+        "forecast_skill": new.skill,
+        "interval_coverage": new.coverage,
+        "champion_age_seconds": 0.0,
+    }
+
+
 def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None:
     version = version_of(lab, "up-first")
     lab.promote(version, "up-first", FIRST)
