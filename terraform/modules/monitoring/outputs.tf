@@ -1,0 +1,22 @@
+output "dashboards" {
+  description = "Addresses of the dashboards in the console, by file name without its ending."
+  value = {
+    for file, dashboard in google_monitoring_dashboard.this :
+    trimsuffix(file, ".yaml") => "https://console.cloud.google.com/monitoring/dashboards/builder/${basename(dashboard.id)}?project=${var.project_id}"
+  }
+}
+
+output "log_metrics" {
+  description = "PromQL names of the log-based metrics."
+  value       = { for name in keys(google_logging_metric.this) : name => "logging_googleapis_com:user_${name}" }
+}
+
+output "notification_channel" {
+  description = "Name of the notification channel, for policies made elsewhere."
+  value       = google_monitoring_notification_channel.alerts.name
+}
+
+output "policies" {
+  description = "Name of the alert policy of each rule."
+  value       = { for name, policy in google_monitoring_alert_policy.this : name => policy.name }
+}

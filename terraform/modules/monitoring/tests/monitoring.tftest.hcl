@@ -1,0 +1,229 @@
+# Defaults, each option on and off, each refusal. Rules and log metrics here are small ones; those that are deployed are
+# tested where they are data (tests/terraform/test_alerts.py).
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+mock_provider "time" {}
+
+variables {
+  project_id               = "velocast-test"
+  project_number           = "123456789012"
+  environment              = "dev"
+  location                 = "europe-west1"
+  alerts_topic_id          = "projects/velocast-test/topics/velocast-alerts"
+  dead_letter_subscription = "velocast-dead-letter-keep"
+  functions                = { serve = "velocast-serve", fetch = "velocast-fetch" }
+  jobs                     = { velocast-train = "velocast-train", velocast-promote = "velocast-promote" }
+  workflow_name            = "velocast-retrain"
+  mlflow_service           = "velocast-mlflow"
+  serve_host               = "velocast-serve-abc-ew.a.run.app"
+  thresholds = {
+    r2_critical = 0.65, r2_warning = 0.7, r2_floor = 0.6, rmse_threshold = 60
+    drift_critical = 0.5, drift_warning = 0.3
+  }
+  alerts = {
+    parameters = { drift_severe = 0.7, error_share = 0.1, latency_ms = 500 }
+    rules = {
+      r2 = {
+        title      = "R2 below $${r2_critical}"
+        severity   = "critical"
+        duration   = "0s"
+        every      = "600s"
+        expression = "m{service_name=\"$${serve}\",job_name=~\"$${jobs}\"} < $${r2_critical}\n"
+        runbook    = "gcloud workflows run $${workflow} --location=$${location}"
+      }
+    }
+  }
+  log_metrics = {
+    velocast_runs = {
+      description = "Runs."
+      filter      = "jsonPayload.status:*"
+      labels      = { component = "labels.component", status = "jsonPayload.status" }
+    }
+  }
+}
+
+run "a_rule_becomes_a_policy" {
+  assert {
+    condition     = google_monitoring_alert_policy.this["r2"].display_name == "R2 below 0.65"
+    error_message = "The title must carry the threshold."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["r2"].severity == "CRITICAL"
+    error_message = "The severity is written as the API wants it."
+  }
+  assert {
+    condition = (
+      google_monitoring_alert_policy.this["r2"].conditions[0].condition_prometheus_query_language[0].query ==
+      "m{service_name=\"velocast-serve\",job_name=~\"velocast-promote|velocast-train\"} < 0.65"
+    )
+    error_message = "Names and thresholds must be filled in, and nothing else changed."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["r2"].conditions[0].condition_prometheus_query_language[0].disable_metric_validation
+    error_message = "Before the first run no metric exists, so validating them would fail the first apply."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["r2"].documentation[0].content == "gcloud workflows run velocast-retrain --location=europe-west1"
+    error_message = "The runbook's commands must be ready to be pasted."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["r2"].notification_channels == tolist([google_monitoring_notification_channel.alerts.name])
+    error_message = "Incidents must go to the alerts topic."
+  }
+}
+
+run "incidents_reach_the_topic" {
+  assert {
+    condition     = google_monitoring_notification_channel.alerts.type == "pubsub" && google_monitoring_notification_channel.alerts.labels.topic == "projects/velocast-test/topics/velocast-alerts"
+    error_message = "The channel must publish on the alerts topic, by its full id."
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.notification_agent.member == "serviceAccount:service-123456789012@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
+    error_message = "It is Cloud Monitoring's notification agent that publishes incidents."
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.notification_agent.role == "roles/pubsub.publisher" && google_pubsub_topic_iam_member.notification_agent.topic == "velocast-alerts"
+    error_message = "The agent may publish on that topic and do nothing else."
+  }
+}
+
+run "log_lines_are_counted" {
+  assert {
+    condition     = google_logging_metric.this["velocast_runs"].label_extractors == tomap({ component = "EXTRACT(labels.component)", status = "EXTRACT(jsonPayload.status)" })
+    error_message = "Labels are taken from the fields that log_metrics.yaml names."
+  }
+  assert {
+    condition     = google_logging_metric.this["velocast_runs"].metric_descriptor[0].metric_kind == "DELTA" && google_logging_metric.this["velocast_runs"].metric_descriptor[0].value_type == "INT64"
+    error_message = "A log-based metric counts lines."
+  }
+  assert {
+    condition     = output.log_metrics["velocast_runs"] == "logging_googleapis_com:user_velocast_runs"
+    error_message = "The output gives the name by which PromQL knows the metric."
+  }
+}
+
+run "everything_but_the_budget_by_default" {
+  assert {
+    condition     = toset(keys(output.dashboards)) == toset(["drift_monitoring", "model_performance", "overview", "training_deployment"])
+    error_message = "There are four dashboards."
+  }
+  assert {
+    condition     = jsondecode(google_monitoring_dashboard.this["overview.yaml"].dashboard_json).displayName == "Velocast dev - Overview"
+    error_message = "A dashboard's title says which environment it shows."
+  }
+  assert {
+    condition     = jsondecode(google_monitoring_dashboard.this["drift_monitoring.yaml"].dashboard_json).mosaicLayout.tiles[0].widget.xyChart.thresholds[0].value == 0.7
+    error_message = "Thresholds in dashboards are numbers, and those of the rules."
+  }
+  assert {
+    condition     = google_monitoring_uptime_check_config.serve[0].http_check[0].path == "/health" && google_monitoring_uptime_check_config.serve[0].monitored_resource[0].labels.host == "velocast-serve-abc-ew.a.run.app"
+    error_message = "The uptime check must call serve's /health."
+  }
+  assert {
+    condition     = google_monitoring_uptime_check_config.serve[0].http_check[0].use_ssl && google_monitoring_uptime_check_config.serve[0].http_check[0].validate_ssl
+    error_message = "The uptime check must notice a wrong certificate."
+  }
+  assert {
+    condition     = length(google_billing_budget.project) == 0
+    error_message = "Without a billing account there is no budget."
+  }
+}
+
+run "options_can_be_left_out" {
+  variables {
+    dashboards   = false
+    uptime_check = false
+  }
+  assert {
+    condition     = length(google_monitoring_dashboard.this) == 0 && length(google_monitoring_uptime_check_config.serve) == 0
+    error_message = "Dashboards and the uptime check can be switched off."
+  }
+}
+
+run "a_budget_where_there_is_an_account" {
+  variables {
+    billing_account = "012345-567890-ABCDEF"
+    budget_usd      = 20
+  }
+  assert {
+    condition     = google_billing_budget.project[0].amount[0].specified_amount[0].units == "20" && google_billing_budget.project[0].budget_filter[0].projects == toset(["projects/123456789012"])
+    error_message = "The budget is that of this project."
+  }
+  assert {
+    condition     = [for rule in google_billing_budget.project[0].threshold_rules : format("%.1f", rule.threshold_percent)] == ["0.5", "0.9", "1.0"]
+    error_message = "Half, nine tenths and all of the budget are told."
+  }
+}
+
+run "refuses_a_severity_that_google_lacks" {
+  command = plan
+  variables {
+    alerts = { parameters = {}, rules = { r2 = { title = "t", severity = "info", duration = "0s", every = "60s", expression = "m", runbook = "r" } } }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "refuses_a_duration_without_a_unit" {
+  command = plan
+  variables {
+    alerts = { parameters = {}, rules = { r2 = { title = "t", severity = "warning", duration = "5m", every = "60s", expression = "m", runbook = "r" } } }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "refuses_an_interval_that_is_no_multiple_of_30_s" {
+  command = plan
+  variables {
+    alerts = { parameters = {}, rules = { r2 = { title = "t", severity = "warning", duration = "0s", every = "45s", expression = "m", runbook = "r" } } }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "refuses_a_number_with_two_homes" {
+  command = plan
+  variables {
+    alerts = { parameters = { r2_warning = 0.8 }, rules = {} }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "refuses_a_topic_without_its_project" {
+  command = plan
+  variables {
+    alerts_topic_id = "velocast-alerts"
+  }
+  expect_failures = [var.alerts_topic_id]
+}
+
+run "refuses_an_account_that_is_none" {
+  command = plan
+  variables {
+    billing_account = "my account"
+  }
+  expect_failures = [var.billing_account]
+}
+
+run "refuses_a_budget_of_cents" {
+  command = plan
+  variables {
+    budget_usd = 9.5
+  }
+  expect_failures = [var.budget_usd]
+}
+
+run "refuses_another_environment" {
+  command = plan
+  variables {
+    environment = "staging"
+  }
+  expect_failures = [var.environment]
+}
+
+run "refuses_functions_without_serve" {
+  command = plan
+  variables {
+    functions = { fetch = "velocast-fetch" }
+  }
+  expect_failures = [var.functions]
+}

@@ -1,0 +1,160 @@
+variable "alerts" {
+  description = "Alert rules (terraform/config/alerts.yaml): PromQL and runbooks in which $${name} stands for a number or a name, and the numbers that only alerts need."
+  type = object({
+    parameters = map(number)
+    rules = map(object({
+      title      = string
+      severity   = string
+      duration   = string
+      every      = string
+      expression = string
+      runbook    = string
+    }))
+  })
+  nullable = false
+  validation {
+    condition     = alltrue([for rule in values(var.alerts.rules) : contains(["critical", "warning"], rule.severity)])
+    error_message = "alerts: severity is critical or warning, not so in ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.severity})" if !contains(["critical", "warning"], rule.severity)])}."
+  }
+  validation {
+    condition     = alltrue([for rule in values(var.alerts.rules) : can(regex("^[0-9]+s$", rule.duration))])
+    error_message = "alerts: duration is a number of seconds like 300s, not so in ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.duration})" if !can(regex("^[0-9]+s$", rule.duration))])}."
+  }
+  validation {
+    condition     = alltrue([for rule in values(var.alerts.rules) : try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])
+    error_message = "alerts: every is a multiple of 30 s like 600s, not so in ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.every})" if !try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])}."
+  }
+  validation {
+    condition     = length(setintersection(keys(var.alerts.parameters), keys(var.thresholds))) == 0
+    error_message = "alerts: ${join(", ", setintersection(keys(var.alerts.parameters), keys(var.thresholds)))} has its home in thresholds.yaml; take it out of parameters."
+  }
+}
+
+variable "alerts_topic_id" {
+  description = "Full id of the topic velocast-alerts (projects/<project>/topics/<topic>), from which notify takes incidents to Discord."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = can(regex("^projects/[^/]+/topics/[^/]+$", var.alerts_topic_id))
+    error_message = "alerts_topic_id: ${var.alerts_topic_id} is not a full id like projects/my-project/topics/velocast-alerts."
+  }
+}
+
+variable "billing_account" {
+  description = "Billing account of the budget, like 012345-567890-ABCDEF; null: no budget. Whoever applies needs billing.budgets rights on it."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.billing_account == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.billing_account))
+    error_message = "billing_account: ${coalesce(var.billing_account, "null")} is not written like 012345-567890-ABCDEF."
+  }
+}
+
+variable "budget_usd" {
+  description = "What the project may cost a month, in whole units of the billing account's currency; at half of it, at nine tenths and at all of it the account's administrators get mail."
+  type        = number
+  default     = 15
+  nullable    = false
+  validation {
+    condition     = var.budget_usd > 0 && floor(var.budget_usd) == var.budget_usd
+    error_message = "budget_usd: ${var.budget_usd} is not a whole number above 0."
+  }
+}
+
+variable "dashboards" {
+  description = "Whether to make the four dashboards."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "dead_letter_subscription" {
+  description = "Name of the subscription that keeps dead-lettered messages (keep_subscription in terraform/config/topics.yaml)."
+  type        = string
+  nullable    = false
+}
+
+variable "environment" {
+  description = "dev or prod; part of the dashboards' titles and of the policies' labels."
+  type        = string
+  nullable    = false
+  validation {
+    condition     = contains(["dev", "prod"], var.environment)
+    error_message = "environment: ${var.environment} is neither dev nor prod."
+  }
+}
+
+variable "functions" {
+  description = "Cloud Run service of each function, by the function's name; serve must be among them."
+  type        = map(string)
+  nullable    = false
+  validation {
+    condition     = contains(keys(var.functions), "serve")
+    error_message = "functions: serve is not among ${join(", ", keys(var.functions))}; its errors and its latency are watched."
+  }
+}
+
+variable "jobs" {
+  description = "Names of the Cloud Run jobs, by the name they have in terraform/config/jobs.yaml."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "location" {
+  description = "Region, as the runbooks' commands need it."
+  type        = string
+  nullable    = false
+}
+
+variable "log_metrics" {
+  description = "Log-based metrics (terraform/config/log_metrics.yaml): a filter, and for each label the field of the log entry it is taken from."
+  type = map(object({
+    description = string
+    filter      = string
+    labels      = map(string)
+  }))
+  nullable = false
+}
+
+variable "mlflow_service" {
+  description = "Name of MLflow's Cloud Run service; it is shown among the services."
+  type        = string
+  nullable    = false
+}
+
+variable "project_id" {
+  description = "Project everything is made in."
+  type        = string
+  nullable    = false
+}
+
+variable "project_number" {
+  description = "Number of that project; the address of Cloud Monitoring's notification agent and the budget's filter are made of it."
+  type        = string
+  nullable    = false
+}
+
+variable "serve_host" {
+  description = "Host of serve's URL, without scheme and path; the uptime check calls it."
+  type        = string
+  nullable    = false
+}
+
+variable "thresholds" {
+  description = "Numbers of shared/velocast/thresholds.yaml, by name."
+  type        = map(number)
+  nullable    = false
+}
+
+variable "uptime_check" {
+  description = "Whether to call serve's /health from three places every quarter of an hour."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "workflow_name" {
+  description = "Name of the workflow."
+  type        = string
+  nullable    = false
+}
