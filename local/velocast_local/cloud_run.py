@@ -20,6 +20,7 @@ from velocast_local.clock import Clock
 from velocast_local.google_api import ApiError, after_start
 from velocast_local.processes import Runs
 from velocast_local.records import Document, Records
+from velocast_local.roles import Roles
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
 Environment = Callable[[Sequence[str]], dict[str, str]]
@@ -38,6 +39,7 @@ class Job(BaseModel):
     max_retries: int = 0
     environment: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    roles: Roles = Roles()
 
 
 def load_jobs(file: Path) -> dict[str, Job]:

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from velocast_local.environment import process_environment
 from velocast_local.google_api import ApiError, Json, endpoint
 from velocast_local.http_server import LOOPBACK
+from velocast_local.roles import Roles
 from velocast_local.stack_state import StackState
 
 DEAD_LETTER_TOPIC = "velocast-dead-letter"
@@ -31,10 +32,12 @@ class Function(BaseModel):
     topic: str | None = None
     entry_point: str
     memory_mb: int
+    cpu: float | None = None
     timeout_seconds: int
     max_instances: int = 1
     concurrency: int = 1
     environment: tuple[str, ...] = ()
+    roles: Roles = Roles()
 
 
 def load_functions(file: Path) -> dict[str, Function]:

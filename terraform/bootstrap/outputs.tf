@@ -1,0 +1,4 @@
+output "bucket" {
+  description = "Name of the state's bucket, for `terraform init -backend-config=bucket=...`."
+  value       = google_storage_bucket.state.name
+}

@@ -1,0 +1,19 @@
+# A place to try things: may be destroyed at any time, keeps little.
+environment         = "dev"
+city                = "paris"
+deletion_protection = false
+
+retention = {
+  noncurrent_days     = 14
+  noncurrent_versions = 1
+  soft_delete_days    = 0
+}
+
+mlflow = {
+  retained_backups     = 2
+  transaction_log_days = 1
+}
+
+monitoring = {
+  uptime_check = false
+}

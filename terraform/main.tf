@@ -1,0 +1,186 @@
+# The whole system, in the order it comes into being. What varies is data: config/*.yaml here, and the library's own
+# schemas, thresholds and cities; the local stack reads the same files.
+
+locals {
+  config = {
+    for name in ["alerts", "functions", "jobs", "log_metrics", "schedules", "secrets", "topics", "workflows"] :
+    name => yamldecode(file("${path.module}/config/${name}.yaml"))
+  }
+  library = "${path.module}/../shared/velocast"
+
+  # Whatever runs as an account of its own, by the account's name.
+  runners = merge({ for name, entry in local.config.functions : "velocast-${name}" => entry }, local.config.jobs, local.config.workflows)
+
+  # What config/*.yaml may give roles on, by the words it uses.
+  places = {
+    buckets  = module.storage.buckets
+    datasets = module.warehouse.datasets
+    secrets  = module.secrets.secrets
+    topics   = module.messaging.topics
+  }
+
+  # Every variable that settings may require; each function, job and workflow gets those that it lists.
+  environment = merge({
+    GOOGLE_CLOUD_PROJECT     = module.project.project_id
+    MLFLOW_TRACKING_URI      = module.mlflow.uri
+    VELOCAST_ALERTS_TOPIC    = module.messaging.topics["velocast-alerts"]
+    VELOCAST_CITY            = var.city
+    VELOCAST_DATASETS_BUCKET = module.storage.buckets["datasets"]
+    VELOCAST_ENVIRONMENT     = var.environment
+    VELOCAST_LOCATION        = var.location
+    VELOCAST_MODELS_BUCKET   = module.storage.buckets["models"]
+    VELOCAST_REPORTS_BUCKET  = module.storage.buckets["reports"]
+    VELOCAST_WORKFLOW        = local.workflow
+  }, { for name, secret in local.config.secrets : secret.variable => "/secrets/${name}/value" })
+  workflow = one(keys(local.config.workflows))
+
+  # What `make package` made: each file's name carries the hash of its content.
+  packages_dir = coalesce(var.packages_dir, "${path.module}/../build/packages")
+  packages     = jsondecode(file("${local.packages_dir}/packages.json"))
+}
+
+module "project" {
+  source = "./modules/project"
+
+  project_id      = var.project_id
+  audit_log_types = var.audit_log_types
+  extra_services  = var.budget == null ? [] : ["billingbudgets.googleapis.com"]
+}
+
+module "builder" {
+  source = "./modules/builder"
+
+  project_id     = module.project.project_id
+  project_number = module.project.number
+  location       = var.location
+  retention      = var.images
+  sources        = local.packages.images
+}
+
+module "storage" {
+  source = "./modules/storage"
+
+  project_id          = module.project.project_id
+  location            = var.location
+  retention           = var.retention
+  deletion_protection = var.deletion_protection
+}
+
+module "warehouse" {
+  source = "./modules/warehouse"
+
+  project_id          = module.project.project_id
+  location            = var.location
+  schemas             = { for file in fileset("${local.library}/schemas", "*.json") : trimsuffix(file, ".json") => jsondecode(file("${local.library}/schemas/${file}")) }
+  deletion_protection = var.deletion_protection
+}
+
+module "messaging" {
+  source = "./modules/messaging"
+
+  project_id   = module.project.project_id
+  location     = var.location
+  topics       = local.config.topics
+  schedules    = { for name, schedule in local.config.schedules : name => merge(schedule, { payload = jsonencode(schedule.payload) }) }
+  pubsub_agent = module.project.agents.pubsub
+}
+
+module "secrets" {
+  source = "./modules/secrets"
+
+  project_id          = module.project.project_id
+  location            = var.location
+  secrets             = local.config.secrets
+  deletion_protection = var.deletion_protection
+}
+
+module "account" {
+  source   = "./modules/account"
+  for_each = local.runners
+
+  project_id  = module.project.project_id
+  account_id  = each.key
+  description = each.value.description
+  roles       = each.value.roles
+  places      = local.places
+}
+
+module "function" {
+  source   = "./modules/function"
+  for_each = local.config.functions
+
+  project_id            = module.project.project_id
+  location              = var.location
+  name                  = "velocast-${each.key}"
+  config                = each.value
+  environment           = { for name in each.value.environment : name => local.environment[name] }
+  secrets               = { for name in keys(try(each.value.roles.secrets, {})) : module.secrets.secrets[name] => "/secrets/${name}" }
+  service_account_email = module.account["velocast-${each.key}"].email
+  source_file           = "${local.packages_dir}/${local.packages.functions[each.key]}"
+  builder               = module.builder
+  topic_id              = each.value.topic == null ? null : module.messaging.topic_ids[each.value.topic]
+  dead_letter_topic     = module.messaging.dead_letter_topic
+  pubsub_agent          = module.project.agents.pubsub
+}
+
+module "jobs" {
+  source = "./modules/jobs"
+
+  project_id          = module.project.project_id
+  location            = var.location
+  jobs                = local.config.jobs
+  image               = module.builder.images["jobs"]
+  environment         = local.environment
+  service_accounts    = { for name, _ in local.config.jobs : name => module.account[name].email }
+  executor            = module.account[local.workflow].member
+  deletion_protection = var.deletion_protection
+}
+
+module "workflow" {
+  source = "./modules/workflow"
+
+  project_id          = module.project.project_id
+  location            = var.location
+  name                = local.workflow
+  description         = local.config.workflows[local.workflow].description
+  source_contents     = file("${path.module}/../workflows/${local.config.workflows[local.workflow].source}")
+  environment         = { for name in local.config.workflows[local.workflow].environment : name => local.environment[name] }
+  service_account     = module.account[local.workflow].id
+  deletion_protection = var.deletion_protection
+}
+
+module "mlflow" {
+  source = "./modules/mlflow"
+
+  project_id          = module.project.project_id
+  project_number      = module.project.number
+  location            = var.location
+  image               = module.builder.images["mlflow"]
+  artifacts_bucket    = module.storage.buckets["models"]
+  callers             = { for name, job in local.config.jobs : name => module.account[name].member if contains(job.environment, "MLFLOW_TRACKING_URI") }
+  settings            = var.mlflow
+  deletion_protection = var.deletion_protection
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  project_id               = module.project.project_id
+  project_number           = module.project.number
+  environment              = var.environment
+  location                 = var.location
+  alerts                   = local.config.alerts
+  log_metrics              = local.config.log_metrics
+  thresholds               = yamldecode(file("${local.library}/thresholds.yaml"))
+  alerts_topic_id          = module.messaging.topic_ids["velocast-alerts"]
+  dead_letter_subscription = module.messaging.dead_letter_subscription
+  functions                = { for name, function in module.function : name => function.service }
+  jobs                     = module.jobs.jobs
+  workflow_name            = module.workflow.name
+  mlflow_service           = module.mlflow.service
+  serve_host               = trimprefix(module.function["serve"].uri, "https://")
+  billing_account          = try(var.budget.billing_account, null)
+  budget_usd               = try(var.budget.amount, null)
+  dashboards               = var.monitoring.dashboards
+  uptime_check             = var.monitoring.uptime_check
+}

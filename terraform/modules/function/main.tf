@@ -1,0 +1,165 @@
+# One Cloud Function: its source, itself, who may call it, and, when a topic feeds it, the push subscription. That is our
+# own and no Eventarc trigger, because only so do retries and dead letters belong to Terraform.
+
+locals {
+  is_public  = var.config.topic == null
+  push_email = "${var.name}-push@${var.project_id}.iam.gserviceaccount.com"
+  # Pub/Sub waits this long for an answer, 600 s at most, before it delivers again.
+  ack_deadline_seconds = min(var.config.timeout_seconds + 60, 600)
+}
+
+resource "google_storage_bucket_object" "source" {
+  # The file's name carries the hash of its content, so a change is a new object and the old one may be gone back to.
+  name   = "functions/${basename(var.source_file)}"
+  bucket = var.builder.bucket
+  source = var.source_file
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(var.source_file)
+      error_message = "${var.name}: ${var.source_file} is not there; run `make package`."
+    }
+  }
+}
+
+resource "google_cloudfunctions2_function" "this" {
+  # checkov:skip=CKV2_GCP_10:Pub/Sub and Cloud Run speak HTTPS only; a 2nd gen function has no such setting
+  project     = var.project_id
+  location    = var.location
+  name        = var.name
+  description = var.config.description
+
+  build_config {
+    runtime           = "python312"
+    entry_point       = var.config.entry_point
+    docker_repository = var.builder.repository
+    service_account   = var.builder.account
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket_object.source.bucket
+        object = google_storage_bucket_object.source.name
+      }
+    }
+  }
+
+  service_config {
+    available_cpu                    = var.config.cpu == null ? null : tostring(var.config.cpu)
+    available_memory                 = "${var.config.memory_mb}Mi"
+    timeout_seconds                  = var.config.timeout_seconds
+    min_instance_count               = 0 # an idle function costs nothing
+    max_instance_count               = var.config.max_instances
+    max_instance_request_concurrency = var.config.concurrency
+    environment_variables            = var.environment
+    ingress_settings                 = local.is_public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    all_traffic_on_latest_revision   = true
+    service_account_email            = var.service_account_email
+
+    # Mounted as files, which follow the latest version while the instance runs.
+    dynamic "secret_volumes" {
+      for_each = var.secrets
+
+      content {
+        mount_path = secret_volumes.value
+        project_id = var.project_id
+        secret     = secret_volumes.key
+
+        versions {
+          version = "latest"
+          path    = "value"
+        }
+      }
+    }
+  }
+}
+
+resource "google_cloud_run_v2_service_iam_member" "public" {
+  count = local.is_public ? 1 : 0
+
+  project  = var.project_id
+  location = var.location
+  name     = google_cloudfunctions2_function.this.name # the function's service has its name
+  role     = "roles/run.invoker"
+  member   = "allUsers" # the API checks its own keys, and its page is for everybody
+}
+
+resource "google_service_account" "push" {
+  count = local.is_public ? 0 : 1
+
+  project      = var.project_id
+  account_id   = "${var.name}-push"
+  display_name = "${var.name}-push"
+  description  = "Pub/Sub calls ${var.name} as this account."
+}
+
+resource "google_cloud_run_v2_service_iam_member" "push" {
+  count = local.is_public ? 0 : 1
+
+  project  = var.project_id
+  location = var.location
+  name     = google_cloudfunctions2_function.this.name
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:${local.push_email}"
+
+  depends_on = [google_service_account.push]
+}
+
+# In projects where Pub/Sub was enabled before 8 April 2021 its agent may not sign tokens by itself.
+resource "google_service_account_iam_member" "push_tokens" {
+  count = local.is_public ? 0 : 1
+
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${local.push_email}"
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = var.pubsub_agent
+
+  depends_on = [google_service_account.push]
+}
+
+resource "google_pubsub_subscription" "push" {
+  count = local.is_public ? 0 : 1
+
+  project                    = var.project_id
+  name                       = var.name
+  topic                      = var.topic_id
+  ack_deadline_seconds       = local.ack_deadline_seconds
+  message_retention_duration = "${7 * 24 * 60 * 60}s"
+
+  push_config {
+    # The Functions Framework takes the topic for the event's source from the path.
+    push_endpoint = "${google_cloudfunctions2_function.this.service_config[0].uri}/${var.topic_id}"
+
+    oidc_token {
+      service_account_email = local.push_email
+      audience              = google_cloudfunctions2_function.this.service_config[0].uri # without the path
+    }
+  }
+
+  retry_policy {
+    minimum_backoff = "60s"
+    maximum_backoff = "600s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = var.dead_letter_topic
+    max_delivery_attempts = 5
+  }
+
+  expiration_policy {
+    ttl = "" # never: one idle for 31 days would vanish
+  }
+
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.push,
+    google_service_account_iam_member.push_tokens,
+  ]
+}
+
+# To move a message on, Pub/Sub takes it from here and publishes it there.
+resource "google_pubsub_subscription_iam_member" "dead_letters" {
+  count = local.is_public ? 0 : 1
+
+  project      = var.project_id
+  subscription = google_pubsub_subscription.push[0].name
+  role         = "roles/pubsub.subscriber"
+  member       = var.pubsub_agent
+}

@@ -1,0 +1,130 @@
+variable "builder" {
+  description = "What builds the function: full names of account and registry, and the bucket that its source goes into."
+  type = object({
+    account    = string
+    bucket     = string
+    repository = string
+  })
+  nullable = false
+}
+
+variable "config" {
+  description = "The function's entry in config/functions.yaml. topic null: called over HTTPS, by anybody. cpu null: what Google gives to that much memory."
+  type = object({
+    concurrency     = optional(number, 1)
+    cpu             = optional(number)
+    description     = string
+    entry_point     = string
+    max_instances   = optional(number, 1)
+    memory_mb       = number
+    timeout_seconds = number
+    topic           = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = var.config.memory_mb >= 128 && var.config.memory_mb <= 32768
+    error_message = "${var.name}: memory_mb is 128 to 32768, got ${var.config.memory_mb}."
+  }
+
+  validation {
+    condition = var.config.cpu == null ? true : (
+      var.config.memory_mb <= 4096 * var.config.cpu
+      && (var.config.cpu >= 1 ? contains([1, 2, 4, 6, 8], var.config.cpu) : var.config.memory_mb <= 1024)
+      && (var.config.cpu >= 0.5 || var.config.memory_mb <= 512)
+      && var.config.cpu >= 0.08
+    )
+    error_message = "${var.name}: cpu is 0.08 to 1, 2, 4, 6 or 8, with at most 512 MB below 0.5, 1024 MB below 1 and 4096 MB for each whole one; got ${coalesce(var.config.cpu, 0)} with ${var.config.memory_mb} MB."
+  }
+
+  validation {
+    condition     = var.config.concurrency >= 1 && var.config.concurrency <= 1000 && (var.config.concurrency == 1 || coalesce(var.config.cpu, var.config.memory_mb >= 2048 ? 1 : 0) >= 1)
+    error_message = "${var.name}: concurrency is 1 to 1000, and more than 1 needs a whole cpu; got ${var.config.concurrency}, so write cpu: 1."
+  }
+
+  validation {
+    condition     = var.config.timeout_seconds >= 1 && var.config.timeout_seconds <= (var.config.topic == null ? 3600 : 540)
+    error_message = "${var.name}: timeout_seconds is at most ${var.config.topic == null ? 3600 : 540}${var.config.topic == null ? "" : ", because Pub/Sub waits 600 s for an answer"}; got ${var.config.timeout_seconds}."
+  }
+
+  validation {
+    condition     = var.config.max_instances >= 1 && var.config.max_instances <= 100
+    error_message = "${var.name}: max_instances is 1 to 100, got ${var.config.max_instances}; it bounds what the function can cost."
+  }
+}
+
+variable "dead_letter_topic" {
+  description = "Full name of the topic for messages that the function could not process."
+  type        = string
+  nullable    = false
+}
+
+variable "environment" {
+  description = "Environment variables: exactly those that the function's settings require."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "location" {
+  description = "Region of the function."
+  type        = string
+  nullable    = false
+}
+
+variable "name" {
+  description = "Name of the function, and so of its Cloud Run service and subscription."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^velocast-[a-z]{1,16}$", var.name))
+    error_message = "name is velocast-<word>, short enough for an account called <name>-push; got \"${var.name}\"."
+  }
+}
+
+variable "project_id" {
+  description = "Id of the project."
+  type        = string
+  nullable    = false
+}
+
+variable "pubsub_agent" {
+  description = "IAM member of Pub/Sub's service agent."
+  type        = string
+  nullable    = false
+}
+
+variable "secrets" {
+  description = "Secrets mounted as files: id of the secret to the folder that its file `value` appears in."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "service_account_email" {
+  description = "Account that the function runs as."
+  type        = string
+  nullable    = false
+}
+
+variable "source_file" {
+  description = "Path of the function's zip, whose name carries the hash of its content."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("-[0-9a-f]{16}\\.zip$", var.source_file))
+    error_message = "${var.name}: source_file is <function>-<16 hex digits>.zip as `make package` names it, got \"${var.source_file}\"."
+  }
+}
+
+variable "topic_id" {
+  description = "Full name of the topic that feeds the function; null when config.topic is."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.topic_id == null) == (var.config.topic == null)
+    error_message = "${var.name}: topic_id and config.topic are given together or not at all."
+  }
+}

@@ -1,0 +1,22 @@
+output "agents" {
+  description = "IAM members of Google's own service agents, by short name."
+  # Built from the number: the resource that would name them is only in the beta provider.
+  value = {
+    for name, domain in {
+      monitoring_notification = "gcp-sa-monitoring-notification"
+      pubsub                  = "gcp-sa-pubsub"
+    } : name => "serviceAccount:service-${data.google_project.this.number}@${domain}.iam.gserviceaccount.com"
+  }
+  depends_on = [time_sleep.apis_answer]
+}
+
+output "number" {
+  description = "The project's number."
+  value       = data.google_project.this.number
+}
+
+output "project_id" {
+  description = "The project's id, for everything that needs its APIs: whoever reads it waits until they answer."
+  value       = var.project_id
+  depends_on  = [time_sleep.apis_answer]
+}

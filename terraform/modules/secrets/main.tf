@@ -1,0 +1,28 @@
+# Secrets. Their values are never in Terraform's state: the first version is written through a write-only argument, later
+# ones are added by hand (`gcloud secrets versions add`), and functions read whichever is the latest.
+
+resource "google_secret_manager_secret" "this" {
+  for_each = var.secrets
+
+  project             = var.project_id
+  secret_id           = each.key
+  deletion_protection = var.deletion_protection
+
+  replication {
+    user_managed {
+      replicas {
+        location = var.location
+      }
+    }
+  }
+}
+
+# A function that mounts a secret cannot be deployed while the secret has no version.
+resource "google_secret_manager_secret_version" "first" {
+  for_each = var.secrets
+
+  secret = google_secret_manager_secret.this[each.key].id
+  # uuid() differs in every run, which only the version's number would turn into a new secret.
+  secret_data_wo         = replace(each.value.first_value, "{random}", replace(uuid(), "-", ""))
+  secret_data_wo_version = "1"
+}

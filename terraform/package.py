@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Pack what is deployed: a zip for each function, an archive for each image, and `packages.json` that names them.
+
+    python3 terraform/package.py [--out build/packages]
+
+Needs nothing but Python 3.11. The same content gives the same bytes on every machine (sorted names, one date, one mode,
+nothing compressed, since zlib's versions differ), and each file's name carries the hash of its content: what did not
+change is not deployed again.
+
+A function's zip holds main.py, requirements.txt with hashes, and the library as the package directory `velocast` beside
+them. It is not listed in requirements.txt: pip, once hashes are given, refuses whatever has none, and neither a folder
+nor a wheel that is built at this moment has one in that file. A folder beside main.py is importable without pip, since
+the Functions Framework puts main.py's folder on the path; `velocast-<version>.dist-info` makes the version known there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HASH_DIGITS = 16
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold
+LEFT_OUT = {"__pycache__"}
+
+# What each image's Dockerfile copies, by the image's name; the Dockerfile itself goes to the top of the archive.
+IMAGES = {
+    "jobs": (
+        "workflows/jobs/Dockerfile",
+        ["workflows/jobs", "shared", "local", "pyproject.toml", "README.md", "LICENSE"],
+    ),
+    "mlflow": ("terraform/modules/mlflow/image/Dockerfile", []),
+}
+
+Files = dict[str, bytes]
+
+
+def files_under(folder: Path, *, to: str = "") -> Files:
+    """Return the content of every file under a folder by its name in the package, which begins with `to`."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    kept = (path for path in found if not LEFT_OUT & set(path.relative_to(folder).parts))
+    return {f"{to}{path.relative_to(folder).as_posix()}": path.read_bytes() for path in kept}
+
+
+def metadata(root: Path) -> Files:
+    """Return the file from which `importlib.metadata` knows the library's version."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    name, version = project["name"], project["version"]
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    return {f"{name}-{version}.dist-info/METADATA": text.encode()}
+
+
+def function_files(root: Path, name: str) -> Files:
+    """Return what a function's zip holds. Raises FileNotFoundError naming what its folder lacks."""
+    files = files_under(root / "functions" / name)
+    for needed in ("main.py", "requirements.txt"):
+        if needed not in files:
+            raise FileNotFoundError(
+                f"functions/{name} has no {needed}; a function needs main.py and requirements.txt "
+                "(`make requirements` writes the second)"
+            )
+    return files | files_under(root / "shared/velocast", to="velocast/") | metadata(root)
+
+
+def image_files(root: Path, name: str) -> Files:
+    """Return what an image is built from, its Dockerfile as `Dockerfile`."""
+    dockerfile, sources = IMAGES[name]
+    folder = root / dockerfile
+    files = files_under(folder.parent) if not sources else {"Dockerfile": folder.read_bytes()}
+    for source in sources:
+        path = root / source
+        files |= (
+            files_under(path, to=f"{source}/") if path.is_dir() else {source: path.read_bytes()}
+        )
+    return files
+
+
+def zip_bytes(files: Files) -> bytes:
+    """Return a zip of the files, the same for the same files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, ZIP_DATE)
+            entry.create_system = 3  # Unix, wherever this runs
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def tar_bytes(files: Files) -> bytes:
+    """Return a tar of the files, the same for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in sorted(files):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(files[name]), 0o644, 0
+            archive.addfile(entry, io.BytesIO(files[name]))
+    return buffer.getvalue()
+
+
+def named(name: str, data: bytes, ending: str) -> str:
+    """Return the file's name, which carries the hash of its content."""
+    return f"{name}-{hashlib.sha256(data).hexdigest()[:HASH_DIGITS]}.{ending}"
+
+
+def package(root: Path, out: Path) -> dict[str, dict[str, str]]:
+    """Write all packages and `packages.json` into `out`, take away what else is there, and return packages.json."""
+    written: Files = {}
+    listing: dict[str, dict[str, str]] = {"functions": {}, "images": {}}
+    for main in sorted((root / "functions").glob("*/main.py")):
+        name = main.parent.name
+        data = zip_bytes(function_files(root, name))
+        listing["functions"][name] = named(name, data, "zip")
+        written[listing["functions"][name]] = data
+    for name in IMAGES:
+        data = tar_bytes(image_files(root, name))
+        listing["images"][name] = named(name, data, "tgz")
+        written[listing["images"][name]] = gzip.compress(data, compresslevel=0, mtime=0)
+    written["packages.json"] = (json.dumps(listing, indent=2) + "\n").encode()
+    _write(out, written)
+    return listing
+
+
+def _write(out: Path, files: Files) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (out / name).write_bytes(data)
+    _remove(path for path in out.iterdir() if path.is_file() and path.name not in files)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink()
+
+
+def main() -> None:
+    """Pack and say what was packed."""
+    parser = argparse.ArgumentParser(description="Pack functions and images for Terraform.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build/packages")
+    out = parser.parse_args().out
+    for kind, files in package(ROOT, out).items():
+        for file in files.values():
+            sys.stdout.write(f"{kind}: {out / file}\n")
+
+
+if __name__ == "__main__":
+    main()
