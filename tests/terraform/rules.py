@@ -1,0 +1,190 @@
+"""Alert rules as Terraform fills them in, and Prometheus' own tool to try them with."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "terraform" / "config"
+DASHBOARDS = ROOT / "terraform" / "modules" / "monitoring" / "dashboards"
+PROMTOOL = shutil.which("promtool")
+
+GENERIC = 'monitored_resource="generic_task"'
+# What Terraform knows and a test has to make up.
+NAMES = {
+    "environment": "dev",
+    "project": "velocast-test",
+    "location": "europe-west1",
+    "serve": "velocast-serve",
+    "serve_host": "velocast-serve-abc-ew.a.run.app",
+    "services": "velocast-fetch|velocast-serve|velocast-mlflow",
+    "jobs": "velocast-evaluate|velocast-promote|velocast-train",
+    "workflow": "velocast-retrain",
+    "dead_letter_subscription": "velocast-dead-letter-keep",
+}
+
+
+class Rule(BaseModel):
+    """One alert rule; an unknown key is an error, which Terraform would drop without a word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    severity: Literal["critical", "warning"]
+    duration: str = Field(pattern=r"^\d+s$")
+    every: str = Field(pattern=r"^\d+s$")
+    expression: str
+    runbook: str
+
+
+class Alerts(BaseModel):
+    """terraform/config/alerts.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parameters: dict[str, float]
+    rules: dict[str, Rule]
+
+
+class LogMetric(BaseModel):
+    """One entry of terraform/config/log_metrics.yaml; labels by the field they are taken from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    filter: str
+    labels: dict[str, str]
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def thresholds() -> dict[str, float]:
+    found: dict[str, float] = read(ROOT / "shared" / "velocast" / "thresholds.yaml")
+    return found
+
+
+def alerts() -> Alerts:
+    return Alerts.model_validate(read(CONFIG / "alerts.yaml"))
+
+
+def log_metrics() -> dict[str, LogMetric]:
+    entries = read(CONFIG / "log_metrics.yaml")
+    return {name: LogMetric.model_validate(entry) for name, entry in entries.items()}
+
+
+def values() -> dict[str, str]:
+    """What `${name}` may stand for, numbers written as Terraform writes them."""
+    numbers = thresholds() | alerts().parameters
+    return {name: f"{number:g}" for name, number in numbers.items()} | NAMES
+
+
+def placeholders(text: str) -> list[str]:
+    return re.findall(r"\$\{(.*?)\}", text)
+
+
+def fill(text: str, known: Mapping[str, str]) -> str:
+    """Fill in the placeholders. Raises KeyError for one that stands for nothing."""
+    return re.sub(r"\$\{(.*?)\}", lambda found: known[found[1]], text)
+
+
+def filled() -> dict[str, Rule]:
+    known = values()
+    return {
+        name: Rule(**{k: fill(v, known) for k, v in rule.model_dump().items()})
+        for name, rule in alerts().rules.items()
+    }
+
+
+def dashboards() -> dict[str, Any]:
+    known = values()
+    return {
+        path.stem: yaml.safe_load(fill(path.read_text(encoding="utf-8"), known))
+        for path in sorted(DASHBOARDS.glob("*.yaml"))
+    }
+
+
+def queries(dashboard: Mapping[str, Any]) -> list[str]:
+    """Every PromQL query of a dashboard."""
+    found = []
+
+    def look(node: Any) -> None:
+        if isinstance(node, dict):
+            if "prometheusQuery" in node:
+                found.append(str(node["prometheusQuery"]).strip())
+            node = list(node.values())
+        if isinstance(node, list):
+            for item in node:
+                look(item)
+
+    look(dashboard)
+    return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """Made-up series (promtool's notation, a value every `step`), a moment, and whether the rule must fire then.
+
+    labels: those of the alert, where the rule keeps some.
+    """
+
+    name: str
+    at: str
+    fires: bool
+    series: Mapping[str, str] = field(default_factory=dict)
+    step: str = "1h"
+    labels: Mapping[str, str] | None = None
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    assert PROMTOOL is not None
+    return subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
+
+
+def check(expressions: Sequence[str], folder: Path) -> str:
+    """Return what promtool finds wrong with PromQL expressions; nothing when all are valid."""
+    file = folder / "expressions.yaml"
+    listed = [{"record": f"r{n}", "expr": expression} for n, expression in enumerate(expressions)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": listed}]}))
+    done = promtool("check", "rules", file)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def disagreement(rule: Rule, cases: Sequence[Case], folder: Path) -> str:
+    """Return what promtool says where a rule does not do what its cases expect; nothing when it does."""
+    entry = {"alert": "rule", "expr": rule.expression, "for": rule.duration}
+    group = {"name": "g", "interval": rule.every, "rules": [entry]}
+    (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [group]}))
+    tests = [
+        {
+            "name": case.name,
+            "interval": case.step,
+            "input_series": [{"series": s, "values": v} for s, v in case.series.items()],
+            "alert_rule_test": [
+                {
+                    "eval_time": case.at,
+                    "alertname": "rule",
+                    "exp_alerts": [{"exp_labels": dict(case.labels or {})}] if case.fires else [],
+                }
+            ],
+        }
+        for case in cases
+    ]
+    file = folder / "tests.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {"rule_files": ["rules.yaml"], "evaluation_interval": rule.every, "tests": tests}
+        )
+    )
+    done = promtool("test", "rules", file)
+    return "" if done.returncode == 0 else done.stdout + done.stderr

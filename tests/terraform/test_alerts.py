@@ -1,0 +1,262 @@
+"""The alert rules: complete, of metrics that exist, valid PromQL, and each firing when it must and only then."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from tests.terraform import rules
+from tests.terraform.alert_cases import CASES
+from velocast.ground import telemetry
+from velocast.ground.messages import AuditRow
+
+needs_promtool = pytest.mark.skipif(
+    rules.PROMTOOL is None, reason="promtool is not installed (Debian's package prometheus)"
+)
+
+# Google's metrics that rules and dashboards read: their monitored resource and the labels they have there.
+# Source: cloud.google.com/monitoring/api/metrics_gcp (Pub/Sub, Cloud Run, Workflows, Monitoring) and .../api/resources;
+# names as PromQL knows them: cloud.google.com/monitoring/promql/promql-mapping.
+GOOGLES = {
+    "run_googleapis_com:request_count": (
+        "cloud_run_revision",
+        {"service_name", "response_code_class"},
+    ),
+    "run_googleapis_com:request_latencies_bucket": ("cloud_run_revision", {"service_name", "le"}),
+    "run_googleapis_com:job_completed_execution_count": ("cloud_run_job", {"job_name", "result"}),
+    "workflows_googleapis_com:finished_execution_count": (
+        "workflows.googleapis.com/Workflow",
+        {"workflow_id", "status"},
+    ),
+    "pubsub_googleapis_com:subscription_num_undelivered_messages": (
+        "pubsub_subscription",
+        {"subscription_id"},
+    ),
+    "monitoring_googleapis_com:uptime_check_check_passed": (
+        "uptime_url",
+        {"host", "checker_location"},
+    ),
+}
+CUSTOM = "custom_googleapis_com:"
+LOG = "logging_googleapis_com:user_"
+
+
+def known_metrics() -> dict[str, tuple[set[str], set[str]]]:
+    """Every metric there is, by its name in PromQL: its monitored resources and its labels."""
+    known = {name: ({resource}, labels) for name, (resource, labels) in GOOGLES.items()}
+    for name in telemetry.METRICS:
+        known[prometheus_name(f"{telemetry.METRIC_PREFIX}/{name}")] = (
+            {"generic_task"},
+            {"role", "test", "kind"},
+        )
+    for name, metric in rules.log_metrics().items():
+        resources = set(re.findall(r"cloud_run_\w+", metric.filter))
+        known[f"{LOG}{name}"] = (resources, set(metric.labels))
+    return known
+
+
+def prometheus_name(metric_type: str) -> str:
+    """Name of a metric in PromQL: the first slash is a colon, every other special character an underscore."""
+    domain, _, path = metric_type.partition("/")
+    return ":".join(re.sub(r"[^a-zA-Z0-9_]", "_", part) for part in (domain, path))
+
+
+def selectors(expression: str) -> list[tuple[str, dict[str, str]]]:
+    """The metrics an expression reads, each with its matchers."""
+    found = re.findall(r"([a-z_]+:\w+)(?:\{(.*?)\})?", re.sub(r"by \(.*?\)", "", expression))
+    return [(name, dict(re.findall(r'(\w+)=~?"(.*?)"', matchers))) for name, matchers in found]
+
+
+def all_expressions() -> dict[str, str]:
+    """Every expression of rules and dashboards, by where it stands."""
+    found = {f"rule {name}": rule.expression for name, rule in rules.filled().items()}
+    for title, dashboard in rules.dashboards().items():
+        for number, query in enumerate(rules.queries(dashboard)):
+            found[f"dashboard {title}, query {number}"] = query
+    return found
+
+
+EXPRESSIONS = all_expressions()
+RULES = rules.filled()
+
+
+def test_every_alarm_that_was_asked_for_is_there() -> None:
+    assert {name: rule.severity for name, rule in RULES.items()} == {
+        "champion_r2_critical": "critical",
+        "champion_r2_warning": "warning",
+        "drift_critical": "critical",
+        "drift_warning": "warning",
+        "drift_with_falling_r2": "warning",
+        "rmse_high": "warning",
+        "skill_negative": "critical",
+        "counts_too_old": "warning",
+        "forecasts_missing": "critical",
+        "training_failed": "critical",
+        "workflow_failed": "critical",
+        "dead_letters": "critical",
+        "serve_errors": "critical",
+        "serve_latency": "warning",
+        "serve_down": "critical",
+    }
+
+
+def test_numbers_come_from_their_one_home() -> None:
+    parameters, thresholds = rules.alerts().parameters, rules.thresholds()
+    assert not parameters.keys() & thresholds.keys()
+    texts = (rules.CONFIG / "alerts.yaml").read_text(encoding="utf-8")
+    used = set(rules.placeholders(texts.split("\nparameters:")[1]))
+    assert parameters.keys() <= used
+    assert {"r2_critical", "r2_warning", "drift_critical", "rmse_threshold", "stale_days"} <= used
+
+
+def test_a_placeholder_that_stands_for_nothing_is_an_error() -> None:
+    with pytest.raises(KeyError, match="r2_crtical"):
+        rules.fill("m < ${r2_crtical}", rules.values())
+
+
+@pytest.mark.parametrize("where", EXPRESSIONS)
+def test_only_metrics_that_exist_are_read(where: str) -> None:
+    known, read = known_metrics(), selectors(EXPRESSIONS[where])
+    assert read, "an expression without a metric"
+    for name, matchers in read:
+        assert name in known, f"{name} is set by nothing"
+        resources, labels = known[name]
+        assert matchers.pop("monitored_resource", None) in resources, f"{name}: wrong resource"
+        assert matchers.keys() <= labels, f"{name} has no label {matchers.keys() - labels}"
+
+
+def test_every_custom_metric_is_set_by_the_code_and_read_by_somebody() -> None:
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for path in sorted((rules.ROOT / "shared" / "velocast" / "usecases").glob("*.py"))
+    )
+    read = {name for text in EXPRESSIONS.values() for name, _ in selectors(text)}
+    for metric in telemetry.METRICS:
+        assert f'"{metric}"' in source, f"{metric} is declared and never set"
+        assert prometheus_name(f"custom.googleapis.com/{metric}") in read, (
+            f"{metric} is shown nowhere"
+        )
+    for name in rules.log_metrics():
+        assert f"{LOG}{name}" in read, f"{name} is counted and shown nowhere"
+
+
+def test_a_runbook_fits_and_names_what_exists() -> None:
+    schedules = rules.read(rules.CONFIG / "schedules.yaml")
+    for name, rule in RULES.items():
+        assert len(rule.runbook.encode()) < 8192, name
+        assert len(rule.runbook) > 150, f"{name}: a runbook says what happened and what to do"
+        named = re.findall(r"scheduler jobs run (\S+)", rule.runbook)
+        assert set(named) <= set(schedules), name
+        assert not {len(line) for line in rule.runbook.splitlines() if len(line) > 130}, name
+
+
+@needs_promtool
+def test_every_expression_is_valid(tmp_path: Path) -> None:
+    assert not rules.check(list(EXPRESSIONS.values()), tmp_path)
+
+
+@needs_promtool
+def test_an_invalid_expression_is_found(tmp_path: Path) -> None:
+    assert "parse error" in rules.check(["max(last_over_time(m[8d]) < 1"], tmp_path)
+
+
+def test_every_rule_has_cases_of_both_kinds() -> None:
+    assert CASES.keys() == RULES.keys()
+    for name, cases in CASES.items():
+        assert {case.fires for case in cases} == {True, False}, name
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_fires_when_it_must_and_only_then(name: str, tmp_path: Path) -> None:
+    assert not rules.disagreement(RULES[name], CASES[name], tmp_path)
+
+
+TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", CASES)
+def test_a_threshold_turned_round_is_noticed(name: str, tmp_path: Path) -> None:
+    """The check of the check: nothing here may pass for a rule that fires on the wrong side."""
+    rule = RULES[name]
+    turned = re.sub(r" ([<>]=?) ", lambda sign: f" {TURNED[sign[1]]} ", rule.expression, count=1)
+    assert turned != rule.expression
+    said = rules.disagreement(rule.model_copy(update={"expression": turned}), CASES[name], tmp_path)
+    assert "alertname: rule" in said
+
+
+@pytest.mark.parametrize("name", rules.log_metrics())
+def test_log_metrics_read_fields_that_lines_have(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metric = rules.log_metrics()[name]
+    written = line(capsys)
+    for field in [*metric.labels.values(), *re.findall(r"jsonPayload\.\w+", metric.filter)]:
+        assert value_at(written, field) is not None, f"{field}: no such field in {written}"
+    events = get_args(AuditRow.model_fields["event_type"].annotation)
+    assert set(re.findall(r'event="(\w+)"', metric.filter)) <= set(events)
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+
+
+def line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """A line as `runtime.perform` writes it; its tests and the jobs' see to it that it does."""
+    telemetry.configure_logging("evaluate")
+    fields = {"event": "DEPLOYMENT", "status": "OK", "decision": "SKIP"}
+    telemetry.log("INFO", "evaluate DEPLOYMENT OK", execution_id="e1", **fields)
+    written: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return written
+
+
+def value_at(written: dict[str, Any], field: str) -> object:
+    """What Cloud Logging stores under a field: labels apart, everything else in jsonPayload."""
+    place, _, key = field.partition(".")
+    found = {"labels": written["logging.googleapis.com/labels"], "jsonPayload": written}[place]
+    value: object = found.get(key)
+    return value
+
+
+def test_there_are_four_dashboards_with_the_panels_of_old() -> None:
+    shown = {
+        dashboard["displayName"]: {
+            name for q in rules.queries(dashboard) for name, _ in selectors(q)
+        }
+        for dashboard in rules.dashboards().values()
+    }
+    panels = {
+        "Overview": {
+            "bike_drift_share",
+            "bike_forecast_r2",
+            "request_count",
+            "uptime_check_check_passed",
+        },
+        "Model Performance": {"bike_model_r2", "bike_forecast_rmse", "request_latencies_bucket"},
+        "Drift Monitoring": {"bike_drift_share", "bike_drifted_features", "bike_forecast_r2"},
+        "Training & Deployment": {
+            "job_completed_execution_count",
+            "user_velocast_deployments",
+            "bike_model_improvement_delta",
+        },
+    }
+    assert {title.removeprefix("Velocast dev - ") for title in shown} == panels.keys()
+    for title, names in panels.items():
+        assert names <= {name.split(":")[1] for name in shown[f"Velocast dev - {title}"]}, title
+
+
+@pytest.mark.parametrize("title", rules.dashboards())
+def test_a_dashboards_tiles_lie_side_by_side(title: str) -> None:
+    layout = rules.dashboards()[title]["mosaicLayout"]
+    covered: set[tuple[int, int]] = set()
+    for tile in layout["tiles"]:
+        x, y = tile.get("xPos", 0), tile.get("yPos", 0)
+        assert x + tile["width"] <= layout["columns"]
+        cells = {(x + i, y + j) for i in range(tile["width"]) for j in range(tile["height"])}
+        assert not covered & cells, f"{tile['widget']['title']} lies over another tile"
+        covered |= cells
+        for threshold in tile["widget"].get("xyChart", {}).get("thresholds", []):
+            assert not {"color", "direction"} & threshold.keys(), "allowed in scorecards only"
+            assert isinstance(threshold["value"], int | float)
