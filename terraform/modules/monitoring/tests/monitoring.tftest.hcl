@@ -18,7 +18,7 @@ variables {
   mlflow_service           = "velocast-mlflow"
   serve_host               = "velocast-serve-abc-ew.a.run.app"
   thresholds = {
-    r2_critical = 0.65, r2_warning = 0.7, r2_floor = 0.6, rmse_threshold = 60
+    r2_critical    = 0.65, r2_warning = 0.7, r2_floor = 0.6, rmse_threshold = 60
     drift_critical = 0.5, drift_warning = 0.3
   }
   alerts = {
@@ -226,4 +226,31 @@ run "refuses_functions_without_serve" {
     functions = { fetch = "velocast-fetch" }
   }
   expect_failures = [var.functions]
+}
+
+run "what_is_deployed_can_be_filled_in" {
+  variables {
+    alerts      = yamldecode(file("../../config/alerts.yaml"))
+    log_metrics = yamldecode(file("../../config/log_metrics.yaml"))
+    thresholds  = yamldecode(file("../../../shared/velocast/thresholds.yaml"))
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.this) == length(var.alerts.rules)
+    error_message = "Each rule makes one policy."
+  }
+  assert {
+    condition = alltrue([
+      for policy in values(google_monitoring_alert_policy.this) :
+      !strcontains("${policy.display_name}${policy.conditions[0].condition_prometheus_query_language[0].query}${policy.documentation[0].content}", "$${")
+    ])
+    error_message = "Nothing is left to be filled in."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["champion_r2_critical"].conditions[0].condition_prometheus_query_language[0].query == "max(last_over_time(custom_googleapis_com:bike_forecast_r2{monitored_resource=\"generic_task\"}[8d])) < 0.65"
+    error_message = "Thresholds arrive as they are written."
+  }
+  assert {
+    condition     = alltrue([for policy in values(google_monitoring_alert_policy.this) : length(policy.documentation[0].content) <= 8192])
+    error_message = "Documentation of a policy holds 8,192 characters."
+  }
 }
