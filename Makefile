@@ -1,12 +1,14 @@
 # Everything a person or a machine does here. Needs make and Python 3.11 to 3.13; `make` prints this list.
 PYTHON ?= python3
 ARGS ?=
+PROJECT ?=
+ENVIRONMENT ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FUNCTIONS := fetch predict monitor notify serve
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check format requirements bench screenshot clean
+.PHONY: help demo up down test check format requirements package deploy destroy bench screenshot clean
 
 help: ## Print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -47,13 +49,23 @@ format: $(READY) ## Lay out the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-requirements: $(READY) ## Export each function's and the jobs' requirements.txt from uv.lock, with hashes
+requirements: $(READY) ## Export the requirements.txt of functions and images from uv.lock, with hashes
 	@for f in $(FUNCTIONS); do $(MAKE) --no-print-directory functions/$$f/requirements.txt GROUP=$$f; done
 	@$(MAKE) --no-print-directory workflows/jobs/requirements.txt GROUP=jobs
+	@$(BIN)/uv export --quiet --locked --only-group tracking --no-annotate --no-header --output-file terraform/modules/mlflow/image/requirements.txt > /dev/null
 
 .PHONY: $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt
 $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt:
 	@$(BIN)/uv export --quiet --locked --no-default-groups --group $(GROUP) --no-emit-project --no-annotate --no-header --output-file $@ > /dev/null
+
+package: ## Pack functions and images for Terraform (build/packages)
+	@$(PYTHON) terraform/package.py
+
+deploy: package ## Make or update everything in a project (PROJECT=my-project ENVIRONMENT=dev or prod, ARGS=-auto-approve)
+	@terraform/deploy up "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
+
+destroy: package ## Remove everything from a project again (PROJECT, ENVIRONMENT, ARGS as for deploy)
+	@terraform/deploy down "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
 
 bench: $(READY) ## Measure what is claimed: seconds, memory, latency
 	@$(BIN)/python -m benchmarks $(ARGS)

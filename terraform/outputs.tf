@@ -33,11 +33,6 @@ output "jobs" {
   value       = sort(values(module.jobs.jobs))
 }
 
-output "location" {
-  description = "Region of everything."
-  value       = var.location
-}
-
 output "mlflow_url" {
   description = "Address of MLflow, for callers with a Google identity."
   value       = module.mlflow.uri
