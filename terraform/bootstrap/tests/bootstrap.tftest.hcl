@@ -1,0 +1,38 @@
+mock_provider "google" {
+  source = "../tests/mocks/google"
+}
+
+variables {
+  project_id = "velocast-test"
+}
+
+run "defaults" {
+  assert {
+    condition     = output.bucket == "velocast-test-terraform-state" && google_storage_bucket.state.versioning[0].enabled && !google_storage_bucket.state.force_destroy
+    error_message = "The state's bucket keeps versions and is not destroyed with its content."
+  }
+  assert {
+    condition     = google_storage_bucket.state.public_access_prevention == "enforced" && google_storage_bucket.state.uniform_bucket_level_access
+    error_message = "The state is never public."
+  }
+  assert {
+    condition     = keys(google_project_service.this) == ["cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"]
+    error_message = "The APIs by which a plan looks at the project are on before the first plan."
+  }
+}
+
+run "refuses_a_zone" {
+  command = plan
+  variables {
+    location = "europe-west1-b"
+  }
+  expect_failures = [var.location]
+}
+
+run "refuses_an_id_in_capitals" {
+  command = plan
+  variables {
+    project_id = "Velocast"
+  }
+  expect_failures = [var.project_id]
+}

@@ -1,0 +1,72 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+mock_provider "time" {}
+
+variables {
+  project_id     = "velocast-test"
+  project_number = "123456789012"
+  location       = "europe-west1"
+  sources        = { jobs = "jobs-0123456789abcdef.tgz" }
+}
+
+run "defaults" {
+  assert {
+    condition     = output.images == { jobs = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef" }
+    error_message = "An image's tag is the hash of what it is built from."
+  }
+  assert {
+    condition     = google_storage_bucket.sources.uniform_bucket_level_access && google_storage_bucket.sources.public_access_prevention == "enforced"
+    error_message = "Sources are not public."
+  }
+  assert {
+    condition     = one([for rule in google_storage_bucket.sources.lifecycle_rule : one(rule.condition[*].matches_prefix)]) == tolist(["builds/"])
+    error_message = "Only what was sent to be built expires; Terraform would miss the functions' sources."
+  }
+  assert {
+    condition     = { for policy in google_artifact_registry_repository.this.cleanup_policies : policy.id => policy.action } == { keep-newest = "KEEP", delete-old = "DELETE" }
+    error_message = "Old images go, the newest stay."
+  }
+  assert {
+    condition     = google_project_iam_member.function_sources.condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-123456789012-europe-west1\")"
+    error_message = "The builder reads one bucket of Cloud Functions, not every bucket."
+  }
+  assert {
+    condition     = output.account == "projects/velocast-test/serviceAccounts/velocast-build@velocast-test.iam.gserviceaccount.com"
+    error_message = "The account is named in full, as Cloud Build and Cloud Functions want it."
+  }
+}
+
+run "longer_memory" {
+  variables {
+    retention = { keep_versions = 10, delete_after_days = 90 }
+  }
+  assert {
+    condition     = contains([for policy in google_artifact_registry_repository.this.cleanup_policies : try(policy.condition[0].older_than, "")], "7776000s")
+    error_message = "Images go after the days asked for."
+  }
+}
+
+run "refuses_to_keep_nothing_to_go_back_to" {
+  command = plan
+  variables {
+    retention = { keep_versions = 1 }
+  }
+  expect_failures = [var.retention]
+}
+
+run "refuses_a_source_without_a_hash" {
+  command = plan
+  variables {
+    sources = { jobs = "jobs.tgz" }
+  }
+  expect_failures = [var.sources]
+}
+
+run "refuses_an_id_for_the_number" {
+  command = plan
+  variables {
+    project_number = "velocast-test"
+  }
+  expect_failures = [var.project_number]
+}

@@ -1,0 +1,172 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+
+variables {
+  project_id            = "velocast-test"
+  location              = "europe-west1"
+  name                  = "velocast-fetch"
+  environment           = { VELOCAST_CITY = "paris" }
+  service_account_email = "velocast-fetch@velocast-test.iam.gserviceaccount.com"
+  source_file           = "../../tests/packages/fetch-0123456789abcdef.zip"
+  topic_id              = "projects/velocast-test/topics/velocast-fetch"
+  dead_letter_topic     = "projects/velocast-test/topics/velocast-dead-letter"
+  pubsub_agent          = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+  builder = {
+    account    = "projects/velocast-test/serviceAccounts/velocast-build@velocast-test.iam.gserviceaccount.com"
+    bucket     = "velocast-test-sources"
+    repository = "projects/velocast-test/locations/europe-west1/repositories/velocast"
+  }
+  config = {
+    description     = "Fetches."
+    entry_point     = "fetch"
+    memory_mb       = 1024
+    timeout_seconds = 540
+    topic           = "velocast-fetch"
+  }
+}
+
+run "fed_by_a_topic" {
+  assert {
+    condition     = google_storage_bucket_object.source.name == "functions/fetch-0123456789abcdef.zip"
+    error_message = "The source's name carries the hash of its content."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY" && length(google_cloud_run_v2_service_iam_member.public) == 0
+    error_message = "Only Pub/Sub reaches it."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.this.service_config[0].min_instance_count == 0 && google_cloudfunctions2_function.this.service_config[0].max_instance_count == 1 && google_cloudfunctions2_function.this.service_config[0].max_instance_request_concurrency == 1
+    error_message = "It sleeps when nobody calls, and one message at a time is the default."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.this.service_config[0].environment_variables == tomap({ VELOCAST_CITY = "paris" })
+    error_message = "It gets the variables it is given and no other."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].push_config[0].push_endpoint == "https://velocast-any-abcdefghij-ew.a.run.app/projects/velocast-test/topics/velocast-fetch"
+    error_message = "The path of the push names the topic."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].push_config[0].oidc_token[0].audience == "https://velocast-any-abcdefghij-ew.a.run.app" && google_pubsub_subscription.push[0].push_config[0].oidc_token[0].service_account_email == "velocast-fetch-push@velocast-test.iam.gserviceaccount.com"
+    error_message = "The token is for the bare address, in the push account's name."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].ack_deadline_seconds == 600 && google_pubsub_subscription.push[0].expiration_policy[0].ttl == "" && google_pubsub_subscription.push[0].dead_letter_policy[0].dead_letter_topic == var.dead_letter_topic
+    error_message = "Pub/Sub waits for the function's end, never forgets the subscription, and moves on what fails."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service_iam_member.push[0].member == "serviceAccount:velocast-fetch-push@velocast-test.iam.gserviceaccount.com" && google_pubsub_subscription_iam_member.dead_letters[0].role == "roles/pubsub.subscriber"
+    error_message = "The push account may call, and Pub/Sub may take a dead letter out."
+  }
+  assert {
+    condition     = output.service == "velocast-fetch" && output.uri == "https://velocast-any-abcdefghij-ew.a.run.app"
+    error_message = "Service and address are handed on."
+  }
+}
+
+run "called_over_https" {
+  variables {
+    name        = "velocast-serve"
+    topic_id    = null
+    source_file = "../../tests/packages/serve-0123456789abcdef.zip"
+    secrets     = { velocast-api-keys = "/secrets/velocast-api-keys" }
+    config = {
+      description     = "Serves."
+      entry_point     = "serve"
+      memory_mb       = 512
+      cpu             = 1
+      concurrency     = 40
+      max_instances   = 3
+      timeout_seconds = 30
+    }
+  }
+  assert {
+    condition     = google_cloud_run_v2_service_iam_member.public[0].member == "allUsers" && google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_ALL"
+    error_message = "A function without a topic is for everybody."
+  }
+  assert {
+    condition     = length(google_pubsub_subscription.push) + length(google_service_account.push) + length(google_service_account_iam_member.push_tokens) == 0
+    error_message = "Nothing is pushed to it."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].mount_path == "/secrets/velocast-api-keys" && google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].versions[0].version == "latest"
+    error_message = "A secret is a file that follows the latest version."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.this.service_config[0].available_cpu == "1" && google_cloudfunctions2_function.this.service_config[0].available_memory == "512Mi"
+    error_message = "Several requests at once need a whole cpu."
+  }
+}
+
+run "refuses_concurrency_on_a_part_of_a_cpu" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", concurrency = 2 }
+  }
+  expect_failures = [var.config]
+}
+
+run "refuses_more_memory_than_its_cpu_may_have" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 8192, cpu = 1, timeout_seconds = 60, topic = "velocast-fetch" }
+  }
+  expect_failures = [var.config]
+}
+
+run "refuses_too_little_memory" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 64, timeout_seconds = 60, topic = "velocast-fetch" }
+  }
+  expect_failures = [var.config]
+}
+
+run "refuses_a_timeout_that_pub_sub_does_not_wait_for" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 900, topic = "velocast-fetch" }
+  }
+  expect_failures = [var.config]
+}
+
+run "refuses_unbounded_instances" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", max_instances = 1000 }
+  }
+  expect_failures = [var.config]
+}
+
+run "refuses_a_name_without_the_prefix" {
+  command = plan
+  variables {
+    name = "fetch"
+  }
+  expect_failures = [var.name]
+}
+
+run "refuses_a_source_without_a_hash" {
+  command = plan
+  variables {
+    source_file = "../../tests/packages/fetch.zip"
+  }
+  expect_failures = [var.source_file]
+}
+
+run "refuses_a_source_that_is_not_there" {
+  command = plan
+  variables {
+    source_file = "../../tests/packages/fetch-ffffffffffffffff.zip"
+  }
+  expect_failures = [google_storage_bucket_object.source]
+}
+
+run "refuses_a_topic_without_its_full_name" {
+  command = plan
+  variables {
+    topic_id = null
+  }
+  expect_failures = [var.topic_id]
+}

@@ -1,0 +1,90 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+
+variables {
+  project_id       = "velocast-test"
+  location         = "europe-west1"
+  image            = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
+  executor         = "serviceAccount:velocast-retrain@velocast-test.iam.gserviceaccount.com"
+  environment      = { VELOCAST_CITY = "paris", VELOCAST_LOCATION = "europe-west1" }
+  service_accounts = { velocast-train = "velocast-train@velocast-test.iam.gserviceaccount.com" }
+  jobs = {
+    velocast-train = { description = "Trains.", script = "train.py", memory_mb = 4096, cpu = 2, timeout_seconds = 3600, max_retries = 1, environment = ["VELOCAST_CITY"] }
+  }
+}
+
+run "defaults" {
+  assert {
+    condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].command == tolist(["python", "train.py"]) && google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].args == null
+    error_message = "The script is in `command`, for a run's overrides replace `args`."
+  }
+  assert {
+    condition     = toset(google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].env[*].name) == toset(["VELOCAST_CITY"])
+    error_message = "A job gets the variables that it lists and no other."
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].timeout == "3600s" && google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "4096Mi" })
+    error_message = "Time, cpu and memory come from the configuration."
+  }
+  assert {
+    condition     = google_cloud_run_v2_job_iam_member.executor["velocast-train"].role == "roles/run.jobsExecutorWithOverrides" && google_cloud_run_v2_job_iam_member.executor["velocast-train"].member == var.executor
+    error_message = "The workflow may run the job with arguments of its own."
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.this["velocast-train"].deletion_protection && output.jobs == { velocast-train = "velocast-train" }
+    error_message = "Jobs are protected and handed on by name."
+  }
+}
+
+run "unprotected" {
+  variables {
+    deletion_protection = false
+  }
+  assert {
+    condition     = !google_cloud_run_v2_job.this["velocast-train"].deletion_protection
+    error_message = "Without protection a job can be destroyed."
+  }
+}
+
+run "by_digest" {
+  variables {
+    image = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].image == var.image
+    error_message = "An image may be named by its digest."
+  }
+}
+
+run "refuses_latest" {
+  command = plan
+  variables {
+    image = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:latest"
+  }
+  expect_failures = [var.image]
+}
+
+run "refuses_more_memory_than_its_cpus_may_have" {
+  command = plan
+  variables {
+    jobs = { velocast-train = { description = "x", script = "x.py", memory_mb = 8192, timeout_seconds = 60, environment = [] } }
+  }
+  expect_failures = [var.jobs]
+}
+
+run "refuses_many_retries" {
+  command = plan
+  variables {
+    jobs = { velocast-train = { description = "x", script = "x.py", memory_mb = 1024, timeout_seconds = 60, max_retries = 10, environment = [] } }
+  }
+  expect_failures = [var.jobs]
+}
+
+run "refuses_a_variable_without_a_value" {
+  command = plan
+  variables {
+    jobs = { velocast-train = { description = "x", script = "x.py", memory_mb = 1024, timeout_seconds = 60, environment = ["VELOCAST_TOWN"] } }
+  }
+  expect_failures = [var.jobs]
+}

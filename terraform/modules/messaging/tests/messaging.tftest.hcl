@@ -1,0 +1,81 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+
+variables {
+  project_id   = "velocast-test"
+  location     = "europe-west1"
+  pubsub_agent = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+  topics = {
+    velocast-fetch       = { description = "Asks fetch to run." }
+    velocast-dead-letter = { description = "Dead letters.", keep_subscription = "velocast-dead-letter-keep" }
+  }
+  schedules = {
+    velocast-fetch = { cron = "0 2 * * *", description = "Fetch.", topic = "velocast-fetch", payload = "{}" }
+  }
+}
+
+run "defaults" {
+  assert {
+    condition     = google_pubsub_subscription.keep["velocast-dead-letter"].topic == "projects/velocast-test/topics/velocast-dead-letter" && google_pubsub_subscription.keep["velocast-dead-letter"].expiration_policy[0].ttl == ""
+    error_message = "Dead letters are kept by a subscription that never expires."
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.dead_letters["velocast-dead-letter"].role == "roles/pubsub.publisher" && google_pubsub_topic_iam_member.dead_letters["velocast-dead-letter"].member == var.pubsub_agent
+    error_message = "Pub/Sub itself may publish dead letters."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.this["velocast-fetch"].time_zone == "Etc/UTC" && google_cloud_scheduler_job.this["velocast-fetch"].retry_config[0].retry_count > 0
+    error_message = "Schedules are in UTC and are retried."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.this["velocast-fetch"].pubsub_target[0].topic_name == "projects/velocast-test/topics/velocast-fetch" && google_cloud_scheduler_job.this["velocast-fetch"].pubsub_target[0].data == "e30="
+    error_message = "A schedule publishes its payload, {} here, to its topic."
+  }
+  assert {
+    condition     = output.dead_letter_topic == "projects/velocast-test/topics/velocast-dead-letter" && output.dead_letter_subscription == "velocast-dead-letter-keep" && output.topics["velocast-fetch"] == "velocast-fetch"
+    error_message = "Topics are handed on by name and in full."
+  }
+}
+
+run "without_schedules" {
+  variables {
+    schedules = {}
+  }
+  assert {
+    condition     = length(google_cloud_scheduler_job.this) == 0 && output.schedules == []
+    error_message = "Schedules are optional."
+  }
+}
+
+run "refuses_a_schedule_for_an_unknown_topic" {
+  command = plan
+  variables {
+    schedules = { x = { cron = "0 2 * * *", description = "x", topic = "velocast-elsewhere", payload = "{}" } }
+  }
+  expect_failures = [var.schedules]
+}
+
+run "refuses_a_cron_of_four_fields" {
+  command = plan
+  variables {
+    schedules = { x = { cron = "0 2 * *", description = "x", topic = "velocast-fetch", payload = "{}" } }
+  }
+  expect_failures = [var.schedules]
+}
+
+run "refuses_an_empty_payload" {
+  command = plan
+  variables {
+    schedules = { x = { cron = "0 2 * * *", description = "x", topic = "velocast-fetch", payload = "" } }
+  }
+  expect_failures = [var.schedules]
+}
+
+run "refuses_topics_without_one_for_dead_letters" {
+  command = plan
+  variables {
+    topics = { velocast-fetch = { description = "Asks fetch to run." } }
+  }
+  expect_failures = [var.topics]
+}

@@ -1,0 +1,62 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+
+variables {
+  project_id = "velocast-test"
+  location   = "europe-west1"
+}
+
+run "defaults" {
+  assert {
+    condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports" }
+    error_message = "Three buckets, named after the project."
+  }
+  assert {
+    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.uniform_bucket_level_access && bucket.public_access_prevention == "enforced"])
+    error_message = "Nobody can be let in object by object, and never everybody."
+  }
+  assert {
+    condition     = [for name, bucket in google_storage_bucket.this : name if bucket.versioning[0].enabled] == ["datasets", "models"]
+    error_message = "Versions are kept where an overwritten object could not be made again."
+  }
+  assert {
+    condition     = alltrue([for bucket in google_storage_bucket.this : !bucket.force_destroy && bucket.soft_delete_policy[0].retention_duration_seconds == 604800])
+    error_message = "A bucket with objects is not destroyed, and deleted objects can be had back for a week."
+  }
+  assert {
+    condition     = length([for rule in google_storage_bucket.this["datasets"].lifecycle_rule : rule if one(rule.action[*].type) == "Delete" && one(rule.condition[*].with_state) != "ARCHIVED"]) == 0
+    error_message = "A frozen dataset never expires: a model version names it."
+  }
+}
+
+run "unprotected_with_short_memory" {
+  variables {
+    deletion_protection = false
+    retention           = { noncurrent_days = 14, noncurrent_versions = 1, soft_delete_days = 0 }
+  }
+  assert {
+    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.force_destroy && bucket.soft_delete_policy[0].retention_duration_seconds == 0])
+    error_message = "Without protection a bucket goes with what it holds."
+  }
+  assert {
+    condition     = contains(flatten([for rule in google_storage_bucket.this["models"].lifecycle_rule : rule.condition[*].days_since_noncurrent_time]), 14)
+    error_message = "Old versions go after the days asked for."
+  }
+}
+
+run "refuses_a_soft_delete_that_google_refuses" {
+  command = plan
+  variables {
+    retention = { soft_delete_days = 3 }
+  }
+  expect_failures = [var.retention]
+}
+
+run "refuses_to_keep_no_version" {
+  command = plan
+  variables {
+    retention = { noncurrent_versions = 0 }
+  }
+  expect_failures = [var.retention]
+}

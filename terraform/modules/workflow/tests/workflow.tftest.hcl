@@ -1,0 +1,50 @@
+mock_provider "google" {
+  source = "../../tests/mocks/google"
+}
+
+variables {
+  project_id      = "velocast-test"
+  location        = "europe-west1"
+  name            = "velocast-retrain"
+  description     = "Retrains."
+  environment     = { VELOCAST_ENVIRONMENT = "dev" }
+  service_account = "projects/velocast-test/serviceAccounts/velocast-retrain@velocast-test.iam.gserviceaccount.com"
+  source_contents = "main:\n  steps:\n    - answer:\n        return: $${sys.get_env(\"VELOCAST_ENVIRONMENT\")}\n"
+}
+
+run "defaults" {
+  assert {
+    condition     = google_workflows_workflow.this.source_contents == var.source_contents && google_workflows_workflow.this.user_env_vars == tomap({ VELOCAST_ENVIRONMENT = "dev" })
+    error_message = "The file is deployed as it is; what varies reaches it as variables."
+  }
+  assert {
+    condition     = google_workflows_workflow.this.deletion_protection && output.name == "velocast-retrain"
+    error_message = "The workflow is protected and handed on by name."
+  }
+}
+
+run "unprotected" {
+  variables {
+    deletion_protection = false
+  }
+  assert {
+    condition     = !google_workflows_workflow.this.deletion_protection
+    error_message = "Without protection it can be destroyed."
+  }
+}
+
+run "refuses_a_file_without_main" {
+  command = plan
+  variables {
+    source_contents = "steps: []\n"
+  }
+  expect_failures = [var.source_contents]
+}
+
+run "refuses_a_reserved_variable" {
+  command = plan
+  variables {
+    environment = { GOOGLE_CLOUD_PROJECT = "velocast-test" }
+  }
+  expect_failures = [var.environment]
+}

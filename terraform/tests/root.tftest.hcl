@@ -1,0 +1,98 @@
+# The whole, with packages that stand for real ones.
+mock_provider "google" {
+  source = "./tests/mocks/google"
+}
+mock_provider "time" {}
+
+variables {
+  project_id   = "velocast-test"
+  environment  = "dev"
+  packages_dir = "tests/packages"
+}
+
+run "defaults" {
+  assert {
+    condition     = output.topics == tolist(["velocast-alerts", "velocast-dead-letter", "velocast-fetch", "velocast-monitor", "velocast-predict"]) && output.jobs == tolist(["velocast-evaluate", "velocast-promote", "velocast-train"]) && output.workflow == "velocast-retrain"
+    error_message = "Topics, jobs and workflow have the names that the code calls them by."
+  }
+  assert {
+    condition     = output.mlflow_url == "https://velocast-mlflow-123456789012.europe-west1.run.app" && output.images.jobs == "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
+    error_message = "MLflow and the images are named before they exist."
+  }
+  assert {
+    condition     = output.deletion_protection && length(output.dashboards) == 4
+    error_message = "By default what holds data is protected, and there are dashboards."
+  }
+  assert {
+    condition     = strcontains(output.next_steps, "gcloud secrets versions add velocast-discord-webhook --project=velocast-test") && output.api_url == "https://velocast-any-abcdefghij-ew.a.run.app"
+    error_message = "The outputs say what comes next."
+  }
+  assert {
+    condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", sources = "velocast-test-sources" }
+    error_message = "The buckets are named after the project."
+  }
+}
+
+run "every_option" {
+  variables {
+    environment         = "prod"
+    city                = "demoville"
+    location            = "europe-west9"
+    deletion_protection = false
+    audit_log_types     = ["DATA_READ"]
+    budget              = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
+    images              = { keep_versions = 5 }
+    labels              = { team = "mobility" }
+    mlflow              = { tier = "db-g1-small", users = ["group:team@example.org"] }
+    monitoring          = { dashboards = false, uptime_check = false }
+    retention           = { soft_delete_days = 14 }
+  }
+  assert {
+    condition     = length(output.dashboards) == 0 && !output.deletion_protection
+    error_message = "Dashboards and protection can be left out."
+  }
+  assert {
+    condition     = output.images.jobs == "europe-west9-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
+    error_message = "All of it is in the region asked for."
+  }
+}
+
+run "refuses_another_environment" {
+  command = plan
+  variables {
+    environment = "staging"
+  }
+  expect_failures = [var.environment]
+}
+
+run "refuses_an_unknown_city" {
+  command = plan
+  variables {
+    city = "atlantis"
+  }
+  expect_failures = [var.city]
+}
+
+run "refuses_a_multi_region" {
+  command = plan
+  variables {
+    location = "EU"
+  }
+  expect_failures = [var.location]
+}
+
+run "refuses_an_id_with_a_colon" {
+  command = plan
+  variables {
+    project_id = "example.org:velocast"
+  }
+  expect_failures = [var.project_id]
+}
+
+run "refuses_labels_in_capitals" {
+  command = plan
+  variables {
+    labels = { Team = "Mobility" }
+  }
+  expect_failures = [var.labels]
+}
