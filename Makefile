@@ -33,7 +33,7 @@ down: $(READY) ## Stop the local stack
 
 test: $(READY) ## Run all tests with coverage
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report
 
 check: $(READY) ## Format, lint, types, layers, security, YAML, stale requirements

@@ -16,7 +16,9 @@ from bqemulator import server
 from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.domain.events import TableDataChanged
+from bqemulator.domain.result import Ok
 from bqemulator.jobs import executor
+from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import Expr
@@ -44,6 +46,7 @@ def apply_cures(discovery_file: Path | None) -> None:
     _keep_no_snapshots()
     _forget_old_results()
     _parse_once()
+    _translate_once()
     _take_zones_from_parameters()
     _answer_like_bigquery(discovery_file)
 
@@ -122,6 +125,56 @@ def _parse_once() -> None:
         return [tree and tree.copy() for tree in trees(type(self), sql)]
 
     _replace(Dialect, "parse", parse_once)
+
+
+def _translate_once() -> None:
+    """The same few statements come again each day with another staging table, and translating costs as much as running.
+
+    Staging tables are numbered in what is remembered.
+    """
+    translate = SQLTranslator.translate
+    qualify = executor.rewrite_table_refs
+
+    @lru_cache(maxsize=256)
+    def translated(translator: SQLTranslator, sql: str, schema: str, caller: Any) -> Any:
+        return translate(translator, sql, schema=json.loads(schema), caller=caller)
+
+    @lru_cache(maxsize=256)
+    def qualified(sql: str, project_id: str) -> str:
+        return str(qualify(sql, project_id))
+
+    def translate_once(
+        self: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None
+    ) -> Any:
+        numbers = _numbered_staging(bq_sql)
+        told = translated(
+            self, _renamed(bq_sql, numbers), _renamed(json.dumps(schema), numbers), caller
+        )
+        names = {number: name for name, number in numbers.items()}
+        return Ok(_renamed(told.value, names)) if isinstance(told, Ok) else told
+
+    def qualify_once(duckdb_sql: str, project_id: str) -> str:
+        numbers = _numbered_staging(duckdb_sql)
+        names = {number: name for name, number in numbers.items()}
+        return _renamed(qualified(_renamed(duckdb_sql, numbers), project_id), names)
+
+    _replace(SQLTranslator, "translate", translate_once)
+    _replace(executor, "rewrite_table_refs", qualify_once)
+
+
+_STAGING = re.compile(r"\bstaging_[0-9a-f]{32}\b")
+
+
+def _numbered_staging(sql: str) -> dict[str, str]:
+    """Return a number of the same form for each staging table, in the order they are named in."""
+    return {
+        name: f"staging_{number:032x}"
+        for number, name in enumerate(dict.fromkeys(_STAGING.findall(sql)))
+    }
+
+
+def _renamed(sql: str, names: dict[str, str]) -> str:
+    return _STAGING.sub(lambda found: names.get(found[0], found[0]), sql)
 
 
 def _take_zones_from_parameters() -> None:

@@ -147,13 +147,13 @@ def _read(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
     elif path.suffix == ".csv":
         table = pd.read_csv(path, dtype={"id_compteur": str, "id": str, "installation_date": str})
-        table["date"] = pd.to_datetime(table["date"], utc=True)
     else:
         raise ValueError(f"{path}: ends in {path.suffix!r}, needs .parquet or .csv")
     if missing := sorted(set(COLUMNS) - set(table.columns)):
         raise ValueError(f"{path}: no column {', '.join(missing)}; needs {', '.join(COLUMNS)}")
     if table.empty:
         raise ValueError(f"{path}: holds no counts")
+    table["date"] = pd.to_datetime(table["date"], utc=True)
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -98,9 +97,7 @@ def _demo(
 
     progress = play.Progress(console.print, Counter())
     with progress.part("start the stack"):
-        stack.down(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        stack.begin_anew(folder)
         source = replay or _synthetic(folder, counters=counters, days=days, seed=seed)
         # A city publishes a day on the next one, so the last day played is the one after the file's last.
         first_day = CityFile(source).last.date() - timedelta(days=days - 2)

@@ -23,7 +23,8 @@ from velocast.outside import clients, workflow_runs
 from velocast_local.scheduler import due
 
 IDLE_TIMEOUT_SECONDS = 600
-POLL_SECONDS = 0.05
+FIRST_POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 0.5
 
 
 class DemoFailed(RuntimeError):
@@ -84,11 +85,13 @@ class Player:
     def settle(self, what: str) -> None:
         """Wait until no message is undelivered and no workflow runs. Raises DemoFailed for a dead letter."""
         deadline = time.monotonic() + IDLE_TIMEOUT_SECONDS
+        pause = FIRST_POLL_SECONDS
         while time.monotonic() < deadline:
             state = self._http.get("/local/idle").raise_for_status().json()
             if state["idle"]:
                 return self._refuse_dead_letters(what)
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.25, LONGEST_POLL_SECONDS)
         raise DemoFailed(
             f"{what}: still busy after {IDLE_TIMEOUT_SECONDS} s; see {self.url}/local/idle"
         )
@@ -202,7 +205,7 @@ SENTENCES = {
     "INGESTION": lambda _, d: f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected",
     "PREDICTION": lambda _, d: (
         f"{d.get('forecasts', 0):,} forecasts by "
-        + (f"version {d['model_version']}" if d.get("model_version") else "similar days")
+        + (f"v{d['model_version']}" if d.get("model_version") else "similar days")
     ),
     "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])} -> {r['retrain_decision']}",
     "DEPLOYMENT": lambda r, _: (

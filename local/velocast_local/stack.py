@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +48,16 @@ def home_folder(home: Path | None = None) -> Path:
     """Return the stack's folder: the given one, else VELOCAST_HOME, else `.velocast` in the checkout."""
     chosen = home or Path(os.environ.get("VELOCAST_HOME") or REPOSITORY / ".velocast")
     return chosen.expanduser().resolve()
+
+
+def begin_anew(home: Path) -> None:
+    """Stop a stack and empty its folder. Raises ValueError when the folder holds something that is no stack's."""
+    if home.exists() and any(home.iterdir()) and not (home / "stack.lock").exists():
+        raise ValueError(f"{home} is not empty and no stack's folder; name another with --home")
+    down(home)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / "stack.lock").touch()
 
 
 def is_up(home: Path) -> bool:

@@ -57,6 +57,18 @@ def test_demo_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:
+    kept = tmp_path / "thesis.txt"
+    kept.write_text("years of work\n")
+    command = [VELOCAST, "demo", "--once", "--home", tmp_path]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=_clean_environment()
+    )
+    assert done.returncode == 1
+    assert "no stack's folder" in done.stdout
+    assert kept.exists()
+
+
 def _clean_environment() -> dict[str, str]:
     """The tests' own emulators must not be what the demo talks to."""
     kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")

@@ -166,7 +166,21 @@ def _fit_gbm(params: dict[str, Any], x: Floats, y: Floats, weight: Floats, seed:
     # A young city knows no value four weeks back, and scikit-learn 1.9 cannot bin a column that is empty.
     filled = np.where(np.isnan(x).all(axis=0), 0.0, x)
     with _one_thread():
-        return estimator.fit(filled, y, sample_weight=weight)
+        return estimator.fit(_coarse(filled, estimator.max_bins), y, sample_weight=weight)
+
+
+def _coarse(x: Floats, values: int) -> Floats:
+    """Move each column's values to the nearest of at most `values` quantiles; NaN stays.
+
+    scikit-learn 1.9 sorts a weighted column once for each of its 255 bins, four fifths of a fit. A column with no more
+    values than bins is binned midway between them, so that a value met later falls where it would have fallen here.
+    """
+    coarse = x.copy()
+    for column in coarse.T:
+        known = ~np.isnan(column)
+        kept = np.unique(np.quantile(column[known], np.linspace(0, 1, values), method="nearest"))
+        column[known] = kept[np.searchsorted((kept[1:] + kept[:-1]) / 2, column[known])]
+    return coarse
 
 
 def _fit_rf(params: dict[str, Any], x: Floats, y: Floats, weight: Floats, seed: int) -> Any:

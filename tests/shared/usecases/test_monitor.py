@@ -26,7 +26,7 @@ from velocast.ground.messages import (
     RetrainArgument,
 )
 from velocast.outside.objects import Objects
-from velocast.usecases import audit, findings
+from velocast.usecases import audit
 from velocast.usecases.monitor import monitor
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
@@ -297,8 +297,9 @@ class TestDrift:
 
 
 def test_stale_counts_are_told(topics: emulators.RunningPubSub) -> None:
+    stale_after = small_city.monitor_run(AS_OF, "m1").settings.thresholds.stale_days * DAY
     city = small_city.make()
-    small_city.store(city[city["counted_at"] < AS_OF - findings.STALE_AFTER - DAY])
+    small_city.store(city[city["counted_at"] < AS_OF - stale_after - DAY])
 
     watch()
 

@@ -117,7 +117,7 @@ def test_what_discord_did_not_take_comes_again(
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        (b"{", "is not base64 of a JSON object"),
+        (b"{", "its data is not JSON"),
         (b"[]", "data is list, needs a JSON object"),
         ({}, "neither an incident of Cloud Monitoring nor an event of Velocast"),
         ({"incident": "fire"}, "neither an incident of Cloud Monitoring nor an event of Velocast"),
