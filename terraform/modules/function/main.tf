@@ -23,7 +23,6 @@ resource "google_storage_bucket_object" "source" {
 }
 
 resource "google_cloudfunctions2_function" "this" {
-  # checkov:skip=CKV2_GCP_10:Pub/Sub and Cloud Run speak HTTPS only; a 2nd gen function has no such setting
   project     = var.project_id
   location    = var.location
   name        = var.name

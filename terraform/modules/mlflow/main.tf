@@ -16,6 +16,7 @@ locals {
     log_connections               = "on"
     log_disconnections            = "on"
     log_lock_waits                = "on"
+    log_min_error_statement       = "error"
     log_min_messages              = "error"
     log_temp_files                = "0"
   }, var.settings.database_flags)
@@ -71,10 +72,10 @@ resource "google_storage_bucket_iam_member" "artifacts" {
 
 resource "google_sql_database_instance" "this" {
   # checkov:skip=CKV_GCP_60:A public address without authorised networks, which only the Auth Proxy can reach; a private one costs a network and a connector a month
-  # checkov:skip=CKV_GCP_109:Statements that fail are logged from level error
+  # checkov:skip=CKV_GCP_109:log_min_error_statement is set, in a dynamic block that checkov does not read
   # checkov:skip=CKV_GCP_110:pgAudit takes memory that the smallest instance lacks, and one account alone logs in
   # checkov:skip=CKV_GCP_111:Statements are not logged: they hold nothing but metrics
-  # checkov:skip=CKV_GCP_55:log_min_messages is set; error is the level Google advises
+  # checkov:skip=CKV_GCP_55:log_min_messages is set, in a dynamic block that checkov does not read
   # checkov:skip=CKV_GCP_6:ssl_mode is ENCRYPTED_ONLY, which took the place of require_ssl
   # checkov:skip=CKV2_GCP_13:log_duration would log every query
   project             = var.project_id

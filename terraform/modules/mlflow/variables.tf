@@ -52,7 +52,7 @@ variable "settings" {
     availability_type    = optional(string, "ZONAL")
     cpu                  = optional(number, 1)
     database_flags       = optional(map(string), {})
-    database_version     = optional(string, "POSTGRES_17")
+    database_version     = optional(string, "POSTGRES_18")
     disk_type            = optional(string, "PD_HDD")
     instance_name        = optional(string, "velocast-mlflow")
     memory_mb            = optional(number, 1024)
