@@ -9,15 +9,18 @@ import json
 import re
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
+import sqlglot
 from bqemulator import server
 from bqemulator.api.routes import jobs, tables, upload
+from bqemulator.catalog import ddl_sync
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
-from bqemulator.jobs import executor
+from bqemulator.jobs import ddl_result, executor, routine_ddl
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
@@ -124,7 +127,16 @@ def _parse_once() -> None:
             return parse(self, sql, **options)
         return [tree and tree.copy() for tree in trees(type(self), sql)]
 
+    def parse_to_read(sql: str, *, read: str) -> Expr:
+        if (first := trees(Dialect.get_or_raise(read).__class__, sql)[0]) is None:
+            raise sqlglot.ParseError(f"No expression was parsed from {sql!r}")
+        return first
+
     _replace(Dialect, "parse", parse_once)
+    # These only look what kind of statement it is, so they may look at one tree; a copy costs as much as parsing.
+    looking = SimpleNamespace(**vars(sqlglot) | {"parse_one": parse_to_read})
+    for module in (ddl_sync, ddl_result, routine_ddl):
+        _replace(module, "sqlglot", looking)
 
 
 def _translate_once() -> None:
