@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-VALUES = ("temperature_c", "precipitation_mm", "wind_kmh", "humidity_pct", "cloud_pct")
+from velocast.ground.weather import VALUES, VARIABLES
+
 HORIZON_HOURS = 16 * 24  # no further ahead does anybody forecast hours
 HOURS_A_DAY = 24.0
 # Standard error at the moment of issue, and what each day ahead adds. Temperature: 1.0 degree on the first day, 2.3 on
@@ -39,6 +40,27 @@ _LIGHT_AIR_KMH = 4.0  # even a calm is missed by as much as this times the sprea
 _UNKNOWN_CLOUD, _UNKNOWN_HUMIDITY = 66.0, 75.0
 
 Floats = npt.NDArray[np.float64]
+
+
+def observed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return observations under Open-Meteo's names as the warehouse has them.
+
+    rows: (hours, any) with time (UTC, every hour once) and the names in VARIABLES, in their units. Returns valid_at and
+    VALUES by hour; rain, which stands under the end of its hour, moves to its start. Raises ValueError for a column
+    that is missing or an hour that is repeated.
+    """
+    if missing := {"time", *(v.api for v in VARIABLES.values())} - set(rows.columns):
+        raise ValueError(f"weather: no column {sorted(missing)}; has {list(rows)}")
+    hours = rows.set_index(pd.DatetimeIndex(pd.to_datetime(rows["time"], utc=True)).as_unit("us"))
+    if not hours.index.is_unique:
+        first = hours.index[hours.index.duplicated()][0]
+        raise ValueError(f"weather: hour {first:%Y-%m-%d %H:%MZ} comes twice; give every hour once")
+    hours = hours.sort_index().asfreq("h")
+    result = pd.DataFrame({"valid_at": hours.index})
+    for name, variable in VARIABLES.items():
+        values = hours[variable.api].astype("float64")
+        result[name] = values.shift(-1 if variable.after_the_hour else 0).to_numpy()
+    return result
 
 
 def perturbed(observed: pd.DataFrame, *, issued_at: datetime, seed: int = 0) -> pd.DataFrame:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from velocast.model.weather_doubt import HORIZON_HOURS, VALUES, perturbed
+from velocast.ground.weather import VALUES
+from velocast.model.weather_doubt import HORIZON_HOURS, observed, perturbed
 
 ISSUED_AT = datetime(2025, 3, 1, 23, tzinfo=UTC)
 
@@ -28,19 +29,50 @@ def weather(first: datetime, hours: int) -> pd.DataFrame:
     )
 
 
+def reported() -> pd.DataFrame:
+    """Four hours as Open-Meteo names them, the third not reported."""
+    return pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2025-03-01T00:00Z", "2025-03-01T01:00Z", "2025-03-01T03:00Z"]),
+            "temperature_2m": [8.0, 7.0, 6.0],
+            "precipitation": [9.9, 1.0, 0.5],
+            "wind_speed_10m": [10.0, 11.0, 12.0],
+            "relative_humidity_2m": [80, 81, 82],
+            "cloud_cover": [100.0, 50.0, 0.0],
+        }
+    )
+
+
+def test_rain_of_an_hour_stands_under_its_end_in_what_is_reported() -> None:
+    hours = observed(reported().sample(frac=1, random_state=1))
+    assert list(hours.columns) == ["valid_at", *VALUES]
+    assert hours["valid_at"].dt.hour.tolist() == [0, 1, 2, 3]
+    nan = np.nan
+    np.testing.assert_array_equal(hours["precipitation_mm"], [1.0, nan, 0.5, nan])
+    np.testing.assert_array_equal(hours["temperature_c"], [8.0, 7.0, nan, 6.0])
+    np.testing.assert_array_equal(hours["humidity_pct"], [80.0, 81.0, nan, 82.0])
+
+
+def test_observations_with_a_column_missing_or_an_hour_twice_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"no column \['cloud_cover'\]"):
+        observed(reported().drop(columns="cloud_cover"))
+    with pytest.raises(ValueError, match="hour 2025-03-01 00:00Z comes twice"):
+        observed(pd.concat([reported(), reported()]))
+
+
 def many(days: int) -> pd.DataFrame:
     """Forecasts of the same 120 hours issued with `days` seeds: error and hours ahead."""
-    observed = weather(ISSUED_AT, 120)
-    parts = [perturbed(observed, issued_at=ISSUED_AT, seed=seed) for seed in range(days)]
-    missed = [part[list(VALUES)] - observed[list(VALUES)] for part in parts]
+    seen = weather(ISSUED_AT, 120)
+    parts = [perturbed(seen, issued_at=ISSUED_AT, seed=seed) for seed in range(days)]
+    missed = [part[list(VALUES)] - seen[list(VALUES)] for part in parts]
     return pd.concat([m.assign(day=np.arange(120) // 24) for m in missed])
 
 
 def test_the_past_is_as_observed() -> None:
-    observed = weather(ISSUED_AT - timedelta(hours=48), 72)
-    found = perturbed(observed, issued_at=ISSUED_AT)
-    pd.testing.assert_frame_equal(found[:48], observed.astype(found.dtypes.to_dict())[:48])
-    assert (found["temperature_c"][48:] != observed["temperature_c"][48:]).all()
+    seen = weather(ISSUED_AT - timedelta(hours=48), 72)
+    found = perturbed(seen, issued_at=ISSUED_AT)
+    pd.testing.assert_frame_equal(found[:48], seen.astype(found.dtypes.to_dict())[:48])
+    assert (found["temperature_c"][48:] != seen["temperature_c"][48:]).all()
 
 
 @pytest.mark.parametrize("name", ["temperature_c", "wind_kmh", "humidity_pct", "cloud_pct"])
@@ -62,10 +94,10 @@ def test_errors_come_in_runs_of_hours() -> None:
 
 
 def test_rain_agrees_less_with_every_day_and_is_not_used_up() -> None:
-    observed = weather(ISSUED_AT, 120)
-    parts = [perturbed(observed, issued_at=ISSUED_AT, seed=seed) for seed in range(150)]
+    seen = weather(ISSUED_AT, 120)
+    parts = [perturbed(seen, issued_at=ISSUED_AT, seed=seed) for seed in range(150)]
     rain = np.stack([part["precipitation_mm"].to_numpy() for part in parts])
-    wet, day = observed["precipitation_mm"].to_numpy() > 0, np.arange(120) // 24
+    wet, day = seen["precipitation_mm"].to_numpy() > 0, np.arange(120) // 24
     hits = [float((rain[:, wet & (day == d)] > 0).mean()) for d in (0, 4)]
     false = [float((rain[:, ~wet & (day == d)] > 0).mean()) for d in (0, 4)]
     assert hits[0] > 0.8 > hits[1] > false[1] > false[0]
@@ -73,36 +105,36 @@ def test_rain_agrees_less_with_every_day_and_is_not_used_up() -> None:
 
 
 def test_values_stay_possible() -> None:
-    observed = weather(ISSUED_AT, 240).assign(humidity_pct=99.0, cloud_pct=1.0, wind_kmh=0.0)
-    found = perturbed(observed, issued_at=ISSUED_AT)
+    seen = weather(ISSUED_AT, 240).assign(humidity_pct=99.0, cloud_pct=1.0, wind_kmh=0.0)
+    found = perturbed(seen, issued_at=ISSUED_AT)
     assert found["humidity_pct"].between(0, 100).all()
     assert found["cloud_pct"].between(0, 100).all()
     assert (found["wind_kmh"] >= 0).all()
 
 
 def test_any_slice_of_a_forecast_agrees_with_the_whole() -> None:
-    observed = weather(ISSUED_AT, 120)
-    whole = perturbed(observed, issued_at=ISSUED_AT, seed=3)
-    part = perturbed(observed[30:50], issued_at=ISSUED_AT, seed=3)
+    seen = weather(ISSUED_AT, 120)
+    whole = perturbed(seen, issued_at=ISSUED_AT, seed=3)
+    part = perturbed(seen[30:50], issued_at=ISSUED_AT, seed=3)
     pd.testing.assert_frame_equal(part, whole[30:50])
 
 
 def test_another_seed_or_issue_is_another_forecast() -> None:
-    observed = weather(ISSUED_AT, 24)
-    first = perturbed(observed, issued_at=ISSUED_AT, seed=3)
-    again = perturbed(observed, issued_at=ISSUED_AT, seed=3)
-    other = perturbed(observed, issued_at=ISSUED_AT, seed=4)
-    later = perturbed(observed, issued_at=ISSUED_AT - timedelta(hours=24), seed=3)
+    seen = weather(ISSUED_AT, 24)
+    first = perturbed(seen, issued_at=ISSUED_AT, seed=3)
+    again = perturbed(seen, issued_at=ISSUED_AT, seed=3)
+    other = perturbed(seen, issued_at=ISSUED_AT, seed=4)
+    later = perturbed(seen, issued_at=ISSUED_AT - timedelta(hours=24), seed=3)
     pd.testing.assert_frame_equal(first, again)
     assert not np.allclose(first["temperature_c"], other["temperature_c"])
     assert not np.allclose(first["temperature_c"], later["temperature_c"])
 
 
 def test_what_was_not_observed_is_not_made_up() -> None:
-    observed = weather(ISSUED_AT, 24)
-    observed.loc[3, ["precipitation_mm", "cloud_pct"]] = np.nan
-    observed.loc[5, "cloud_pct"] = np.nan
-    found = perturbed(observed, issued_at=ISSUED_AT)
+    seen = weather(ISSUED_AT, 24)
+    seen.loc[3, ["precipitation_mm", "cloud_pct"]] = np.nan
+    seen.loc[5, "cloud_pct"] = np.nan
+    found = perturbed(seen, issued_at=ISSUED_AT)
     assert found.loc[3, ["precipitation_mm", "cloud_pct"]].isna().all()
     assert found.loc[5, ["precipitation_mm", "temperature_c"]].notna().all()
 
@@ -112,13 +144,13 @@ def test_nothing_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("observed", "issued_at", "match"),
+    ("seen", "issued_at", "match"),
     [
         (weather(ISSUED_AT, HORIZON_HOURS + 1), ISSUED_AT, "384 h after .* reach 384 h"),
         (weather(ISSUED_AT, 3), datetime(2025, 3, 1), "has no zone"),
         (weather(ISSUED_AT, 3).drop(columns="wind_kmh"), ISSUED_AT, r"no column \['wind_kmh'\]"),
     ],
 )
-def test_refusals(observed: pd.DataFrame, issued_at: datetime, match: str) -> None:
+def test_refusals(seen: pd.DataFrame, issued_at: datetime, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        perturbed(observed, issued_at=issued_at)
+        perturbed(seen, issued_at=issued_at)

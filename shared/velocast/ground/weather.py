@@ -1,0 +1,31 @@
+"""What is known of an hour's weather, and what Open-Meteo calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One column of the weather table.
+
+    api: Open-Meteo's name of it; unit: the one that its answers must name; least, most: what an hour can have on this
+    planet. after_the_hour: the API gives the value under the hour's end (rain is the sum of the hour before).
+    """
+
+    api: str
+    unit: str
+    least: float
+    most: float
+    after_the_hour: bool = False
+
+
+VARIABLES = {
+    "temperature_c": Variable("temperature_2m", "°C", -90, 60),
+    "precipitation_mm": Variable("precipitation", "mm", 0, 500, after_the_hour=True),
+    "wind_kmh": Variable("wind_speed_10m", "km/h", 0, 450),
+    "humidity_pct": Variable("relative_humidity_2m", "%", 0, 100),
+    "cloud_pct": Variable("cloud_cover", "%", 0, 100),
+}
+VALUES = tuple(VARIABLES)
+SOURCES = ("forecast", "archived_forecast", "observed", "perturbed")
