@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("counter_id", "counted_at", "bike_count", "quality")
 BASELINE = "baseline/current.json"
+BASELINES = "baseline/frozen/"
 PARQUET_TYPE = "application/vnd.apache.parquet"
 TABLE_DAYS = 14
 FIRST_COUNT = (
@@ -47,7 +48,7 @@ class FrozenCounts(Message):
     @property
     def table(self) -> str:
         """The table `dataset.table` into which the object is loaded for the features."""
-        return f"{schemas.RAW}.frozen_{self.sha256[:16]}"
+        return table_name(self.sha256)
 
     def known(self, run: Run[JobSettings]) -> Window:
         """Return the city's local days from the first usable count to the last, both included."""
@@ -74,6 +75,15 @@ class Baseline(Message):
     train: BaselineHalf
     test: BaselineHalf
 
+    @property
+    def name(self) -> str:
+        """The object under which this very pair stays, whatever is frozen after it."""
+        return f"{BASELINES}{self.train.sha256[:16]}-{self.test.sha256[:16]}.json"
+
+    def same_bytes(self, other: Baseline) -> bool:
+        """Tell whether both halves hold the same bytes."""
+        return (self.train.sha256, self.test.sha256) == (other.train.sha256, other.test.sha256)
+
 
 def freeze(run: Run[JobSettings]) -> FrozenCounts:
     """Freeze all counts before the run's origin, usable and not, and load them into their table.
@@ -81,7 +91,7 @@ def freeze(run: Run[JobSettings]) -> FrozenCounts:
     Source: `bike_traffic_raw.counts`. Raises TooLittleHistory when none is usable.
     """
     until = origin_of(run.as_of, run.settings.city.zone)
-    rows = _sorted(
+    rows = in_order(
         run.warehouse.read(
             schemas.COUNTS,
             columns=COLUMNS,
@@ -95,6 +105,11 @@ def freeze(run: Run[JobSettings]) -> FrozenCounts:
     )
     run.warehouse.load_table(frozen.table, rows, expires_days=TABLE_DAYS)
     return frozen
+
+
+def table_name(sha256: str) -> str:
+    """Return the table that frozen counts of this hash are loaded into."""
+    return f"{schemas.RAW}.frozen_{sha256[:16]}"
 
 
 def table_of(run: Run[JobSettings], frozen: FrozenCounts) -> str:
@@ -134,7 +149,7 @@ def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) 
     stored = _stored_baseline(bucket)
     if stored is not None:
         return stored
-    made = _cut(run, frozen)
+    made = cut_baseline(run, frozen)
     if not keep:
         return made
     data = made.model_dump_json(indent=1).encode()
@@ -152,7 +167,11 @@ def _stored_baseline(bucket: Objects) -> Baseline | None:
         return None
 
 
-def _cut(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
+def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
+    """Cut frozen counts in time and store both halves; which pair is in force is not touched.
+
+    Raises TooLittleHistory when the counts are too few to be cut.
+    """
     known = frozen.known(run)
     check_history(known)
     train, test = split_days(known, test_share=run.settings.thresholds.baseline_test_share)
@@ -190,7 +209,7 @@ def _store(run: Run[JobSettings], rows: pa.Table) -> tuple[str, str]:
     return sha256, bucket.uri(_name(sha256))
 
 
-def _sorted(rows: pa.Table) -> pa.Table:
+def in_order(rows: pa.Table) -> pa.Table:
     """Give the rows one order and one set of types, whichever way they were read."""
     import pyarrow as pa
 

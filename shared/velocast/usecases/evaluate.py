@@ -118,7 +118,7 @@ def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Op
             kind=champion.kind,
             generation=generation,
         ),
-        on_baseline=judged,
+        on_baseline=judged if champion.baseline == training.baseline.test.sha256 else None,
         on_current=judged if has_seen else deployed,
     )
 

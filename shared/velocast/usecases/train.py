@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
 from typing import Literal
 
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from velocast.ground.messages import AuditRow, Message
 from velocast.ground.settings import JobSettings
 from velocast.ground.time import rfc3339
+from velocast.ground.version import code_version
 from velocast.model import estimators, evaluation
 from velocast.model.estimators import TrainedModel, library_versions
 from velocast.outside import manifest
@@ -81,7 +81,11 @@ def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut
     counts = records.find(training_runs.FREEZE, FrozenCounts)
     if counts is None:
         counts = records.settle(training_runs.FREEZE, datasets.freeze(run))
-    baseline = datasets.baseline(run, counts, keep=not request.test_mode)
+    baseline = records.find(training_runs.BASELINE, Baseline)
+    if baseline is None:  # settled too: an operator may freeze another between two tries
+        baseline = records.settle(
+            training_runs.BASELINE, datasets.baseline(run, counts, keep=not request.test_mode)
+        )
     windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
     counters = _sample_counters(run, counts) if request.test_mode else ()
     source = Source(run, datasets.table_of(run, counts), counters, request.test_mode)
@@ -160,7 +164,7 @@ def _tags(
         "forced": str(request.force).lower(),
         "test_mode": str(request.test_mode).lower(),
         "feature_definition": model.feature_definition,
-        "code_version": package_version("velocast"),
+        "code_version": code_version(),
         **{f"data.{name}": sha256 for name, sha256 in _hashes(cut).items()},
     }
 
@@ -194,6 +198,7 @@ def _record(
         artifact=artifact,
         feature_definition=model.feature_definition,
         library_versions=library_versions(),
+        code_version=code_version(),
         rows=0,
         seconds=0.0,
     )

@@ -28,8 +28,9 @@ TASK = "forecast"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 MODEL_TYPE = "application/zip"
-FREEZE, TRAINING, DECISION, PLAN, PROMOTION = (
+FREEZE, BASELINE, TRAINING, DECISION, PLAN, PROMOTION = (
     "freeze.json",
+    "baseline.json",
     "train.json",
     "decision.json",
     "plan.json",
@@ -64,6 +65,7 @@ class Training(Message):
     artifact: Artifact
     feature_definition: str
     library_versions: dict[str, str]
+    code_version: str = "unknown"  # versions trained before it was recorded
     rows: int
     seconds: float
 

@@ -1,0 +1,121 @@
+"""Trains a version again from the bytes it was trained on, and compares the forecasts of both."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from velocast.ground.errors import ModelUnusable
+from velocast.ground.messages import Message
+from velocast.ground.settings import JobSettings
+from velocast.ground.version import code_version
+from velocast.model import estimators, features
+from velocast.model.estimators import TrainedModel, library_versions
+from velocast.outside.registry import Registry
+from velocast.usecases import baselines, datasets, training_frames, training_runs
+from velocast.usecases.evaluate import source_of
+from velocast.usecases.refit import relative_difference
+from velocast.usecases.runtime import Run
+from velocast.usecases.training_runs import Records, Training
+
+TOLERANCE = 0.01
+
+
+class Reproduction(Message):
+    """A version beside the one trained again.
+
+    rows: forecasts of test_current compared. largest_difference: between two forecasts of an hour, bikes per hour.
+    relative_difference: RMS of the differences over the RMS of the version's forecasts. Sums that a database adds up
+    in another order differ in their last bits, and a tree that splits on one of them sends a few hours another way.
+    """
+
+    version: int
+    kind: str
+    same_bytes: bool
+    rows: int
+    largest_difference: float
+    relative_difference: float
+    tolerance: float
+    reproduced: bool
+    stored_sha256: str
+    again_sha256: str
+    datasets: dict[str, str]
+    changed: tuple[str, ...]
+
+
+def reproduce(run: Run[JobSettings], version: int, *, tolerance: float = TOLERANCE) -> Reproduction:
+    """Train a version again and compare; nothing is stored or registered.
+
+    tolerance: the relative difference up to which it counts as reproduced. Raises RegistryError when there is no such
+    version; ModelUnusable when its features are not those of this code, when frozen bytes are missing, altered or not
+    what BigQuery holds, or when its stored model is.
+    """
+    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
+    training = training_runs.training_of(records, registry, version)
+    _check(run, training)
+    stored = training_runs.load_model(records.objects, training.artifact)
+    again = _trained(run, training)
+    data = again.to_bytes()
+    frame = training_frames.scoring_frame(source_of(run, training), training.windows.test_current)
+    before, after = _forecasts(stored, frame), _forecasts(again, frame)
+    apart = relative_difference(before, after)
+    sha256 = hashlib.sha256(data).hexdigest()
+    same = sha256 == training.artifact.sha256
+    return Reproduction(
+        version=version,
+        kind=training.kind,
+        same_bytes=same,
+        rows=len(frame),
+        largest_difference=float(np.abs(after - before).max()) if len(frame) else 0.0,
+        relative_difference=apart,
+        tolerance=tolerance,
+        reproduced=same or apart <= tolerance,
+        stored_sha256=training.artifact.sha256,
+        again_sha256=sha256,
+        datasets={
+            "counts": training.counts.sha256,
+            "train_baseline": training.baseline.train.sha256,
+            "test_baseline": training.baseline.test.sha256,
+        },
+        changed=_changes(training),
+    )
+
+
+def _check(run: Run[JobSettings], training: Training) -> None:
+    if training.feature_definition != features.FEATURE_DEFINITION:
+        raise ModelUnusable(
+            f"version {training.version} was trained on {training.feature_definition} by code "
+            f"{training.code_version}, this is {features.FEATURE_DEFINITION} of {code_version()}; install that code"
+        )
+    datasets.table_of(run, training.counts)
+    named = (training.counts, training.baseline.train, training.baseline.test)
+    found = baselines.verify(run, [dataset.sha256 for dataset in named])
+    faults = [fault for verified in found for fault in verified.faults]
+    if faults:
+        raise ModelUnusable(f"version {training.version} cannot be trained again: {faults[0]}")
+
+
+def _trained(run: Run[JobSettings], training: Training) -> TrainedModel:
+    rows, held_out = training_frames.learning_frames(
+        source_of(run, training), training.windows.learnable, training.windows.calibrate_from
+    )
+    return estimators.fit(
+        training.kind, rows, held_out, seed=training.seed, test_mode=training.test_mode
+    )
+
+
+def _forecasts(model: TrainedModel, frame: pd.DataFrame) -> pd.Series[float]:
+    return model.predict(frame)["predicted_count"]
+
+
+def _changes(training: Training) -> tuple[str, ...]:
+    """Say what is not as it was when the version was trained, and may account for a difference."""
+    here = library_versions() | {"velocast": code_version()}
+    then = training.library_versions | {"velocast": training.code_version}
+    return tuple(
+        f"{name} {was}, now {here.get(name, 'absent')}"
+        for name, was in sorted(then.items())
+        if here.get(name) != was
+    )
