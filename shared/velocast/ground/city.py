@@ -42,6 +42,20 @@ class BoundingBox(_Strict):
         return self.south <= latitude <= self.north and self.west <= longitude <= self.east
 
 
+class WeatherConfig(_Strict):
+    """Where the city's weather comes from: one place (degrees, WGS 84) stands for the city."""
+
+    adapter: Literal["open_meteo"]
+    latitude: float
+    longitude: float
+    forecast_base_url: str
+    previous_runs_base_url: str
+    licence: str
+    licence_url: str
+    attribution: str
+    attribution_url: str
+
+
 class City(_Strict):
     """One city: where its counts are published, how to read them, and what clock it lives by."""
 
@@ -62,6 +76,7 @@ class City(_Strict):
     licence_url: str
     attribution: str
     attribution_url: str
+    weather: WeatherConfig | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -69,10 +84,14 @@ class City(_Strict):
         return ZoneInfo(self.time_zone)
 
 
-def load_city(name: str, *, base_url: str | None = None) -> City:
-    """Read a city's configuration; `base_url` replaces its address and its fallbacks.
+def load_city(
+    name: str, *, base_url: str | None = None, weather_base_url: str | None = None
+) -> City:
+    """Read a city's configuration; `base_url` replaces its address and its fallbacks, `weather_base_url` the weather's.
 
-    Raises SettingsError when there is no such city or its file has a wrong or unknown key.
+    A city that is read at another address has no weather unless that has an address too: the hours of a replay are not
+    those that the real weather API speaks of. Raises SettingsError when there is no such city or its file has a wrong
+    or unknown key.
     """
     folder = files("velocast").joinpath("cities")
     file = folder.joinpath(f"{name}.yaml")
@@ -86,6 +105,12 @@ def load_city(name: str, *, base_url: str | None = None) -> City:
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
     if base_url:
         values |= {"base_url": base_url, "fallback_base_urls": ()}
+        values["weather"] = values.get("weather") if weather_base_url else None
+    if weather_base_url and values.get("weather"):
+        values["weather"] |= {
+            "forecast_base_url": f"{weather_base_url}/forecast",
+            "previous_runs_base_url": f"{weather_base_url}/previous-runs",
+        }
     try:
         return City(**values)
     except ValidationError as exc:

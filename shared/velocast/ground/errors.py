@@ -7,6 +7,10 @@ VelocastError
 │   ├── CityUnreachable  no answer, or 429/5xx                              (retryable)
 │   ├── CityTruncated    fewer records than the API itself counts           (retryable)
 │   └── CityRefused      4xx, or an answer that is not records
+├── WeatherError         the weather API; counts go on without it
+│   ├── WeatherUnreachable  no answer, or 429/5xx                           (retryable)
+│   ├── WeatherTruncated    half an answer, or fewer hours than were asked  (retryable)
+│   └── WeatherRefused      4xx, or an answer that is not weather in our units
 ├── WarehouseError       BigQuery refused or failed
 ├── ObjectMissing        a Cloud Storage object is not there
 ├── ObjectChanged        a generation precondition failed: someone else wrote
@@ -69,6 +73,32 @@ class CityRefused(CityError):
     """The API refused the question, or answered something that is not records."""
 
     code = "city_refused"
+
+
+class WeatherError(VelocastError):
+    """The weather API. Forecasts are made without weather, only less well."""
+
+    code = "weather"
+
+
+class WeatherUnreachable(WeatherError):
+    """No answer, or one that asks to come back later."""
+
+    code = "weather_unreachable"
+    retryable = True
+
+
+class WeatherTruncated(WeatherError):
+    """The answer broke off, or has fewer hours than were asked."""
+
+    code = "weather_truncated"
+    retryable = True
+
+
+class WeatherRefused(WeatherError):
+    """The API refused the question, or answered something that is not weather in our units."""
+
+    code = "weather_refused"
 
 
 class WarehouseError(VelocastError):

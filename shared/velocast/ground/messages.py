@@ -137,6 +137,14 @@ class DataStale(_Notice):
     reason: str
 
 
+class WeatherMissing(_Notice):
+    """The weather API gave nothing that could be stored; counts and forecasts go on without it."""
+
+    event: Literal["weather_missing"] = "weather_missing"
+    newest_issued_at: str | None
+    reason: str
+
+
 class CountersOutOfOrder(_Notice):
     """Counters that usually count sent zeros for a day or more, or moved."""
 
@@ -170,6 +178,7 @@ Notice = Annotated[
     | PerformanceDegraded
     | TrainingFailed
     | DataStale
+    | WeatherMissing
     | CountersOutOfOrder
     | ModelFallback
     | RunFailed,

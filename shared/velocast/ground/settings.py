@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     city_base_url: str | None = Field(
         default=None, validation_alias=AliasChoices("VELOCAST_CITY_BASE_URL")
     )
+    weather_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("VELOCAST_WEATHER_BASE_URL")
+    )
     metrics_exporter: Exporter = Field(
         default="gcp_monitoring", validation_alias=AliasChoices("OTEL_METRICS_EXPORTER")
     )
@@ -108,7 +111,9 @@ class Settings(BaseSettings):
     @property
     def city(self) -> City:
         """The city's configuration."""
-        return load_city(self.city_name, base_url=self.city_base_url)
+        return load_city(
+            self.city_name, base_url=self.city_base_url, weather_base_url=self.weather_base_url
+        )
 
 
 def _variable(name: str) -> Any:

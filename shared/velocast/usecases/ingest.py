@@ -1,4 +1,4 @@
-"""fetch: what the city published since the last run, stored once, with what cannot be understood put aside.
+"""fetch: what the city published since the last run, stored once, with what cannot be understood put aside; weather.
 
 The window begins at the newest stored hour less an overlap, for cities correct late; so a run after days without an
 answer fetches what was missed. Nothing is written before the answer is known to be complete.
@@ -22,7 +22,7 @@ from velocast.ground.time import parse_instant, rfc3339
 from velocast.outside.city_records import CounterRecord, Reject
 from velocast.outside.city_source import CitySource, Harvest, Window
 from velocast.outside.warehouse import MergeResult
-from velocast.usecases import ingest_counters, ingest_quality
+from velocast.usecases import ingest_counters, ingest_quality, ingest_weather
 from velocast.usecases.ingest_notices import report_age
 from velocast.usecases.runtime import Run
 
@@ -36,7 +36,7 @@ KEY = ("counter_id", "counted_at")
 
 
 def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
-    """Store the city's counts of the window, its counters and the records that were refused; judge the quality.
+    """Store the city's counts of the window, its counters, its weather and the records that were refused.
 
     Raises EventError for an unreadable or empty window, CityError when the city gives no complete answer (nothing is
     stored then), WarehouseError.
@@ -52,7 +52,11 @@ def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
             run.metrics.flush()
             raise
         records, counters_status = _read_counters(source)
-    return [_store(run, window, before, harvest, records, counters_status)]
+    details = _store(run, window, before, harvest, records, counters_status)
+    explicit = bool(request.since or request.until)
+    hours = ingest_weather.Range(window.since or _first(harvest.counts), window.until, explicit)
+    details["weather"] = ingest_weather.update(run, hours, _first(harvest.counts))
+    return [_audit_row(run, details)]
 
 
 def _store(
@@ -62,7 +66,8 @@ def _store(
     harvest: Harvest,
     records: list[CounterRecord] | None,
     counters_status: str,
-) -> AuditRow:
+) -> dict[str, Any]:
+    """Store what the city gave, judge its quality, and return what the audit row says of it."""
     counts, conflicts = settle_duplicates(harvest.counts)
     rejects = harvest.rejects + conflicts
     put_aside = _put_aside(run, window, rejects)
@@ -73,7 +78,7 @@ def _store(
     report_age(run, newest, "the city answered, but has published nothing newer")
     run.metrics.set("bike/records_ingested", merged.inserted + merged.updated)
     run.metrics.set("bike/records_rejected", len(rejects))
-    details = {
+    return {
         "since": window.since and rfc3339(window.since),
         "until": rfc3339(window.until),
         "fetched": harvest.fetched,
@@ -89,7 +94,6 @@ def _store(
         "counters": {"metadata": counters_status, **counters.details()},
         "quality": quality.details(),
     }
-    return _audit_row(run, details)
 
 
 def _audit_row(run: Run[FetchSettings], details: dict[str, Any]) -> AuditRow:
@@ -207,6 +211,13 @@ def as_json(text: str) -> str:
     except (ValueError, RecursionError):
         return json.dumps(text)
     return canonical
+
+
+def _first(counts: pa.Table) -> datetime | None:
+    import pyarrow.compute as pc
+
+    first: datetime | None = pc.min(counts["counted_at"]).as_py()
+    return first
 
 
 def _last(counts: pa.Table) -> datetime | None:

@@ -16,6 +16,7 @@ from velocast.ground.messages import (
     PerformanceDegraded,
     RunFailed,
     TrainingFailed,
+    WeatherMissing,
 )
 from velocast.outside.discord import Embed, Field
 
@@ -116,6 +117,16 @@ def _stale(n: DataStale) -> Embed:
     )
 
 
+def _no_weather(n: WeatherMissing) -> Embed:
+    return _card(
+        n,
+        "🌦️ Weather missing: forecasts are less accurate",
+        AMBER,
+        n.reason,
+        Field("Newest weather of", n.newest_issued_at or "none is stored"),
+    )
+
+
 def _out_of_order(n: CountersOutOfOrder) -> Embed:
     named = ", ".join(n.counters[:NAMED_COUNTERS])
     more = len(n.counters) - NAMED_COUNTERS
@@ -159,6 +170,7 @@ _CARDS: dict[type, Callable[[Any], Embed]] = {
     PerformanceDegraded: _degraded,
     TrainingFailed: _training_failed,
     DataStale: _stale,
+    WeatherMissing: _no_weather,
     CountersOutOfOrder: _out_of_order,
     ModelFallback: _fallback,
     RunFailed: _failed,

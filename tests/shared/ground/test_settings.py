@@ -107,3 +107,16 @@ def test_settings_print_no_secret(environment: pytest.MonkeyPatch, tmp_path: Pat
     environment.setenv("VELOCAST_MODELS_BUCKET", "b")
     environment.setenv("VELOCAST_API_KEYS_FILE", str(keys))
     assert "very-secret" not in repr(settings.ServeSettings.load())
+
+
+def test_a_replayed_city_has_weather_only_where_it_has_an_address() -> None:
+    real = load_city("paris").weather
+    assert real is not None
+    assert real.forecast_base_url == "https://api.open-meteo.com"
+    assert load_city("paris", base_url="http://127.0.0.1:1/city").weather is None
+    replayed = load_city(
+        "paris", base_url="http://127.0.0.1:1/city", weather_base_url="http://127.0.0.1:1/weather"
+    ).weather
+    assert replayed is not None
+    assert replayed.forecast_base_url == "http://127.0.0.1:1/weather/forecast"
+    assert replayed.previous_runs_base_url == "http://127.0.0.1:1/weather/previous-runs"

@@ -18,6 +18,7 @@ from velocast.ground.messages import (
     PerformanceDegraded,
     RunFailed,
     TrainingFailed,
+    WeatherMissing,
 )
 
 PUBLISHED_AT = "2026-03-01T05:00:00Z"
@@ -71,6 +72,9 @@ NOTICES: list[Notice] = [
         newest_count_at="2026-02-26T22:00:00Z",
         age_hours=55.0,
         reason="the city's API is down",
+    ),
+    WeatherMissing(
+        **AT, newest_issued_at="2026-02-26T02:00:00Z", reason="the weather API is down"
     ),
     CountersOutOfOrder(**AT, counters=tuple(f"c-{i}" for i in range(25)), reason="zeros for a day"),
     ModelFallback(**AT, wanted_version=8, used="version 7", reason="the artifact's hash is wrong"),

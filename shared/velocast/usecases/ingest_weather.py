@@ -1,0 +1,152 @@
+"""fetch's weather: today's forecast, and from the archive what was missed or is asked for.
+
+Counts never wait for it: when the weather API fails, that is logged, told and written into the audit row, and forecasts
+are made without. A day whose forecast was missed is read from the archive by the next run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from velocast.ground.city import WeatherConfig
+from velocast.ground.errors import WeatherError
+from velocast.ground.messages import WeatherMissing
+from velocast.ground.schemas import WEATHER
+from velocast.ground.settings import FetchSettings
+from velocast.ground.telemetry import log
+from velocast.ground.time import rfc3339
+from velocast.outside.weather_source import FORECAST_DAYS, Weather, WeatherSource
+from velocast.usecases.runtime import Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = ("valid_at", "issued_at")
+MISSED_AFTER = timedelta(
+    hours=36
+)  # a run a day: the last forecast is then older than the one before
+REMEMBERED = timedelta(days=400)  # what is older is backfilled by hand only
+
+
+@dataclass(frozen=True)
+class Range:
+    """Hours of weather to store. since: None when the archive need not be asked; explicit: somebody gave a range."""
+
+    since: datetime | None
+    until: datetime
+    explicit: bool = False
+
+
+@dataclass
+class _Read:
+    """What came: the rows of both APIs, and what went wrong."""
+
+    parts: list[Weather] = field(default_factory=list)
+    errors: list[WeatherError] = field(default_factory=list)
+
+    @property
+    def worth_storing(self) -> bool:
+        """Whether to store it. What can be had by asking again is waited for, so that the next run finds the gap."""
+        return not any(error.retryable for error in self.errors)
+
+
+def update(run: Run[FetchSettings], hours: Range, first_count: datetime | None) -> dict[str, Any]:
+    """Store the weather and return what the audit row says of it; never raises WeatherError.
+
+    first_count: the first hour of counts that this run fetched, from which a first run reads the archive. Raises
+    WarehouseError.
+    """
+    config = run.settings.city.weather
+    if config is None:
+        return {"status": "not configured"}
+    newest = _newest_issue(run)
+    since = hours.since if hours.explicit else _missed_since(run, newest, first_count)
+    found = _read(run, config, Range(since, hours.until, hours.explicit))
+    rows = _together(found) if found.worth_storing else Weather.nothing().rows
+    merged = run.warehouse.merge(WEATHER, rows, keys=KEY)
+    if found.errors:
+        _report(run, newest, found)
+    return {
+        "status": "incomplete" if found.errors else "stored",
+        "archive_since": since and rfc3339(since),
+        "fetched": rows.num_rows,
+        "inserted": merged.inserted,
+        "updated": merged.updated,
+        "unchanged": merged.unchanged,
+        "implausible": sum(part.implausible for part in found.parts),
+        "sources": sorted(set(rows["source"].to_pylist())),
+        "errors": [f"{error.code}: {error}" for error in found.errors],
+    }
+
+
+def _newest_issue(run: Run[FetchSettings]) -> datetime | None:
+    import pandas as pd
+
+    found = run.warehouse.query(
+        "ingest_weather_newest", first_hour=run.as_of - REMEMBERED, as_of=run.as_of
+    )
+    newest = found["newest"].iloc[0]
+    return None if pd.isna(newest) else newest.to_pydatetime()
+
+
+def _missed_since(
+    run: Run[FetchSettings], newest: datetime | None, first_count: datetime | None
+) -> datetime | None:
+    """Return from when on the archive has to fill in: None when the last run's forecast is there."""
+    if newest is None:
+        return first_count
+    return newest if run.as_of - newest > MISSED_AFTER else None
+
+
+def _read(run: Run[FetchSettings], config: WeatherConfig, hours: Range) -> _Read:
+    read = _Read()
+    with WeatherSource(config) as source:
+        if not hours.explicit or hours.until >= run.as_of:
+            hours = _read_forecast(run, source, hours, read)
+        if hours.since is None or hours.since >= hours.until or not read.worth_storing:
+            return read
+        try:
+            read.parts.append(source.read_archive(hours.since, hours.until, as_of=run.as_of))
+        except WeatherError as exc:
+            read.errors.append(exc)
+    return read
+
+
+def _read_forecast(
+    run: Run[FetchSettings], source: WeatherSource, hours: Range, read: _Read
+) -> Range:
+    """Read today's forecast; return the hours to ask the archive for, those to come included for a past day."""
+    try:
+        forecast = source.read_forecast(run.as_of)
+    except WeatherError as exc:
+        read.errors.append(exc)
+        return hours
+    if forecast is not None:
+        read.parts.append(forecast)
+        return hours
+    since = hours.since or run.as_of - timedelta(days=1)
+    return Range(since, run.as_of + timedelta(days=FORECAST_DAYS), hours.explicit)
+
+
+def _together(read: _Read) -> pa.Table:
+    """Return all rows, one a key: of two, today's forecast, which comes first."""
+    import pyarrow as pa
+
+    rows = pa.concat_tables([Weather.nothing().rows, *(part.rows for part in read.parts)])
+    keys = rows.select(list(KEY)).to_pandas()
+    return rows.filter(pa.array(~keys.duplicated()))
+
+
+def _report(run: Run[FetchSettings], newest: datetime | None, read: _Read) -> None:
+    reason = "; ".join(str(error) for error in read.errors)
+    log("WARNING", f"weather is missing: {reason}", code=read.errors[0].code)
+    run.tell(
+        WeatherMissing(
+            event_id=f"fetch:weather_missing:{run.as_of:%Y-%m-%d}",
+            occurred_at=rfc3339(run.as_of),
+            newest_issued_at=newest and rfc3339(newest),
+            reason=reason,
+        )
+    )

@@ -1,0 +1,57 @@
+"""Weather behind the replayed API, for tests: its file, its faults and its clock are in the test's hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from velocast.ground.city import WeatherConfig, load_city
+from velocast_local.http_server import HttpServer
+from velocast_local.weather_replay import WeatherReplay, routes
+
+FIRST = datetime(2025, 2, 20, tzinfo=UTC)
+
+
+def small_weather(first: datetime = FIRST, days: int = 40) -> pd.DataFrame:
+    """Mild days under Open-Meteo's names, with a shower every sixth hour."""
+    n = np.arange(24 * days)
+    return pd.DataFrame(
+        {
+            "time": pd.date_range(first, periods=24 * days, freq="h", unit="ms"),
+            "temperature_2m": 10 + 5 * np.sin(n / 24 * 2 * np.pi),
+            "relative_humidity_2m": 70.0 + n % 20,
+            "wind_speed_10m": 12.0 + n % 5,
+            "cloud_cover": np.where(n % 6 == 0, 100.0, 40.0),
+            "precipitation": np.where(n % 6 == 0, 1.2, 0.0),
+        }
+    )
+
+
+class ReplayedWeather:
+    """The API's address and `now`, which a test sets."""
+
+    def __init__(self, path: Path, frame: pd.DataFrame, now: datetime) -> None:
+        self.now = now
+        self.base_url = ""
+        frame.to_parquet(path, index=False)
+        self.replay = WeatherReplay(path, lambda: self.now)
+
+    @property
+    def config(self) -> WeatherConfig:
+        """The weather's configuration, leading to this server."""
+        config = load_city("paris", weather_base_url=self.base_url).weather
+        assert config is not None
+        return config
+
+
+@contextmanager
+def serving_weather(weather: ReplayedWeather) -> Iterator[ReplayedWeather]:
+    """Serve the weather while the block runs."""
+    with HttpServer(routes(weather.replay)) as server:
+        weather.base_url = f"{server.url}/weather"
+        yield weather

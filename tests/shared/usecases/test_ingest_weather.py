@@ -1,0 +1,238 @@
+"""The weather of a fetch, from the replayed API to the table: forecasts, gaps, backfills, and an API in trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from google.cloud import bigquery
+
+from tests import emulators
+from tests.replayed_city import ReplayedCity, serving, small_frame
+from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
+from tests.shared.usecases.test_ingest import Lab
+from velocast.outside import city_source, weather_source
+from velocast_local.weather_replay import WeatherFaults
+
+FIRST = datetime(2025, 3, 5, tzinfo=UTC)  # of the counts
+NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
+DAY = timedelta(days=1)
+FORECAST_HOURS = 9 * 24 - 1
+
+
+class WeatherLab(Lab):
+    """A replayed city with weather, the warehouse behind fetch, and the notices it publishes."""
+
+    weather: ReplayedWeather
+
+    def next_day(self, days: int = 1) -> None:
+        self.city.next_day(days)
+        self.weather.now = self.city.now
+
+    def stored(self) -> pd.DataFrame:
+        return self.rows("weather").sort_values(["valid_at", "issued_at"], ignore_index=True)
+
+    def weather_of(self, **request: str) -> dict[str, Any]:
+        """Run fetch and return what its audit row says of the weather."""
+        details = self.fetch(**request)["weather"]
+        assert isinstance(details, dict)
+        return details
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[ReplayedCity, ReplayedWeather]]:
+    folder = tmp_path_factory.mktemp("city")
+    frame = small_frame(FIRST, days=15, counters=("100-101",))
+    city = ReplayedCity(folder / "city.parquet", frame, NOW)
+    weather = ReplayedWeather(folder / "weather.parquet", small_weather(), NOW)
+    with serving(city), serving_weather(weather):
+        yield city, weather
+
+
+@pytest.fixture
+def lab(
+    served: tuple[ReplayedCity, ReplayedWeather],
+    warehouse_tables: bigquery.Client,
+    topics: emulators.RunningPubSub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> WeatherLab:
+    city, weather = served
+    monkeypatch.setattr(city_source, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(weather_source, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setenv("VELOCAST_CITY_BASE_URL", city.base_url)
+    monkeypatch.setenv("VELOCAST_WEATHER_BASE_URL", weather.base_url)
+    city.now = weather.now = NOW
+    city.faults.kind = None
+    weather.replay.faults = WeatherFaults()
+    weather.replay.asked.clear()
+    lab = WeatherLab(city, warehouse_tables, topics)
+    lab.weather = weather
+    return lab
+
+
+class TestWhatIsStored:
+    def test_first_run_reads_the_archive_back_to_the_first_count(self, lab: WeatherLab) -> None:
+        details = lab.weather_of()
+
+        rows = lab.stored()
+        assert details["status"] == "stored"
+        assert details["inserted"] == len(rows) == details["fetched"]
+        assert (details["updated"], details["implausible"], details["errors"]) == (0, 0, [])
+        assert details["sources"] == ["perturbed"]
+        assert rows["valid_at"].min() == pd.Timestamp(FIRST)
+        assert rows["valid_at"].max() == pd.Timestamp("2025-03-17 22:00Z")
+        assert rows["issued_at"].max() == pd.Timestamp(NOW)
+        assert set(rows["source"]) == {"perturbed"}
+        assert rows[["temperature_c", "precipitation_mm", "cloud_pct"]].notna().all(axis=None)
+        assert lab.notices() == []
+
+    def test_every_past_origin_finds_five_days_of_weather_known_by_then(
+        self, lab: WeatherLab
+    ) -> None:
+        lab.weather_of()
+
+        rows = lab.stored()
+        origin = pd.Timestamp("2025-03-05T23:00Z")
+        known = rows[rows["issued_at"] <= origin]
+        hours = pd.date_range(origin, periods=98, freq="h")  # to the end of what is stored of them
+        assert set(hours) <= set(known["valid_at"])
+
+    def test_the_next_day_asks_for_the_forecast_alone(self, lab: WeatherLab) -> None:
+        lab.weather_of()
+        before = len(lab.stored())
+        lab.weather.replay.asked.clear()
+        lab.next_day()
+
+        details = lab.weather_of()
+
+        (asked,) = lab.weather.replay.asked
+        assert asked.startswith("forecast?")
+        assert details["archive_since"] is None
+        assert details["inserted"] == FORECAST_HOURS
+        assert len(lab.stored()) == before + FORECAST_HOURS
+
+    def test_the_same_event_again_changes_nothing(self, lab: WeatherLab) -> None:
+        lab.weather_of()
+        before = lab.stored()
+
+        details = lab.weather_of()
+
+        pd.testing.assert_frame_equal(lab.stored(), before)
+        assert (details["inserted"], details["updated"]) == (0, 0)
+        assert details["unchanged"] == FORECAST_HOURS
+
+    def test_days_that_were_missed_come_from_the_archive(self, lab: WeatherLab) -> None:
+        lab.weather_of()
+        lab.next_day(3)
+
+        details = lab.weather_of()
+
+        rows = lab.stored()
+        assert details["archive_since"] == "2025-03-10T02:00:00Z"
+        missed = rows[rows["valid_at"].between("2025-03-11 00:00Z", "2025-03-12 00:00Z")]
+        lead = missed["valid_at"] + pd.Timedelta(hours=1) - missed["issued_at"]
+        assert {pd.Timedelta(days=n) for n in range(6)} <= set(lead)
+
+    def test_a_backfill_reads_the_archive_of_its_range_and_no_forecast(
+        self, lab: WeatherLab
+    ) -> None:
+        details = lab.weather_of(since="2025-03-06T00:00:00Z", until="2025-03-08T00:00:00Z")
+
+        rows = lab.stored()
+        assert details["archive_since"] == "2025-03-06T00:00:00Z"
+        assert {a.partition("?")[0] for a in lab.weather.replay.asked} == {"previous-runs"}
+        assert len(rows) == 48 * 6
+        assert rows["valid_at"].min() == pd.Timestamp("2025-03-06 00:00Z")
+        assert rows["valid_at"].max() == pd.Timestamp("2025-03-07 23:00Z")
+
+        again = lab.weather_of(since="2025-03-06T00:00:00Z", until="2025-03-08T00:00:00Z")
+        assert (again["inserted"], again["updated"], again["unchanged"]) == (0, 0, 48 * 6)
+
+    def test_a_past_day_gets_what_was_known_then(self, lab: WeatherLab) -> None:
+        lab.weather.now = NOW + 4 * DAY  # the city stands at NOW: its event is played again later
+
+        details = lab.weather_of()
+
+        rows = lab.stored()
+        assert details["status"] == "stored"
+        assert rows["issued_at"].max() <= pd.Timestamp(NOW)
+        assert rows["valid_at"].max() > pd.Timestamp(NOW + 4 * DAY)
+
+    def test_a_city_without_weather(self, lab: WeatherLab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("VELOCAST_WEATHER_BASE_URL")
+        lab = WeatherLab(lab.city, lab.client, lab.topics)
+
+        assert lab.weather_of() == {"status": "not configured"}
+        assert len(lab.rows("counts")) > 0
+        assert lab.notices() == []
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("kind", "code"),
+        [
+            ("unavailable", "weather_unreachable"),
+            ("too_many_requests", "weather_unreachable"),
+            ("truncated", "weather_truncated"),
+            ("html", "weather_refused"),
+        ],
+    )
+    def test_counts_are_stored_and_the_failure_is_told(
+        self, lab: WeatherLab, kind: Any, code: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lab.weather.replay.faults.kind = kind
+
+        details = lab.fetch()
+
+        assert details["inserted"] == len(lab.rows("counts")) > 0
+        assert details["weather"]["status"] == "incomplete"
+        assert details["weather"]["inserted"] == 0
+        assert details["weather"]["errors"][0].startswith(f"{code}: ")
+        (notice,) = lab.notices()
+        assert notice["event"] == "weather_missing"
+        assert notice["event_id"] == "fetch:weather_missing:2025-03-10"
+        assert notice["newest_issued_at"] is None
+        assert "/v1/forecast" in notice["reason"]
+        assert "weather is missing: http" in caplog.messages[-1]
+        apis = {asked.partition("?")[0] for asked in lab.weather.replay.asked}
+        assert ("previous-runs" in apis) == (
+            code == "weather_refused"
+        )  # else it will be asked tomorrow
+
+    def test_the_next_run_heals_it(self, lab: WeatherLab) -> None:
+        lab.weather_of()
+        lab.weather.replay.faults.kind = "unavailable"
+        for _ in range(2):
+            lab.next_day()
+            assert lab.weather_of()["status"] == "incomplete"
+        notices = lab.notices()
+        assert [n["newest_issued_at"] for n in notices] == ["2025-03-10T02:00:00Z"] * 2
+        lab.weather.replay.faults.kind = None
+        lab.next_day()
+
+        details = lab.weather_of()
+
+        assert (details["status"], details["archive_since"]) == ("stored", "2025-03-10T02:00:00Z")
+        hours = lab.stored()["valid_at"].drop_duplicates()
+        assert (hours.diff().dropna() == pd.Timedelta(hours=1)).all()
+
+    def test_an_archive_out_of_reach_is_asked_again_tomorrow(self, lab: WeatherLab) -> None:
+        lab.weather.replay.faults = WeatherFaults("unavailable", apis=("previous-runs",))
+        assert lab.weather_of()["inserted"] == 0
+        lab.weather.replay.faults = WeatherFaults()
+        lab.next_day()
+
+        assert lab.weather_of()["archive_since"] == "2025-03-05T00:00:00Z"
+
+    def test_an_archive_that_refuses_does_not_cost_the_forecast(self, lab: WeatherLab) -> None:
+        lab.weather.replay.faults = WeatherFaults("html", apis=("previous-runs",))
+
+        details = lab.weather_of()
+
+        assert (details["status"], details["inserted"]) == ("incomplete", FORECAST_HOURS)
+        assert len(lab.notices()) == 1
