@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from rich.markup import escape
 
 from velocast.ground.errors import VelocastError
 from velocast_local import stack
+from velocast_local.city_files import CityFiles, make_synthetic
 from velocast_local.cli_datasets import dataset_app, reproduce_command
 from velocast_local.cli_local import local_app
 from velocast_local.simulate import simulate_command
@@ -44,6 +46,14 @@ def demo(
             help="Counts to replay (Parquet or CSV); else a synthetic city.",
         ),
     ] = None,
+    weather: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Weather observed there, in Open-Meteo's names (Parquet or CSV); without it a replay has none.",
+        ),
+    ] = None,
     counters: Annotated[int, typer.Option(min=1, help="Counters of the synthetic city.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic city.")] = 7,
     once: Annotated[
@@ -58,10 +68,20 @@ def demo(
 
     It begins with an empty folder. Without --once the stack stays up, so that the dashboard can be looked at.
     """
+    if weather and not replay:
+        raise typer.BadParameter("--weather goes with --replay; a synthetic city has its own")
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = stack.home_folder(home)
     try:
-        summary = _demo(folder, console, days=days, replay=replay, counters=counters, seed=seed)
+        summary = _demo(
+            folder,
+            console,
+            days=days,
+            files=CityFiles(replay, weather) if replay else None,
+            make=lambda: make_synthetic(
+                folder, counters=counters, days=HISTORY_DAYS + days, seed=seed
+            ),
+        )
     except (VelocastError, RuntimeError, ValueError, OSError) as exc:
         console.print(f"[red]demo failed:[/red] {escape(str(exc))}", soft_wrap=True)
         console.print(f"Logs: {folder / 'logs'}", soft_wrap=True)
@@ -90,23 +110,35 @@ def _key(folder: Path) -> str:
 
 
 def _demo(
-    folder: Path, console: Console, *, days: int, replay: Path | None, counters: int, seed: int
+    folder: Path,
+    console: Console,
+    *,
+    days: int,
+    files: CityFiles | None,
+    make: Callable[[], CityFiles],
 ) -> dict[str, object]:
     from collections import Counter
 
     from velocast_local import demo as play
     from velocast_local import demo_summary
     from velocast_local.city_file import CityFile
+    from velocast_local.weather_replay import read_weather
 
     progress = play.Progress(console.print, Counter())
     with progress.part("start the stack"):
         stack.begin_anew(folder)
-        source = replay or _synthetic(folder, counters=counters, days=days, seed=seed)
+        source, sky = files or make()
         # A city publishes a day on the next one, so the last day played is the one after the file's last.
+        if sky:
+            read_weather(sky)
         first_day = CityFile(source).last.date() - timedelta(days=days - 2)
         console.print(f"starting the stack in {folder} (MLflow takes the longest) ...")
         state = stack.up(
-            folder, replay=source, city="paris" if replay else "demoville", say=console.print
+            folder,
+            replay=source,
+            weather=sky,
+            city="paris" if files else "demoville",
+            say=console.print,
         )
     os.environ.update(stack.environment(folder))
     player, audit = (
@@ -117,11 +149,3 @@ def _demo(
     with progress.part("summary"):
         summary = demo_summary.build(state, audit, days=days, seconds=progress.seconds)
     return summary | {"urls": state["urls"]}
-
-
-def _synthetic(folder: Path, *, counters: int, days: int, seed: int) -> Path:
-    from velocast_local.simulate import simulate, write_city
-
-    target = folder / "demoville.parquet"
-    write_city(simulate(counters, days=HISTORY_DAYS + days, seed=seed), target)
-    return target

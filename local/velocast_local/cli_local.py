@@ -37,6 +37,12 @@ def up(
             exists=True, dir_okay=False, help="Counts the city publishes (Parquet or CSV)."
         ),
     ] = None,
+    weather: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Weather observed there, in Open-Meteo's names."
+        ),
+    ] = None,
     city: Annotated[
         str | None, typer.Option(help="City configuration; paris for a replay, else demoville.")
     ] = None,
@@ -49,7 +55,11 @@ def up(
         console.print(f"starting the stack in {folder}")
     try:
         state = stack.up(
-            folder, replay=replay, city=chosen, say=lambda line: console.print(f"  {line}")
+            folder,
+            replay=replay,
+            weather=weather,
+            city=chosen,
+            say=lambda line: console.print(f"  {line}"),
         )
     except stack.StackFailed as exc:
         Console(stderr=True, highlight=False).print(f"[red]not started:[/red] {exc}")

@@ -20,6 +20,7 @@ from velocast_local import (
     discord_inbox,
     function_servers,
     object_server,
+    weather_replay,
     workflow_executions_api,
 )
 from velocast_local.clock import Clock, ClockRefused
@@ -38,6 +39,7 @@ from velocast_local.pubsub_server import PubSubServer, rest_routes
 from velocast_local.records import Records
 from velocast_local.scheduler import Scheduler, load_schedules
 from velocast_local.stack_state import StackState
+from velocast_local.weather_replay import WeatherReplay
 from velocast_local.workflow_executions import WorkflowExecutions, find_workflows
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
@@ -169,7 +171,8 @@ class ControlPlane:
         replay = city_replay.Replay(
             self.state.replay, self.clock.now, city=city, corrections=synthetic
         )
-        return city_replay.routes(replay)
+        weather = self.state.weather and WeatherReplay(self.state.weather, self.clock.now)
+        return [*city_replay.routes(replay), *weather_replay.routes(weather)]
 
     def _local_routes(self) -> list[BaseRoute]:
         secrets = (

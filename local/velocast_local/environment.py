@@ -36,6 +36,8 @@ def stack_environment(state: StackState) -> dict[str, str]:
     ports = state.ports
     return deployed_environment(state) | {
         "VELOCAST_CITY_BASE_URL": f"{state.url}/city",
+        # empty without a file: then the city has no weather, and nobody asks the real API for it
+        "VELOCAST_WEATHER_BASE_URL": f"{state.url}/weather" if state.weather else "",
         "BIGQUERY_EMULATOR_HOST": state.part_url("bigquery"),
         "BIGQUERY_STORAGE_EMULATOR_HOST": f"{LOOPBACK}:{ports['bigquery_storage']}",
         "STORAGE_EMULATOR_HOST": state.url,

@@ -20,6 +20,8 @@ import typer
 
 from velocast.ground.city import City, load_city
 from velocast.ground.time import start_of_local_day
+from velocast_local.autoregression import Floats, autocorrelated
+from velocast_local.simulate_weather import shocks, weather_of
 
 COLUMNS = (
     "id_compteur",
@@ -35,8 +37,6 @@ COLUMNS = (
 )
 DEFAULT_DAYS = 104
 DEFAULT_UNTIL = date(2025, 12, 1)
-
-Floats = npt.NDArray[np.float64]
 
 _STREETS = (
     "rue des Hirondelles",
@@ -58,6 +58,7 @@ _DIRECTIONS = (("N-S", "S-N"), ("E-O", "O-E"), ("NE-SO", "SO-NE"), ("NO-SE", "SE
 _COMMUTE_IN = (1, 1, 1, 1, 1, 2, 6, 15, 24, 15, 7, 5, 6, 6, 6, 6, 8, 11, 12, 8, 5, 4, 3, 2)
 _COMMUTE_OUT = (1, 1, 1, 1, 1, 1, 3, 7, 11, 8, 5, 5, 7, 7, 6, 8, 12, 20, 24, 15, 8, 6, 4, 2)
 _LEISURE = (3, 2, 2, 1, 1, 1, 1, 2, 3, 5, 7, 9, 10, 10, 12, 14, 14, 13, 11, 9, 7, 5, 4, 4)
+_FINEST = 0.35  # no weather brings out more than this, as a logarithm
 _MONTHS = (0.74, 0.78, 0.90, 1.00, 1.10, 1.20, 1.10, 0.78, 1.18, 1.08, 0.88, 0.74)
 
 
@@ -88,6 +89,21 @@ def simulate(
     Returns COLUMNS, one row per counter and hour (start of the hour, UTC), sorted by date and id_compteur, with the
     types of the Paris file. The same arguments give the same rows. Raises ValueError for fewer than 1 counter or day.
     """
+    return simulate_city(counters, days=days, seed=seed, until=until, city=city)[0]
+
+
+def simulate_city(
+    counters: int = 50,
+    *,
+    days: int = DEFAULT_DAYS,
+    seed: int = 7,
+    until: date = DEFAULT_UNTIL,
+    city: City | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the counts as `simulate` does, and the weather that fits them, which goes on for some days after them.
+
+    Returns the counts, and the weather under Open-Meteo's names (`simulate_weather.weather_of`).
+    """
     if counters < 1 or days < 1:
         raise ValueError(
             f"simulate: {counters} counters and {days} days asked, needs at least 1 of each"
@@ -96,10 +112,11 @@ def simulate(
     rng = np.random.default_rng(seed)
     places = _places(rng, counters, city, until)
     hours = _hours(city, until, days)
-    counts = rng.poisson(_rates(rng, hours, counters)).astype(np.int32)
+    rates, moods = _rates(rng, hours, counters)
+    counts = rng.poisson(rates).astype(np.int32)
     sent = _break_things(rng, counts)
     _merge_repeated_hours(hours, counts, sent)
-    return _rows(places, hours, counts, sent)
+    return _rows(places, hours, counts, sent), weather_of(moods, hours.utc, hours.local, seed)
 
 
 def _places(rng: np.random.Generator, counters: int, city: City, until: date) -> pd.DataFrame:
@@ -147,14 +164,19 @@ def _hours(city: City, until: date, days: int) -> _Hours:
     return _Hours(utc, local, np.asarray(rest), np.asarray(local.weekday == 5), day)
 
 
-def _rates(rng: np.random.Generator, hours: _Hours, counters: int) -> Floats:
-    """Expected bikes, (hours, counters): profile x level x season x weather x growth, with a little over-dispersion."""
+def _rates(rng: np.random.Generator, hours: _Hours, counters: int) -> tuple[Floats, Floats]:
+    """Expected bikes, (hours, counters): profile x level x season x weather x growth, with a little over-dispersion.
+
+    Beside them the shocks of the weather, (hours, 2).
+    """
     level = np.clip(rng.lognormal(np.log(55), 0.75, counters), 5, 400)
     leisure = rng.beta(2, 5, counters)
     rates = _profiles(rng, hours, leisure) * level
-    rates *= (_season(hours) * _weather(rng, hours) * _growth(hours))[:, None]
-    own = _autocorrelated(rng, (hours.day[-1] + 1, counters), keep=0.85, spread=0.08)[hours.day]
-    return np.asarray(rates * np.exp(own) * rng.gamma(40, 1 / 40, rates.shape))
+    moods = shocks(rng, hours.day)
+    weather = np.exp(np.minimum(moods.sum(axis=1), _FINEST))
+    rates *= (_season(hours) * weather * _growth(hours))[:, None]
+    own = autocorrelated(rng, (hours.day[-1] + 1, counters), keep=0.85, spread=0.08)[hours.day]
+    return np.asarray(rates * np.exp(own) * rng.gamma(40, 1 / 40, rates.shape)), moods
 
 
 def _profiles(rng: np.random.Generator, hours: _Hours, leisure: Floats) -> Floats:
@@ -184,25 +206,8 @@ def _season(hours: _Hours) -> Floats:
     return np.asarray(np.interp(position, middles, values) * np.where(quiet, 0.55, 1.0))
 
 
-def _weather(rng: np.random.Generator, hours: _Hours) -> Floats:
-    days = _autocorrelated(rng, (int(hours.day[-1]) + 1, 1), keep=0.6, spread=0.16)[hours.day, 0]
-    showers = _autocorrelated(rng, (len(hours), 1), keep=0.85, spread=0.10)[:, 0]
-    return np.asarray(np.exp(np.minimum(days + showers, 0.35)))
-
-
 def _growth(hours: _Hours) -> Floats:
     return 1 + 0.08 * np.arange(len(hours)) / 8766
-
-
-def _autocorrelated(
-    rng: np.random.Generator, shape: tuple[int, int], *, keep: float, spread: float
-) -> Floats:
-    """Draw a first-order autoregressive series along axis 0 with standard deviation `spread`."""
-    steps = rng.normal(0, spread * np.sqrt(1 - keep**2), shape)
-    steps[0] = rng.normal(0, spread, shape[1])
-    for row in range(1, shape[0]):
-        steps[row] += keep * steps[row - 1]
-    return steps
 
 
 def _break_things(rng: np.random.Generator, counts: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
@@ -244,7 +249,7 @@ def _rows(
 
 
 def write_city(rows: pd.DataFrame, out: Path) -> None:
-    """Write counts to a .parquet or .csv file. Raises ValueError for another ending."""
+    """Write counts or weather to a .parquet or .csv file. Raises ValueError for another ending."""
     if out.suffix == ".parquet":
         rows.to_parquet(out, index=False)
     elif out.suffix == ".csv":
@@ -258,12 +263,18 @@ def simulate_command(
     counters: Annotated[int, typer.Option(min=1, help="Counters in the city")] = 50,
     days: Annotated[int, typer.Option(min=1, help="Local days of counts")] = DEFAULT_DAYS,
     seed: Annotated[int, typer.Option(help="Another seed, another city")] = 7,
+    weather: Annotated[
+        Path | None, typer.Option(help="File to write its weather to: .parquet or .csv")
+    ] = None,
 ) -> None:
-    """Make a synthetic city and write its counts."""
-    if out.suffix not in (".parquet", ".csv"):
-        raise typer.BadParameter(f"{out}: ends in {out.suffix!r}, needs .parquet or .csv")
-    rows = simulate(counters, days=days, seed=seed)
+    """Make a synthetic city and write its counts, and its weather where asked."""
+    for file in filter(None, (out, weather)):
+        if file.suffix not in (".parquet", ".csv"):
+            raise typer.BadParameter(f"{file}: ends in {file.suffix!r}, needs .parquet or .csv")
+    rows, sky = simulate_city(counters, days=days, seed=seed)
     write_city(rows, out)
+    if weather:
+        write_city(sky, weather)
     first, last = rows["date"].iloc[0], rows["date"].iloc[-1]
     typer.echo(
         f"{out}: {len(rows)} counts of {counters} counters, {first:%Y-%m-%d %H:%MZ} to {last:%Y-%m-%d %H:%MZ}"

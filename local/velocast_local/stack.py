@@ -21,6 +21,7 @@ import psutil
 
 from velocast_local import environment as environments
 from velocast_local import processes
+from velocast_local.city_files import CityFiles, choose, make_synthetic, synthetic_files
 from velocast_local.clock import Clock
 from velocast_local.function_servers import load_functions
 from velocast_local.http_server import LOOPBACK, free_port
@@ -75,20 +76,23 @@ def up(
     home: Path,
     *,
     replay: Path | None = None,
+    weather: Path | None = None,
     city: str | None = None,
     root: Path = REPOSITORY,
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
     """Start the stack in `home`, return what its stack.json says when every part is ready.
 
-    replay: file of counts that the city publishes, and city its configuration; both stay those of the last start where
-    they are not given, a synthetic city where there was none. A stack that runs already is left alone, one that died is
-    cleaned first. Raises StackFailed when a part does not come up.
+    replay: file of counts that the city publishes, weather: of the weather there, and city its configuration; they
+    stay those of the last start where none is given, a synthetic city where there was none. A stack that runs already
+    is left alone, one that died is cleaned first. Raises StackFailed when a part does not come up.
     """
     home = home.resolve()
     if not is_up(home):
         clean(home)
-        state = _settle(home, root.resolve(), replay, city, say)
+        home.mkdir(parents=True, exist_ok=True)
+        files = _files(home, replay, weather, say)
+        state = _settle(home, root.resolve(), files, city)
         _write_secrets(state)
         state.write()
         (home / "progress.json").unlink(missing_ok=True)
@@ -151,30 +155,30 @@ def _known(home: Path) -> StackState:
     return state
 
 
-def _settle(home: Path, root: Path, replay: Path | None, city: str | None, say: Say) -> StackState:
+def _files(home: Path, replay: Path | None, weather: Path | None, say: Say) -> CityFiles:
+    try:
+        return choose(read_state(home), replay, weather, lambda: _synthetic(home, say))
+    except FileNotFoundError as exc:
+        raise StackFailed(str(exc)) from exc
+
+
+def _settle(home: Path, root: Path, files: CityFiles, city: str | None) -> StackState:
     """Decide what the new stack is: what the last one was, changed by what is asked."""
-    home.mkdir(parents=True, exist_ok=True)
     last = read_state(home)
-    source = replay.resolve() if replay else (last.replay if last else None)
-    if source is None or not source.is_file():
-        if source is not None:
-            raise StackFailed(f"the city's counts {source} are gone; give a file by --replay")
-        source = _synthetic(home, say)
     chosen = city or (last.city if last else DEFAULT_CITY)
     config = root / "terraform" / "config" / "functions.yaml"
     parts = [*BASE_PARTS, *load_functions(config)]
-    return StackState(home, root, chosen, source, _ports(parts, last.ports if last else {}))
+    ports = _ports(parts, last.ports if last else {})
+    return StackState(home, root, chosen, files.counts, ports, weather=files.weather)
 
 
-def _synthetic(home: Path, say: Say) -> Path:
-    from velocast_local.simulate import simulate, write_city  # imports pandas: 1 s
-
-    target = home / "demoville.parquet"
-    if not target.exists():
-        say("making a synthetic city")
-        until = Clock(home / "clock").now().date() + timedelta(days=DAYS_AHEAD)
-        write_city(simulate(days=HISTORY_DAYS + DAYS_AHEAD, until=until), target)
-    return target
+def _synthetic(home: Path, say: Say) -> CityFiles:
+    files = synthetic_files(home)
+    if all(file and file.exists() for file in files):
+        return files
+    say("making a synthetic city")
+    until = Clock(home / "clock").now().date() + timedelta(days=DAYS_AHEAD)
+    return make_synthetic(home, days=HISTORY_DAYS + DAYS_AHEAD, until=until)
 
 
 def _ports(parts: list[str], last: dict[str, int]) -> dict[str, int]:

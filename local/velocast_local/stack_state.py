@@ -21,7 +21,7 @@ class StackState:
 
     home: its folder; root: the checkout whose functions, workflows and configuration it runs; replay: the
     file of counts that its city publishes; ports: part to port on the loopback address; pid: the supervisor,
-    0 before its start.
+    0 before its start; weather: the file of observed weather that the weather API forecasts from, None for none.
     """
 
     home: Path
@@ -33,6 +33,7 @@ class StackState:
     project: str = PROJECT
     location: str = LOCATION
     environment: str = "dev"
+    weather: Path | None = None
 
     @property
     def file(self) -> Path:
@@ -77,6 +78,7 @@ class StackState:
         """Return the state with its addresses, as JSON's types."""
         plain = asdict(self) | {"home": str(self.home), "root": str(self.root)}
         plain["replay"] = None if self.replay is None else str(self.replay)
+        plain["weather"] = None if self.weather is None else str(self.weather)
         return plain | {"url": self.url, "urls": self.urls()}
 
     def write(self) -> None:
@@ -94,6 +96,7 @@ def read_state(home: Path) -> StackState | None:
     plain = json.loads(file.read_text(encoding="utf-8"))
     for derived in ("url", "urls"):
         plain.pop(derived)
-    replay = plain.pop("replay")
+    replay, weather = plain.pop("replay"), plain.pop("weather", None)
     home, root = Path(plain.pop("home")), Path(plain.pop("root"))
-    return StackState(home, root, replay=Path(replay) if replay else None, **plain)
+    files = {"replay": Path(replay) if replay else None, "weather": weather and Path(weather)}
+    return StackState(home, root, **files, **plain)

@@ -64,8 +64,7 @@ class WeatherReplay:
     """
 
     def __init__(self, path: Path, clock_now: Callable[[], datetime]) -> None:
-        hours = observed(_read(path)).set_index("valid_at")
-        self.hours = hours
+        self.hours = read_weather(path).set_index("valid_at")
         self.clock_now = clock_now
         self.faults = WeatherFaults()
         self.asked: list[str] = []
@@ -198,12 +197,18 @@ class _Api:
         return _days(first, end)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix == ".csv":
-        return pd.read_csv(path)
-    raise ValueError(f"{path}: ends in {path.suffix!r}, needs .parquet or .csv")
+def read_weather(path: Path) -> pd.DataFrame:
+    """Return the observations in a file as the warehouse would have them; see `weather_doubt.observed`.
+
+    Raises ValueError, naming the file, when a column is missing or an hour comes twice.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise ValueError(f"{path}: ends in {path.suffix!r}, needs .parquet or .csv")
+    rows = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    try:
+        return observed(rows)
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
 
 
 def _days(first: date, last: date) -> list[date]:

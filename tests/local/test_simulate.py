@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 
 from velocast.ground.city import load_city
 from velocast_local.city_file import CityFile
-from velocast_local.simulate import COLUMNS, simulate, simulate_command, write_city
+from velocast_local.simulate import COLUMNS, simulate, simulate_city, simulate_command, write_city
+from velocast_local.simulate_weather import AHEAD_HOURS
+from velocast_local.weather_replay import read_weather
 
 PARIS = Path(__file__).parents[3] / "shared" / "data" / "paris-counts.parquet"
 ZONE = ZoneInfo("Europe/Paris")
@@ -30,6 +32,12 @@ def rows() -> pd.DataFrame:
 def year() -> pd.DataFrame:
     """Thirty counters for two years."""
     return simulate(30, days=730, seed=3)
+
+
+@pytest.fixture(scope="module")
+def city() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two years of counts with their weather."""
+    return simulate_city(20, days=730, seed=5)
 
 
 def hourly_mean(rows: pd.DataFrame) -> pd.Series:
@@ -112,6 +120,38 @@ class TestRhythm:
         assert city.autocorr(1) > 0.3
 
 
+class TestWeather:
+    def test_every_hour_of_the_counts_and_some_days_more(
+        self, city: tuple[pd.DataFrame, pd.DataFrame]
+    ) -> None:
+        rows, sky = city
+        first, last = rows["date"].min(), rows["date"].max() + pd.Timedelta(hours=AHEAD_HOURS)
+        assert list(sky["time"]) == list(pd.date_range(first, last, freq="h"))
+        assert sky.notna().all(axis=None)
+        assert sky["relative_humidity_2m"].between(20, 100).all()
+        assert sky["cloud_cover"].between(0, 100).all()
+        assert (sky[["precipitation", "wind_speed_10m"]] >= 0).all(axis=None)
+        assert 0.05 < (sky["precipitation"] > 0).mean() < 0.25
+
+    def test_people_ride_less_in_the_rain_and_more_on_warm_days(
+        self, city: tuple[pd.DataFrame, pd.DataFrame]
+    ) -> None:
+        rows, sky = city
+        city_day = np.log(rows.groupby("date")["sum_counts"].mean().resample("D").mean())
+        shock = city_day - city_day.rolling(29, center=True).mean().where(city_day.notna())
+        shock -= shock.groupby(shock.index.weekday).transform("mean")
+        hours = sky.set_index("time")
+        rain = hours["precipitation"].shift(-1).resample("D").sum()
+        warmth = hours["temperature_2m"].resample("D").mean()
+        assert shock.corr(rain) < -0.3
+        assert shock.corr(warmth - warmth.rolling(29, center=True).mean()) > 0.3
+
+    def test_the_counts_are_the_same_with_and_without(self) -> None:
+        rows, sky = simulate_city(3, days=9, seed=4)
+        pd.testing.assert_frame_equal(rows, simulate(3, days=9, seed=4))
+        pd.testing.assert_frame_equal(sky, simulate_city(3, days=9, seed=4)[1])
+
+
 class TestWhatGoesWrong:
     def test_some_hours_are_missing_and_some_counters_are_silent_for_days(
         self, rows: pd.DataFrame
@@ -164,8 +204,19 @@ class TestFile:
         assert list(pd.read_parquet(out).columns) == list(COLUMNS)
         assert "counts of 4 counters, 2025-11-25 23:00Z to 2025-11-30 22:00Z" in result.output
 
-    def test_command_refuses_another_ending(self, tmp_path: Path) -> None:
+    def test_command_writes_the_weather_where_asked(self, tmp_path: Path) -> None:
+        app = typer.Typer()
+        app.command()(simulate_command)
+        out, weather = tmp_path / "city.parquet", tmp_path / "weather.csv"
+        options = [str(out), "--counters", "2", "--days", "2", "--weather", str(weather)]
+        assert CliRunner().invoke(app, options).exit_code == 0
+        assert len(read_weather(weather)) == 2 * 24 + AHEAD_HOURS
+
+    @pytest.mark.parametrize("names", [("city.txt",), ("city.csv", "--weather", "weather.txt")])
+    def test_command_refuses_another_ending(self, tmp_path: Path, names: tuple[str, ...]) -> None:
         app = typer.Typer()
         app.command()(simulate_command)
 
-        assert CliRunner().invoke(app, [str(tmp_path / "city.txt")]).exit_code == 2
+        options = [str(tmp_path / n) if "." in n else n for n in names]
+        assert CliRunner().invoke(app, options).exit_code == 2
+        assert not list(tmp_path.iterdir())

@@ -162,6 +162,7 @@ class TestWhatIsStored:
                 "without_counts": 0,
             },
             "quality": {"outage": 0, "clock_change": 0, "usable_again": 0, "out_of_order": []},
+            "weather": {"status": "not configured"},
         }
         assert lab.gauges.values == {
             "bike/records_ingested": 3 * HOURS,
