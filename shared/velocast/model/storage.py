@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,8 +18,10 @@ CARD = "velocast.json"
 SCHEMA = "schema.json"
 LIBRARY = "scikit-learn"
 # What each kind needs beyond the types skops trusts by itself; none of them can call anything.
+_TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 TRUSTED: dict[str, frozenset[str]] = {
-    "gbm": frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"}),
+    "affluence": frozenset({_TREES}),
+    "gbm": frozenset({_TREES}),
     "rf": frozenset({"sklearn.tree._tree.Tree"}),
     "nn": frozenset({"sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
 }
@@ -37,8 +39,8 @@ _BROKEN = (
 )
 
 
-class Card(BaseModel):
-    """What a stored model says about itself, readable before any of it is loaded."""
+class AnyCard(BaseModel):
+    """What every stored model says about itself, readable before any of it is loaded."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,11 +49,19 @@ class Card(BaseModel):
     feature_definition: str
     seed: int
     params: dict[str, Any]
-    calibration: Calibration
     library_versions: dict[str, str]
 
 
-def pack(estimator: Any, card: Card) -> bytes:
+class Card(AnyCard):
+    """Card of a model that forecasts counts."""
+
+    calibration: Calibration
+
+
+CardT = TypeVar("CardT", bound=AnyCard)
+
+
+def pack(estimator: Any, card: AnyCard) -> bytes:
     """Return the estimator and its card as one zip file; equal models give equal bytes."""
     import skops.io
 
@@ -72,9 +82,25 @@ def pack(estimator: Any, card: Card) -> bytes:
 
 def unpack(data: bytes, *, feature_definition: str) -> tuple[Any, Card]:
     """Return the estimator and its card. Raises ModelUnusable as `TrainedModel.from_bytes`."""
+    return unpack_as(Card, data, feature_definition=feature_definition)
+
+
+def task_of(data: bytes) -> str:
+    """Return the task a stored model is for, without loading it. Raises ModelUnusable when it is no model."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            return str(json.loads(file.read(CARD))["task"])
+    except _BROKEN as exc:
+        raise _no_model(data, exc) from exc
+
+
+def unpack_as(
+    kind_of_card: type[CardT], data: bytes, *, feature_definition: str
+) -> tuple[Any, CardT]:
+    """Return the estimator and its card, which must be of the given kind. Raises ModelUnusable as `unpack`."""
     import skops.io
 
-    card = _card(data)
+    card = _card(kind_of_card, data)
     _check_versions(card)
     if card.feature_definition != feature_definition:
         raise ModelUnusable(
@@ -94,17 +120,21 @@ def unpack(data: bytes, *, feature_definition: str) -> tuple[Any, Card]:
         raise ModelUnusable(f"the model's content cannot be read: {exc!r}; train it again") from exc
 
 
-def _card(data: bytes) -> Card:
+def _card(kind_of_card: type[CardT], data: bytes) -> CardT:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            return Card.model_validate_json(file.read(CARD))
+            return kind_of_card.model_validate_json(file.read(CARD))
     except (*_BROKEN, ValidationError) as exc:
-        raise ModelUnusable(
-            f"{len(data)} bytes are no model of Velocast ({exc}); publish the artifact again"
-        ) from exc
+        raise _no_model(data, exc) from exc
 
 
-def _check_versions(card: Card) -> None:
+def _no_model(data: bytes, cause: Exception) -> ModelUnusable:
+    return ModelUnusable(
+        f"{len(data)} bytes are no model of Velocast ({cause}); publish the artifact again"
+    )
+
+
+def _check_versions(card: AnyCard) -> None:
     made, here = card.library_versions.get(LIBRARY, "unknown"), version(LIBRARY)
     if made.split(".")[:2] != here.split(".")[:2]:
         raise ModelUnusable(
