@@ -77,12 +77,13 @@ def perturbed(observed: pd.DataFrame, *, issued_at: datetime, seed: int = 0) -> 
     draws = {name: _draws(rng, name) for name in VALUES}
     future = ahead >= 0
     days = ahead[future] / HOURS_A_DAY
-    result = observed.loc[:, ["valid_at", *VALUES]].astype(dict.fromkeys(VALUES, "float64"))
-    hours = {name: result.loc[future, name].to_numpy() for name in VALUES}
+    # copies, laid into a frame once at the end: this runs once an origin
+    columns = {name: observed[name].to_numpy("float64", copy=True) for name in VALUES}
+    hours = {name: values[future] for name, values in columns.items()}
     drawn = {name: draws[name][ahead[future]] for name in VALUES}
     for name, values in _forecast(hours, drawn, days).items():
-        result.loc[future, name] = values
-    return result
+        columns[name][future] = values
+    return pd.DataFrame({"valid_at": observed["valid_at"], **columns}, index=observed.index)
 
 
 def _hours_ahead(observed: pd.DataFrame, issued_at: datetime) -> npt.NDArray[np.int64]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 USER_AGENT = "velocast (+https://github.com/velocast/velocast; one forecast a day)"
-TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 RETRY_SECONDS = (1.0, 4.0)  # pauses between the tries of one request
 FORECAST_DAYS = (
     HORIZON_DAYS + 3

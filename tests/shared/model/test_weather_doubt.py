@@ -119,6 +119,12 @@ def test_any_slice_of_a_forecast_agrees_with_the_whole() -> None:
     pd.testing.assert_frame_equal(part, whole[30:50])
 
 
+def test_what_was_observed_is_left_alone() -> None:
+    seen = weather(ISSUED_AT, 24)
+    perturbed(seen, issued_at=ISSUED_AT)
+    pd.testing.assert_frame_equal(seen, weather(ISSUED_AT, 24))
+
+
 def test_another_seed_or_issue_is_another_forecast() -> None:
     seen = weather(ISSUED_AT, 24)
     first = perturbed(seen, issued_at=ISSUED_AT, seed=3)
