@@ -201,8 +201,18 @@ def _number(value: Any) -> str:
     return "unknown" if value is None else f"{value:.3f}"
 
 
+def _weather(details: dict[str, Any]) -> str:
+    """Say what weather a fetch stored."""
+    weather = details.get("weather") or {}
+    if not weather.get("fetched"):
+        return "no weather"
+    return f"{weather['inserted']:,} of weather ({', '.join(weather['sources'])})"
+
+
 SENTENCES = {
-    "INGESTION": lambda _, d: f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected",
+    "INGESTION": lambda _, d: (
+        f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, {_weather(d)}"
+    ),
     "PREDICTION": lambda _, d: (
         f"{d.get('forecasts', 0):,} forecasts by "
         + (f"v{d['model_version']}" if d.get("model_version") else "similar days")

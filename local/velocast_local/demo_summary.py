@@ -59,6 +59,12 @@ def build(
         "rows_ingested": sum(d.get("inserted", 0) for d in ingested),
         "rows_corrected": sum(d.get("updated", 0) for d in ingested),
         "rows_rejected": sum(d.get("rejected", 0) for d in ingested),
+        "weather": {
+            "rows_ingested": sum((d.get("weather") or {}).get("inserted", 0) for d in ingested),
+            "sources": sorted(
+                {s for d in ingested for s in (d.get("weather") or {}).get("sources", ())}
+            ),
+        },
         "forecasts": sum(d.get("forecasts", 0) for d in predicted),
         "champion": _champion_card(champion, score),
         "forecasts_scored": score("f.model_version > 0"),

@@ -32,6 +32,8 @@ def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["rows_ingested"] > 12 * 24 * 80
+    assert summary["weather"]["sources"] == ["perturbed"]
+    assert summary["weather"]["rows_ingested"] > 6 * 24 * 90
     assert summary["forecasts"] >= 4 * 12 * 119
     assert summary["champion"]["version"] >= 1
     assert 0.5 < summary["champion"]["r2"] <= 1
@@ -55,6 +57,29 @@ def test_demo_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "id_compteur" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_demo_says_what_is_wrong_with_the_weather(tmp_path: Path) -> None:
+    from velocast_local.simulate import simulate, write_city
+
+    counts, weather = tmp_path / "counts.parquet", tmp_path / "weather.csv"
+    write_city(simulate(1, days=3), counts)
+    weather.write_text("time,temperature_2m\n2025-03-01T00:00Z,7\n")
+    command = [VELOCAST, "demo", "--once", "--home", tmp_path / "stack", "--weather", weather]
+    alone = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=_clean_environment()
+    )
+    assert alone.returncode == 2
+    assert "goes with --replay" in alone.stderr
+    done = subprocess.run(
+        [*command, "--replay", counts],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_clean_environment(),
+    )
+    assert done.returncode == 1
+    assert "weather.csv: weather: no column" in done.stdout.replace("\n", " ")
 
 
 def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:
