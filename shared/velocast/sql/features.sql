@@ -7,7 +7,8 @@
 -- @one_lead BOOL                     training: each target with an actual once, its lead day drawn by hash
 -- @zone STRING, @holidays ARRAY<DATE>, @counter_ids ARRAY<STRING> (empty: all)
 -- @last_target TIMESTAMP             last hour to forecast, included
--- @scan_from, @scan_until TIMESTAMP  28 local days before the first origin; end of what may be known, excluded
+-- @scan_from, @scan_until TIMESTAMP  35 local days before the first origin (28 before each of the last 7 days, whose
+--                                    share of what was usual then is known); end of what may be known, excluded
 WITH
 hours AS (
   SELECT
@@ -50,7 +51,7 @@ days AS (
     -- half-life 10 days; only ratios of weights matter, so they may count from any day
     POW(2.0, DATE_DIFF(local_date, @first_origin, DAY) / 10.0) AS weight
   FROM UNNEST(GENERATE_DATE_ARRAY(
-    DATE_SUB(@first_origin, INTERVAL 28 DAY),
+    DATE_SUB(@first_origin, INTERVAL 35 DAY),
     DATE_ADD(@last_origin, INTERVAL @lead_days - 1 DAY)
   )) AS local_date
 ),
@@ -77,6 +78,8 @@ hour_history AS (
     counter_id,
     local_date,
     local_hour,
+    day_type,
+    bike_count,
     LAG(bike_count, 1) OVER by_hour AS hour_1d,
     LAG(bike_count, 2) OVER by_hour AS hour_2d,
     LAG(bike_count, 3) OVER by_hour AS hour_3d,
@@ -101,9 +104,23 @@ hour_history AS (
     last_7 AS (by_hour ROWS BETWEEN 7 PRECEDING AND 1 PRECEDING),
     last_28 AS (by_hour ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING)
 ),
+expected AS ( -- what similar days before it led to expect of each hour gone by
+  SELECT
+    counter_id,
+    local_date,
+    bike_count,
+    CASE day_type WHEN 'working' THEN working_mean WHEN 'saturday' THEN saturday_mean ELSE rest_mean END AS usual
+  FROM hour_history
+),
 daily AS (
-  SELECT counter_id, local_date, SUM(bike_count) AS bikes, COUNT(bike_count) AS hours
-  FROM grid
+  SELECT
+    counter_id,
+    local_date,
+    SUM(bike_count) AS bikes,
+    COUNT(bike_count) AS hours,
+    COALESCE(SUM(IF(usual IS NULL, NULL, bike_count)), 0) AS met,
+    COALESCE(SUM(IF(bike_count IS NULL, NULL, usual)), 0) AS usual
+  FROM expected
   GROUP BY counter_id, local_date
 ),
 day_history AS (
@@ -114,12 +131,17 @@ day_history AS (
     SUM(bikes) OVER last_2 / NULLIF(SUM(hours) OVER last_2, 0) AS day_mean_2d,
     SUM(bikes) OVER last_7 / NULLIF(SUM(hours) OVER last_7, 0) AS day_mean_7d,
     SUM(bikes) OVER last_28 / NULLIF(SUM(hours) OVER last_28, 0) AS level,
-    SUM(hours) OVER last_28 AS history_hours
+    SUM(hours) OVER last_28 AS history_hours,
+    -- a bike an hour is added to both, so that a counter that hardly counts does not swing
+    (SUM(met) OVER last_1 + 24.0) / (SUM(usual) OVER last_1 + 24.0) AS share_1d,
+    (SUM(met) OVER last_3 + 24.0) / (SUM(usual) OVER last_3 + 24.0) AS share_3d,
+    (SUM(met) OVER last_7 + 24.0) / (SUM(usual) OVER last_7 + 24.0) AS share_7d
   FROM daily
   WINDOW
     by_day AS (PARTITION BY counter_id ORDER BY local_date),
     last_1 AS (by_day ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING),
     last_2 AS (by_day ROWS BETWEEN 2 PRECEDING AND 1 PRECEDING),
+    last_3 AS (by_day ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING),
     last_7 AS (by_day ROWS BETWEEN 7 PRECEDING AND 1 PRECEDING),
     last_28 AS (by_day ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING)
 ),
@@ -213,6 +235,9 @@ SELECT
   day_history.day_mean_2d,
   day_history.day_mean_7d,
   day_history.level,
+  day_history.share_1d,
+  day_history.share_3d,
+  day_history.share_7d,
   CAST(COALESCE(day_history.history_hours, 0) AS FLOAT64) AS history_hours,
   busy.busy_threshold
 FROM targets

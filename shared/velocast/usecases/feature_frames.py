@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +14,8 @@ from velocast.ground.time import HORIZON_DAYS, HOUR, start_of_local_day
 from velocast.model.calendar import calendar_columns, holiday_dates
 from velocast.outside.warehouse import Empty, Warehouse
 
-HISTORY_DAYS = 28
+HISTORY_DAYS = 35
+WEATHER_HISTORY_DAYS = 28
 LARGEST_LEAD_DAYS = 7
 
 
@@ -27,16 +29,19 @@ def read(
     lead_days: int = HORIZON_DAYS,
     one_lead: bool = False,
     counts_table: str | None = None,
+    weather_table: str | None = None,
     counter_ids: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return what was known at each origin beside the hours to forecast from there.
 
     first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
     excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
-    once, with one lead day drawn by hash. counts_table: dataset.table of frozen counts. counter_ids: empty for all.
-    Returns one row per (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
-    `model.features.FEATURES`, `lag_168h`, `busy_threshold`, `history_hours`, `local_date`, `day_type` beside it.
-    Raises EventError for a range that cannot be, WarehouseError. Source: `bike_traffic_raw.counts`, sql/features.sql.
+    once, with one lead day drawn by hash. counts_table, weather_table: dataset.table, in place of the system's own.
+    counter_ids: empty for all. Returns one row per (origin_at, counter_id, target_at), sorted so; `bike_count` is the
+    actual or NaN, the columns of `model.features.FEATURES` (weather NaN where none was known), `lag_168h`,
+    `busy_threshold`, `history_hours`, `local_date`, `day_type` beside it. Raises EventError for a range that cannot be,
+    WarehouseError. Source: `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`,
+    sql/weather_features.sql.
     """
     _check(first_origin, last_origin, lead_days)
     zone = city.zone
@@ -45,21 +50,31 @@ def read(
     holidays = holiday_dates(
         city.holidays, first_day - timedelta(days=1), last_origin + timedelta(days=lead_days + 1)
     )
+    asked: dict[str, Any] = {
+        "first_origin": first_origin,
+        "last_origin": last_origin,
+        "lead_days": lead_days,
+        "zone": city.time_zone,
+        "holidays": holidays or Empty("DATE"),
+        "last_target": end - HOUR,
+    }
     frame = warehouse.query_large(
         "features",
         tables={"counts": counts_table} if counts_table else None,
-        first_origin=first_origin,
-        last_origin=last_origin,
-        lead_days=lead_days,
         one_lead=one_lead,
-        zone=city.time_zone,
-        holidays=holidays or Empty("DATE"),
         counter_ids=list(counter_ids) or Empty("STRING"),
         scan_from=start_of_local_day(first_day, zone),
         scan_until=min(end, actual_until),
-        last_target=end - HOUR,
+        **asked,
+    )
+    weather = warehouse.query_large(
+        "weather_features",
+        tables={"weather": weather_table} if weather_table else None,
+        scan_from=start_of_local_day(first_origin - timedelta(days=WEATHER_HISTORY_DAYS), zone),
+        **asked,
     )
     frame = frame.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
+    frame = frame.merge(weather, how="left", on=["origin_at", "target_at"])
     return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
 
 

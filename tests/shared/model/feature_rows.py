@@ -10,7 +10,7 @@ import pandas as pd
 from tests.shared.model.small_city import ZONE
 from velocast.ground.time import start_of_local_day
 from velocast.model.calendar import calendar_columns
-from velocast.model.features import HISTORY
+from velocast.model.features import HISTORY, SHARES, WEATHER
 
 
 def feature_rows(
@@ -34,6 +34,10 @@ def feature_rows(
         frame[name] = rhythm * random.uniform(0.8, 1.2, len(frame))
     frame["level"], frame["busy_threshold"] = level, level * 1.5
     frame["history_hours"] = 672.0
+    for name in SHARES:
+        frame[name] = random.uniform(0.9, 1.1, len(frame))
+    for name in WEATHER:
+        frame[name] = random.uniform(0.0, 20.0, len(frame))
     frame["bike_count"] = random.poisson(frame["similar_day_mean"]).astype("float64")
     frame["lag_168h"] = frame["bike_count"] * random.uniform(0.5, 1.5, len(frame))
     return pd.concat([frame, calendar_columns(frame, ZONE, [])], axis="columns")
@@ -43,6 +47,6 @@ def without_history(frame: pd.DataFrame, counter_id: str) -> pd.DataFrame:
     """The same frame, but nothing is known of one counter."""
     bare = frame.copy()
     rows = bare["counter_id"] == counter_id
-    bare.loc[rows, [*HISTORY, "busy_threshold", "lag_168h"]] = np.nan
+    bare.loc[rows, [*HISTORY, *SHARES, "busy_threshold", "lag_168h"]] = np.nan
     bare.loc[rows, "history_hours"] = 0.0
     return bare

@@ -68,6 +68,7 @@ class Oracle:
             (row.counter_id, row.counted_at.to_pydatetime()): float(row.bike_count)
             for row in usable.itertuples()
         }
+        self._shares: dict[tuple[str, tuple[date, ...]], float] = {}
         self._by_local_hour: dict[tuple[str, date, int], list[float]] = defaultdict(list)
         for (counter, at), value in self.known.items():
             local = at.astimezone(ZONE)
@@ -114,6 +115,7 @@ class Oracle:
             "history_hours": float(sum(len(values) for values in days.values())),
             "busy_threshold": sorted(known)[int(0.75 * (len(known) - 1))] if known else None,
         }
+        result |= {f"share_{n}d": self._share(counter, tuple(past[:n])) for n in (1, 3, 7)}
         result |= {f"hour_{n}d": same_hour[past[n - 1]] for n in range(1, 8)}
         result |= {f"week_{n}": weeks[n - 1] for n in range(1, 5)}
         similar = self._similar(same_hour, origin, local.date())
@@ -124,6 +126,26 @@ class Oracle:
     def _raw(self, counter: str, day: date) -> list[float]:
         hours = range(24)
         return [v for hour in hours for v in self._by_local_hour.get((counter, day, hour), [])]
+
+    def _share(self, counter: str, days: tuple[date, ...]) -> float:
+        """Counts of these days over what similar days before each of them led to expect."""
+        if (counter, days) not in self._shares:
+            self._shares[counter, days] = self._computed_share(counter, days)
+        return self._shares[counter, days]
+
+    def _computed_share(self, counter: str, days: tuple[date, ...]) -> float:
+        met = usual = 24.0
+        for day in days:
+            for hour in range(24):
+                value = self.at_local_hour(counter, day, hour)
+                before = {
+                    day - n * DAY: self.at_local_hour(counter, day - n * DAY, hour)
+                    for n in range(1, 29)
+                }
+                expected = self._similar(before, day, day)
+                if value is not None and expected is not None:
+                    met, usual = met + value, usual + expected
+        return met / usual
 
     def _similar(
         self, same_hour: dict[date, float | None], origin: date, day: date

