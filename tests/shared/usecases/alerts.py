@@ -73,9 +73,7 @@ NOTICES: list[Notice] = [
         age_hours=55.0,
         reason="the city's API is down",
     ),
-    WeatherMissing(
-        **AT, newest_issued_at="2026-02-26T02:00:00Z", reason="the weather API is down"
-    ),
+    WeatherMissing(**AT, newest_issued_at="2026-02-26T02:00:00Z", reason="the weather API is down"),
     CountersOutOfOrder(**AT, counters=tuple(f"c-{i}" for i in range(25)), reason="zeros for a day"),
     ModelFallback(**AT, wanted_version=8, used="version 7", reason="the artifact's hash is wrong"),
     RunFailed(**AT, component="fetch", error="city_unreachable: no answer", execution_id="m-1"),
