@@ -41,7 +41,7 @@ class CityFile:
     names = (*FIELDS, "coordinates")
 
     def __init__(self, path: Path) -> None:
-        table = _read(path)
+        table = read_rows(path)
         self._frame = table.sort_values(["date", "id_compteur"], kind="stable", ignore_index=True)
         self.hours: npt.NDArray[np.datetime64] = (
             self._frame["date"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]")
@@ -142,7 +142,8 @@ class _Texts:
         return self._texts.take(pa.array(self._codes[rows]))
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read a file's rows, `date` in UTC. Raises ValueError for another suffix, a missing column or an empty file."""
     if path.suffix == ".parquet":
         table = pd.read_parquet(path)
     elif path.suffix == ".csv":

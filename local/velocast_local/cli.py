@@ -1,4 +1,4 @@
-"""The command line: `velocast demo`, `local`, `simulate`, `status`, `dataset`, `reproduce`."""
+"""The command line: `velocast demo`, `local`, `simulate`, `status`, `backtest`, `dataset`, `reproduce`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.markup import escape
 from velocast.ground.errors import VelocastError
 from velocast_local import stack
 from velocast_local.city_files import CityFiles, make_synthetic
+from velocast_local.cli_backtest import backtest_command
 from velocast_local.cli_datasets import dataset_app, reproduce_command
 from velocast_local.cli_local import local_app
 from velocast_local.simulate import simulate_command
@@ -30,6 +31,7 @@ app.add_typer(local_app, name="local")
 app.add_typer(dataset_app, name="dataset")
 app.command("simulate")(simulate_command)
 app.command("status")(status_command)
+app.command("backtest")(backtest_command)
 app.command("reproduce")(reproduce_command)
 
 HISTORY_DAYS = 90

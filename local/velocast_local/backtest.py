@@ -1,0 +1,211 @@
+"""`velocast backtest`: how well the models would have forecast a file of counts, beside what they must beat.
+
+The file is put into a BigQuery emulator of its own, so that the very SQL that forecasts computes the features.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import psutil
+import pyarrow as pa
+
+from velocast.ground.city import City
+from velocast.ground.settings import Thresholds
+from velocast.ground.time import HORIZON_DAYS, local_date, start_of_local_day
+from velocast.model.learners import Kind
+from velocast.model.weather_doubt import perturbed
+from velocast.outside.warehouse import Empty, Warehouse
+from velocast.usecases import backtest
+from velocast.usecases.backtest import Backtest, Plan
+from velocast.usecases.ingest_quality import repeated_hours
+from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
+from velocast_local.city_file import read_rows
+from velocast_local.weather_replay import read_weather
+
+PROJECT, LOCATION = "velocast-backtest", "europe-west1"
+RAW, COUNTS, WEATHER = (f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather"))
+WeatherAs = Literal["perturbed", "observed"]
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked. until: the last local day to look at, None: the file's last whole one."""
+
+    counts: Path
+    weather: Path | None
+    weather_as: WeatherAs
+    weeks: int
+    until: date | None
+    kinds: tuple[Kind, ...]
+
+
+@dataclass
+class Measured:
+    """Seconds of a block, and the largest resident memory of this process meanwhile."""
+
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+@contextmanager
+def measured() -> Iterator[Measured]:
+    """Measure a block."""
+    result, over, process = Measured(), threading.Event(), psutil.Process()
+
+    def look() -> None:
+        while True:
+            result.peak_mb = max(result.peak_mb, process.memory_info().rss / 2**20)
+            if over.wait(0.05):
+                return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    began = time.monotonic()
+    try:
+        yield result
+    finally:
+        result.seconds = time.monotonic() - began
+        over.set()
+        thread.join()
+
+
+def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
+    """Run the backtest. Raises ValueError for a file that cannot be read, VelocastError."""
+    counts = _counts(asked.counts)
+    weather = None if asked.weather is None else read_weather(asked.weather)
+    with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
+        emulator = BigQueryEmulator(Path(folder), PROJECT)
+        say("starting the BigQuery emulator")
+        with emulator, _environment(emulator):
+            warehouse = _warehouse()
+            plan = _plan(asked, city, counts)
+            counted = _marked(warehouse, city, counts)
+            warehouse.load_table(COUNTS, _table(counted), expires_days=None)
+            if weather is not None:
+                known = _as_known(weather, city, plan, asked.weather_as)
+                table = pa.Table.from_pandas(known, preserve_index=False)
+                warehouse.load_table(WEATHER, table, expires_days=None)
+            return backtest.run(warehouse, city, plan, measured, say)
+
+
+def _counts(path: Path) -> pd.DataFrame:
+    rows = read_rows(path)
+    return pd.DataFrame(
+        {
+            "counter_id": rows["id_compteur"].astype(str),
+            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
+            "bike_count": rows["sum_counts"],
+        }
+    ).dropna()
+
+
+@contextmanager
+def _environment(emulator: BigQueryEmulator) -> Iterator[None]:
+    """Point Google's clients at the emulator while the block runs."""
+    names = {
+        "BIGQUERY_EMULATOR_HOST": emulator.url,
+        "BIGQUERY_STORAGE_EMULATOR_HOST": emulator.storage_host,
+    }
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _warehouse() -> Warehouse:
+    from velocast.outside.clients import bigquery_client
+
+    create_tables(bigquery_client(PROJECT, LOCATION), LOCATION)
+    return Warehouse(PROJECT, LOCATION)
+
+
+def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
+    first: datetime = counts["counted_at"].min().to_pydatetime()
+    end: datetime = counts["counted_at"].max().to_pydatetime() + timedelta(hours=1)
+    whole = local_date(end, city.zone)
+    return Plan.of(
+        local_date(first, city.zone),
+        whole if asked.until is None else min(whole, asked.until + DAY),
+        weeks=asked.weeks,
+        kinds=asked.kinds,
+        counts_table=COUNTS,
+        weather_table=WEATHER if asked.weather else None,
+    )
+
+
+def _marked(warehouse: Warehouse, city: City, counts: pd.DataFrame) -> pd.DataFrame:
+    """Mark outages and merged clock-change hours by the statement that ingestion uses."""
+    warehouse.load_table(RAW, _table(counts.assign(quality=None)), expires_days=None)
+    thresholds = Thresholds()
+    first: datetime = counts["counted_at"].min().to_pydatetime()
+    until: datetime = counts["counted_at"].max().to_pydatetime() + timedelta(hours=1)
+    marks = warehouse.query_large(
+        "mark_quality",
+        tables={"counts": RAW},
+        look_from=first,
+        mark_from=first,
+        until=until,
+        outage_hours=thresholds.outage_hours,
+        usual_mean=thresholds.outage_usual_mean,
+        repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
+    )
+    keys = ["counter_id", "counted_at"]
+    return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
+
+
+def _table(counts: pd.DataFrame) -> pa.Table:
+    schema = pa.schema(
+        [
+            ("counter_id", pa.string()),
+            ("counted_at", pa.timestamp("us", tz="UTC")),
+            ("bike_count", pa.int64()),
+            ("quality", pa.string()),
+            ("ingested_at", pa.timestamp("us", tz="UTC")),
+        ]
+    )
+    rows = counts.assign(
+        bike_count=counts["bike_count"].astype("int64"),
+        quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
+        ingested_at=counts["counted_at"],
+    )
+    return pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)
+
+
+def _as_known(
+    observed: pd.DataFrame, city: City, plan: Plan, weather_as: WeatherAs
+) -> pd.DataFrame:
+    """Return weather with when it was known: as forecast at each origin, or as observed, which is an upper bound."""
+    if weather_as == "observed":
+        early = observed["valid_at"] - timedelta(days=30)
+        return observed.assign(issued_at=early, source="observed")
+    parts = [
+        observed.assign(issued_at=observed["valid_at"] + timedelta(hours=1), source="observed")
+    ]
+    day = plan.known_from
+    while day <= plan.last_origin:
+        origin = start_of_local_day(day, city.zone)
+        until = start_of_local_day(day + HORIZON_DAYS * DAY, city.zone)
+        ahead = observed[(observed["valid_at"] >= origin) & (observed["valid_at"] < until)]
+        made = perturbed(ahead, issued_at=origin, seed=backtest.SEED)
+        parts.append(made.assign(issued_at=origin, source="perturbed"))
+        day += DAY
+    known = pd.concat(parts, ignore_index=True)
+    return known.assign(issued_at=pd.to_datetime(known["issued_at"], utc=True).dt.as_unit("us"))

@@ -1,0 +1,115 @@
+"""The command `velocast backtest`: its options, its table, its JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from velocast.ground.city import load_city
+from velocast.ground.errors import VelocastError
+from velocast.model.learners import Kind
+
+
+class WeatherAs(StrEnum):
+    """How a file of observed weather enters."""
+
+    perturbed = "perturbed"
+    observed = "observed"
+
+
+def backtest_command(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Counts (Parquet or CSV).")
+    ],
+    weather: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Weather observed there (Parquet or CSV)."),
+    ] = None,
+    weather_as: Annotated[
+        WeatherAs,
+        typer.Option(help="As uncertain as a forecast, or as observed: an upper bound."),
+    ] = WeatherAs.perturbed,
+    weeks: Annotated[int, typer.Option(min=1, help="Weeks to forecast.")] = 12,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last day to look at; else the file's last."),
+    ] = None,
+    kinds: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Kind))}.")] = "gbm",
+    city: Annotated[
+        str, typer.Option(help="City whose clock and holidays they live by.")
+    ] = "paris",
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write a page with pictures of the errors.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
+) -> None:
+    """Forecast a past that is known: daily origins, weekly retraining, beside what a model must beat."""
+    from velocast.usecases import backtest_scores
+    from velocast_local import backtest, backtest_report
+
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    asked = backtest.Asked(
+        file, weather, weather_as.value, weeks, until and until.date(), _kinds(kinds)
+    )
+    began = time.monotonic()
+    try:
+        made = backtest.run(asked, load_city(city), console.print)
+    except (VelocastError, RuntimeError, ValueError, OSError) as exc:
+        console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
+        raise typer.Exit(1) from exc
+    summary = backtest_scores.summary(made) | {
+        "file": str(file),
+        "weeks": weeks,
+        "weather": weather_as.value if weather else "none",
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if report:
+        report.write_text(backtest_report.page(made, summary), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    console.print(_table(summary))
+    if report:
+        console.print(f"Pictures: {report}")
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    asked = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(asked) - set(get_args(Kind)))
+    if unknown or not asked:
+        raise typer.BadParameter(f"--kinds {text}: choose of {', '.join(get_args(Kind))}")
+    return tuple(kind for kind in get_args(Kind) if kind in asked)
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    weather = {"none": "without weather", "observed": "weather as observed: an upper bound"}
+    table = Table(
+        title=f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
+        f"{weather.get(summary['weather'], 'weather as uncertain as a forecast')}",
+        box=box.SIMPLE,
+    )
+    for name in ("model", "R2", "RMSE", "MAE", "WAPE", "covered", "width", "fit s", "fit MB"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for model in summary["models"]:
+        table.add_row(
+            model["name"],
+            f"{model['r2']:.3f}",
+            f"{model['rmse']:.1f}",
+            f"{model['mae']:.1f}",
+            f"{model['wape']:.1%}",
+            "" if model["coverage"] is None else f"{model['coverage']:.1%}",
+            "" if model["width"] is None else f"{model['width']:.0f}",
+            "" if model["fit_seconds"] is None else f"{model['fit_seconds']:.1f}",
+            "" if model["fit_peak_mb"] is None else f"{model['fit_peak_mb']:,}",
+        )
+    return table

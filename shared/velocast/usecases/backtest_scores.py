@@ -1,0 +1,68 @@
+"""A backtest's scores as `velocast backtest --json` prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from velocast.ground.time import SCORED_LEAD_DAYS
+from velocast.model import evaluation
+from velocast.usecases.backtest import KEPT, Backtest
+
+POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
+
+
+def summary(backtest: Backtest) -> dict[str, Any]:
+    """Return models, best first, and what they were scored on.
+
+    A model's scores are pooled over lead days 0 to 2; `lead_days` has each of all five alone. Its `fit_seconds` and
+    `fit_peak_mb` are those of its last and largest fit, None for what is not fitted.
+    """
+    models = [_scores(backtest, name) for name in names(backtest)]
+    scored = _scored(backtest)
+    return {
+        "models": sorted(models, key=lambda model: -model["r2"]),
+        "rows": len(scored),
+        "origins": int(scored["origin_at"].nunique()),
+        "counters": int(scored["counter_id"].nunique()),
+        "first_origin_at": scored["origin_at"].min().isoformat(),
+        "last_origin_at": scored["origin_at"].max().isoformat(),
+        "learning_rows": backtest.learning_rows,
+        "features_seconds": {
+            name: round(cost.seconds, 2) for name, cost in backtest.features.items()
+        },
+        "features_peak_mb": {name: round(cost.peak_mb) for name, cost in backtest.features.items()},
+        "weather_known": round(backtest.weather_share, 3),
+    }
+
+
+def names(backtest: Backtest) -> list[str]:
+    """The models that were scored."""
+    return [name for name in backtest.rows.columns if name not in KEPT and ":" not in name]
+
+
+def of_model(backtest: Backtest, name: str) -> pd.DataFrame:
+    """One model's forecasts in the columns that `evaluation.score` takes, counted rows only."""
+    columns = {name: "predicted_count", f"{name}:lower": "lower", f"{name}:upper": "upper"}
+    known = {old: new for old, new in columns.items() if old in backtest.rows.columns}
+    rows = backtest.rows[[*KEPT, *known]].rename(columns=known)
+    return rows[rows["bike_count"].notna()]
+
+
+def _scored(backtest: Backtest) -> pd.DataFrame:
+    rows = backtest.rows
+    return rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
+
+
+def _scores(backtest: Backtest, name: str) -> dict[str, Any]:
+    rows = of_model(backtest, name)
+    pooled = evaluation.score(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
+    fit = backtest.fits.get(name)
+    return {
+        "name": name,
+        **{key: getattr(pooled, key) for key in POOLED},
+        "lead_days": [lead.model_dump() for lead in evaluation.score(rows).lead_days],
+        "fit_seconds": None if fit is None else round(fit.seconds, 2),
+        "fit_peak_mb": None if fit is None else round(fit.peak_mb),
+    }
