@@ -1,0 +1,103 @@
+"""Weather features against a slow oracle; what was issued after the origin does not exist at it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tests.emulators import LOCATION, PROJECT
+from tests.shared.model import small_city
+from tests.shared.model.small_city import DAY, ZONE
+from tests.shared.model.small_weather import WeatherOracle, versions
+from tests.shared.usecases.test_feature_frames import CITY, LATER, fill, read
+from velocast.ground import schemas
+from velocast.ground.time import start_of_local_day
+from velocast.model.calendar import holiday_dates
+from velocast.model.features import WEATHER
+from velocast.outside.warehouse import Warehouse
+from velocast.usecases import feature_frames
+
+
+@pytest.fixture
+def store(warehouse_tables: object) -> Warehouse:
+    return Warehouse(PROJECT, LOCATION)
+
+
+def put(store: Warehouse, weather: pd.DataFrame) -> None:
+    table = pa.Table.from_pandas(weather, preserve_index=False)
+    store.merge(schemas.WEATHER, table, keys=["valid_at", "issued_at"])
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        pytest.param(date(2021, 3, 26), id="clock forward"),
+        pytest.param(date(2020, 10, 24), id="clock back"),
+        pytest.param(date(2021, 5, 12), id="a holiday ahead"),
+    ],
+)
+def test_every_weather_feature_is_what_its_description_says(store: Warehouse, origin: date) -> None:
+    fill(store, small_city.counts(origin - 4 * DAY, 6, seed=1, counters=2))
+    weather = versions(origin - 30 * DAY, 36, seed=origin.day)
+    put(store, weather)
+    found = read(store, origin, origin + DAY).query("counter_id == 'c0'")
+    oracle = WeatherOracle(weather, holiday_dates("FR", origin - 40 * DAY, origin + 10 * DAY))
+    expected = pd.DataFrame(
+        [
+            oracle.features(row.origin_at.tz_convert(ZONE).date(), row.target_at.to_pydatetime())
+            for row in found.itertuples()
+        ],
+        index=found.index,
+    )[list(WEATHER)].astype("float64")
+    # of an hour of which nothing was known at the origin, nothing is said
+    issued = weather.groupby("valid_at")["issued_at"].min().reindex(found["target_at"]).array
+    unknown = ~(issued <= found["origin_at"].array)
+    expected.loc[unknown] = np.nan
+    assert 0 < unknown.sum() < len(found)
+    pd.testing.assert_frame_equal(
+        found[list(WEATHER)].astype("float64"), expected, rtol=1e-9, atol=1e-9
+    )
+
+
+def test_weather_issued_after_the_origin_changes_nothing(store: Warehouse) -> None:
+    origin = date(2021, 3, 27)
+    fill(store, small_city.counts(origin - 4 * DAY, 6, seed=2, counters=2))
+    weather = versions(origin - 10 * DAY, 15, seed=4)
+    put(store, weather)
+    before = read(store, origin, origin)
+    begin = start_of_local_day(origin, ZONE)
+    nonsense = weather.assign(temperature_c=99.0, precipitation_mm=99.0, cloud_pct=99.0)
+    late = [begin + timedelta(seconds=1), begin + timedelta(days=3)]
+    for issued_at in late:
+        put(store, nonsense.drop_duplicates("valid_at").assign(issued_at=issued_at))
+    after = read(store, origin, origin)
+    pd.testing.assert_frame_equal(before[list(WEATHER)], after[list(WEATHER)], rtol=1e-9)
+    assert before["temperature"].notna().any()
+
+
+def test_without_weather_the_columns_are_there_and_empty(store: Warehouse) -> None:
+    origin = date(2021, 3, 27)
+    fill(store, small_city.counts(origin - 4 * DAY, 6, seed=2, counters=2))
+    found = read(store, origin, origin)
+    assert found[list(WEATHER)].isna().all(axis=None)
+    assert found["similar_day_mean"].notna().any()
+
+
+def test_weather_of_another_table(store: Warehouse) -> None:
+    origin = date(2021, 3, 27)
+    fill(store, small_city.counts(origin - 4 * DAY, 6, seed=2, counters=2))
+    table = pa.Table.from_pandas(versions(origin - 5 * DAY, 9, seed=5), preserve_index=False)
+    store.load_table("bike_traffic_raw.other_weather", table, expires_days=1)
+    found = feature_frames.read(
+        store,
+        CITY,
+        first_origin=origin,
+        last_origin=origin,
+        actual_until=LATER,
+        weather_table="bike_traffic_raw.other_weather",
+    )
+    assert found["temperature"].notna().any()
