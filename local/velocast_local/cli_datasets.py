@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
@@ -124,6 +124,9 @@ def _mark(copy: str) -> str:
 
 def reproduce_command(
     version: Annotated[int, typer.Argument(min=1, help="Version of the registered model.")],
+    task: Annotated[
+        Literal["forecast", "affluence"], typer.Option(help="What the version is for.")
+    ] = "forecast",
     tolerance: Annotated[
         float | None,
         typer.Option(min=0, help="Relative difference of forecasts still taken as the same."),
@@ -137,7 +140,7 @@ def reproduce_command(
 
         run = job_run("reproduce", home=home, as_of=None)
         allowed = reproduce.TOLERANCE if tolerance is None else tolerance
-        found = reproduce.reproduce(run, version, tolerance=allowed)
+        found = reproduce.reproduce(run, version, task=task, tolerance=allowed)
     if as_json:
         typer.echo(found.model_dump_json())
     else:
@@ -148,6 +151,7 @@ def reproduce_command(
 
 def _print_reproduction(found: dict[str, Any]) -> None:
     console = _console()
+    unit = "of probability" if found["kind"] == "affluence" else "bikes an hour"
     console.print(f"version {found['version']} ({found['kind']}) trained again from")
     for name, sha256 in found["datasets"].items():
         console.print(f"  {name:<14} {sha256}")
@@ -161,7 +165,7 @@ def _print_reproduction(found: dict[str, Any]) -> None:
         )
         console.print(
             f"{verdict}: of {found['rows']} on test_current the largest difference is "
-            f"{found['largest_difference']:.3g} bikes an hour; {found['relative_difference']:.2e} relative to their "
+            f"{found['largest_difference']:.3g} {unit}; {found['relative_difference']:.2e} relative to their "
             f"size, {found['tolerance']:g} allowed"
         )
     for change in found["changed"]:

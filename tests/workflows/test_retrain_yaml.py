@@ -32,8 +32,8 @@ JOBS = Path(__file__).parents[2] / "terraform" / "config" / "jobs.yaml"
 NOW = "2025-03-02T00:00:00Z"
 EXECUTION = "5f2c7a10-execution"
 LEASE = "leases/retrain.json"
-TRAINED = {"version": 7, "run_id": "run-7"}
-JUDGED = TRAINED | {"kind": "gbm", "reason": "gain 0.11 > 0.02"}
+TRAINED = {"version": 7, "run_id": "run-7", "task": "affluence"}
+JUDGED = {"version": 7, "run_id": "run-7", "kind": "gbm", "reason": "gain 0.11 > 0.02"}
 
 
 @dataclass
@@ -198,7 +198,16 @@ def test_deploy_runs_all_three_jobs_and_gives_the_lease_back(
         "--test-mode=false",
         "--reason=R2 0.61, below 0.65",
     ]
-    assert cloud.runs[1][1] == cloud.runs[2][1] == [execution, as_of, "--version=7"]
+    assert (
+        cloud.runs[1][1]
+        == cloud.runs[2][1]
+        == [
+            execution,
+            as_of,
+            "--version=7",
+            "--task=affluence",
+        ]
+    )
     assert [lease["owner"] for lease in cloud.lease_seen] == [EXECUTION] * 3
     assert not cloud.objects.exists(LEASE)
     assert cloud.messages == []
@@ -326,7 +335,7 @@ def test_a_decision_nobody_knows_is_a_failure(run: Any, cloud: Cloud) -> None:
         ({"forced": True}, "forced is not an argument"),
         ({"force": "yes"}, "force must be true or false"),
         ({"test_mode": 1}, "test_mode must be true or false"),
-        ({"kind": "tree"}, "kind must be gbm, rf or nn"),
+        ({"kind": "tree"}, "kind must be gbm, rf, nn or affluence"),
         ({"reason": 3}, "reason must be a text"),
         ({"as_of": 3}, "as_of must be an RFC 3339 time"),
         ({"as_of": "yesterday"}, "as_of yesterday is not an RFC 3339 time"),

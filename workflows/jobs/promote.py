@@ -15,8 +15,9 @@ from velocast.usecases.promote import PromoteRequest, promote
 def main(arguments: list[str] | None = None) -> int:
     made = parser("Fit a judged version again on everything known, and make it the champion.")
     made.add_argument("--version", type=int, required=True)
+    made.add_argument("--task", choices=["forecast", "affluence"], default="forecast")
     options = made.parse_args(arguments)
-    request = PromoteRequest(version=options.version)
+    request = PromoteRequest(version=options.version, task=options.task)
     return run_job("promote", options, lambda run: promote(request, run))
 
 

@@ -14,7 +14,7 @@ from velocast.usecases.train import TrainRequest, train
 
 def main(arguments: list[str] | None = None) -> int:
     made = parser("Fit a challenger on everything known except the test sets, and register it.")
-    made.add_argument("--kind", choices=["gbm", "rf", "nn"], default="gbm")
+    made.add_argument("--kind", choices=["gbm", "rf", "nn", "affluence"], default="gbm")
     made.add_argument("--force", type=flag, default=False)
     made.add_argument("--test-mode", type=flag, default=False)
     made.add_argument("--reason", default="")

@@ -15,7 +15,7 @@ from velocast.ground.errors import EventError
 from velocast.ground.time import parse_instant
 
 MessageT = TypeVar("MessageT", bound="Message")
-Kind = Literal["gbm", "rf", "nn", "similar_days"]
+Kind = Literal["gbm", "rf", "nn", "affluence", "similar_days"]
 
 
 class Message(BaseModel):
@@ -45,14 +45,14 @@ class MonitorRequest(Message):
     check_only: bool = False
     force: bool = False
     test_mode: bool = False
-    kind: Literal["gbm", "rf", "nn"] = "gbm"
+    kind: Literal["gbm", "rf", "nn", "affluence"] = "gbm"
 
 
 class RetrainArgument(Message):
     """Argument of the workflow velocast-retrain."""
 
     force: bool = False
-    kind: Literal["gbm", "rf", "nn"] = "gbm"
+    kind: Literal["gbm", "rf", "nn", "affluence"] = "gbm"
     test_mode: bool = False
     as_of: str | None = None
     reason: str = ""
@@ -66,7 +66,7 @@ class _Notice(Message):
 
 
 class ChampionPromoted(_Notice):
-    """A challenger became the champion."""
+    """A challenger became the champion. measure: what `old_r2` and `new_r2` are, where it is not R2."""
 
     event: Literal["champion_promoted"] = "champion_promoted"
     version: int
@@ -80,10 +80,11 @@ class ChampionPromoted(_Notice):
     gain_absolute: float | None
     gain_relative: float | None
     dataset: str
+    measure: str = "R2"
 
 
 class ChallengerRefused(_Notice):
-    """A challenger was skipped or rejected."""
+    """A challenger was skipped or rejected. measure: as in ChampionPromoted."""
 
     event: Literal["challenger_refused"] = "challenger_refused"
     version: int
@@ -93,6 +94,7 @@ class ChallengerRefused(_Notice):
     run_id: str
     old_r2: float | None
     new_r2: float | None
+    measure: str = "R2"
 
 
 class DriftDetected(_Notice):

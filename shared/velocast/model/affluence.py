@@ -147,7 +147,7 @@ def choose_threshold(probability: Floats, busy: Bools, base_rate: float) -> floa
 def _params(test_mode: bool) -> dict[str, Any]:
     return {
         "max_iter": 10 if test_mode else 80,
-        "learning_rate": 0.06,
+        "learning_rate": 0.2 if test_mode else 0.06,
         "max_leaf_nodes": 31,
         "min_samples_leaf": 20 if test_mode else 200,
         "max_features": 0.4,

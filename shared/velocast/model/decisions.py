@@ -165,18 +165,19 @@ def deploy(
     old_skill: float | None,
     thresholds: Thresholds,
     test_mode: bool,
+    measure: str = "R2",
 ) -> DeploymentDecision:
     """Decide about a challenger by R2 on the same rows of test_baseline and test_current.
 
     old_*: the champion's, None when there is no champion, Unknown when it could not be scored. old_skill: None when
-    not known. A NaN counts as unknown.
+    not known. A NaN counts as unknown. measure: what the figures are where another score, 1 at best, stands for R2.
     """
     baseline, current, old = _known(new_baseline), _known(new_current), _known(old_current)
     gain = _gain(old, current)
     if baseline is not None and baseline < thresholds.r2_floor:
         return DeploymentDecision(
             decision="REJECT",
-            reason=f"The challenger's R2 on test_baseline is {_n(baseline)}, below {_n(thresholds.r2_floor)}.",
+            reason=f"The challenger's {measure} on test_baseline is {_n(baseline)}, below {_n(thresholds.r2_floor)}.",
             gain=_number(gain),
         )
     if test_mode:
@@ -187,16 +188,16 @@ def deploy(
         )
     if baseline is None or current is None:
         return DeploymentDecision(
-            decision="SKIP", reason=_unscored(new_baseline, new_current), gain=None
+            decision="SKIP", reason=_unscored(new_baseline, new_current, measure), gain=None
         )
     if old_baseline is None and old_current is None:
         return DeploymentDecision(
             decision="DEPLOY",
-            reason=f"There is no champion and the challenger's R2 is {_n(current)} on test_current, "
+            reason=f"There is no champion and the challenger's {measure} is {_n(current)} on test_current, "
             f"{_n(baseline)} on test_baseline.",
             gain=None,
         )
-    return _against_champion(old, current, gain, old_skill, old_current, thresholds)
+    return _against_champion(old, current, gain, old_skill, old_current, thresholds, measure)
 
 
 def _against_champion(
@@ -206,16 +207,19 @@ def _against_champion(
     old_skill: float | None,
     old_current: float | Unknown | None,
     thresholds: Thresholds,
+    measure: str,
 ) -> DeploymentDecision:
     loses = old_skill is not None and old_skill < 0
     if old is None:
-        why = old_current.reason if isinstance(old_current, Unknown) else "it has no R2 there"
+        why = (
+            old_current.reason if isinstance(old_current, Unknown) else f"it has no {measure} there"
+        )
         return DeploymentDecision(
             decision="SKIP",
-            reason=f"The champion's R2 on test_current is unknown ({why}), so no gain can be shown.",
+            reason=f"The champion's {measure} on test_current is unknown ({why}), so no gain can be shown.",
             gain=None,
         )
-    compared = f"R2 on test_current {_n(new)} against the champion's {_n(old)}"
+    compared = f"{measure} on test_current {_n(new)} against the champion's {_n(old)}"
     if gain is None:
         return DeploymentDecision(
             decision="SKIP",
@@ -261,12 +265,12 @@ def _known(value: float | Unknown | None) -> float | None:
     return float(value)
 
 
-def _unscored(baseline: float | Unknown, current: float | Unknown) -> str:
+def _unscored(baseline: float | Unknown, current: float | Unknown, measure: str) -> str:
     parts = []
     for name, value in (("test_baseline", baseline), ("test_current", current)):
         if _known(value) is None:
             why = value.reason if isinstance(value, Unknown) else "not a number"
-            parts.append(f"R2 on {name} is unknown ({why})")
+            parts.append(f"{measure} on {name} is unknown ({why})")
     return f"The challenger's {' and its '.join(parts)}."
 
 

@@ -1,6 +1,7 @@
-"""What serves now (`serving/champion.json`) and every trained version (`models/summary.json`).
+"""What serves now (`serving/champion.json`, of busy hours `serving/affluence.json`), and every trained version
+(`models/summary.json`).
 
-Both live in the models bucket and are written with generation preconditions, so two writers cannot lose each other's
+They live in the models bucket and are written with generation preconditions, so two writers cannot lose each other's
 work, and serving needs no MLflow.
 """
 
@@ -13,6 +14,7 @@ from velocast.ground.messages import Message
 from velocast.outside.objects import JSON_TYPE, Objects
 
 MANIFEST = "serving/champion.json"
+MANIFESTS = {"forecast": MANIFEST, "affluence": "serving/affluence.json"}
 SUMMARY = "models/summary.json"
 UPSERT_ATTEMPTS = 20
 
@@ -62,28 +64,31 @@ class SummaryEntry(Message):
 _ENTRIES = TypeAdapter(list[SummaryEntry])
 
 
-def read_champion(objects: Objects) -> tuple[Champion | None, int]:
-    """Return the champion and the manifest's generation; (None, 0) when there is none yet.
+def read_champion(objects: Objects, task: str = "forecast") -> tuple[Champion | None, int]:
+    """Return the champion of a task and its manifest's generation; (None, 0) when there is none yet.
 
     Raises ModelUnusable when the manifest cannot be understood.
     """
     try:
-        stored = objects.read(MANIFEST)
+        stored = objects.read(MANIFESTS[task])
     except ObjectMissing:
         return None, 0
     try:
         return Champion.model_validate_json(stored.data), stored.generation
     except ValidationError as exc:
-        raise ModelUnusable(f"{objects.uri(MANIFEST)} is no manifest: {_wrong(exc)}") from exc
+        raise ModelUnusable(
+            f"{objects.uri(MANIFESTS[task])} is no manifest: {_wrong(exc)}"
+        ) from exc
 
 
 def publish_champion(objects: Objects, champion: Champion, *, if_generation: int) -> int:
-    """Make `champion` the one that serves and return the manifest's new generation.
+    """Make `champion` the one that serves its task and return the manifest's new generation.
 
     if_generation: what `read_champion` gave. Raises ObjectChanged when another was published since.
     """
     data = champion.model_dump_json(indent=1).encode("utf-8")
-    return objects.write(MANIFEST, data, content_type=JSON_TYPE, if_generation=if_generation)
+    name = MANIFESTS[champion.task]
+    return objects.write(name, data, content_type=JSON_TYPE, if_generation=if_generation)
 
 
 def read_summary(objects: Objects) -> list[SummaryEntry]:

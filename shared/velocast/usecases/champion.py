@@ -33,6 +33,7 @@ class StepDown:
     wanted_version: int | None
     used: str
     reason: str
+    task: str = TASK
 
 
 @dataclass(frozen=True)
@@ -139,14 +140,15 @@ def _model(objects: Objects, version: Version) -> TrainedModel:
     if reason := _incompatibility(version):
         raise ModelUnusable(reason)
     if version.sha256 not in _cache:
-        model = TrainedModel.from_bytes(_artifact(objects, version))
+        model = TrainedModel.from_bytes(artifact(objects, version))
         while len(_cache) >= CACHED_MODELS:
             del _cache[next(iter(_cache))]
         _cache[version.sha256] = model
     return _cache[version.sha256]
 
 
-def _artifact(objects: Objects, version: Version) -> bytes:
+def artifact(objects: Objects, version: Version) -> bytes:
+    """Return a version's stored bytes. Raises ObjectMissing; ModelUnusable when they are not those of its hash."""
     root = objects.uri("")
     if not version.artifact_uri.startswith(root):
         raise ModelUnusable(

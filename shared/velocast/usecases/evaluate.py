@@ -5,32 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from velocast.ground import telemetry
 from velocast.ground.errors import EventError, ModelUnusable
 from velocast.ground.messages import AuditRow, ChallengerRefused, Message
 from velocast.ground.settings import JobSettings
 from velocast.ground.time import parse_instant, rfc3339
-from velocast.model import decisions, evaluation, similar_days
-from velocast.model.estimators import TrainedModel
+from velocast.model import decisions, kinds, similar_days
+from velocast.model.busy_scores import BusyScores
 from velocast.model.evaluation import Scores, Unknown
-from velocast.model.intervals import Calibration
 from velocast.outside import manifest
 from velocast.outside.manifest import Champion
 from velocast.outside.registry import Registry
-from velocast.usecases import datasets, training_frames, training_runs
+from velocast.usecases import datasets, training_frames, training_runs, trials
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_frames import Source
-from velocast.usecases.training_runs import Artifact, Decision, Judged, Records, Training, Trial
-
-BOOTSTRAP_SEED = 7
+from velocast.usecases.training_runs import (
+    Artifact,
+    BusyTrial,
+    Decision,
+    Judged,
+    Records,
+    Training,
+    Trial,
+    measured,
+)
 
 
 class EvaluateRequest(Message):
-    """Argument of the job velocast-evaluate: the version to judge."""
+    """Arguments of the job velocast-evaluate: the version to judge, of `velocast-<task>`."""
 
     version: int
+    task: kinds.Task = "forecast"
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class Opponent:
     """
 
     judged: Judged | None = None
-    on_baseline: TrainedModel | None = None
-    on_current: TrainedModel | None = None
+    on_baseline: kinds.Model | None = None
+    on_current: kinds.Model | None = None
     trouble: str | None = None
 
 
@@ -55,13 +60,14 @@ def evaluate(request: EvaluateRequest, run: Run[JobSettings]) -> list[AuditRow]:
     WarehouseError.
     """
     records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = training_runs.training_of(records, registry, request.version)
+    training = training_runs.training_of(records, registry, request.task, request.version)
     decision = records.find(training_runs.DECISION, Decision)
     if decision is None:
         decision = records.settle(training_runs.DECISION, judge(run, records, training))
-    if decision.version != request.version:
+    if (decision.task, decision.version) != (request.task, request.version):
         raise EventError(
-            f"execution {run.execution_id} has judged version {decision.version}, now asked for {request.version}; "
+            f"execution {run.execution_id} has judged {decision.task} version {decision.version}, now asked for "
+            f"{request.task} version {request.version}; "
             "give another --execution-id"
         )
     _file(records, registry, training, decision)
@@ -79,14 +85,14 @@ def judge(run: Run[JobSettings], records: Records, training: Training) -> Decisi
             source, training.windows.learnable, training.windows.calibrate_from
         )
     )
-    trials = [
-        _trial(training_frames.scoring_frame(source, days), challenger, champion, beside)
+    made = [
+        trials.trial(training_frames.scoring_frame(source, days), challenger, champion, beside)
         for days, champion in (
             (training.windows.test_baseline, opponent.on_baseline),
             (training.windows.test_current, opponent.on_current),
         )
     ]
-    return _decide(run, training, opponent, trials[0], trials[1])
+    return _decide(run, training, opponent, made[0], made[1])
 
 
 def source_of(run: Run[JobSettings], training: Training) -> Source:
@@ -97,7 +103,7 @@ def source_of(run: Run[JobSettings], training: Training) -> Source:
 
 def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Opponent:
     try:
-        champion, generation = manifest.read_champion(records.objects)
+        champion, generation = manifest.read_champion(records.objects, training.task)
         if champion is None:
             return Opponent()
         first, _ = training.windows.test_current.bounds(run.settings.city.zone)
@@ -123,7 +129,7 @@ def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Op
     )
 
 
-def _forms(records: Records, champion: Champion) -> tuple[TrainedModel, TrainedModel]:
+def _forms(records: Records, champion: Champion) -> tuple[kinds.Model, kinds.Model]:
     """Return the champion as it serves and as it was judged."""
     objects = records.objects
     name = f"{training_runs.folder(champion.kind, champion.judged_run_id)}/{training_runs.FITTED}"
@@ -132,51 +138,22 @@ def _forms(records: Records, champion: Champion) -> tuple[TrainedModel, TrainedM
     return training_runs.load_model(objects, served), training_runs.load_model(objects, judged)
 
 
-def _trial(
-    frame: pd.DataFrame,
-    challenger: TrainedModel,
-    champion: TrainedModel | None,
-    calibration: Calibration,
-) -> Trial:
-    new = challenger.predict(frame)
-    old = champion.predict(frame) if champion else None
-    bootstrap = None
-    if old is not None:
-        both = frame[["bike_count", "local_date"]].assign(
-            predicted_new=new["predicted_count"].to_numpy(),
-            predicted_old=old["predicted_count"].to_numpy(),
-        )
-        bootstrap = evaluation.paired_bootstrap(both, seed=BOOTSTRAP_SEED)
-    return Trial(
-        new=_scored(frame, new),
-        old=_scored(frame, old) if old is not None else None,
-        similar_days=_scored(frame, similar_days.forecast(frame, calibration)),
-        lag_168h=_scored_lag(frame),
-        bootstrap=bootstrap,
-    )
-
-
-def _scored(frame: pd.DataFrame, predicted: pd.DataFrame) -> Scores:
-    names = ("predicted_count", "lower", "upper")
-    return evaluation.score(frame.assign(**{name: predicted[name].to_numpy() for name in names}))
-
-
-def _scored_lag(frame: pd.DataFrame) -> Scores | None:
-    rows = frame[frame["lag_168h"].notna()]
-    return evaluation.score(rows.assign(predicted_count=rows["lag_168h"])) if len(rows) else None
-
-
 def _decide(
-    run: Run[JobSettings], training: Training, opponent: Opponent, baseline: Trial, current: Trial
+    run: Run[JobSettings],
+    training: Training,
+    opponent: Opponent,
+    baseline: Trial | BusyTrial,
+    current: Trial | BusyTrial,
 ) -> Decision:
     decided = decisions.deploy(
-        old_baseline=_r2(baseline.old) if baseline.old else None,
-        new_baseline=_r2(baseline.new),
-        old_current=_r2(current.old) if current.old else None,
-        new_current=_r2(current.new),
-        old_skill=current.old.skill if current.old else None,
+        old_baseline=_known(baseline.old) if baseline.old else None,
+        new_baseline=_known(baseline.new),
+        old_current=_known(current.old) if current.old else None,
+        new_current=_known(current.new),
+        old_skill=current.old.skill if isinstance(current.old, Scores) else None,
         thresholds=run.settings.thresholds,
         test_mode=training.test_mode,
+        measure=training_runs.MEASURES[training.task],
     )
     return Decision(
         execution_id=run.execution_id,
@@ -195,8 +172,9 @@ def _decide(
     )
 
 
-def _r2(scores: Scores) -> float | Unknown:
-    return Unknown(reason="the counts of the test do not vary") if scores.r2 is None else scores.r2
+def _known(scores: Scores | BusyScores) -> float | Unknown:
+    value = measured(scores)
+    return Unknown(reason="the counts of the test do not vary") if value is None else value
 
 
 def _file(records: Records, registry: Registry, training: Training, decision: Decision) -> None:
@@ -208,7 +186,7 @@ def _file(records: Records, registry: Registry, training: Training, decision: De
     records.objects.write_json(own, decision.model_dump(mode="json"))
     if training.test_mode:
         return
-    known = [e for e in manifest.read_summary(records.objects) if e.version == training.version]
+    known = training_runs.summary_entries(records.objects, training)
     entry = known[0] if known else training_runs.summary_entry(training)
     update = {"metrics": metrics, "decision": decision.decision}
     manifest.upsert_summary(records.objects, entry.model_copy(update=update))
@@ -230,7 +208,7 @@ def _tags(decision: Decision) -> dict[str, str]:
 
 
 def _tell(run: Run[JobSettings], decision: Decision) -> None:
-    if not decision.test_mode:
+    if not decision.test_mode and decision.task == "forecast":  # the gauges speak of counts
         _set_gauges(run, decision)
     if decision.decision == "DEPLOY":
         return
@@ -243,8 +221,9 @@ def _tell(run: Run[JobSettings], decision: Decision) -> None:
             decision=decision.decision,
             reason=decision.reason,
             run_id=decision.run_id,
-            old_r2=decision.current.old.r2 if decision.current.old else None,
-            new_r2=decision.current.new.r2,
+            old_r2=measured(decision.current.old) if decision.current.old else None,
+            new_r2=measured(decision.current.new),
+            measure=decision.measure,
         )
     )
 
@@ -252,28 +231,32 @@ def _tell(run: Run[JobSettings], decision: Decision) -> None:
 def _set_gauges(run: Run[JobSettings], decision: Decision) -> None:
     for test, trial in (("baseline", decision.baseline), ("current", decision.current)):
         for role, scores in (("challenger", trial.new), ("champion", trial.old)):
-            if scores is not None and scores.r2 is not None:
-                run.metrics.set("bike/model_r2", scores.r2, role=role, test=test)
+            value = measured(scores) if scores is not None else None
+            if value is not None:
+                run.metrics.set("bike/model_r2", value, role=role, test=test)
     improvement = improvement_of(decision)
     if improvement is not None:
         run.metrics.set("bike/model_improvement_delta", improvement)
 
 
 def improvement_of(decision: Decision) -> float | None:
-    """Return new minus old R2 on test_current, None where one of them is not known."""
-    new, old = decision.current.new, decision.current.old
-    if old is None or old.r2 is None or new.r2 is None:
-        return None
-    return new.r2 - old.r2
+    """Return new minus old R2 (or what stands for it) on test_current, None where one of them is not known."""
+    new = measured(decision.current.new)
+    old = measured(decision.current.old) if decision.current.old else None
+    return None if old is None or new is None else new - old
 
 
 def scores_row(decision: Decision) -> dict[str, Any]:
-    """Return the columns of an audit row that compare two models."""
-    new, old = decision.current.new, decision.current.old
-    base = decision.baseline
-    return {
+    """Return the columns of an audit row that compare two models; a classifier's have no R2, see the details."""
+    names = {
         "old_champion_run_id": decision.champion.run_id if decision.champion else None,
         "new_champion_run_id": decision.run_id,
+    }
+    base, current = decision.baseline, decision.current
+    if isinstance(base, BusyTrial) or isinstance(current, BusyTrial):
+        return names
+    new, old = current.new, current.old
+    return names | {
         "old_r2_score": old.r2 if old else None,
         "new_r2_score": new.r2,
         "old_r2_baseline": base.old.r2 if base.old else None,

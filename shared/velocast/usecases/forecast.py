@@ -23,10 +23,11 @@ from velocast.ground.time import (
     origin_of,
     rfc3339,
 )
-from velocast.model import similar_days
+from velocast.model import day_level, similar_days
 from velocast.model.intervals import Calibration
 from velocast.outside.objects import Objects
-from velocast.usecases import champion, feature_frames, snapshot, stand_ins
+from velocast.usecases import busy_hours, champion, feature_frames, snapshot, stand_ins
+from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.champion import LoadedChampion, StepDown
 from velocast.usecases.runtime import Run
 from velocast.usecases.snapshot import History
@@ -57,6 +58,7 @@ class Published:
 
     origin_at: datetime
     loaded: LoadedChampion
+    busy: BusyChampion = field(default_factory=BusyChampion)
     forecasts: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     changed: int = 0
@@ -69,6 +71,7 @@ class Published:
             "model_version": self.loaded.version,
             "model_kind": self.loaded.kind,
             "run_id": self.loaded.run_id,
+            "busy_version": self.busy.manifest.version if self.busy.manifest else 0,
             "forecasts": self.forecasts,
             "changed": self.changed,
             "counters": sum(self.counters.values()),
@@ -126,7 +129,8 @@ def _publish_once(run: ForecastRun) -> Published:
     if not history.counters["mean_count"].notna().any():
         return Published(origin_at, LoadedChampion())
     loaded = champion.load(objects, on_fallback=_teller(run))
-    forecasts = _forecasts(run, loaded, history)
+    busy = busy_hours.load(objects, on_fallback=_teller(run))
+    forecasts = _forecasts(run, loaded, busy, history)
     changed = _store(run, loaded, forecasts, origin_at)
     if newest is not None and newest > origin_at:
         state = f"kept: the published one is of {rfc3339(newest)}"
@@ -138,18 +142,21 @@ def _publish_once(run: ForecastRun) -> Published:
             origin_at=origin_at,
             as_of=run.as_of,
             champion=loaded.manifest,
+            busy=busy,
             generated_by=f"{loaded.kind} version {loaded.version}",
         )
         snapshot.publish(objects, made, if_generation=generation)
         state = "published"
     bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
     counters = {str(basis): int(count) for basis, count in bases.sort_index().items()}
-    return Published(origin_at, loaded, len(forecasts), counters, changed, state)
+    return Published(origin_at, loaded, busy, len(forecasts), counters, changed, state)
 
 
 def _teller(run: ForecastRun) -> Callable[[StepDown], None]:
     def tell(step: StepDown) -> None:
-        wanted = "manifest" if step.wanted_version is None else step.wanted_version
+        wanted = "manifest" if step.wanted_version is None else str(step.wanted_version)
+        if step.task != champion.TASK:
+            wanted = f"{step.task}:{wanted}"
         run.tell(
             ModelFallback(
                 event_id=f"{run.runtime.component}:{run.execution_id}:fallback:{wanted}",
@@ -163,25 +170,35 @@ def _teller(run: ForecastRun) -> Callable[[StepDown], None]:
     return tell
 
 
-def _forecasts(run: ForecastRun, loaded: LoadedChampion, history: History) -> pd.DataFrame:
+def _forecasts(
+    run: ForecastRun, loaded: LoadedChampion, busy: BusyChampion, history: History
+) -> pd.DataFrame:
     """Forecast every counter seen in the last year at every hour of the horizon; sorted by counter and hour."""
     city = run.settings.city
     day = local_date(run.as_of, city.zone)
-    frame = feature_frames.read(
+    lately = feature_frames.read(
         run.warehouse,
         city,
-        first_origin=day,
+        # the days before, because what their forecasts missed moves today's
+        first_origin=day - timedelta(days=day_level.DAYS if loaded.model else 0),
         last_origin=day,
         actual_until=origin_of(run.as_of, city.zone),
         lead_days=HORIZON_DAYS,
     )
-    frame = frame[frame["counter_id"].isin(history.counters.index)]
+    lately = lately[lately["counter_id"].isin(history.counters.index)]
+    lately = lately[(lately["history_hours"] >= MIN_MODEL_HOURS) | _today(run, lately)]
+    frame = lately[_today(run, lately)]
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
     rest = history.counters.index.difference(pd.Index(frame.loc[known, "counter_id"]))
     parts = [
-        _modelled(loaded, frame[by_model]),
-        _similar(run, loaded, frame[known & ~by_model]),
+        *(
+            busy_hours.fill(busy, part, min_hours=MIN_MODEL_HOURS)
+            for part in (
+                _modelled(run, loaded, lately, frame[by_model]),
+                _similar(run, loaded, frame[known & ~by_model]),
+            )
+        ),
         stand_ins.forecast(_hours(run), history, list(rest), city.zone),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -202,10 +219,19 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
     )
 
 
-def _modelled(loaded: LoadedChampion, frame: pd.DataFrame) -> pd.DataFrame:
+def _today(run: ForecastRun, frame: pd.DataFrame) -> pd.Series[bool]:
+    return frame["origin_at"] == origin_of(run.as_of, run.settings.city.zone)
+
+
+def _modelled(
+    run: ForecastRun, loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame
+) -> pd.DataFrame:
+    """Forecast the rows of `frame`, today's of `lately`, with the model."""
     if loaded.model is None or frame.empty:
         return frame
-    return _beside(frame, loaded.model.predict(frame)).assign(basis="model")
+    rows = pd.concat([lately[~_today(run, lately)], frame])
+    made = loaded.model.predict(rows)
+    return _beside(frame, made[_today(run, rows)]).assign(basis="model")
 
 
 def _similar(run: ForecastRun, loaded: LoadedChampion, frame: pd.DataFrame) -> pd.DataFrame:

@@ -43,8 +43,8 @@ def _promoted(n: ChampionPromoted) -> Embed:
         f"🚀 Champion promoted: version {n.version} ({n.kind})",
         GREEN,
         n.reason,
-        Field("Old", _model(n.old_run_id, n.old_r2)),
-        Field("New", _model(n.new_run_id, n.new_r2)),
+        Field("Old", _model(n.old_run_id, n.old_r2, n.measure)),
+        Field("New", _model(n.new_run_id, n.new_r2, n.measure)),
         Field("Improvement", _gain(n)),
         Field("Decision", n.decision),
         Field("Dataset", _short(n.dataset)),
@@ -58,8 +58,8 @@ def _refused(n: ChallengerRefused) -> Embed:
         f"⏭️ Challenger {word}: version {n.version} ({n.kind})",
         color,
         n.reason,
-        Field("Champion", f"R² {_number(n.old_r2)}"),
-        Field("Challenger", _model(n.run_id, n.new_r2)),
+        Field("Champion", f"{_measure(n.measure)} {_number(n.old_r2)}"),
+        Field("Challenger", _model(n.run_id, n.new_r2, n.measure)),
         Field("Decision", n.decision),
     )
 
@@ -191,19 +191,23 @@ def _card(
     )
 
 
-def _model(run_id: str | None, r2: float | None) -> str:
+def _model(run_id: str | None, score: float | None, measure: str) -> str:
     if run_id is None:
         return "none"
-    return f"run_id={_short(run_id)}, R²={_number(r2)}"
+    return f"run_id={_short(run_id)}, {_measure(measure)}={_number(score)}"
+
+
+def _measure(name: str) -> str:
+    return "R²" if name == "R2" else name
 
 
 def _gain(n: ChampionPromoted) -> str:
-    """Tell the gain in R², relative to the old R², and as the share removed of what the old model left unexplained."""
+    """Tell the gain in R² or what stands for it, relative to the old one, and as the share of what was unexplained."""
     if n.gain_absolute is None:
         return "the first champion"
     relative = f" ({n.gain_absolute / n.old_r2:+.2%})" if n.old_r2 and n.old_r2 > 0 else ""
     share = f"; {n.gain_relative:.1%} of the unexplained" if n.gain_relative is not None else ""
-    return f"{n.gain_absolute:+.3f} R²{relative}{share}"
+    return f"{n.gain_absolute:+.3f} {_measure(n.measure)}{relative}{share}"
 
 
 def _number(value: float | None) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 
 from velocast.ground.errors import ModelUnusable, ObjectChanged, ObjectMissing, PromotionRefused
-from velocast.ground.messages import AuditRow, ChampionPromoted, Message
+from velocast.ground.messages import AuditRow, Message
 from velocast.ground.settings import JobSettings
 from velocast.ground.time import HOUR, parse_instant, rfc3339
+from velocast.model import kinds
 from velocast.model.estimators import library_versions
 from velocast.outside import manifest
 from velocast.outside.manifest import Champion
 from velocast.outside.registry import Registry
-from velocast.usecases import datasets, forecast, refit, training_runs
+from velocast.usecases import datasets, forecast, promotion_reports, refit, training_runs
 from velocast.usecases.datasets import FrozenCounts
-from velocast.usecases.evaluate import metrics_of, scores_row
+from velocast.usecases.evaluate import metrics_of
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_runs import (
     Artifact,
@@ -24,13 +25,15 @@ from velocast.usecases.training_runs import (
     Promotion,
     Records,
     Training,
+    measured,
 )
 
 
 class PromoteRequest(Message):
-    """Argument of the job velocast-promote: the version to make the champion."""
+    """Arguments of the job velocast-promote: the version to make the champion, of `velocast-<task>`."""
 
     version: int
+    task: kinds.Task = "forecast"
 
 
 def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
@@ -42,7 +45,7 @@ def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
     WarehouseError.
     """
     records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = training_runs.training_of(records, registry, request.version)
+    training = training_runs.training_of(records, registry, request.task, request.version)
     decision, by_hand = _decision(records, training)
     done = records.find(training_runs.PROMOTION, Promotion)
     if done is None:
@@ -51,8 +54,8 @@ def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
             plan = _plan(run, records, training, decision, by_hand=by_hand)
         _publish(records, plan)
         done = _settle(run, records, registry, training, decision, plan)
-    _measure(run, decision)
-    return _audit_rows(run, decision, done)
+    promotion_reports.measure(run, decision)
+    return promotion_reports.audit_rows(run, decision, done)
 
 
 def _decision(records: Records, training: Training) -> tuple[Decision, bool]:
@@ -64,10 +67,11 @@ def _decision(records: Records, training: Training) -> tuple[Decision, bool]:
     decision = records.find(training_runs.DECISION, Decision)
     if decision is None:
         return _latest_decision(records, training), True
-    if decision.version != training.version or decision.decision != "DEPLOY":
+    judged = (decision.task, decision.version)
+    if judged != (training.task, training.version) or decision.decision != "DEPLOY":
         raise PromotionRefused(
-            f"execution {records.execution_id} decided {decision.decision} about version {decision.version}, not "
-            f"DEPLOY about version {training.version}; promote it by hand if it must serve"
+            f"execution {records.execution_id} decided {decision.decision} about {decision.task} version "
+            f"{decision.version}, not DEPLOY about version {training.version}; promote it by hand if it must serve"
         )
     return decision, False
 
@@ -80,9 +84,10 @@ def _latest_decision(records: Records, training: Training) -> Decision:
         raise PromotionRefused(
             f"version {training.version} was never judged; run velocast-evaluate --version={training.version} first"
         ) from exc
-    if decision.current.new.r2 is None:
+    if measured(decision.current.new) is None:
         raise PromotionRefused(
-            f"version {training.version} has no R2 on test_current (its counts do not vary); evaluate it on other days"
+            f"version {training.version} has no {decision.measure} on test_current (its counts do not vary); "
+            "evaluate it on other days"
         )
     return decision
 
@@ -96,7 +101,7 @@ def _plan(
     by_hand: bool,
 ) -> Plan:
     """Refit, compare with what was judged, and settle what is to be published in whose place."""
-    serving, generation = _serving(records)
+    serving, generation = _serving(records, training.task)
     replaced = _judged(serving, generation)
     if not by_hand:
         _check_unchanged(decision, replaced)
@@ -115,12 +120,12 @@ def _plan(
     return records.settle(training_runs.PLAN, plan)
 
 
-def _serving(records: Records) -> tuple[Champion | None, int]:
+def _serving(records: Records, task: str) -> tuple[Champion | None, int]:
     """Return the champion and the manifest's generation; a manifest nobody can read may be replaced."""
     try:
-        return manifest.read_champion(records.objects)
+        return manifest.read_champion(records.objects, task)
     except ModelUnusable:
-        return None, records.objects.read(manifest.MANIFEST).generation
+        return None, records.objects.read(manifest.MANIFESTS[task]).generation
 
 
 def _judged(champion: Champion | None, generation: int) -> Judged | None:
@@ -177,7 +182,7 @@ def _publish(records: Records, plan: Plan) -> None:
     try:
         manifest.publish_champion(records.objects, plan.champion, if_generation=plan.generation)
     except ObjectChanged as exc:
-        serving, generation = _serving(records)
+        serving, generation = _serving(records, plan.champion.task)
         if serving != plan.champion:
             raise PromotionRefused(
                 f"version {plan.champion.version} was to replace manifest generation {plan.generation}, it is "
@@ -209,7 +214,7 @@ def _settle(
     )
     manifest.upsert_summary(records.objects, entry)
     published = forecast.publish_forecasts(run)
-    run.tell(_notice(run, decision, plan))
+    run.tell(promotion_reports.notice(run, decision, plan))
     return records.settle(
         training_runs.PROMOTION,
         Promotion(
@@ -232,68 +237,3 @@ def _tags(plan: Plan) -> dict[str, str]:
         "trained_until": plan.champion.trained_until,
         "published_at": plan.champion.published_at,
     }
-
-
-def _notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPromoted:
-    old, new = decision.current.old, decision.current.new
-    scores = scores_row(decision)
-    return ChampionPromoted(
-        event_id=f"promote:{run.execution_id}:promoted",
-        occurred_at=rfc3339(run.as_of),
-        version=plan.champion.version,
-        kind=plan.champion.kind,
-        decision=decision.decision,
-        reason=decision.reason,
-        old_run_id=plan.replaced.run_id if plan.replaced else None,
-        new_run_id=plan.champion.run_id,
-        old_r2=old.r2 if old else None,
-        new_r2=new.r2,  # without one nothing is promoted
-        gain_absolute=scores["model_improvement"],
-        gain_relative=decision.gain,
-        dataset=plan.champion.baseline,
-    )
-
-
-def _measure(run: Run[JobSettings], decision: Decision) -> None:
-    """Set the champion's gauges to what the new one was judged by; until now they spoke of the one that left."""
-    new = decision.current.new
-    gauges = {
-        "bike/forecast_rmse": new.rmse,
-        "bike/forecast_mae": new.mae,
-        "bike/forecast_r2": new.r2,
-        "bike/forecast_skill": new.skill,
-        "bike/interval_coverage": new.coverage,
-        "bike/champion_age_seconds": 0.0,
-    }
-    for name, value in gauges.items():
-        if value is not None:
-            run.metrics.set(name, value)
-
-
-def _audit_rows(run: Run[JobSettings], decision: Decision, done: Promotion) -> list[AuditRow]:
-    """Return the deployment, and the new champion's validation by what it was judged on."""
-    new = decision.current.new
-    deployment = AuditRow(
-        event_id=f"promote:{run.execution_id}:deployment",
-        timestamp=run.as_of,
-        event_type="DEPLOYMENT",
-        as_of=run.as_of,
-        execution_id=run.execution_id,
-        deployment_decision="DEPLOY",
-        details=done.model_dump(mode="json") | {"reason": decision.reason, "gain": decision.gain},
-        **scores_row(decision)
-        | {"old_champion_run_id": done.replaced.run_id if done.replaced else None},
-    )
-    validation = AuditRow(
-        event_id=f"promote:{run.execution_id}:validation",
-        timestamp=run.as_of,
-        event_type="VALIDATION",
-        as_of=run.as_of,
-        execution_id=run.execution_id,
-        new_champion_run_id=done.run_id,
-        r2=new.r2,
-        rmse=new.rmse,
-        forecast_skill=new.skill,
-        details={"version": done.version, "on": "test_current", "scores": new.model_dump()},
-    )
-    return [deployment, validation]

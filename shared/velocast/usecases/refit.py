@@ -7,8 +7,7 @@ import pandas as pd
 
 from velocast.ground.errors import PromotionRefused
 from velocast.ground.settings import JobSettings
-from velocast.model import estimators
-from velocast.model.estimators import TrainedModel
+from velocast.model import busy_scores, kinds
 from velocast.usecases import datasets, training_frames, training_runs
 from velocast.usecases.datasets import FrozenCounts
 from velocast.usecases.evaluate import source_of
@@ -20,7 +19,7 @@ from velocast.usecases.training_windows import calibration_start
 
 def fitted(
     run: Run[JobSettings], records: Records, training: Training, counts: FrozenCounts
-) -> tuple[TrainedModel, bytes]:
+) -> tuple[kinds.Model, bytes]:
     """Fit again, same kind and seed, on everything known; the first try's model when there was one."""
     data = records.find_model(training_runs.REFITTED)
     if data is None:
@@ -29,13 +28,13 @@ def fitted(
         rows, held_out = training_frames.learning_frames(
             source, [known], calibration_start([known])
         )
-        model = estimators.fit(training.kind, rows, held_out, seed=training.seed)
+        model = kinds.fit(training.kind, rows, held_out, seed=training.seed)
         data = records.settle_model(training_runs.REFITTED, model.to_bytes())
-    return TrainedModel.from_bytes(data), data
+    return kinds.from_bytes(data), data
 
 
 def checked_difference(
-    run: Run[JobSettings], records: Records, training: Training, refitted: TrainedModel
+    run: Run[JobSettings], records: Records, training: Training, refitted: kinds.Model
 ) -> float:
     """Return how far the refit's forecasts of test_current are from those judged, relative to their size.
 
@@ -44,9 +43,12 @@ def checked_difference(
     """
     judged = training_runs.load_model(records.objects, training.artifact)
     frame = training_frames.scoring_frame(source_of(run, training), training.windows.test_current)
-    forecasts = judged.predict(frame)["predicted_count"]
-    difference = relative_difference(forecasts, refitted.predict(frame)["predicted_count"])
-    error = relative_difference(forecasts, frame["bike_count"])
+    forecasts = kinds.compared(judged, frame)
+    difference = relative_difference(forecasts, kinds.compared(refitted, frame))
+    actual = frame["bike_count"].astype("float64")
+    if judged.task == "affluence":
+        actual = busy_scores.is_busy(frame).astype("float64")
+    error = relative_difference(forecasts, actual)
     tolerance = max(run.settings.thresholds.refit_tolerance, error)
     if difference > tolerance:
         raise PromotionRefused(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import pandas as pd
 
 from velocast.ground.errors import ModelUnusable
 from velocast.ground.messages import Message
 from velocast.ground.settings import JobSettings
 from velocast.ground.version import code_version
-from velocast.model import estimators, features
-from velocast.model.estimators import TrainedModel, library_versions
+from velocast.model import features, kinds
+from velocast.model.estimators import library_versions
 from velocast.outside.registry import Registry
 from velocast.usecases import baselines, datasets, training_frames, training_runs
 from velocast.usecases.evaluate import source_of
@@ -26,7 +25,8 @@ TOLERANCE = 0.01
 class Reproduction(Message):
     """A version beside the one trained again.
 
-    rows: forecasts of test_current compared. largest_difference: between two forecasts of an hour, bikes per hour.
+    rows: forecasts of test_current compared. largest_difference: between two forecasts of an hour, in bikes per hour,
+    of a classifier between two probabilities.
     relative_difference: RMS of the differences over the RMS of the version's forecasts. Sums that a database adds up
     in another order differ in their last bits, and a tree that splits on one of them sends a few hours another way.
     """
@@ -45,21 +45,27 @@ class Reproduction(Message):
     changed: tuple[str, ...]
 
 
-def reproduce(run: Run[JobSettings], version: int, *, tolerance: float = TOLERANCE) -> Reproduction:
-    """Train a version again and compare; nothing is stored or registered.
+def reproduce(
+    run: Run[JobSettings],
+    version: int,
+    *,
+    task: kinds.Task = "forecast",
+    tolerance: float = TOLERANCE,
+) -> Reproduction:
+    """Train a version of `velocast-<task>` again and compare; nothing is stored or registered.
 
     tolerance: the relative difference up to which it counts as reproduced. Raises RegistryError when there is no such
     version; ModelUnusable when its features are not those of this code, when frozen bytes are missing, altered or not
     what BigQuery holds, or when its stored model is.
     """
     records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = training_runs.training_of(records, registry, version)
+    training = training_runs.training_of(records, registry, task, version)
     _check(run, training)
     stored = training_runs.load_model(records.objects, training.artifact)
     again = _trained(run, training)
     data = again.to_bytes()
     frame = training_frames.scoring_frame(source_of(run, training), training.windows.test_current)
-    before, after = _forecasts(stored, frame), _forecasts(again, frame)
+    before, after = kinds.compared(stored, frame), kinds.compared(again, frame)
     apart = relative_difference(before, after)
     sha256 = hashlib.sha256(data).hexdigest()
     same = sha256 == training.artifact.sha256
@@ -97,17 +103,13 @@ def _check(run: Run[JobSettings], training: Training) -> None:
         raise ModelUnusable(f"version {training.version} cannot be trained again: {faults[0]}")
 
 
-def _trained(run: Run[JobSettings], training: Training) -> TrainedModel:
+def _trained(run: Run[JobSettings], training: Training) -> kinds.Model:
     rows, held_out = training_frames.learning_frames(
         source_of(run, training), training.windows.learnable, training.windows.calibrate_from
     )
-    return estimators.fit(
+    return kinds.fit(
         training.kind, rows, held_out, seed=training.seed, test_mode=training.test_mode
     )
-
-
-def _forecasts(model: TrainedModel, frame: pd.DataFrame) -> pd.Series[float]:
-    return model.predict(frame)["predicted_count"]
 
 
 def _changes(training: Training) -> tuple[str, ...]:

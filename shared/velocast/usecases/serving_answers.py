@@ -25,7 +25,6 @@ NEIGHBOUR_KM = 3.0
 NEAREST_KM = 0.1
 # The typical week knows neither this week's weather nor its trend, so its band is drawn wider than its own scatter.
 TYPICAL_WIDENING = 1.25
-BUSY_FROM = 0.5
 Z_90 = 1.6449
 
 

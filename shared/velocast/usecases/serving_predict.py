@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import NamedTuple
 
-from velocast.usecases.serving_answers import BUSY_FROM, estimate
+from velocast.usecases.serving_answers import estimate
 from velocast.usecases.serving_board import Board, floor_hour, name_key
 from velocast.usecases.serving_problems import Refused
 from velocast.usecases.serving_types import PredictBody, Prediction, PredictRecord, Task
@@ -80,7 +80,9 @@ def _prediction(board: Board, record: PredictRecord, place: Place, task: Task) -
     at = floor_hour(record.at)
     found = estimate(board, at, counter=place.counter, position=place.position)
     chance = found.busy_probability
-    busy = chance >= BUSY_FROM if task == "affluence" and chance is not None else None
+    busy = (
+        chance >= board.snapshot.busy_from if task == "affluence" and chance is not None else None
+    )
     return Prediction(
         at=at,
         counter_id=place.counter.counter_id if place.counter else record.counter_id,

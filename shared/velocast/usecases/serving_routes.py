@@ -179,7 +179,10 @@ def predict(body: PredictBody) -> Response:
     board = service().board()
     predictions = serving_predict.predict(board, body)
     service().metrics.served(p.basis for p in predictions)
-    return as_json(PredictAnswer(**_provenance(board), task=body.task, predictions=predictions))
+    said_by = _provenance(board)
+    if body.task == "affluence":
+        said_by["champion"] = board.snapshot.busy_champion or board.snapshot.champion
+    return as_json(PredictAnswer(**said_by, task=body.task, predictions=predictions))
 
 
 @V1.get("/champion", responses={"200": ChampionAnswer})

@@ -17,6 +17,7 @@ from velocast.ground.time import HOUR, rfc3339
 from velocast.outside.manifest import Champion
 from velocast.outside.objects import Objects
 from velocast.outside.warehouse import Warehouse
+from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
     HOURS_PER_WEEK,
@@ -113,13 +114,14 @@ def build(
     origin_at: datetime,
     as_of: datetime,
     champion: Champion | None,
+    busy: BusyChampion,
     generated_by: str,
 ) -> Snapshot:
     """Put a snapshot together.
 
     forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
         per hour), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id, target_at.
-    champion: the model that made them; None when similar days or a stand-in did.
+    champion: the model that made them; None when similar days or a stand-in did. busy: what made the probabilities.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     counters = [
@@ -131,6 +133,8 @@ def build(
         published_at=as_of,
         generated_by=generated_by,
         champion=None if champion is None else _champion_card(champion),
+        busy_champion=None if busy.manifest is None else _champion_card(busy.manifest),
+        busy_from=busy.busy_from,
         city=_city_card(city),
         hours=hours,
         counters=tuple(counters),

@@ -87,13 +87,16 @@ class Snapshot(_Part):
     """Five local days of forecasts for every counter of a city, as of `origin_at`.
 
     hours: the forecast hours (start of each, UTC), unbroken from `origin_at`; 119 to 121 of them where a clock changes.
-    champion: null before there is one; the forecasts then come from similar days.
+    champion: null before there is one; the forecasts then come from similar days. busy_champion: what made the busy
+    probabilities; null when the forecasts' distribution did. busy_from: the probability from which an hour is busy.
     """
 
     origin_at: AwareDatetime
     published_at: AwareDatetime
     generated_by: str
     champion: ChampionCard | None
+    busy_champion: ChampionCard | None = None
+    busy_from: float = 0.5
     city: CityCard
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]

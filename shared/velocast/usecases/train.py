@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
@@ -12,8 +11,8 @@ from velocast.ground.messages import AuditRow, Message
 from velocast.ground.settings import JobSettings
 from velocast.ground.time import rfc3339
 from velocast.ground.version import code_version
-from velocast.model import estimators, evaluation
-from velocast.model.estimators import TrainedModel, library_versions
+from velocast.model import busy_scores, evaluation, kinds
+from velocast.model.estimators import library_versions
 from velocast.outside import manifest
 from velocast.outside.registry import DatasetUse, LoggedRun, Registry
 from velocast.usecases import datasets, training_frames, training_plots, training_runs
@@ -29,7 +28,7 @@ SEED = 20210503
 class TrainRequest(Message):
     """Arguments of the job velocast-train; `force` and `reason` are recorded, the decision was taken before."""
 
-    kind: Literal["gbm", "rf", "nn"] = "gbm"
+    kind: kinds.Kind = "gbm"
     force: bool = False
     reason: str = ""
     test_mode: bool = False
@@ -103,19 +102,19 @@ def _sample_counters(run: Run[JobSettings], counts: FrozenCounts) -> tuple[str, 
     return tuple(row["counter_id"] for row in most[: training_frames.TEST_MODE_COUNTERS])
 
 
-def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[TrainedModel, bytes, int]:
+def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[kinds.Model, bytes, int]:
     """Return the model, its bytes and the number of rows it learned from; the first try's when there was one."""
     rows, held_out = training_frames.learning_frames(
         cut.source, cut.windows.learnable, cut.windows.calibrate_from
     )
     data = records.find_model(training_runs.FITTED)
     if data is None:
-        fresh = estimators.fit(request.kind, rows, held_out, seed=SEED, test_mode=request.test_mode)
+        fresh = kinds.fit(request.kind, rows, held_out, seed=SEED, test_mode=request.test_mode)
         data = records.settle_model(training_runs.FITTED, fresh.to_bytes())
-    return TrainedModel.from_bytes(data), data, len(rows) + len(held_out)
+    return kinds.from_bytes(data), data, len(rows) + len(held_out)
 
 
-def _tried(model: TrainedModel, cut: _Cut) -> pd.DataFrame:
+def _tried(model: kinds.Model, cut: _Cut) -> pd.DataFrame:
     frame = training_frames.scoring_frame(cut.source, cut.windows.test_current)
     predicted = model.predict(frame)
     return frame.assign(**{name: predicted[name].to_numpy() for name in predicted.columns})
@@ -125,14 +124,17 @@ def _log(
     request: TrainRequest,
     run: Run[JobSettings],
     cut: _Cut,
-    model: TrainedModel,
+    model: kinds.Model,
     data: bytes,
     trial: pd.DataFrame,
 ) -> LoggedRun:
-    scores = evaluation.score(trial)
-    plots = training_plots.error_plots(trial, run.settings.city.zone)
+    busy, zone = model.task == "affluence", run.settings.city.zone
+    scores = busy_scores.score(trial) if busy else evaluation.score(trial)
+    plots = (
+        training_plots.busy_plots(trial, zone) if busy else training_plots.error_plots(trial, zone)
+    )
     return Registry(run.settings.mlflow_tracking_uri).log_training(
-        task=training_runs.TASK,
+        task=model.task,
         kind=request.kind,
         params=model.describe() | {"seed": SEED, "test_mode": request.test_mode},
         metrics=training_runs.metrics_of("current", scores),
@@ -153,7 +155,7 @@ def _uses(cut: _Cut) -> list[DatasetUse]:
 
 
 def _tags(
-    request: TrainRequest, run: Run[JobSettings], cut: _Cut, model: TrainedModel
+    request: TrainRequest, run: Run[JobSettings], cut: _Cut, model: kinds.Model
 ) -> dict[str, str]:
     libraries = {f"library.{name}": text for name, text in library_versions().items()}
     return libraries | {
@@ -177,7 +179,7 @@ def _record(
     request: TrainRequest,
     run: Run[JobSettings],
     cut: _Cut,
-    model: TrainedModel,
+    model: kinds.Model,
     logged: LoggedRun,
     artifact: Artifact,
 ) -> Training:
@@ -185,7 +187,7 @@ def _record(
         execution_id=run.execution_id,
         version=logged.version,
         run_id=logged.run_id,
-        task=training_runs.TASK,
+        task=model.task,
         kind=request.kind,
         seed=SEED,
         test_mode=request.test_mode,
@@ -209,8 +211,7 @@ def _announce(run: Run[JobSettings], records: Records, training: Training) -> No
     run.metrics.set("bike/training_seconds", training.seconds, kind=training.kind)
     if training.test_mode:
         return
-    known = [e for e in manifest.read_summary(records.objects) if e.version == training.version]
-    if not known:
+    if not training_runs.summary_entries(records.objects, training):
         manifest.upsert_summary(records.objects, training_runs.summary_entry(training))
     registry = Registry(run.settings.mlflow_tracking_uri)
     # Guarded: a late repetition must not take the alias from a younger challenger.

@@ -12,9 +12,10 @@ from typing import Literal, TypeVar
 from velocast.ground.errors import ModelUnusable, ObjectChanged, ObjectMissing
 from velocast.ground.messages import Message
 from velocast.ground.settings import JobSettings
-from velocast.model import estimators
-from velocast.model.estimators import TrainedModel
+from velocast.model import kinds
+from velocast.model.busy_scores import BusyScores
 from velocast.model.evaluation import BootstrapResult, Scores, Unknown
+from velocast.outside import manifest
 from velocast.outside.manifest import Champion, SummaryEntry
 from velocast.outside.objects import JSON_TYPE, Objects
 from velocast.outside.registry import Registry
@@ -24,7 +25,6 @@ from velocast.usecases.training_windows import Windows
 
 RecordT = TypeVar("RecordT", bound=Message)
 
-TASK = "forecast"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 MODEL_TYPE = "application/zip"
@@ -36,6 +36,7 @@ FREEZE, BASELINE, TRAINING, DECISION, PLAN, PROMOTION = (
     "plan.json",
     "promotion.json",
 )
+MEASURES = {"forecast": "R2", "affluence": "balanced accuracy"}
 FITTED, REFITTED = "model.skops", "refit.skops"
 
 
@@ -53,7 +54,7 @@ class Training(Message):
     version: int
     run_id: str
     task: str
-    kind: estimators.Kind
+    kind: kinds.Kind
     seed: int
     test_mode: bool
     as_of: str
@@ -89,6 +90,14 @@ class Trial(Message):
     bootstrap: BootstrapResult | Unknown | None
 
 
+class BusyTrial(Message):
+    """Everybody's scores on the same rows of one test set, of classifiers. `old` is None without a champion."""
+
+    new: BusyScores
+    old: BusyScores | None
+    similar_days: BusyScores
+
+
 class Decision(Message):
     """`decision.json`: whether the challenger may become the champion, and on what figures."""
 
@@ -103,8 +112,13 @@ class Decision(Message):
     gain: float | None
     champion: Judged | None
     champion_trouble: str | None
-    baseline: Trial
-    current: Trial
+    baseline: Trial | BusyTrial
+    current: Trial | BusyTrial
+
+    @property
+    def measure(self) -> str:
+        """What it was decided by."""
+        return MEASURES[self.task]
 
 
 class Plan(Message):
@@ -169,11 +183,17 @@ class Records:
         return f"runs/{self.execution_id}/{name}"
 
 
-def metrics_of(test: Literal["baseline", "current"], scores: Scores) -> dict[str, float]:
+def metrics_of(
+    test: Literal["baseline", "current"], scores: Scores | BusyScores
+) -> dict[str, float]:
     """Return the scores as `<test>_r2`, `<test>_rmse`, ...; what is not known is left out."""
-    names = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width", "skill", "rows")
-    values = {f"{test}_{name}": getattr(scores, name) for name in names}
-    return {name: float(value) for name, value in values.items() if value is not None}
+    values = scores.model_dump(exclude={"counters", "lead_days"})
+    return {f"{test}_{name}": float(v) for name, v in values.items() if v is not None}
+
+
+def measured(scores: Scores | BusyScores) -> float | None:
+    """Return what a decision compares: R2, or for classifiers the balanced accuracy; None when it is not known."""
+    return scores.balanced_accuracy if isinstance(scores, BusyScores) else scores.r2
 
 
 def summary_entry(training: Training) -> SummaryEntry:
@@ -196,17 +216,23 @@ def summary_entry(training: Training) -> SummaryEntry:
     )
 
 
+def summary_entries(objects: Objects, training: Training) -> list[SummaryEntry]:
+    """Return the summary's entry of a version, in a list; an empty one when it has none yet."""
+    key = (training.task, training.version)
+    return [entry for entry in manifest.read_summary(objects) if (entry.task, entry.version) == key]
+
+
 def folder(kind: str, run_id: str) -> str:
     """Return where a version's own files are in the models bucket."""
     return f"models/{kind}/{run_id}"
 
 
-def training_of(records: Records, registry: Registry, version: int) -> Training:
-    """Return the record of the training that made `version`.
+def training_of(records: Records, registry: Registry, task: kinds.Task, version: int) -> Training:
+    """Return the record of the training that made `version` of `velocast-<task>`.
 
     Raises RegistryError when MLflow has no such version; ModelUnusable when the version was not made by `train`.
     """
-    found = registry.version_info(TASK, version)
+    found = registry.version_info(task, version)
     name = f"{folder(found.tags.get('kind', 'unknown'), found.run_id)}/{TRAINING}"
     try:
         return Training.model_validate(records.objects.read_json(name)[0])
@@ -216,7 +242,7 @@ def training_of(records: Records, registry: Registry, version: int) -> Training:
         ) from exc
 
 
-def load_model(objects: Objects, artifact: Artifact) -> TrainedModel:
+def load_model(objects: Objects, artifact: Artifact) -> kinds.Model:
     """Return a stored model. Raises ModelUnusable when it is missing, altered or made by other versions."""
     root = objects.uri("")
     try:
@@ -225,7 +251,7 @@ def load_model(objects: Objects, artifact: Artifact) -> TrainedModel:
         raise ModelUnusable(str(exc)) from exc
     if hashlib.sha256(data).hexdigest() != artifact.sha256:
         raise ModelUnusable(f"{artifact.uri} is not the content of SHA-256 {artifact.sha256}")
-    return TrainedModel.from_bytes(data)
+    return kinds.from_bytes(data)
 
 
 def store_model(objects: Objects, name: str, data: bytes) -> Artifact:

@@ -215,6 +215,26 @@ def test_affluence_tells_whether_the_hour_is_busy(client: FlaskClient) -> None:
     ]
 
 
+def test_affluence_goes_by_the_classifier_when_there_is_one() -> None:
+    classifier = CHAMPION.model_copy(
+        update={"task": "affluence", "kind": "affluence", "version": 3}
+    )
+    publish(snapshot(busy_champion=classifier, busy_from=0.05))
+    records = [{"counter_id": "c-2", "at": f"2026-03-04T{hour:02}:00:00Z"} for hour in (2, 7)]
+    client = app().test_client()
+    answer = predict(client, *records, task="affluence")
+    assert answer.json is not None
+    assert answer.json["champion"]["kind"] == "affluence"
+    assert answer.json["champion"]["version"] == 3
+    assert [(p["busy"], p["busy_probability"]) for p in answer.json["predictions"]] == [
+        (True, 0.1),
+        (True, 0.9),
+    ]
+    counts = predict(client, *records)
+    assert counts.json is not None
+    assert counts.json["champion"]["version"] == CHAMPION.version
+
+
 def test_every_record_with_an_unknown_place_is_named(client: FlaskClient) -> None:
     at = "2026-03-04T08:00:00Z"
     places = ({"counter_id": "x"}, {"counter_id": "c-1"}, {"counter_name": "y"})

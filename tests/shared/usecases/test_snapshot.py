@@ -13,6 +13,7 @@ from velocast.ground.city import load_city
 from velocast.ground.errors import ObjectChanged
 from velocast.ground.time import parse_instant
 from velocast.usecases import snapshot, snapshot_format
+from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.snapshot import History
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
@@ -117,6 +118,7 @@ def build() -> snapshot_format.Snapshot:
         origin_at=ORIGIN,
         as_of=AS_OF,
         champion=champions.publish(3),
+        busy=BusyChampion(),
         generated_by="gbm version 3",
     )
 

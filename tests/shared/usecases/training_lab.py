@@ -19,6 +19,7 @@ from velocast.ground.messages import NOTICE, AuditRow
 from velocast.ground.settings import JobSettings
 from velocast.ground.time import parse_instant
 from velocast.model import estimators
+from velocast.model.kinds import Task
 from velocast.outside.events import Publisher
 from velocast.outside.objects import Objects
 from velocast.outside.registry import Registry
@@ -98,13 +99,19 @@ class Lab:
         run = self.run("train", execution_id, as_of)
         return perform(run, lambda: train(TrainRequest(**asked), run))
 
-    def evaluate(self, version: int, execution_id: str, as_of: str = FIRST) -> list[AuditRow]:
+    def evaluate(
+        self, version: int, execution_id: str, as_of: str = FIRST, *, task: Task = "forecast"
+    ) -> list[AuditRow]:
         run = self.run("evaluate", execution_id, as_of)
-        return perform(run, lambda: evaluate(EvaluateRequest(version=version), run))
+        request = EvaluateRequest(version=version, task=task)
+        return perform(run, lambda: evaluate(request, run))
 
-    def promote(self, version: int, execution_id: str, as_of: str = FIRST) -> list[AuditRow]:
+    def promote(
+        self, version: int, execution_id: str, as_of: str = FIRST, *, task: Task = "forecast"
+    ) -> list[AuditRow]:
         run = self.run("promote", execution_id, as_of)
-        return perform(run, lambda: promote(PromoteRequest(version=version), run))
+        request = PromoteRequest(version=version, task=task)
+        return perform(run, lambda: promote(request, run))
 
     def notices(self) -> list[Any]:
         """What was told since the last call, each event once, as `notify` takes them."""
