@@ -35,6 +35,7 @@ from velocast_local.weather_replay import read_weather
 
 PROJECT, LOCATION = "velocast-backtest", "europe-west1"
 RAW, COUNTS, WEATHER = (f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather"))
+MOST_ROWS = 200_000  # hours read to learn from; twice what the hungriest booster takes of them
 WeatherAs = Literal["perturbed", "observed"]
 DAY = timedelta(days=1)
 
@@ -148,6 +149,7 @@ def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
         kinds=asked.kinds,
         counts_table=COUNTS,
         weather_table=WEATHER if asked.weather else None,
+        keep_one_in=max(1, len(counts) // MOST_ROWS),
     )
 
 

@@ -45,7 +45,10 @@ class Predecessor:
 
     @staticmethod
     def fit(frame: pd.DataFrame, *, seed: int) -> Predecessor:
-        """Fit it on both cores, as the predecessor did, to the counted rows of a feature frame."""
+        """Fit it on both cores, as the predecessor did.
+
+        frame: (n, any), counter_id, local_date (naive midnight), local_hour, bike_count; rows without one are left out.
+        """
         from sklearn.ensemble import RandomForestRegressor
 
         rows = frame[frame["bike_count"].notna()]

@@ -55,7 +55,8 @@ Watch = Callable[[], AbstractContextManager[Cost]]
 class Plan:
     """What to test: the first day counted, the origins (both included), the kinds, and where counts and weather are.
 
-    counts_table, weather_table: dataset.table; without the latter nothing is known of the weather.
+    counts_table, weather_table: dataset.table; without the latter nothing is known of the weather. keep_one_in: of so
+    many hours one is learned from, where a history has more than a model takes.
     """
 
     known_from: date
@@ -64,6 +65,7 @@ class Plan:
     kinds: tuple[Kind, ...]
     counts_table: str
     weather_table: str | None = None
+    keep_one_in: int = 1
 
     @staticmethod
     def of(
@@ -74,6 +76,7 @@ class Plan:
         kinds: tuple[Kind, ...],
         counts_table: str,
         weather_table: str | None,
+        keep_one_in: int = 1,
     ) -> Plan:
         """Test the last `weeks` whose lead days 0 to 2 end before `known_until`, the first day without counts.
 
@@ -86,7 +89,7 @@ class Plan:
                 f"backtest of {weeks} weeks up to {known_until}: counts from {known_from} on leave "
                 f"{(first - known_from).days} days to learn from, {MIN_LEARNING_DAYS} are needed; ask for fewer weeks"
             )
-        return Plan(known_from, first, last, kinds, counts_table, weather_table)
+        return Plan(known_from, first, last, kinds, counts_table, weather_table, keep_one_in)
 
     def cuts(self) -> list[date]:
         """The days on which everything is trained again."""
@@ -122,8 +125,20 @@ def run(
     say(f"{len(testing):,} hours to forecast")
     result.learning_rows = len(learning)
     result.weather_share = float(testing["temperature"].notna().mean())
-    result.rows = _forecasts(city, plan, learning, testing, result.fits, watch, say)
+    counted = _counted(warehouse, city, plan)
+    result.rows = _forecasts(city, plan, counted, learning, testing, result.fits, watch, say)
     return result
+
+
+def _counted(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
+    """Return every usable count before the first origin, for the predecessor, which knows nothing else."""
+    columns = ["counter_id", "counted_at", "bike_count", "quality"]
+    rows = warehouse.read(plan.counts_table, columns=columns).to_pandas()
+    usable = rows["quality"].isna() & (
+        rows["counted_at"] < start_of_local_day(plan.first_origin, city.zone)
+    )
+    local = rows.loc[usable, "counted_at"].dt.tz_convert(city.zone).dt.tz_localize(None)
+    return rows[usable].assign(local_date=local.dt.normalize(), local_hour=local.dt.hour)
 
 
 def _learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
@@ -139,6 +154,7 @@ def _learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
             last_origin=end,
             actual_until=until,
             one_lead=True,
+            keep_one_in=plan.keep_one_in,
             **_tables(plan),
         )
         for begin, end in _blocks(first, last - DAY, LEARNING_BLOCK_DAYS)
@@ -178,16 +194,16 @@ def _blocks(first: date, last: date, days: int) -> Iterator[tuple[date, date]]:
 def _forecasts(
     city: City,
     plan: Plan,
+    counted: pd.DataFrame,
     learning: pd.DataFrame,
     testing: pd.DataFrame,
     fits: dict[str, Cost],
     watch: Watch,
     say: Callable[[str], None],
 ) -> pd.DataFrame:
-    begin = start_of_local_day(plan.first_origin, city.zone)
     say("fitting the predecessor's forest")
     with watch() as fits[yardsticks.PREDECESSOR]:
-        old = yardsticks.Predecessor.fit(learning[learning["target_at"] < begin], seed=SEED)
+        old = yardsticks.Predecessor.fit(counted, seed=SEED)
     parts = []
     for cut in plan.cuts():
         say(f"week of {cut}")

@@ -14,17 +14,19 @@ from velocast.ground.settings import JobSettings
 from velocast.ground.time import parse_instant, rfc3339
 from velocast.outside import manifest
 from velocast.outside.objects import JSON_TYPE, Objects
-from velocast.usecases import audit, datasets, training_runs
+from velocast.usecases import audit, datasets, training_runs, weather_datasets
 from velocast.usecases.datasets import BASELINE, BASELINES, Baseline, FrozenCounts
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_windows import DAY
+from velocast.usecases.weather_datasets import FrozenWeather
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Role = Literal["counts", "train_baseline", "test_baseline", "unknown"]
+Role = Literal["counts", "train_baseline", "test_baseline", "weather", "unknown"]
 Copy = Literal["intact", "absent", "differs", "none"]
-ORDER = ("counts", "train_baseline", "test_baseline", "unknown")
+ORDER = ("counts", "train_baseline", "test_baseline", "weather", "unknown")
+HALVES = ("train_baseline", "test_baseline")
 
 
 class Dataset(Message):
@@ -88,9 +90,15 @@ def listing(run: Run[JobSettings]) -> list[Dataset]:
     models, bucket = Objects(run.settings.project, run.settings.models_bucket), _bucket(run)
     used = _users(models)
     described = {d.sha256: d for d in _described(run, models, bucket)}
-    stray = {name.split("/")[1].removesuffix(".parquet") for name in bucket.names("counts/")}
-    for sha256 in (stray | used.keys()) - described.keys():
-        uri = bucket.uri(f"counts/{sha256}.parquet")
+    for name in (
+        *bucket.names(f"{datasets.FOLDER}/"),
+        *bucket.names(f"{weather_datasets.FOLDER}/"),
+    ):
+        sha256 = name.split("/")[1].removesuffix(".parquet")
+        stray = Dataset(sha256=sha256, role="unknown", uri=bucket.uri(name))
+        described.setdefault(sha256, stray)
+    for sha256 in used.keys() - described.keys():
+        uri = bucket.uri(f"{datasets.FOLDER}/{sha256}.parquet")
         described[sha256] = Dataset(sha256=sha256, role="unknown", uri=uri)
     found = [
         d.model_copy(update={"used_by": tuple(used.get(d.sha256, ()))}) for d in described.values()
@@ -116,9 +124,9 @@ def verify(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verifi
 
 
 def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
-    name = f"counts/{dataset.sha256}.parquet"
+    bucket = _bucket(run)
     try:
-        data = _bucket(run).read(name).data
+        data = bucket.read(dataset.uri.removeprefix(bucket.uri(""))).data
     except ObjectMissing as exc:
         return Verified(
             dataset=dataset, object_copy="absent", table_copy="none", faults=(f"{exc}; restore it",)
@@ -139,12 +147,14 @@ def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
 
 
 def _table_copy(run: Run[JobSettings], dataset: Dataset, rows: pa.Table) -> tuple[Copy, str]:
-    table = datasets.table_name(dataset.sha256)
-    if dataset.role in ("train_baseline", "test_baseline"):
+    weather = dataset.uri == _bucket(run).uri(f"{weather_datasets.FOLDER}/{dataset.sha256}.parquet")
+    table = (weather_datasets if weather else datasets).table_name(dataset.sha256)
+    if dataset.role in HALVES:
         return "none", ""
     if not run.warehouse.table_exists(table):
         return "absent", ""
-    if datasets.in_order(run.warehouse.read(table, columns=datasets.COLUMNS)).equals(rows):
+    loaded = run.warehouse.read(table, columns=rows.column_names)
+    if (weather_datasets if weather else datasets).in_order(loaded).equals(rows):
         return "intact", ""
     return (
         "differs",
@@ -157,9 +167,12 @@ def _described(run: Run[JobSettings], models: Objects, bucket: Objects) -> Itera
     runs = models.names("runs/")
     for name in (n for n in runs if n.endswith(f"/{training_runs.FREEZE}")):
         yield _counts(run, FrozenCounts.model_validate(models.read_json(name)[0]))
+    for name in (n for n in runs if n.endswith(f"/{training_runs.WEATHER}")):
+        frozen = FrozenWeather.model_validate(models.read_json(name)[0])
+        yield Dataset(sha256=frozen.sha256, role="weather", uri=frozen.uri, rows=frozen.rows)
     of_runs = [models.read_json(n)[0] for n in runs if n.endswith(f"/{training_runs.BASELINE}")]
-    frozen = [bucket.read_json(n)[0] for n in bucket.names(BASELINES)]
-    pairs = [Baseline.model_validate(value) for value in (*of_runs, *frozen)]
+    kept = [bucket.read_json(n)[0] for n in bucket.names(BASELINES)]
+    pairs = [Baseline.model_validate(value) for value in (*of_runs, *kept)]
     current, _ = _current(bucket)
     for pair in [*pairs, *([current] if current else [])]:
         yield _counts(run, pair.counts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from velocast.ground import schemas
 from velocast.ground.errors import ModelUnusable, ObjectChanged, ObjectMissing, TooLittleHistory
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("counter_id", "counted_at", "bike_count", "quality")
 BASELINE = "baseline/current.json"
+FOLDER = "counts"
 BASELINES = "baseline/frozen/"
 PARQUET_TYPE = "application/vnd.apache.parquet"
 TABLE_DAYS = 14
@@ -95,11 +96,11 @@ def freeze(run: Run[JobSettings]) -> FrozenCounts:
         run.warehouse.read(
             schemas.COUNTS,
             columns=COLUMNS,
-            where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{_sql(until)}'",
+            where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{sql_instant(until)}'",
         )
     )
     first, last = _usable_range(rows, until)
-    sha256, uri = _store(run, rows)
+    sha256, uri = store(run, rows)
     frozen = FrozenCounts(
         sha256=sha256, uri=uri, rows=rows.num_rows, first=rfc3339(first), last=rfc3339(last)
     )
@@ -123,14 +124,27 @@ def table_of(run: Run[JobSettings], frozen: FrozenCounts) -> str:
     return frozen.table
 
 
-def read(run: Run[JobSettings], frozen: FrozenCounts | BaselineHalf) -> pa.Table:
-    """Return frozen counts: COLUMNS, sorted by counter and hour.
+class Frozen(Protocol):
+    """What names a frozen object: the hash of its bytes, and where it is."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its bytes."""
+
+    @property
+    def uri(self) -> str:
+        """Its gs:// address."""
+
+
+def read(run: Run[JobSettings], frozen: Frozen) -> pa.Table:
+    """Return a frozen object's rows; of counts COLUMNS, sorted by counter and hour.
 
     Raises ObjectMissing; ModelUnusable when the object's bytes are not those of its hash.
     """
     import pyarrow.parquet as pq
 
-    data = _bucket(run).read(_name(frozen.sha256)).data
+    bucket = _bucket(run)
+    data = bucket.read(frozen.uri.removeprefix(bucket.uri(""))).data
     found = hashlib.sha256(data).hexdigest()
     if found != frozen.sha256:
         raise ModelUnusable(
@@ -191,12 +205,12 @@ def _half(run: Run[JobSettings], rows: pa.Table, days: Window) -> BaselineHalf:
     first, until = days.bounds(run.settings.city.zone)
     at = rows["counted_at"]
     kept = rows.filter(pc.and_(pc.greater_equal(at, first), pc.less(at, until)))
-    sha256, uri = _store(run, kept)
+    sha256, uri = store(run, kept)
     return BaselineHalf(sha256=sha256, uri=uri, rows=kept.num_rows, days=days)
 
 
-def _store(run: Run[JobSettings], rows: pa.Table) -> tuple[str, str]:
-    """Write rows under the hash of their Parquet bytes; return (sha256, uri)."""
+def store(run: Run[JobSettings], rows: pa.Table, *, folder: str = FOLDER) -> tuple[str, str]:
+    """Write rows into a folder under the hash of their Parquet bytes; return (sha256, uri)."""
     import pyarrow.parquet as pq
 
     file = io.BytesIO()
@@ -205,8 +219,9 @@ def _store(run: Run[JobSettings], rows: pa.Table) -> tuple[str, str]:
     data = file.getvalue()
     sha256 = hashlib.sha256(data).hexdigest()
     bucket = _bucket(run)
-    bucket.write_once(_name(sha256), data, PARQUET_TYPE)
-    return sha256, bucket.uri(_name(sha256))
+    name = f"{folder}/{sha256}.parquet"
+    bucket.write_once(name, data, PARQUET_TYPE)
+    return sha256, bucket.uri(name)
 
 
 def in_order(rows: pa.Table) -> pa.Table:
@@ -237,9 +252,6 @@ def _bucket(run: Run[JobSettings]) -> Objects:
     return Objects(run.settings.project, run.settings.datasets_bucket)
 
 
-def _name(sha256: str) -> str:
-    return f"counts/{sha256}.parquet"
-
-
-def _sql(instant: datetime) -> str:
+def sql_instant(instant: datetime) -> str:
+    """Write an instant as the Storage Read API's conditions take it."""
     return instant.strftime("%Y-%m-%d %H:%M:%S+00")

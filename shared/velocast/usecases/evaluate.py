@@ -16,7 +16,7 @@ from velocast.model.evaluation import Scores, Unknown
 from velocast.outside import manifest
 from velocast.outside.manifest import Champion
 from velocast.outside.registry import Registry
-from velocast.usecases import datasets, training_frames, training_runs, trials
+from velocast.usecases import datasets, training_frames, training_runs, trials, weather_datasets
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_frames import Source
 from velocast.usecases.training_runs import (
@@ -96,9 +96,10 @@ def judge(run: Run[JobSettings], records: Records, training: Training) -> Decisi
 
 
 def source_of(run: Run[JobSettings], training: Training) -> Source:
-    """Return where a version's rows come from: the counts that were frozen for it."""
+    """Return where a version's rows come from: the counts and the weather that were frozen for it."""
     table = datasets.table_of(run, training.counts)
-    return Source(run, table, training.counter_ids, training.test_mode)
+    weather = weather_datasets.table_of(run, training.weather) if training.weather else None
+    return Source(run, table, training.counter_ids, training.test_mode, weather)
 
 
 def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Opponent:

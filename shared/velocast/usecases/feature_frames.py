@@ -28,6 +28,7 @@ def read(
     actual_until: datetime,
     lead_days: int = HORIZON_DAYS,
     one_lead: bool = False,
+    keep_one_in: int = 1,
     counts_table: str | None = None,
     weather_table: str | None = None,
     counter_ids: Sequence[str] = (),
@@ -36,8 +37,8 @@ def read(
 
     first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
     excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
-    once, with one lead day drawn by hash. counts_table, weather_table: dataset.table, in place of the system's own.
-    counter_ids: empty for all. Returns one row per (origin_at, counter_id, target_at), sorted so; `bike_count` is the
+    once, with one lead day drawn by hash; keep_one_in: of so many of these one, drawn alike. counts_table,
+    weather_table: dataset.table, in place of the system's own. counter_ids: empty for all. Returns one row per (origin_at, counter_id, target_at), sorted so; `bike_count` is the
     actual or NaN, the columns of `model.features.FEATURES` (weather NaN where none was known), `lag_168h`,
     `busy_threshold`, `history_hours`, `local_date`, `day_type` beside it. Raises EventError for a range that cannot be,
     WarehouseError. Source: `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`,
@@ -62,6 +63,7 @@ def read(
         "features",
         tables={"counts": counts_table} if counts_table else None,
         one_lead=one_lead,
+        keep_one_in=keep_one_in,
         counter_ids=list(counter_ids) or Empty("STRING"),
         scan_from=start_of_local_day(first_day, zone),
         scan_until=min(end, actual_until),

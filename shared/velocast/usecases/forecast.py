@@ -4,40 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from velocast.ground import schemas
 from velocast.ground.errors import ObjectChanged
 from velocast.ground.messages import AuditRow, ModelFallback, PredictRequest
-from velocast.ground.settings import JobSettings, PredictSettings
-from velocast.ground.time import (
-    HORIZON_DAYS,
-    horizon_end,
-    lead_day,
-    local_date,
-    origin_of,
-    rfc3339,
-)
-from velocast.model import day_level, similar_days
-from velocast.model.intervals import Calibration
+from velocast.ground.settings import PredictSettings
+from velocast.ground.time import origin_of, rfc3339
 from velocast.outside.objects import Objects
-from velocast.usecases import busy_hours, champion, feature_frames, snapshot, stand_ins
+from velocast.usecases import busy_hours, champion, forecast_rows, snapshot
 from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.champion import LoadedChampion, StepDown
+from velocast.usecases.forecast_rows import ForecastRun
 from velocast.usecases.runtime import Run
-from velocast.usecases.snapshot import History
-
-ForecastRun = Run[PredictSettings] | Run[JobSettings]
 
 ATTEMPTS = 3
-CALIBRATION_DAYS = 14
-MIN_MODEL_HOURS = 72
-THIN_HISTORY_MARGIN = 1.5
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
 COMPARED = (
     "predicted_count",
@@ -54,7 +39,10 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Published:
-    """What a run forecast: rows, how many counters rest on which basis, and what became of the snapshot."""
+    """What a run forecast: rows, how many counters rest on which basis, and what became of the snapshot.
+
+    weather_hours: hours of the horizon of which the weather was known at the origin.
+    """
 
     origin_at: datetime
     loaded: LoadedChampion
@@ -62,6 +50,7 @@ class Published:
     forecasts: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     changed: int = 0
+    weather_hours: int = 0
     snapshot: str = "nothing to forecast yet"
 
     def details(self) -> dict[str, Any]:
@@ -76,6 +65,7 @@ class Published:
             "changed": self.changed,
             "counters": sum(self.counters.values()),
             "basis": self.counters,
+            "weather_hours": self.weather_hours,
             "snapshot": self.snapshot,
         }
 
@@ -130,7 +120,7 @@ def _publish_once(run: ForecastRun) -> Published:
         return Published(origin_at, LoadedChampion())
     loaded = champion.load(objects, on_fallback=_teller(run))
     busy = busy_hours.load(objects, on_fallback=_teller(run))
-    forecasts = _forecasts(run, loaded, busy, history)
+    forecasts = forecast_rows.make(run, loaded, busy, history)
     changed = _store(run, loaded, forecasts, origin_at)
     if newest is not None and newest > origin_at:
         state = f"kept: the published one is of {rfc3339(newest)}"
@@ -149,7 +139,10 @@ def _publish_once(run: ForecastRun) -> Published:
         state = "published"
     bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
     counters = {str(basis): int(count) for basis, count in bases.sort_index().items()}
-    return Published(origin_at, loaded, busy, len(forecasts), counters, changed, state)
+    weather = forecast_rows.weather_hours(forecasts)
+    return Published(
+        origin_at, loaded, busy, len(forecasts), counters, changed, weather, snapshot=state
+    )
 
 
 def _teller(run: ForecastRun) -> Callable[[StepDown], None]:
@@ -168,117 +161,6 @@ def _teller(run: ForecastRun) -> Callable[[StepDown], None]:
         )
 
     return tell
-
-
-def _forecasts(
-    run: ForecastRun, loaded: LoadedChampion, busy: BusyChampion, history: History
-) -> pd.DataFrame:
-    """Forecast every counter seen in the last year at every hour of the horizon; sorted by counter and hour."""
-    city = run.settings.city
-    day = local_date(run.as_of, city.zone)
-    lately = feature_frames.read(
-        run.warehouse,
-        city,
-        # the days before, because what their forecasts missed moves today's
-        first_origin=day - timedelta(days=day_level.DAYS if loaded.model else 0),
-        last_origin=day,
-        actual_until=origin_of(run.as_of, city.zone),
-        lead_days=HORIZON_DAYS,
-    )
-    lately = lately[lately["counter_id"].isin(history.counters.index)]
-    lately = lately[(lately["history_hours"] >= MIN_MODEL_HOURS) | _today(run, lately)]
-    frame = lately[_today(run, lately)]
-    counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
-    by_model = counted if loaded.model is not None else counted & False
-    rest = history.counters.index.difference(pd.Index(frame.loc[known, "counter_id"]))
-    parts = [
-        *(
-            busy_hours.fill(busy, part, min_hours=MIN_MODEL_HOURS)
-            for part in (
-                _modelled(run, loaded, lately, frame[by_model]),
-                _similar(run, loaded, frame[known & ~by_model]),
-            )
-        ),
-        stand_ins.forecast(_hours(run), history, list(rest), city.zone),
-    ]
-    forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return _ordered(forecasts).sort_values(["counter_id", "target_at"], ignore_index=True)
-
-
-def _hours(run: ForecastRun) -> pd.DataFrame:
-    """Return the hours of the horizon: target_at (UTC), lead_hours, lead_day."""
-    zone = run.settings.city.zone
-    origin_at = origin_of(run.as_of, zone)
-    targets = pd.date_range(origin_at, horizon_end(origin_at, zone), freq="h", inclusive="left")
-    return pd.DataFrame(
-        {
-            "target_at": targets,
-            "lead_hours": range(len(targets)),
-            "lead_day": [lead_day(target, origin_at, zone) for target in targets],
-        }
-    )
-
-
-def _today(run: ForecastRun, frame: pd.DataFrame) -> pd.Series[bool]:
-    return frame["origin_at"] == origin_of(run.as_of, run.settings.city.zone)
-
-
-def _modelled(
-    run: ForecastRun, loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame
-) -> pd.DataFrame:
-    """Forecast the rows of `frame`, today's of `lately`, with the model."""
-    if loaded.model is None or frame.empty:
-        return frame
-    rows = pd.concat([lately[~_today(run, lately)], frame])
-    made = loaded.model.predict(rows)
-    return _beside(frame, made[_today(run, rows)]).assign(basis="model")
-
-
-def _similar(run: ForecastRun, loaded: LoadedChampion, frame: pd.DataFrame) -> pd.DataFrame:
-    """Forecast with the mean of similar days.
-
-    Beside a model, for counters with too little history for it: its errors give the interval, and a margin.
-    """
-    if frame.empty:
-        return frame
-    if loaded.model is None:
-        made, margin = similar_days.forecast(frame, _calibration(run)), 1.0
-    else:
-        made, margin = similar_days.forecast(frame, loaded.model.calibration), THIN_HISTORY_MARGIN
-    middle = made["predicted_count"]
-    lower = (middle - margin * (middle - made["lower"])).clip(lower=0)
-    upper = middle + margin * (made["upper"] - middle)
-    return _beside(frame, made.assign(lower=lower, upper=upper)).assign(basis="similar_days")
-
-
-def _calibration(run: ForecastRun) -> Calibration:
-    """Learn from the last weeks how far similar days miss."""
-    city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    lately = feature_frames.read(
-        run.warehouse,
-        city,
-        first_origin=day - timedelta(days=CALIBRATION_DAYS),
-        last_origin=day - timedelta(days=1),
-        actual_until=origin_of(run.as_of, city.zone),
-        lead_days=HORIZON_DAYS,
-        one_lead=True,
-    )
-    return similar_days.calibrate(lately)
-
-
-def _beside(frame: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
-    columns = ["predicted_count", "lower", "upper", "busy_probability"]
-    return frame.assign(**{name: made[name].to_numpy() for name in columns})
-
-
-def _ordered(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Return forecasts with 0 <= lower <= predicted_count <= upper, whatever made them."""
-    middle = forecasts["predicted_count"].clip(lower=0)
-    return forecasts.assign(
-        predicted_count=middle,
-        lower=np.minimum(forecasts["lower"].clip(lower=0), middle),
-        upper=np.maximum(forecasts["upper"], middle),
-    )
 
 
 def _store(

@@ -17,6 +17,7 @@ from velocast.usecases import datasets, forecast, promotion_reports, refit, trai
 from velocast.usecases.datasets import FrozenCounts
 from velocast.usecases.evaluate import metrics_of
 from velocast.usecases.runtime import Run
+from velocast.usecases.train import frozen_weather
 from velocast.usecases.training_runs import (
     Artifact,
     Decision,
@@ -108,7 +109,8 @@ def _plan(
     counts = records.find(training_runs.FREEZE, FrozenCounts) or records.settle(
         training_runs.FREEZE, datasets.freeze(run)
     )
-    model, data = refit.fitted(run, records, training, counts)
+    weather = frozen_weather(run, records)
+    model, data = refit.fitted(run, records, training, counts, weather)
     difference = refit.checked_difference(run, records, training, model)
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"{training_runs.folder(training.kind, training.run_id)}/refit-{sha256[:16]}.skops"
@@ -200,7 +202,7 @@ def _settle(
 ) -> Promotion:
     """Do what follows from the manifest's move; each of these may be done twice."""
     champion = plan.champion
-    registry.set_tags(training.task, training.version, _tags(plan))
+    registry.set_tags(training.task, training.version, _tags(run, records, plan))
     registry.set_alias(training.task, training_runs.CHAMPION, training.version)
     entry = training_runs.summary_entry(training).model_copy(
         update={
@@ -229,8 +231,12 @@ def _settle(
     )
 
 
-def _tags(plan: Plan) -> dict[str, str]:
+def _tags(run: Run[JobSettings], records: Records, plan: Plan) -> dict[str, str]:
+    counts = records.find(training_runs.FREEZE, FrozenCounts)
+    named = {"refit_data.counts": counts.sha256} if counts else {}
     return {
+        **named,
+        "refit_data.weather": frozen_weather(run, records).sha256,
         "refit_uri": plan.champion.artifact_uri,
         "refit_sha256": plan.champion.sha256,
         "refit_difference": f"{plan.refit_difference:.4f}",

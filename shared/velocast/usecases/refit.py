@@ -8,23 +8,29 @@ import pandas as pd
 from velocast.ground.errors import PromotionRefused
 from velocast.ground.settings import JobSettings
 from velocast.model import busy_scores, kinds
-from velocast.usecases import datasets, training_frames, training_runs
+from velocast.usecases import datasets, training_frames, training_runs, weather_datasets
 from velocast.usecases.datasets import FrozenCounts
 from velocast.usecases.evaluate import source_of
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_frames import Source
 from velocast.usecases.training_runs import Records, Training
 from velocast.usecases.training_windows import calibration_start
+from velocast.usecases.weather_datasets import FrozenWeather
 
 
 def fitted(
-    run: Run[JobSettings], records: Records, training: Training, counts: FrozenCounts
+    run: Run[JobSettings],
+    records: Records,
+    training: Training,
+    counts: FrozenCounts,
+    weather: FrozenWeather,
 ) -> tuple[kinds.Model, bytes]:
     """Fit again, same kind and seed, on everything known; the first try's model when there was one."""
     data = records.find_model(training_runs.REFITTED)
     if data is None:
         known = counts.known(run)
-        source = Source(run, datasets.table_of(run, counts))
+        tables = datasets.table_of(run, counts), weather_datasets.table_of(run, weather)
+        source = Source(run, tables[0], weather_table=tables[1])
         rows, held_out = training_frames.learning_frames(
             source, [known], calibration_start([known])
         )

@@ -13,7 +13,7 @@ from velocast.ground.version import code_version
 from velocast.model import features, kinds
 from velocast.model.estimators import library_versions
 from velocast.outside.registry import Registry
-from velocast.usecases import baselines, datasets, training_frames, training_runs
+from velocast.usecases import baselines, training_frames, training_runs
 from velocast.usecases.evaluate import source_of
 from velocast.usecases.refit import relative_difference
 from velocast.usecases.runtime import Run
@@ -80,11 +80,7 @@ def reproduce(
         reproduced=same or apart <= tolerance,
         stored_sha256=training.artifact.sha256,
         again_sha256=sha256,
-        datasets={
-            "counts": training.counts.sha256,
-            "train_baseline": training.baseline.train.sha256,
-            "test_baseline": training.baseline.test.sha256,
-        },
+        datasets=training.dataset_hashes,
         changed=_changes(training),
     )
 
@@ -95,9 +91,8 @@ def _check(run: Run[JobSettings], training: Training) -> None:
             f"version {training.version} was trained on {training.feature_definition} by code "
             f"{training.code_version}, this is {features.FEATURE_DEFINITION} of {code_version()}; install that code"
         )
-    datasets.table_of(run, training.counts)
-    named = (training.counts, training.baseline.train, training.baseline.test)
-    found = baselines.verify(run, [dataset.sha256 for dataset in named])
+    source_of(run, training)  # loads the tables again that have expired
+    found = baselines.verify(run, list(training.dataset_hashes.values()))
     faults = [fault for verified in found for fault in verified.faults]
     if faults:
         raise ModelUnusable(f"version {training.version} cannot be trained again: {faults[0]}")

@@ -15,12 +15,19 @@ from velocast.model import busy_scores, evaluation, kinds
 from velocast.model.estimators import library_versions
 from velocast.outside import manifest
 from velocast.outside.registry import DatasetUse, LoggedRun, Registry
-from velocast.usecases import datasets, training_frames, training_plots, training_runs
+from velocast.usecases import (
+    datasets,
+    training_frames,
+    training_plots,
+    training_runs,
+    weather_datasets,
+)
 from velocast.usecases.datasets import Baseline, FrozenCounts
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_frames import Source
 from velocast.usecases.training_runs import Artifact, Records, Training
 from velocast.usecases.training_windows import Windows, cut_windows
+from velocast.usecases.weather_datasets import FrozenWeather
 
 SEED = 20210503
 
@@ -40,6 +47,7 @@ class _Cut:
 
     counts: FrozenCounts
     baseline: Baseline
+    weather: FrozenWeather
     windows: Windows
     source: Source
 
@@ -85,10 +93,23 @@ def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut
         baseline = records.settle(
             training_runs.BASELINE, datasets.baseline(run, counts, keep=not request.test_mode)
         )
+    weather = frozen_weather(run, records)
     windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
     counters = _sample_counters(run, counts) if request.test_mode else ()
-    source = Source(run, datasets.table_of(run, counts), counters, request.test_mode)
-    return _Cut(counts, baseline, windows, source)
+    source = Source(
+        run,
+        datasets.table_of(run, counts),
+        counters,
+        request.test_mode,
+        weather_datasets.table_of(run, weather),
+    )
+    return _Cut(counts, baseline, weather, windows, source)
+
+
+def frozen_weather(run: Run[JobSettings], records: Records) -> FrozenWeather:
+    """Return the weather of this execution, frozen by its first try; also for `promote`."""
+    found = records.find(training_runs.WEATHER, FrozenWeather)
+    return found or records.settle(training_runs.WEATHER, weather_datasets.freeze(run))
 
 
 def _sample_counters(run: Run[JobSettings], counts: FrozenCounts) -> tuple[str, ...]:
@@ -150,6 +171,7 @@ def _uses(cut: _Cut) -> list[DatasetUse]:
         ("counts", cut.counts.sha256, cut.counts.uri, "training"),
         ("train_baseline", cut.baseline.train.sha256, cut.baseline.train.uri, "training"),
         ("test_baseline", cut.baseline.test.sha256, cut.baseline.test.uri, "test"),
+        ("weather", cut.weather.sha256, cut.weather.uri, "training"),
     ]
     return [DatasetUse(name=n, sha256=s, uri=u, context=c) for n, s, u, c in uses]
 
@@ -195,6 +217,7 @@ def _record(
         reason=request.reason,
         counts=cut.counts,
         baseline=cut.baseline,
+        weather=cut.weather,
         windows=cut.windows,
         counter_ids=cut.source.counter_ids,
         artifact=artifact,

@@ -21,12 +21,13 @@ TEST_MODE_ROWS = 1000
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from: the run, a frozen table, and which counters (none named: all)."""
+    """Where rows come from: the run, frozen tables of counts and weather, and which counters (none named: all)."""
 
     run: Run[JobSettings]
     table: str
     counter_ids: tuple[str, ...] = ()
     test_mode: bool = False
+    weather_table: str | None = None
 
     def read(
         self, first_origin: date, days: Window, *, lead_days: int, one_lead: bool
@@ -43,6 +44,7 @@ class Source:
             lead_days=lead_days,
             one_lead=one_lead,
             counts_table=self.table,
+            weather_table=self.weather_table,
             counter_ids=self.counter_ids,
         )
         inside = (frame["target_at"] >= first) & (frame["target_at"] < until)

@@ -22,15 +22,17 @@ from velocast.outside.registry import Registry
 from velocast.usecases.datasets import Baseline, FrozenCounts
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_windows import Windows
+from velocast.usecases.weather_datasets import FrozenWeather
 
 RecordT = TypeVar("RecordT", bound=Message)
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 MODEL_TYPE = "application/zip"
-FREEZE, BASELINE, TRAINING, DECISION, PLAN, PROMOTION = (
+FREEZE, BASELINE, WEATHER, TRAINING, DECISION, PLAN, PROMOTION = (
     "freeze.json",
     "baseline.json",
+    "weather.json",
     "train.json",
     "decision.json",
     "plan.json",
@@ -61,6 +63,7 @@ class Training(Message):
     reason: str
     counts: FrozenCounts
     baseline: Baseline
+    weather: FrozenWeather | None = None  # versions trained before it was frozen
     windows: Windows
     counter_ids: tuple[str, ...]
     artifact: Artifact
@@ -69,6 +72,16 @@ class Training(Message):
     code_version: str = "unknown"  # versions trained before it was recorded
     rows: int
     seconds: float
+
+    @property
+    def dataset_hashes(self) -> dict[str, str]:
+        """The bytes it was trained and tested on, by name."""
+        weather = {"weather": self.weather.sha256} if self.weather else {}
+        return weather | {
+            "counts": self.counts.sha256,
+            "train_baseline": self.baseline.train.sha256,
+            "test_baseline": self.baseline.test.sha256,
+        }
 
 
 class Judged(Message):
@@ -204,11 +217,7 @@ def summary_entry(training: Training) -> SummaryEntry:
         task=training.task,
         kind=training.kind,
         trained_at=training.as_of,
-        dataset_hashes={
-            "counts": training.counts.sha256,
-            "train_baseline": training.baseline.train.sha256,
-            "test_baseline": training.baseline.test.sha256,
-        },
+        dataset_hashes=training.dataset_hashes,
         artifact_uri=training.artifact.uri,
         sha256=training.artifact.sha256,
         feature_definition=training.feature_definition,

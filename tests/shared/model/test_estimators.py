@@ -146,10 +146,10 @@ def test_a_model_describes_itself(models: dict[str, TrainedModel]) -> None:
         "seed": 7,
         "params": {
             "max_iter": 10,
-            "learning_rate": 0.08,
+            "learning_rate": 0.1,
             "max_leaf_nodes": 31,
             "min_samples_leaf": 100,
-            "max_rows": 120_000,
+            "max_rows": 80_000,
         },
         "calibration_rows": len(CALIBRATION),
     }

@@ -49,7 +49,8 @@ def test_a_version_comes_out_again(lab: Lab, execution_id: str) -> None:
     assert found.same_bytes or found.relative_difference <= found.tolerance
     assert found.rows > 100
     assert found.stored_sha256 == made.artifact.sha256
-    assert found.datasets["counts"] == made.counts.sha256
+    assert found.datasets == made.dataset_hashes
+    assert set(found.datasets) == {"counts", "train_baseline", "test_baseline", "weather"}
     assert found.changed == ()
     assert lab.contents() == before  # it leaves nothing behind
 
@@ -138,6 +139,7 @@ def test_every_version_in_mlflow_names_what_it_was_made_of(lab: Lab) -> None:
         "data.counts": made.counts.sha256,
         "data.train_baseline": made.baseline.train.sha256,
         "data.test_baseline": made.baseline.test.sha256,
+        "data.weather": made.dataset_hashes["weather"],
         "feature_definition": made.feature_definition,
         "code_version": code_version(),
     }.items() <= tags.items()

@@ -73,6 +73,7 @@ def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab
         "counts",
         "train_baseline",
         "test_baseline",
+        "weather",
     }
     pictures = [file.path for file in client.list_artifacts(made.run_id, "plots")]
     assert pictures == [f"plots/error_by_{by}.png" for by in ("hour", "lead_day", "weekday")]

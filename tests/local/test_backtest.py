@@ -1,0 +1,176 @@
+"""`velocast backtest` on a small synthetic city: the shape of what it prints, and that it cheats nowhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from velocast.ground.city import load_city
+from velocast.ground.errors import TooLittleHistory
+from velocast.ground.time import start_of_local_day
+from velocast.model import learners
+from velocast.usecases import backtest_scores
+from velocast.usecases.backtest import Backtest, Plan
+from velocast_local import backtest, backtest_report
+from velocast_local.backtest import Asked
+from velocast_local.cli import app
+from velocast_local.simulate import simulate, write_city
+
+ZONE = ZoneInfo("Europe/Paris")
+CITY = load_city("demoville")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit for seconds, as test mode does."""
+    settings = learners.settings(test_mode=True)
+    monkeypatch.setattr(learners, "settings", lambda test_mode: settings)
+
+
+@pytest.fixture(scope="module")
+def city_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three counters for 61 days, one of them dead for the last four."""
+    rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
+    first = rows["id_compteur"].min()
+    dead = (rows["id_compteur"] == first) & (
+        pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 4, 10), ZONE)
+    )
+    path = tmp_path_factory.mktemp("city") / "city.parquet"
+    write_city(rows.assign(sum_counts=rows["sum_counts"].where(~dead, 0)), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def weather_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(1)
+    hours = pd.date_range("2025-02-10", "2025-04-16", freq="h", tz="UTC")
+    values = {
+        "temperature_2m": random.uniform(0, 20, len(hours)),
+        "relative_humidity_2m": random.uniform(30, 100, len(hours)),
+        "wind_speed_10m": random.uniform(0, 40, len(hours)),
+        "cloud_cover": random.uniform(0, 100, len(hours)),
+        "precipitation": np.maximum(random.normal(-1, 1, len(hours)), 0),
+    }
+    path = tmp_path_factory.mktemp("weather") / "weather.parquet"
+    pd.DataFrame({"time": hours, **values}).to_parquet(path)
+    return path
+
+
+def test_the_command_prints_scores_of_all_models_on_the_same_rows(
+    city_file: Path, weather_file: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    options = ["--weather", str(weather_file), "--weeks", "1", "--city", "demoville", "--json"]
+    result = CliRunner().invoke(
+        app, ["backtest", str(city_file), *options, "--report", str(report)]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {model["name"] for model in found["models"]} == {
+        "gbm",
+        "value_168h_before",
+        "same_hour_4w_mean",
+        "similar_days",
+        "predecessor_forest",
+    }
+    assert found["models"] == sorted(found["models"], key=lambda m: -m["r2"])
+    assert found["origins"] == 7
+    assert found["weather"] == "perturbed"
+    assert found["weather_known"] == 1.0
+    for model in found["models"]:
+        leads = model["lead_days"]
+        assert [lead["lead_day"] for lead in leads] == [0, 1, 2, 3, 4]
+        assert sum(lead["rows"] for lead in leads[:3]) == found["rows"]
+        assert (model["coverage"] is not None) == (model["name"] in ("gbm", "similar_days"))
+        fitted = model["name"] in ("gbm", "predecessor_forest")
+        assert (model["fit_seconds"] is not None) == fitted
+        assert (model["fit_peak_mb"] is not None) == fitted
+    page = report.read_text(encoding="utf-8")
+    assert page.count("<svg") == 4
+    assert "gbm" in page
+    assert "src=" not in page  # nothing is fetched
+
+
+def made(city_file: Path, weeks: int = 1) -> Backtest:
+    asked = Asked(city_file, None, "perturbed", weeks, None, ("gbm",))
+    return backtest.run(asked, CITY, lambda text: None)
+
+
+def test_an_outage_is_not_scored_and_the_last_days_are_the_files(city_file: Path) -> None:
+    rows = made(city_file).rows
+    dead = rows["counter_id"].min()
+    silent = rows["target_at"] >= start_of_local_day(date(2025, 4, 10), ZONE)
+    of_dead = rows[rows["counter_id"] == dead]
+    assert of_dead.loc[silent, "bike_count"].isna().all()
+    assert of_dead.loc[~silent, "bike_count"].notna().mean() > 0.9
+    scored = rows[rows["lead_day"] < 3]
+    assert scored["target_at"].max() == pd.Timestamp("2025-04-13T21:00Z")
+    assert not rows.duplicated(["counter_id", "origin_at", "target_at"]).any()
+
+
+def test_what_is_counted_from_an_origin_on_changes_none_of_its_forecasts(
+    city_file: Path, tmp_path: Path
+) -> None:
+    before = made(city_file).rows
+    origin = start_of_local_day(date(2025, 4, 9), ZONE)
+    rows = pd.read_parquet(city_file)
+    later = pd.to_datetime(rows["date"], utc=True) >= origin
+    changed = tmp_path / "changed.parquet"
+    rows.assign(sum_counts=rows["sum_counts"].where(~later, 777)).to_parquet(changed)
+    after = made(changed).rows
+    columns = [name for name in before if name != "bike_count"]
+    known = before["origin_at"] <= origin
+    pd.testing.assert_frame_equal(before.loc[known, columns], after.loc[known, columns], rtol=1e-6)
+    assert known.any()
+    assert not before.loc[~known, "gbm"].equals(after.loc[~known, "gbm"])
+
+
+def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
+    options = {"kinds": ("gbm",), "counts_table": "d.t", "weather_table": None}
+    plan = Plan.of(date(2020, 9, 1), date(2021, 8, 10), weeks=12, **options)  # type: ignore[arg-type]
+    assert (plan.first_origin, plan.last_origin) == (date(2021, 5, 16), date(2021, 8, 7))
+    assert len(plan.cuts()) == 12
+    with pytest.raises(TooLittleHistory, match=r"leave 17 days to learn from, 42 are needed"):
+        Plan.of(date(2021, 5, 1), date(2021, 6, 10), weeks=3, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kinds", "lstm"], "choose of gbm, rf, nn"),
+        (["--weeks", "40"], "ask for fewer weeks"),
+        (["--until", "2025-02-20"], "ask for fewer weeks"),
+    ],
+)
+def test_what_cannot_be_is_refused(city_file: Path, options: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["backtest", str(city_file), "--city", "demoville", *options])
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_report_escapes_names() -> None:
+    days = pd.date_range("2025-03-01", periods=3, freq="D")
+    rows = pd.DataFrame(
+        {
+            "counter_id": "<b>1</b>",
+            "origin_at": days.tz_localize("UTC"),
+            "target_at": days.tz_localize("UTC") + timedelta(hours=5),
+            "lead_day": [0, 1, 2],
+            "local_hour": 6,
+            "local_date": days,
+            "bike_count": [4.0, 5.0, 9.0],
+            "gbm": [4.0, 6.0, 8.0],
+        }
+    )
+    result = Backtest(rows)
+    summary = backtest_scores.summary(result) | {"file": "<i>f</i>", "weeks": 1, "weather": "none"}
+    page = backtest_report.page(result, summary)
+    assert "<b>1</b>" not in page
+    assert "<i>f</i>" not in page

@@ -1,0 +1,90 @@
+"""What the learners see and learn: thinned rows, telling columns, weather that is there or not."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.shared.model.feature_rows import feature_rows
+from velocast.model import design, learners
+from velocast.model.features import FEATURES, SHARES, WEATHER
+from velocast.model.learners import Kind
+
+ROWS = feature_rows(date(2021, 2, 1), origins=8)
+SETTINGS = learners.settings(test_mode=True)
+
+
+def test_thinned_rows_are_of_every_counter_and_every_season() -> None:
+    kept = design.thinned(ROWS, 720, seed=1)
+    assert len(kept) == 720
+    assert kept.index.is_monotonic_increasing
+    assert kept.index.is_unique
+    assert kept["counter_id"].value_counts().between(239, 241).all()
+    weeks = kept.groupby(["counter_id", kept["target_at"].dt.dayofyear // 4]).size()
+    whole = ROWS.groupby(["counter_id", ROWS["target_at"].dt.dayofyear // 4]).size()
+    assert (weeks / whole).between(0.2, 0.3).all()
+    hours = kept["local_hour"].value_counts()
+    assert hours.between(15, 50).all()  # no hour of the day falls through a stride
+
+
+def test_few_rows_are_kept_as_they_are() -> None:
+    pd.testing.assert_frame_equal(design.thinned(ROWS, len(ROWS), seed=1), ROWS)
+
+
+def test_no_gap_is_left_where_gaps_are_filled() -> None:
+    frame = ROWS.assign(**dict.fromkeys([*WEATHER, *SHARES, "week_2"], np.nan))
+    base, level = design.base_and_level(frame)
+    x = design.imputed(design.in_levels(frame, base, level))
+    assert np.isfinite(x).all()
+    assert (x[:, FEATURES.index("share_3d")] == 1.0).all()
+    assert (x[:, FEATURES.index("rain")] == 0.0).all()
+    np.testing.assert_allclose(x[:, FEATURES.index("week_2")], base / level)
+
+
+def with_rain(frame: pd.DataFrame, *, share: float) -> pd.DataFrame:
+    """Rain all day on a share of the days, which halves the counts."""
+    days = frame["target_at"].dt.dayofyear
+    wet = (days * 7919 % 100) < 100 * share
+    return frame.assign(
+        day_rain=np.where(wet, 10.0, 0.0),
+        bike_count=frame["similar_day_mean"] * np.where(wet, 0.5, 1.1),
+    )
+
+
+@pytest.mark.parametrize("kind", ["gbm", "rf", "nn"])
+def test_weather_is_learned_and_may_be_missing(kind: Kind) -> None:
+    params = SETTINGS[kind] | ({"max_iter": 60} if kind != "rf" else {})
+    train = with_rain(feature_rows(date(2021, 1, 1), origins=40), share=0.5)
+    estimator = learners.fitted(kind, params, train, seed=1)
+    wet, dry = ROWS.assign(day_rain=10.0), ROWS.assign(day_rain=0.0)
+    ratio = learners.expected(estimator, wet).sum() / learners.expected(estimator, dry).sum()
+    assert ratio < 0.75
+    unknown = learners.expected(estimator, ROWS.assign(**dict.fromkeys(WEATHER, np.nan)))
+    assert np.isfinite(unknown).all()
+    assert 0.4 < unknown.sum() / ROWS["similar_day_mean"].sum() < 1.3
+
+
+def test_columns_that_tell_nothing_are_left_out() -> None:
+    train = ROWS.assign(**dict.fromkeys(WEATHER, np.nan), is_holiday=0.0)
+    estimator = learners.fitted("gbm", SETTINGS["gbm"], train, seed=1)
+    kept = {FEATURES[column] for column in estimator["columns"]}
+    assert "similar_day_mean" in kept
+    assert kept.isdisjoint({*WEATHER, "is_holiday"})
+    # weather that is known all of a sudden changes nothing then
+    np.testing.assert_array_equal(
+        learners.expected(estimator, ROWS), learners.expected(estimator, train)
+    )
+
+
+def test_the_blend_is_the_mean_of_two_that_differ() -> None:
+    estimator = learners.fitted("gbm", SETTINGS["gbm"] | {"max_iter": 40}, ROWS, seed=1)
+    base, level = design.base_and_level(ROWS)
+    columns = estimator["columns"]
+    raw = estimator["raw"].predict(design.in_bikes(ROWS, base, level)[:, columns])
+    ratio = estimator["residual"].predict(design.in_levels(ROWS, base, level)[:, columns])
+    both = np.maximum(raw, 0), np.maximum(base + level * ratio, 0)
+    np.testing.assert_allclose(learners.expected(estimator, ROWS), (both[0] + both[1]) / 2)
+    assert not np.allclose(*both)
