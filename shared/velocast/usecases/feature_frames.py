@@ -38,11 +38,11 @@ def read(
     first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
     excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
     once, with one lead day drawn by hash; keep_one_in: of so many of these one, drawn alike. counts_table,
-    weather_table: dataset.table, in place of the system's own. counter_ids: empty for all. Returns one row per (origin_at, counter_id, target_at), sorted so; `bike_count` is the
-    actual or NaN, the columns of `model.features.FEATURES` (weather NaN where none was known), `lag_168h`,
-    `busy_threshold`, `history_hours`, `local_date`, `day_type` beside it. Raises EventError for a range that cannot be,
-    WarehouseError. Source: `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`,
-    sql/weather_features.sql.
+    weather_table: dataset.table, in place of the system's own. counter_ids: empty for all. Returns one row per
+    (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
+    `model.features.FEATURES` (weather NaN where none was known), `lag_168h`, `busy_threshold`, `history_hours`,
+    `local_date`, `day_type` beside it. Raises EventError for a range that cannot be, WarehouseError. Source:
+    `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`, sql/weather_features.sql.
     """
     _check(first_origin, last_origin, lead_days)
     zone = city.zone
