@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 import sqlglot
-from bqemulator import server
 from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.catalog import ddl_sync
-from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.jobs import ddl_result, executor, routine_ddl
@@ -25,17 +23,12 @@ from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import Expr
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from velocast_local.bigquery_answers import answer_like_bigquery
 from velocast_local.bigquery_results import RecentResults
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
-
-_HTTP_CODES = {"notFound": 404, "duplicate": 409, "accessDenied": 403}
-_LONGEST_REFUSAL = 100_000
 
 
 def apply_cures(discovery_file: Path | None) -> None:
@@ -51,7 +44,7 @@ def apply_cures(discovery_file: Path | None) -> None:
     _parse_once()
     _translate_once()
     _take_zones_from_parameters()
-    _answer_like_bigquery(discovery_file)
+    answer_like_bigquery(discovery_file)
 
 
 def _accept_any_media_type() -> None:
@@ -212,83 +205,6 @@ def _take_zones_from_parameters() -> None:
         return await run(project_id, bq_sql, query_params, ctx, caller=caller)
 
     _replace(executor, "_run_single_sql", run_with_zones)
-
-
-def _answer_like_bigquery(discovery_file: Path | None) -> None:
-    """Bad SQL or data came back as 500, which clients repeat for ten minutes, or as an empty result.
-
-    Both are a 400 now. `bq` also asks for the description of the API before anything else.
-    """
-    create_app = server.create_app  # type: ignore[attr-defined]
-
-    async def refuse(_request: Request, exc: Exception) -> Response:
-        error = InvalidQueryError(f"{type(exc).__name__}: {exc}")
-        return JSONResponse(error.to_bigquery_error(), status_code=400)
-
-    async def describe(_request: Request) -> Response:
-        if discovery_file is None:
-            return Response(status_code=404)
-        return FileResponse(discovery_file, media_type="application/json")
-
-    def create_cured_app(context: AppContext) -> ASGIApp:
-        app = create_app(context)
-        app.add_exception_handler(Exception, refuse)
-        for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
-            app.add_route(path, describe)
-        return FailedQueries(app)
-
-    _replace(server, "create_app", create_cured_app)
-
-
-class FailedQueries:
-    """ASGI layer: a query that failed is refused, not answered with no rows and a note (jobs.query).
-
-    `Client.query_and_wait` believed such an answer and gave an empty result.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not (
-            scope["method"] == "POST" and scope["path"].endswith("/queries")
-        ):
-            await self.app(scope, receive, send)
-            return
-        held: list[Message] = []
-        refused = False
-
-        async def pass_on(message: Message) -> None:
-            nonlocal refused
-            if refused:
-                return
-            if message["type"] == "http.response.start":
-                held.append(message)
-                return
-            refusal = _refusal(message.get("body", b"")) if held else None
-            if refusal:
-                refused = True
-                await refusal(scope, receive, send)
-                return
-            while held:
-                await send(held.pop())
-            await send(message)
-
-        await self.app(scope, receive, pass_on)
-
-
-def _refusal(body: bytes) -> Response | None:
-    if len(body) > _LONGEST_REFUSAL or b'"errors":[' not in body:
-        return None
-    answer = json.loads(body)
-    if answer.get("rows") or not answer.get("errors"):
-        return None
-    error = answer["errors"][0]
-    code = _HTTP_CODES.get(error["reason"], 400)
-    return JSONResponse(
-        {"error": {"code": code, "message": error["message"], "errors": answer["errors"]}},
-        status_code=code,
-    )
 
 
 def _replace(module: Any, name: str, replacement: Any) -> None:

@@ -21,6 +21,7 @@ from velocast_local.google_api import ApiError, after_start
 from velocast_local.processes import Runs
 from velocast_local.records import Document, Records
 from velocast_local.roles import Roles
+from velocast_local.warm_python import WarmPython
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
 Environment = Callable[[Sequence[str]], dict[str, str]]
@@ -75,7 +76,8 @@ class Overrides:
 class CloudRun:
     """The jobs and their executions.
 
-    scripts: folder of the jobs' scripts; environment: makes a process's environment of the variables it may see.
+    scripts: folder of the jobs' scripts; environment: makes a process's environment of the variables it may see;
+    python: starts the scripts, None to start each from nothing.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class CloudRun:
         logs: Path,
         clock: Clock,
         environment: Environment,
+        python: WarmPython | None = None,
     ) -> None:
         self.jobs = dict(jobs)
         self._scripts = scripts
@@ -95,6 +98,7 @@ class CloudRun:
         self._clock = clock
         self._environment = environment
         self._runs = Runs()
+        self._python = python
         for left in records.newest_first():
             if left["state"] == RUNNING:
                 records.update(
@@ -152,6 +156,8 @@ class CloudRun:
     def stop(self) -> None:
         """End every execution that runs."""
         self._runs.stop_all()
+        if self._python:
+            self._python.stop()
 
     def _run(self, record: Document, overrides: Overrides) -> None:
         job = self.jobs[record["job"]]
@@ -188,6 +194,7 @@ class CloudRun:
                 log=log,
                 cwd=self._scripts,
                 timeout=timeout,
+                starter=self._python.start if self._python else None,
             )
         except subprocess.TimeoutExpired:
             return (

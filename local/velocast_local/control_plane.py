@@ -39,6 +39,7 @@ from velocast_local.pubsub_server import PubSubServer, rest_routes
 from velocast_local.records import Records
 from velocast_local.scheduler import Scheduler, load_schedules
 from velocast_local.stack_state import StackState
+from velocast_local.warm_python import WarmPython
 from velocast_local.weather_replay import WeatherReplay
 from velocast_local.workflow_executions import WorkflowExecutions, find_workflows
 
@@ -59,15 +60,18 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>Velocast, local stack</ti
 
 
 class ControlPlane:
-    """The parts that live in the supervisor's process. `start` opens the ports, `stop` closes them in order."""
+    """The parts that live in the supervisor's process. `start` opens the ports, `stop` closes them in order.
 
-    def __init__(self, state: StackState) -> None:
+    warm_jobs: get the process of the next job ready while one runs.
+    """
+
+    def __init__(self, state: StackState, *, warm_jobs: bool = False) -> None:
         self.state = state
         self.clock = Clock(state.clock_file)
         self.functions = load_functions(state.config / "functions.yaml")
         self.broker = Broker(state.home / "pubsub", self.clock.now, project=state.project)
         self.objects = ObjectStore(state.home / "objects", self.clock.now)
-        self.jobs = self._cloud_run()
+        self.jobs = self._cloud_run(warm=warm_jobs)
         self.executions = self._workflow_executions()
         self.scheduler = self._scheduler()
         self.metrics = MetricsReceiver(state.home / "metrics")
@@ -102,7 +106,7 @@ class ControlPlane:
             resource = function_servers.subscription(name, function, self.state)
             self.broker.put_subscription(resource, function.concurrency * function.max_instances)
 
-    def _cloud_run(self) -> CloudRun:
+    def _cloud_run(self, *, warm: bool) -> CloudRun:
         state = self.state
         return CloudRun(
             load_jobs(state.config / "jobs.yaml"),
@@ -111,6 +115,7 @@ class ControlPlane:
             logs=state.logs / "jobs",
             clock=self.clock,
             environment=lambda names: process_environment(state, names),
+            python=WarmPython() if warm else None,
         )
 
     def _workflow_executions(self) -> WorkflowExecutions:

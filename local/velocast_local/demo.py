@@ -24,7 +24,7 @@ from velocast_local.scheduler import due
 
 IDLE_TIMEOUT_SECONDS = 600
 FIRST_POLL_SECONDS = 0.05
-LONGEST_POLL_SECONDS = 0.5
+LONGEST_POLL_SECONDS = 0.2
 
 
 class DemoFailed(RuntimeError):

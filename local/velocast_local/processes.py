@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -73,6 +74,14 @@ def memory_mb(process: psutil.Process) -> float:
     return total
 
 
+class Starter(Protocol):
+    """What starts a process; the same arguments as `start`."""
+
+    def __call__(
+        self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
+    ) -> subprocess.Popen[bytes]: ...
+
+
 class Runs:
     """Child processes that are run to their end, each by a thread that waits for it."""
 
@@ -91,15 +100,16 @@ class Runs:
         log: Path,
         cwd: Path,
         timeout: float | None = None,
+        starter: Starter | None = None,
     ) -> int:
-        """Run a command and return its exit code, negative for a signal.
+        """Run a command, which `starter` starts as `start` does, and return its exit code, negative for a signal.
 
         Raises subprocess.TimeoutExpired when it was ended for running longer than `timeout` seconds.
         """
         with self._lock:
             if self._closed or key in self._stopped:
                 return -15
-            child = start(command, environment=environment, log=log, cwd=cwd)
+            child = (starter or start)(command, environment=environment, log=log, cwd=cwd)
             self._running[key] = child
         try:
             return child.wait(timeout=timeout)

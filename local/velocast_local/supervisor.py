@@ -98,7 +98,7 @@ class Supervisor:
         from velocast_local.control_plane import ControlPlane  # imports every client library: 3 s
 
         self._start_children()
-        plane = ControlPlane(self.state)
+        plane = ControlPlane(self.state, warm_jobs=True)
         plane.start()
         self._tell("http", READY)
         try:

@@ -18,7 +18,7 @@ Sleep = Callable[[float], None]
 HTTP_TIMEOUT_SECONDS = 300.0
 CONNECTOR_TIMEOUT_SECONDS = 1800.0
 FIRST_POLL_SECONDS = 0.1
-LONGEST_POLL_SECONDS = 1.0
+LONGEST_POLL_SECONDS = 0.4
 GOOGLE_HOSTS = ("storage", "run", "pubsub", "bigquery", "workflowexecutions", "workflows")
 
 

@@ -57,42 +57,20 @@ run "every_option" {
   }
 }
 
-run "refuses_another_environment" {
+# Each of these is refused; a variable that let its value pass would fail the run.
+run "refuses_what_cannot_be" {
   command = plan
   variables {
+    # another environment
     environment = "staging"
-  }
-  expect_failures = [var.environment]
-}
-
-run "refuses_an_unknown_city" {
-  command = plan
-  variables {
+    # an unknown city
     city = "atlantis"
-  }
-  expect_failures = [var.city]
-}
-
-run "refuses_a_multi_region" {
-  command = plan
-  variables {
+    # a multi region
     location = "EU"
-  }
-  expect_failures = [var.location]
-}
-
-run "refuses_an_id_with_a_colon" {
-  command = plan
-  variables {
+    # an id with a colon
     project_id = "example.org:velocast"
-  }
-  expect_failures = [var.project_id]
-}
-
-run "refuses_labels_in_capitals" {
-  command = plan
-  variables {
+    # labels in capitals
     labels = { Team = "Mobility" }
   }
-  expect_failures = [var.labels]
+  expect_failures = [var.environment, var.city, var.location, var.project_id, var.labels]
 }

@@ -111,6 +111,10 @@ def test_storage_cp_cat_and_ls(shell: Shell, tmp_path: Path) -> None:
 def test_bq_query(shell: Shell) -> None:
     sql = "SELECT COUNT(*) AS n FROM bike_traffic_raw.rejects WHERE ingested_at < '2000-01-01'"
     assert json.loads(shell(f'bq --format=json query "{sql}"')) == [{"n": "0"}]
+    moment = "SELECT TIMESTAMP '2025-11-30 17:00:00.25+00' AS at"
+    assert json.loads(shell(f'bq --format=json query "{moment}"')) == [
+        {"at": "2025-11-30 17:00:00"}
+    ]
 
 
 def test_functions_list_and_a_secret(shell: Shell, plane: ControlPlane) -> None:

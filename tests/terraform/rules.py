@@ -13,6 +13,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from velocast.ground import telemetry
+
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "terraform" / "config"
 DASHBOARDS = ROOT / "terraform" / "modules" / "monitoring" / "dashboards"
@@ -31,6 +33,31 @@ NAMES = {
     "workflow": "velocast-retrain",
     "dead_letter_subscription": "velocast-dead-letter-keep",
 }
+
+# Google's metrics that rules and dashboards read: their monitored resource and the labels they have there.
+# Source: cloud.google.com/monitoring/api/metrics_gcp (Pub/Sub, Cloud Run, Workflows, Monitoring) and .../api/resources;
+# names as PromQL knows them: cloud.google.com/monitoring/promql/promql-mapping.
+GOOGLES = {
+    "run_googleapis_com:request_count": (
+        "cloud_run_revision",
+        {"service_name", "response_code_class"},
+    ),
+    "run_googleapis_com:request_latencies_bucket": ("cloud_run_revision", {"service_name", "le"}),
+    "run_googleapis_com:job_completed_execution_count": ("cloud_run_job", {"job_name", "result"}),
+    "workflows_googleapis_com:finished_execution_count": (
+        "workflows.googleapis.com/Workflow",
+        {"workflow_id", "status"},
+    ),
+    "pubsub_googleapis_com:subscription_num_undelivered_messages": (
+        "pubsub_subscription",
+        {"subscription_id"},
+    ),
+    "monitoring_googleapis_com:uptime_check_check_passed": (
+        "uptime_url",
+        {"host", "checker_location"},
+    ),
+}
+LOG = "logging_googleapis_com:user_"
 
 
 class Rule(BaseModel):
@@ -129,6 +156,32 @@ def queries(dashboard: Mapping[str, Any]) -> list[str]:
 
     look(dashboard)
     return found
+
+
+def known_metrics() -> dict[str, tuple[set[str], set[str]]]:
+    """Every metric there is, by its name in PromQL: its monitored resources and its labels."""
+    known = {name: ({resource}, labels) for name, (resource, labels) in GOOGLES.items()}
+    for name in telemetry.METRICS:
+        known[prometheus_name(f"{telemetry.METRIC_PREFIX}/{name}")] = (
+            {"generic_task"},
+            {"role", "test", "kind"},
+        )
+    for name, metric in log_metrics().items():
+        resources = set(re.findall(r"cloud_run_\w+", metric.filter))
+        known[f"{LOG}{name}"] = (resources, set(metric.labels))
+    return known
+
+
+def prometheus_name(metric_type: str) -> str:
+    """Name of a metric in PromQL: the first slash is a colon, every other special character an underscore."""
+    domain, _, path = metric_type.partition("/")
+    return ":".join(re.sub(r"[^a-zA-Z0-9_]", "_", part) for part in (domain, path))
+
+
+def selectors(expression: str) -> list[tuple[str, dict[str, str]]]:
+    """The metrics an expression reads, each with its matchers."""
+    found = re.findall(r"([a-z_]+:\w+)(?:\{(.*?)\})?", re.sub(r"by \(.*?\)", "", expression))
+    return [(name, dict(re.findall(r'(\w+)=~?"(.*?)"', matchers))) for name, matchers in found]
 
 
 @dataclass(frozen=True)

@@ -18,58 +18,6 @@ needs_promtool = pytest.mark.skipif(
     rules.PROMTOOL is None, reason="promtool is not installed (Debian's package prometheus)"
 )
 
-# Google's metrics that rules and dashboards read: their monitored resource and the labels they have there.
-# Source: cloud.google.com/monitoring/api/metrics_gcp (Pub/Sub, Cloud Run, Workflows, Monitoring) and .../api/resources;
-# names as PromQL knows them: cloud.google.com/monitoring/promql/promql-mapping.
-GOOGLES = {
-    "run_googleapis_com:request_count": (
-        "cloud_run_revision",
-        {"service_name", "response_code_class"},
-    ),
-    "run_googleapis_com:request_latencies_bucket": ("cloud_run_revision", {"service_name", "le"}),
-    "run_googleapis_com:job_completed_execution_count": ("cloud_run_job", {"job_name", "result"}),
-    "workflows_googleapis_com:finished_execution_count": (
-        "workflows.googleapis.com/Workflow",
-        {"workflow_id", "status"},
-    ),
-    "pubsub_googleapis_com:subscription_num_undelivered_messages": (
-        "pubsub_subscription",
-        {"subscription_id"},
-    ),
-    "monitoring_googleapis_com:uptime_check_check_passed": (
-        "uptime_url",
-        {"host", "checker_location"},
-    ),
-}
-CUSTOM = "custom_googleapis_com:"
-LOG = "logging_googleapis_com:user_"
-
-
-def known_metrics() -> dict[str, tuple[set[str], set[str]]]:
-    """Every metric there is, by its name in PromQL: its monitored resources and its labels."""
-    known = {name: ({resource}, labels) for name, (resource, labels) in GOOGLES.items()}
-    for name in telemetry.METRICS:
-        known[prometheus_name(f"{telemetry.METRIC_PREFIX}/{name}")] = (
-            {"generic_task"},
-            {"role", "test", "kind"},
-        )
-    for name, metric in rules.log_metrics().items():
-        resources = set(re.findall(r"cloud_run_\w+", metric.filter))
-        known[f"{LOG}{name}"] = (resources, set(metric.labels))
-    return known
-
-
-def prometheus_name(metric_type: str) -> str:
-    """Name of a metric in PromQL: the first slash is a colon, every other special character an underscore."""
-    domain, _, path = metric_type.partition("/")
-    return ":".join(re.sub(r"[^a-zA-Z0-9_]", "_", part) for part in (domain, path))
-
-
-def selectors(expression: str) -> list[tuple[str, dict[str, str]]]:
-    """The metrics an expression reads, each with its matchers."""
-    found = re.findall(r"([a-z_]+:\w+)(?:\{(.*?)\})?", re.sub(r"by \(.*?\)", "", expression))
-    return [(name, dict(re.findall(r'(\w+)=~?"(.*?)"', matchers))) for name, matchers in found]
-
 
 def all_expressions() -> dict[str, str]:
     """Every expression of rules and dashboards, by where it stands."""
@@ -120,7 +68,7 @@ def test_a_placeholder_that_stands_for_nothing_is_an_error() -> None:
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
 def test_only_metrics_that_exist_are_read(where: str) -> None:
-    known, read = known_metrics(), selectors(EXPRESSIONS[where])
+    known, read = rules.known_metrics(), rules.selectors(EXPRESSIONS[where])
     assert read, "an expression without a metric"
     for name, matchers in read:
         assert name in known, f"{name} is set by nothing"
@@ -134,14 +82,14 @@ def test_every_custom_metric_is_set_by_the_code_and_read_by_somebody() -> None:
         path.read_text(encoding="utf-8")
         for path in sorted((rules.ROOT / "shared" / "velocast" / "usecases").glob("*.py"))
     )
-    read = {name for text in EXPRESSIONS.values() for name, _ in selectors(text)}
+    read = {name for text in EXPRESSIONS.values() for name, _ in rules.selectors(text)}
     for metric in telemetry.METRICS:
         assert f'"{metric}"' in source, f"{metric} is declared and never set"
-        assert prometheus_name(f"custom.googleapis.com/{metric}") in read, (
+        assert rules.prometheus_name(f"custom.googleapis.com/{metric}") in read, (
             f"{metric} is shown nowhere"
         )
     for name in rules.log_metrics():
-        assert f"{LOG}{name}" in read, f"{name} is counted and shown nowhere"
+        assert f"{rules.LOG}{name}" in read, f"{name} is counted and shown nowhere"
 
 
 def test_a_runbook_fits_and_names_what_exists() -> None:
@@ -223,7 +171,7 @@ def value_at(written: dict[str, Any], field: str) -> object:
 def test_there_are_four_dashboards_with_the_panels_of_old() -> None:
     shown = {
         dashboard["displayName"]: {
-            name for q in rules.queries(dashboard) for name, _ in selectors(q)
+            name for q in rules.queries(dashboard) for name, _ in rules.selectors(q)
         }
         for dashboard in rules.dashboards().values()
     }

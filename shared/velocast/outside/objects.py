@@ -65,6 +65,21 @@ class Objects:
             raise ObjectMissing(f"{self.uri(name)} is not there") from exc
         return StoredObject(data, int(blob.generation))
 
+    def read_unless(self, name: str, generation: int) -> StoredObject | None:
+        """Return an object as `read` does, or None without a download when it still has that generation (0: never)."""
+        from google.api_core.exceptions import NotFound, NotModified
+
+        blob = self._bucket.blob(name)
+        try:
+            data = blob.download_as_bytes(
+                if_generation_not_match=generation or None, **self._bounds
+            )
+        except NotModified:
+            return None
+        except NotFound as exc:
+            raise ObjectMissing(f"{self.uri(name)} is not there") from exc
+        return StoredObject(data, int(blob.generation))
+
     def read_json(self, name: str) -> tuple[Any, int]:
         """Return a JSON object's value and its generation. Raises ObjectMissing; ValueError when it is not JSON."""
         stored = self.read(name)

@@ -65,8 +65,8 @@ async function load() {
     const [list, now] = await Promise.all([call("v1/counters"), call("v1/forecast")]);
     $("main").hidden = false;
     $("change-key").hidden = false;
-    say(list.stale ? `These forecasts were published at ${list.published_at} and their hours have passed; showing the hours after that.` : null);
     showCity(list, now);
+    say(list.stale ? `These forecasts were published ${state.clock.text(list.published_at)} and their hours have passed; showing the hours after that.` : null);
     showHour(now);
     await choose(state.chosen ?? now.forecasts.reduce((a, b) => (b.predicted_count > a.predicted_count ? b : a), now.forecasts[0])?.counter_id);
   });

@@ -133,7 +133,7 @@ def run(
 def _counted(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
     """Return every usable count before the first origin, for the predecessor, which knows nothing else."""
     columns = ["counter_id", "counted_at", "bike_count", "quality"]
-    rows = warehouse.read(plan.counts_table, columns=columns).to_pandas()
+    rows: pd.DataFrame = warehouse.read(plan.counts_table, columns=columns).to_pandas()
     usable = rows["quality"].isna() & (
         rows["counted_at"] < start_of_local_day(plan.first_origin, city.zone)
     )

@@ -56,6 +56,8 @@ def make(
         stand_ins.forecast(_hours(run), history, list(rest), city.zone),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    # Of a city that fell silent, stand-ins are all there is, and they know neither level nor threshold.
+    forecasts = forecasts.reindex(columns=forecasts.columns.union(frame.columns, sort=False))
     return _ordered(forecasts).sort_values(["counter_id", "target_at"], ignore_index=True)
 
 

@@ -45,10 +45,10 @@ class SnapshotHolder:
         return self._board
 
     def refresh(self) -> None:
-        """Read the bucket and take the snapshot over when its generation is another one."""
+        """Take the snapshot over when the bucket holds another generation of it than memory does."""
         try:
-            stored = self._objects.read(SNAPSHOT)
-            if stored.generation != self._generation:
+            stored = self._objects.read_unless(SNAPSHOT, self._generation)
+            if stored is not None:
                 self._board, self._generation = prepare(loads(stored.data)), stored.generation
                 telemetry.log("INFO", "snapshot loaded", generation=stored.generation)
         except ObjectMissing as exc:

@@ -79,7 +79,7 @@ resource "google_project_iam_member" "logs" {
 resource "google_artifact_registry_repository_iam_member" "images" {
   project    = var.project_id
   location   = google_artifact_registry_repository.this.location
-  repository = google_artifact_registry_repository.this.name
+  repository = google_artifact_registry_repository.this.repository_id
   role       = "roles/artifactregistry.writer"
   member     = local.member
 

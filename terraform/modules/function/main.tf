@@ -9,7 +9,7 @@ locals {
 }
 
 resource "google_storage_bucket_object" "source" {
-  # The file's name carries the hash of its content, so a change is a new object and the old one may be gone back to.
+  # The file's name carries the hash of its content, so a change is a new object, and the function sees that it changed.
   name   = "functions/${basename(var.source_file)}"
   bucket = var.builder.bucket
   source = var.source_file

@@ -73,6 +73,7 @@ resource "google_storage_bucket_iam_member" "artifacts" {
 resource "google_sql_database_instance" "this" {
   # checkov:skip=CKV_GCP_60:A public address without authorised networks, which only the Auth Proxy can reach; a private one costs a network and a connector a month
   # checkov:skip=CKV_GCP_109:log_min_error_statement is set, in a dynamic block that checkov does not read
+  # checkov:skip=CKV_GCP_79:The version is the newest, as a variable's default that checkov does not read
   # checkov:skip=CKV_GCP_110:pgAudit takes memory that the smallest instance lacks, and one account alone logs in
   # checkov:skip=CKV_GCP_111:Statements are not logged: they hold nothing but metrics
   # checkov:skip=CKV_GCP_55:log_min_messages is set, in a dynamic block that checkov does not read

@@ -29,6 +29,21 @@ def test_what_is_written_is_read_with_its_generation(objects: Objects):
     assert objects.uri("a/ü b.txt") == f"gs://{objects.bucket}/a/ü b.txt"
 
 
+def test_what_is_known_already_is_not_read_again(objects: Objects):
+    with pytest.raises(ObjectMissing):
+        objects.read_unless("board", 0)
+    first = write(objects, "board", "one")
+    fresh = objects.read_unless("board", 0)
+    assert fresh is not None
+    assert (fresh.data, fresh.generation) == (b"one", first)
+    assert objects.read_unless("board", first) is None
+    write(objects, "board", "two")
+    assert objects.read_unless("board", first) == objects.read("board")
+    objects.delete("board")
+    with pytest.raises(ObjectMissing):
+        objects.read_unless("board", first)
+
+
 def test_reading_what_is_not_there_says_where(objects: Objects):
     with pytest.raises(ObjectMissing, match=f"gs://{objects.bucket}/none.txt is not there"):
         objects.read("none.txt")

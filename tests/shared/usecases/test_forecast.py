@@ -184,6 +184,16 @@ class TestCountersWithoutRecentCounts:
             assert width(counters[quiet]) > max(width(other) for other in others)
             assert counters[quiet].busy is None
 
+    def test_of_a_whole_city_that_fell_silent_still_get_forecasts(self) -> None:
+        city = small_city.make(days=50)
+        small_city.store(city[city["counted_at"] < ORIGIN - 30 * DAY])
+
+        row = forecast_at()
+
+        assert row.details["basis"] == {"typical_week": 4}
+        assert {(c.level, c.busy_threshold) for c in published().counters} == {(None, None)}
+        assert all(max(c.predicted) > 0 for c in published().counters)
+
     def test_a_counter_first_seen_today_is_forecast_from_the_city(self) -> None:
         city = small_city.make(until=small_city.UNTIL + DAY)
         new = city["counter_id"].max()

@@ -47,26 +47,16 @@ run "longer_memory" {
   }
 }
 
-run "refuses_to_keep_nothing_to_go_back_to" {
+# Each of these is refused; a variable that let its value pass would fail the run.
+run "refuses_what_cannot_be" {
   command = plan
   variables {
+    # to keep nothing to go back to
     retention = { keep_versions = 1 }
-  }
-  expect_failures = [var.retention]
-}
-
-run "refuses_a_source_without_a_hash" {
-  command = plan
-  variables {
+    # a source without a hash
     sources = { jobs = "jobs.tgz" }
-  }
-  expect_failures = [var.sources]
-}
-
-run "refuses_an_id_for_the_number" {
-  command = plan
-  variables {
+    # an id for the number
     project_number = "velocast-test"
   }
-  expect_failures = [var.project_number]
+  expect_failures = [var.retention, var.sources, var.project_number]
 }

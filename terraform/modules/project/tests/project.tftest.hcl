@@ -51,34 +51,18 @@ run "extra_services" {
   }
 }
 
-run "refuses_an_unknown_log_type" {
+# Each of these is refused; a variable that let its value pass would fail the run.
+run "refuses_what_cannot_be" {
   command = plan
   variables {
+    # an unknown log type
     audit_log_types = ["EVERYTHING"]
-  }
-  expect_failures = [var.audit_log_types]
-}
-
-run "refuses_a_service_that_is_none" {
-  command = plan
-  variables {
+    # a service that is none
     audited_services = ["BigQuery"]
-  }
-  expect_failures = [var.audited_services]
-}
-
-run "refuses_an_api_that_is_none" {
-  command = plan
-  variables {
+    # an api that is none
     extra_services = ["compute"]
-  }
-  expect_failures = [var.extra_services]
-}
-
-run "refuses_a_project_number_for_an_id" {
-  command = plan
-  variables {
+    # a project number for an id
     project_id = "123456789012"
   }
-  expect_failures = [var.project_id]
+  expect_failures = [var.audit_log_types, var.audited_services, var.extra_services, var.project_id]
 }

@@ -1,0 +1,121 @@
+"""How bqemulator 1.4 answers, put right: refusals, timestamps and the description of the API."""
+
+from __future__ import annotations
+
+import json
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bqemulator import server
+from bqemulator.domain.errors import InvalidQueryError
+from bqemulator.storage import arrow_bridge
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from bqemulator.api.dependencies import AppContext
+
+_HTTP_CODES = {"notFound": 404, "duplicate": 409, "accessDenied": 403}
+_LONGEST_REFUSAL = 100_000
+_IN_SECONDS: ContextVar[bool] = ContextVar("timestamps_in_seconds", default=False)
+
+
+def answer_like_bigquery(discovery_file: Path | None) -> None:
+    """Bad SQL or data came back as 500, which clients repeat for ten minutes, or as an empty result.
+
+    Both are a 400 now. `bq` also asks for the description of the API before anything else, and takes timestamps in
+    seconds; the emulator gives microseconds, which a client has to ask for.
+    """
+    create_app = server.create_app  # type: ignore[attr-defined]
+    in_microseconds = arrow_bridge._fmt_bq_timestamp
+
+    def format_timestamp(value: Any, arrow_type: Any, field: Any) -> Any:
+        text = in_microseconds(value, arrow_type, field)
+        return repr(int(text) / 1e6) if _IN_SECONDS.get() and arrow_type.tz is not None else text
+
+    async def refuse(_request: Request, exc: Exception) -> Response:
+        error = InvalidQueryError(f"{type(exc).__name__}: {exc}")
+        return JSONResponse(error.to_bigquery_error(), status_code=400)
+
+    async def describe(_request: Request) -> Response:
+        if discovery_file is None:
+            return Response(status_code=404)
+        return FileResponse(discovery_file, media_type="application/json")
+
+    def create_cured_app(context: AppContext) -> ASGIApp:
+        app = create_app(context)
+        app.add_exception_handler(Exception, refuse)
+        for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
+            app.add_route(path, describe)
+        return TimestampsInSeconds(FailedQueries(app))
+
+    server.create_app = create_cured_app  # type: ignore[attr-defined]
+    arrow_bridge._BQ_TYPE_FORMATTERS = tuple(
+        (fits, format_timestamp if formats is in_microseconds else formats)
+        for fits, formats in arrow_bridge._BQ_TYPE_FORMATTERS
+    )
+
+
+class TimestampsInSeconds:
+    """ASGI layer: rows that are read without asking for microseconds carry seconds, as `bq` expects."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["type"] == "http" and scope["method"] == "GET"
+        _IN_SECONDS.set(asked and b"useint64timestamp=true" not in scope["query_string"].lower())
+        await self.app(scope, receive, send)
+
+
+class FailedQueries:
+    """ASGI layer: a query that failed is refused, not answered with no rows and a note (jobs.query).
+
+    `Client.query_and_wait` believed such an answer and gave an empty result.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not (
+            scope["method"] == "POST" and scope["path"].endswith("/queries")
+        ):
+            await self.app(scope, receive, send)
+            return
+        held: list[Message] = []
+        refused = False
+
+        async def pass_on(message: Message) -> None:
+            nonlocal refused
+            if refused:
+                return
+            if message["type"] == "http.response.start":
+                held.append(message)
+                return
+            refusal = _refusal(message.get("body", b"")) if held else None
+            if refusal:
+                refused = True
+                await refusal(scope, receive, send)
+                return
+            while held:
+                await send(held.pop())
+            await send(message)
+
+        await self.app(scope, receive, pass_on)
+
+
+def _refusal(body: bytes) -> Response | None:
+    if len(body) > _LONGEST_REFUSAL or b'"errors":[' not in body:
+        return None
+    answer = json.loads(body)
+    if answer.get("rows") or not answer.get("errors"):
+        return None
+    error = answer["errors"][0]
+    code = _HTTP_CODES.get(error["reason"], 400)
+    return JSONResponse(
+        {"error": {"code": code, "message": error["message"], "errors": answer["errors"]}},
+        status_code=code,
+    )

@@ -1,0 +1,26 @@
+"""Terraform's own tests need Terraform; `make test-terraform` runs them, `make test` leaves them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.terraform import tree
+from tests.terraform.tree import Tree
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A copy of the project with the root's providers installed; only `init` writes into it."""
+    if tree.TERRAFORM is None:
+        pytest.skip("terraform is not installed")
+    copied = tree.copy_project(tmp_path_factory.mktemp("project") / "copy")
+    copied.init()
+    return copied
+
+
+@pytest.fixture
+def mutant(project: Tree, tmp_path: Path) -> Tree:
+    """A copy of one's own, to write into and to break."""
+    return project.copy(tmp_path / "mutant")

@@ -1,0 +1,55 @@
+"""Who may do what, written down a second time: nothing grows a right without this file saying so too.
+
+By place: role -> accounts (velocast-<word>; `@` Google's own agents, `*` everybody, `-push` Pub/Sub's calls). A role
+with `?` holds under a condition only. On the project stands what Google knows no smaller place for.
+"""
+
+from __future__ import annotations
+
+JOBS = "train evaluate promote"
+READERS = f"fetch predict monitor {JOBS}"
+
+GRANTS: dict[str, dict[str, str]] = {
+    "project": {
+        "bigquery.jobUser": f"{READERS} notify retrain",
+        "bigquery.readSessionUser": READERS,
+        "cloudsql.client?": "mlflow",
+        "cloudsql.instanceUser?": "mlflow",
+        "logging.logWriter": "retrain build",
+        "monitoring.metricWriter": READERS,
+        "run.viewer": "retrain",
+        "storage.objectViewer?": "build",
+        "workflows.invoker": "monitor",
+    },
+    "dataset bike_traffic_raw": {
+        "bigquery.dataEditor": f"fetch {JOBS}",
+        "bigquery.dataViewer": "predict monitor",
+    },
+    "dataset bike_traffic_predictions": {"bigquery.dataEditor": READERS},
+    "dataset monitoring_audit": {"bigquery.dataEditor": f"{READERS} notify retrain"},
+    "bucket models": {
+        "storage.objectUser": f"predict {JOBS} retrain",
+        "storage.objectViewer": "monitor serve mlflow",
+    },
+    "bucket reports": {"storage.objectUser": "monitor notify"},
+    "bucket datasets": {"storage.objectUser": JOBS},
+    "bucket sources": {"storage.objectViewer": "build"},
+    "registry velocast": {"artifactregistry.writer": "build"},
+    "secret velocast-api-keys": {"secretmanager.secretAccessor": "serve"},
+    "secret velocast-discord-webhook": {"secretmanager.secretAccessor": "notify"},
+    "topic velocast-alerts": {
+        "pubsub.publisher": f"{READERS} retrain @gcp-sa-monitoring-notification"
+    },
+    "topic velocast-dead-letter": {"pubsub.publisher": "@gcp-sa-pubsub"},
+    "job velocast-train": {"run.jobsExecutorWithOverrides": "retrain"},
+    "job velocast-evaluate": {"run.jobsExecutorWithOverrides": "retrain"},
+    "job velocast-promote": {"run.jobsExecutorWithOverrides": "retrain"},
+    "service velocast-mlflow": {"run.invoker": JOBS},
+    "service velocast-serve": {"run.invoker": "*"},
+}
+for _name in ("fetch", "predict", "monitor", "notify"):
+    GRANTS |= {
+        f"service velocast-{_name}": {"run.invoker": f"{_name}-push"},
+        f"subscription velocast-{_name}": {"pubsub.subscriber": "@gcp-sa-pubsub"},
+        f"account velocast-{_name}-push": {"iam.serviceAccountTokenCreator": "@gcp-sa-pubsub"},
+    }

@@ -1,0 +1,150 @@
+"""The checks are checked: one thing broken on purpose is found, and what is said names it.
+
+Each case breaks a copy and looks at what Terraform, or the one check that is meant to notice, says about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.terraform import rules, topology, tree
+from tests.terraform.cloud import Cloud
+from tests.terraform.tree import TerraformFailed, Tree
+
+pytestmark = pytest.mark.terraform
+CONFIG = "terraform/config"
+
+
+def planned(mutant: Tree) -> Cloud:
+    return Cloud.planned(mutant.results("dev", tree.PLAN_ONLY)["planned"])
+
+
+def test_what_is_broken_in_the_configuration_is_named(mutant: Tree) -> None:
+    """One plan for all that Terraform itself has nothing against."""
+    mutant.edit(
+        f"{CONFIG}/functions.yaml",
+        "VELOCAST_CITY, VELOCAST_MODELS_BUCKET, VELOCAST_ALERTS_TOPIC]\n",
+        "VELOCAST_CITY, VELOCAST_ALERTS_TOPIC]\n",
+    )
+    mutant.edit(
+        f"{CONFIG}/functions.yaml",
+        "buckets: { models: roles/storage.objectViewer }\n    secrets: { velocast-api-keys",
+        "buckets: { models: roles/storage.objectUser }\n    secrets: { velocast-api-keys",
+    )
+    mutant.edit(
+        f"{CONFIG}/schedules.yaml",
+        "topic: velocast-fetch\n",
+        "topic: velocast-predict\n",
+    )
+    mutant.edit(
+        "terraform/modules/storage/main.tf",
+        'public_access_prevention    = "enforced"',
+        'public_access_prevention    = "inherited"',
+    )
+    made = planned(mutant)
+    assert topology.environments(made) == [
+        "velocast-predict does not get VELOCAST_MODELS_BUCKET, which PredictSettings requires"
+    ]
+    assert topology.roles(made) == [
+        "serve has storage.objectUser on bucket models; grants.py does not list it",
+        "serve lacks storage.objectViewer on bucket models; grants.py lists it",
+    ]
+    assert topology.schedules(made) == [
+        "schedule velocast-fetch publishes to projects/velocast-test/topics/velocast-predict, which "
+        "calls ['velocast-predict']; it must call velocast-fetch and nothing else "
+        "(terraform/config/schedules.yaml)"
+    ]
+    assert topology.public(made) == [
+        f"bucket velocast-test-{name} can be made public: public_access_prevention must be "
+        "enforced, access uniform"
+        for name in ("datasets", "models", "reports")
+    ]
+
+
+def test_a_threshold_turned_round_is_named(mutant: Tree, tmp_path: Path) -> None:
+    if rules.PROMTOOL is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    mutant.edit(f"{CONFIG}/alerts.yaml", "[8d])) < ${r2_critical}", "[8d])) > ${r2_critical}")
+    mutant.edit(f"{CONFIG}/alerts.yaml", "bike_forecast_rmse{", "bike_forecast_rsme{")
+    made = planned(mutant)
+    (turned, misspelt) = sorted(topology.firing(made, tmp_path))
+    assert turned.startswith("alert champion_r2_critical fires when it must not, or the other way")
+    assert "below, a week ago" in turned
+    assert misspelt.startswith("alert rmse_high fires when it must not")
+    assert topology.metrics(made) == [
+        "alert rmse_high reads custom_googleapis_com:bike_forecast_rsme, which nothing sets"
+    ]
+
+
+def test_the_wiring_of_workflow_tables_and_dead_letters_is_checked(mutant: Tree) -> None:
+    mutant.edit("workflows/retrain.yaml", "{ job: velocast-evaluate, ", "{ job: velocast-judge, ")
+    mutant.edit(
+        f"{CONFIG}/jobs.yaml",
+        "script: promote.py\n  memory_mb: 4096\n  cpu: 2\n  timeout_seconds: 3600",
+        "script: promote.py\n  memory_mb: 4096\n  cpu: 2\n  timeout_seconds: 7200",
+    )
+    (mutant.path / "shared/velocast/schemas/bike_traffic_raw.weather.json").unlink()
+    mutant.edit(
+        "terraform/modules/function/main.tf",
+        "dead_letter_topic     = var.dead_letter_topic",
+        "dead_letter_topic     = var.topic_id",
+    )
+    made = planned(mutant)
+    assert topology.workflow(made) == [
+        "the workflow runs ['velocast-judge', 'velocast-promote', 'velocast-train'], the jobs are "
+        "['velocast-evaluate', 'velocast-promote', 'velocast-train']",
+        "velocast-promote may take 14400 s with its tries, the workflow waits 7500 s",
+    ]
+    assert topology.tables(made) == ["bike_traffic_raw.weather.json is no table"]
+    assert (
+        "what velocast-fetch cannot deliver goes to projects/velocast-test/topics/velocast-fetch, "
+        "where nothing keeps it"
+    ) in topology.dead_letters(made)
+
+
+def test_a_role_too_wide_is_refused_by_terraform(mutant: Tree) -> None:
+    mutant.edit(
+        f"{CONFIG}/workflows.yaml",
+        "buckets: { models: roles/storage.objectUser }",
+        "buckets: { models: roles/storage.admin }",
+    )
+    with pytest.raises(
+        TerraformFailed,
+        match=r"velocast-retrain: roles\.buckets are roles/storage\.objectUser or objectViewer, "
+        r"got roles/storage\.admin",
+    ):
+        planned(mutant)
+
+
+def misspell(mutant: Tree) -> None:
+    mutant.edit("terraform/modules/jobs/main.tf", "max_retries     =", "max_retrys     =")
+
+
+def leave_out(mutant: Tree) -> None:
+    mutant.edit("terraform/modules/workflow/main.tf", "source_contents         =", "# gone =")
+
+
+def misname(mutant: Tree) -> None:
+    mutant.edit("terraform/main.tf", 'module.builder.images["jobs"]', "module.builder.image")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (misspell, 'An argument named "max_retrys" is not expected here. Did you mean'),
+        (leave_out, 'The argument "source_contents" is required'),
+        (misname, 'This object does not have an attribute named "image"'),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_misspelt_argument_is_named(
+    broken: Callable[[Tree], None], said: str, mutant: Tree
+) -> None:
+    broken(mutant)
+    with pytest.raises(TerraformFailed) as failed:
+        mutant.run("validate")
+    words = " ".join(str(failed.value).replace("│", " ").split())
+    assert said in words

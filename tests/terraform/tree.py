@@ -1,0 +1,140 @@
+"""A copy of everything Terraform reads, and Terraform run in it: no lock file or state is left in the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TERRAFORM = shutil.which("terraform")
+
+# The whole as its environment's variables make it, against mocked providers: nobody needs an account. `applied` makes
+# every value known, `again` is the plan after it.
+PLAN_ONLY = """
+mock_provider "google" {
+  source = "./tests/mocks/google"
+}
+mock_provider "time" {}
+
+variables {
+  project_id   = "velocast-test"
+  packages_dir = "tests/packages"
+}
+
+run "planned" {
+  command = plan
+}
+"""
+APPLIED = f"""{PLAN_ONLY}
+run "applied" {{}}
+
+run "again" {{
+  command = plan
+}}
+"""
+
+
+class TerraformFailed(Exception):
+    """Terraform refused; the message is what it said."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A copy of the project's files that Terraform reads."""
+
+    path: Path
+
+    @property
+    def terraform(self) -> Path:
+        return self.path / "terraform"
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace the one place where `old` stands. Raises ValueError when there is none, or more than one."""
+        path = self.path / file
+        text = path.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{file}: {old!r} stands there {text.count(old)} times, needs once")
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def copy(self, to: Path) -> Tree:
+        """Return a second copy with what `init` has left in this one."""
+        installed = self.terraform / ".terraform/providers"
+        shutil.copytree(
+            self.path,
+            to,
+            symlinks=True,
+            ignore=lambda folder, _: ["providers"] if folder == str(installed.parent) else [],
+        )
+        copied = Tree(to)
+        (copied.terraform / ".terraform/providers").symlink_to(installed)
+        return copied
+
+    def run(self, *arguments: str, folder: str = ".") -> str:
+        """Run Terraform in a folder of terraform/ and return its output. Raises TerraformFailed."""
+        assert TERRAFORM is not None
+        done = subprocess.run(
+            [TERRAFORM, *arguments],
+            cwd=self.terraform / folder,
+            env=os.environ | {"TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise TerraformFailed(f"terraform {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def init(self, folder: str = ".") -> None:
+        """Install providers: for the root from where Terraform is told to, for all others from the root."""
+        installed = (
+            [] if folder == "." else [f"-plugin-dir={self.terraform / '.terraform/providers'}"]
+        )
+        self.run("init", "-backend=false", "-input=false", *installed, folder=folder)
+
+    def results(self, environment: str, runs: str) -> dict[str, dict[str, Any]]:
+        """Run a test file on the whole and return the JSON plan or state of each of its runs."""
+        (self.terraform / "tests/topology.tftest.hcl").write_text(runs, encoding="utf-8")
+        try:
+            said = self.run(
+                "test",
+                "-json",
+                "-verbose",
+                "-filter=tests/topology.tftest.hcl",
+                f"-var-file=environments/{environment}.tfvars",
+            )
+        except TerraformFailed as failed:
+            raise TerraformFailed(_diagnostics(str(failed))) from None
+        lines = [json.loads(line) for line in said.splitlines()]
+        return {
+            line["@testrun"]: line[line["type"]]
+            for line in lines
+            if line["type"] in ("test_plan", "test_state")
+        }
+
+
+def _diagnostics(output: str) -> str:
+    """What went wrong, out of Terraform's lines of JSON."""
+    start = output.find("{")
+    lines = [json.loads(line) for line in output[start:].splitlines() if line.startswith("{")]
+    found = [line["diagnostic"] for line in lines if "diagnostic" in line]
+    texts = [f"{d['summary']}: {d['detail']}" for d in found if d["severity"] == "error"]
+    return "\n".join(texts) or output
+
+
+def copy_project(to: Path) -> Tree:
+    """Copy what Terraform reads: terraform/, and of the library and the workflows what it takes from them."""
+    ignored: Callable[[str, list[str]], Sequence[str]] = shutil.ignore_patterns(
+        ".terraform*", "*.tfstate*", "__pycache__", ".mypy_cache"
+    )
+    for folder in ("terraform", "shared/velocast/schemas", "shared/velocast/cities"):
+        shutil.copytree(ROOT / folder, to / folder, ignore=ignored)  # type: ignore[arg-type]
+    (to / "workflows").mkdir()
+    for file in ("shared/velocast/thresholds.yaml", "workflows/retrain.yaml"):
+        shutil.copy(ROOT / file, to / file)
+    return Tree(to)
