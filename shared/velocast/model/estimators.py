@@ -1,19 +1,28 @@
 """The kinds of model behind one interface: fit, predict, describe, to and from bytes.
 
 What each kind learns is in `learners`; all are moved by what the last days' forecasts missed (`day_level`) and get
-their intervals from `intervals`.
+their intervals from `intervals`, in units of an error learned too (`spread`) and kept up to date (`recent`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 
 from velocast.ground.errors import TooLittleHistory
-from velocast.model import day_level, intervals, learners, storage
+from velocast.model import (
+    day_level,
+    intervals,
+    learners,
+    recent,
+    similar_days,
+    spread,
+    storage,
+)
 from velocast.model.features import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import Calibration, Floats
 from velocast.model.learners import Kind
@@ -25,24 +34,37 @@ TASK = "forecast"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator with all that is needed to forecast with it."""
+    """A fitted estimator with all that is needed to forecast with it.
+
+    estimator: the `forecast` of `learners` and the `spread` of its errors, None where too few were known.
+    similar_days: how far the mean of similar days misses, for counters that the model knows too little of.
+    learned_until: no count at or after it was learned from (UTC).
+    """
 
     kind: str
     task: str
     feature_definition: str
     estimator: Any
     calibration: Calibration
+    similar_days: Calibration
+    learned_until: datetime
     seed: int
     params: dict[str, Any]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast each row of a feature frame, also of a counter without history.
 
-        frame: (n, any) of `usecases.feature_frames.read`; where the `day_level.DAYS` origins before one are in it too,
-        that one's forecasts are moved by what theirs missed. Returns (n, 4) with its index: predicted_count, lower and
+        frame: (n, any) of `usecases.feature_frames.read`; where the `day_level.DAYS` and `recent.DAYS` origins before
+        one are in it too, that one's forecasts are moved by what theirs missed, and its intervals widened or narrowed.
+        Returns (n, 4) with its index: predicted_count, lower and
         upper (90 %, 0 <= lower <= predicted_count <= upper), busy_probability (NaN where a counter has no threshold).
         """
-        return intervals.apply(frame, _expected(self.estimator, frame), self.calibration)
+        expected = _expected(self.estimator["forecast"], frame)
+        if self.estimator["spread"] is None:
+            return intervals.apply(frame, expected, self.calibration)
+        scale = spread.scale(self.estimator["spread"], frame, expected)
+        scale = recent.refreshed(frame, expected, scale, self.calibration, self.learned_until)
+        return intervals.apply(frame, expected, self.calibration, scale)
 
     def describe(self) -> dict[str, Any]:
         """What is logged about the model: names, settings, seed, sizes."""
@@ -65,6 +87,8 @@ class TrainedModel:
             seed=self.seed,
             params=self.params,
             calibration=self.calibration,
+            similar_days=self.similar_days,
+            learned_until=self.learned_until,
             library_versions=library_versions(),
         )
         return storage.pack(self.estimator, card)
@@ -83,6 +107,8 @@ class TrainedModel:
             card.feature_definition,
             estimator,
             card.calibration,
+            card.similar_days,
+            card.learned_until,
             card.seed,
             card.params,
         )
@@ -114,12 +140,25 @@ def fit(
         )
     params = learners.settings(test_mode)[kind]
     estimator = learners.fitted(kind, params, known, seed)
-    errors = intervals.calibrate(held_out.assign(predicted_count=_expected(estimator, held_out)))
+    expected = _expected(estimator, held_out)
+    usual, scale = spread.fit(held_out, expected, seed)
+    errors = intervals.calibrate(
+        held_out.assign(predicted_count=expected), None if usual is None else scale
+    )
+    everything = pd.concat([known, held_out], ignore_index=True)
     if not held_out.empty:
-        estimator = learners.fitted(
-            kind, params, pd.concat([known, held_out], ignore_index=True), seed
-        )
-    return TrainedModel(kind, TASK, FEATURE_DEFINITION, estimator, errors, seed, params)
+        estimator = learners.fitted(kind, params, everything, seed)
+    return TrainedModel(
+        kind=kind,
+        task=TASK,
+        feature_definition=FEATURE_DEFINITION,
+        estimator={"forecast": estimator, "spread": usual},
+        calibration=errors,
+        similar_days=similar_days.calibrate(held_out),
+        learned_until=(everything["target_at"].max() + pd.Timedelta(hours=1)).to_pydatetime(),
+        seed=seed,
+        params=params,
+    )
 
 
 def _with_actuals(frame: pd.DataFrame) -> pd.DataFrame:

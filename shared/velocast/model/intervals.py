@@ -1,7 +1,8 @@
 """90 % intervals and busy probabilities, conformal: read off the errors of recent forecasts.
 
-An error is divided by the scale usual for a forecast of that size; per lead day, the distribution of these scaled
-errors gives the interval and the probability of exceeding a threshold.
+An error is divided by its scale: what is usual for a forecast of that size, or what a model has learned of it
+(`spread`). Per lead day, the distribution of these scaled errors gives the interval and the probability of exceeding a
+threshold; `recent` widens and narrows it by what newer errors say.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class LeadErrors(BaseModel):
 
 
 class Calibration(BaseModel):
-    """How far forecasts usually miss. knots: (predicted count, its usual error), both in bikes per hour, ascending."""
+    """How far forecasts usually miss. knots: (predicted count, its usual error), both in bikes per hour, ascending.
+
+    No knots: the errors are in units of a scale that comes with each forecast.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,19 +48,21 @@ class Calibration(BaseModel):
     lead_days: dict[int, LeadErrors]
 
 
-def calibrate(frame: pd.DataFrame) -> Calibration:
+def calibrate(frame: pd.DataFrame, scale: Floats | None = None) -> Calibration:
     """Learn the errors of forecasts that were made without knowing the actuals.
 
-    frame: bike_count (NaN: left out), predicted_count, lead_day. With fewer than MIN_ERRORS actuals the answer is wide
+    frame: n rows of bike_count (NaN: left out), predicted_count, lead_day; scale: (n,), what their errors are measured
+    in, otherwise what is usual for a forecast of the size. With fewer than MIN_ERRORS actuals the answer is wide
     and the same for every city: there is nothing yet to learn from.
     """
-    rows = frame[frame["bike_count"].notna() & frame["predicted_count"].notna()]
+    known = (frame["bike_count"].notna() & frame["predicted_count"].notna()).to_numpy()
+    rows = frame[known]
     if len(rows) < MIN_ERRORS:
         return _uninformed()
     predicted = rows["predicted_count"].to_numpy(dtype="float64")
     error = rows["bike_count"].to_numpy(dtype="float64") - predicted
-    knots = _usual_errors(predicted, np.abs(error))
-    scaled = pd.Series(error / _scale(predicted, knots))
+    knots = () if scale is not None else _usual_errors(predicted, np.abs(error))
+    scaled = pd.Series(error / (_usual(predicted, knots) if scale is None else scale[known]))
     lead_days = {
         int(str(day)): _lead_errors(values.to_numpy())
         for day, values in scaled.groupby(rows["lead_day"].to_numpy())
@@ -67,24 +73,28 @@ def calibrate(frame: pd.DataFrame) -> Calibration:
     )
 
 
-def apply(frame: pd.DataFrame, predicted: Floats, calibration: Calibration) -> pd.DataFrame:
+def apply(
+    frame: pd.DataFrame, predicted: Floats, calibration: Calibration, scale: Floats | None = None
+) -> pd.DataFrame:
     """Give each forecast its interval and busy probability.
 
-    frame: (n, any) with lead_day, and level and busy_threshold where known; predicted: (n,), bikes per hour.
+    frame: (n, any) with lead_day, and level and busy_threshold where known; predicted: (n,), bikes per hour; scale:
+    (n,), needed where the calibration was made with one.
     Returns (n, 4): predicted_count, lower, upper (0 <= lower <= predicted_count <= upper), busy_probability (NaN
     without a threshold), with the frame's index.
     """
     expected = np.maximum(predicted, 0.0)
-    scale = _scale(expected, calibration.knots)
+    if scale is None:
+        scale = _usual(expected, calibration.knots)
     scale = np.where(_column(frame, "level") >= 0, scale, scale * NO_HISTORY_FACTOR)
     # counts are whole: above 12 means 13 and more, so the limit lies half way
     limit = (_column(frame, "busy_threshold") + 0.5 - expected) / scale
-    low, high, busy = np.empty_like(expected), np.empty_like(expected), np.empty_like(expected)
+    low, high = ends(frame, calibration)
+    busy = np.empty_like(expected)
     lead_day = frame["lead_day"].to_numpy()
     for day in np.unique(lead_day):
         errors = calibration.lead_days.get(int(day), calibration.pooled)
         rows = lead_day == day
-        low[rows], high[rows] = errors.low, errors.high
         busy[rows] = 1.0 - np.interp(limit[rows], np.array(errors.quantiles), GRID)
     return pd.DataFrame(
         {
@@ -95,6 +105,16 @@ def apply(frame: pd.DataFrame, predicted: Floats, calibration: Calibration) -> p
         },
         index=frame.index,
     )
+
+
+def ends(frame: pd.DataFrame, calibration: Calibration) -> tuple[Floats, Floats]:
+    """Return the interval's two ends of each row by its lead_day, both (n,), in units of its scale."""
+    lead_day = frame["lead_day"].to_numpy()
+    low, high = np.empty(len(frame)), np.empty(len(frame))
+    for day in np.unique(lead_day):
+        errors = calibration.lead_days.get(int(day), calibration.pooled)
+        low[lead_day == day], high[lead_day == day] = errors.low, errors.high
+    return low, high
 
 
 def _column(frame: pd.DataFrame, name: str) -> Floats:
@@ -112,8 +132,8 @@ def _usual_errors(predicted: Floats, error: Floats) -> tuple[tuple[float, float]
     return tuple((float(size), float(value)) for size, value in zip(sizes, errors, strict=True))
 
 
-def _scale(predicted: Floats, knots: tuple[tuple[float, float], ...]) -> Floats:
-    """The usual error of a forecast; above the last knot it grows in proportion."""
+def _usual(predicted: Floats, knots: tuple[tuple[float, float], ...]) -> Floats:
+    """The usual error of a forecast of a size; above the last knot it grows in proportion."""
     sizes, errors = np.array(knots).T
     beyond = np.maximum(predicted / max(sizes[-1], 1.0), 1.0)
     return np.asarray(np.interp(predicted, sizes, errors) * beyond, dtype="float64")

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 import zlib
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any, ClassVar, TypeVar
 
@@ -22,8 +23,8 @@ _TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 TRUSTED: dict[str, frozenset[str]] = {
     "affluence": frozenset({_TREES}),
     "gbm": frozenset({_TREES}),
-    "rf": frozenset({"sklearn.tree._tree.Tree"}),
-    "nn": frozenset({"sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
+    "rf": frozenset({_TREES, "sklearn.tree._tree.Tree"}),
+    "nn": frozenset({_TREES, "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
 }
 # what zipfile, json and skops raise over a file that was cut off, altered or never was a model
 _BROKEN = (
@@ -55,9 +56,11 @@ class AnyCard(BaseModel):
 
 
 class Card(AnyCard):
-    """Card of a model that forecasts counts."""
+    """Card of a model that forecasts counts; the fields as `TrainedModel` has them."""
 
     calibration: Calibration
+    similar_days: Calibration
+    learned_until: datetime
 
 
 CardT = TypeVar("CardT", bound=AnyCard)

@@ -9,8 +9,7 @@ import pandas as pd
 
 from velocast.ground.settings import JobSettings, PredictSettings
 from velocast.ground.time import HORIZON_DAYS, horizon_end, lead_day, local_date, origin_of
-from velocast.model import day_level, similar_days
-from velocast.model.intervals import Calibration
+from velocast.model import recent, similar_days
 from velocast.usecases import busy_hours, feature_frames, stand_ins
 from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.champion import LoadedChampion
@@ -19,46 +18,104 @@ from velocast.usecases.snapshot import History
 
 ForecastRun = Run[PredictSettings] | Run[JobSettings]
 
-CALIBRATION_DAYS = 14
 MIN_MODEL_HOURS = 72
 THIN_HISTORY_MARGIN = 1.5
+BLOCK = 500  # counters forecast at once: memory stays the same however large the city
+KEPT = (
+    "counter_id",
+    "target_at",
+    "lead_hours",
+    "lead_day",
+    "predicted_count",
+    "lower",
+    "upper",
+    "busy_probability",
+    "basis",
+    "level",
+    "busy_threshold",
+    "temperature",
+)
 
 
 def make(
     run: ForecastRun, loaded: LoadedChampion, busy: BusyChampion, history: History
 ) -> pd.DataFrame:
-    """Forecast every counter seen in the last year at every hour of the horizon; sorted by counter and hour."""
-    city = run.settings.city
-    day = local_date(run.as_of, city.zone)
-    lately = feature_frames.read(
-        run.warehouse,
-        city,
-        # the days before, because what their forecasts missed moves today's
-        first_origin=day - timedelta(days=day_level.DAYS if loaded.model else 0),
-        last_origin=day,
-        actual_until=origin_of(run.as_of, city.zone),
-        lead_days=HORIZON_DAYS,
-    )
-    lately = lately[lately["counter_id"].isin(history.counters.index)]
-    lately = lately[(lately["history_hours"] >= MIN_MODEL_HOURS) | _today(run, lately)]
-    frame = lately[_today(run, lately)]
+    """Forecast every counter seen in the last year at every hour of the horizon.
+
+    Returns KEPT, one row a counter and hour, sorted so: counts in bikes per hour, 0 <= lower <= predicted_count <=
+    upper, level, busy_threshold and temperature NaN where unknown. In blocks of counters, each of which is judged as a
+    city would be: BLOCK counters tell the level of a day as well as all of them. Raises WarehouseError.
+    """
+    counters = np.sort(history.counters.index.to_numpy(dtype=str))
+    blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
+    parts = [_block(run, loaded, busy, history, list(block)) for block in blocks]
+    forecasts = pd.concat(parts, ignore_index=True)
+    return forecasts.sort_values(["counter_id", "target_at"], ignore_index=True)
+
+
+def _block(
+    run: ForecastRun,
+    loaded: LoadedChampion,
+    busy: BusyChampion,
+    history: History,
+    counter_ids: list[str],
+) -> pd.DataFrame:
+    lately, frame = _lately(run, loaded, counter_ids), _today(run, counter_ids)
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
-    rest = history.counters.index.difference(pd.Index(frame.loc[known, "counter_id"]))
     parts = [
         *(
             busy_hours.fill(busy, part, min_hours=MIN_MODEL_HOURS)
             for part in (
-                _modelled(run, loaded, lately, frame[by_model]),
-                _similar(run, loaded, frame[known & ~by_model]),
+                _modelled(loaded, lately, frame[by_model]),
+                _similar(loaded, lately, frame[known & ~by_model]),
             )
         ),
-        stand_ins.forecast(_hours(run), history, list(rest), city.zone),
+        stand_ins.forecast(
+            _hours(run),
+            history,
+            sorted(set(counter_ids) - set(frame.loc[known, "counter_id"])),
+            run.settings.city.zone,
+        ),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
     # Of a city that fell silent, stand-ins are all there is, and they know neither level nor threshold.
-    forecasts = forecasts.reindex(columns=forecasts.columns.union(frame.columns, sort=False))
-    return _ordered(forecasts).sort_values(["counter_id", "target_at"], ignore_index=True)
+    return _ordered(forecasts.reindex(columns=list(KEPT)))
+
+
+def _today(run: ForecastRun, counter_ids: list[str]) -> pd.DataFrame:
+    """Return the rows to forecast."""
+    city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
+    return feature_frames.read(
+        run.warehouse,
+        city,
+        first_origin=day,
+        last_origin=day,
+        actual_until=origin_of(run.as_of, city.zone),
+        counter_ids=counter_ids,
+    )
+
+
+def _lately(run: ForecastRun, loaded: LoadedChampion, counter_ids: list[str]) -> pd.DataFrame:
+    """Return what the last days' origins knew, with what was counted since.
+
+    With a model their own days, since what its forecasts missed there moves today's (`day_level`, `recent`); without
+    one every hour once, at any lead, since similar days have yet to learn how far they miss.
+    """
+    city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
+    frame = feature_frames.read(
+        run.warehouse,
+        city,
+        first_origin=day - timedelta(days=recent.DAYS),
+        last_origin=day - timedelta(days=1),
+        actual_until=origin_of(run.as_of, city.zone),
+        lead_days=HORIZON_DAYS if loaded.model is None else 1,
+        one_lead=loaded.model is None,
+        counter_ids=counter_ids,
+    )
+    if loaded.model is None:
+        return frame
+    return frame[frame["history_hours"] >= MIN_MODEL_HOURS]
 
 
 def _hours(run: ForecastRun) -> pd.DataFrame:
@@ -75,51 +132,29 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
     )
 
 
-def _today(run: ForecastRun, frame: pd.DataFrame) -> pd.Series[bool]:
-    return frame["origin_at"] == origin_of(run.as_of, run.settings.city.zone)
-
-
-def _modelled(
-    run: ForecastRun, loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame
-) -> pd.DataFrame:
-    """Forecast the rows of `frame`, today's of `lately`, with the model."""
+def _modelled(loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     if loaded.model is None or frame.empty:
         return frame
-    rows = pd.concat([lately[~_today(run, lately)], frame])
-    made = loaded.model.predict(rows)
-    return _beside(frame, made[_today(run, rows)]).assign(basis="model")
+    made = loaded.model.predict(pd.concat([lately, frame], ignore_index=True))
+    return _beside(frame, made.iloc[len(lately) :]).assign(basis="model")
 
 
-def _similar(run: ForecastRun, loaded: LoadedChampion, frame: pd.DataFrame) -> pd.DataFrame:
+def _similar(loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """Forecast with the mean of similar days.
 
-    Beside a model, for counters with too little history for it: its errors give the interval, and a margin.
+    Beside a model, for counters with too little history for it, with a margin.
     """
     if frame.empty:
         return frame
     if loaded.model is None:
-        made, margin = similar_days.forecast(frame, _calibration(run)), 1.0
+        made, margin = similar_days.forecast(frame, similar_days.calibrate(lately)), 1.0
     else:
-        made, margin = similar_days.forecast(frame, loaded.model.calibration), THIN_HISTORY_MARGIN
+        made = similar_days.forecast(frame, loaded.model.similar_days)
+        margin = THIN_HISTORY_MARGIN
     middle = made["predicted_count"]
     lower = (middle - margin * (middle - made["lower"])).clip(lower=0)
     upper = middle + margin * (made["upper"] - middle)
     return _beside(frame, made.assign(lower=lower, upper=upper)).assign(basis="similar_days")
-
-
-def _calibration(run: ForecastRun) -> Calibration:
-    """Learn from the last weeks how far similar days miss."""
-    city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    lately = feature_frames.read(
-        run.warehouse,
-        city,
-        first_origin=day - timedelta(days=CALIBRATION_DAYS),
-        last_origin=day - timedelta(days=1),
-        actual_until=origin_of(run.as_of, city.zone),
-        lead_days=HORIZON_DAYS,
-        one_lead=True,
-    )
-    return similar_days.calibrate(lately)
 
 
 def _beside(frame: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
@@ -139,6 +174,4 @@ def _ordered(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 def weather_hours(forecasts: pd.DataFrame) -> int:
     """Return of how many hours of the horizon the weather was known; without any, a model forecasts less well."""
-    if "temperature" not in forecasts.columns:
-        return 0
     return int(forecasts.loc[forecasts["temperature"].notna(), "target_at"].nunique())

@@ -204,10 +204,6 @@ def repacked(data: bytes, **changes: Any) -> bytes:
         ({"library_versions": {}}, "made by scikit-learn unknown, installed is"),
         ({"feature_definition": "features-old"}, "trained on features-old, this release computes"),
         ({"kind": "oracle"}, "kind 'oracle' is none of"),
-        (
-            {"kind": "nn"},
-            r"the nn model holds \['sklearn.ensemble._hist_gradient_boosting.predictor",
-        ),
         ({"surprise": 1}, "are no model of Velocast"),
     ],
 )
@@ -216,6 +212,13 @@ def test_an_unusable_model_is_named_before_it_is_loaded(
 ) -> None:
     with pytest.raises(ModelUnusable, match=message):
         TrainedModel.from_bytes(repacked(models["gbm"].to_bytes(), **changes))
+
+
+def test_a_model_of_another_kind_than_its_card_says_is_refused(
+    models: dict[str, TrainedModel],
+) -> None:
+    with pytest.raises(ModelUnusable, match=r"the gbm model holds \['sklearn.tree._tree.Tree'\]"):
+        TrainedModel.from_bytes(repacked(models["rf"].to_bytes(), kind="gbm"))
 
 
 def test_a_patch_release_of_the_library_is_welcome(models: dict[str, TrainedModel]) -> None:

@@ -39,6 +39,7 @@ def _fitted() -> TrainedModel:
     frame = frame.assign(
         counter_id="c1",
         origin_at=pd.Timestamp("2025-01-01T00:00Z"),
+        target_at=pd.Timestamp("2025-01-01T08:00Z"),
         day_type="working",
         bike_count=frame["similar_day_mean"] + rng.normal(0, 2, len(frame)),
         lead_day=0,

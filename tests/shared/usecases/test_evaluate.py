@@ -188,7 +188,10 @@ def test_a_version_is_judged_by_hand_beside_the_champion(lab: Lab) -> None:
     assert decision(lab, "velocast-evaluate-abcde").version == version
     assert row.execution_id == "velocast-evaluate-abcde"
     other = version_of(lab, "judge-first")
-    with pytest.raises(EventError, match=f"has judged version {version}, now asked for {other}"):
+    with pytest.raises(
+        EventError,
+        match=f"has judged forecast version {version}, now asked for forecast version {other}",
+    ):
         lab.evaluate(other, "velocast-evaluate-abcde", LATER)
 
 

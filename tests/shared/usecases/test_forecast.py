@@ -75,6 +75,8 @@ class TestBeforeThereIsAChampion:
             "changed": 480,
             "counters": 4,
             "basis": {"similar_days": 4},
+            "busy_version": 0,
+            "weather_hours": 0,
             "snapshot": "published",
         }
 

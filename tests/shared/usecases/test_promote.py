@@ -255,10 +255,15 @@ def test_a_refit_far_from_what_was_judged_is_refused(
     fit = estimators.fit
 
     def tenfold(
-        kind: estimators.Kind, rows: pd.DataFrame, held_out: pd.DataFrame, *, seed: int
+        kind: estimators.Kind,
+        rows: pd.DataFrame,
+        held_out: pd.DataFrame,
+        *,
+        seed: int,
+        test_mode: bool,
     ) -> TrainedModel:
         wrong = rows.assign(bike_count=rows["bike_count"] * 10)
-        return fit(kind, wrong, held_out.head(0), seed=seed)
+        return fit(kind, wrong, held_out.head(0), seed=seed, test_mode=test_mode)
 
     monkeypatch.setattr(estimators, "fit", tenfold)
     version = version_of(lab, "up-first")
@@ -277,7 +282,7 @@ def test_only_deploy_promotes_within_a_retraining(
     assert refused is not None
     skip = refused.model_copy(update={"decision": "SKIP"})
     lab.objects().write_json("runs/up-first/decision.json", skip.model_dump(mode="json"))
-    with pytest.raises(PromotionRefused, match="decided SKIP about version"):
+    with pytest.raises(PromotionRefused, match="decided SKIP about forecast version"):
         lab.promote(version, "up-first", FIRST)
 
 
