@@ -27,14 +27,16 @@ from velocast.model.learners import Kind
 from velocast.model.weather_doubt import perturbed
 from velocast.outside.warehouse import Empty, Warehouse
 from velocast.usecases import backtest
-from velocast.usecases.backtest import Backtest, Plan
+from velocast.usecases.backtest_plan import SEED, Backtest, Plan
 from velocast.usecases.ingest_quality import repeated_hours
 from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
 from velocast_local.city_file import read_rows
 from velocast_local.weather_replay import read_weather
 
 PROJECT, LOCATION = "velocast-backtest", "europe-west1"
-RAW, COUNTS, WEATHER = (f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather"))
+RAW, COUNTS, WEATHER, COUNTERS = (
+    f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather", "counters")
+)
 MOST_ROWS = 200_000  # hours read to learn from; twice what the hungriest booster takes of them
 WeatherAs = Literal["perturbed", "observed"]
 DAY = timedelta(days=1)
@@ -84,7 +86,8 @@ def measured() -> Iterator[Measured]:
 
 def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
     """Run the backtest. Raises ValueError for a file that cannot be read, VelocastError."""
-    counts = _counts(asked.counts)
+    rows = read_rows(asked.counts)
+    counts = _counts(rows)
     weather = None if asked.weather is None else read_weather(asked.weather)
     with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
         emulator = BigQueryEmulator(Path(folder), PROJECT)
@@ -94,6 +97,7 @@ def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
             plan = _plan(asked, city, counts)
             counted = _marked(warehouse, city, counts)
             warehouse.load_table(COUNTS, _table(counted), expires_days=None)
+            warehouse.load_table(COUNTERS, _counters(rows), expires_days=None)
             if weather is not None:
                 known = _as_known(weather, city, plan, asked.weather_as)
                 table = pa.Table.from_pandas(known, preserve_index=False)
@@ -101,8 +105,7 @@ def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
             return backtest.run(warehouse, city, plan, measured, say)
 
 
-def _counts(path: Path) -> pd.DataFrame:
-    rows = read_rows(path)
+def _counts(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "counter_id": rows["id_compteur"].astype(str),
@@ -110,6 +113,19 @@ def _counts(path: Path) -> pd.DataFrame:
             "bike_count": rows["sum_counts"],
         }
     ).dropna()
+
+
+def _counters(rows: pd.DataFrame) -> pa.Table:
+    """Return where each counter stands, as its newest row says."""
+    newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
+    return pa.table(
+        {
+            "counter_id": newest["id_compteur"].astype(str).to_numpy(dtype=object),
+            "counter_name": newest["nom_compteur"].astype(str).to_numpy(dtype=object),
+            "latitude": newest["latitude"].to_numpy(dtype="float64"),
+            "longitude": newest["longitude"].to_numpy(dtype="float64"),
+        }
+    )
 
 
 @contextmanager
@@ -150,6 +166,7 @@ def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
         counts_table=COUNTS,
         weather_table=WEATHER if asked.weather else None,
         keep_one_in=max(1, len(counts) // MOST_ROWS),
+        counters_table=COUNTERS,
     )
 
 
@@ -206,7 +223,7 @@ def _as_known(
         origin = start_of_local_day(day, city.zone)
         until = start_of_local_day(day + HORIZON_DAYS * DAY, city.zone)
         ahead = observed[(observed["valid_at"] >= origin) & (observed["valid_at"] < until)]
-        made = perturbed(ahead, issued_at=origin, seed=backtest.SEED)
+        made = perturbed(ahead, issued_at=origin, seed=SEED)
         parts.append(made.assign(issued_at=origin, source="perturbed"))
         day += DAY
     known = pd.concat(parts, ignore_index=True)

@@ -19,6 +19,8 @@ from velocast.ground.city import load_city
 from velocast.ground.errors import VelocastError
 from velocast.model.learners import Kind
 
+SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width")
+
 
 class WeatherAs(StrEnum):
     """How a file of observed weather enters."""
@@ -79,6 +81,8 @@ def backtest_command(
         typer.echo(json.dumps(summary))
         return
     console.print(_table(summary))
+    if summary["new_counters"]:
+        console.print(new_counters_table(summary["new_counters"]))
     if report:
         console.print(f"Pictures: {report}")
 
@@ -98,18 +102,47 @@ def _table(summary: dict[str, Any]) -> Table:
         f"{weather.get(summary['weather'], 'weather as uncertain as a forecast')}",
         box=box.SIMPLE,
     )
-    for name in ("model", "R2", "RMSE", "MAE", "WAPE", "covered", "width", "fit s", "fit MB"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    _add_columns(table, "model", *SCORES, "fit s", "fit MB")
     for model in summary["models"]:
         table.add_row(
             model["name"],
-            f"{model['r2']:.3f}",
-            f"{model['rmse']:.1f}",
-            f"{model['mae']:.1f}",
-            f"{model['wape']:.1%}",
-            "" if model["coverage"] is None else f"{model['coverage']:.1%}",
-            "" if model["width"] is None else f"{model['width']:.0f}",
+            *_scores(model),
             "" if model["fit_seconds"] is None else f"{model['fit_seconds']:.1f}",
             "" if model["fit_peak_mb"] is None else f"{model['fit_peak_mb']:,}",
         )
     return table
+
+
+def new_counters_table(found: dict[str, Any]) -> Table:
+    """Return what counters without history would get, beside the city's typical week.
+
+    found: `new_counters` of `backtest_scores.summary`.
+    """
+    from velocast_local.backtest_report import NEW_COUNTERS
+
+    table = Table(
+        title=f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
+        "history hidden",
+        box=box.SIMPLE,
+    )
+    _add_columns(table, "forecast", *SCORES)
+    for model in found["models"]:
+        table.add_row(NEW_COUNTERS[model["name"]], *_scores(model))
+    return table
+
+
+def _add_columns(table: Table, first: str, *others: str) -> None:
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+
+
+def _scores(model: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{model['r2']:.3f}",
+        f"{model['rmse']:.1f}",
+        f"{model['mae']:.1f}",
+        f"{model['wape']:.1%}",
+        "" if model["coverage"] is None else f"{model['coverage']:.1%}",
+        "" if model["width"] is None else f"{model['width']:.0f}",
+    )

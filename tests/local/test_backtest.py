@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from velocast.ground.city import load_city
 from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
 from velocast.model import learners
-from velocast.usecases import backtest_scores
-from velocast.usecases.backtest import Backtest, Plan
-from velocast_local import backtest, backtest_report
+from velocast.usecases import backtest_new_counters, backtest_scores
+from velocast.usecases.backtest_plan import Backtest, Plan
+from velocast_local import backtest, backtest_report, cli_backtest
 from velocast_local.backtest import Asked
 from velocast_local.cli import app
 from velocast_local.simulate import simulate, write_city
@@ -92,14 +94,26 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
         fitted = model["name"] in ("gbm", "predecessor_forest")
         assert (model["fit_seconds"] is not None) == fitted
         assert (model["fit_peak_mb"] is not None) == fitted
+    hidden = found["new_counters"]
+    names = ["city_typical_week", "new_counter", "new_position"]
+    assert sorted(model["name"] for model in hidden["models"]) == names
+    assert (hidden["counters"], hidden["origins"]) == (3, 7)
+    assert 0 < hidden["rows"] <= found["rows"]
+    for model in hidden["models"]:
+        assert sum(lead["rows"] for lead in model["lead_days"][:3]) == hidden["rows"]
+        assert 0 < model["coverage"] <= 1
     page = report.read_text(encoding="utf-8")
+    assert "What a new counter would get" in page
+    assert "Intervals by lead day" in page
     assert page.count("<svg") == 4
     assert "gbm" in page
     assert "src=" not in page  # nothing is fetched
 
 
-def made(city_file: Path, weeks: int = 1) -> Backtest:
-    asked = Asked(city_file, None, "perturbed", weeks, None, ("gbm",))
+@cache
+def made(city_file: Path) -> Backtest:
+    """One week of a file; made once, for it takes some 15 s."""
+    asked = Asked(city_file, None, "perturbed", 1, None, ("gbm",))
     return backtest.run(asked, CITY, lambda text: None)
 
 
@@ -130,6 +144,49 @@ def test_what_is_counted_from_an_origin_on_changes_none_of_its_forecasts(
     pd.testing.assert_frame_equal(before.loc[known, columns], after.loc[known, columns], rtol=1e-6)
     assert known.any()
     assert not before.loc[~known, "gbm"].equals(after.loc[~known, "gbm"])
+
+
+def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
+    city_file: Path, tmp_path: Path
+) -> None:
+    before = made(city_file).new_counters
+    rows = pd.read_parquet(city_file)
+    counter_id = rows["id_compteur"].max()
+    changed = tmp_path / "changed.parquet"
+    own = rows["id_compteur"] == counter_id
+    rows.assign(sum_counts=rows["sum_counts"].where(~own, 777)).to_parquet(changed)
+    after = made(changed).new_counters
+    columns = [name for name in before if name != "bike_count"]
+    hidden = before["counter_id"] == counter_id
+    pd.testing.assert_frame_equal(
+        before.loc[hidden, columns], after.loc[hidden, columns], rtol=1e-6
+    )
+    for name in ("new_position", "new_counter", "city_typical_week"):
+        assert (before.loc[hidden, name] > 0).any()
+        assert not before.loc[~hidden, name].equals(after.loc[~hidden, name])
+
+
+def test_the_counters_of_a_pole_are_hidden_together() -> None:
+    places = pd.DataFrame(
+        {"latitude": [48.1, 48.2, 48.1, 48.3], "longitude": 2.0}, index=["a", "b", "c", "d"]
+    )
+    folds = [set(fold.index) for fold in backtest_new_counters.folds(places)]
+    assert folds == [{"a", "c"}, {"b"}, {"d"}]
+    assert backtest_new_counters.folds(places.loc[["a", "c"]]) == []
+
+
+def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
+    hidden = backtest_scores.summary(made(city_file))["new_counters"]
+    console = Console(width=200, record=True, quiet=True)
+    console.print(cli_backtest.new_counters_table(hidden))
+    text = console.export_text()
+    assert f"{hidden['rows']:,} forecasts of 3 counters, history hidden" in text
+    for line in (
+        "asked for as a position",
+        "for a counter first seen today",
+        "city's typical week",
+    ):
+        assert line in text
 
 
 def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:

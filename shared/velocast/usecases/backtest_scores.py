@@ -8,7 +8,7 @@ import pandas as pd
 
 from velocast.ground.time import SCORED_LEAD_DAYS
 from velocast.model import evaluation
-from velocast.usecases.backtest import KEPT, Backtest
+from velocast.usecases.backtest_plan import KEPT, Backtest
 
 POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
 
@@ -19,50 +19,75 @@ def summary(backtest: Backtest) -> dict[str, Any]:
     A model's scores are pooled over lead days 0 to 2; `lead_days` has each of all five alone. Its `fit_seconds` and
     `fit_peak_mb` are those of its last and largest fit, None for what is not fitted.
     """
-    models = [_scores(backtest, name) for name in names(backtest)]
-    scored = _scored(backtest)
+    models = [_model(backtest, name) for name in names(backtest.rows)]
+    scored = _scored(backtest.rows)
     return {
         "models": sorted(models, key=lambda model: -model["r2"]),
-        "rows": len(scored),
-        "origins": int(scored["origin_at"].nunique()),
-        "counters": int(scored["counter_id"].nunique()),
-        "first_origin_at": scored["origin_at"].min().isoformat(),
-        "last_origin_at": scored["origin_at"].max().isoformat(),
+        **_extent(scored),
         "learning_rows": backtest.learning_rows,
         "features_seconds": {
             name: round(cost.seconds, 2) for name, cost in backtest.features.items()
         },
         "features_peak_mb": {name: round(cost.peak_mb) for name, cost in backtest.features.items()},
         "weather_known": round(backtest.weather_share, 3),
+        "new_counters": _new_counters(backtest),
     }
 
 
-def names(backtest: Backtest) -> list[str]:
+def names(rows: pd.DataFrame) -> list[str]:
     """The models that were scored."""
-    return [name for name in backtest.rows.columns if name not in KEPT and ":" not in name]
+    return [str(name) for name in rows.columns if name not in KEPT and ":" not in name]
 
 
-def of_model(backtest: Backtest, name: str) -> pd.DataFrame:
+def of_model(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """One model's forecasts in the columns that `evaluation.score` takes, counted rows only."""
     columns = {name: "predicted_count", f"{name}:lower": "lower", f"{name}:upper": "upper"}
-    known = {old: new for old, new in columns.items() if old in backtest.rows.columns}
-    rows = backtest.rows[[*KEPT, *known]].rename(columns=known)
-    return rows[rows["bike_count"].notna()]
+    known = {old: new for old, new in columns.items() if old in rows.columns}
+    own = rows[[*KEPT, *known]].rename(columns=known)
+    return own[own["bike_count"].notna()]
 
 
-def _scored(backtest: Backtest) -> pd.DataFrame:
-    rows = backtest.rows
+def _new_counters(backtest: Backtest) -> dict[str, Any] | None:
+    """Scores of counters whose history was hidden, best first, and of which rows; None where none could be hidden."""
+    rows, cost = backtest.new_counters, backtest.new_counters_cost
+    if rows.empty or _scored(rows).empty:
+        return None
+    models = [_scores(rows, name) for name in names(rows)]
+    return {
+        "models": sorted(models, key=lambda model: -model["r2"]),
+        **_extent(_scored(rows)),
+        "seconds": None if cost is None else round(cost.seconds, 2),
+    }
+
+
+def _extent(scored: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "rows": len(scored),
+        "origins": int(scored["origin_at"].nunique()),
+        "counters": int(scored["counter_id"].nunique()),
+        "first_origin_at": scored["origin_at"].min().isoformat(),
+        "last_origin_at": scored["origin_at"].max().isoformat(),
+    }
+
+
+def _scored(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
 
 
-def _scores(backtest: Backtest, name: str) -> dict[str, Any]:
-    rows = of_model(backtest, name)
-    pooled = evaluation.score(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
+def _model(backtest: Backtest, name: str) -> dict[str, Any]:
     fit = backtest.fits.get(name)
+    return {
+        **_scores(backtest.rows, name),
+        "fit_seconds": None if fit is None else round(fit.seconds, 2),
+        "fit_peak_mb": None if fit is None else round(fit.peak_mb),
+    }
+
+
+def _scores(all_rows: pd.DataFrame, name: str) -> dict[str, Any]:
+    rows = of_model(all_rows, name)
+    pooled = evaluation.score(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
     return {
         "name": name,
         **{key: getattr(pooled, key) for key in POOLED},
         "lead_days": [lead.model_dump() for lead in evaluation.score(rows).lead_days],
-        "fit_seconds": None if fit is None else round(fit.seconds, 2),
-        "fit_peak_mb": None if fit is None else round(fit.peak_mb),
     }

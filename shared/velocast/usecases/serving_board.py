@@ -144,7 +144,7 @@ def _profile(snapshot: Snapshot, zone: ZoneInfo) -> tuple[Profile, ...]:
         if counter.typical_week is not None:
             for slot, value in zip(slots, counter.typical_week, strict=True):
                 slot.extend([] if value is None else [value])
-        else:
+        elif has_history(counter):  # what was borrowed from others tells nothing of the city
             for hour, predicted in zip(week_hours, counter.predicted, strict=False):
                 slots[hour].append(predicted)
     everything = [value for slot in slots for value in slot]

@@ -59,15 +59,26 @@ class History:
 
 
 def read_history(
-    warehouse: Warehouse, city: City, *, origin_at: datetime, as_of: datetime
+    warehouse: Warehouse,
+    city: City,
+    *,
+    origin_at: datetime,
+    as_of: datetime,
+    tables: dict[str, str] | None = None,
 ) -> History:
     """Read what the snapshot shows beside the forecasts. No count at or after `as_of` enters; typical weeks and means
-    end at `origin_at`, as forecasts rest on them. Raises WarehouseError."""
+    end at `origin_at`, as forecasts rest on them. tables: `counts` and `counters` in place of the system's own
+    (dataset.table). Raises WarehouseError."""
     counters = warehouse.query(
-        "forecast_counters", first_hour=origin_at - SEEN_WITHIN, until=as_of, origin_at=origin_at
+        "forecast_counters",
+        tables=tables,
+        first_hour=origin_at - SEEN_WITHIN,
+        until=as_of,
+        origin_at=origin_at,
     )
     typical = warehouse.query_large(
         "snapshot_typical_week",
+        tables=tables,
         first_hour=origin_at - timedelta(weeks=TYPICAL_WEEKS),
         until=origin_at,
         zone=city.time_zone,
@@ -83,15 +94,15 @@ def read_history(
         counters=counters.set_index("counter_id"),
         typical=_matrix(typical, "local_slot", "median_count", ids, week),
         spread=_matrix(typical, "local_slot", "spread", ids, week),
-        recent=_recent(warehouse, ids, end),
+        recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
         recent_from=end - RECENT_HOURS * HOUR,
     )
 
 
-def _recent(warehouse: Warehouse, ids: pd.Index[Any], end: datetime) -> pd.DataFrame:
+def _recent(warehouse: Warehouse, table: str, ids: pd.Index[Any], end: datetime) -> pd.DataFrame:
     first = end - RECENT_HOURS * HOUR
     counts = warehouse.read(
-        schemas.COUNTS,
+        table,
         columns=["counter_id", "counted_at", "bike_count"],
         where=f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(end)}' AND quality IS NULL",
     ).to_pandas()

@@ -1,4 +1,5 @@
-"""Forecasts for counters that were not counted lately: from their own typical week, else from the city's profile.
+"""Forecasts for counters that were not counted lately: from their own typical week, else from the city's profile, at
+their own level or, where they never counted, at that of their neighbours.
 
 Intervals are wider than a model's: they cover what differs between weeks and between counters, and a margin for the
 months that went by.
@@ -6,18 +7,26 @@ months that went by.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from velocast.usecases.serving_answers import CITY_SHARE, NEAREST_KM, NEIGHBOUR_KM, NEIGHBOURS
+from velocast.usecases.serving_board import KM_PER_DEGREE
 from velocast.usecases.snapshot import History
+from velocast.usecases.snapshot_format import Basis
 
 MARGIN = 1.5
 MIN_SLOTS = 150  # of 168: a week with a few holes is still a week
 PROFILE_QUANTILES = (0.05, 0.5, 0.95)
-LEVEL_QUANTILES = (0.1, 0.5, 0.9)
+LEVEL_QUANTILES = (
+    0.25,
+    0.5,
+    0.75,
+)  # with the margin nine in ten counts of a new counter lie within
 FLAT = (
     0.0,
     1.0,
@@ -32,7 +41,8 @@ def forecast(
 
     hours: target_at (UTC), lead_hours, lead_day: one row an hour of the horizon.
     Returns one row a counter and hour, in that order: counter_id, those columns, predicted_count, lower, upper (bikes
-    per hour, >= 0), busy_probability (NaN: nothing recent to be busier than), basis (`typical_week`, `city_profile`).
+    per hour, >= 0), busy_probability (NaN: nothing recent to be busier than), basis (`typical_week`, `neighbours`,
+    `city_profile`).
     """
     slots = _local_slots(hours["target_at"], zone)
     profile = _profile(history)
@@ -70,12 +80,13 @@ def _one(
     profile: np.ndarray,
     counter_id: str,
 ) -> pd.DataFrame:
-    low, middle, high = profile * np.array(_level(history, counter_id))[:, None]
+    level, basis = _level(history, counter_id)
+    low, middle, high = profile * np.array(level)[:, None]
     own = history.typical.loc[counter_id].to_numpy()
     spread = MARGIN * history.spread.loc[counter_id].to_numpy()
     known = ~np.isnan(own)
-    basis = "typical_week" if known.sum() >= MIN_SLOTS else "city_profile"
-    if basis == "typical_week":
+    if known.sum() >= MIN_SLOTS:
+        basis = "typical_week"
         low, high = np.where(known, own - spread, low), np.where(known, own + spread, high)
         middle = np.where(known, own, middle)
     return hours.assign(
@@ -88,11 +99,28 @@ def _one(
     )
 
 
-def _level(history: History, counter_id: str) -> tuple[float, float, float]:
-    """Return the counter's mean count thrice; of one never counted, what few, half and most counters have."""
+def _level(history: History, counter_id: str) -> tuple[tuple[float, float, float], Basis]:
+    """Return the counter's mean count thrice; of one never counted, what few, half and most counters have, the half
+    moved towards its neighbours as far as an answer for a bare position is."""
     means = history.counters["mean_count"].astype(float)
     own = float(means.loc[counter_id])
     if not np.isnan(own):
-        return own, own, own
+        return (own, own, own), "city_profile"
     low, middle, high = means.quantile(list(LEVEL_QUANTILES))
-    return low, middle, high
+    near = _neighbours(history, counter_id)
+    if near.empty:
+        return (low, middle, high), "city_profile"
+    level = float(np.average(means[near.index], weights=1 / near.clip(lower=NEAREST_KM)))
+    middle = CITY_SHARE * middle + (1 - CITY_SHARE) * level
+    return (min(low, middle), middle, max(high, middle)), "neighbours"
+
+
+def _neighbours(history: History, counter_id: str) -> pd.Series[float]:
+    """Return the distances, km, of the nearest counters that were counted, the nearest first."""
+    places = history.counters[["latitude", "longitude"]].astype("float64")
+    latitude, longitude = places.loc[counter_id].to_numpy()
+    counted = places[history.counters["mean_count"].notna()]
+    north = counted["latitude"] - latitude
+    east = (counted["longitude"] - longitude) * math.cos(math.radians(latitude))
+    km = pd.Series(KM_PER_DEGREE * np.hypot(east, north), index=counted.index)
+    return km[km <= NEIGHBOUR_KM].nsmallest(NEIGHBOURS)

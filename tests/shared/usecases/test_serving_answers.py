@@ -72,13 +72,30 @@ def test_a_new_counter_takes_its_neighbours(board: Board) -> None:
     found = answers.estimate(board, HOURS[10], counter=board.by_id[NEW_COUNTER])
     near = [answers.estimate(board, HOURS[10], counter=board.by_id[f"c-{i}"]) for i in (1, 2, 3, 4)]
     assert found.basis == "neighbours"
-    assert found.lower == min(e.lower for e in near)
-    assert found.upper == max(e.upper for e in near)
-    assert (
-        min(e.predicted_count for e in near)
-        < found.predicted_count
-        < max(e.predicted_count for e in near)
-    )
+    city = answers.city_profile(board, None, HOURS[10])
+    half_way = [
+        (min(e.lower for e in near) + city.lower) / 2,
+        (max(e.upper for e in near) + city.upper) / 2,
+    ]
+    assert [found.lower, found.upper] == pytest.approx(half_way, abs=0.1)
+    theirs = 2 * found.predicted_count - city.predicted_count
+    assert min(e.predicted_count for e in near) < theirs
+    assert theirs < max(e.predicted_count for e in near)
+
+
+def test_the_city_has_a_say_but_not_at_a_counter_s_own_pole() -> None:
+    lone, loud = counter(1, 100), counter(2, 900, latitude=48.0, longitude=2.0)
+    board = prepare(snapshot().model_copy(update={"counters": (lone, loud)}))
+    assert lone.latitude is not None
+    assert lone.longitude is not None
+    own = answers.estimate(board, HOURS[10], counter=lone)
+    city = answers.city_profile(board, None, HOURS[10])
+    there = answers.estimate(board, HOURS[10], position=(lone.latitude, lone.longitude))
+    aside = answers.estimate(board, HOURS[10], position=(lone.latitude + 0.002, lone.longitude))
+    assert there.predicted_count == own.predicted_count
+    half_way = (own.predicted_count + city.predicted_count) / 2
+    assert aside.predicted_count == pytest.approx(half_way, abs=0.1)
+    assert (there.basis, aside.basis) == ("neighbours", "neighbours")
 
 
 def test_a_position_on_a_counter_is_nearly_that_counter(board: Board) -> None:
@@ -177,6 +194,7 @@ def test_forecasts_alone_fill_the_profile_of_a_young_city() -> None:
 
 
 def test_a_counter_that_was_answered_by_others_is_no_neighbour() -> None:
+    """Nor does what it borrowed enter the city's profile."""
     borrowed = counter(2, 5000, basis="neighbours", typical_week=None, typical_spread=None)
     board = prepare(snapshot().model_copy(update={"counters": (counter(1, 100), borrowed)}))
     found = answers.estimate(board, HOURS[10], position=(48.852, 2.308))

@@ -1,0 +1,179 @@
+"""What a new counter would get: counters are hidden, and the product is asked for them as for ones it never saw.
+
+The counters of a pole are hidden together, for one of them would tell nearly all of the other. Neither the model nor
+its features, neither typical weeks nor the snapshot know anything of what is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from velocast.ground.city import City
+from velocast.ground.time import start_of_local_day
+from velocast.outside.warehouse import Warehouse
+from velocast.usecases import serving_answers, serving_board, snapshot, stand_ins
+from velocast.usecases.backtest_plan import KEPT, Plan, fitted, known_at, week_of
+from velocast.usecases.busy_hours import BusyChampion
+from velocast.usecases.forecast_rows import MIN_MODEL_HOURS
+from velocast.usecases.serving_answers import Estimate
+from velocast.usecases.serving_board import Board
+from velocast.usecases.snapshot import History
+
+FOLDS = 5
+LEARN_ONE_IN = 6  # what others forecast misses a new counter ten times further than a sixth of the hours miss all
+POSITION = "new_position"  # asked of `serve` by latitude and longitude
+FIRST_DAY = "new_counter"  # published by `predict` on the day that a counter is first seen
+CITY_WEEK = "city_typical_week"  # the middle of the city's counters in each local hour of the week
+PLACE = ["latitude", "longitude"]
+
+
+def run(
+    warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame, testing: pd.DataFrame
+) -> pd.DataFrame:
+    """Hide each counter once, in one week of the last FOLDS, and forecast it.
+
+    learning, testing: the feature frames of the whole backtest. Returns the hidden counters' rows of those weeks: KEPT,
+    then for POSITION, FIRST_DAY and CITY_WEEK the forecast under its name, its interval under `<name>:lower` and
+    `<name>:upper`; empty where no position is known or all counters stand on one pole. Raises WarehouseError.
+    """
+    cuts, places = plan.cuts(), _places(warehouse, plan)
+    parts = [
+        _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning, testing)
+        for number, hidden in enumerate(folds(places))
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _places(warehouse: Warehouse, plan: Plan) -> pd.DataFrame:
+    """Return PLACE of each counter, where it is known; index counter_id."""
+    if plan.counters_table is None:
+        return pd.DataFrame({name: [] for name in PLACE})
+    columns = ["counter_id", *PLACE]
+    rows: pd.DataFrame = warehouse.read(plan.counters_table, columns=columns).to_pandas()
+    return rows.dropna().set_index("counter_id").astype("float64")
+
+
+def folds(places: pd.DataFrame) -> list[pd.DataFrame]:
+    """Part the counters in at most FOLDS, pole by pole from south to north: each fold is spread over the city.
+
+    places: PLACE of each counter, index counter_id. Returns parts of it; none where all stand on one pole.
+    """
+    pole = places.groupby(PLACE).ngroup()
+    count = min(FOLDS, pole.nunique())
+    return [places[pole % count == number] for number in range(count)] if count > 1 else []
+
+
+def _fold(
+    warehouse: Warehouse,
+    city: City,
+    plan: Plan,
+    cut: date,
+    hidden: pd.DataFrame,
+    learning: pd.DataFrame,
+    testing: pd.DataFrame,
+) -> pd.DataFrame:
+    known, week = known_at(city, cut, learning), week_of(city, cut, plan, testing)
+    others = known[~known["counter_id"].isin(hidden.index)]
+    model = fitted(city, cut, plan.kinds[0], others.iloc[::LEARN_ONE_IN])
+    enough = week["history_hours"] >= MIN_MODEL_HOURS
+    seen = week[~week["counter_id"].isin(hidden.index) & enough]
+    seen = seen.join(model.predict(seen)).assign(basis="model")
+    asked = week[
+        week["counter_id"].isin(hidden.index)
+        & (week["origin_at"] >= start_of_local_day(cut, city.zone))
+    ]
+    parts = []
+    for origin_at, rows in asked.groupby("origin_at"):
+        begin = rows["origin_at"].iloc[0].to_pydatetime()
+        history = _without(_history(warehouse, city, plan, begin), hidden)
+        known_then = seen[seen["origin_at"] == origin_at]
+        parts.append(_asked(city, history, hidden, known_then, rows, begin))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _history(warehouse: Warehouse, city: City, plan: Plan, origin_at: datetime) -> History:
+    tables = {"counts": plan.counts_table, "counters": str(plan.counters_table)}
+    return snapshot.read_history(
+        warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables
+    )
+
+
+def _without(history: History, hidden: pd.DataFrame) -> History:
+    """Forget all that was ever counted at the hidden ones, but not where they stand."""
+    seen = history.counters.drop(index=hidden.index, errors="ignore")
+    counters = pd.concat([seen, hidden]).sort_index()
+    return replace(
+        history,
+        counters=counters,
+        typical=history.typical.reindex(seen.index).reindex(counters.index),
+        spread=history.spread.reindex(seen.index).reindex(counters.index),
+        recent=history.recent.reindex(seen.index).reindex(counters.index),
+    )
+
+
+def _asked(
+    city: City,
+    history: History,
+    hidden: pd.DataFrame,
+    seen: pd.DataFrame,
+    rows: pd.DataFrame,
+    origin_at: datetime,
+) -> pd.DataFrame:
+    """Ask for the hidden counters' rows of one origin. seen: the others' forecasts from there."""
+    board = _board(city, history, seen, origin_at)
+    hours = rows.drop_duplicates("target_at")[["target_at", "lead_hours", "lead_day"]]
+    hours = hours.sort_values("target_at", ignore_index=True)
+    published = stand_ins.forecast(hours, history, sorted(rows["counter_id"].unique()), city.zone)
+    published = published.set_index(["counter_id", "target_at"]).reindex(
+        pd.MultiIndex.from_frame(rows[["counter_id", "target_at"]])
+    )
+    served = dict(_served(board, hidden, rows))
+    targets = [target.to_pydatetime() for target in rows["target_at"]]
+    keys = zip(rows["counter_id"], targets, strict=True)
+    week = {t: serving_answers.city_profile(board, None, t) for t in set(targets)}
+    return rows[list(KEPT)].assign(
+        **_columns(POSITION, [served[key] for key in keys]),
+        **_columns(CITY_WEEK, [week[target] for target in targets]),
+        **{
+            FIRST_DAY: published["predicted_count"].to_numpy(),
+            f"{FIRST_DAY}:lower": published["lower"].to_numpy(),
+            f"{FIRST_DAY}:upper": published["upper"].to_numpy(),
+        },
+    )
+
+
+def _board(city: City, history: History, seen: pd.DataFrame, origin_at: datetime) -> Board:
+    made = snapshot.build(
+        city,
+        history,
+        seen.sort_values(["counter_id", "target_at"]),
+        origin_at=origin_at,
+        as_of=origin_at,
+        champion=None,
+        busy=BusyChampion(),
+        generated_by="backtest",
+    )
+    return serving_board.prepare(made)
+
+
+def _served(
+    board: Board, hidden: pd.DataFrame, rows: pd.DataFrame
+) -> Iterator[tuple[tuple[str, datetime], Estimate]]:
+    """Answer by position; the counters of a pole have one answer."""
+    targets = [target.to_pydatetime() for target in rows["target_at"].unique()]
+    for _, pole in hidden.groupby(PLACE):
+        latitude, longitude = (float(pole[name].iloc[0]) for name in PLACE)
+        for target in targets:
+            found = serving_answers.estimate(board, target, position=(latitude, longitude))
+            yield from (((str(counter_id), target), found) for counter_id in pole.index)
+
+
+def _columns(name: str, found: list[Estimate]) -> dict[str, Any]:
+    values = np.array([(e.predicted_count, e.lower, e.upper) for e in found])
+    return {name: values[:, 0], f"{name}:lower": values[:, 1], f"{name}:upper": values[:, 2]}
