@@ -40,14 +40,14 @@ def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
             "min_samples_leaf": 20,
             "max_features": 0.4,
             "max_samples": 0.15,
-            "max_rows": 400_000,
+            "max_rows": 200_000,
         },
         "nn": {
             "hidden_layer_sizes": [16] if test_mode else [32, 16],
             "max_iter": 3 if test_mode else 8,
             "batch_size": 200 if test_mode else 2000,
             "alpha": 0.01,
-            "max_rows": 400_000,
+            "max_rows": 200_000,
         },
     }
 

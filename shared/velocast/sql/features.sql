@@ -5,7 +5,7 @@
 -- @first_origin, @last_origin DATE   local days of the origins, both included
 -- @lead_days INT64                   days forecast from each origin, at most 7 (the week lags reach no further)
 -- @one_lead BOOL                     training: each target with an actual once, its lead day drawn by hash
--- @keep_one_in INT64                 with one_lead: of that many targets one, drawn alike (1: all)
+-- @keep_one_in INT64                 of that many targets one, drawn by hash, with all its lead days (1: all)
 -- @zone STRING, @holidays ARRAY<DATE>, @counter_ids ARRAY<STRING> (empty: all)
 -- @last_target TIMESTAMP             last hour to forecast, included
 -- @scan_from, @scan_until TIMESTAMP  35 local days before the first origin (28 before each of the last 7 days, whose
@@ -190,11 +190,8 @@ targets AS (
   FROM drawn
   CROSS JOIN UNNEST(GENERATE_ARRAY(0, @lead_days - 1)) AS lead_day
   JOIN origins ON origins.origin_date = DATE_SUB(drawn.local_date, INTERVAL lead_day DAY)
-  WHERE NOT @one_lead
-    OR (
-      lead_day = MOD(drawn.drawn, @lead_days)
-      AND MOD(DIV(drawn.drawn, @lead_days), @keep_one_in) = 0
-    )
+  WHERE MOD(DIV(drawn.drawn, @lead_days), @keep_one_in) = 0
+    AND (NOT @one_lead OR lead_day = MOD(drawn.drawn, @lead_days))
 )
 SELECT
   targets.counter_id,

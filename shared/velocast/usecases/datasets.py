@@ -57,6 +57,10 @@ class FrozenCounts(Message):
         first, last = (local_date(parse_instant(text), zone) for text in (self.first, self.last))
         return Window(first=first, until=last + timedelta(days=1))
 
+    def rows_a_day(self, run: Run[JobSettings]) -> float:
+        """Return how many hours are counted on a day, by all counters, on average over the days known."""
+        return self.rows / self.known(run).days
+
 
 class BaselineHalf(Message):
     """One half of the baseline, an object of its own under its own hash."""

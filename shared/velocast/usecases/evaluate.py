@@ -60,19 +60,24 @@ def evaluate(request: EvaluateRequest, run: Run[JobSettings]) -> list[AuditRow]:
     WarehouseError.
     """
     records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = training_runs.training_of(records, registry, request.task, request.version)
     decision = records.find(training_runs.DECISION, Decision)
+    if decision is not None:
+        _check_same(request, run, decision)
+    training = training_runs.training_of(records, registry, request.task, request.version)
     if decision is None:
         decision = records.settle(training_runs.DECISION, judge(run, records, training))
-    if (decision.task, decision.version) != (request.task, request.version):
-        raise EventError(
-            f"execution {run.execution_id} has judged {decision.task} version {decision.version}, now asked for "
-            f"{request.task} version {request.version}; "
-            "give another --execution-id"
-        )
+        _check_same(request, run, decision)
     _file(records, registry, training, decision)
     _tell(run, decision)
     return [_audit_row(run, decision)]
+
+
+def _check_same(request: EvaluateRequest, run: Run[JobSettings], decision: Decision) -> None:
+    if (decision.task, decision.version) != (request.task, request.version):
+        raise EventError(
+            f"execution {run.execution_id} has judged {decision.task} version {decision.version}, now asked for "
+            f"{request.task} version {request.version}; give another --execution-id"
+        )
 
 
 def judge(run: Run[JobSettings], records: Records, training: Training) -> Decision:
@@ -99,7 +104,14 @@ def source_of(run: Run[JobSettings], training: Training) -> Source:
     """Return where a version's rows come from: the counts and the weather that were frozen for it."""
     table = datasets.table_of(run, training.counts)
     weather = weather_datasets.table_of(run, training.weather) if training.weather else None
-    return Source(run, table, training.counter_ids, training.test_mode, weather)
+    return Source(
+        run,
+        table,
+        training.counts.rows_a_day(run),
+        training.counter_ids,
+        training.test_mode,
+        weather,
+    )
 
 
 def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Opponent:

@@ -17,6 +17,9 @@ from velocast.outside.warehouse import Empty, Warehouse
 HISTORY_DAYS = 35
 WEATHER_HISTORY_DAYS = 28
 LARGEST_LEAD_DAYS = 7
+# A warehouse adds up in any order, so the last bits of a mean differ from run to run: enough to bin rows otherwise and
+# to grow another tree of the same counts. What is left after rounding differs far less than counts do.
+DECIMALS = 4
 
 
 def read(
@@ -37,7 +40,7 @@ def read(
 
     first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
     excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
-    once, with one lead day drawn by hash; keep_one_in: of so many of these one, drawn alike. counts_table,
+    once, with one lead day drawn by hash; keep_one_in: of so many targets one, drawn alike. counts_table,
     weather_table: dataset.table, in place of the system's own. counter_ids: empty for all. Returns one row per
     (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
     `model.features.FEATURES` (weather NaN where none was known), `lag_168h`, `busy_threshold`, `history_hours`,
@@ -77,6 +80,8 @@ def read(
     )
     frame = frame.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
     frame = frame.merge(weather, how="left", on=["origin_at", "target_at"])
+    floats = frame.select_dtypes("float64").columns
+    frame[floats] = frame[floats].round(DECIMALS)
     return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
 
 

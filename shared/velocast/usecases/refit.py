@@ -30,7 +30,7 @@ def fitted(
     if data is None:
         known = counts.known(run)
         tables = datasets.table_of(run, counts), weather_datasets.table_of(run, weather)
-        source = Source(run, tables[0], weather_table=tables[1])
+        source = Source(run, tables[0], counts.rows_a_day(run), weather_table=tables[1])
         rows, held_out = training_frames.learning_frames(
             source, [known], calibration_start([known])
         )

@@ -99,6 +99,7 @@ def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut
     source = Source(
         run,
         datasets.table_of(run, counts),
+        counts.rows_a_day(run),
         counters,
         request.test_mode,
         weather_datasets.table_of(run, weather),

@@ -21,6 +21,8 @@ from velocast.model.features import WEATHER
 from velocast.outside.warehouse import Warehouse
 from velocast.usecases import feature_frames
 
+ROUNDED = 0.5 * 10**-feature_frames.DECIMALS + 1e-9
+
 
 @pytest.fixture
 def store(warehouse_tables: object) -> Warehouse:
@@ -59,7 +61,7 @@ def test_every_weather_feature_is_what_its_description_says(store: Warehouse, or
     expected.loc[unknown] = np.nan
     assert 0 < unknown.sum() < len(found)
     pd.testing.assert_frame_equal(
-        found[list(WEATHER)].astype("float64"), expected, rtol=1e-9, atol=1e-9
+        found[list(WEATHER)].astype("float64"), expected, rtol=0, atol=ROUNDED
     )
 
 
