@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -177,9 +178,9 @@ def test_the_counters_of_a_pole_are_hidden_together() -> None:
 
 def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
     hidden = backtest_scores.summary(made(city_file))["new_counters"]
-    console = Console(width=200, record=True, quiet=True)
-    console.print(cli_backtest.new_counters_table(hidden))
-    text = console.export_text()
+    screen = StringIO()
+    Console(width=200, file=screen).print(cli_backtest.new_counters_table(hidden))
+    text = screen.getvalue()
     assert f"{hidden['rows']:,} forecasts of 3 counters, history hidden" in text
     for line in (
         "asked for as a position",

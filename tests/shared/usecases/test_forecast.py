@@ -15,7 +15,13 @@ from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.ground.messages import NOTICE, AuditRow, ModelFallback, PredictRequest
 from velocast.ground.time import parse_instant
 from velocast.outside.objects import Objects
-from velocast.usecases import champion, snapshot, snapshot_format
+from velocast.usecases import (
+    champion,
+    feature_frames,
+    forecast_rows,
+    snapshot,
+    snapshot_format,
+)
 from velocast.usecases.forecast import forecast
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
@@ -79,6 +85,29 @@ class TestBeforeThereIsAChampion:
             "weather_hours": 0,
             "snapshot": "published",
         }
+
+    def test_in_blocks_of_counters_they_are_the_same(
+        self, warehouse_tables: bigquery.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small_city.store(small_city.make())
+        forecast_at()
+        whole = stored(warehouse_tables)
+        asked: list[list[str]] = []
+        read = feature_frames.read
+
+        def spied(*args: Any, counter_ids: list[str], **options: Any) -> pd.DataFrame:
+            asked.append(counter_ids)
+            return read(*args, counter_ids=counter_ids, **options)
+
+        monkeypatch.setattr(feature_frames, "read", spied)
+        monkeypatch.setattr(forecast_rows, "BLOCK", 3)
+
+        forecast_at(message_id="m2")
+
+        assert sorted({tuple(ids) for ids in asked}) == [("c1", "c2"), ("c3", "c4")]
+        in_blocks = stored(warehouse_tables)
+        names = ["counter_id", "target_at", "predicted_count", "basis"]
+        pd.testing.assert_frame_equal(in_blocks[names], whole[names])
 
     def test_without_counts_there_is_nothing_to_forecast_yet(
         self, warehouse_tables: bigquery.Client
@@ -196,7 +225,7 @@ class TestCountersWithoutRecentCounts:
         assert {(c.level, c.busy_threshold) for c in published().counters} == {(None, None)}
         assert all(max(c.predicted) > 0 for c in published().counters)
 
-    def test_a_counter_first_seen_today_is_forecast_from_the_city(self) -> None:
+    def test_a_counter_first_seen_today_is_forecast_from_its_neighbours(self) -> None:
         city = small_city.make(until=small_city.UNTIL + DAY)
         new = city["counter_id"].max()
         small_city.store(city[(city["counter_id"] != new) & (city["counted_at"] < ORIGIN)])
@@ -204,7 +233,7 @@ class TestCountersWithoutRecentCounts:
 
         row = forecast_at()
 
-        assert row.details["basis"] == {"city_profile": 1, "similar_days": 3}
+        assert row.details["basis"] == {"neighbours": 1, "similar_days": 3}
         counter = next(c for c in published().counters if c.counter_id == new)
         assert counter.last_count is not None
         assert sum(counter.predicted) > 0
