@@ -1,181 +1,44 @@
-"""Measure the system on this machine: `make bench`. Every figure is wall time of the real parts, emulators included."""
+"""`python -m benchmarks [system | mlforecast FILE | fit FILE | scale]`; see benchmarks/README.md."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
-import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
-import psutil
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.latency import measure
-from velocast_local import environment, stack
-from velocast_local.city_file import CityFile
-from velocast_local.demo import AuditReader, Player, Progress, details_of
-from velocast_local.http_server import free_port
-from velocast_local.simulate import simulate, write_city
-from velocast_local.stack_state import read_state
-
-COUNTERS, DAYS = 100, 172
-ROOT = Path(__file__).parents[1]
+# Google's client libraries complain of an interpreter and of gRPC options that are none of a benchmark's business.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-class Watch:
-    """Seconds of a block, and the largest resident memory of a process meanwhile (MB)."""
-
-    seconds = 0.0
-    peak_mb = 0.0
-
-
-@contextmanager
-def watched(process: psutil.Process | None) -> Iterator[Watch]:
-    watch, over = Watch(), threading.Event()
-
-    def look() -> None:
-        while process and not over.wait(0.05):
-            family = [process, *process.children(recursive=True)]
-            watch.peak_mb = max(watch.peak_mb, sum(p.memory_info().rss for p in family) / 2**20)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    began = time.monotonic()
-    yield watch
-    watch.seconds = time.monotonic() - began
-    over.set()
-    thread.join()
-
-
-def part(home: Path, name: str) -> psutil.Process:
-    return psutil.Process(stack.status(home)["parts"][name]["pid"])
-
-
-def bench_ingestion(
-    home: Path, player: Player, audit: AuditReader, table: Table, day: datetime
-) -> None:
-    fetch = part(home, "fetch")
-    player.set_clock(day, back=True)
-    with watched(fetch) as watch:
-        player.publish("velocast-fetch")
-    rows = details_of(audit.latest("INGESTION"))["inserted"]
-    table.add_row(f"backfill of {rows:,} counts through fetch", f"{watch.seconds:.1f} s", "60 s")
-    table.add_row("  memory of fetch", f"{watch.peak_mb:,.0f} MB", "1,500 MB")
-    player.set_clock(day + timedelta(days=1))
-    with watched(fetch) as watch:
-        player.publish("velocast-fetch")
-    details = details_of(audit.latest("INGESTION"))
-    label = f"a day's fetch ({details['inserted']:,} new of {details['fetched']:,})"
-    table.add_row(label, f"{watch.seconds:.1f} s", "5 s")
-
-
-def bench_training(player: Player, table: Table) -> None:
-    with watched(None) as watch:
-        player.publish("velocast-monitor")
-    table.add_row("first training: three jobs, one workflow", f"{watch.seconds:.1f} s", "")
-
-
-def bench_forecasts(player: Player, audit: AuditReader, table: Table) -> None:
-    player.publish("velocast-predict")  # the libraries are loaded once an instance
-    with watched(None) as watch:
-        player.publish("velocast-predict")
-    details = details_of(audit.latest("PREDICTION"))
-    label = f"{details['forecasts']:,} forecasts, {COUNTERS} counters, v{details['model_version']}"
-    table.add_row(label, f"{watch.seconds:.1f} s", "5 s")
-
-
-def bench_serve(home: Path, table: Table) -> None:
-    state = read_state(home)
-    assert state is not None
-    port = free_port()
-    variables = environment.process_environment(state) | {"VELOCAST_REQUESTS_PER_MINUTE": "1000000"}
-    folder = ROOT / "functions/serve"
-    times = []
-    for _ in range(5):
-        with watched(None) as watch:
-            subprocess.run(
-                [sys.executable, "-c", "import main"], cwd=folder, env=variables, check=True
-            )
-        times.append(watch.seconds)
-    table.add_row("serve: interpreter and imports, best of 5", f"{min(times):.2f} s", "1.5 s")
-    command = [
-        Path(sys.executable).parent / "functions-framework",
-        "--target=serve",
-        f"--port={port}",
-    ]
-    server = subprocess.Popen(
-        [*command, "--host=127.0.0.1", f"--source={folder / 'main.py'}"],
-        env=variables,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        base = f"http://127.0.0.1:{port}"
-        key = (home / "secrets/api-keys").read_text().strip().partition(":")[2]
-        headers = {"X-API-Key": key}
-        _wait(f"{base}/readyz")
-        found = httpx.get(f"{base}/v1/counters", headers=headers).raise_for_status().json()
-        counters = [c["counter_id"] for c in found["counters"]]
-        urls = [f"{base}/v1/counters/{c}/forecast" for c in counters]
-        result = measure(urls, headers, rate=50, seconds=20)
-    finally:
-        server.terminate()
-        server.wait(10)
-    label = f"serve: 50 forecasts a second, {result.requests} requests"
-    table.add_row(label, f"p50 {result.p50:.1f}, p99 {result.p99:.1f} ms", "p99 20 ms")
-
-
-def _wait(url: str) -> None:
-    for _ in range(200):
-        try:
-            if httpx.get(url, timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit(f"{url} did not become ready in 20 s")
-
-
-def run(home: Path, console: Console) -> Table:
-    table = Table("what", "measured", "aim", title="Velocast on this machine")
-    city = home / "city.parquet"
-    write_city(simulate(COUNTERS, days=DAYS, seed=3), city)
-    with watched(None) as watch:
-        state = stack.up(home, replay=city, city="demoville", say=console.print)
-    table.add_row("start of the local stack", f"{watch.seconds:.1f} s", "")
-    os.environ.update(stack.environment(home))
-    player = Player(state, Progress(console.print, Counter()))
-    audit = AuditReader(state["project"], state["location"])
-    last = CityFile(city).last
-    day = datetime(last.year, last.month, last.day, 2, tzinfo=UTC)
-    bench_ingestion(home, player, audit, table, day)
-    bench_training(player, table)
-    bench_forecasts(player, audit, table)
-    bench_serve(home, table)
-    table.add_row(
-        "memory of the whole stack", f"{stack.status(home)['memory_mb']:,} MB", "4,000 MB"
-    )
-    return table
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measure what is claimed.")
+    parser.set_defaults(module="system")
+    commands = parser.add_subparsers()
+    system = commands.add_parser("system", help="the whole local stack (the default)")
+    system.set_defaults(module="system")
+    rival = commands.add_parser("mlforecast", help="accuracy and seconds beside mlforecast")
+    rival.set_defaults(module="mlforecast_comparison")
+    rival.add_argument("file", type=Path, help="counts, .parquet or .csv")
+    rival.add_argument("--weeks", type=int, default=12)
+    fit = commands.add_parser("fit", help="the default model's fit beside the predecessor's forest")
+    fit.set_defaults(module="fit")
+    fit.add_argument("file", type=Path, help="counts, .parquet or .csv")
+    scale = commands.add_parser("scale", help="seconds, memory and cost for 50 to 10,000 counters")
+    scale.set_defaults(module="scale")
+    scale.add_argument("--counters", default="50,500", help="city sizes, ascending (50,500)")
+    scale.add_argument("--days", type=int, default=90, help="local days of counts (90)")
+    scale.add_argument("--emulate", type=int, default=500, help="largest city the emulator gets")
+    scale.add_argument("--limit", type=int, default=600, help="seconds a step may take")
+    for command in (rival, fit, scale):
+        command.add_argument("--city", default="paris", help="whose clock and holidays")
+        command.add_argument("--json", type=Path, help="file to write the figures to")
+    return parser.parse_args()
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="benchmarks", description=__doc__).parse_args()
-    console = Console(highlight=False)
-    with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
-        home = Path(folder)
-        try:
-            console.print(run(home, console))
-        finally:
-            stack.down(home)
+    arguments = _arguments()
+    importlib.import_module(f"benchmarks.{arguments.module}").main(arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""What BigQuery would scan and cost, by its pricing rules: from the tables' schemas, the SQL and its ranges of time.
+
+On demand a query is billed for the columns it names, in the partitions it reads, at their logical size: a number, a
+time or a date 8 bytes, a text 2 bytes and its own, a null nothing; at least 10 MB for each table it names, and for the
+query. (https://cloud.google.com/bigquery/pricing) That clustering spares a block of counters most of what the others
+take is left out, so with many counters these are upper bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from velocast.ground import schemas
+from velocast.ground.time import HORIZON_DAYS
+from velocast.model import recent
+from velocast.usecases import feature_frames, forecast_rows, snapshot
+
+QUERY_USD_TIB, STORAGE_READ_USD_TIB = 6.25, 1.10
+FREE_QUERY_TIB, FREE_STORAGE_READ_TIB = 1, 300  # a month
+SMALLEST = 10 * 2**20
+TIB = 2**40
+WEEKS = 52 / 12
+WEATHER_ISSUES = 8  # times the weather of an hour is forecast before it is observed
+TEXT = 15  # characters of a text, where it is not named here
+TEXTS = {"counter_id": 19, "run_id": 32, "basis": 5, "model_kind": 3, "quality": 0, "source": 8}
+# Every feature and what goes with it, as one row of the table that a large result passes through.
+FEATURE_BYTES = 8 * 40 + 2 + TEXTS["counter_id"] + 2 + 7
+
+
+@dataclass(frozen=True)
+class City:
+    """counters; days of counts that are stored; days of a month."""
+
+    counters: int
+    history_days: int = 365
+    month_days: float = 365 / 12
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question. tables: bytes that it reads of each. A Storage Read is billed otherwise, and has no minimum."""
+
+    what: str
+    tables: tuple[float, ...]
+    by_storage_read: bool = False
+
+    @property
+    def billed(self) -> float:
+        """Bytes that are billed."""
+        if self.by_storage_read:
+            return sum(self.tables)
+        return max(SMALLEST, sum(max(SMALLEST, size) for size in self.tables))
+
+
+def row_bytes(table: str, columns: tuple[str, ...] | None = None) -> int:
+    """Logical size of a row of a table; columns: None for all."""
+    fields = [f for f in schemas.table(table).fields if columns is None or f.name in columns]
+    return sum(_bytes(field) for field in fields)
+
+
+def _bytes(field: schemas.Field) -> int:
+    if field.type in ("STRING", "JSON"):
+        length = TEXTS.get(field.name, TEXT)
+        return length + 2 if length else 0
+    return 1 if field.type == "BOOLEAN" else 8
+
+
+def named(sql: str, table: str) -> tuple[str, ...]:
+    """Columns of a table that a SQL file names, comments aside; of other tables' too, so rather too many."""
+    text = files("velocast").joinpath("sql", f"{sql}.sql").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", re.sub(r"--[^\n]*", "", text)))
+    return tuple(name for name in schemas.table(table).columns if name in words)
+
+
+def predict(city: City) -> Iterator[Asked]:
+    """One day's forecasts: history for the snapshot, features block by block, the MERGE, the audit row."""
+    yield _counts(city, "forecast_counters", snapshot.SEEN_WITHIN.days, counters=True)
+    yield _counts(city, "snapshot_typical_week", 7 * snapshot.TYPICAL_WEEKS)
+    week = min(city.history_days, snapshot.RECENT_HOURS / 24)
+    columns = ("counter_id", "counted_at", "bike_count", "quality")
+    size = city.counters * 24 * week * row_bytes(schemas.COUNTS, columns)
+    yield Asked("recent counts", (size,), by_storage_read=True)
+    blocks = max(1, -(-city.counters // forecast_rows.BLOCK))
+    for _ in range(blocks):
+        for origins, leads in ((1, HORIZON_DAYS), (recent.DAYS, 1)):
+            yield from _features(city, origins, leads, share=1 / blocks)
+    yield from _merge(schemas.FORECASTS, city.counters * 24 * HORIZON_DAYS, HORIZON_DAYS)
+    yield from _merge(schemas.LOGS, 1, 1)
+
+
+def retrain(city: City) -> Iterator[Asked]:
+    """One retraining that deploys: train, evaluate, promote."""
+    columns = ("counter_id", "counted_at", "bike_count", "quality")
+    frozen = city.counters * 24 * city.history_days * row_bytes(schemas.COUNTS, columns)
+    yield Asked("freeze: read the counts", (frozen,), by_storage_read=True)
+    yield Asked("freeze: into a table of their own", (frozen,))
+    for _ in ("train", "refit"):
+        yield from _learning(city)
+    for _ in ("train", "evaluate", "refit"):
+        yield from _features(city, origins=6, leads=3, most=1_000_000)
+    yield from _features(city, origins=round(0.3 * city.history_days), leads=3, most=1_000_000)
+    yield from predict(city)
+    for _ in ("train", "evaluate", "promote"):
+        yield from _merge(schemas.LOGS, 1, 1)
+
+
+def _learning(city: City) -> Iterator[Asked]:
+    """Rows to fit on and rows to calibrate with, bounded in number."""
+    held_out = 28
+    fitted = city.history_days - held_out
+    yield from _features(city, fitted, 1, most=200_000)
+    yield from _features(city, held_out, 1, most=100_000)
+
+
+def _features(
+    city: City, origins: int, leads: int, *, share: float = 1.0, most: float = float("inf")
+) -> Iterator[Asked]:
+    """Both queries of features; share: of the counters that come back; most: rows that do."""
+    days = origins + feature_frames.HISTORY_DAYS
+    yield _counts(city, "features", days, counters=True)
+    rows = min(most, share * city.counters * 24 * origins * leads)
+    yield Asked("features: read the result", (rows * FEATURE_BYTES,), by_storage_read=True)
+    hours = 24 * (origins + leads + feature_frames.WEATHER_HISTORY_DAYS)
+    weather = row_bytes(schemas.WEATHER, named("weather_features", schemas.WEATHER))
+    yield Asked("weather_features", (hours * WEATHER_ISSUES * weather,))
+    result = 24 * origins * leads * 19 * 8
+    yield Asked("weather_features: read the result", (result,), by_storage_read=True)
+
+
+def _counts(city: City, sql: str, days: float, *, counters: bool = False) -> Asked:
+    rows = city.counters * 24 * min(days, city.history_days)
+    size = rows * row_bytes(schemas.COUNTS, named(sql, schemas.COUNTS))
+    places = city.counters * row_bytes(schemas.COUNTERS, named(sql, schemas.COUNTERS))
+    return Asked(sql, (size, places) if counters else (size,))
+
+
+def _merge(table: str, rows: int, days: int) -> Iterator[Asked]:
+    """Count what differs, then MERGE, each over the table's partitions and what was loaded (which is free)."""
+    size = rows * row_bytes(table)
+    # of each of the last days' hours several origins' forecasts are stored
+    stored = size * (days + 1) / 2
+    for step in ("count", "merge"):
+        yield Asked(f"{table}: {step}", (stored, size))
+
+
+def summary(counters: int) -> dict[str, float | int]:
+    """Bytes and USD of a day's predict, a retraining, and a month of both (weekly), list prices, no free tier."""
+    city = City(counters)
+    made: dict[str, float | int] = {"counters": counters, "history_days": city.history_days}
+    times = {"predict": city.month_days, "retrain": WEEKS}
+    month = dict.fromkeys(("query", "read"), 0.0)
+    for name, asked in (("predict", list(predict(city))), ("retrain", list(retrain(city)))):
+        query = sum(one.billed for one in asked if not one.by_storage_read)
+        read = sum(one.billed for one in asked if one.by_storage_read)
+        made[f"{name}_query_gb"] = query / 1e9
+        made[f"{name}_read_gb"] = read / 1e9
+        made[f"{name}_usd"] = usd(query, read)
+        month = {
+            "query": month["query"] + times[name] * query,
+            "read": month["read"] + times[name] * read,
+        }
+    made["month_query_tib"] = month["query"] / TIB
+    made["month_usd"] = usd(month["query"], month["read"])
+    made["month_usd_free_tier"] = usd(
+        max(0.0, month["query"] - FREE_QUERY_TIB * TIB),
+        max(0.0, month["read"] - FREE_STORAGE_READ_TIB * TIB),
+    )
+    return made
+
+
+def usd(query: float, read: float) -> float:
+    """List price of bytes queried and bytes read by the Storage Read API."""
+    return (query * QUERY_USD_TIB + read * STORAGE_READ_USD_TIB) / TIB

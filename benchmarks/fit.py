@@ -1,0 +1,120 @@
+"""Fitting the default model as the train job does beside fitting the predecessor's forest, on one file in one run."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import laboratory
+from benchmarks.laboratory import Step
+from velocast.ground.city import City, load_city
+from velocast.ground.time import local_date, rfc3339, start_of_local_day
+from velocast_local.simulate import simulate, write_city
+
+COUNTERS = 100
+DAYS = (
+    60  # of the city of 100 counters: what five days' features look back to, and some to learn from
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    console = Console(highlight=False, width=80)
+    city = load_city(arguments.city)
+    with tempfile.TemporaryDirectory(prefix="velocast-bench-") as name:
+        folder = Path(name)
+        learned, forest, emulator_mb = fitted(folder, arguments, city)
+        forecast = five_days(folder, arguments.city, city)
+    figures = {
+        "gbm": vars(learned),
+        "forest": vars(forest),
+        "emulator_peak_mb": emulator_mb,
+        "ratio": seconds(learned) / seconds(forest),
+        "five_days": vars(forecast),
+    }
+    laboratory.write(figures, arguments.json)
+    console.print(table(figures, learned, forest, forecast))
+
+
+def fitted(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[Step, Step, float]:
+    """Fit both, each in a process of its own; beside them the emulator's memory, MB."""
+    with laboratory.warehouse(arguments.city) as (store, emulator):
+        counts = laboratory.marked(store, city, laboratory.counts_of(arguments.file))
+        laboratory.load_counts(counts)
+        learned = laboratory.alone("learn", **task(counts, city), model=folder / "model")
+        emulator_mb = laboratory.peak_mb(emulator.pid)
+    counts.to_parquet(folder / "counts.parquet", index=False)
+    forest = laboratory.alone("forest", counts=folder / "counts.parquet", zone=city.time_zone)
+    assert learned is not None
+    assert forest is not None
+    return learned, forest, emulator_mb
+
+
+def five_days(folder: Path, city_name: str, city: City) -> Step:
+    """Forecast a city of COUNTERS counters."""
+    file = folder / "city.parquet"
+    write_city(simulate(COUNTERS, days=DAYS, seed=3), file)
+    with laboratory.warehouse(city_name):
+        counts = laboratory.counts_of(file).assign(quality=None)
+        laboratory.load_counts(counts)
+        asked = task(counts, city)
+        laboratory.alone("learn", **asked, model=folder / "small")
+        made = laboratory.alone("forecast", as_of=asked["as_of"], model=folder / "small")
+    assert made is not None
+    return made
+
+
+def task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
+    """Return as_of, first_day and rows_a_day of whole local days of counts."""
+    first, until = laboratory.span(counts)
+    origin: date = local_date(until, city.zone)
+    day = local_date(first, city.zone) + timedelta(days=1)
+    return {
+        # some hours into the local day that begins where the counts end
+        "as_of": rfc3339(start_of_local_day(origin, city.zone) + timedelta(hours=4)),
+        "first_day": day.isoformat(),
+        "rows_a_day": len(counts) / (origin - day).days,
+    }
+
+
+def seconds(step: Step) -> float:
+    """Seconds of what counts: features and fit."""
+    return sum(part["seconds"] for part in step.figures["stages"].values())
+
+
+def table(figures: dict[str, Any], learned: Step, forest: Step, forecast: Step) -> Table:
+    made = Table(box=box.SIMPLE, width=80)
+    for name in ("what", "seconds", "MB", "aim"):
+        made.add_column(name, justify="left" if name == "what" else "right")
+    parts, rows = learned.figures["stages"], learned.figures["rows"]
+    made.add_row(
+        f"default model, of {rows:,} rows read",
+        f"{seconds(learned):.1f}",
+        f"{learned.peak_mb:,.0f}",
+        "1,200 MB",
+    )
+    made.add_row("  of it features", f"{parts['features']['seconds']:.1f}", "", "")
+    made.add_row(
+        f"predecessor's forest, {forest.figures['rows']:,} rows",
+        f"{seconds(forest):.1f}",
+        f"{forest.peak_mb:,.0f}",
+        "",
+    )
+    made.add_row("ours / forest", f"{figures['ratio']:.3f}", "", "0.5 (0.125)")
+    days = forecast.figures["stages"]
+    for name, label in (("five_days", ""), ("first", ", libraries loaded too")):
+        made.add_row(
+            f"five days, {forecast.figures['counters']} counters{label}",
+            f"{days[name]['seconds']:.2f}",
+            f"{days[name]['peak_mb']:,.0f}",
+            "3 s",
+        )
+    made.add_row("  of it features", f"{days['five_days']['features']:.2f}", "", "")
+    return made

@@ -1,0 +1,164 @@
+"""What the benchmarks share: a BigQuery emulator with counts in it, and steps in processes of their own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from velocast.ground import schemas
+from velocast.ground.city import City
+from velocast.ground.settings import Thresholds
+from velocast.outside.clients import bigquery_client
+from velocast.outside.warehouse import Empty, Warehouse
+from velocast.usecases.ingest_quality import repeated_hours
+from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
+from velocast_local.city_file import read_rows
+
+PROJECT, LOCATION = "velocast-bench", "europe-west1"
+RAW_COUNTS = f"{schemas.RAW}.bench_raw"
+ROOT = Path(__file__).parents[1]
+# What a job's settings need; nothing here asks Cloud Storage, Pub/Sub or MLflow.
+SETTINGS = {
+    "GOOGLE_CLOUD_PROJECT": PROJECT,
+    "VELOCAST_LOCATION": LOCATION,
+    "VELOCAST_ENVIRONMENT": "dev",
+    "VELOCAST_MODELS_BUCKET": f"{PROJECT}-models",
+    "VELOCAST_DATASETS_BUCKET": f"{PROJECT}-datasets",
+    "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
+    "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+    "OTEL_METRICS_EXPORTER": "none",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step took: seconds and MB (VmHWM) of its process; `figures`: what it said of its parts."""
+
+    seconds: float
+    peak_mb: float
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
+    """Start an emulator with the system's tables, empty, and point Google's clients and the settings at it."""
+    with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
+        emulator = BigQueryEmulator(Path(folder), PROJECT)
+        with emulator:
+            os.environ.update(SETTINGS | {"VELOCAST_CITY": city_name})
+            os.environ["BIGQUERY_EMULATOR_HOST"] = emulator.url
+            os.environ["BIGQUERY_STORAGE_EMULATOR_HOST"] = emulator.storage_host
+            create_tables(bigquery_client(PROJECT, LOCATION), LOCATION)
+            yield Warehouse(PROJECT, LOCATION), emulator
+
+
+def counts_of(file: Path) -> pd.DataFrame:
+    """Read counter_id, counted_at (UTC), bike_count of a file in the shape of Paris's. Raises ValueError."""
+    rows = read_rows(file)
+    return pd.DataFrame(
+        {
+            "counter_id": rows["id_compteur"].astype(str),
+            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
+            "bike_count": rows["sum_counts"],
+        }
+    ).dropna()
+
+
+def marked(store: Warehouse, city: City, counts: pd.DataFrame) -> pd.DataFrame:
+    """Return counts with `quality`, found by the statement and the thresholds that ingestion uses."""
+    store.load_table(RAW_COUNTS, _table(counts.assign(quality=None)), expires_days=None)
+    thresholds, (first, until) = Thresholds(), span(counts)
+    marks = store.query_large(
+        "mark_quality",
+        tables={"counts": RAW_COUNTS},
+        look_from=first,
+        mark_from=first,
+        until=until,
+        outage_hours=thresholds.outage_hours,
+        usual_mean=thresholds.outage_usual_mean,
+        repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
+    )
+    keys = ["counter_id", "counted_at"]
+    return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
+
+
+def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
+    """Return the first hour counted and the end of the last."""
+    first: datetime = counts["counted_at"].min().to_pydatetime()
+    last: datetime = counts["counted_at"].max().to_pydatetime()
+    return first, last + timedelta(hours=1)
+
+
+def load_counts(counts: pd.DataFrame) -> None:
+    """Load marked counts into the system's own table, as fast as BigQuery takes them."""
+    from google.cloud import bigquery
+
+    file = io.BytesIO()
+    pq.write_table(_table(counts), file, coerce_timestamps="us", allow_truncated_timestamps=True)
+    config = bigquery.LoadJobConfig(
+        source_format=bigquery.SourceFormat.PARQUET,
+        write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+    )
+    client = bigquery_client(PROJECT, LOCATION)
+    client.load_table_from_file(
+        file, f"{PROJECT}.{schemas.COUNTS}", rewind=True, job_config=config
+    ).result()
+
+
+def _table(counts: pd.DataFrame) -> pa.Table:
+    utc = pa.timestamp("us", tz="UTC")
+    types = {"counter_id": pa.string(), "counted_at": utc, "bike_count": pa.int64()}
+    types |= {"quality": pa.string(), "ingested_at": utc}
+    rows = counts.assign(
+        quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
+        ingested_at=counts["counted_at"],
+    )
+    return pa.Table.from_pandas(
+        rows[list(types)], schema=pa.schema(types.items()), preserve_index=False
+    )
+
+
+def alone(step: str, *, limit: float | None = None, **arguments: Any) -> Step | None:
+    """Run a function of `benchmarks.steps` in a process of its own; None when it takes more than `limit` seconds.
+
+    Raises RuntimeError, with what it wrote, when it fails.
+    """
+    command = [sys.executable, "-m", "benchmarks.steps", step, json.dumps(arguments, default=str)]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    if done.returncode:
+        raise RuntimeError(f"step {step} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+    return Step(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def peak_mb(pid: int | None = None) -> float:
+    """Return the most resident memory a process ever had, in MB. Linux only: elsewhere 0."""
+    status = Path(f"/proc/{pid or 'self'}/status")
+    if not status.exists():
+        return 0.0
+    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
+def write(figures: dict[str, Any], file: Path | None) -> None:
+    """Write figures as JSON, where a file was asked for."""
+    if file:
+        file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,164 @@
+"""mlforecast with LightGBM beside our default model: the same file, origins, retraining and scored rows, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import laboratory
+from velocast.ground.city import City, load_city
+from velocast.ground.time import SCORED_LEAD_DAYS
+from velocast.model import estimators, evaluation
+from velocast.model.calendar import holiday_dates
+from velocast.usecases import backtest_scores
+from velocast_local import backtest
+
+RIVAL = "mlforecast"
+KEYS = ["counter_id", "origin_at", "target_at"]
+RETRAIN_DAYS = 7
+PYTHON = laboratory.ROOT / ".venv/bench/bin/python"
+
+
+@dataclass
+class Spent:
+    """Seconds of each fit and of each week's forecasts of ours, as they came."""
+
+    fit: list[float] = field(default_factory=list)
+    forecast: list[float] = field(default_factory=list)
+
+    def of(self, weeks: int) -> dict[str, float]:
+        """Seconds of the weeks' fits and forecasts; what the backtest tries after them does not count."""
+        fits = self.fit[:weeks]
+        return {"fit": sum(fits), "last_fit": fits[-1], "forecast": sum(self.forecast[:weeks])}
+
+
+def main(arguments: argparse.Namespace) -> None:
+    if not PYTHON.exists():
+        raise SystemExit(
+            f'{PYTHON} is not there; run this as make bench ARGS="mlforecast {arguments.file}"'
+        )
+    console = Console(highlight=False, width=80)
+    city = load_city(arguments.city)
+    asked = backtest.Asked(arguments.file, None, "observed", arguments.weeks, None, ("gbm",))
+    with spending() as spent:
+        ours = backtest.run(asked, city, console.print)
+    summary = backtest_scores.summary(ours)
+    with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
+        write_task(Path(folder), arguments, city, ours.rows)
+        console.print("mlforecast forecasts the same hours")
+        subprocess.run(
+            [PYTHON, Path(__file__).with_name("mlforecast_process.py"), folder], check=True
+        )
+        theirs = pd.read_parquet(Path(folder) / "forecasts.parquet")
+        cost = json.loads((Path(folder) / "cost.json").read_text())
+    figures = compared(ours.rows, theirs, [model["name"] for model in summary["models"]])
+    figures["seconds"] = {
+        "gbm": spent.of(arguments.weeks) | {"features": sum(summary["features_seconds"].values())},
+        RIVAL: cost,
+    }
+    laboratory.write(figures, arguments.json)
+    console.print(table(figures))
+
+
+@contextmanager
+def spending() -> Iterator[Spent]:
+    """Note what our fits and forecasts take while the block runs."""
+    spent = Spent()
+
+    def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **named: Any) -> Any:
+            began = time.monotonic()
+            result = call(*args, **named)
+            getattr(spent, name).append(time.monotonic() - began)
+            return result
+
+        return timed
+
+    with ExitStack() as stack:
+        for owner, call, name in (
+            (estimators, "fit", "fit"),
+            (estimators.TrainedModel, "predict", "forecast"),
+        ):
+            stack.enter_context(patch.object(owner, call, noted(name, getattr(owner, call))))
+        yield spent
+
+
+def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd.DataFrame) -> None:
+    """Leave the usable counts and what to forecast when. Origins and retraining are those of our backtest."""
+    with laboratory.warehouse(arguments.city) as (store, _):
+        counts = laboratory.marked(store, city, laboratory.counts_of(arguments.file))
+    usable = counts[counts["quality"].isna()]
+    usable = usable.assign(counted_at=usable["counted_at"].dt.tz_localize(None))
+    usable.drop(columns="quality").to_parquet(folder / "counts.parquet", index=False)
+    scored = rows[rows["lead_day"] < SCORED_LEAD_DAYS]
+    ends = scored.groupby("origin_at")["target_at"].max() + pd.Timedelta(hours=1)
+    origins = [
+        (at.tz_localize(None).isoformat(), int((end - at) / pd.Timedelta(hours=1)))
+        for at, end in ends.sort_index().items()
+    ]
+    weeks = [origins[n : n + RETRAIN_DAYS] for n in range(0, len(origins), RETRAIN_DAYS)]
+    first, until = laboratory.span(counts)
+    plan = {
+        "weeks": [{"cut": week[0][0], "origins": week} for week in weeks],
+        "zone": city.time_zone,
+        "holidays": [str(d) for d in holiday_dates(city.holidays, first.date(), until.date())],
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+
+
+def compared(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    """Score everybody on the rows that all forecast and that were counted, lead days 0 to 2."""
+    theirs = theirs.rename(
+        columns={"unique_id": "counter_id", "ds": "target_at", "predicted_count": RIVAL}
+    )
+    for name in ("origin_at", "target_at"):
+        theirs[name] = pd.to_datetime(theirs[name], utc=True).dt.as_unit("us")
+    scored = rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
+    both = scored.merge(theirs[[*KEYS, RIVAL]], how="inner", on=KEYS)
+    both = both[both[RIVAL].notna()]
+    scores = {}
+    for name in [*names, RIVAL]:
+        score = evaluation.score(both.assign(predicted_count=both[name]))
+        scores[name] = {key: getattr(score, key) for key in ("r2", "rmse", "mae", "wape")}
+    return {
+        "rows": len(both),
+        "rows_mlforecast_lacks": len(scored) - len(both),
+        "origins": int(both["origin_at"].nunique()),
+        "scores": dict(sorted(scores.items(), key=lambda item: -item[1]["r2"])),
+    }
+
+
+def table(figures: dict[str, Any]) -> Table:
+    made = Table(
+        title=f"{figures['rows']:,} forecasts from {figures['origins']} origins, lead days 0 to 2",
+        caption="fit, forecast: seconds of all weeks and all origins; ours needs its features"
+        f" too ({figures['seconds']['gbm']['features']:.1f} s, from the emulator)",
+        box=box.SIMPLE,
+        width=80,
+    )
+    for name in ("model", "R2", "RMSE", "MAE", "WAPE", "fit", "forecast"):
+        made.add_column(name, justify="left" if name == "model" else "right")
+    for name, score in figures["scores"].items():
+        spent = figures["seconds"].get(name)
+        made.add_row(
+            name,
+            f"{score['r2']:.4f}",
+            *(f"{score[key]:.2f}" for key in ("rmse", "mae")),
+            f"{score['wape']:.1%}",
+            *((f"{spent[key]:.1f}" for key in ("fit", "forecast")) if spent else ("", "")),
+        )
+    return made

@@ -1,0 +1,145 @@
+"""Seconds, memory and cost for cities of 50 to 10,000 counters.
+
+Up to `--emulate` counters a synthetic city lies in the BigQuery emulator. Beyond, what BigQuery answers is made of
+copies of the largest emulated city (`tiled_city`): all on this side of BigQuery is measured, its own time is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import bigquery_cost, laboratory
+from benchmarks.fit import task
+from velocast.ground.city import City, load_city
+from velocast_local.simulate import simulate, write_city
+
+NOT_MEASURED = "not measured"
+COLUMNS = (
+    ("features", "learn", "features"),
+    ("fit", "learn", "fit"),
+    ("five days", "forecast", "five_days"),
+    ("snapshot", "forecast", "snapshot"),
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    console = Console(highlight=False, width=80)
+    sizes = sorted({int(size) for size in arguments.counters.split(",")})
+    with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
+        cities = measured(Path(folder), arguments, sizes, console)
+    costs = [bigquery_cost.summary(counters) for counters in sizes]
+    laboratory.write({"cities": cities, "bigquery": costs}, arguments.json)
+    console.print(speed_table(cities))
+    console.print(cost_table(costs))
+
+
+def measured(
+    folder: Path, arguments: argparse.Namespace, sizes: list[int], console: Console
+) -> list[dict[str, Any]]:
+    """Measure each city; those too large for the emulator as copies of the largest that is not."""
+    city, made = load_city(arguments.city), []
+    emulated = [size for size in sizes if size <= arguments.emulate] or [arguments.emulate]
+    base = emulated[-1]
+    asked: dict[str, Any] = {}
+    for counters in emulated:
+        console.print(f"{counters:,} counters, {arguments.days} days, in the emulator")
+        recording = folder / f"{counters}.answers" if counters == base else None
+        figures, asked = in_emulator(folder, arguments, city, counters, recording)
+        made.append(figures)
+    for counters in [size for size in sizes if size > base]:
+        tiles = -(-counters // base)
+        console.print(f"{tiles * base:,} counters: {tiles} cities of {base}")
+        named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
+        steps = both(folder, arguments.limit, named, folder / f"{base}.answers", tiles)
+        made.append({"counters": tiles * base, "emulated": False, **steps})
+    return made
+
+
+def in_emulator(
+    folder: Path, arguments: argparse.Namespace, city: City, counters: int, recording: Path | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure a city in an emulator; beside the figures what the steps were asked."""
+    file = folder / "city.parquet"
+    write_city(simulate(counters, days=arguments.days, seed=3), file)
+    with laboratory.warehouse(arguments.city) as (_, emulator):
+        counts = laboratory.counts_of(file).assign(quality=None)
+        laboratory.load_counts(counts)
+        asked = task(counts, city)
+        steps = both(folder, arguments.limit, asked, recording, 0)
+        peak = laboratory.peak_mb(emulator.pid)
+    return {"counters": counters, "emulated": True, "emulator_peak_mb": peak, **steps}, asked
+
+
+def both(
+    folder: Path, limit: float, asked: dict[str, Any], recording: Path | None, tiles: int
+) -> dict[str, Any]:
+    """Train, then forecast; None for what took longer than the limit, or than BigQuery's own for a job."""
+    named = {"model": folder / "model", "recording": recording, "tiles": tiles, "limit": limit}
+    learned = _step("learn", **asked, **named)
+    made = _step("forecast", as_of=asked["as_of"], **named) if learned else None
+    return {"learn": learned, "forecast": made}
+
+
+def _step(name: str, **asked: Any) -> dict[str, Any] | None:
+    try:
+        step = laboratory.alone(name, **asked)
+    except RuntimeError as exc:
+        # the emulator is given as long as BigQuery is, and gives up
+        if "WarehouseError" not in str(exc):
+            raise
+        return None
+    return vars(step) if step else None
+
+
+def speed_table(cities: list[dict[str, Any]]) -> Table:
+    made = Table(
+        title="seconds / MB of the process",
+        caption="* without BigQuery's own time: its answers are copies of a smaller city's",
+        box=box.SIMPLE,
+        width=80,
+    )
+    for name in ("counters", *(name for name, _, _ in COLUMNS), "emulator MB"):
+        made.add_column(name, justify="right")
+    for city in cities:
+        star = "" if city["emulated"] else "*"
+        cells = [_cell(city[step], part) for _, step, part in COLUMNS]
+        emulator = f"{city['emulator_peak_mb']:,.0f}" if city["emulated"] else ""
+        made.add_row(f"{city['counters']:,}{star}", *cells, emulator)
+    return made
+
+
+def _cell(step: dict[str, Any] | None, part: str) -> str:
+    if step is None:
+        return NOT_MEASURED
+    stage = step["figures"]["stages"][part]
+    return f"{stage['seconds']:.1f} / {stage['peak_mb']:,.0f}"
+
+
+def cost_table(costs: list[dict[str, Any]]) -> Table:
+    made = Table(
+        title="BigQuery, computed: GB billed and USD at list price, a year of counts",
+        caption="a month: predict daily, retrain weekly; free: after the first TiB queried and"
+        " 300 TiB read of a month",
+        box=box.SIMPLE,
+        width=80,
+    )
+    for name in ("counters", "predict GB", "USD", "retrain GB", "USD", "month USD", "free"):
+        made.add_column(name, justify="right")
+    for cost in costs:
+        made.add_row(
+            f"{cost['counters']:,}",
+            f"{cost['predict_query_gb']:.2f}",
+            f"{cost['predict_usd']:.4f}",
+            f"{cost['retrain_query_gb']:.2f}",
+            f"{cost['retrain_usd']:.4f}",
+            f"{cost['month_usd']:.2f}",
+            f"{cost['month_usd_free_tier']:.2f}",
+        )
+    return made
