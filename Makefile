@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
-RIVAL := $(VENV)/bench/bin/python
+RIVAL := $(VENV)/bench/.ready
 FUNCTIONS := fetch predict monitor notify serve
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-terraform check format requirements package deploy destroy bench screenshot clean
