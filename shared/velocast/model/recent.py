@@ -33,6 +33,8 @@ def refreshed(
     the next origin begins: nothing at or after an origin moves it. Only origins at or after `learned_until` enter: the
     model knows the counts before it.
     """
+    if "bike_count" not in frame.columns:
+        return scale
     missed = _missed(frame, expected, scale, calibration, learned_until)
     origins = frame["origin_at"]
     factors = {origin: _factor(missed, origin) for origin in origins.unique()}
@@ -47,8 +49,6 @@ def _missed(
     learned_until: datetime,
 ) -> pd.DataFrame:
     """Return origin_at and share: how far each count lay from its forecast, 1 at the end of its interval."""
-    if "bike_count" not in frame.columns:
-        return pd.DataFrame({"origin_at": [], "share": []})
     rows = (
         (frame["lead_day"] == 0)
         & frame["bike_count"].notna()

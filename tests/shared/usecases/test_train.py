@@ -101,7 +101,7 @@ def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
     assert made.windows.test_baseline == made.baseline.test.days
     assert made.windows.test_baseline.until == made.windows.test_current.until
     run = lab.run("train", "look", FIRST)
-    source = Source(run, datasets.table_of(run, made.counts))
+    source = Source(run, datasets.table_of(run, made.counts), made.counts.rows_a_day(run))
     rows, held_out = training_frames.learning_frames(
         source, made.windows.learnable, made.windows.calibrate_from
     )
@@ -118,6 +118,39 @@ def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
     assert scored["target_at"].min() >= pd.Timestamp(made.windows.test_current.first, tz=zone)
     assert set(scored["lead_day"]) == {0, 1, 2}
     assert scored["bike_count"].notna().all()
+
+
+def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = training(lab, "train-first")
+    run = lab.run("train", "look", FIRST)
+    source = Source(run, datasets.table_of(run, made.counts), made.counts.rows_a_day(run))
+    cut = (source, made.windows.learnable, made.windows.calibrate_from)
+    everything, held_out = training_frames.learning_frames(*cut)
+    scored = training_frames.scoring_frame(source, made.windows.test_current)
+
+    monkeypatch.setattr(training_frames, "MOST_FITTED", 600)
+    monkeypatch.setattr(training_frames, "MOST_HELD_OUT", 300)
+    monkeypatch.setattr(training_frames, "MOST_SCORED", 500)
+    few, few_held_out = training_frames.learning_frames(*cut)
+    few_scored = training_frames.scoring_frame(source, made.windows.test_current)
+
+    for share, whole, most in (
+        (few, everything, 600),
+        (few_held_out, held_out, 300),
+        (few_scored, scored, 500),
+    ):
+        assert most / 2 < len(share) < most * 1.2
+        expected = len(share) / len(whole)
+        for group in ("counter_id", "local_date" if whole is everything else "local_hour"):
+            shares = share.groupby(group).size() / whole.groupby(group).size()
+            assert shares.notna().all()
+            assert shares.std() < expected
+    keys = ["counter_id", "target_at", "lead_day"]
+    assert len(few.merge(everything[keys], on=keys)) == len(few)
+    leads = few_scored.groupby(["counter_id", "target_at"])["lead_day"].nunique()
+    assert leads.max() == 3
 
 
 def test_the_same_execution_again_ends_with_the_same_version(lab: Lab) -> None:
