@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import cache
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,7 +19,8 @@ from typer.testing import CliRunner
 from velocast.ground.city import load_city
 from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
-from velocast.model import learners
+from velocast.model import estimators, learners, yardsticks
+from velocast.model.learners import Kind
 from velocast.usecases import backtest_new_counters, backtest_scores
 from velocast.usecases.backtest_plan import Backtest, Plan
 from velocast_local import backtest, backtest_report, cli_backtest
@@ -188,6 +190,58 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
         "city's typical week",
     ):
         assert line in text
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """Every frame that a model was fitted to, with `at`, the hour counted."""
+    frames: list[pd.DataFrame] = []
+    fit, fit_old = estimators.fit, yardsticks.Predecessor.fit
+
+    def fit_seen(kind: Kind, *parts: pd.DataFrame, **options: Any) -> estimators.TrainedModel:
+        frames.extend(part.assign(at=part["target_at"]) for part in parts)
+        return fit(kind, *parts, **options)
+
+    def fit_old_seen(frame: pd.DataFrame, *, seed: int) -> yardsticks.Predecessor:
+        frames.append(frame.assign(at=frame["counted_at"]))
+        return fit_old(frame, seed=seed)
+
+    monkeypatch.setattr(estimators, "fit", fit_seen)
+    monkeypatch.setattr(yardsticks.Predecessor, "fit", fit_old_seen)
+    return frames
+
+
+def test_outages_and_merged_hours_are_neither_learned_from_nor_scored(
+    tmp_path: Path, learned: list[pd.DataFrame]
+) -> None:
+    """Days of zeros, and one row for the two hours that the clock repeats on 27 October 2024.
+
+    The first zeros come before all tests, the rest in the first of two weeks, from which the second learns.
+    """
+    rows = simulate(3, days=70, until=date(2024, 11, 6), seed=5)
+    at = pd.to_datetime(rows["date"], utc=True)
+    zeros = [
+        pd.date_range(day, periods=2 * 24, freq="h", tz="UTC")
+        for day in ("2024-10-10", "2024-10-22")
+    ]
+    flawed = zeros[0].union(zeros[1])
+    repeated = pd.date_range("2024-10-27T00:00Z", periods=2, freq="h")
+    counts = rows["sum_counts"].where(~at.isin(flawed), 0)
+    path = tmp_path / "flawed.parquet"
+    write_city(rows.assign(sum_counts=counts)[at != repeated[0]], path)
+    flawed = flawed.union(repeated)
+    asked = Asked(path, None, "perturbed", 2, None, ("gbm",))
+    found = backtest.run(asked, CITY, lambda text: None)
+    hours = [frame.loc[frame["bike_count"].notna(), "at"] for frame in learned]
+    hours.append(found.rows.loc[found.rows["bike_count"].notna(), "target_at"])
+    for known in hours:
+        assert not known.isin(flawed).any()
+    assert hours[0].min() < zeros[0][0]  # the predecessor's forest
+    assert hours[0].max() > zeros[0][-1]
+    assert pd.concat(hours[1:-1]).min() < zeros[0][0]
+    assert pd.concat(hours[1:-1]).max() > repeated[-1]
+    assert hours[-1].min() < zeros[1][0]
+    assert hours[-1].max() > repeated[-1]
 
 
 def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
