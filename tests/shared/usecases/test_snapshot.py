@@ -94,6 +94,25 @@ def test_means_rest_on_what_was_known_at_the_origin() -> None:
     assert read().counters.at["c1", "mean_count"] == 10
 
 
+@pytest.mark.parametrize("quality", ["outage", "clock_change", "suspect"])
+def test_flagged_counts_enter_neither_typical_weeks_nor_means(quality: str) -> None:
+    hours = pd.date_range(end=ORIGIN, periods=4 * 168 + 1, freq="h", inclusive="left")
+    city = one_counter(hours, [25] * len(hours))
+    broken = city["counted_at"].between(ORIGIN - 9 * DAY, ORIGIN - 8 * DAY)
+    small_city.store(
+        city.assign(
+            bike_count=city["bike_count"].mask(broken, 900),
+            quality=broken.map({True: quality, False: None}),
+        )
+    )
+
+    history = read()
+
+    assert history.counters.at["c1", "mean_count"] == 25
+    assert history.typical.loc["c1"].tolist() == [25] * 168
+    assert history.spread.loc["c1"].tolist() == pytest.approx([1.645 * 5] * 168)
+
+
 def forecasts_of_one_counter() -> pd.DataFrame:
     return pd.DataFrame(
         {

@@ -101,6 +101,26 @@ def test_outages_are_not_scored(champion: Champion) -> None:
     assert (check(champion).pairs["target_at"] < AS_OF - 2 * DAY).all()
 
 
+def test_outages_are_no_yardstick(champion: Champion) -> None:
+    """Skill is measured against the value 168 hours earlier; one that is flagged is none."""
+    city = small_city.make(days=60)
+    small_city.publish_forecasts(city, version=3, days=28)
+    broken = city["counted_at"].between(AS_OF - 35 * DAY, AS_OF - 33 * DAY)
+    small_city.store(
+        city.assign(
+            bike_count=city["bike_count"].mask(broken, 4000),
+            quality=broken.map({True: "outage", False: None}),
+        )
+    )
+
+    pairs = check(champion).pairs.set_index("target_at")
+
+    after = pairs.sort_index().loc[AS_OF - 28 * DAY : AS_OF - 26 * DAY]
+    assert len(after) > 500
+    assert after["lag_168h"].isna().all()
+    assert pairs["lag_168h"].max() < 4000
+
+
 def test_nothing_forecast_is_unknown(champion: Champion) -> None:
     small_city.store(small_city.make(days=60))
 
