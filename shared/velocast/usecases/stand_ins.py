@@ -22,16 +22,10 @@ from velocast.usecases.snapshot_format import Basis
 MARGIN = 1.5
 MIN_SLOTS = 150  # of 168: a week with a few holes is still a week
 PROFILE_QUANTILES = (0.05, 0.5, 0.95)
-LEVEL_QUANTILES = (
-    0.25,
-    0.5,
-    0.75,
-)  # with the margin nine in ten counts of a new counter lie within
-FLAT = (
-    0.0,
-    1.0,
-    3.0,
-)  # lower, forecast, upper in terms of the level, where no profile is known yet
+# of the counters; with the margin more than nine in ten counts of a new one lie within
+LEVEL_QUANTILES = (0.25, 0.5, 0.75)
+# lower, forecast, upper in terms of the level, where no profile is known yet
+FLAT = (0.0, 1.0, 3.0)
 
 
 def forecast(
