@@ -12,7 +12,7 @@ from tests.shared.usecases import champions, serving_app, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.ground.messages import PredictRequest
 from velocast.ground.time import rfc3339
-from velocast.usecases import champion
+from velocast.usecases import champion, forecast_rows
 from velocast.usecases.forecast import forecast
 
 DAY = timedelta(days=1)
@@ -98,6 +98,20 @@ def test_a_new_counter_far_from_all_others_takes_the_city() -> None:
         found = answers(hours, counter_id=new)
         assert bases(found) == {"city_profile"}
         assert width(found) > widest_of_models(city, new)
+
+
+def test_a_counter_of_two_days_rests_on_similar_days_with_a_margin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    city = make()
+    young = city["counter_id"].max()
+    known = city[(city["counter_id"] != young) | (city["counted_at"] >= ORIGIN - 2 * DAY)]
+    assert predicted(known) == {"model": 3, "similar_days": 1}
+    found = answers(RUSH_HOURS, counter_id=young)
+    assert bases(found) == {"similar_days"}
+    monkeypatch.setattr(forecast_rows, "THIN_HISTORY_MARGIN", 1.0)
+    predicted(known)
+    assert width(found) > 1.2 * width(answers(RUSH_HOURS, counter_id=young))
 
 
 @pytest.mark.parametrize(("days", "basis"), [(40, "typical_week"), (70, "city_profile")])
