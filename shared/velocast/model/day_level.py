@@ -14,7 +14,7 @@ from velocast.model.intervals import Floats
 
 Integers = NDArray[np.int64]
 DAYS = 3  # days before the origin that enter
-YESTERDAY, LAST_DAYS = 0.2, 0.15  # powers of the ratios; found on Paris, where 0.1 to 0.4 did alike
+YESTERDAY, LAST_DAYS = 0.2, 0.2  # powers of the ratios; found on Paris, where 0.1 to 0.4 did alike
 SMALLEST, LARGEST = 0.7, 1.4
 MIN_ROWS = 24  # counted hours of a day; fewer tell more of themselves than of the city
 

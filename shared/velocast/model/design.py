@@ -27,17 +27,13 @@ def base_and_level(frame: pd.DataFrame) -> tuple[Floats, Floats]:
     return base, np.maximum(level.to_numpy(dtype="float64"), SMALLEST_LEVEL)
 
 
-def in_bikes(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
-    """Features as they are, (n, len(FEATURES)), the two that stand in for a missing history filled in."""
+def in_levels(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
+    """Features, (n, len(FEATURES)), with the history in units of the level, and the level itself as a logarithm.
+
+    The two that stand in for a missing history are filled in.
+    """
     x = matrix(frame)
     x[:, 0] = base
-    x[:, _LEVEL] = level
-    return x
-
-
-def in_levels(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
-    """Features with the history in units of the level, and the level itself as a logarithm."""
-    x = in_bikes(frame, base, level)
     x[:, :_HISTORY_COLUMNS] /= level[:, None]
     x[:, _LEVEL] = np.log(level)
     return x

@@ -12,7 +12,6 @@ from velocast.model.design import (
     base_and_level,
     coarse,
     imputed,
-    in_bikes,
     in_levels,
     some_without_weather,
     thinned,
@@ -26,13 +25,19 @@ MAX_BINS = 255
 
 
 def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
-    """Settings of each kind. `max_rows`: of a longer history as many rows are learned from, evenly spread."""
+    """Settings of each kind. `max_rows`: of a longer history as many rows are learned from, evenly spread.
+
+    `boosters`: so many are fitted, each on rows and columns drawn for itself; their mean beats any of them.
+    """
     return {
         "gbm": {
             "max_iter": 10 if test_mode else 120,
             "learning_rate": 0.1,
             "max_leaf_nodes": 31,
             "min_samples_leaf": 100,
+            "max_features": 0.5,
+            "l2_regularization": 10.0,
+            "boosters": 2,
             "max_rows": 80_000,
         },
         "rf": {
@@ -54,9 +59,7 @@ def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
 
 def fitted(kind: Kind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     """Fit the estimator of a kind to rows that all have a bike_count."""
-    own = {name: value for name, value in params.items() if name != "max_rows"}
-    rows = thinned(frame, params["max_rows"], seed)
-    return _FITTERS[kind](own, rows, seed)
+    return _FITTERS[kind](params, frame, seed)
 
 
 def expected(estimator: Any, frame: pd.DataFrame) -> Floats:
@@ -66,13 +69,12 @@ def expected(estimator: Any, frame: pd.DataFrame) -> Floats:
     base, level = base_and_level(frame)
     x = in_levels(frame, base, level)
     with _one_thread():
-        if isinstance(estimator, dict):
-            columns = estimator["columns"]
-            residual = base + level * estimator["residual"].predict(x[:, columns])
-            raw = estimator["raw"].predict(in_bikes(frame, base, level)[:, columns])
-            counts = (np.maximum(residual, 0.0) + np.maximum(raw, 0.0)) / 2
+        if isinstance(estimator, list):
+            said = [part["booster"].predict(x[:, part["columns"]]) for part in estimator]
+            residual = np.mean(said, axis=0)
         else:
-            counts = base + level * estimator.predict(imputed(x))
+            residual = estimator.predict(imputed(x))
+    counts = base + level * residual
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
 
 
@@ -87,26 +89,26 @@ def _residuals(frame: pd.DataFrame, seed: int) -> tuple[Floats, Floats, Floats]:
     return x, target, level**2 / np.mean(level**2)
 
 
-def _fit_gbm(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Two boosters that err differently, one in bikes and one in levels; their mean beats either."""
+def _fit_gbm(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
+    """Boosters that each saw other rows and columns; their mean beats any of them."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    def booster() -> Any:
-        return HistGradientBoostingRegressor(**params, early_stopping=False, random_state=seed)
+    parts = []
+    for drawn in range(seed, seed + params["boosters"]):
+        x, target, weight = _residuals(thinned(frame, params["max_rows"], drawn), drawn)
+        columns = _telling(x)
+        booster = HistGradientBoostingRegressor(
+            **_own(params), early_stopping=False, random_state=drawn
+        )
+        with _one_thread():
+            booster.fit(coarse(x[:, columns], MAX_BINS), target, sample_weight=weight)
+        parts.append({"columns": columns, "booster": booster})
+    return parts
 
-    x, target, weight = _residuals(frame, seed)
-    base, level = base_and_level(frame)
-    bikes = some_without_weather(in_bikes(frame, base, level), seed + 1)
-    columns = _telling(x)
-    counts = frame["bike_count"].to_numpy(dtype="float64")
-    with _one_thread():
-        return {
-            "columns": columns,
-            "raw": booster().fit(bikes[:, columns], counts),
-            "residual": booster().fit(
-                coarse(x[:, columns], MAX_BINS), target, sample_weight=weight
-            ),
-        }
+
+def _own(params: dict[str, Any]) -> dict[str, Any]:
+    """Return those settings that the estimator takes itself."""
+    return {name: value for name, value in params.items() if name not in ("boosters", "max_rows")}
 
 
 def _telling(x: Floats) -> list[int]:
@@ -124,8 +126,8 @@ def _telling(x: Floats) -> list[int]:
 def _fit_rf(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    x, target, weight = _residuals(frame, seed)
-    size = {**params, "max_samples": params["max_samples"] if len(x) > 10_000 else None}
+    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
+    size = {**_own(params), "max_samples": params["max_samples"] if len(x) > 10_000 else None}
     estimator = RandomForestRegressor(**size, n_jobs=-1, random_state=seed)
     estimator.fit(imputed(x), target, sample_weight=weight)
     # trees added up by several threads come in any order, and so do the last bits
@@ -149,8 +151,8 @@ def _fit_nn(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
             ("classes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), classes),
         ]
     )
-    x, target, weight = _residuals(frame, seed)
-    size = {**params, "batch_size": min(params["batch_size"], len(x))}
+    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
+    size = {**_own(params), "batch_size": min(params["batch_size"], len(x))}
     network = MLPRegressor(**size, early_stopping=False, random_state=seed)
     with (
         warnings.catch_warnings()

@@ -70,7 +70,7 @@ def test_weather_is_learned_and_may_be_missing(kind: Kind) -> None:
 def test_columns_that_tell_nothing_are_left_out() -> None:
     train = ROWS.assign(**dict.fromkeys(WEATHER, np.nan), is_holiday=0.0)
     estimator = learners.fitted("gbm", SETTINGS["gbm"], train, seed=1)
-    kept = {FEATURES[column] for column in estimator["columns"]}
+    kept = {FEATURES[column] for part in estimator for column in part["columns"]}
     assert "similar_day_mean" in kept
     assert kept.isdisjoint({*WEATHER, "is_holiday"})
     # weather that is known all of a sudden changes nothing then
@@ -79,12 +79,13 @@ def test_columns_that_tell_nothing_are_left_out() -> None:
     )
 
 
-def test_the_blend_is_the_mean_of_two_that_differ() -> None:
+def test_the_forecast_is_the_mean_of_boosters_that_differ() -> None:
     estimator = learners.fitted("gbm", SETTINGS["gbm"] | {"max_iter": 40}, ROWS, seed=1)
+    assert len(estimator) == SETTINGS["gbm"]["boosters"] == 2
     base, level = design.base_and_level(ROWS)
-    columns = estimator["columns"]
-    raw = estimator["raw"].predict(design.in_bikes(ROWS, base, level)[:, columns])
-    ratio = estimator["residual"].predict(design.in_levels(ROWS, base, level)[:, columns])
-    both = np.maximum(raw, 0), np.maximum(base + level * ratio, 0)
-    np.testing.assert_allclose(learners.expected(estimator, ROWS), (both[0] + both[1]) / 2)
-    assert not np.allclose(*both)
+    x = design.in_levels(ROWS, base, level)
+    each = [base + level * part["booster"].predict(x[:, part["columns"]]) for part in estimator]
+    np.testing.assert_allclose(
+        learners.expected(estimator, ROWS), np.maximum((each[0] + each[1]) / 2, 0)
+    )
+    assert not np.allclose(*each)
