@@ -59,6 +59,9 @@ def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> N
     assert load_model(lab.objects(), made.artifact).kind == "gbm"
     (entry,) = manifest.read_summary(lab.objects())
     assert (entry.version, entry.decision, entry.is_champion) == (made.version, None, False)
+    recorded = {name: info.tags[f"data.{name}"] for name in entry.dataset_hashes}
+    assert entry.dataset_hashes == recorded
+    assert set(recorded) == {"counts", "train_baseline", "test_baseline", "weather"}
 
 
 def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab) -> None:
