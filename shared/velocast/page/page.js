@@ -11,6 +11,7 @@ const SLIDE_MS = 150;
 const BASIS = {
   model: "the champion's forecast",
   similar_days: "mean of similar days",
+  former_place: "counts at its former place",
   typical_week: "the counter's typical week",
   neighbours: "counters nearby",
   city_profile: "the city's profile",

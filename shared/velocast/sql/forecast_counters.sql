@@ -1,10 +1,11 @@
 -- Every counter that was counted from first_hour to before until, with its place, its newest usable count, and the mean
--- of its usable counts before origin_at.
+-- of its usable counts before origin_at; when it last moved, if before until.
 SELECT
   seen.counter_id,
   known.counter_name,
   known.latitude,
   known.longitude,
+  IF(known.moved_at < @until, known.moved_at, NULL) AS moved_at,
   seen.last_counted_at,
   seen.last_count,
   seen.mean_count

@@ -20,6 +20,7 @@ ForecastRun = Run[PredictSettings] | Run[JobSettings]
 
 MIN_MODEL_HOURS = 72
 THIN_HISTORY_MARGIN = 1.5
+SETTLED_DAYS = 28  # after a move: by then the history that forecasts rest on is of the new place
 BLOCK = 500  # counters forecast at once: memory stays the same however large the city
 KEPT = (
     "counter_id",
@@ -79,6 +80,7 @@ def _block(
         ),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    forecasts = _former_place(run, history, forecasts)
     # Of a city that fell silent, stand-ins are all there is, and they know neither level nor threshold.
     return _ordered(forecasts.reindex(columns=list(KEPT)))
 
@@ -151,10 +153,25 @@ def _similar(loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame) 
     else:
         made = similar_days.forecast(frame, loaded.model.similar_days)
         margin = THIN_HISTORY_MARGIN
+    return _beside(frame, _widened(made, margin)).assign(basis="similar_days")
+
+
+def _former_place(run: ForecastRun, history: History, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Widen what rests on counts of another place, for as long as most of them are."""
+    settled = pd.Timedelta(days=SETTLED_DAYS)
+    moved_at = pd.to_datetime(history.counters["moved_at"], utc=True)
+    moved = moved_at.index[moved_at > pd.Timestamp(run.as_of) - settled]
+    rows = forecasts["counter_id"].isin(moved) & forecasts["basis"].isin(["model", "similar_days"])
+    if not rows.any():
+        return forecasts
+    wider = _widened(forecasts[rows], THIN_HISTORY_MARGIN).assign(basis="former_place")
+    return pd.concat([forecasts[~rows], wider], ignore_index=True)
+
+
+def _widened(made: pd.DataFrame, margin: float) -> pd.DataFrame:
     middle = made["predicted_count"]
     lower = (middle - margin * (middle - made["lower"])).clip(lower=0)
-    upper = middle + margin * (made["upper"] - middle)
-    return _beside(frame, made.assign(lower=lower, upper=upper)).assign(basis="similar_days")
+    return made.assign(lower=lower, upper=middle + margin * (made["upper"] - middle))
 
 
 def _beside(frame: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:

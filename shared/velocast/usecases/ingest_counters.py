@@ -36,6 +36,7 @@ class StoredCounter:
     installed_on: date | None = None
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
+    moved_at: datetime | None = None
 
 
 @dataclass
@@ -62,7 +63,7 @@ def update(
     none. Raises WarehouseError.
     """
     stored = _read(run.warehouse.query("ingest_counters"))
-    rows, changes = describe(stored, records or (), seen_hours(counts))
+    rows, changes = describe(stored, records or (), seen_hours(counts), run.as_of)
     if changes.outside_city:
         log(
             "WARNING",
@@ -80,11 +81,12 @@ def describe(
     stored: Mapping[str, StoredCounter],
     records: Sequence[CounterRecord],
     seen: Mapping[str, tuple[datetime, datetime]],
+    as_of: datetime,
 ) -> tuple[list[StoredCounter], Changes]:
     """Return the rows as they should be stored, by id, and what is new in them.
 
     A counter gets a row once it has counts. What the city leaves out or puts outside its bounding box never replaces
-    what is known. seen: first and last hour just stored.
+    what is known. seen: first and last hour just stored; as_of: since when a counter that is elsewhere now counts as moved.
     """
     changes = Changes()
     described = {record.counter_id: record for record in records}
@@ -94,19 +96,22 @@ def describe(
         if counter_id not in stored:
             changes.new.append(counter_id)
         if record := described.pop(counter_id, None):
-            row = _described(row, record, changes)
+            row = _described(row, record, changes, as_of)
         rows.append(_heard(row, seen.get(counter_id)))
     changes.without_counts = len(described)
     return rows, changes
 
 
-def _described(row: StoredCounter, record: CounterRecord, changes: Changes) -> StoredCounter:
+def _described(
+    row: StoredCounter, record: CounterRecord, changes: Changes, as_of: datetime
+) -> StoredCounter:
     if record.outside_city:
         changes.outside_city.append(row.counter_id)
     if row.counter_name and record.counter_name and row.counter_name != record.counter_name:
         changes.renamed.append(row.counter_id)
     if _metres(row, record) > MOVED_METRES:
         changes.moved.append(row.counter_id)
+        row = replace(row, moved_at=as_of)
     told = {name: value for name, value in record._asdict().items() if value is not None}
     told.pop("outside_city")
     return replace(row, **told)
@@ -164,6 +169,7 @@ def _table(rows: Sequence[StoredCounter]) -> pa.Table:
             ("installed_on", pa.date32()),
             ("first_seen_at", instant),
             ("last_seen_at", instant),
+            ("moved_at", instant),
         ]
     )
     return pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)

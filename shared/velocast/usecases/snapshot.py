@@ -45,8 +45,8 @@ Floats = npt.NDArray[np.float64]
 class History:
     """What is known of the counters beside the features.
 
-    counters: one row a counter seen in the last year: counter_name, latitude, longitude, last_counted_at, last_count,
-        mean_count (bikes per hour); index counter_id, sorted.
+    counters: one row a counter seen in the last year: counter_name, latitude, longitude, moved_at, last_counted_at,
+        last_count, mean_count (bikes per hour); index counter_id, sorted.
     typical, spread: (counters, 168) local hours from Monday 0 h, NaN where there is too little; index counter_id.
     recent: (counters, 168) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     """

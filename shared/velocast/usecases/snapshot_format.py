@@ -18,7 +18,9 @@ CONTENT_TYPE = "application/gzip"
 HOURS_PER_WEEK = 168
 COMPRESSION_LEVEL = 6
 
-Basis = Literal["model", "similar_days", "typical_week", "neighbours", "city_profile"]
+Basis = Literal[
+    "model", "similar_days", "former_place", "typical_week", "neighbours", "city_profile"
+]
 
 
 class _Part(BaseModel):

@@ -53,6 +53,7 @@ def store(city: pd.DataFrame, *, ingested_at: datetime = AS_OF) -> None:
     keys = ["counter_id", "counted_at"]
     warehouse().merge(schemas.COUNTS, _table(counts), keys=keys)
     columns = ["counter_id", "counter_name", "site_id", "site_name", "latitude", "longitude"]
+    columns += ["moved_at"] if "moved_at" in city else []
     seen = city.groupby("counter_id")["counted_at"].agg(first_seen_at="min", last_seen_at="max")
     counters = city[columns].drop_duplicates("counter_id").merge(seen, on="counter_id")
     warehouse().merge(schemas.COUNTERS, _table(counters), keys=["counter_id"])

@@ -150,8 +150,7 @@ def test_a_bare_position_takes_the_counters_around_it_or_the_city() -> None:
             assert width(found) > models
 
 
-def test_a_counter_that_moved_is_forecast_where_it_stands_now() -> None:
-    """Its counts are its own wherever it stood; what surrounds its new place speaks through it."""
+def test_a_counter_that_moved_rests_on_its_former_place() -> None:
     city = make()
     moved = city["counter_id"].max()
     assert predicted(city) == {"model": 4}
@@ -159,8 +158,23 @@ def test_a_counter_that_moved_is_forecast_where_it_stands_now() -> None:
     there = {"latitude": 48.95, "longitude": 2.5}
     assert bases(answers(RUSH_HOURS, **there)) == {"city_profile"}
     now = {name: city[name].mask(city["counter_id"] == moved, there[name]) for name in there}
-    assert predicted(city.assign(**now)) == {"model": 4}
-    assert answers(RUSH_HOURS, counter_id=moved) == before
+    just = pd.Series(AS_OF - DAY, index=city.index).where(city["counter_id"] == moved)
+    assert predicted(city.assign(**now, moved_at=just)) == {"former_place": 1, "model": 3}
+    after = answers(RUSH_HOURS, counter_id=moved)
+    assert bases(after) == {"former_place"}
+    assert [p["predicted_count"] for p in after] == [p["predicted_count"] for p in before]
+    assert width(after) > 1.2 * width(before)
+
+
+def test_a_counter_that_moved_long_ago_is_forecast_where_it_stands_now() -> None:
+    """What surrounds its new place speaks through it."""
+    city = make()
+    moved = city["counter_id"].max()
+    there = {"latitude": 48.95, "longitude": 2.5}
+    now = {name: city[name].mask(city["counter_id"] == moved, there[name]) for name in there}
+    once = pd.Series(AS_OF - 29 * DAY, index=city.index).where(city["counter_id"] == moved)
+    assert predicted(city.assign(**now, moved_at=once)) == {"model": 4}
+    own = answers(RUSH_HOURS, counter_id=moved)
     at_the_pole = answers(RUSH_HOURS, **there)
     assert bases(at_the_pole) == {"neighbours"}
-    assert [p["predicted_count"] for p in at_the_pole] == [p["predicted_count"] for p in before]
+    assert [p["predicted_count"] for p in at_the_pole] == [p["predicted_count"] for p in own]

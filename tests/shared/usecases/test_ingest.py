@@ -367,12 +367,15 @@ class TestCounters:
 
         assert details["counters"]["moved"] == ["100-101"]
         assert lab.counter()["latitude"] == 48.86
+        moved_at = lab.counter()["moved_at"]
+        assert moved_at is not None
         (notice,) = lab.notices()
         assert (notice["event"], notice["counters"]) == ("counters_out_of_order", ["100-101"])
         assert "moved more than 50 m" in notice["reason"]
 
         lab.city.next_day()
         assert lab.fetch()["counters"]["moved"] == []
+        assert lab.counter()["moved_at"] == moved_at
         assert lab.notices() == []
 
     def test_counter_put_right_by_a_few_metres_is_no_news(self, lab: Lab) -> None:

@@ -12,6 +12,7 @@ from velocast.outside.city_records import CounterRecord
 from velocast.usecases.ingest_counters import StoredCounter, describe, seen_hours
 
 EARLY, LATE = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, tzinfo=UTC)
+AS_OF = datetime(2025, 3, 3, tzinfo=UTC)
 STORED = StoredCounter("a", "1 rue N-S", "1", "1 rue", 48.85, 2.3, date(2020, 5, 4), EARLY, LATE)
 
 
@@ -21,7 +22,7 @@ def told(**changes: Any) -> CounterRecord:
 
 
 def test_nothing_new_changes_nothing() -> None:
-    rows, changes = describe({"a": STORED}, [told()], {"a": (EARLY, LATE)})
+    rows, changes = describe({"a": STORED}, [told()], {"a": (EARLY, LATE)}, AS_OF)
 
     assert rows == [STORED]
     assert changes.details() == {
@@ -44,13 +45,15 @@ def test_nothing_new_changes_nothing() -> None:
     ],
 )
 def test_moved_is_more_than_fifty_metres(changes: dict[str, Any], moved: bool) -> None:
-    assert describe({"a": STORED}, [told(**changes)], {})[1].moved == (["a"] if moved else [])
+    (row,), found = describe({"a": STORED}, [told(**changes)], {}, AS_OF)
+    assert found.moved == (["a"] if moved else [])
+    assert row.moved_at == (AS_OF if moved else None)
 
 
 def test_what_the_city_leaves_out_stays_known() -> None:
     nothing = CounterRecord("a", None, None, None, None, None, None, outside_city=True)
 
-    rows, changes = describe({"a": STORED}, [nothing], {})
+    rows, changes = describe({"a": STORED}, [nothing], {}, AS_OF)
 
     assert rows == [STORED]
     assert (changes.outside_city, changes.moved, changes.renamed) == (["a"], [], [])
@@ -58,7 +61,7 @@ def test_what_the_city_leaves_out_stays_known() -> None:
 
 def test_a_counter_has_a_row_once_it_counts() -> None:
     rows, changes = describe(
-        {}, [told(), told(counter_id="b")], {"b": (EARLY, LATE), "c": (LATE, LATE)}
+        {}, [told(), told(counter_id="b")], {"b": (EARLY, LATE), "c": (LATE, LATE)}, AS_OF
     )
 
     assert [row.counter_id for row in rows] == ["b", "c"]
@@ -69,7 +72,7 @@ def test_a_counter_has_a_row_once_it_counts() -> None:
 def test_first_and_last_hour_only_widen() -> None:
     before, after = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
 
-    (row,) = describe({"a": STORED}, [], {"a": (before, after)})[0]
+    (row,) = describe({"a": STORED}, [], {"a": (before, after)}, AS_OF)[0]
 
     assert (row.first_seen_at, row.last_seen_at) == (before, LATE)
 
