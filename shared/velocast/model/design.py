@@ -79,7 +79,8 @@ def thinned(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
     """
     if len(frame) <= rows:
         return frame
-    order = np.lexsort((frame["target_at"].to_numpy(), frame["counter_id"].to_numpy(dtype=str)))
+    counters = frame["counter_id"].astype("category").cat.codes
+    order = np.lexsort((frame["target_at"].astype("int64"), counters))
     edges = np.linspace(0, len(frame), rows + 1)
     drawn = edges[:-1] + np.random.default_rng(seed).random(rows) * np.diff(edges)
     return frame.iloc[np.sort(order[drawn.astype(np.int64)])]

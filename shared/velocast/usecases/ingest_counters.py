@@ -86,7 +86,7 @@ def describe(
     """Return the rows as they should be stored, by id, and what is new in them.
 
     A counter gets a row once it has counts. What the city leaves out or puts outside its bounding box never replaces
-    what is known. seen: first and last hour just stored; as_of: since when a counter that is elsewhere now counts as moved.
+    what is known. seen: first and last hour just stored; as_of: since when a counter that is elsewhere counts as moved.
     """
     changes = Changes()
     described = {record.counter_id: record for record in records}
