@@ -124,6 +124,8 @@ def _counters(rows: pd.DataFrame) -> pa.Table:
             "counter_name": newest["nom_compteur"].astype(str).to_numpy(dtype=object),
             "latitude": newest["latitude"].to_numpy(dtype="float64"),
             "longitude": newest["longitude"].to_numpy(dtype="float64"),
+            # a file says where its counters stand, not since when
+            "moved_at": pa.nulls(len(newest), pa.timestamp("us", tz="UTC")),
         }
     )
 

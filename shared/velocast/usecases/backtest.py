@@ -5,7 +5,7 @@ The features are those of training and forecasting (feature_frames); every model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,27 +13,20 @@ import numpy as np
 import pandas as pd
 
 from velocast.ground.city import City
-from velocast.ground.time import HORIZON_DAYS, start_of_local_day
-from velocast.model import day_level, similar_days, yardsticks
+from velocast.ground.time import start_of_local_day
+from velocast.model import similar_days, yardsticks
 from velocast.outside.warehouse import Warehouse
-from velocast.usecases import backtest_new_counters, feature_frames
+from velocast.usecases import backtest_frames, backtest_new_counters
 from velocast.usecases.backtest_plan import (
-    DAY,
     KEPT,
     SEED,
     Backtest,
-    Cost,
     Plan,
     Watch,
     fitted,
     held_out,
     known_at,
-    week_of,
 )
-from velocast.usecases.training_frames import WARM_UP_DAYS
-
-LEARNING_BLOCK_DAYS = 90
-TESTING_BLOCK_DAYS = 28
 
 
 def run(
@@ -42,18 +35,14 @@ def run(
     """Run it. watch: measures a block; say: is told of each step. Raises WarehouseError, TooLittleHistory."""
     result = Backtest(pd.DataFrame())
     with watch() as result.features["learning"]:
-        learning = _learning(warehouse, city, plan)
+        learning = backtest_frames.learning(warehouse, city, plan)
     say(f"{len(learning):,} hours to learn from")
-    with watch() as result.features["testing"]:
-        testing = _testing(warehouse, city, plan)
-    say(f"{len(testing):,} hours to forecast")
     result.learning_rows = len(learning)
-    result.weather_share = float(testing["temperature"].notna().mean())
-    counted = _counted(warehouse, city, plan)
-    result.rows = _forecasts(city, plan, counted, learning, testing, result.fits, watch, say)
+    result.rows = _forecasts(warehouse, city, plan, learning, result, watch, say)
+    result.weather_share = float(result.rows.pop("weather").mean())
     say("hiding counters, to see what new ones would get")
     with watch() as result.new_counters_cost:
-        result.new_counters = backtest_new_counters.run(warehouse, city, plan, learning, testing)
+        result.new_counters = backtest_new_counters.run(warehouse, city, plan, learning)
     return result
 
 
@@ -68,81 +57,40 @@ def _counted(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
     return rows[usable].assign(local_date=local.dt.normalize(), local_hour=local.dt.hour)
 
 
-def _learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
-    """Return each hour counted before the last training once, its lead day drawn by hash."""
-    last = plan.cuts()[-1]
-    until = start_of_local_day(last, city.zone)
-    first = plan.known_from + WARM_UP_DAYS * DAY
-    parts = [
-        feature_frames.read(
-            warehouse,
-            city,
-            first_origin=begin,
-            last_origin=end,
-            actual_until=until,
-            one_lead=True,
-            keep_one_in=plan.keep_one_in,
-            **_tables(plan),
-        )
-        for begin, end in _blocks(first, last - DAY, LEARNING_BLOCK_DAYS)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _testing(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
-    """Return the origins to forecast from, and the days before the first that its level is judged by."""
-    until = start_of_local_day(plan.last_origin + HORIZON_DAYS * DAY, city.zone)
-    parts = [
-        feature_frames.read(
-            warehouse,
-            city,
-            first_origin=begin,
-            last_origin=end,
-            actual_until=until,
-            **_tables(plan),
-        )
-        for begin, end in _blocks(
-            plan.first_origin - day_level.DAYS * DAY, plan.last_origin, TESTING_BLOCK_DAYS
-        )
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _tables(plan: Plan) -> dict[str, Any]:
-    return {"counts_table": plan.counts_table, "weather_table": plan.weather_table}
-
-
-def _blocks(first: date, last: date, days: int) -> Iterator[tuple[date, date]]:
-    while first <= last:
-        yield first, min(first + (days - 1) * DAY, last)
-        first += days * DAY
-
-
 def _forecasts(
+    warehouse: Warehouse,
     city: City,
     plan: Plan,
-    counted: pd.DataFrame,
     learning: pd.DataFrame,
-    testing: pd.DataFrame,
-    fits: dict[str, Cost],
+    result: Backtest,
     watch: Watch,
     say: Callable[[str], None],
 ) -> pd.DataFrame:
+    """Return `Backtest.rows`, and `weather`: whether it was known. Week by week, so that only one is held at a time."""
     say("fitting the predecessor's forest")
-    with watch() as fits[yardsticks.PREDECESSOR]:
+    counted = _counted(warehouse, city, plan)
+    with watch() as result.fits[yardsticks.PREDECESSOR]:
         old = yardsticks.Predecessor.fit(counted, seed=SEED)
-    parts = []
+    del counted
+    parts: list[pd.DataFrame] = []
     for cut in plan.cuts():
         say(f"week of {cut}")
-        known, week = known_at(city, cut, learning), week_of(city, cut, plan, testing)
+        known = known_at(city, cut, learning)
+        models = {}
+        for kind in plan.kinds:
+            with watch() as result.fits[kind]:
+                models[kind] = fitted(city, cut, kind, known)
+        with watch() as result.features["a week"]:
+            week = backtest_frames.week(warehouse, city, plan, cut)
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
         made = week.loc[tested, list(KEPT)].assign(**yardsticks.naive(week[tested]))
         made[yardsticks.PREDECESSOR] = old.predict(week[tested])
-        for kind in plan.kinds:
-            with watch() as fits[kind]:
-                model = fitted(city, cut, kind, known)
+        for kind, model in models.items():
             made = made.assign(**_columns(kind, model.predict(week)[tested]))
-        made = made.assign(**_similar_interval(city, cut, known, week[tested]))
+        made = made.assign(
+            **_similar_interval(city, cut, known, week[tested]),
+            weather=week.loc[tested, "temperature"].notna(),
+        )
         parts.append(made)
     return pd.concat(parts, ignore_index=True)
 

@@ -17,8 +17,8 @@ import pandas as pd
 from velocast.ground.city import City
 from velocast.ground.time import start_of_local_day
 from velocast.outside.warehouse import Warehouse
-from velocast.usecases import serving_answers, serving_board, snapshot, stand_ins
-from velocast.usecases.backtest_plan import KEPT, Plan, fitted, known_at, week_of
+from velocast.usecases import backtest_frames, serving_answers, serving_board, snapshot, stand_ins
+from velocast.usecases.backtest_plan import KEPT, Plan, fitted, known_at
 from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.forecast_rows import MIN_MODEL_HOURS
 from velocast.usecases.serving_answers import Estimate
@@ -33,18 +33,16 @@ CITY_WEEK = "city_typical_week"  # the middle of the city's counters in each loc
 PLACE = ["latitude", "longitude"]
 
 
-def run(
-    warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame, testing: pd.DataFrame
-) -> pd.DataFrame:
+def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) -> pd.DataFrame:
     """Hide each counter once, in one week of the last FOLDS, and forecast it.
 
-    learning, testing: the feature frames of the whole backtest. Returns the hidden counters' rows of those weeks: KEPT,
+    learning: the feature frame that the backtest learns from. Returns the hidden counters' rows of those weeks: KEPT,
     then for POSITION, FIRST_DAY and CITY_WEEK the forecast under its name, its interval under `<name>:lower` and
     `<name>:upper`; empty where no position is known or all counters stand on one pole. Raises WarehouseError.
     """
     cuts, places = plan.cuts(), _places(warehouse, plan)
     parts = [
-        _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning, testing)
+        _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning)
         for number, hidden in enumerate(folds(places))
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -76,9 +74,8 @@ def _fold(
     cut: date,
     hidden: pd.DataFrame,
     learning: pd.DataFrame,
-    testing: pd.DataFrame,
 ) -> pd.DataFrame:
-    known, week = known_at(city, cut, learning), week_of(city, cut, plan, testing)
+    known, week = known_at(city, cut, learning), backtest_frames.week(warehouse, city, plan, cut)
     others = known[~known["counter_id"].isin(hidden.index)]
     model = fitted(city, cut, plan.kinds[0], others.iloc[::LEARN_ONE_IN])
     enough = week["history_hours"] >= MIN_MODEL_HOURS

@@ -13,7 +13,7 @@ import pandas as pd
 from velocast.ground.city import City
 from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
-from velocast.model import day_level, estimators
+from velocast.model import estimators
 from velocast.model.learners import Kind
 
 SEED = 20210503
@@ -114,14 +114,6 @@ class Backtest:
 def known_at(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:
     """Return the rows to learn from whose hours were counted before the cut."""
     return learning[learning["target_at"] < start_of_local_day(cut, city.zone)]
-
-
-def week_of(city: City, cut: date, plan: Plan, testing: pd.DataFrame) -> pd.DataFrame:
-    """Return the week's origins and the few before them; of the counts only those that were known enter."""
-    first = start_of_local_day(cut - day_level.DAYS * DAY, city.zone)
-    last = min(cut + (RETRAIN_DAYS - 1) * DAY, plan.last_origin)
-    until = start_of_local_day(last + DAY, city.zone)
-    return testing[(testing["origin_at"] >= first) & (testing["origin_at"] < until)]
 
 
 def fitted(city: City, cut: date, kind: Kind, known: pd.DataFrame) -> estimators.TrainedModel:
