@@ -23,7 +23,7 @@ import pyarrow as pa
 from velocast.ground.city import City
 from velocast.ground.settings import Thresholds
 from velocast.ground.time import HORIZON_DAYS, local_date, start_of_local_day
-from velocast.model.learners import Kind
+from velocast.model.kinds import Kind
 from velocast.model.weather_doubt import perturbed
 from velocast.outside.warehouse import Empty, Warehouse
 from velocast.usecases import backtest

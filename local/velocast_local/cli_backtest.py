@@ -17,7 +17,7 @@ from rich.table import Table
 
 from velocast.ground.city import load_city
 from velocast.ground.errors import VelocastError
-from velocast.model.learners import Kind
+from velocast.model.kinds import Kind
 
 SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width")
 
@@ -46,7 +46,7 @@ def backtest_command(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Last day to look at; else the file's last."),
     ] = None,
-    kinds: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Kind))}.")] = "gbm",
+    kinds: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Kind))}.")] = "gbm,affluence",
     city: Annotated[
         str, typer.Option(help="City whose clock and holidays they live by.")
     ] = "paris",
@@ -81,6 +81,8 @@ def backtest_command(
         typer.echo(json.dumps(summary))
         return
     console.print(_table(summary))
+    if summary["affluence"]:
+        console.print(_busy_hours(summary["affluence"]))
     if summary["new_counters"]:
         console.print(new_counters_table(summary["new_counters"]))
     if report:
@@ -111,6 +113,16 @@ def _table(summary: dict[str, Any]) -> Table:
             "" if model["fit_peak_mb"] is None else f"{model['fit_peak_mb']:,}",
         )
     return table
+
+
+def _busy_hours(found: dict[str, Any]) -> str:
+    """Say in two lines how well busy hours were told."""
+    return (
+        f"Busy hours (affluence): balanced accuracy {found['balanced_accuracy']:.3f} "
+        f"(similar days {found['similar_days_balanced_accuracy']:.3f}),\n"
+        f"Brier score {found['brier_relative']:.2f} of the base rate's; {found['base_rate']:.1%} of "
+        f"{found['rows']:,} hours were busy\n"
+    )
 
 
 def new_counters_table(found: dict[str, Any]) -> Table:

@@ -97,6 +97,13 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
         fitted = model["name"] in ("gbm", "predecessor_forest")
         assert (model["fit_seconds"] is not None) == fitted
         assert (model["fit_peak_mb"] is not None) == fitted
+    busy = found["affluence"]
+    assert 0 < busy["rows"] <= found["rows"]
+    assert busy["balanced_accuracy"] > 0.7
+    assert busy["balanced_accuracy"] > busy["similar_days_balanced_accuracy"] - 0.05
+    assert busy["brier_relative"] < 1
+    assert [lead["lead_day"] for lead in busy["lead_days"]] == [0, 1, 2]
+    assert len(busy["thresholds"]) == 1
     hidden = found["new_counters"]
     names = ["city_typical_week", "new_counter", "new_position"]
     assert sorted(model["name"] for model in hidden["models"]) == names

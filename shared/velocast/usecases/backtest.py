@@ -16,7 +16,7 @@ from velocast.ground.city import City
 from velocast.ground.time import start_of_local_day
 from velocast.model import similar_days, yardsticks
 from velocast.outside.warehouse import Warehouse
-from velocast.usecases import backtest_frames, backtest_new_counters
+from velocast.usecases import backtest_busy_hours, backtest_frames, backtest_new_counters
 from velocast.usecases.backtest_plan import (
     KEPT,
     SEED,
@@ -77,9 +77,12 @@ def _forecasts(
         say(f"week of {cut}")
         known = known_at(city, cut, learning)
         models = {}
-        for kind in plan.kinds:
+        for kind in plan.forecasters:
             with watch() as result.fits[kind]:
                 models[kind] = fitted(city, cut, kind, known)
+        if "affluence" in plan.kinds:
+            with watch() as result.busy_hours.fit:
+                classifier = backtest_busy_hours.fitted(known)
         with watch() as result.features["a week"]:
             week = backtest_frames.week(warehouse, city, plan, cut)
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
@@ -92,6 +95,8 @@ def _forecasts(
             weather=week.loc[tested, "temperature"].notna(),
         )
         parts.append(made)
+        if "affluence" in plan.kinds:
+            backtest_busy_hours.add(result.busy_hours, classifier, week[tested])
     return pd.concat(parts, ignore_index=True)
 
 

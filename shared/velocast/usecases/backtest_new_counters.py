@@ -38,8 +38,11 @@ def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) ->
 
     learning: the feature frame that the backtest learns from. Returns the hidden counters' rows of those weeks: KEPT,
     then for POSITION, FIRST_DAY and CITY_WEEK the forecast under its name, its interval under `<name>:lower` and
-    `<name>:upper`; empty where no position is known or all counters stand on one pole. Raises WarehouseError.
+    `<name>:upper`; empty where no position is known, all counters stand on one pole
+    or nothing forecasts counts. Raises WarehouseError.
     """
+    if not plan.forecasters:
+        return pd.DataFrame()
     cuts, places = plan.cuts(), _places(warehouse, plan)
     parts = [
         _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning)
@@ -77,7 +80,7 @@ def _fold(
 ) -> pd.DataFrame:
     known, week = known_at(city, cut, learning), backtest_frames.week(warehouse, city, plan, cut)
     others = known[~known["counter_id"].isin(hidden.index)]
-    model = fitted(city, cut, plan.kinds[0], others.iloc[::LEARN_ONE_IN])
+    model = fitted(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
     enough = week["history_hours"] >= MIN_MODEL_HOURS
     seen = week[~week["counter_id"].isin(hidden.index) & enough]
     seen = seen.join(model.predict(seen)).assign(basis="model")

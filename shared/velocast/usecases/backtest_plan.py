@@ -13,8 +13,8 @@ import pandas as pd
 from velocast.ground.city import City
 from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
-from velocast.model import estimators
-from velocast.model.learners import Kind
+from velocast.model import estimators, learners
+from velocast.model.kinds import Kind
 
 SEED = 20210503
 RETRAIN_DAYS = 7
@@ -87,10 +87,29 @@ class Plan:
             known_from, first, last, kinds, counts_table, weather_table, keep_one_in, counters_table
         )
 
+    @property
+    def forecasters(self) -> list[learners.Kind]:
+        """The kinds that forecast counts."""
+        return [kind for kind in self.kinds if kind != "affluence"]
+
     def cuts(self) -> list[date]:
         """The days on which everything is trained again."""
         days = (self.last_origin - self.first_origin).days + 1
         return [self.first_origin + n * DAY for n in range(0, days, RETRAIN_DAYS)]
+
+
+@dataclass
+class BusyHours:
+    """What was said of each hour that has a threshold, and what the last and largest fit took.
+
+    parts: counter_id, origin_at, target_at, lead_day, bike_count, busy_threshold, busy_probability and busy of the
+    classifier, usual: whether the mean of similar days is above the threshold. thresholds: the probability from which
+    each training chose to call an hour busy.
+    """
+
+    parts: list[pd.DataFrame] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)
+    fit: Cost | None = None
 
 
 @dataclass
@@ -100,12 +119,14 @@ class Backtest:
     rows: KEPT, then for each model its forecast under its name, its interval under `<name>:lower` and `<name>:upper`.
     fits: the last and largest fit of each model. learning_rows: those that the last fit chose from. new_counters: like
     rows, what counters would have got whose history was hidden (backtest_new_counters); empty where none could be.
+    busy_hours: what the classifier said.
     """
 
     rows: pd.DataFrame
     fits: dict[str, Cost] = field(default_factory=dict)
     features: dict[str, Cost] = field(default_factory=dict)
     learning_rows: int = 0
+    busy_hours: BusyHours = field(default_factory=BusyHours)
     weather_share: float = 0.0
     new_counters: pd.DataFrame = field(default_factory=pd.DataFrame)
     new_counters_cost: Cost | None = None
@@ -116,7 +137,9 @@ def known_at(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:
     return learning[learning["target_at"] < start_of_local_day(cut, city.zone)]
 
 
-def fitted(city: City, cut: date, kind: Kind, known: pd.DataFrame) -> estimators.TrainedModel:
+def fitted(
+    city: City, cut: date, kind: learners.Kind, known: pd.DataFrame
+) -> estimators.TrainedModel:
     """Train as the train job does: the last four weeks tell how far it misses, then they are learned from too."""
     late = held_out(city, cut, known)
     return estimators.fit(kind, known[~late], known[late], seed=SEED)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from velocast.ground.time import SCORED_LEAD_DAYS
 from velocast.model import evaluation
+from velocast.usecases import backtest_busy_hours
 from velocast.usecases.backtest_plan import KEPT, Backtest
 
 POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
@@ -31,6 +32,7 @@ def summary(backtest: Backtest) -> dict[str, Any]:
         "features_peak_mb": {name: round(cost.peak_mb) for name, cost in backtest.features.items()},
         "weather_known": round(backtest.weather_share, 3),
         "new_counters": _new_counters(backtest),
+        "affluence": backtest_busy_hours.summary(backtest.busy_hours),
     }
 
 

@@ -1,0 +1,44 @@
+"""The classifier of busy hours in a backtest: trained at the same cuts, asked from the same origins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from velocast.ground.time import SCORED_LEAD_DAYS
+from velocast.model import affluence, busy_scores
+from velocast.model.affluence import BusyModel
+from velocast.usecases.backtest_plan import SEED, BusyHours
+
+KEPT = ["counter_id", "origin_at", "target_at", "lead_day", "bike_count", "busy_threshold"]
+
+
+def fitted(known: pd.DataFrame) -> BusyModel:
+    """Train as the train job does. known: the rows whose hours were counted before. Raises TooLittleHistory."""
+    return affluence.fit(known, seed=SEED)
+
+
+def add(found: BusyHours, model: BusyModel, asked: pd.DataFrame) -> None:
+    """Ask the classifier for a week. asked: feature frame of its origins."""
+    rows = busy_scores.judgeable(asked[asked["lead_day"] < SCORED_LEAD_DAYS])
+    said = rows[KEPT].join(model.predict(rows))
+    usual = rows["similar_day_mean"] > rows["busy_threshold"]
+    found.parts.append(said.assign(usual=usual))
+    found.thresholds.append(model.threshold)
+
+
+def summary(found: BusyHours) -> dict[str, Any] | None:
+    """Return the classifier's scores over lead days 0 to 2, and those of similar days; None where it was not asked."""
+    if not found.parts:
+        return None
+    rows = pd.concat(found.parts, ignore_index=True)
+    scores = busy_scores.score(rows)
+    usual = busy_scores.score(rows.assign(busy=rows["usual"], busy_probability=rows["usual"] * 1.0))
+    return {
+        **scores.model_dump(),
+        "thresholds": found.thresholds,
+        "similar_days_balanced_accuracy": usual.balanced_accuracy,
+        "fit_seconds": None if found.fit is None else round(found.fit.seconds, 2),
+        "fit_peak_mb": None if found.fit is None else round(found.fit.peak_mb),
+    }
