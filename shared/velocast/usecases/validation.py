@@ -60,14 +60,14 @@ def read_pairs(
     """Return one version's forecasts of the local days first_day <= day < until_day beside what was usably counted.
 
     Columns: counter_id, target_at, origin_at, lead_day (0 to 2), predicted_count, lower, upper, bike_count, lag_168h
-    (bikes per hour). A backfill with today's champion is no test of the days it learned from: those are left out.
+    (bikes per hour), sorted by origin, counter and hour. A backfill with today's champion is no test of the days it learned from: those are left out.
     Source: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`. Raises WarehouseError.
     """
     first_hour = start_of_local_day(first_day, city.zone)
     learned_until = first_hour
     if champion is not None:
         learned_until = parse_instant(champion.trained_until, name="trained_until")
-    return warehouse.query_large(
+    pairs = warehouse.query_large(
         "validation_pairs",
         version=champion.version if champion else 0,
         first_hour=first_hour,
@@ -76,3 +76,5 @@ def read_pairs(
         learned_until=learned_until,
         lead_days=SCORED_LEAD_DAYS,
     )
+    # in one order, whatever the warehouse's: the same rows then give the same scores to the last bit
+    return pairs.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)

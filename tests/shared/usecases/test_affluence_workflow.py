@@ -170,11 +170,11 @@ def test_a_promotion_tells_what_it_was_judged_by(lab: Lab) -> None:
 
 
 def test_one_task_is_not_taken_for_the_other(lab: Lab) -> None:
-    version = training(lab, "busy").version
-    with pytest.raises(EventError, match=f"has judged affluence version {version}"):
-        lab.evaluate(version, "busy", FIRST)
-    with pytest.raises(PromotionRefused, match=f"about affluence version {version}"):
-        lab.promote(version, "busy", FIRST)
+    busy, count = training(lab, "busy").version, training(lab, "count").version
+    with pytest.raises(EventError, match=f"has judged affluence version {busy}"):
+        lab.evaluate(count, "busy", FIRST)
+    with pytest.raises(PromotionRefused, match=f"about affluence version {busy}"):
+        lab.promote(count, "busy", FIRST)
 
 
 def test_a_classifier_is_reproduced(lab: Lab) -> None:
