@@ -60,8 +60,9 @@ def read_pairs(
     """Return one version's forecasts of the local days first_day <= day < until_day beside what was usably counted.
 
     Columns: counter_id, target_at, origin_at, lead_day (0 to 2), predicted_count, lower, upper, bike_count, lag_168h
-    (bikes per hour), sorted by origin, counter and hour. A backfill with today's champion is no test of the days it learned from: those are left out.
-    Source: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`. Raises WarehouseError.
+    (bikes per hour), sorted by origin, counter and hour. A backfill with today's champion is no test of the days it
+    learned from: those are left out. Source: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`. Raises
+    WarehouseError.
     """
     first_hour = start_of_local_day(first_day, city.zone)
     learned_until = first_hour
