@@ -201,7 +201,7 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
 
 @pytest.fixture
 def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """Every frame that a model was fitted to, with `at`, the hour counted."""
+    """Every frame that a model was fitted to, with `at`, the hour counted; the predecessor's forest's first."""
     frames: list[pd.DataFrame] = []
     fit, fit_old = estimators.fit, yardsticks.Predecessor.fit
 
@@ -210,7 +210,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
         return fit(kind, *parts, **options)
 
     def fit_old_seen(frame: pd.DataFrame, *, seed: int) -> yardsticks.Predecessor:
-        frames.append(frame.assign(at=frame["counted_at"]))
+        frames.insert(0, frame.assign(at=frame["counted_at"]))
         return fit_old(frame, seed=seed)
 
     monkeypatch.setattr(estimators, "fit", fit_seen)

@@ -67,11 +67,6 @@ def _forecasts(
     say: Callable[[str], None],
 ) -> pd.DataFrame:
     """Return `Backtest.rows`, and `weather`: whether it was known. Week by week, so that only one is held at a time."""
-    say("fitting the predecessor's forest")
-    counted = _counted(warehouse, city, plan)
-    with watch() as result.fits[yardsticks.PREDECESSOR]:
-        old = yardsticks.Predecessor.fit(counted, seed=SEED)
-    del counted
     parts: list[pd.DataFrame] = []
     for cut in plan.cuts():
         say(f"week of {cut}")
@@ -87,7 +82,6 @@ def _forecasts(
             week = backtest_frames.week(warehouse, city, plan, cut)
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
         made = week.loc[tested, list(KEPT)].assign(**yardsticks.naive(week[tested]))
-        made[yardsticks.PREDECESSOR] = old.predict(week[tested])
         for kind, model in models.items():
             made = made.assign(**_columns(kind, model.predict(week)[tested]))
         made = made.assign(
@@ -97,7 +91,13 @@ def _forecasts(
         parts.append(made)
         if "affluence" in plan.kinds:
             backtest_busy_hours.add(result.busy_hours, classifier, week[tested])
-    return pd.concat(parts, ignore_index=True)
+    rows = pd.concat(parts, ignore_index=True)
+    # last, because its trees are large and would lie in memory while the others are fitted
+    say("fitting the predecessor's forest")
+    counted = _counted(warehouse, city, plan)
+    with watch() as result.fits[yardsticks.PREDECESSOR]:
+        old = yardsticks.Predecessor.fit(counted, seed=SEED)
+    return rows.assign(**{yardsticks.PREDECESSOR: old.predict(rows)})
 
 
 def _similar_interval(
