@@ -91,6 +91,7 @@ def _forecasts(
         parts.append(made)
         if "affluence" in plan.kinds:
             backtest_busy_hours.add(result.busy_hours, classifier, week[tested])
+        del week, known  # not beside the next fit
     rows = pd.concat(parts, ignore_index=True)
     # last, because its trees are large and would lie in memory while the others are fitted
     say("fitting the predecessor's forest")
