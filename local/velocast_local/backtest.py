@@ -30,6 +30,7 @@ from velocast.outside.warehouse import Empty, Warehouse
 from velocast.usecases import backtest
 from velocast.usecases.backtest_plan import SEED, Backtest, Plan
 from velocast.usecases.ingest_quality import repeated_hours
+from velocast.usecases.training_frames import MOST_FITTED
 from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
 from velocast_local.city_file import read_rows
 from velocast_local.weather_replay import read_weather
@@ -38,7 +39,6 @@ PROJECT, LOCATION = "velocast-backtest", "europe-west1"
 RAW, COUNTS, WEATHER, COUNTERS = (
     f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather", "counters")
 )
-MOST_ROWS = 200_000  # hours read to learn from; twice what the hungriest booster takes of them
 WeatherAs = Literal["perturbed", "observed"]
 DAY = timedelta(days=1)
 
@@ -170,7 +170,7 @@ def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
         kinds=asked.kinds,
         counts_table=COUNTS,
         weather_table=WEATHER if asked.weather else None,
-        keep_one_in=max(1, len(counts) // MOST_ROWS),
+        keep_one_in=max(1, len(counts) // MOST_FITTED),
         counters_table=COUNTERS,
     )
 

@@ -15,6 +15,7 @@ import pandas as pd
 from velocast.ground.errors import TooLittleHistory
 from velocast.model import storage
 from velocast.model.busy_scores import Bools, balanced_accuracy, is_busy, judgeable
+from velocast.model.design import binnable
 from velocast.model.estimators import library_versions
 from velocast.model.features import FEATURE_DEFINITION, FEATURES, HISTORY, matrix
 from velocast.model.intervals import Floats
@@ -167,11 +168,9 @@ def _fit(params: dict[str, Any], rows: pd.DataFrame, busy: Bools, seed: int) -> 
     from threadpoolctl import threadpool_limits
 
     x = _inputs(rows)
-    # scikit-learn 1.9 cannot bin a column that is empty, as weeks back are in a young city
-    filled = np.where(np.isnan(x).all(axis=0), 0.0, x)
     estimator = HistGradientBoostingClassifier(**params, early_stopping=False, random_state=seed)
-    with threadpool_limits(limits=1, user_api="openmp"):  # see estimators: its threads would spin
-        return estimator.fit(filled, busy)
+    with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
+        return estimator.fit(binnable(x), busy)
 
 
 def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:

@@ -58,6 +58,14 @@ def imputed(x: Floats) -> Floats:
     return np.where(np.isnan(x), usual, x)
 
 
+def binnable(x: Floats) -> Floats:
+    """Return features without a column that is all NaN: scikit-learn 1.9 cannot bin one.
+
+    Weeks back are such columns in a young city. They are filled with zeros, so that every column keeps its place.
+    """
+    return np.asarray(np.where(np.isnan(x).all(axis=0), 0.0, x), dtype="float64")
+
+
 def coarse(x: Floats, values: int) -> Floats:
     """Move each column's values to the nearest of at most `values` quantiles; NaN stays.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from velocast.model.design import base_and_level
+from velocast.model.design import base_and_level, binnable
 from velocast.model.features import RECENT, SHARES, WEEKS
 from velocast.model.intervals import Floats
 
@@ -63,11 +63,9 @@ def _fitted(x: Floats, error: Floats, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    # scikit-learn 1.9 cannot bin a column that is empty, as weeks back are in a young city
-    filled = np.where(np.isnan(x).all(axis=0), 0.0, x)
     with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
         return HistGradientBoostingRegressor(**SETTINGS, random_state=seed).fit(
-            filled, np.maximum(error, SMALLEST_ERROR)
+            binnable(x), np.maximum(error, SMALLEST_ERROR)
         )
 
 

@@ -13,8 +13,9 @@ from velocast.ground.time import HORIZON_DAYS, start_of_local_day
 from velocast.model import day_level
 from velocast.outside.warehouse import Warehouse
 from velocast.usecases import feature_frames
-from velocast.usecases.backtest_plan import DAY, RETRAIN_DAYS, Plan
+from velocast.usecases.backtest_plan import RETRAIN_DAYS, Plan
 from velocast.usecases.training_frames import WARM_UP_DAYS
+from velocast.usecases.training_windows import DAY
 
 LEARNING_BLOCK_DAYS = 90
 

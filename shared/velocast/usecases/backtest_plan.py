@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Protocol
 
 import pandas as pd
@@ -15,12 +15,11 @@ from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
 from velocast.model import estimators, learners
 from velocast.model.kinds import Kind
+from velocast.usecases.training_windows import CALIBRATION_DAYS, DAY
 
 SEED = 20210503
 RETRAIN_DAYS = 7
-CALIBRATION_DAYS = 28
 MIN_LEARNING_DAYS = 42
-DAY = timedelta(days=1)
 KEPT = (
     "counter_id",
     "origin_at",
