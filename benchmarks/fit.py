@@ -17,6 +17,7 @@ from benchmarks import laboratory
 from benchmarks.laboratory import Step
 from velocast.ground.city import City, load_city
 from velocast.ground.time import local_date, rfc3339, start_of_local_day
+from velocast_local import city_tables
 from velocast_local.simulate import simulate, write_city
 
 COUNTERS = 100
@@ -46,7 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
 def fitted(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[Step, Step, float]:
     """Fit both, each in a process of its own; beside them the emulator's memory, MB."""
     with laboratory.warehouse(arguments.city) as (store, emulator):
-        counts = laboratory.marked(store, city, laboratory.counts_of(arguments.file))
+        counts = city_tables.marked(
+            store, city, laboratory.read_counts(arguments.file), laboratory.RAW_COUNTS
+        )
         laboratory.load_counts(counts)
         learned = laboratory.alone("learn", **task(counts, city), model=folder / "model")
         emulator_mb = laboratory.peak_mb(emulator.pid)
@@ -62,7 +65,7 @@ def five_days(folder: Path, city_name: str, city: City) -> Step:
     file = folder / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), file)
     with laboratory.warehouse(city_name):
-        counts = laboratory.counts_of(file).assign(quality=None)
+        counts = laboratory.read_counts(file).assign(quality=None)
         laboratory.load_counts(counts)
         asked = task(counts, city)
         laboratory.alone("learn", **asked, model=folder / "small")
@@ -73,7 +76,7 @@ def five_days(folder: Path, city_name: str, city: City) -> Step:
 
 def task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
     """Return as_of, first_day and rows_a_day of whole local days of counts."""
-    first, until = laboratory.span(counts)
+    first, until = city_tables.span(counts)
     origin: date = local_date(until, city.zone)
     day = local_date(first, city.zone) + timedelta(days=1)
     return {

@@ -11,20 +11,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from velocast.ground import schemas
-from velocast.ground.city import City
-from velocast.ground.settings import Thresholds
 from velocast.outside.clients import bigquery_client
-from velocast.outside.warehouse import Empty, Warehouse
-from velocast.usecases.ingest_quality import repeated_hours
+from velocast.outside.warehouse import Warehouse
+from velocast_local import city_tables
 from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
 from velocast_local.city_file import read_rows
 
@@ -66,41 +62,9 @@ def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
             yield Warehouse(PROJECT, LOCATION), emulator
 
 
-def counts_of(file: Path) -> pd.DataFrame:
+def read_counts(file: Path) -> pd.DataFrame:
     """Read counter_id, counted_at (UTC), bike_count of a file in the shape of Paris's. Raises ValueError."""
-    rows = read_rows(file)
-    return pd.DataFrame(
-        {
-            "counter_id": rows["id_compteur"].astype(str),
-            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
-            "bike_count": rows["sum_counts"],
-        }
-    ).dropna()
-
-
-def marked(store: Warehouse, city: City, counts: pd.DataFrame) -> pd.DataFrame:
-    """Return counts with `quality`, found by the statement and the thresholds that ingestion uses."""
-    store.load_table(RAW_COUNTS, _table(counts.assign(quality=None)), expires_days=None)
-    thresholds, (first, until) = Thresholds(), span(counts)
-    marks = store.query_large(
-        "mark_quality",
-        tables={"counts": RAW_COUNTS},
-        look_from=first,
-        mark_from=first,
-        until=until,
-        outage_hours=thresholds.outage_hours,
-        usual_mean=thresholds.outage_usual_mean,
-        repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
-    )
-    keys = ["counter_id", "counted_at"]
-    return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
-
-
-def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
-    """Return the first hour counted and the end of the last."""
-    first: datetime = counts["counted_at"].min().to_pydatetime()
-    last: datetime = counts["counted_at"].max().to_pydatetime()
-    return first, last + timedelta(hours=1)
+    return city_tables.counts_of(read_rows(file))
 
 
 def load_counts(counts: pd.DataFrame) -> None:
@@ -108,7 +72,9 @@ def load_counts(counts: pd.DataFrame) -> None:
     from google.cloud import bigquery
 
     file = io.BytesIO()
-    pq.write_table(_table(counts), file, coerce_timestamps="us", allow_truncated_timestamps=True)
+    pq.write_table(
+        city_tables.table(counts), file, coerce_timestamps="us", allow_truncated_timestamps=True
+    )
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
         write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
@@ -117,19 +83,6 @@ def load_counts(counts: pd.DataFrame) -> None:
     client.load_table_from_file(
         file, f"{PROJECT}.{schemas.COUNTS}", rewind=True, job_config=config
     ).result()
-
-
-def _table(counts: pd.DataFrame) -> pa.Table:
-    utc = pa.timestamp("us", tz="UTC")
-    types = {"counter_id": pa.string(), "counted_at": utc, "bike_count": pa.int64()}
-    types |= {"quality": pa.string(), "ingested_at": utc}
-    rows = counts.assign(
-        quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
-        ingested_at=counts["counted_at"],
-    )
-    return pa.Table.from_pandas(
-        rows[list(types)], schema=pa.schema(types.items()), preserve_index=False
-    )
 
 
 def alone(step: str, *, limit: float | None = None, **arguments: Any) -> Step | None:

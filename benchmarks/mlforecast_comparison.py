@@ -25,7 +25,7 @@ from velocast.ground.time import SCORED_LEAD_DAYS
 from velocast.model import estimators, evaluation
 from velocast.model.calendar import holiday_dates
 from velocast.usecases import backtest_scores
-from velocast_local import backtest
+from velocast_local import backtest, city_tables
 
 RIVAL = "mlforecast"
 KEYS = ["counter_id", "origin_at", "target_at"]
@@ -104,7 +104,9 @@ def spending() -> Iterator[Spent]:
 def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd.DataFrame) -> None:
     """Leave the usable counts and what to forecast when. Origins and retraining are those of our backtest."""
     with laboratory.warehouse(arguments.city) as (store, _):
-        counts = laboratory.marked(store, city, laboratory.counts_of(arguments.file))
+        counts = city_tables.marked(
+            store, city, laboratory.read_counts(arguments.file), laboratory.RAW_COUNTS
+        )
     usable = counts[counts["quality"].isna()]
     usable = usable.assign(counted_at=usable["counted_at"].dt.tz_localize(None))
     usable.drop(columns="quality").to_parquet(folder / "counts.parquet", index=False)
@@ -115,7 +117,7 @@ def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd
         for at, end in ends.sort_index().items()
     ]
     weeks = [origins[n : n + RETRAIN_DAYS] for n in range(0, len(origins), RETRAIN_DAYS)]
-    first, until = laboratory.span(counts)
+    first, until = city_tables.span(counts)
     plan = {
         "weeks": [{"cut": week[0][0], "origins": week} for week in weeks],
         "zone": city.time_zone,

@@ -69,7 +69,7 @@ def in_emulator(
     file = folder / "city.parquet"
     write_city(simulate(counters, days=arguments.days, seed=3), file)
     with laboratory.warehouse(arguments.city) as (_, emulator):
-        counts = laboratory.counts_of(file).assign(quality=None)
+        counts = laboratory.read_counts(file).assign(quality=None)
         laboratory.load_counts(counts)
         asked = task(counts, city)
         steps = both(folder, arguments.limit, asked, recording, 0)
@@ -105,8 +105,8 @@ def speed_table(cities: list[dict[str, Any]]) -> Table:
         box=box.SIMPLE,
         width=80,
     )
-    for name in ("counters", *(name for name, _, _ in COLUMNS), "emulator MB"):
-        made.add_column(name, justify="right")
+    for name in ("counters", *(name for name, _, _ in COLUMNS), "emulator\nMB"):
+        made.add_column(name, justify="right", no_wrap=True)
     for city in cities:
         star = "" if city["emulated"] else "*"
         cells = [_cell(city[step], part) for _, step, part in COLUMNS]

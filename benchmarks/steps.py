@@ -28,7 +28,6 @@ from velocast.usecases.runtime import Run, Runtime
 from velocast.usecases.training_frames import Source, learning_frames
 from velocast.usecases.training_windows import Window, calibration_start
 
-SEED = 20210503
 CLEAR_PEAK = "5"  # proc(5): sets VmHWM back to what is resident now
 
 Stages = dict[str, dict[str, float]]
@@ -82,7 +81,7 @@ def learn(
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))
     with stage(stages, "fit"):
-        fitted = kinds.fit("gbm", rows, held_out, seed=SEED)
+        fitted = kinds.fit("gbm", rows, held_out, seed=kinds.SEED)
         Path(model).write_bytes(fitted.to_bytes())
     _keep(run, recording, tiles)
     return {"stages": stages, "rows": len(rows) + len(held_out)}
@@ -137,7 +136,7 @@ def forest(counts: str, zone: str) -> dict[str, Any]:
     local = rows["counted_at"].dt.tz_convert(zone).dt.tz_localize(None)
     rows = rows.assign(local_date=local.dt.normalize(), local_hour=local.dt.hour)
     with stage(stages, "fit"):
-        yardsticks.Predecessor.fit(rows, seed=SEED)
+        yardsticks.Predecessor.fit(rows, seed=kinds.SEED)
     return {"stages": stages, "rows": len(rows)}
 
 

@@ -17,6 +17,8 @@ from tests import emulators
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+    from tests.shared.usecases.training_lab import Lab
+
 
 @pytest.fixture(scope="session")
 def emulator_ports() -> emulators.Ports:
@@ -115,6 +117,13 @@ def mlflow_server(
     """The address of a running MLflow server on SQLite (the start takes 15 to 25 s)."""
     with emulators.running_mlflow(tmp_path_factory.mktemp("mlflow"), emulator_ports.mlflow) as url:
         yield url
+
+
+@pytest.fixture
+def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
+    """The training lab that a module's own `trained` filled, as it was left there."""
+    trained.restore()
+    return trained
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

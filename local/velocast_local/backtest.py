@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -22,15 +22,14 @@ import psutil
 import pyarrow as pa
 
 from velocast.ground.city import City
-from velocast.ground.settings import Thresholds
 from velocast.ground.time import HORIZON_DAYS, local_date, start_of_local_day
-from velocast.model.kinds import Kind
+from velocast.model.kinds import SEED, Kind
 from velocast.model.weather_doubt import perturbed
-from velocast.outside.warehouse import Empty, Warehouse
+from velocast.outside.warehouse import Warehouse
 from velocast.usecases import backtest
-from velocast.usecases.backtest_plan import SEED, Backtest, Plan
-from velocast.usecases.ingest_quality import repeated_hours
+from velocast.usecases.backtest_plan import Backtest, Plan
 from velocast.usecases.training_frames import MOST_FITTED
+from velocast_local import city_tables
 from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
 from velocast_local.city_file import read_rows
 from velocast_local.weather_replay import read_weather
@@ -90,47 +89,22 @@ def measured() -> Iterator[Measured]:
 def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
     """Run the backtest. Raises ValueError for a file that cannot be read, VelocastError."""
     rows = read_rows(asked.counts)
-    counts = _counts(rows)
+    counts = city_tables.counts_of(rows)
+    plan = _plan(asked, city, counts)
     weather = None if asked.weather is None else read_weather(asked.weather)
     with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
         emulator = BigQueryEmulator(Path(folder), PROJECT)
         say("starting the BigQuery emulator")
         with emulator, _environment(emulator):
             warehouse = _warehouse()
-            plan = _plan(asked, city, counts)
-            counted = _marked(warehouse, city, counts)
-            warehouse.load_table(COUNTS, _table(counted), expires_days=None)
-            warehouse.load_table(COUNTERS, _counters(rows), expires_days=None)
+            counted = city_tables.marked(warehouse, city, counts, RAW)
+            warehouse.load_table(COUNTS, city_tables.table(counted), expires_days=None)
+            warehouse.load_table(COUNTERS, city_tables.counters_of(rows), expires_days=None)
             if weather is not None:
                 known = _as_known(weather, city, plan, asked.weather_as)
                 table = pa.Table.from_pandas(known, preserve_index=False)
                 warehouse.load_table(WEATHER, table, expires_days=None)
             return backtest.run(warehouse, city, plan, measured, say)
-
-
-def _counts(rows: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "counter_id": rows["id_compteur"].astype(str),
-            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
-            "bike_count": rows["sum_counts"],
-        }
-    ).dropna()
-
-
-def _counters(rows: pd.DataFrame) -> pa.Table:
-    """Return where each counter stands, as its newest row says."""
-    newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
-    return pa.table(
-        {
-            "counter_id": newest["id_compteur"].astype(str).to_numpy(dtype=object),
-            "counter_name": newest["nom_compteur"].astype(str).to_numpy(dtype=object),
-            "latitude": newest["latitude"].to_numpy(dtype="float64"),
-            "longitude": newest["longitude"].to_numpy(dtype="float64"),
-            # a file says where its counters stand, not since when
-            "moved_at": pa.nulls(len(newest), pa.timestamp("us", tz="UTC")),
-        }
-    )
 
 
 @contextmanager
@@ -160,8 +134,7 @@ def _warehouse() -> Warehouse:
 
 
 def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
-    first: datetime = counts["counted_at"].min().to_pydatetime()
-    end: datetime = counts["counted_at"].max().to_pydatetime() + timedelta(hours=1)
+    first, end = city_tables.span(counts)
     whole = local_date(end, city.zone)
     return Plan.of(
         local_date(first, city.zone),
@@ -173,44 +146,6 @@ def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
         keep_one_in=max(1, len(counts) // MOST_FITTED),
         counters_table=COUNTERS,
     )
-
-
-def _marked(warehouse: Warehouse, city: City, counts: pd.DataFrame) -> pd.DataFrame:
-    """Mark outages and merged clock-change hours by the statement that ingestion uses."""
-    warehouse.load_table(RAW, _table(counts.assign(quality=None)), expires_days=None)
-    thresholds = Thresholds()
-    first: datetime = counts["counted_at"].min().to_pydatetime()
-    until: datetime = counts["counted_at"].max().to_pydatetime() + timedelta(hours=1)
-    marks = warehouse.query_large(
-        "mark_quality",
-        tables={"counts": RAW},
-        look_from=first,
-        mark_from=first,
-        until=until,
-        outage_hours=thresholds.outage_hours,
-        usual_mean=thresholds.outage_usual_mean,
-        repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
-    )
-    keys = ["counter_id", "counted_at"]
-    return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
-
-
-def _table(counts: pd.DataFrame) -> pa.Table:
-    schema = pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counted_at", pa.timestamp("us", tz="UTC")),
-            ("bike_count", pa.int64()),
-            ("quality", pa.string()),
-            ("ingested_at", pa.timestamp("us", tz="UTC")),
-        ]
-    )
-    rows = counts.assign(
-        bike_count=counts["bike_count"].astype("int64"),
-        quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
-        ingested_at=counts["counted_at"],
-    )
-    return pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)
 
 
 def _as_known(

@@ -8,6 +8,7 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -123,8 +124,18 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
 @cache
 def made(city_file: Path) -> Backtest:
     """One week of a file; made once, for it takes some 15 s."""
-    asked = Asked(city_file, None, "perturbed", 1, None, ("gbm",))
+    return run(city_file)
+
+
+def run(city_file: Path, *, weeks: int = 1) -> Backtest:
+    asked = Asked(city_file, None, "perturbed", weeks, None, ("gbm",))
     return backtest.run(asked, CITY, lambda text: None)
+
+
+def run_without_hiding(city_file: Path, *, weeks: int = 1) -> Backtest:
+    """Leave out what new counters would get, over half of a small city's time."""
+    with patch.object(backtest_new_counters, "run", lambda *_: pd.DataFrame()):
+        return run(city_file, weeks=weeks)
 
 
 def test_an_outage_is_not_scored_and_the_last_days_are_the_files(city_file: Path) -> None:
@@ -148,7 +159,7 @@ def test_what_is_counted_from_an_origin_on_changes_none_of_its_forecasts(
     later = pd.to_datetime(rows["date"], utc=True) >= origin
     changed = tmp_path / "changed.parquet"
     rows.assign(sum_counts=rows["sum_counts"].where(~later, 777)).to_parquet(changed)
-    after = made(changed).rows
+    after = run_without_hiding(changed).rows
     columns = [name for name in before if name != "bike_count"]
     known = before["origin_at"] <= origin
     pd.testing.assert_frame_equal(before.loc[known, columns], after.loc[known, columns], rtol=1e-6)
@@ -165,7 +176,7 @@ def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
     changed = tmp_path / "changed.parquet"
     own = rows["id_compteur"] == counter_id
     rows.assign(sum_counts=rows["sum_counts"].where(~own, 777)).to_parquet(changed)
-    after = made(changed).new_counters
+    after = run(changed).new_counters
     columns = [name for name in before if name != "bike_count"]
     hidden = before["counter_id"] == counter_id
     pd.testing.assert_frame_equal(
@@ -237,8 +248,7 @@ def test_outages_and_merged_hours_are_neither_learned_from_nor_scored(
     path = tmp_path / "flawed.parquet"
     write_city(rows.assign(sum_counts=counts)[at != repeated[0]], path)
     flawed = flawed.union(repeated)
-    asked = Asked(path, None, "perturbed", 2, None, ("gbm",))
-    found = backtest.run(asked, CITY, lambda text: None)
+    found = run_without_hiding(path, weeks=2)
     hours = [frame.loc[frame["bike_count"].notna(), "at"] for frame in learned]
     hours.append(found.rows.loc[found.rows["bike_count"].notna(), "target_at"])
     for known in hours:

@@ -10,7 +10,6 @@ from typer.testing import CliRunner, Result
 
 from tests.shared.usecases import training_lab
 from tests.shared.usecases.training_lab import FIRST, LATER, Lab
-from velocast.usecases.training_runs import Records, Training
 from velocast_local import target
 from velocast_local.cli import app
 from velocast_local.clock import Clock
@@ -23,12 +22,6 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
         lab.train("cli-first", FIRST)
         lab.keep()
         yield lab
-
-
-@pytest.fixture
-def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    trained.restore()
-    return trained
 
 
 def velocast(*arguments: str) -> Result:
@@ -78,7 +71,7 @@ def test_verify_fails_for_altered_bytes(lab: Lab) -> None:
 
 
 def test_reproduce_compares_and_says_how(lab: Lab) -> None:
-    version = lab_version(lab)
+    version = lab.training("cli-first").version
     spoken = velocast("reproduce", str(version))
     assert spoken.exit_code == 0, spoken.output
     assert "the same" in spoken.stdout
@@ -88,19 +81,9 @@ def test_reproduce_compares_and_says_how(lab: Lab) -> None:
     assert answered(answer)["reproduced"] is False
 
 
-def lab_version(lab: Lab) -> int:
-    return training(lab).version
-
-
-def training(lab: Lab) -> Training:
-    found = Records(lab.run("train", "cli-first", FIRST)).find("train.json", Training)
-    assert found is not None
-    return found
-
-
 def forged(lab: Lab) -> tuple[str, Any]:
     """A record that says the version was trained with another seed on fewer counters."""
-    made = training(lab)
+    made = lab.training("cli-first")
     value = made.model_dump(mode="json") | {"test_mode": True, "counter_ids": []}
     return f"models/gbm/{made.run_id}/train.json", value
 

@@ -18,9 +18,9 @@ def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> Non
         VELOCAST,
         "demo",
         "--days",
-        "3",
+        "2",
         "--counters",
-        "12",
+        "8",
         "--once",
         "--json",
         "--home",
@@ -31,10 +31,10 @@ def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert summary["rows_ingested"] > 12 * 24 * 80
+    assert summary["rows_ingested"] > 8 * 24 * 80
     assert summary["weather"]["sources"] == ["perturbed"]
     assert summary["weather"]["rows_ingested"] > 6 * 24 * 90
-    assert summary["forecasts"] >= 4 * 12 * 119
+    assert summary["forecasts"] >= 3 * 8 * 119
     assert summary["champion"]["version"] >= 1
     assert 0.5 < summary["champion"]["r2"] <= 1
     assert summary["deployment_decisions"]["DEPLOY"] >= 1

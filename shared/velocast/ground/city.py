@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -84,6 +85,7 @@ class City(_Strict):
         return ZoneInfo(self.time_zone)
 
 
+@cache  # a run asks for its city a dozen times
 def load_city(
     name: str, *, base_url: str | None = None, weather_base_url: str | None = None
 ) -> City:

@@ -12,6 +12,7 @@ from velocast.model.estimators import TrainedModel
 
 Kind = Literal["gbm", "rf", "nn", "affluence"]
 Task = Literal["forecast", "affluence"]
+SEED = 20210503  # of every fit: the same counts give the same model
 
 
 class Model(Protocol):

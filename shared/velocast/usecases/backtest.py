@@ -15,11 +15,11 @@ import pandas as pd
 from velocast.ground.city import City
 from velocast.ground.time import start_of_local_day
 from velocast.model import similar_days, yardsticks
+from velocast.model.kinds import SEED
 from velocast.outside.warehouse import Warehouse
 from velocast.usecases import backtest_busy_hours, backtest_frames, backtest_new_counters
 from velocast.usecases.backtest_plan import (
     KEPT,
-    SEED,
     Backtest,
     Plan,
     Watch,

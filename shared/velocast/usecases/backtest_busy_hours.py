@@ -9,7 +9,8 @@ import pandas as pd
 from velocast.ground.time import SCORED_LEAD_DAYS
 from velocast.model import affluence, busy_scores
 from velocast.model.affluence import BusyModel
-from velocast.usecases.backtest_plan import SEED, BusyHours
+from velocast.model.kinds import SEED
+from velocast.usecases.backtest_plan import BusyHours
 
 KEPT = ["counter_id", "origin_at", "target_at", "lead_day", "bike_count", "busy_threshold"]
 

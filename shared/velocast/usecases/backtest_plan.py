@@ -14,10 +14,9 @@ from velocast.ground.city import City
 from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
 from velocast.model import estimators, learners
-from velocast.model.kinds import Kind
+from velocast.model.kinds import SEED, Kind
 from velocast.usecases.training_windows import CALIBRATION_DAYS, DAY
 
-SEED = 20210503
 RETRAIN_DAYS = 7
 MIN_LEARNING_DAYS = 42
 KEPT = (

@@ -29,8 +29,6 @@ from velocast.usecases.training_runs import Artifact, Records, Training
 from velocast.usecases.training_windows import Windows, cut_windows
 from velocast.usecases.weather_datasets import FrozenWeather
 
-SEED = 20210503
-
 
 class TrainRequest(Message):
     """Arguments of the job velocast-train; `force` and `reason` are recorded, the decision was taken before."""
@@ -131,7 +129,9 @@ def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[kinds.M
     )
     data = records.find_model(training_runs.FITTED)
     if data is None:
-        fresh = kinds.fit(request.kind, rows, held_out, seed=SEED, test_mode=request.test_mode)
+        fresh = kinds.fit(
+            request.kind, rows, held_out, seed=kinds.SEED, test_mode=request.test_mode
+        )
         data = records.settle_model(training_runs.FITTED, fresh.to_bytes())
     return kinds.from_bytes(data), data, len(rows) + len(held_out)
 
@@ -158,7 +158,7 @@ def _log(
     return Registry(run.settings.mlflow_tracking_uri).log_training(
         task=model.task,
         kind=request.kind,
-        params=model.describe() | {"seed": SEED, "test_mode": request.test_mode},
+        params=model.describe() | {"seed": kinds.SEED, "test_mode": request.test_mode},
         metrics=training_runs.metrics_of("current", scores),
         artifacts={training_runs.FITTED: data, **plots},
         datasets=_uses(cut),
@@ -212,7 +212,7 @@ def _record(
         run_id=logged.run_id,
         task=model.task,
         kind=request.kind,
-        seed=SEED,
+        seed=kinds.SEED,
         test_mode=request.test_mode,
         as_of=rfc3339(run.as_of),
         reason=request.reason,

@@ -16,7 +16,7 @@ from velocast.model.affluence import BusyModel
 from velocast.outside import manifest
 from velocast.usecases import forecast, reproduce, training_runs
 from velocast.usecases.snapshot_format import SNAPSHOT, Snapshot, loads
-from velocast.usecases.training_runs import BusyTrial, Decision, Records, Training
+from velocast.usecases.training_runs import BusyTrial
 
 AFFLUENCE: kinds.Task = "affluence"
 
@@ -26,33 +26,15 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A forecaster and a classifier that were deployed, each version 1 of its task."""
     with training_lab.laid_out(request) as lab:
         lab.train("count", FIRST)
-        version = training(lab, "count").version
+        version = lab.training("count").version
         lab.evaluate(version, "count", FIRST)
         lab.promote(version, "count", FIRST)
         lab.train("busy", FIRST, kind="affluence")
-        version = training(lab, "busy").version
+        version = lab.training("busy").version
         lab.evaluate(version, "busy", FIRST, task=AFFLUENCE)
         lab.promote(version, "busy", FIRST, task=AFFLUENCE)
         lab.keep()
         yield lab
-
-
-@pytest.fixture
-def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    trained.restore()
-    return trained
-
-
-def training(lab: Lab, execution_id: str) -> Training:
-    found = Records(lab.run("train", execution_id, FIRST)).find("train.json", Training)
-    assert found is not None
-    return found
-
-
-def decision(lab: Lab, execution_id: str) -> Decision:
-    found = Records(lab.run("evaluate", execution_id, FIRST)).find("decision.json", Decision)
-    assert found is not None
-    return found
 
 
 def published(lab: Lab) -> Snapshot:
@@ -62,12 +44,12 @@ def published(lab: Lab) -> Snapshot:
 def test_it_is_a_registered_model_of_its_own(lab: Lab) -> None:
     from mlflow import MlflowClient
 
-    made = training(lab, "busy")
+    made = lab.training("busy")
     assert (made.task, made.kind) == ("affluence", "affluence")
     info = lab.registry().version_info("affluence", made.version)
     assert info.run_id == made.run_id
     assert lab.registry().get_alias("affluence", "champion") == made.version
-    assert lab.registry().get_alias("forecast", "champion") == training(lab, "count").version
+    assert lab.registry().get_alias("forecast", "champion") == lab.training("count").version
     run = MlflowClient(lab.registry().tracking_uri).get_run(made.run_id)
     names = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "brier"}
     assert {f"current_{name}" for name in names} <= set(run.data.metrics)
@@ -80,7 +62,7 @@ def test_it_is_a_registered_model_of_its_own(lab: Lab) -> None:
 
 
 def test_balanced_accuracy_decides(lab: Lab) -> None:
-    made = decision(lab, "busy")
+    made = lab.decision("busy")
     assert made.decision == "DEPLOY"
     assert "balanced accuracy" in made.reason
     assert isinstance(made.current, BusyTrial)
@@ -145,14 +127,14 @@ def test_an_altered_classifier_is_told_and_the_distribution_stands_in(lab: Lab) 
 
 def test_a_later_classifier_is_judged_against_the_one_that_serves(lab: Lab) -> None:
     lab.train("busy-later", LATER, kind="affluence")
-    later = training(lab, "busy-later")
+    later = lab.training("busy-later")
     rows = lab.evaluate(later.version, "busy-later", LATER, task=AFFLUENCE)
-    made = decision(lab, "busy-later")
+    made = lab.decision("busy-later")
     assert isinstance(made.current, BusyTrial)
     assert made.current.old is not None
     assert made.current.old.rows == made.current.new.rows
     assert made.champion is not None
-    assert made.champion.version == training(lab, "busy").version
+    assert made.champion.version == lab.training("busy").version
     (row,) = rows
     assert (row.old_r2_score, row.new_r2_score) == (None, None)  # R2 it is not
     if made.decision != "DEPLOY":
@@ -161,16 +143,16 @@ def test_a_later_classifier_is_judged_against_the_one_that_serves(lab: Lab) -> N
 
 
 def test_a_promotion_tells_what_it_was_judged_by(lab: Lab) -> None:
-    version = training(lab, "busy").version
+    version = lab.training("busy").version
     rows = lab.promote(version, "by-hand", FIRST, task=AFFLUENCE)
     assert [row.event_type for row in rows] == ["DEPLOYMENT"]
     (told,) = [n for n in lab.notices() if isinstance(n, ChampionPromoted)]
     assert (told.kind, told.measure) == ("affluence", "balanced accuracy")
-    assert told.new_r2 == pytest.approx(decision(lab, "busy").current.new.balanced_accuracy)
+    assert told.new_r2 == pytest.approx(lab.decision("busy").current.new.balanced_accuracy)
 
 
 def test_one_task_is_not_taken_for_the_other(lab: Lab) -> None:
-    busy, count = training(lab, "busy").version, training(lab, "count").version
+    busy, count = lab.training("busy").version, lab.training("count").version
     with pytest.raises(EventError, match=f"has judged affluence version {busy}"):
         lab.evaluate(count, "busy", FIRST)
     with pytest.raises(PromotionRefused, match=f"about affluence version {busy}"):
@@ -179,12 +161,12 @@ def test_one_task_is_not_taken_for_the_other(lab: Lab) -> None:
 
 def test_a_classifier_is_reproduced(lab: Lab) -> None:
     run = lab.run("reproduce", "by-hand", FIRST)
-    found = reproduce.reproduce(run, training(lab, "busy").version, task=AFFLUENCE)
+    found = reproduce.reproduce(run, lab.training("busy").version, task=AFFLUENCE)
     assert found.reproduced
     assert found.kind == "affluence"
 
 
 def test_a_forecaster_in_the_classifiers_place_is_refused(lab: Lab) -> None:
-    made = training(lab, "count")
+    made = lab.training("count")
     with pytest.raises(ModelUnusable):
         BusyModel.from_bytes(lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data)

@@ -11,7 +11,7 @@ from velocast.ground.messages import ChallengerRefused
 from velocast.model.evaluation import BootstrapResult
 from velocast.outside import manifest
 from velocast.usecases import evaluate as evaluating
-from velocast.usecases.training_runs import Decision, Records, Training
+from velocast.usecases.training_runs import Records
 
 
 @pytest.fixture(scope="module")
@@ -19,33 +19,11 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A first challenger that was deployed, and one of the week after that nobody has judged."""
     with training_lab.laid_out(request) as lab:
         lab.train("judge-first", FIRST, reason="FIRST")
-        lab.evaluate(version_of(lab, "judge-first"), "judge-first", FIRST)
-        lab.promote(version_of(lab, "judge-first"), "judge-first", FIRST)
+        lab.evaluate(lab.training("judge-first").version, "judge-first", FIRST)
+        lab.promote(lab.training("judge-first").version, "judge-first", FIRST)
         lab.train("judge-later", LATER)
         lab.keep()
         yield lab
-
-
-@pytest.fixture
-def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    trained.restore()
-    return trained
-
-
-def version_of(lab: Lab, execution_id: str) -> int:
-    return training(lab, execution_id).version
-
-
-def training(lab: Lab, execution_id: str) -> Training:
-    found = Records(lab.run("evaluate", execution_id, FIRST)).find("train.json", Training)
-    assert found is not None
-    return found
-
-
-def decision(lab: Lab, execution_id: str) -> Decision:
-    found = Records(lab.run("evaluate", execution_id, FIRST)).find("decision.json", Decision)
-    assert found is not None
-    return found
 
 
 def ask_for(monkeypatch: pytest.MonkeyPatch, **thresholds: float) -> None:
@@ -54,7 +32,7 @@ def ask_for(monkeypatch: pytest.MonkeyPatch, **thresholds: float) -> None:
 
 
 def test_without_a_champion_what_is_not_rejected_is_deployed(lab: Lab) -> None:
-    made = decision(lab, "judge-first")
+    made = lab.decision("judge-first")
     assert (made.decision, made.champion, made.champion_trouble) == ("DEPLOY", None, None)
     assert made.current.old is None
     assert made.current.bootstrap is None
@@ -62,9 +40,9 @@ def test_without_a_champion_what_is_not_rejected_is_deployed(lab: Lab) -> None:
 
 
 def test_everybody_is_scored_on_the_same_rows(lab: Lab) -> None:
-    version = version_of(lab, "judge-later")
+    version = lab.training("judge-later").version
     lab.evaluate(version, "judge-later", LATER)
-    made = decision(lab, "judge-later")
+    made = lab.decision("judge-later")
     for trial in (made.baseline, made.current):
         assert trial.old is not None
         assert trial.new.rows == trial.old.rows == trial.similar_days.rows
@@ -73,7 +51,7 @@ def test_everybody_is_scored_on_the_same_rows(lab: Lab) -> None:
         assert trial.lag_168h is not None
         assert isinstance(trial.bootstrap, BootstrapResult)
     assert made.champion is not None
-    assert made.champion.version == version_of(lab, "judge-first")
+    assert made.champion.version == lab.training("judge-first").version
 
 
 def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
@@ -83,7 +61,7 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     assert champion is not None
     run = lab.run("evaluate", "look", LATER)
     records = Records(run)
-    later = training(lab, "judge-later")  # its test_current begins after the champion's last count
+    later = lab.training("judge-later")  # its test_current begins after the champion's last count
     served, judged = evaluating._forms(records, champion)
     assert served.to_bytes() != judged.to_bytes()
     fair = evaluating._opponent(run, records, later)
@@ -91,7 +69,7 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     assert fair.on_current is not None
     assert fair.on_baseline.to_bytes() == judged.to_bytes()
     assert fair.on_current.to_bytes() == served.to_bytes()
-    same_day = evaluating._opponent(run, records, training(lab, "judge-first"))
+    same_day = evaluating._opponent(run, records, lab.training("judge-first"))
     assert same_day.on_current is not None
     assert same_day.on_current.to_bytes() == judged.to_bytes()
 
@@ -108,9 +86,9 @@ def test_the_decision_is_told_and_filed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, thresholds: dict[str, float], expected: str
 ) -> None:
     ask_for(monkeypatch, **thresholds)
-    version = version_of(lab, "judge-later")
+    version = lab.training("judge-later").version
     lab.evaluate(version, "judge-later", LATER)
-    made = decision(lab, "judge-later")
+    made = lab.decision("judge-later")
     assert made.decision == expected
     assert made.current.old is not None
     (row,) = lab.audit()
@@ -120,7 +98,7 @@ def test_the_decision_is_told_and_filed(
     assert row["new_r2_score"] == made.current.new.r2
     assert row["old_r2_score"] == made.current.old.r2
     assert row["model_improvement"] == pytest.approx(row["new_r2_score"] - row["old_r2_score"])
-    assert row["old_champion_run_id"] == training(lab, "judge-first").run_id
+    assert row["old_champion_run_id"] == lab.training("judge-first").run_id
     notices = lab.notices()
     assert [type(notice) for notice in notices] == ([ChallengerRefused] if refused else [])
     if refused:
@@ -137,7 +115,7 @@ def test_the_decision_is_told_and_filed(
 
 
 def test_a_decision_stands_once_it_was_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = version_of(lab, "judge-later")
+    version = lab.training("judge-later").version
     lab.evaluate(version, "judge-later", LATER)
     before = lab.contents()
     ask_for(monkeypatch, min_gain=-1.0, r2_floor=2.0)
@@ -151,7 +129,7 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_for(monkeypatch, min_gain=0.9)
-    version = version_of(lab, "judge-later")
+    version = lab.training("judge-later").version
     lab.evaluate(version, "judge-later", LATER)
     clean, rows, told = lab.settled(), lab.audit(), lab.notices()
     lab.restore()
@@ -174,8 +152,8 @@ def test_a_champion_that_cannot_be_loaded_counts_as_none_and_is_reported(lab: La
     assert champion is not None
     name = champion.artifact_uri.split("/", 3)[3]
     lab.objects().write(name, b"altered", content_type="application/zip")
-    lab.evaluate(version_of(lab, "judge-later"), "judge-later", LATER)
-    made = decision(lab, "judge-later")
+    lab.evaluate(lab.training("judge-later").version, "judge-later", LATER)
+    made = lab.decision("judge-later")
     assert made.champion is None
     assert made.champion_trouble is not None
     assert champion.sha256 in made.champion_trouble
@@ -183,11 +161,11 @@ def test_a_champion_that_cannot_be_loaded_counts_as_none_and_is_reported(lab: La
 
 
 def test_a_version_is_judged_by_hand_beside_the_champion(lab: Lab) -> None:
-    version = version_of(lab, "judge-later")
+    version = lab.training("judge-later").version
     (row,) = lab.evaluate(version, "velocast-evaluate-abcde", LATER)
-    assert decision(lab, "velocast-evaluate-abcde").version == version
+    assert lab.decision("velocast-evaluate-abcde").version == version
     assert row.execution_id == "velocast-evaluate-abcde"
-    other = version_of(lab, "judge-first")
+    other = lab.training("judge-first").version
     with pytest.raises(
         EventError,
         match=f"has judged forecast version {version}, now asked for forecast version {other}",
@@ -201,7 +179,7 @@ def test_what_is_not_registered_cannot_be_judged(lab: Lab) -> None:
 
 
 def test_a_training_that_did_not_end_cannot_be_judged(lab: Lab) -> None:
-    made = training(lab, "judge-later")
+    made = lab.training("judge-later")
     lab.objects().delete(f"models/gbm/{made.run_id}/train.json")
     with pytest.raises(ModelUnusable, match="its training did not end"):
         lab.evaluate(made.version, "nobody", LATER)
@@ -210,9 +188,9 @@ def test_a_training_that_did_not_end_cannot_be_judged(lab: Lab) -> None:
 def test_a_trial_is_never_deployed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     ask_for(monkeypatch, r2_floor=-10.0, min_gain=-100.0)
     lab.train("judge-trial", LATER, test_mode=True)
-    lab.evaluate(version_of(lab, "judge-trial"), "judge-trial", LATER)
-    made = decision(lab, "judge-trial")
+    lab.evaluate(lab.training("judge-trial").version, "judge-trial", LATER)
+    made = lab.decision("judge-trial")
     assert (made.decision, made.test_mode) == ("SKIP", True)
     assert made.current.new.rows <= 1000
-    version = version_of(lab, "judge-trial")
+    version = lab.training("judge-trial").version
     assert version not in [e.version for e in manifest.read_summary(lab.objects())]

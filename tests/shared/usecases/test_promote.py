@@ -16,7 +16,7 @@ from velocast.outside import manifest
 from velocast.outside.manifest import Champion
 from velocast.usecases import champion as champions
 from velocast.usecases.refit import relative_difference
-from velocast.usecases.training_runs import Decision, Promotion, Records, Training
+from velocast.usecases.training_runs import Decision, Promotion, Records
 
 FORECASTS = """SELECT DISTINCT model_version, run_id, model_kind
     FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"""
@@ -27,27 +27,9 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A challenger without a champion before it, judged DEPLOY; and one of the week after, judged beside nobody yet."""
     with training_lab.laid_out(request) as lab:
         lab.train("up-first", FIRST, reason="FIRST")
-        lab.evaluate(version_of(lab, "up-first"), "up-first", FIRST)
+        lab.evaluate(lab.training("up-first").version, "up-first", FIRST)
         lab.keep()
         yield lab
-
-
-@pytest.fixture
-def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    trained.restore()
-    return trained
-
-
-def found(lab: Lab, execution_id: str, name: str, kind: type) -> object:
-    record = Records(lab.run("promote", execution_id, FIRST)).find(name, kind)
-    assert record is not None
-    return record
-
-
-def version_of(lab: Lab, execution_id: str) -> int:
-    record = found(lab, execution_id, "train.json", Training)
-    assert isinstance(record, Training)
-    return record.version
 
 
 def serving(lab: Lab) -> Champion:
@@ -58,8 +40,7 @@ def serving(lab: Lab) -> Champion:
 
 def somebody_elses(lab: Lab) -> Champion:
     """A champion that this execution did not make."""
-    record = found(lab, "up-first", "train.json", Training)
-    assert isinstance(record, Training)
+    record = lab.training("up-first")
     return Champion(
         version=99,
         run_id="other",
@@ -105,9 +86,8 @@ def gauges(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def test_the_champions_gauges_speak_of_the_new_one_at_once(
     lab: Lab, gauges: dict[str, float]
 ) -> None:
-    lab.promote(version_of(lab, "up-first"), "up-first", FIRST)
-    decided = found(lab, "up-first", "decision.json", Decision)
-    assert isinstance(decided, Decision)
+    lab.promote(lab.training("up-first").version, "up-first", FIRST)
+    decided = lab.decision("up-first")
     new = decided.current.new
     assert gauges == {
         "forecast_rmse": new.rmse,
@@ -120,14 +100,12 @@ def test_the_champions_gauges_speak_of_the_new_one_at_once(
 
 
 def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None:
-    version = version_of(lab, "up-first")
+    version = lab.training("up-first").version
     lab.promote(version, "up-first", FIRST)
 
     now = serving(lab)
-    trained = found(lab, "up-first", "train.json", Training)
-    decided = found(lab, "up-first", "decision.json", Decision)
-    assert isinstance(trained, Training)
-    assert isinstance(decided, Decision)
+    trained = lab.training("up-first")
+    decided = lab.decision("up-first")
     assert (now.version, now.run_id, now.kind) == (version, trained.run_id, "gbm")
     assert (now.judged_run_id, now.judged_sha256) == (trained.run_id, trained.artifact.sha256)
     assert now.sha256 != now.judged_sha256  # fitted again
@@ -173,11 +151,11 @@ def test_a_better_challenger_takes_the_champions_place(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIN_GAIN", "-100")
-    first = version_of(lab, "up-first")
+    first = lab.training("up-first").version
     lab.promote(first, "up-first", FIRST)
     before = serving(lab)
     lab.train("up-later", LATER)
-    later = version_of(lab, "up-later")
+    later = lab.training("up-later").version
     lab.evaluate(later, "up-later", LATER)
     lab.notices()
     lab.promote(later, "up-later", LATER)
@@ -188,8 +166,7 @@ def test_a_better_challenger_takes_the_champions_place(
     assert lab.registry().get_alias("forecast", "champion") == later
     marks = {e.version: e.is_champion for e in manifest.read_summary(lab.objects())}
     assert marks == {first: False, later: True}
-    decided = found(lab, "up-later", "decision.json", Decision)
-    assert isinstance(decided, Decision)
+    decided = lab.decision("up-later")
     assert decided.current.old is not None
     (notice,) = lab.notices()
     assert (notice.old_run_id, notice.new_run_id) == (before.run_id, now.run_id)
@@ -205,7 +182,7 @@ def test_a_better_challenger_takes_the_champions_place(
 def test_killed_after_any_write_it_ends_as_one_clean_run(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = version_of(lab, "up-first")
+    version = lab.training("up-first").version
     lab.promote(version, "up-first", FIRST)
     clean, rows, told = described(lab), lab.audit(), lab.notices()
     forecasts = list(lab.client.query_and_wait(FORECASTS))
@@ -223,7 +200,7 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
 
 
 def test_a_champion_that_was_replaced_meanwhile_refuses_the_promotion(lab: Lab) -> None:
-    version, other = version_of(lab, "up-first"), somebody_elses(lab)
+    version, other = lab.training("up-first").version, somebody_elses(lab)
     manifest.publish_champion(lab.objects(), other, if_generation=0)
     with pytest.raises(
         PromotionRefused, match=r"judged against champion none, the champion now is 99"
@@ -236,7 +213,7 @@ def test_a_champion_that_was_replaced_meanwhile_refuses_the_promotion(lab: Lab) 
 def test_a_champion_published_between_plan_and_publication_wins(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version, other = version_of(lab, "up-first"), somebody_elses(lab)
+    version, other = lab.training("up-first").version, somebody_elses(lab)
     publish = manifest.publish_champion
 
     def late(objects: object, champion: Champion, *, if_generation: int) -> int:
@@ -266,7 +243,7 @@ def test_a_refit_far_from_what_was_judged_is_refused(
         return fit(kind, wrong, held_out.head(0), seed=seed, test_mode=test_mode)
 
     monkeypatch.setattr(estimators, "fit", tenfold)
-    version = version_of(lab, "up-first")
+    version = lab.training("up-first").version
     with pytest.raises(PromotionRefused, match=r"away from what was judged.*refit_tolerance"):
         lab.promote(version, "up-first", FIRST)
     assert manifest.read_champion(lab.objects()) == (None, 0)
@@ -276,7 +253,7 @@ def test_a_refit_far_from_what_was_judged_is_refused(
 def test_only_deploy_promotes_within_a_retraining(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = version_of(lab, "up-first")
+    version = lab.training("up-first").version
     records = Records(lab.run("promote", "up-first", FIRST))
     refused = records.find("decision.json", Decision)
     assert refused is not None
@@ -289,7 +266,7 @@ def test_only_deploy_promotes_within_a_retraining(
 def test_by_hand_any_judged_version_may_be_promoted_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = version_of(lab, "up-first")
+    version = lab.training("up-first").version
     lab.promote(version, "up-first", FIRST)
     first = serving(lab)
     lab.promote(version, "velocast-promote-abcde", LATER)
@@ -297,15 +274,13 @@ def test_by_hand_any_judged_version_may_be_promoted_again(
     assert (now.version, now.run_id) == (first.version, first.run_id)
     assert now.trained_until == "2025-03-16T23:00:00Z"  # everything known by then
     assert now.artifact_uri != first.artifact_uri
-    done = found(lab, "velocast-promote-abcde", "promotion.json", Promotion)
-    assert isinstance(done, Promotion)
+    done = lab.found("velocast-promote-abcde", "promotion.json", Promotion)
     assert done.replaced is not None
     assert done.replaced.version == version
 
 
 def test_a_version_that_was_never_judged_is_refused(lab: Lab) -> None:
-    record = found(lab, "up-first", "train.json", Training)
-    assert isinstance(record, Training)
+    record = lab.training("up-first")
     lab.objects().delete(f"models/gbm/{record.run_id}/decision.json")
     with pytest.raises(PromotionRefused, match="never judged; run velocast-evaluate"):
         lab.promote(record.version, "by-hand", FIRST)
@@ -314,7 +289,7 @@ def test_a_version_that_was_never_judged_is_refused(lab: Lab) -> None:
 def test_a_trial_is_refused(lab: Lab) -> None:
     lab.train("up-trial", FIRST, test_mode=True)
     with pytest.raises(PromotionRefused, match="trained in test mode"):
-        lab.promote(version_of(lab, "up-trial"), "by-hand", FIRST)
+        lab.promote(lab.training("up-trial").version, "by-hand", FIRST)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from velocast.ground.version import code_version
 from velocast.model.estimators import TrainedModel
 from velocast.usecases import reproduce as reproducing
 from velocast.usecases.reproduce import Reproduction, reproduce
-from velocast.usecases.training_runs import Records, Training
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +23,13 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture
-def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    trained.restore()
-    return trained
-
-
-def training(lab: Lab, execution_id: str) -> Training:
-    found = Records(lab.run("train", execution_id, FIRST)).find("train.json", Training)
-    assert found is not None
-    return found
-
-
 def again(lab: Lab, version: int, **options: float) -> Reproduction:
     return reproduce(lab.run("reproduce", "by-hand", FIRST), version, **options)
 
 
 @pytest.mark.parametrize("execution_id", ["again-first", "again-trial"])
 def test_a_version_comes_out_again(lab: Lab, execution_id: str) -> None:
-    made = training(lab, execution_id)
+    made = lab.training(execution_id)
     before = lab.contents()
     found = again(lab, made.version)
     assert found.reproduced
@@ -58,7 +45,7 @@ def test_a_version_comes_out_again(lab: Lab, execution_id: str) -> None:
 def test_the_bytes_are_the_same_when_the_sums_are(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = training(lab, "again-first")
+    made = lab.training("again-first")
     stored = lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data
 
     class Same(TrainedModel):
@@ -74,7 +61,7 @@ def test_the_bytes_are_the_same_when_the_sums_are(
 
 
 def test_a_stored_model_that_was_trained_otherwise_is_not_reproduced(lab: Lab) -> None:
-    made, trial = training(lab, "again-first"), training(lab, "again-trial")
+    made, trial = lab.training("again-first"), lab.training("again-trial")
     name = f"models/gbm/{made.run_id}/train.json"
     forged = made.model_copy(update={"artifact": trial.artifact})
     lab.objects().write_json(name, forged.model_dump(mode="json"))
@@ -86,7 +73,7 @@ def test_a_stored_model_that_was_trained_otherwise_is_not_reproduced(lab: Lab) -
 
 
 def test_altered_frozen_bytes_stop_it(lab: Lab) -> None:
-    made = training(lab, "again-first")
+    made = lab.training("again-first")
     name = f"counts/{made.counts.sha256}.parquet"
     lab.objects("datasets").write(name, b"other", content_type="text/plain")
     with pytest.raises(ModelUnusable, match=r"cannot be trained again.*restore the generation"):
@@ -94,7 +81,7 @@ def test_altered_frozen_bytes_stop_it(lab: Lab) -> None:
 
 
 def test_a_table_with_other_rows_stops_it(lab: Lab) -> None:
-    made = training(lab, "again-first")
+    made = lab.training("again-first")
     table = f"{emulators.PROJECT}.{made.counts.table}"
     lab.client.query_and_wait(
         f"UPDATE `{table}` SET bike_count = 0 WHERE counted_at = '2025-02-20 12:00:00+00'"
@@ -108,7 +95,7 @@ def test_a_table_with_other_rows_stops_it(lab: Lab) -> None:
 
 
 def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
-    made = training(lab, "again-first")
+    made = lab.training("again-first")
     name = f"models/gbm/{made.run_id}/train.json"
     other = made.model_copy(
         update={"feature_definition": "features-old", "code_version": "0.0.9+abc"}
@@ -119,7 +106,7 @@ def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
 
 
 def test_other_libraries_are_named(lab: Lab) -> None:
-    made = training(lab, "again-first")
+    made = lab.training("again-first")
     name = f"models/gbm/{made.run_id}/train.json"
     older = made.model_copy(update={"library_versions": made.library_versions | {"numpy": "1.0"}})
     lab.objects().write_json(name, older.model_dump(mode="json"))
@@ -133,7 +120,7 @@ def test_a_version_that_is_not_there(lab: Lab) -> None:
 
 
 def test_every_version_in_mlflow_names_what_it_was_made_of(lab: Lab) -> None:
-    made = training(lab, "again-first")
+    made = lab.training("again-first")
     tags = lab.registry().version_info("forecast", made.version).tags
     assert {
         "data.counts": made.counts.sha256,

@@ -13,12 +13,12 @@ from tests.shared.usecases import small_city, training_lab
 from tests.shared.usecases.training_lab import FIRST, LATER, Lab
 from velocast.ground.errors import TooLittleHistory
 from velocast.model import features
+from velocast.model.kinds import SEED
 from velocast.outside import manifest
 from velocast.usecases import datasets, training_frames, training_runs
-from velocast.usecases.train import SEED
 from velocast.usecases.training_frames import Source
 from velocast.usecases.training_plots import error_plots
-from velocast.usecases.training_runs import Records, Training, load_model
+from velocast.usecases.training_runs import load_model
 from velocast.usecases.training_windows import Window
 
 
@@ -30,20 +30,8 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture
-def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    trained.restore()
-    return trained
-
-
-def training(lab: Lab, execution_id: str) -> Training:
-    found = Records(lab.run("train", execution_id, FIRST)).find("train.json", Training)
-    assert found is not None
-    return found
-
-
 def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> None:
-    made = training(lab, "train-first")
+    made = lab.training("train-first")
     assert (made.kind, made.seed, made.task) == ("gbm", SEED, "forecast")
     info = lab.registry().version_info("forecast", made.version)
     assert info.run_id == made.run_id
@@ -67,7 +55,7 @@ def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> N
 def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab) -> None:
     from mlflow import MlflowClient
 
-    made = training(lab, "train-first")
+    made = lab.training("train-first")
     client = MlflowClient(lab.registry().tracking_uri)
     run = client.get_run(made.run_id)
     assert run.data.params["seed"] == str(SEED)
@@ -86,7 +74,7 @@ def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab
 def test_the_training_and_nothing_else_is_in_the_audit(lab: Lab) -> None:
     lab.train("train-first", FIRST, reason="FIRST")
     (row,) = lab.audit()
-    made = training(lab, "train-first")
+    made = lab.training("train-first")
     assert (row["event_id"], row["event_type"], row["status"]) == (
         "train:train-first:training",
         "TRAINING",
@@ -99,7 +87,7 @@ def test_the_training_and_nothing_else_is_in_the_audit(lab: Lab) -> None:
 
 
 def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
-    made = training(lab, "train-first")
+    made = lab.training("train-first")
     assert made.windows.known == Window(first=date(2025, 1, 23), until=date(2025, 3, 10))
     assert made.windows.test_baseline == made.baseline.test.days
     assert made.windows.test_baseline.until == made.windows.test_current.until
@@ -126,7 +114,7 @@ def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
 def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = training(lab, "train-first")
+    made = lab.training("train-first")
     run = lab.run("train", "look", FIRST)
     source = Source(run, datasets.table_of(run, made.counts), made.counts.rows_a_day(run))
     cut = (source, made.windows.learnable, made.windows.calibrate_from)
@@ -165,7 +153,7 @@ def test_the_same_execution_again_ends_with_the_same_version(lab: Lab) -> None:
 def test_killed_after_any_write_it_ends_as_one_clean_run(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean = training(lab, "train-first")
+    clean = lab.training("train-first")
     lab.kept, kept = {}, lab.kept
     lab.restore()
     with monkeypatch.context() as patch:
@@ -174,7 +162,7 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
         )
     lab.kept = kept
     assert len(killed) >= 10, killed
-    made = training(lab, "train-killed")
+    made = lab.training("train-killed")
     assert made.version == clean.version + 1  # one version, however often it was begun
     same = {"counts", "baseline", "windows", "rows", "kind", "seed", "library_versions"}
     assert made.model_dump(include=same) == clean.model_dump(include=same)
@@ -198,9 +186,9 @@ def test_counts_that_arrive_between_two_tries_do_not_mix_in(
     small_city.store(city.assign(bike_count=city["bike_count"] + 9).head(500))
     try:
         lab.train("train-between", FIRST)
-        assert training(lab, "train-between").counts == training(lab, "train-first").counts
+        assert lab.training("train-between").counts == lab.training("train-first").counts
         lab.train("train-after", FIRST, test_mode=True)
-        assert training(lab, "train-after").counts != training(lab, "train-first").counts
+        assert lab.training("train-after").counts != lab.training("train-first").counts
     finally:
         small_city.store(city)
 
@@ -211,7 +199,7 @@ def test_a_trial_takes_a_sample_and_leaves_no_mark(lab: Lab) -> None:
     lab.restore()
     lab.train("train-trial", FIRST, test_mode=True)
     lab.kept = kept
-    made = training(lab, "train-trial")
+    made = lab.training("train-trial")
     assert made.test_mode
     assert made.rows <= training_frames.TEST_MODE_ROWS
     assert 1 <= len(made.counter_ids) <= training_frames.TEST_MODE_COUNTERS
@@ -222,7 +210,7 @@ def test_a_trial_takes_a_sample_and_leaves_no_mark(lab: Lab) -> None:
 
 def test_a_late_repetition_does_not_take_the_alias_from_a_younger_challenger(lab: Lab) -> None:
     lab.train("train-younger", LATER)
-    younger = training(lab, "train-younger").version
+    younger = lab.training("train-younger").version
     lab.train("train-first", FIRST, reason="FIRST")
     assert lab.registry().get_alias("forecast", "challenger") == younger
 
@@ -232,7 +220,7 @@ def test_the_first_training_of_a_young_city(lab: Lab) -> None:
     lab.restore()
     lab.train("train-young", "2025-02-13T01:00:00Z")  # 21 days of counts
     lab.kept = kept
-    made = training(lab, "train-young")
+    made = lab.training("train-young")
     assert made.windows.known.days == 21
     assert made.windows.learnable == (Window(first=date(2025, 1, 23), until=date(2025, 2, 7)),)
     assert made.rows > 500

@@ -28,6 +28,7 @@ from velocast.usecases.evaluate import EvaluateRequest, evaluate
 from velocast.usecases.promote import PromoteRequest, promote
 from velocast.usecases.runtime import Run, Runtime, perform
 from velocast.usecases.train import TrainRequest, train
+from velocast.usecases.training_runs import Decision, Records, RecordT, Training
 
 UNTIL = date(2025, 3, 17)
 FIRST = "2025-03-10T00:30:00Z"  # a Monday, 46 days of counts
@@ -112,6 +113,18 @@ class Lab:
         run = self.run("promote", execution_id, as_of)
         request = PromoteRequest(version=version, task=task)
         return perform(run, lambda: promote(request, run))
+
+    def training(self, execution_id: str) -> Training:
+        return self.found(execution_id, "train.json", Training)
+
+    def decision(self, execution_id: str) -> Decision:
+        return self.found(execution_id, "decision.json", Decision)
+
+    def found(self, execution_id: str, name: str, kind: type[RecordT]) -> RecordT:
+        """What the run of an execution left behind under a name."""
+        record = Records(self.run("lab", execution_id, FIRST)).find(name, kind)
+        assert record is not None
+        return record
 
     def notices(self) -> list[Any]:
         """What was told since the last call, each event once, as `notify` takes them."""
