@@ -20,11 +20,10 @@ _WITHOUT_WEATHER = 0.05
 
 
 def base_and_level(frame: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Mean of similar days and level, both (n,), never NaN; those of the city where a counter has none."""
-    base = similar_days.expected(frame)
-    usual = pd.Series(base, index=frame.index).groupby(frame["counter_id"]).transform("mean")
-    level = frame["level"].astype("float64").fillna(usual)
-    return base, np.maximum(level.to_numpy(dtype="float64"), SMALLEST_LEVEL)
+    """Mean of similar days and level, both (n,), never NaN; where a counter has none the city's at that origin."""
+    level = frame["level"].astype("float64")
+    level = level.fillna(level.groupby(frame["origin_at"]).transform("mean")).fillna(0.0)
+    return similar_days.expected(frame), np.maximum(level.to_numpy(), SMALLEST_LEVEL)
 
 
 def in_levels(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:

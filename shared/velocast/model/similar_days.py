@@ -32,22 +32,17 @@ def expected(frame: pd.DataFrame) -> Floats:
     """Return the count to expect of each hour, (n,), bikes per hour, never NaN.
 
     The mean of similar days (which the query fills with the hour's mean and the counter's level); for a counter without
-    history the mean of the others of the frame at the same origin, day type and hour; where nobody counted, 0.
+    history the mean of the others of the frame at the same origin, of the same day type and hour, else hour, else any;
+    where nobody had counted by then, 0.
     """
     own = frame["similar_day_mean"].astype("float64")
     if not own.isna().any():
         return np.asarray(own, dtype="float64")
     for keys in (
         ["origin_at", "day_type", "local_hour"],
-        ["day_type", "local_hour"],
-        ["local_hour"],
+        ["origin_at", "local_hour"],
+        ["origin_at"],  # never of another origin: a later one knows what was counted since
     ):
         others = own.groupby([frame[key] for key in keys]).transform("mean")
         own = own.fillna(others)
     return np.asarray(own.fillna(0.0), dtype="float64")
-
-
-def basis(frame: pd.DataFrame) -> pd.Series[str]:
-    """Say on what `forecast` rests: similar_days, or city_profile for a counter without history of its own."""
-    known = frame["similar_day_mean"].notna()
-    return known.map({True: "similar_days", False: "city_profile"})

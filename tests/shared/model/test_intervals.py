@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.shared.model.feature_rows import feature_rows, without_history
-from velocast.model import intervals, similar_days
+from velocast.model import design, intervals, similar_days
 
 LEARNED = intervals.calibrate(
     feature_rows(date(2021, 3, 1), origins=20).assign(
@@ -124,7 +124,25 @@ def test_similar_days_forecast_what_they_counted() -> None:
     )
     inside = frame["bike_count"].between(found["lower"], found["upper"])
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
-    assert (similar_days.basis(frame) == "similar_days").all()
+
+
+def test_what_is_known_at_other_origins_says_nothing_of_a_counter_without_history() -> None:
+    frame = without_history(feature_rows(date(2021, 3, 1)), "c1")
+    frame.loc[frame["target_at"].dt.day == 3, "day_type"] = "saturday"
+    first = frame["origin_at"] == frame["origin_at"].min()
+    alone = frame[first & (frame["counter_id"] == "c1")]
+    known = pd.concat([alone, frame[~first].assign(similar_day_mean=5000.0, level=5000.0)])
+    assert (similar_days.expected(known)[: len(alone)] == 0).all()
+    base, level = design.base_and_level(known)
+    assert (base[: len(alone)] == 0).all()
+    assert (level[: len(alone)] == design.SMALLEST_LEVEL).all()
+    # beside others at the same origin it gets theirs, whatever later origins know
+    both = pd.concat([frame[first], frame[~first].assign(similar_day_mean=5000.0, level=5000.0)])
+    for found, expected in zip(
+        design.base_and_level(both), design.base_and_level(frame[first]), strict=True
+    ):
+        np.testing.assert_array_equal(found[: first.sum()], expected)
+        assert expected.mean() > 10
 
 
 def test_a_counter_without_history_gets_the_city_s_profile_and_a_wider_interval() -> None:
@@ -136,7 +154,6 @@ def test_a_counter_without_history_gets_the_city_s_profile_and_a_wider_interval(
     others = frame[~bare].groupby(["origin_at", "local_hour"])["similar_day_mean"].mean()
     expected = frame[bare].join(others.rename("mean"), on=["origin_at", "local_hour"])["mean"]
     pd.testing.assert_series_equal(found.loc[bare, "predicted_count"], expected, check_names=False)
-    assert similar_days.basis(frame)[bare].eq("city_profile").all()
     usual = similar_days.forecast(whole, calibration)
 
     def relative(rows: pd.DataFrame) -> float:
