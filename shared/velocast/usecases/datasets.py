@@ -90,19 +90,20 @@ class Baseline(Message):
         return (self.train.sha256, self.test.sha256) == (other.train.sha256, other.test.sha256)
 
 
-def freeze(run: Run[JobSettings]) -> FrozenCounts:
+def freeze(run: Run[JobSettings], tested_on: BaselineHalf | None = None) -> FrozenCounts:
     """Freeze all counts before the run's origin, usable and not, and load them into their table.
 
-    Source: `bike_traffic_raw.counts`. Raises TooLittleHistory when none is usable.
+    tested_on: the half of a baseline that models are judged on; its days keep the rows it was frozen with, whatever
+    the city corrected or a backfill added since. Source: `bike_traffic_raw.counts`. Raises TooLittleHistory when none
+    is usable.
     """
     until = origin_of(run.as_of, run.settings.city.zone)
-    rows = in_order(
-        run.warehouse.read(
-            schemas.COUNTS,
-            columns=COLUMNS,
-            where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{sql_instant(until)}'",
-        )
+    rows = run.warehouse.read(
+        schemas.COUNTS,
+        columns=COLUMNS,
+        where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{sql_instant(until)}'",
     )
+    rows = in_order(rows if tested_on is None else _with_half(run, rows, tested_on, until))
     first, last = _usable_range(rows, until)
     sha256, uri = store(run, rows)
     frozen = FrozenCounts(
@@ -110,6 +111,25 @@ def freeze(run: Run[JobSettings]) -> FrozenCounts:
     )
     run.warehouse.load_table(frozen.table, rows, expires_days=TABLE_DAYS)
     return frozen
+
+
+def _with_half(
+    run: Run[JobSettings], rows: pa.Table, half: BaselineHalf, until: datetime
+) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    others = rows.filter(pc.invert(_within(run, rows, half.days)))
+    kept = read(run, half).select(COLUMNS)
+    kept = kept.filter(pc.less(kept["counted_at"], until))  # a past day is trained again
+    return pa.concat_tables([others.select(COLUMNS).cast(kept.schema), kept])
+
+
+def _within(run: Run[JobSettings], rows: pa.Table, days: Window) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    first, until = days.bounds(run.settings.city.zone)
+    return pc.and_(pc.greater_equal(rows["counted_at"], first), pc.less(rows["counted_at"], until))
 
 
 def table_name(sha256: str) -> str:
@@ -163,8 +183,7 @@ def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) 
     keep: False makes one for this call alone where there is none (test_mode must not fix it for ever). Raises
     TooLittleHistory when the counts are too few to be cut.
     """
-    bucket = _bucket(run)
-    stored = _stored_baseline(bucket)
+    stored = in_force(run)
     if stored is not None:
         return stored
     made = cut_baseline(run, frozen)
@@ -172,15 +191,16 @@ def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) 
         return made
     data = made.model_dump_json(indent=1).encode()
     try:
-        bucket.write(BASELINE, data, content_type=JSON_TYPE, if_generation=0)
+        _bucket(run).write(BASELINE, data, content_type=JSON_TYPE, if_generation=0)
     except ObjectChanged:
-        return _stored_baseline(bucket) or made
+        return in_force(run) or made
     return made
 
 
-def _stored_baseline(bucket: Objects) -> Baseline | None:
+def in_force(run: Run[JobSettings]) -> Baseline | None:
+    """Return the baseline that models are judged on, None before the first training."""
     try:
-        return Baseline.model_validate(bucket.read_json(BASELINE)[0])
+        return Baseline.model_validate(_bucket(run).read_json(BASELINE)[0])
     except ObjectMissing:
         return None
 
@@ -204,11 +224,7 @@ def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
 
 
 def _half(run: Run[JobSettings], rows: pa.Table, days: Window) -> BaselineHalf:
-    import pyarrow.compute as pc
-
-    first, until = days.bounds(run.settings.city.zone)
-    at = rows["counted_at"]
-    kept = rows.filter(pc.and_(pc.greater_equal(at, first), pc.less(at, until)))
+    kept = rows.filter(_within(run, rows, days))
     sha256, uri = store(run, kept)
     return BaselineHalf(sha256=sha256, uri=uri, rows=kept.num_rows, days=days)
 

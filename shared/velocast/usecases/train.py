@@ -83,14 +83,14 @@ def _train(request: TrainRequest, run: Run[JobSettings], records: Records) -> Tr
 
 
 def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut:
+    baseline = _settled_baseline(run, records)
     counts = records.find(training_runs.FREEZE, FrozenCounts)
     if counts is None:
-        counts = records.settle(training_runs.FREEZE, datasets.freeze(run))
-    baseline = records.find(training_runs.BASELINE, Baseline)
-    if baseline is None:  # settled too: an operator may freeze another between two tries
-        baseline = records.settle(
-            training_runs.BASELINE, datasets.baseline(run, counts, keep=not request.test_mode)
-        )
+        tested_on = baseline.test if baseline else None
+        counts = records.settle(training_runs.FREEZE, datasets.freeze(run, tested_on))
+    if baseline is None:
+        made = datasets.baseline(run, counts, keep=not request.test_mode)
+        baseline = records.settle(training_runs.BASELINE, made)
     weather = frozen_weather(run, records)
     windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
     counters = _sample_counters(run, counts) if request.test_mode else ()
@@ -103,6 +103,13 @@ def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut
         weather_datasets.table_of(run, weather),
     )
     return _Cut(counts, baseline, weather, windows, source)
+
+
+def _settled_baseline(run: Run[JobSettings], records: Records) -> Baseline | None:
+    """Return the baseline of this execution, None in the first training: an operator may freeze another meanwhile."""
+    found = records.find(training_runs.BASELINE, Baseline)
+    stored = found or datasets.in_force(run)
+    return found or (records.settle(training_runs.BASELINE, stored) if stored else None)
 
 
 def frozen_weather(run: Run[JobSettings], records: Records) -> FrozenWeather:

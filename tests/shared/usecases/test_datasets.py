@@ -109,6 +109,25 @@ def test_without_a_usable_count_there_is_nothing_to_freeze(city: pd.DataFrame) -
         datasets.freeze(job_run("2025-02-01T12:00:00Z"))
 
 
+def test_the_days_that_models_are_judged_on_keep_the_rows_of_their_baseline(
+    city: pd.DataFrame,
+) -> None:
+    run = job_run()
+    half = datasets.baseline(run, datasets.freeze(run)).test
+    first, until = half.days.bounds(run.settings.city.zone)
+    small_city.store(city.assign(bike_count=city["bike_count"] + 1))  # the city corrects it all
+    rows = datasets.read(run, datasets.freeze(run, half)).to_pandas()
+    inside = (rows["counted_at"] >= first) & (rows["counted_at"] < until)
+    kept = datasets.read(run, half).to_pandas()
+    pd.testing.assert_frame_equal(rows[inside].reset_index(drop=True), kept)
+    other = city[(city["counted_at"] < first) | (city["counted_at"] >= until)]
+    assert rows.loc[~inside, "bike_count"].sum() == (other["bike_count"] + 1).sum()
+    # a past day that is trained again knows none of them from its origin on
+    earlier = job_run(f"{half.days.first}T12:00:00Z")
+    known = datasets.read(earlier, datasets.freeze(earlier, half)).to_pandas()
+    assert known["counted_at"].max() < first
+
+
 class TestBaseline:
     def test_it_cuts_the_counts_in_time_at_a_local_midnight(self, city: pd.DataFrame) -> None:
         run = job_run()

@@ -172,6 +172,28 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
     assert [row["event_id"] for row in lab.audit()] == ["train:train-killed:training"]
 
 
+def test_the_counts_it_is_judged_on_are_those_of_the_baseline_in_force(lab: Lab) -> None:
+    """Whatever the city corrected since: a version names the bytes that it was tested on."""
+    half = lab.training("train-first").baseline.test
+    run = lab.run("train", "train-corrected", LATER)
+    first, until = half.days.bounds(run.settings.city.zone)
+    update = "UPDATE bike_traffic_raw.counts SET bike_count = bike_count {sign} 1000 WHERE counted_at >= '{at}'"
+    at = datasets.sql_instant(first)
+    lab.client.query_and_wait(update.format(sign="+", at=at))
+    try:
+        lab.train("train-corrected", LATER)
+    finally:
+        lab.client.query_and_wait(update.format(sign="-", at=at))
+    later = lab.training("train-corrected")
+    assert later.baseline.test.sha256 == half.sha256
+    rows = datasets.read(run, later.counts).to_pandas()
+    inside = (rows["counted_at"] >= first) & (rows["counted_at"] < until)
+    pd.testing.assert_frame_equal(
+        rows[inside].reset_index(drop=True), datasets.read(run, half).to_pandas()
+    )
+    assert rows.loc[rows["counted_at"] >= until, "bike_count"].min() >= 1000
+
+
 def test_counts_that_arrive_between_two_tries_do_not_mix_in(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
