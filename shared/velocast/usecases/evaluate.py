@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from velocast.ground import telemetry
-from velocast.ground.errors import EventError, ModelUnusable
+from velocast.ground.errors import EventError
 from velocast.ground.messages import AuditRow, ChallengerRefused, Message
 from velocast.ground.settings import JobSettings
-from velocast.ground.time import parse_instant, rfc3339
+from velocast.ground.time import rfc3339
 from velocast.model import decisions, kinds, similar_days
 from velocast.model.busy_scores import BusyScores
 from velocast.model.evaluation import Scores, Unknown
 from velocast.outside import manifest
-from velocast.outside.manifest import Champion
 from velocast.outside.registry import Registry
-from velocast.usecases import datasets, training_frames, training_runs, trials, weather_datasets
+from velocast.usecases import (
+    datasets,
+    opponents,
+    training_frames,
+    training_runs,
+    trials,
+    weather_datasets,
+)
 from velocast.usecases.runtime import Run
 from velocast.usecases.training_frames import Source
 from velocast.usecases.training_runs import (
-    Artifact,
     BusyTrial,
     Decision,
-    Judged,
     Records,
     Training,
     Trial,
@@ -36,20 +38,6 @@ class EvaluateRequest(Message):
 
     version: int
     task: kinds.Task = "forecast"
-
-
-@dataclass(frozen=True)
-class Opponent:
-    """The champion in the two forms it is scored in; none of them without a champion.
-
-    A champion that serves was fitted again on everything known, tests included, so it has seen test_baseline and may
-    have seen a part of test_current. Where it has, the form of it that was judged stands in: that one had not.
-    """
-
-    judged: Judged | None = None
-    on_baseline: kinds.Model | None = None
-    on_current: kinds.Model | None = None
-    trouble: str | None = None
 
 
 def evaluate(request: EvaluateRequest, run: Run[JobSettings]) -> list[AuditRow]:
@@ -83,7 +71,7 @@ def _check_same(request: EvaluateRequest, run: Run[JobSettings], decision: Decis
 def judge(run: Run[JobSettings], records: Records, training: Training) -> Decision:
     """Score a version and the champion on the same rows and decide; writes nothing but a frozen table."""
     challenger = training_runs.load_model(records.objects, training.artifact)
-    opponent = _opponent(run, records, training)
+    opponent = opponents.find(run, records, training)
     source = source_of(run, training)
     beside = similar_days.calibrate(
         training_frames.calibration_frame(
@@ -114,54 +102,17 @@ def source_of(run: Run[JobSettings], training: Training) -> Source:
     )
 
 
-def _opponent(run: Run[JobSettings], records: Records, training: Training) -> Opponent:
-    try:
-        champion, generation = manifest.read_champion(records.objects, training.task)
-        if champion is None:
-            return Opponent()
-        first, _ = training.windows.test_current.bounds(run.settings.city.zone)
-        has_seen = parse_instant(champion.trained_until, name="trained_until") > first
-        deployed, judged = _forms(records, champion)
-    except ModelUnusable as exc:
-        telemetry.log("WARNING", f"the champion cannot be used and counts as none: {exc}")
-        return Opponent(trouble=str(exc))
-    if champion.feature_definition != training.feature_definition:
-        return Opponent(
-            trouble=f"champion {champion.version} needs features {champion.feature_definition}, "
-            f"the challenger has {training.feature_definition}"
-        )
-    return Opponent(
-        Judged(
-            version=champion.version,
-            run_id=champion.run_id,
-            kind=champion.kind,
-            generation=generation,
-        ),
-        on_baseline=judged if champion.baseline == training.baseline.test.sha256 else None,
-        on_current=judged if has_seen else deployed,
-    )
-
-
-def _forms(records: Records, champion: Champion) -> tuple[kinds.Model, kinds.Model]:
-    """Return the champion as it serves and as it was judged."""
-    objects = records.objects
-    name = f"{training_runs.folder(champion.kind, champion.judged_run_id)}/{training_runs.FITTED}"
-    served = Artifact(uri=champion.artifact_uri, sha256=champion.sha256)
-    judged = Artifact(uri=objects.uri(name), sha256=champion.judged_sha256)
-    return training_runs.load_model(objects, served), training_runs.load_model(objects, judged)
-
-
 def _decide(
     run: Run[JobSettings],
     training: Training,
-    opponent: Opponent,
+    opponent: opponents.Opponent,
     baseline: Trial | BusyTrial,
     current: Trial | BusyTrial,
 ) -> Decision:
     decided = decisions.deploy(
         old_baseline=_known(baseline.old) if baseline.old else None,
         new_baseline=_known(baseline.new),
-        old_current=_known(current.old) if current.old else None,
+        old_current=_old_current(opponent, current),
         new_current=_known(current.new),
         old_skill=current.old.skill if isinstance(current.old, Scores) else None,
         thresholds=run.settings.thresholds,
@@ -171,7 +122,7 @@ def _decide(
     return Decision(
         execution_id=run.execution_id,
         decision=decided.decision,
-        reason=decided.reason,
+        reason=_reason(decided.reason, opponent),
         version=training.version,
         run_id=training.run_id,
         kind=training.kind,
@@ -183,6 +134,22 @@ def _decide(
         baseline=baseline,
         current=current,
     )
+
+
+def _reason(decided: str, opponent: opponents.Opponent) -> str:
+    return (
+        f"{decided} The champion counts as none: {opponent.trouble}"
+        if opponent.trouble
+        else decided
+    )
+
+
+def _old_current(
+    opponent: opponents.Opponent, current: Trial | BusyTrial
+) -> float | Unknown | None:
+    if opponent.unfair:
+        return Unknown(reason=opponent.unfair)
+    return _known(current.old) if current.old else None
 
 
 def _known(scores: Scores | BusyScores) -> float | Unknown:

@@ -82,22 +82,27 @@ def learning_frames(
 
     The first days known are left out: what is known at their origins resembles no day to come.
     """
-    earliest = learnable[0].first + timedelta(days=min(WARM_UP_DAYS, learnable[0].days // 4))
     late = Window(first=calibrate_from, until=max(days.until for days in learnable))
     fitted = [part for days in learnable for part in days.without(late)]
-    held_out = [Window(first=max(days.first, late.first), until=days.until) for days in learnable]
+    rows = _learned(source, fitted, _earliest(learnable), MOST_FITTED)
     return (
-        _thinned(
-            source,
-            _learned(source, fitted, earliest, MOST_FITTED),
-            TEST_MODE_ROWS - TEST_MODE_HELD_OUT,
-        ),
-        _thinned(
-            source,
-            _learned(source, [days for days in held_out if days.days], earliest, MOST_HELD_OUT),
-            TEST_MODE_HELD_OUT,
-        ),
+        _thinned(source, rows, TEST_MODE_ROWS - TEST_MODE_HELD_OUT),
+        calibration_frame(source, learnable, calibrate_from),
     )
+
+
+def calibration_frame(
+    source: Source, learnable: Sequence[Window], calibrate_from: date
+) -> pd.DataFrame:
+    """Return the rows that `learning_frames` holds out of the fit, without reading the others."""
+    late = [Window(first=max(days.first, calibrate_from), until=days.until) for days in learnable]
+    held_out = [days for days in late if days.days]
+    rows = _learned(source, held_out, _earliest(learnable), MOST_HELD_OUT)
+    return _thinned(source, rows, TEST_MODE_HELD_OUT)
+
+
+def _earliest(learnable: Sequence[Window]) -> date:
+    return learnable[0].first + timedelta(days=min(WARM_UP_DAYS, learnable[0].days // 4))
 
 
 def _learned(source: Source, windows: Sequence[Window], earliest: date, most: int) -> pd.DataFrame:
@@ -112,21 +117,6 @@ def _learned(source: Source, windows: Sequence[Window], earliest: date, most: in
         for days in windows
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def calibration_frame(
-    source: Source, learnable: Sequence[Window], calibrate_from: date
-) -> pd.DataFrame:
-    """Return the rows that `learning_frames` holds out of the fit, without reading the others."""
-    last = learnable[-1]
-    days = Window(first=max(calibrate_from, last.first), until=last.until)
-    return source.read(
-        days.first,
-        days,
-        lead_days=HORIZON_DAYS,
-        one_lead=True,
-        keep_one_in=source.keep_one_in([days], MOST_HELD_OUT),
-    )
 
 
 def scoring_frame(source: Source, days: Window) -> pd.DataFrame:

@@ -242,12 +242,17 @@ def training_of(records: Records, registry: Registry, task: kinds.Task, version:
     Raises RegistryError when MLflow has no such version; ModelUnusable when the version was not made by `train`.
     """
     found = registry.version_info(task, version)
-    name = f"{folder(found.tags.get('kind', 'unknown'), found.run_id)}/{TRAINING}"
+    return training_in(records.objects, found.tags.get("kind", "unknown"), found.run_id)
+
+
+def training_in(objects: Objects, kind: str, run_id: str) -> Training:
+    """Return the record of a training by its run. Raises ModelUnusable when there is none."""
+    name = f"{folder(kind, run_id)}/{TRAINING}"
     try:
-        return Training.model_validate(records.objects.read_json(name)[0])
+        return Training.model_validate(objects.read_json(name)[0])
     except ObjectMissing as exc:
         raise ModelUnusable(
-            f"version {version} has no {records.objects.uri(name)}: its training did not end; train again"
+            f"{objects.uri(name)} is not there: its training did not end; train again"
         ) from exc
 
 

@@ -31,6 +31,10 @@ class Window(Message):
         """Return the UTC instants at which it begins and ends (exclusive)."""
         return start_of_local_day(self.first, zone), start_of_local_day(self.until, zone)
 
+    def overlaps(self, other: Window) -> bool:
+        """Tell whether a day is in both."""
+        return max(self.first, other.first) < min(self.until, other.until)
+
     def without(self, other: Window) -> list[Window]:
         """Return what is left of it when `other` is cut out, in order, without empty parts."""
         before = Window(first=self.first, until=min(self.until, other.first))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from velocast.model import busy_scores, evaluation, kinds, similar_days
+from velocast.model import busy_scores, evaluation, kinds, similar_days, yardsticks
 from velocast.model.busy_scores import BusyScores
 from velocast.model.evaluation import Scores
 from velocast.model.intervals import Calibration
@@ -55,8 +55,10 @@ def _scored(frame: pd.DataFrame, predicted: pd.DataFrame) -> Scores:
 
 
 def _scored_lag(frame: pd.DataFrame) -> Scores | None:
-    rows = frame[frame["lag_168h"].notna()]
-    return evaluation.score(rows.assign(predicted_count=rows["lag_168h"])) if len(rows) else None
+    if frame["lag_168h"].isna().all():
+        return None
+    week_before = yardsticks.naive(frame)[yardsticks.WEEK_BEFORE]
+    return evaluation.score(frame.assign(predicted_count=week_before))
 
 
 def _busy_trial(

@@ -10,7 +10,7 @@ from velocast.ground.errors import EventError, ModelUnusable, RegistryError
 from velocast.ground.messages import ChallengerRefused
 from velocast.model.evaluation import BootstrapResult
 from velocast.outside import manifest
-from velocast.usecases import evaluate as evaluating
+from velocast.usecases import opponents
 from velocast.usecases.training_runs import Records
 
 
@@ -49,6 +49,7 @@ def test_everybody_is_scored_on_the_same_rows(lab: Lab) -> None:
         assert trial.new.counters == 4
         assert [lead.lead_day for lead in trial.new.lead_days] == [0, 1, 2]
         assert trial.lag_168h is not None
+        assert trial.lag_168h.rows == trial.new.rows
         assert isinstance(trial.bootstrap, BootstrapResult)
     assert made.champion is not None
     assert made.champion.version == lab.training("judge-first").version
@@ -62,16 +63,36 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     run = lab.run("evaluate", "look", LATER)
     records = Records(run)
     later = lab.training("judge-later")  # its test_current begins after the champion's last count
-    served, judged = evaluating._forms(records, champion)
+    served, judged = opponents._forms(records, champion)
     assert served.to_bytes() != judged.to_bytes()
-    fair = evaluating._opponent(run, records, later)
+    fair = opponents.find(run, records, later)
     assert fair.on_baseline is not None
     assert fair.on_current is not None
     assert fair.on_baseline.to_bytes() == judged.to_bytes()
     assert fair.on_current.to_bytes() == served.to_bytes()
-    same_day = evaluating._opponent(run, records, lab.training("judge-first"))
+    same_day = opponents.find(run, records, lab.training("judge-first"))
     assert same_day.on_current is not None
     assert same_day.on_current.to_bytes() == judged.to_bytes()
+
+
+def test_a_champion_that_has_learned_the_test_is_no_opponent(lab: Lab) -> None:
+    """As it is when an older version is judged by hand: the champion was trained weeks later."""
+    version = lab.training("judge-later").version
+    test = lab.training("judge-later").windows.test_current
+    champion, _ = manifest.read_champion(lab.objects())
+    assert champion is not None
+    later = champion.model_copy(update={"trained_until": LATER})
+    lab.objects().write_json(manifest.MANIFEST, later.model_dump(mode="json"))
+    made = lab.training("judge-first")
+    learned = made.windows.model_copy(update={"learnable": (test,)})
+    name = f"models/gbm/{made.run_id}/train.json"
+    updated = made.model_copy(update={"windows": learned})
+    lab.objects().write_json(name, updated.model_dump(mode="json"))
+    lab.evaluate(version, "judge-older", LATER)
+    decided = lab.decision("judge-older")
+    assert (decided.decision, decided.current.old) == ("SKIP", None)
+    assert f"version {made.version} was trained later" in decided.reason
+    assert f"has learned days from {test.first}" in decided.reason
 
 
 @pytest.mark.parametrize(
@@ -158,6 +179,7 @@ def test_a_champion_that_cannot_be_loaded_counts_as_none_and_is_reported(lab: La
     assert made.champion_trouble is not None
     assert champion.sha256 in made.champion_trouble
     assert made.decision == "DEPLOY"
+    assert f"counts as none: {made.champion_trouble}" in made.reason
 
 
 def test_a_version_is_judged_by_hand_beside_the_champion(lab: Lab) -> None:
