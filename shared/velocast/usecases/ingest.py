@@ -55,7 +55,7 @@ def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
     details = _store(run, window, before, harvest, records, counters_status)
     explicit = bool(request.since or request.until)
     hours = ingest_weather.Range(window.since or _first(harvest.counts), window.until, explicit)
-    details["weather"] = ingest_weather.update(run, hours, _first(harvest.counts))
+    details["weather"] = ingest_weather.update(run, hours)
     return [_audit_row(run, details)]
 
 

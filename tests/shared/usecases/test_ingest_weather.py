@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from velocast_local.weather_replay import WeatherFaults
 
 FIRST = datetime(2025, 3, 5, tzinfo=UTC)  # of the counts
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
+LONG_AGO = datetime(2025, 2, 15, tzinfo=UTC)  # three weeks before NOW, far more than the overlap
 DAY = timedelta(days=1)
 FORECAST_HOURS = 9 * 24 - 1
 
@@ -41,15 +43,26 @@ class WeatherLab(Lab):
         assert isinstance(details, dict)
         return details
 
+    def as_configured_now(self) -> WeatherLab:
+        """Return the same with settings read anew from the environment."""
+        lab = WeatherLab(self.city, self.client, self.topics)
+        lab.weather = self.weather
+        return lab
+
+
+def counts_from(first: datetime) -> pd.DataFrame:
+    """One counter's hours from `first` to the 20th of March 2025."""
+    return small_frame(first, (FIRST + 15 * DAY - first).days, counters=("100-101",))
+
 
 @pytest.fixture(scope="module")
 def served(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[ReplayedCity, ReplayedWeather]]:
     folder = tmp_path_factory.mktemp("city")
-    frame = small_frame(FIRST, days=15, counters=("100-101",))
-    city = ReplayedCity(folder / "city.parquet", frame, NOW)
-    weather = ReplayedWeather(folder / "weather.parquet", small_weather(), NOW)
+    city = ReplayedCity(folder / "city.parquet", counts_from(FIRST), NOW)
+    observed = small_weather(LONG_AGO - 5 * DAY, days=50)
+    weather = ReplayedWeather(folder / "weather.parquet", observed, NOW)
     with serving(city), serving_weather(weather):
         yield city, weather
 
@@ -67,11 +80,18 @@ def lab(
     monkeypatch.setenv("VELOCAST_CITY_BASE_URL", city.base_url)
     monkeypatch.setenv("VELOCAST_WEATHER_BASE_URL", weather.base_url)
     city.now = weather.now = NOW
-    city.faults.kind = None
+    city.publish(counts_from(FIRST))
     weather.replay.faults = WeatherFaults()
     weather.replay.asked.clear()
     lab = WeatherLab(city, warehouse_tables, topics)
     lab.weather = weather
+    return lab
+
+
+@pytest.fixture
+def old_lab(lab: WeatherLab) -> WeatherLab:
+    """The same city with counts since LONG_AGO."""
+    lab.city.publish(counts_from(LONG_AGO))
     return lab
 
 
@@ -165,11 +185,58 @@ class TestWhatIsStored:
 
     def test_a_city_without_weather(self, lab: WeatherLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("VELOCAST_WEATHER_BASE_URL")
-        lab = WeatherLab(lab.city, lab.client, lab.topics)
+        lab = lab.as_configured_now()
 
         assert lab.weather_of() == {"status": "not configured"}
         assert len(lab.rows("counts")) > 0
         assert lab.notices() == []
+
+    def test_weather_configured_late_reaches_back_to_the_oldest_stored_count(
+        self, old_lab: WeatherLab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as without:
+            without.delenv("VELOCAST_WEATHER_BASE_URL")
+            assert old_lab.as_configured_now().weather_of() == {"status": "not configured"}
+        old_lab.next_day()
+
+        assert_whole_history_is_read(old_lab.as_configured_now())
+
+    @pytest.mark.parametrize(
+        ("first", "now", "asked_from"),
+        [
+            ("2023-12-27", NOW, {"2024-01-01"}),
+            ("2023-06-01", NOW, set()),
+            ("2021-09-01", datetime(2021, 9, 9, 2, tzinfo=UTC), {"2021-09-01"}),
+        ],
+        ids=["counts from before it", "no counts since it", "a replay of days before it"],
+    )
+    def test_the_archive_is_not_asked_for_years_before_it_begins(
+        self, lab: WeatherLab, first: str, now: datetime, asked_from: set[str]
+    ) -> None:
+        since = datetime.fromisoformat(first).replace(tzinfo=UTC)
+        lab.city.publish(small_frame(since, days=10, counters=("100-101",)))
+        lab.city.now = lab.weather.now = now
+        # its answer is not needed, and one for a year takes its time
+        lab.weather.replay.faults = WeatherFaults("unavailable", apis=("previous-runs",))
+
+        details = lab.weather_of()
+
+        assert details["archive_since"] == next((f"{day}T00:00:00Z" for day in asked_from), None)
+        _, *asked = lab.weather.replay.asked
+        assert {each.partition("start_date=")[2][:10] for each in asked} == asked_from
+
+
+def assert_whole_history_is_read(lab: WeatherLab) -> None:
+    """Run fetch; all weather since LONG_AGO is there then, and the run after asks for the forecast alone."""
+    details = lab.weather_of()
+
+    assert (details["status"], details["archive_since"]) == ("stored", "2025-02-15T00:00:00Z")
+    hours = lab.stored()["valid_at"].drop_duplicates()
+    assert hours.min() == pd.Timestamp(LONG_AGO)
+    assert hours.max() > pd.Timestamp(lab.city.now)
+    assert (hours.diff().dropna() == pd.Timedelta(hours=1)).all()
+    lab.next_day()
+    assert lab.weather_of()["archive_since"] is None
 
 
 class TestTrouble:
@@ -192,6 +259,7 @@ class TestTrouble:
         assert details["inserted"] == len(lab.rows("counts")) > 0
         assert details["weather"]["status"] == "incomplete"
         assert details["weather"]["inserted"] == 0
+        assert details["weather"]["publish_again"] is None  # the next run sees the gap
         assert details["weather"]["errors"][0].startswith(f"{code}: ")
         (notice,) = lab.notices()
         assert notice["event"] == "weather_missing"
@@ -229,10 +297,56 @@ class TestTrouble:
 
         assert lab.weather_of()["archive_since"] == "2025-03-05T00:00:00Z"
 
+    @pytest.mark.parametrize("apis", [("forecast", "previous-runs"), ("previous-runs",)])
+    def test_first_runs_without_weather_cost_nothing_of_the_history(
+        self, old_lab: WeatherLab, apis: tuple[str, ...]
+    ) -> None:
+        old_lab.weather.replay.faults = WeatherFaults("unavailable", apis=apis)
+        for _ in range(2):
+            assert old_lab.weather_of()["inserted"] == 0
+            old_lab.next_day()
+        old_lab.weather.replay.faults = WeatherFaults()
+
+        assert_whole_history_is_read(old_lab)
+
+    @pytest.mark.parametrize("kind", ["unavailable", "html"])
+    def test_a_range_without_weather_says_which_event_to_publish_again(
+        self, lab: WeatherLab, kind: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lab.weather_of()
+        lab.weather.replay.faults.kind = kind
+        ranges = [
+            {"since": "2025-03-06T00:00:00Z", "until": "2025-03-08T00:00:00Z"},
+            {"since": "2025-03-08T00:00:00Z", "until": "2025-03-10T02:00:00Z"},  # up to now
+        ]
+
+        found = [lab.weather_of(**each) for each in ranges]
+
+        assert [details["status"] for details in found] == ["incomplete"] * 2
+        assert [json.loads(details["publish_again"]) for details in found] == ranges
+        notices = lab.notices()
+        assert [n["event_id"] for n in notices] == [
+            "fetch:weather_missing:2025-03-10:2025-03-06T00:00:00Z/2025-03-08T00:00:00Z",
+            "fetch:weather_missing:2025-03-10:2025-03-08T00:00:00Z/2025-03-10T02:00:00Z",
+        ]
+        for notice, details in zip(notices, found, strict=True):
+            assert f"publish {details['publish_again']} to velocast-fetch again" in notice["reason"]
+        assert notices[1]["reason"] in caplog.messages[-1]
+
+        lab.weather.replay.faults.kind = None
+        healed = lab.weather_of(**json.loads(found[0]["publish_again"]))
+        assert (healed["status"], healed["publish_again"]) == ("stored", None)
+
     def test_an_archive_that_refuses_does_not_cost_the_forecast(self, lab: WeatherLab) -> None:
         lab.weather.replay.faults = WeatherFaults("html", apis=("previous-runs",))
 
         details = lab.weather_of()
 
         assert (details["status"], details["inserted"]) == ("incomplete", FORECAST_HOURS)
-        assert len(lab.notices()) == 1
+        # the forecast hides the gap from the next run
+        assert json.loads(details["publish_again"]) == {
+            "since": "2025-03-05T00:00:00Z",
+            "until": "2025-03-10T02:00:00Z",
+        }
+        (notice,) = lab.notices()
+        assert details["publish_again"] in notice["reason"]
