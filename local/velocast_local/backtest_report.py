@@ -17,6 +17,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 260, 40, 24, 34, 12
 TICKS = 6
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width")
+FORMS = {"r2": ".3f", "rmse": ".1f", "mae": ".1f", "wape": ".1%", "coverage": ".1%", "width": ".0f"}
 NEW_COUNTERS = {
     "new_position": "asked for as a position",
     "new_counter": "published for a counter first seen today",
@@ -136,7 +137,7 @@ def _key(colours: dict[str, str]) -> str:
 
 
 def _models(models: list[dict[str, Any]]) -> str:
-    return _table(("model", *SCORES), ((model["name"], *_scores(model)) for model in models))
+    return _table(("model", *SCORES), ((model["name"], *figures(model)) for model in models))
 
 
 def _intervals(models: list[dict[str, Any]]) -> str:
@@ -153,7 +154,7 @@ def _intervals(models: list[dict[str, Any]]) -> str:
 def _new_counters(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
-    rows = ((NEW_COUNTERS[model["name"]], *_scores(model)) for model in found["models"])
+    rows = ((NEW_COUNTERS[model["name"]], *figures(model)) for model in found["models"])
     return (
         f"<h2>What a new counter would get</h2><p>{found['counters']} counters, the history of each hidden for a week "
         f"together with that of its pole, {found['rows']:,} forecasts, lead days 0 to {SCORED_LEAD_DAYS - 1}.</p>"
@@ -161,18 +162,14 @@ def _new_counters(found: dict[str, Any] | None) -> str:
     )
 
 
-def _scores(model: dict[str, Any]) -> tuple[str, ...]:
-    forms = {
-        "r2": ".3f",
-        "rmse": ".1f",
-        "mae": ".1f",
-        "wape": ".1%",
-        "coverage": ".1%",
-        "width": ".0f",
-    }
-    return tuple(
-        "" if model[key] is None else format(model[key], form) for key, form in forms.items()
-    )
+def figures(model: dict[str, Any]) -> tuple[str, ...]:
+    """Return a model's scores as text, in the order of SCORES."""
+    return tuple(figure(model[key], form) for key, form in FORMS.items())
+
+
+def figure(value: float | None, form: str) -> str:
+    """Return a number as text, a dash where none is defined, as R2 of counts that are all alike."""
+    return "–" if value is None else format(value, form)
 
 
 def _counters(errors: pd.DataFrame, names: list[str]) -> str:

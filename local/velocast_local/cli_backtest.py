@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich import box
@@ -19,7 +19,10 @@ from velocast.ground.city import load_city
 from velocast.ground.errors import VelocastError
 from velocast.model.kinds import Kind
 
-SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width")
+if TYPE_CHECKING:
+    from velocast.usecases.backtest_plan import Backtest
+
+FAILURES = (VelocastError, RuntimeError, ValueError, OSError)
 
 
 class WeatherAs(StrEnum):
@@ -57,8 +60,10 @@ def backtest_command(
 ) -> None:
     """Forecast a past that is known: daily origins, weekly retraining, beside what a model must beat."""
     from velocast.usecases import backtest_scores
-    from velocast_local import backtest, backtest_report
+    from velocast_local import backtest
 
+    if report and not report.parent.is_dir():  # found out now, not after all the fits
+        raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     asked = backtest.Asked(
         file, weather, weather_as.value, weeks, until and until.date(), _kinds(kinds)
@@ -66,27 +71,22 @@ def backtest_command(
     began = time.monotonic()
     try:
         made = backtest.run(asked, load_city(city), console.print)
-    except (VelocastError, RuntimeError, ValueError, OSError) as exc:
+        summary = backtest_scores.summary(made)
+    except FAILURES as exc:
         console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
-    summary = backtest_scores.summary(made) | {
+    summary |= {
         "file": str(file),
         "weeks": weeks,
         "weather": weather_as.value if weather else "none",
         "seconds": round(time.monotonic() - began, 1),
     }
-    if report:
-        report.write_text(backtest_report.page(made, summary), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps(summary))
-        return
-    console.print(_table(summary))
-    if summary["affluence"]:
-        console.print(_busy_hours(summary["affluence"]))
-    if summary["new_counters"]:
-        console.print(new_counters_table(summary["new_counters"]))
+    else:
+        _show(summary, console)
     if report:
-        console.print(f"Pictures: {report}")
+        _write(report, made, summary, console)
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:
@@ -97,7 +97,28 @@ def _kinds(text: str) -> tuple[Kind, ...]:
     return tuple(kind for kind in get_args(Kind) if kind in asked)
 
 
+def _show(summary: dict[str, Any], console: Console) -> None:
+    console.print(_table(summary))
+    if summary["affluence"]:
+        console.print(_busy_hours(summary["affluence"]))
+    if summary["new_counters"]:
+        console.print(new_counters_table(summary["new_counters"]))
+
+
+def _write(report: Path, made: Backtest, summary: dict[str, Any], console: Console) -> None:
+    from velocast_local import backtest_report
+
+    try:
+        report.write_text(backtest_report.page(made, summary), encoding="utf-8")
+    except FAILURES as exc:
+        console.print(f"[red]report not written:[/red] {escape(str(exc))}")
+        raise typer.Exit(1) from exc
+    console.print(f"Pictures: {escape(str(report))}")
+
+
 def _table(summary: dict[str, Any]) -> Table:
+    from velocast_local.backtest_report import SCORES, figure, figures
+
     weather = {"none": "without weather", "observed": "weather as observed: an upper bound"}
     table = Table(
         title=f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
@@ -108,19 +129,21 @@ def _table(summary: dict[str, Any]) -> Table:
     for model in summary["models"]:
         table.add_row(
             model["name"],
-            *_scores(model),
-            "" if model["fit_seconds"] is None else f"{model['fit_seconds']:.1f}",
-            "" if model["fit_peak_mb"] is None else f"{model['fit_peak_mb']:,}",
+            *figures(model),
+            figure(model["fit_seconds"], ".1f"),
+            figure(model["fit_peak_mb"], ","),
         )
     return table
 
 
 def _busy_hours(found: dict[str, Any]) -> str:
     """Say in two lines how well busy hours were told."""
+    from velocast_local.backtest_report import figure
+
     return (
-        f"Busy hours (affluence): balanced accuracy {found['balanced_accuracy']:.3f} "
-        f"(similar days {found['similar_days_balanced_accuracy']:.3f}),\n"
-        f"Brier score {found['brier_relative']:.2f} of the base rate's; {found['base_rate']:.1%} of "
+        f"Busy hours (affluence): balanced accuracy {figure(found['balanced_accuracy'], '.3f')} "
+        f"(similar days {figure(found['similar_days_balanced_accuracy'], '.3f')}),\n"
+        f"Brier score {figure(found['brier_relative'], '.2f')} of the base rate's; {found['base_rate']:.1%} of "
         f"{found['rows']:,} hours were busy\n"
     )
 
@@ -130,7 +153,7 @@ def new_counters_table(found: dict[str, Any]) -> Table:
 
     found: `new_counters` of `backtest_scores.summary`.
     """
-    from velocast_local.backtest_report import NEW_COUNTERS
+    from velocast_local.backtest_report import NEW_COUNTERS, SCORES, figures
 
     table = Table(
         title=f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
@@ -139,7 +162,7 @@ def new_counters_table(found: dict[str, Any]) -> Table:
     )
     _add_columns(table, "forecast", *SCORES)
     for model in found["models"]:
-        table.add_row(NEW_COUNTERS[model["name"]], *_scores(model))
+        table.add_row(NEW_COUNTERS[model["name"]], *figures(model))
     return table
 
 
@@ -147,14 +170,3 @@ def _add_columns(table: Table, first: str, *others: str) -> None:
     table.add_column(first)
     for name in others:
         table.add_column(name, justify="right")
-
-
-def _scores(model: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        f"{model['r2']:.3f}",
-        f"{model['rmse']:.1f}",
-        f"{model['mae']:.1f}",
-        f"{model['wape']:.1%}",
-        "" if model["coverage"] is None else f"{model['coverage']:.1%}",
-        "" if model["width"] is None else f"{model['width']:.0f}",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
 from io import StringIO
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from velocast.ground.city import load_city
 from velocast.ground.errors import TooLittleHistory
@@ -23,7 +24,7 @@ from velocast.ground.time import start_of_local_day
 from velocast.model import estimators, learners, yardsticks
 from velocast.model.learners import Kind
 from velocast.usecases import backtest_new_counters, backtest_scores
-from velocast.usecases.backtest_plan import Backtest, Plan
+from velocast.usecases.backtest_plan import Backtest, BusyHours, Plan
 from velocast_local import backtest, backtest_report, cli_backtest
 from velocast_local.backtest import Asked
 from velocast_local.cli import app
@@ -196,6 +197,59 @@ def test_the_counters_of_a_pole_are_hidden_together() -> None:
     assert backtest_new_counters.folds(places.loc[["a", "c"]]) == []
 
 
+def test_a_pole_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) -> None:
+    rows = simulate(5, days=61, until=date(2025, 4, 14), seed=5)
+    absent = rows["id_compteur"].max()
+    gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
+    path = tmp_path / "city.parquet"
+    write_city(rows[~(gone & (rows["id_compteur"] == absent))], path)
+    hidden = run(path).new_counters
+    assert set(hidden["counter_id"]) == set(rows["id_compteur"]) - {absent}
+    assert hidden["new_counter"].notna().all()
+
+
+def test_beside_a_new_pole_only_the_new_one_can_be_hidden(tmp_path: Path) -> None:
+    rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
+    new = rows["id_compteur"].max()
+    early = pd.to_datetime(rows["date"], utc=True) < start_of_local_day(date(2025, 4, 2), ZONE)
+    path = tmp_path / "city.parquet"
+    write_city(rows[~(early & (rows["id_compteur"] == new))], path)
+    hidden = run(path).new_counters
+    assert set(hidden["counter_id"]) == {new}
+    assert hidden["new_position"].notna().all()
+
+
+def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) -> None:
+    """Two poles: one never counted a bike, the other left. No hour is busy, none can be hidden, no R2 is defined."""
+    rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
+    gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
+    path, report = tmp_path / "quiet.parquet", tmp_path / "page.html"
+    left = rows["id_compteur"] == rows["id_compteur"].max()
+    write_city(rows[~(gone & left)].assign(sum_counts=0), path)
+    result = CliRunner().invoke(
+        app, ["backtest", str(path), "--weeks", "1", "--json", "--report", str(report)]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["affluence"], found["new_counters"]) == (None, None)
+    assert result.stderr.count("leaving out affluence: ") == 1
+    assert [model["r2"] for model in found["models"]] == [None] * 5
+    assert "<td>–<td>" in report.read_text(encoding="utf-8")
+
+
+def test_after_a_long_silence_nobody_knows_which_hours_are_busy(tmp_path: Path) -> None:
+    """A city that counts again on the file's last day, after six weeks: no hour has a threshold."""
+    rows = simulate(2, days=110, until=date(2025, 4, 14), seed=5)
+    first, last = (start_of_local_day(day, ZONE) for day in (date(2025, 3, 1), date(2025, 4, 13)))
+    silent = pd.to_datetime(rows["date"], utc=True).between(first, last, inclusive="left")
+    path = tmp_path / "silent.parquet"
+    write_city(rows[~silent], path)
+    result = CliRunner().invoke(app, ["backtest", str(path), "--weeks", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["affluence"] is None
+    assert result.stderr.count("leaving out affluence: ") == 1
+
+
 def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
     hidden = backtest_scores.summary(made(city_file))["new_counters"]
     screen = StringIO()
@@ -276,6 +330,7 @@ def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
         (["--kinds", "lstm"], "choose of gbm, rf, nn"),
         (["--weeks", "40"], "ask for fewer weeks"),
         (["--until", "2025-02-20"], "ask for fewer weeks"),
+        (["--report", "nowhere/page.html"], "the folder nowhere does not exist"),
     ],
 )
 def test_what_cannot_be_is_refused(city_file: Path, options: list[str], message: str) -> None:
@@ -284,9 +339,11 @@ def test_what_cannot_be_is_refused(city_file: Path, options: list[str], message:
     assert message in " ".join(result.output.replace("│", " ").split())
 
 
-def test_a_report_escapes_names() -> None:
+@pytest.fixture
+def small() -> pd.DataFrame:
+    """Forecasts of three hours, one for each lead day that is scored."""
     days = pd.date_range("2025-03-01", periods=3, freq="D")
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {
             "counter_id": "<b>1</b>",
             "origin_at": days.tz_localize("UTC"),
@@ -298,8 +355,69 @@ def test_a_report_escapes_names() -> None:
             "gbm": [4.0, 6.0, 8.0],
         }
     )
-    result = Backtest(rows)
+
+
+def test_a_report_escapes_names(small: pd.DataFrame) -> None:
+    result = Backtest(small)
     summary = backtest_scores.summary(result) | {"file": "<i>f</i>", "weeks": 1, "weather": "none"}
     page = backtest_report.page(result, summary)
     assert "<b>1</b>" not in page
     assert "<i>f</i>" not in page
+
+
+@pytest.fixture
+def asked(
+    city_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Backtest, Path | None], Result]:
+    """Give the command a finished backtest."""
+
+    def ask(made: Backtest, report: Path | None = None) -> Result:
+        monkeypatch.setattr(backtest, "run", lambda *_: made)
+        page = [] if report is None else ["--report", str(report)]
+        return CliRunner().invoke(app, ["backtest", str(city_file), *page])
+
+    return ask
+
+
+def test_what_was_measured_is_printed_before_the_page_is_written(
+    small: pd.DataFrame, asked: Callable[..., Result], tmp_path: Path
+) -> None:
+    page = tmp_path / ("x" * 300)  # no file may have so long a name
+    result = asked(Backtest(small), page)
+    assert result.exit_code == 1
+    assert "3 forecasts from 3 origins" in result.output
+    assert "report not written" in result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (3, "none of 3 hours forecast from 2025-03-01 to 2025-03-03 was counted"),
+        (0, "nothing was counted in the weeks before, so no hour was forecast"),
+    ],
+)
+def test_weeks_without_a_count_are_refused_in_a_line(
+    rows: int, message: str, small: pd.DataFrame, asked: Callable[..., Result]
+) -> None:
+    result = asked(Backtest(small.head(rows).assign(bike_count=np.nan)))
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert message in result.output
+    assert "another --until or more --weeks" in result.output
+
+
+def test_scores_that_are_not_defined_are_dashes(
+    small: pd.DataFrame, asked: Callable[..., Result]
+) -> None:
+    rows = small.assign(bike_count=0.0, similar_days=1.0, busy_threshold=0.5, usual=True)
+    said = rows.assign(busy_probability=0.2, busy=False)
+    made = Backtest(rows[[*small, "similar_days"]], busy_hours=BusyHours([said]))
+    result = asked(made)
+    assert result.exit_code == 0, result.output
+    lines = [line.split()[:5] for line in result.output.splitlines()]
+    assert lines.index(["similar_days", "–", "1.0", "1.0", "–"]) < lines.index(
+        ["gbm", "–", "6.2", "6.0", "–"]
+    )
+    assert "balanced accuracy – (similar days –)" in result.output

@@ -13,14 +13,17 @@ import numpy as np
 import pandas as pd
 
 from velocast.ground.city import City
+from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import start_of_local_day
 from velocast.model import similar_days, yardsticks
+from velocast.model.affluence import BusyModel
 from velocast.model.kinds import SEED
 from velocast.outside.warehouse import Warehouse
 from velocast.usecases import backtest_busy_hours, backtest_frames, backtest_new_counters
 from velocast.usecases.backtest_plan import (
     KEPT,
     Backtest,
+    BusyHours,
     Plan,
     Watch,
     fitted,
@@ -32,7 +35,11 @@ from velocast.usecases.backtest_plan import (
 def run(
     warehouse: Warehouse, city: City, plan: Plan, watch: Watch, say: Callable[[str], None]
 ) -> Backtest:
-    """Run it. watch: measures a block; say: is told of each step. Raises WarehouseError, TooLittleHistory."""
+    """Run it. watch: measures a block; say: is told of each step.
+
+    The classifier of busy hours is left out where it has too little to learn from or nothing to be judged by.
+    Raises WarehouseError, TooLittleHistory.
+    """
     result = Backtest(pd.DataFrame())
     with watch() as result.features["learning"]:
         learning = backtest_frames.learning(warehouse, city, plan)
@@ -68,6 +75,7 @@ def _forecasts(
 ) -> pd.DataFrame:
     """Return `Backtest.rows`, and `weather`: whether it was known. Week by week, so that only one is held at a time."""
     parts: list[pd.DataFrame] = []
+    tells_busy = "affluence" in plan.kinds
     for cut in plan.cuts():
         say(f"week of {cut}")
         known = known_at(city, cut, learning)
@@ -75,9 +83,8 @@ def _forecasts(
         for kind in plan.forecasters:
             with watch() as result.fits[kind]:
                 models[kind] = fitted(city, cut, kind, known)
-        if "affluence" in plan.kinds:
-            with watch() as result.busy_hours.fit:
-                classifier = backtest_busy_hours.fitted(known)
+        classifier = _classifier(known, result, watch, say) if tells_busy else None
+        tells_busy = classifier is not None
         with watch() as result.features["a week"]:
             week = backtest_frames.week(warehouse, city, plan, cut)
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
@@ -89,9 +96,12 @@ def _forecasts(
             weather=week.loc[tested, "temperature"].notna(),
         )
         parts.append(made)
-        if "affluence" in plan.kinds:
+        if classifier is not None:
             backtest_busy_hours.add(result.busy_hours, classifier, week[tested])
         del week, known  # not beside the next fit
+    if tells_busy and not any(len(part) for part in result.busy_hours.parts):
+        say("leaving out affluence: of no hour tested is it known whether it was busy")
+        result.busy_hours = BusyHours()
     rows = pd.concat(parts, ignore_index=True)
     # last, because its trees are large and would lie in memory while the others are fitted
     say("fitting the predecessor's forest")
@@ -99,6 +109,19 @@ def _forecasts(
     with watch() as result.fits[yardsticks.PREDECESSOR]:
         old = yardsticks.Predecessor.fit(counted, seed=SEED)
     return rows.assign(**{yardsticks.PREDECESSOR: old.predict(rows)})
+
+
+def _classifier(
+    known: pd.DataFrame, result: Backtest, watch: Watch, say: Callable[[str], None]
+) -> BusyModel | None:
+    """Return the classifier of busy hours, None where it has too little to learn from."""
+    try:
+        with watch() as result.busy_hours.fit:
+            model = backtest_busy_hours.fitted(known)
+    except TooLittleHistory as exc:  # a quiet city's; its counts can be forecast all the same
+        say(f"leaving out affluence: {exc}")
+        return None
+    return model
 
 
 def _similar_interval(

@@ -18,7 +18,7 @@ from velocast.ground.city import City
 from velocast.ground.time import start_of_local_day
 from velocast.outside.warehouse import Warehouse
 from velocast.usecases import backtest_frames, serving_answers, serving_board, snapshot, stand_ins
-from velocast.usecases.backtest_plan import KEPT, Plan, fitted, known_at
+from velocast.usecases.backtest_plan import KEPT, Plan, fitted, held_out, known_at
 from velocast.usecases.busy_hours import BusyChampion
 from velocast.usecases.forecast_rows import MIN_MODEL_HOURS
 from velocast.usecases.serving_answers import Estimate
@@ -38,8 +38,8 @@ def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) ->
 
     learning: the feature frame that the backtest learns from. Returns the hidden counters' rows of those weeks: KEPT,
     then for POSITION, FIRST_DAY and CITY_WEEK the forecast under its name, its interval under `<name>:lower` and
-    `<name>:upper`; empty where no position is known, all counters stand on one pole
-    or nothing forecasts counts. Raises WarehouseError.
+    `<name>:upper`. Left out are counters that no origin of their week knows, and those beside which too little is known
+    of any other; empty where none is left, no position is known or nothing forecasts counts. Raises WarehouseError.
     """
     if not plan.forecasters:
         return pd.DataFrame()
@@ -48,7 +48,7 @@ def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) ->
         _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning)
         for number, hidden in enumerate(folds(places))
     ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return _joined(parts)
 
 
 def _places(warehouse: Warehouse, plan: Plan) -> pd.DataFrame:
@@ -80,21 +80,29 @@ def _fold(
 ) -> pd.DataFrame:
     known, week = known_at(city, cut, learning), backtest_frames.week(warehouse, city, plan, cut)
     others = known[~known["counter_id"].isin(hidden.index)]
-    model = fitted(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
     enough = week["history_hours"] >= MIN_MODEL_HOURS
     seen = week[~week["counter_id"].isin(hidden.index) & enough]
-    seen = seen.join(model.predict(seen)).assign(basis="model")
     asked = week[
         week["counter_id"].isin(hidden.index)
         & (week["origin_at"] >= start_of_local_day(cut, city.zone))
     ]
+    asked = asked[asked["origin_at"].isin(seen["origin_at"])]
+    if asked.empty or (~held_out(city, cut, others)).sum() < MIN_MODEL_HOURS:
+        return pd.DataFrame()
+    model = fitted(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
+    seen = seen.join(model.predict(seen)).assign(basis="model")
     parts = []
     for origin_at, rows in asked.groupby("origin_at"):
         begin = rows["origin_at"].iloc[0].to_pydatetime()
         history = _without(_history(warehouse, city, plan, begin), hidden)
         known_then = seen[seen["origin_at"] == origin_at]
         parts.append(_asked(city, history, hidden, known_then, rows, begin))
-    return pd.concat(parts, ignore_index=True)
+    return _joined(parts)
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [part for part in parts if not part.empty]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
 def _history(warehouse: Warehouse, city: City, plan: Plan, origin_at: datetime) -> History:

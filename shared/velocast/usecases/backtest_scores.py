@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from velocast.ground.errors import TooLittleHistory
 from velocast.ground.time import SCORED_LEAD_DAYS
 from velocast.model import evaluation
 from velocast.usecases import backtest_busy_hours
@@ -18,12 +20,14 @@ def summary(backtest: Backtest) -> dict[str, Any]:
     """Return models, best first, and what they were scored on.
 
     A model's scores are pooled over lead days 0 to 2; `lead_days` has each of all five alone. Its `fit_seconds` and
-    `fit_peak_mb` are those of its last and largest fit, None for what is not fitted.
+    `fit_peak_mb` are those of its last and largest fit, None for what is not fitted. Raises TooLittleHistory when no
+    hour of lead days 0 to 2 was counted.
     """
-    models = [_model(backtest, name) for name in names(backtest.rows)]
     scored = _scored(backtest.rows)
+    if scored.empty:
+        raise TooLittleHistory(_nothing_counted(backtest.rows))
     return {
-        "models": sorted(models, key=lambda model: -model["r2"]),
+        "models": _best_first(_model(backtest, name) for name in names(backtest.rows)),
         **_extent(scored),
         "learning_rows": backtest.learning_rows,
         "features_seconds": {
@@ -54,12 +58,25 @@ def _new_counters(backtest: Backtest) -> dict[str, Any] | None:
     rows, cost = backtest.new_counters, backtest.new_counters_cost
     if rows.empty or _scored(rows).empty:
         return None
-    models = [_scores(rows, name) for name in names(rows)]
     return {
-        "models": sorted(models, key=lambda model: -model["r2"]),
+        "models": _best_first(_scores(rows, name) for name in names(rows)),
         **_extent(_scored(rows)),
         "seconds": None if cost is None else round(cost.seconds, 2),
     }
+
+
+def _best_first(models: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort by RMSE, which on the same rows is the order of R2, and is known where no R2 is defined."""
+    return sorted(models, key=lambda model: float(model["rmse"]))
+
+
+def _nothing_counted(rows: pd.DataFrame) -> str:
+    days = rows.loc[rows["lead_day"] < SCORED_LEAD_DAYS, "local_date"]
+    found = "nothing was counted in the weeks before, so no hour was forecast"
+    if len(days):
+        span = f"from {days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
+        found = f"none of {len(days)} hours forecast {span} was counted, an outage perhaps"
+    return f"{found}; ask for another --until or more --weeks"
 
 
 def _extent(scored: pd.DataFrame) -> dict[str, Any]:
