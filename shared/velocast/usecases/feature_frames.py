@@ -34,6 +34,7 @@ def read(
     keep_one_in: int = 1,
     counts_table: str | None = None,
     weather_table: str | None = None,
+    weather: pd.DataFrame | None = None,
     counter_ids: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return what was known at each origin beside the hours to forecast from there.
@@ -41,27 +42,26 @@ def read(
     first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
     excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
     once, with one lead day drawn by hash; keep_one_in: of so many targets one, drawn alike. counts_table,
-    weather_table: dataset.table, in place of the system's own. counter_ids: empty for all. Returns one row per
+    weather_table: dataset.table, in place of the system's own. weather: of `read_weather`, where it was read for other
+    counters already. counter_ids: empty for all. Returns one row per
     (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
     `model.features.FEATURES` (weather NaN where none was known), `lag_168h`, `busy_threshold`, `history_hours`,
     `local_date`, `day_type` beside it. Raises EventError for a range that cannot be, WarehouseError. Source:
     `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`, sql/weather_features.sql.
     """
     _check(first_origin, last_origin, lead_days)
+    if weather is None:
+        weather = read_weather(
+            warehouse,
+            city,
+            first_origin=first_origin,
+            last_origin=last_origin,
+            lead_days=lead_days,
+            weather_table=weather_table,
+        )
     zone = city.zone
-    end = start_of_local_day(last_origin + timedelta(days=lead_days), zone)
+    asked = _asked(city, first_origin, last_origin, lead_days)
     first_day = first_origin - timedelta(days=HISTORY_DAYS)
-    holidays = holiday_dates(
-        city.holidays, first_day - timedelta(days=1), last_origin + timedelta(days=lead_days + 1)
-    )
-    asked: dict[str, Any] = {
-        "first_origin": first_origin,
-        "last_origin": last_origin,
-        "lead_days": lead_days,
-        "zone": city.time_zone,
-        "holidays": holidays or Empty("DATE"),
-        "last_target": end - HOUR,
-    }
     frame = warehouse.query_large(
         "features",
         tables={"counts": counts_table} if counts_table else None,
@@ -69,20 +69,59 @@ def read(
         keep_one_in=keep_one_in,
         counter_ids=list(counter_ids) or Empty("STRING"),
         scan_from=start_of_local_day(first_day, zone),
-        scan_until=min(end, actual_until),
-        **asked,
-    )
-    weather = warehouse.query_large(
-        "weather_features",
-        tables={"weather": weather_table} if weather_table else None,
-        scan_from=start_of_local_day(first_origin - timedelta(days=WEATHER_HISTORY_DAYS), zone),
+        scan_until=min(asked["last_target"] + HOUR, actual_until),
         **asked,
     )
     frame = frame.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
     frame = frame.merge(weather, how="left", on=["origin_at", "target_at"])
     floats = frame.select_dtypes("float64").columns
     frame[floats] = frame[floats].round(DECIMALS)
+    holidays = _holidays(city, first_origin, last_origin, lead_days)
     return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
+
+
+def read_weather(
+    warehouse: Warehouse,
+    city: City,
+    *,
+    first_origin: date,
+    last_origin: date,
+    lead_days: int = HORIZON_DAYS,
+    weather_table: str | None = None,
+) -> pd.DataFrame:
+    """Return what was known of the weather at each origin, one row per (origin_at, target_at) of which something was.
+
+    Arguments as for `read`; the same for all counters. Raises WarehouseError. Source: `bike_traffic_raw.weather`,
+    sql/weather_features.sql.
+    """
+    scan_from = first_origin - timedelta(days=WEATHER_HISTORY_DAYS)
+    return warehouse.query_large(
+        "weather_features",
+        tables={"weather": weather_table} if weather_table else None,
+        scan_from=start_of_local_day(scan_from, city.zone),
+        **_asked(city, first_origin, last_origin, lead_days),
+    )
+
+
+def _asked(city: City, first_origin: date, last_origin: date, lead_days: int) -> dict[str, Any]:
+    """Return the parameters that both statements take."""
+    end = start_of_local_day(last_origin + timedelta(days=lead_days), city.zone)
+    return {
+        "first_origin": first_origin,
+        "last_origin": last_origin,
+        "lead_days": lead_days,
+        "zone": city.time_zone,
+        "holidays": _holidays(city, first_origin, last_origin, lead_days) or Empty("DATE"),
+        "last_target": end - HOUR,
+    }
+
+
+def _holidays(city: City, first_origin: date, last_origin: date, lead_days: int) -> list[date]:
+    return holiday_dates(
+        city.holidays,
+        first_origin - timedelta(days=HISTORY_DAYS + 1),
+        last_origin + timedelta(days=lead_days + 1),
+    )
 
 
 def _check(first_origin: date, last_origin: date, lead_days: int) -> None:

@@ -49,7 +49,14 @@ def make(
     """
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
-    parts = [_block(run, loaded, busy, history, list(block)) for block in blocks]
+    day = local_date(run.as_of, run.settings.city.zone)
+    weather = feature_frames.read_weather(
+        run.warehouse,
+        run.settings.city,
+        first_origin=day - timedelta(days=recent.DAYS),
+        last_origin=day,
+    )
+    parts = [_block(run, loaded, busy, history, weather, list(block)) for block in blocks]
     forecasts = pd.concat(parts, ignore_index=True)
     return forecasts.sort_values(["counter_id", "target_at"], ignore_index=True)
 
@@ -59,9 +66,11 @@ def _block(
     loaded: LoadedChampion,
     busy: BusyChampion,
     history: History,
+    weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
-    lately, frame = _lately(run, loaded, counter_ids), _today(run, counter_ids)
+    lately = _lately(run, loaded, weather, counter_ids)
+    frame = _today(run, weather, counter_ids)
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
     parts = [
@@ -85,7 +94,7 @@ def _block(
     return _ordered(forecasts.reindex(columns=list(KEPT)))
 
 
-def _today(run: ForecastRun, counter_ids: list[str]) -> pd.DataFrame:
+def _today(run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str]) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     return feature_frames.read(
@@ -94,11 +103,14 @@ def _today(run: ForecastRun, counter_ids: list[str]) -> pd.DataFrame:
         first_origin=day,
         last_origin=day,
         actual_until=origin_of(run.as_of, city.zone),
+        weather=weather,
         counter_ids=counter_ids,
     )
 
 
-def _lately(run: ForecastRun, loaded: LoadedChampion, counter_ids: list[str]) -> pd.DataFrame:
+def _lately(
+    run: ForecastRun, loaded: LoadedChampion, weather: pd.DataFrame, counter_ids: list[str]
+) -> pd.DataFrame:
     """Return what the last days' origins knew, with what was counted since.
 
     With a model their own days, since what its forecasts missed there moves today's (`day_level`, `recent`); without
@@ -113,6 +125,7 @@ def _lately(run: ForecastRun, loaded: LoadedChampion, counter_ids: list[str]) ->
         actual_until=origin_of(run.as_of, city.zone),
         lead_days=HORIZON_DAYS if loaded.model is None else 1,
         one_lead=loaded.model is None,
+        weather=weather,
         counter_ids=counter_ids,
     )
     if loaded.model is None:

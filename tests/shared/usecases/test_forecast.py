@@ -93,13 +93,19 @@ class TestBeforeThereIsAChampion:
         forecast_at()
         whole = stored(warehouse_tables)
         asked: list[list[str]] = []
-        read = feature_frames.read
+        weather: list[pd.DataFrame] = []
+        read, read_weather = feature_frames.read, feature_frames.read_weather
 
         def spied(*args: Any, counter_ids: list[str], **options: Any) -> pd.DataFrame:
             asked.append(counter_ids)
             return read(*args, counter_ids=counter_ids, **options)
 
+        def spied_weather(*args: Any, **options: Any) -> pd.DataFrame:
+            weather.append(read_weather(*args, **options))
+            return weather[-1]
+
         monkeypatch.setattr(feature_frames, "read", spied)
+        monkeypatch.setattr(feature_frames, "read_weather", spied_weather)
         monkeypatch.setattr(forecast_rows, "BLOCK", 3)
 
         forecast_at(message_id="m2")
@@ -107,6 +113,7 @@ class TestBeforeThereIsAChampion:
         in_blocks = stored(warehouse_tables)
         counters = in_blocks["counter_id"].unique().tolist()
         assert sorted({tuple(ids) for ids in asked}) == [tuple(counters[:2]), tuple(counters[2:])]
+        assert len(weather) == 1  # the same for all counters
         names = ["counter_id", "target_at", "predicted_count", "basis"]
         pd.testing.assert_frame_equal(in_blocks[names], whole[names])
 
