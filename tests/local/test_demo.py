@@ -96,7 +96,7 @@ def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:
 
 def _clean_environment() -> dict[str, str]:
     """The tests' own emulators must not be what the demo talks to."""
-    kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")
+    kept = ("PATH", "HOME", "LANG")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 

@@ -70,7 +70,6 @@ class City(_Strict):
     position_encoding: Literal["lon_lat_object"]
     time_zone: str
     holidays: str
-    school_zone: str | None = None
     bounding_box: BoundingBox
     largest_credible_count: int
     licence: str
