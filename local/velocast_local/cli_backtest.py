@@ -120,12 +120,11 @@ def _table(summary: dict[str, Any]) -> Table:
     from velocast_local.backtest_report import SCORES, figure, figures
 
     weather = {"none": "without weather", "observed": "weather as observed: an upper bound"}
-    table = Table(
-        title=f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
+    table = _scores(
+        f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
         f"{weather.get(summary['weather'], 'weather as uncertain as a forecast')}",
-        box=box.SIMPLE,
+        ("model", *SCORES, "fit s", "fit MB"),
     )
-    _add_columns(table, "model", *SCORES, "fit s", "fit MB")
     for model in summary["models"]:
         table.add_row(
             model["name"],
@@ -155,18 +154,19 @@ def new_counters_table(found: dict[str, Any]) -> Table:
     """
     from velocast_local.backtest_report import NEW_COUNTERS, SCORES, figures
 
-    table = Table(
-        title=f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
+    table = _scores(
+        f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
         "history hidden",
-        box=box.SIMPLE,
+        ("forecast", *SCORES),
     )
-    _add_columns(table, "forecast", *SCORES)
     for model in found["models"]:
         table.add_row(NEW_COUNTERS[model["name"]], *figures(model))
     return table
 
 
-def _add_columns(table: Table, first: str, *others: str) -> None:
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
+def _scores(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for name in columns:
+        right = name != columns[0]
+        table.add_column(name, justify="right" if right else "left", no_wrap=right)
+    return table
