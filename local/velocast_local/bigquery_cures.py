@@ -125,7 +125,15 @@ def _parse_once() -> None:
             raise sqlglot.ParseError(f"No expression was parsed from {sql!r}")
         return first
 
+    def parse_to_classify(sql: str) -> Expr | None:
+        numbered = _renamed(sql, _numbered_staging(sql))  # what kind it is no table's name decides
+        try:
+            return parse_to_read(numbered, read="bigquery")
+        except sqlglot.errors.SqlglotError:
+            return None
+
     _replace(Dialect, "parse", parse_once)
+    _replace(executor, "_parse_for_classification", parse_to_classify)
     # These only look what kind of statement it is, so they may look at one tree; a copy costs as much as parsing.
     looking = SimpleNamespace(**vars(sqlglot) | {"parse_one": parse_to_read})
     for module in (ddl_sync, ddl_result, routine_ddl):

@@ -159,6 +159,11 @@ class CloudRun:
         if self._python:
             self._python.stop()
 
+    def prepare(self) -> None:
+        """Get the process of the first job ready, where processes are warmed at all."""
+        if self._python is not None:
+            self._python.prepare(self._environment(()))
+
     def _run(self, record: Document, overrides: Overrides) -> None:
         job = self.jobs[record["job"]]
         began = time.monotonic()

@@ -106,6 +106,7 @@ class Supervisor:
                 return 1
             plane.executions.resume()
             self._tell("stack", READY)
+            plane.jobs.prepare()
             while not self._end.wait(WATCH_SECONDS):
                 for child in self.children.values():
                     child.watch()

@@ -1,8 +1,9 @@
 """Job processes whose slow imports are behind them.
 
 Half of a small job's time goes into importing scikit-learn, MLflow and Google's clients, and a retraining runs three
-jobs one after the other on a machine with another core to spare. So while one job runs, the process of the next one
-imports what every job needs and waits to be told its script. Of Velocast's own code it imports nothing beforehand.
+jobs one after the other on a machine with another core to spare. So before the first job, and while one runs, the
+process of the next one imports what every job needs and waits to be told its script. Of Velocast's own code it imports
+nothing beforehand.
 """
 
 from __future__ import annotations
@@ -38,6 +39,12 @@ class WarmPython:
         self._spare: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._closed = False
+
+    def prepare(self, environment: Mapping[str, str]) -> None:
+        """Get a process ready for the first script, while there is time."""
+        with self._lock:
+            if self._spare is None and not self._closed:
+                self._spare = _wait_for_script(environment)
 
     def start(
         self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path

@@ -51,6 +51,22 @@ def test_the_second_script_runs_in_the_process_that_waited(script: Path) -> None
     ]
 
 
+def test_the_first_script_may_have_been_prepared_for(script: Path) -> None:
+    python = WarmPython()
+    run = {"environment": dict(os.environ), "log": script.parent / "log", "cwd": script.parent}
+    try:
+        python.prepare(dict(os.environ))
+        prepared = python._spare
+        python.prepare(dict(os.environ))  # one is enough
+        assert python._spare is prepared
+        child = python.start([sys.executable, str(script)], **run)  # type: ignore[arg-type]
+        assert child is prepared
+        assert child.wait(timeout=60) == 3
+    finally:
+        python.stop()
+    assert "warm" in (script.parent / "log").read_text().split()
+
+
 def test_a_process_that_died_while_it_waited_is_replaced(script: Path) -> None:
     python = WarmPython()
     run = {"environment": dict(os.environ), "log": script.parent / "log", "cwd": script.parent}
