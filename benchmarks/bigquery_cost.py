@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
-from velocast.ground import schemas
-from velocast.ground.time import HORIZON_DAYS
-from velocast.model import recent
-from velocast.usecases import feature_frames, forecast_rows, snapshot
+from velocast.core import schemas
+from velocast.core.datetimes import HORIZON_DAYS
+from velocast.model.intervals import adaptive
+from velocast.usecases import feature_store
+from velocast.usecases.forecasting import forecast_rows, snapshot
 
 QUERY_USD_TIB, STORAGE_READ_USD_TIB = 6.25, 1.10
 FREE_QUERY_TIB, FREE_STORAGE_READ_TIB = 1, 300  # a month
@@ -85,7 +86,7 @@ def predict(city: City) -> Iterator[Asked]:
     yield Asked("recent counts", (size,), by_storage_read=True)
     blocks = max(1, -(-city.counters // forecast_rows.BLOCK))
     for _ in range(blocks):
-        for origins, leads in ((1, HORIZON_DAYS), (recent.DAYS, 1)):
+        for origins, leads in ((1, HORIZON_DAYS), (adaptive.DAYS, 1)):
             yield from _features(city, origins, leads, share=1 / blocks)
     yield from _merge(schemas.FORECASTS, city.counters * 24 * HORIZON_DAYS, HORIZON_DAYS)
     yield from _merge(schemas.LOGS, 1, 1)
@@ -119,11 +120,11 @@ def _features(
     city: City, origins: int, leads: int, *, share: float = 1.0, most: float = float("inf")
 ) -> Iterator[Asked]:
     """Both queries of features; share: of the counters that come back; most: rows that do."""
-    days = origins + feature_frames.HISTORY_DAYS
+    days = origins + feature_store.HISTORY_DAYS
     yield _counts(city, "features", days, counters=True)
     rows = min(most, share * city.counters * 24 * origins * leads)
     yield Asked("features: read the result", (rows * FEATURE_BYTES,), by_storage_read=True)
-    hours = 24 * (origins + leads + feature_frames.WEATHER_HISTORY_DAYS)
+    hours = 24 * (origins + leads + feature_store.WEATHER_HISTORY_DAYS)
     weather = row_bytes(schemas.WEATHER, named("weather_features", schemas.WEATHER))
     yield Asked("weather_features", (hours * WEATHER_ISSUES * weather,))
     result = 24 * origins * leads * 19 * 8

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from benchmarks import laboratory
 from benchmarks.laboratory import Step
-from velocast.ground.city import City, load_city
-from velocast.ground.time import local_date, rfc3339, start_of_local_day
-from velocast_local import city_tables
-from velocast_local.simulate import simulate, write_city
+from velocast.core.city import City, load_city
+from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
+from velocast_cli.backtesting import city_tables
+from velocast_local.simulation.city import simulate, write_city
 
 COUNTERS = 100
 DAYS = (

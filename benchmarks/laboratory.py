@@ -17,12 +17,12 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from velocast.ground import schemas
-from velocast.outside.clients import bigquery_client
-from velocast.outside.warehouse import Warehouse
-from velocast_local import city_tables
-from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
-from velocast_local.city_file import read_rows
+from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.google_clients import bigquery_client
+from velocast.core import schemas
+from velocast_cli.backtesting import city_tables
+from velocast_cli.city_file import read_rows
 
 PROJECT, LOCATION = "velocast-bench", "europe-west1"
 RAW_COUNTS = f"{schemas.RAW}.bench_raw"
@@ -58,7 +58,7 @@ def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
             os.environ.update(SETTINGS | {"VELOCAST_CITY": city_name})
             os.environ["BIGQUERY_EMULATOR_HOST"] = emulator.url
             os.environ["BIGQUERY_STORAGE_EMULATOR_HOST"] = emulator.storage_host
-            create_tables(bigquery_client(PROJECT, LOCATION), LOCATION)
+            create_tables(bigquery_client(PROJECT, LOCATION), schemas.documents(), LOCATION)
             yield Warehouse(PROJECT, LOCATION), emulator
 
 

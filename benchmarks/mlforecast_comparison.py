@@ -20,12 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import laboratory
-from velocast.ground.city import City, load_city
-from velocast.ground.time import SCORED_LEAD_DAYS
-from velocast.model import estimators, evaluation
-from velocast.model.calendar import holiday_dates
-from velocast.usecases import backtest_scores
-from velocast_local import backtest, city_tables
+from velocast.core.city import City, load_city
+from velocast.core.datetimes import SCORED_LEAD_DAYS
+from velocast.model.evaluation import metrics
+from velocast.model.features.calendar_features import holiday_dates
+from velocast.model.learning import forecaster
+from velocast_cli.backtesting import backtest, city_tables
+from velocast_cli.backtesting import scores as backtest_scores
 
 RIVAL = "mlforecast"
 KEYS = ["counter_id", "origin_at", "target_at"]
@@ -94,8 +95,8 @@ def spending() -> Iterator[Spent]:
 
     with ExitStack() as stack:
         for owner, call, name in (
-            (estimators, "fit", "fit"),
-            (estimators.TrainedModel, "predict", "forecast"),
+            (forecaster, "fit", "fit"),
+            (forecaster.TrainedModel, "predict", "forecast"),
         ):
             stack.enter_context(patch.object(owner, call, noted(name, getattr(owner, call))))
         yield spent
@@ -138,7 +139,7 @@ def compared(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict
     both = both[both[RIVAL].notna()]
     scores = {}
     for name in [*names, RIVAL]:
-        score = evaluation.score(both.assign(predicted_count=both[name]))
+        score = metrics.score(both.assign(predicted_count=both[name]))
         scores[name] = {key: getattr(score, key) for key in ("r2", "rmse", "mae", "wape")}
     return {
         "rows": len(both),

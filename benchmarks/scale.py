@@ -17,8 +17,8 @@ from rich.table import Table
 
 from benchmarks import bigquery_cost, laboratory
 from benchmarks.fit import task
-from velocast.ground.city import City, load_city
-from velocast_local.simulate import simulate, write_city
+from velocast.core.city import City, load_city
+from velocast_local.simulation.city import simulate, write_city
 
 NOT_MEASURED = "not measured"
 COLUMNS = (

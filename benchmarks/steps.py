@@ -16,17 +16,19 @@ import pandas as pd
 
 from benchmarks import laboratory
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
-from velocast.ground import schemas
-from velocast.ground.settings import JobSettings
-from velocast.ground.time import local_date, origin_of
-from velocast.model import kinds, yardsticks
-from velocast.model.estimators import TrainedModel
-from velocast.usecases import feature_frames, forecast_rows, snapshot, snapshot_format
-from velocast.usecases.busy_hours import BusyChampion
-from velocast.usecases.champion import LoadedChampion
-from velocast.usecases.runtime import Run, Runtime
-from velocast.usecases.training_frames import Source, learning_frames
-from velocast.usecases.training_windows import Window, calibration_start
+from velocast.core import schemas
+from velocast.core.datetimes import local_date, origin_of
+from velocast.core.settings import JobSettings
+from velocast.model.learning import models
+from velocast.model.learning.forecaster import TrainedModel
+from velocast.usecases import feature_store, snapshot_format
+from velocast.usecases.context import Run, Runtime
+from velocast.usecases.forecasting import forecast_rows, snapshot
+from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting.model_loading import LoadedChampion
+from velocast.usecases.training.datasets.frames import Source, learning_frames
+from velocast.usecases.training.datasets.windows import Window, calibration_start
+from velocast_cli.backtesting import reference_forest
 
 CLEAR_PEAK = "5"  # proc(5): sets VmHWM back to what is resident now
 
@@ -81,7 +83,7 @@ def learn(
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))
     with stage(stages, "fit"):
-        fitted = kinds.fit("gbm", rows, held_out, seed=kinds.SEED)
+        fitted = models.fit("gbm", rows, held_out, seed=models.SEED)
         Path(model).write_bytes(fitted.to_bytes())
     _keep(run, recording, tiles)
     return {"stages": stages, "rows": len(rows) + len(held_out)}
@@ -101,7 +103,7 @@ def forecast(
     for name in ("first", "five_days"):
         if name == "first" and tiles:
             continue
-        with clocked(feature_frames, "read") as read, stage(stages, name):
+        with clocked(feature_store, "read") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
             loaded = LoadedChampion(trained, version=1, kind="gbm", run_id="bench")
             rows = forecast_rows.make(run, loaded, BusyChampion(), history)
@@ -136,7 +138,7 @@ def forest(counts: str, zone: str) -> dict[str, Any]:
     local = rows["counted_at"].dt.tz_convert(zone).dt.tz_localize(None)
     rows = rows.assign(local_date=local.dt.normalize(), local_hour=local.dt.hour)
     with stage(stages, "fit"):
-        yardsticks.Predecessor.fit(rows, seed=kinds.SEED)
+        reference_forest.Predecessor.fit(rows, seed=models.SEED)
     return {"stages": stages, "rows": len(rows)}
 
 

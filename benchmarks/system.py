@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency import measure
-from velocast_local import environment, stack
-from velocast_local.city_file import CityFile
+from gcp_emulators.core.http_server import free_port
+from velocast_cli.city_file import CityFile
 from velocast_local.demo import AuditReader, Player, Progress, details_of
-from velocast_local.http_server import free_port
-from velocast_local.simulate import simulate, write_city
-from velocast_local.stack_state import read_state
+from velocast_local.simulation.city import simulate, write_city
+from velocast_local.stack import environment, lifecycle
+from velocast_local.stack.state import read_state
 
 COUNTERS, DAYS = 100, 172
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def watched(process: psutil.Process | None) -> Iterator[Watch]:
 
 
 def part(home: Path, name: str) -> psutil.Process:
-    return psutil.Process(stack.status(home)["parts"][name]["pid"])
+    return psutil.Process(lifecycle.status(home)["parts"][name]["pid"])
 
 
 def bench_ingestion(
@@ -150,9 +150,9 @@ def run(home: Path, console: Console) -> Table:
     city = home / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), city)
     with watched(None) as watch:
-        state = stack.up(home, replay=city, city="demoville", say=console.print)
+        state = lifecycle.up(home, replay=city, city="demoville", say=console.print)
     table.add_row("start of the local stack", f"{watch.seconds:.1f} s", "")
-    os.environ.update(stack.environment(home))
+    os.environ.update(lifecycle.environment(home))
     player = Player(state, Progress(console.print, Counter()))
     audit = AuditReader(state["project"], state["location"])
     last = CityFile(city).last
@@ -162,7 +162,7 @@ def run(home: Path, console: Console) -> Table:
     bench_forecasts(player, audit, table)
     bench_serve(home, table)
     table.add_row(
-        "memory of the whole stack", f"{stack.status(home)['memory_mb']:,} MB", "4,000 MB"
+        "memory of the whole stack", f"{lifecycle.status(home)['memory_mb']:,} MB", "4,000 MB"
     )
     return table
 
@@ -174,4 +174,4 @@ def main(_arguments: argparse.Namespace) -> None:
         try:
             console.print(run(home, console))
         finally:
-            stack.down(home)
+            lifecycle.down(home)

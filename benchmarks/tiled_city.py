@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from velocast.outside.warehouse import Empty, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.sql_templates import Empty
 
 MARK = "~"  # between a counter's id and the number of its copy
 Key = tuple[str, ...]

@@ -34,10 +34,7 @@ LEFT_OUT = {"__pycache__"}
 
 # What each image's Dockerfile copies, by the image's name; the Dockerfile itself goes to the top of the archive.
 IMAGES = {
-    "jobs": (
-        "workflows/jobs/Dockerfile",
-        ["workflows/jobs", "shared", "local", "pyproject.toml", "README.md", "LICENSE"],
-    ),
+    "jobs": ("workflows/jobs/Dockerfile", ["workflows/jobs", "shared/velocast"]),
     "mlflow": ("terraform/modules/mlflow/image/Dockerfile", []),
 }
 
@@ -77,10 +74,9 @@ def image_files(root: Path, name: str) -> Files:
     folder = root / dockerfile
     files = files_under(folder.parent) if not sources else {"Dockerfile": folder.read_bytes()}
     for source in sources:
-        path = root / source
-        files |= (
-            files_under(path, to=f"{source}/") if path.is_dir() else {source: path.read_bytes()}
-        )
+        files |= files_under(root / source, to=f"{source}/")
+    if "shared/velocast" in sources:
+        files |= {f"shared/{name}": data for name, data in metadata(root).items()}
     return files
 
 

@@ -17,7 +17,7 @@ from tests import emulators
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-    from tests.shared.usecases.training_lab import Lab
+    from tests.shared.usecases.training.training_lab import Lab
 
 
 @pytest.fixture(scope="session")

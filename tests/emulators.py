@@ -19,16 +19,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from velocast_local.http_server import HttpServer, free_ports
-from velocast_local.object_server import routes
-from velocast_local.object_store import ObjectStore
+from gcp_emulators.core.http_server import HttpServer, free_ports
+from gcp_emulators.storage.server import routes
+from gcp_emulators.storage.store import ObjectStore
+from velocast.core import schemas
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-    from velocast_local.bigquery_emulator import BigQueryEmulator
-    from velocast_local.pubsub_broker import Broker
-    from velocast_local.pubsub_journal import Message
+    from gcp_emulators.bigquery.emulator import BigQueryEmulator
+    from gcp_emulators.pubsub.broker import Broker
+    from gcp_emulators.pubsub.journal import Message
 
 PROJECT = "velocast-local"
 LOCATION = "europe-west1"
@@ -130,8 +131,8 @@ class RunningPubSub:
 @contextmanager
 def running_pubsub(folder: Path, port: int) -> Iterator[RunningPubSub]:
     """Serve a broker under `folder` while the block runs."""
-    from velocast_local.pubsub_broker import Broker
-    from velocast_local.pubsub_server import PubSubServer
+    from gcp_emulators.pubsub.broker import Broker
+    from gcp_emulators.pubsub.server import PubSubServer
 
     running = RunningPubSub(f"127.0.0.1:{port}")
     running.broker = Broker(folder, lambda: running.now, project=PROJECT, backoff=(0.02, 0.1))
@@ -163,7 +164,7 @@ def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
 
-    from velocast_local.bigquery_emulator import BigQueryEmulator, create_tables
+    from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
 
     emulator = BigQueryEmulator(
         folder, PROJECT, rest_port=ports.bigquery, grpc_port=ports.bigquery_storage
@@ -175,7 +176,7 @@ def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
             client_options=ClientOptions(api_endpoint=emulator.url),
         )
         try:
-            yield Warehouse(emulator, client, create_tables(client))
+            yield Warehouse(emulator, client, create_tables(client, schemas.documents()))
         finally:
             client.close()  # type: ignore[no-untyped-call]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from velocast.ground.city import City, load_city
-from velocast_local.city_file import CityFile
-from velocast_local.city_replay import Faults, Replay, routes
-from velocast_local.http_server import HttpServer
+from gcp_emulators.core.http_server import HttpServer
+from velocast.core.city import City, load_city
+from velocast_cli.city_file import CityFile
+from velocast_local.city.opendatasoft_replay import Faults, Replay, routes
 
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 COUNTERS = ("100-101", "100-102", "200-201")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from velocast.ground.city import WeatherConfig, load_city
-from velocast_local.http_server import HttpServer
-from velocast_local.weather_replay import WeatherReplay, routes
+from gcp_emulators.core.http_server import HttpServer
+from velocast.core.city import WeatherConfig, load_city
+from velocast_local.city.open_meteo_replay import WeatherReplay, routes
 
 FIRST = datetime(2025, 2, 20, tzinfo=UTC)
 

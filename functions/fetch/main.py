@@ -5,15 +5,15 @@ from __future__ import annotations
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from velocast.ground.messages import FetchRequest
-from velocast.ground.settings import FetchSettings
-from velocast.usecases import ingest
-from velocast.usecases.runtime import Runtime, handle
+from velocast.core.requests import FetchRequest
+from velocast.core.settings import FetchSettings
+from velocast.usecases.context import Runtime, handle
+from velocast.usecases.ingest import fetch as ingest
 
 RUNTIME = Runtime(FetchSettings.load(), component="fetch")
 
 
 @functions_framework.cloud_event
 def fetch(event: CloudEvent) -> None:
-    """Store the city's counts; see velocast.usecases.ingest."""
+    """Store the city's counts; see velocast.usecases.ingest.fetch."""
     handle(event, FetchRequest, RUNTIME, ingest.fetch, event_type="INGESTION")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from velocast.ground.messages import MonitorRequest
-from velocast.ground.settings import MonitorSettings
-from velocast.usecases.monitor import monitor as watch
-from velocast.usecases.runtime import Runtime, handle
+from velocast.core.requests import MonitorRequest
+from velocast.core.settings import MonitorSettings
+from velocast.usecases.context import Runtime, handle
+from velocast.usecases.monitoring.monitor import monitor as watch
 
 RUNTIME = Runtime(MonitorSettings.load(), component="monitor")
 

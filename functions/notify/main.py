@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functions_framework
 
-from velocast.ground.messages import CloudEventLike
-from velocast.ground.settings import NotifySettings
-from velocast.usecases import notifications
-from velocast.usecases.runtime import Runtime, handle
+from velocast.core.requests import CloudEventLike
+from velocast.core.settings import NotifySettings
+from velocast.usecases.context import Runtime, handle
+from velocast.usecases.notifications import notify as notifications
 
 RUNTIME = Runtime(NotifySettings.load(), component="notify")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from velocast.ground.messages import PredictRequest
-from velocast.ground.settings import PredictSettings
-from velocast.usecases.forecast import forecast
-from velocast.usecases.runtime import Runtime, handle
+from velocast.core.requests import PredictRequest
+from velocast.core.settings import PredictSettings
+from velocast.usecases.context import Runtime, handle
+from velocast.usecases.forecasting.daily_forecast import forecast
 
 RUNTIME = Runtime(PredictSettings.load(), component="predict")
 

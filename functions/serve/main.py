@@ -9,9 +9,9 @@ import functions_framework
 from flask import Request
 from werkzeug.wrappers import Response
 
-from velocast.ground.settings import ServeSettings
-from velocast.outside.objects import Objects
-from velocast.usecases.serving import create_app
+from velocast.adapters.gcs import Objects
+from velocast.core.settings import ServeSettings
+from velocast.usecases.serving.app import create_app
 
 SETTINGS = ServeSettings.load()
 # The one clock of the system: an HTTP service has no event whose time it could take.

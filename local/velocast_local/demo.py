@@ -17,10 +17,11 @@ from typing import Any
 
 import httpx
 
-from velocast.ground.messages import RetrainArgument
-from velocast.ground.time import rfc3339
-from velocast.outside import clients, workflow_runs
-from velocast_local.scheduler import due
+from gcp_emulators.scheduler.scheduler import due
+from velocast.adapters import google_clients, workflows
+from velocast.core.datetimes import rfc3339
+from velocast.core.requests import RetrainArgument
+from velocast_local.stack.configuration import load_schedules
 
 IDLE_TIMEOUT_SECONDS = 600
 FIRST_POLL_SECONDS = 0.05
@@ -57,7 +58,7 @@ class Player:
         self.location = stack["location"]
         self.progress = progress
         self._http = httpx.Client(base_url=self.url, timeout=30)
-        self._publisher = clients.publisher_client()
+        self._publisher = google_clients.publisher_client()
         self._seen_dead = 0
 
     def set_clock(self, now: datetime, *, back: bool = False) -> None:
@@ -79,7 +80,7 @@ class Player:
 
     def start_workflow(self, argument: RetrainArgument) -> None:
         """Start velocast-retrain as `gcloud workflows run` does, and wait for its end."""
-        workflow_runs.start(self.project, self.location, "velocast-retrain", argument, label="demo")
+        workflows.start(self.project, self.location, "velocast-retrain", argument, label="demo")
         self.settle("workflow velocast-retrain")
 
     def settle(self, what: str) -> None:
@@ -139,7 +140,7 @@ def play(
 def _play_day(player: Player, audit: AuditReader, day: date, schedules: Path) -> None:
     after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
     told = []
-    for at, job in due(after, after + timedelta(days=1), schedules):
+    for at, job in due(load_schedules(schedules), after, after + timedelta(days=1)):
         player.set_clock(at)
         name = job.removeprefix("velocast-")
         with player.progress.part(name):
@@ -155,7 +156,7 @@ class AuditReader:
     """Reads what the system wrote about itself, from its own audit table."""
 
     def __init__(self, project: str, location: str) -> None:
-        self._client = clients.bigquery_client(project, location)
+        self._client = google_clients.bigquery_client(project, location)
         self._table = f"`{project}.monitoring_audit.logs`"
 
     def latest(self, event_type: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 from rich.table import Table
 
-from velocast.outside import clients
-from velocast.outside.manifest import Champion, read_champion
-from velocast.outside.objects import Objects
+from velocast.adapters import google_clients
+from velocast.adapters.champion_manifest import Champion, read_champion
+from velocast.adapters.gcs import Objects
 from velocast_local.demo import AuditReader, details_of
 
 # Every forecast a registered model made for an hour that was counted later: nothing in it was seen by the model.
@@ -43,7 +43,7 @@ def build(
 ) -> dict[str, Any]:
     """Collect the summary; figures that could not be had are null, never 0."""
     project = stack["project"]
-    client = clients.bigquery_client(project, stack["location"])
+    client = google_clients.bigquery_client(project, stack["location"])
 
     def score(where: str) -> dict[str, Any]:
         sql = _SCORES.format(project=project, where=where)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import bigquery_cost
 from benchmarks.bigquery_cost import SMALLEST, TIB, Asked
-from velocast.ground import schemas
+from velocast.core import schemas
 
 
 def test_a_query_is_billed_ten_megabytes_a_table_at_least() -> None:

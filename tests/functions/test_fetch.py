@@ -17,8 +17,8 @@ from google.cloud import bigquery
 
 from tests import emulators
 from tests.replayed_city import ReplayedCity, serving, small_frame
-from velocast.ground.telemetry import configure_logging
-from velocast.outside import city_source
+from velocast.adapters.city_sources import opendatasoft
+from velocast.core.telemetry import configure_logging
 
 MAIN = Path(__file__).parents[2] / "functions" / "fetch" / "main.py"
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
@@ -100,7 +100,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
     """Everything fresh, at NOW."""
-    monkeypatch.setattr(city_source, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(opendatasoft, "RETRY_SECONDS", (0.0, 0.0))
     served_city.now = NOW
     served_city.publish(small_frame())
     return Lab(function, served_city, warehouse_tables, topics)

@@ -14,8 +14,8 @@ from google.cloud import bigquery
 
 from tests import emulators
 from tests.functions.deployed import FOLDER, Deployed, audit_rows
+from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import small_city
-from tests.shared.usecases.executions_server import executions_server
 
 PUBLISHED = "2025-03-10T04:00:00Z"
 

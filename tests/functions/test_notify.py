@@ -11,10 +11,10 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from tests.shared.usecases.alerts import PROMOTED, envelope
-from velocast.usecases import notifications
-from velocast_local.discord_inbox import routes
-from velocast_local.http_server import HttpServer
+from gcp_emulators.core.http_server import HttpServer
+from tests.shared.usecases.notifications.alerts import PROMOTED, envelope
+from velocast.usecases.notifications import notify
+from velocast_local.discord.inbox import routes
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 SUBSCRIPTION = "projects/velocast-local/subscriptions/velocast-alerts-notify"
@@ -27,7 +27,7 @@ def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         webhook.write_text(f"{server.url}/discord/api/webhooks/1/token", encoding="utf-8")
         monkeypatch.setenv("VELOCAST_DISCORD_WEBHOOK_FILE", str(webhook))
         yield server.url
-        notifications._webhook(webhook).close()
+        notify._webhook(webhook).close()
 
 
 def push(client: FlaskClient, payload: Any) -> int:

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from tests.shared.usecases.serving_app import HEADERS, publish
-from tests.shared.usecases.snapshots import snapshot
-from velocast.ground.errors import SettingsError
+from tests.shared.usecases.serving.serving_app import HEADERS, publish
+from tests.shared.usecases.serving.snapshots import snapshot
+from velocast.core.errors import SettingsError
 
 SOURCE = "functions/serve/main.py"
 

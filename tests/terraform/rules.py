@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from velocast.ground import telemetry
+from velocast.core import telemetry
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "terraform" / "config"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.terraform import rules
 from tests.terraform.alert_cases import CASES
-from velocast.ground import telemetry
-from velocast.ground.messages import AuditRow
+from velocast.core import telemetry
+from velocast.core.audit_row import AuditRow
 
 needs_promtool = pytest.mark.skipif(
     rules.PROMTOOL is None, reason="promtool is not installed (Debian's package prometheus)"
@@ -80,7 +80,7 @@ def test_only_metrics_that_exist_are_read(where: str) -> None:
 def test_every_custom_metric_is_set_by_the_code_and_read_by_somebody() -> None:
     source = "".join(
         path.read_text(encoding="utf-8")
-        for path in sorted((rules.ROOT / "shared" / "velocast" / "usecases").glob("*.py"))
+        for path in sorted((rules.ROOT / "shared" / "velocast" / "usecases").rglob("*.py"))
     )
     read = {name for text in EXPRESSIONS.values() for name, _ in rules.selectors(text)}
     for metric in telemetry.METRICS:

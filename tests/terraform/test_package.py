@@ -39,7 +39,9 @@ def project(tmp_path: Path) -> Path:
         "functions/fetch/requirements.txt": "flask==3.0 --hash=sha256:0\n",
         "functions/fetch/__pycache__/main.pyc": "left out",
         "shared/velocast/__init__.py": "X = 1\n",
-        "local/velocast_local/__init__.py": "",
+        "cli/velocast_cli/main.py": "X = 1\n",
+        "local/velocast_local/demo.py": "X = 1\n",
+        "local/gcp_emulators/core/clock.py": "X = 1\n",
         "workflows/jobs/Dockerfile": "FROM python\n",
         "terraform/modules/mlflow/image/Dockerfile": "FROM python\n",
         "terraform/modules/mlflow/image/requirements.txt": "mlflow==3.0\n",
@@ -78,6 +80,29 @@ def test_a_change_of_the_library_renames_what_holds_it_and_only_that(
     left = {after["functions"]["fetch"], *after["images"].values(), "packages.json"}
     assert set(content(tmp_path / "out")) == left
     assert json.loads((tmp_path / "out/packages.json").read_text()) == after
+
+
+@pytest.mark.parametrize("folder", ["cli", "local", "tests", "docs"])
+def test_a_change_of_what_is_not_deployed_changes_no_package(
+    package: ModuleType, project: Path, tmp_path: Path, folder: str
+) -> None:
+    before = package.package(project, tmp_path / "out")
+    changed = [*(project / folder).rglob("*.py"), project / folder / "new.py"]
+    for path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("X = 2\n")
+    assert package.package(project, tmp_path / "out") == before
+
+
+def test_the_image_of_the_jobs_holds_library_and_jobs_alone(package: ModuleType) -> None:
+    files = package.image_files(ROOT, "jobs")
+    places = {"/".join(name.split("/")[:2]) for name in files}
+    assert places == {
+        "Dockerfile",
+        "workflows/jobs",
+        "shared/velocast",
+        "shared/velocast-0.1.0.dist-info",
+    }
 
 
 def test_a_zip_holds_handler_requirements_library_and_its_version(
@@ -124,7 +149,7 @@ def test_the_library_of_a_real_zip_is_imported_from_it_with_its_version(
         archive.extractall(tmp_path / "serve")
     code = (
         "import velocast, sys; from importlib.metadata import version; "
-        "from velocast.ground import schemas; schemas.table('monitoring_audit.logs'); "
+        "from velocast.core import schemas; schemas.table('monitoring_audit.logs'); "
         "sys.stdout.write(velocast.__file__ + ' ' + version('velocast'))"
     )
     # The folder first on the path, as the Functions Framework has it; this environment has the library too.

@@ -13,7 +13,7 @@ from tests.terraform import rules
 from tests.terraform.alert_cases import CASES
 from tests.terraform.cloud import PLACES, PROJECT, PUBLIC, Cloud
 from tests.terraform.grants import GRANTS
-from velocast.ground import settings
+from velocast.core import settings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {

@@ -14,8 +14,8 @@ import yaml
 
 from tests import emulators
 from tests.shared.usecases import small_city
-from velocast.ground.settings import JobSettings
-from velocast.outside.objects import Objects
+from velocast.adapters.gcs import Objects
+from velocast.core.settings import JobSettings
 
 if TYPE_CHECKING:
     from google.cloud import bigquery

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gcp_emulators.core.clock import Clock
+from gcp_emulators.core.http_server import HttpServer
+from gcp_emulators.workflows import execution as workflow_run
 from tests import emulators
-from velocast.ground.messages import NOTICE, RetrainArgument, TrainingFailed
-from velocast.ground.time import parse_instant
-from velocast.outside.objects import Objects
-from velocast_local import workflow_run
-from velocast_local.clock import Clock
-from velocast_local.http_server import HttpServer
+from velocast.adapters.gcs import Objects
+from velocast.core.datetimes import parse_instant
+from velocast.core.notices import NOTICE, TrainingFailed
+from velocast.core.requests import RetrainArgument
 
 if TYPE_CHECKING:
     from google.cloud import bigquery

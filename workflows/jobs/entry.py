@@ -12,14 +12,14 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from velocast.ground import telemetry
-from velocast.ground.errors import VelocastError
-from velocast.ground.messages import AuditRow
-from velocast.ground.settings import JobSettings
-from velocast.ground.time import parse_instant, rfc3339
-from velocast.outside.objects import Objects
+from velocast.adapters.gcs import Objects
+from velocast.core import telemetry
+from velocast.core.audit_row import AuditRow
+from velocast.core.datetimes import parse_instant, rfc3339
+from velocast.core.errors import VelocastError
+from velocast.core.settings import JobSettings
 from velocast.usecases import audit
-from velocast.usecases.runtime import Run, Runtime, perform
+from velocast.usecases.context import Run, Runtime, perform
 
 Work = Callable[[Run[JobSettings]], list[AuditRow]]
 

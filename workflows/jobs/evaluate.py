@@ -9,7 +9,7 @@ import sys
 
 from entry import parser, run_job
 
-from velocast.usecases.evaluate import EvaluateRequest, evaluate
+from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
 
 
 def main(arguments: list[str] | None = None) -> int:

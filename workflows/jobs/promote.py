@@ -9,7 +9,7 @@ import sys
 
 from entry import parser, run_job
 
-from velocast.usecases.promote import PromoteRequest, promote
+from velocast.usecases.training.promote import PromoteRequest, promote
 
 
 def main(arguments: list[str] | None = None) -> int:

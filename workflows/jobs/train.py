@@ -9,7 +9,7 @@ import sys
 
 from entry import flag, parser, run_job
 
-from velocast.usecases.train import TrainRequest, train
+from velocast.usecases.training.train import TrainRequest, train
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from velocast.ground import schemas
-from velocast.ground.messages import AuditRow
+from velocast.core import schemas
+from velocast.core.audit_row import AuditRow
 
 if TYPE_CHECKING:
-    from velocast.outside.warehouse import Warehouse
+    from velocast.adapters.bigquery.client import Warehouse
 
 
 def write(warehouse: Warehouse, rows: list[AuditRow], *, environment: str) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from velocast.ground.errors import EventError
+from velocast.core.errors import EventError
 
 SNAPSHOT = "serving/snapshot.json.gz"
 CONTENT_TYPE = "application/gzip"

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from tests.shared.model.small_city import ZONE
-from velocast.ground.time import start_of_local_day
-from velocast.model.calendar import calendar_columns
-from velocast.model.features import HISTORY, SHARES, WEATHER
+from velocast.core.datetimes import start_of_local_day
+from velocast.model.features.calendar_features import calendar_columns
+from velocast.model.features.definition import HISTORY, SHARES, WEATHER
 
 
 def feature_rows(

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from velocast.ground.time import HOUR, start_of_local_day
-from velocast.model.calendar import day_type
+from velocast.core.datetimes import HOUR, start_of_local_day
+from velocast.model.features.calendar_features import day_type
 
 ZONE = ZoneInfo("Europe/Paris")
 DAY = timedelta(days=1)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tests.shared.model.small_city import DAY, ZONE
-from velocast.ground.time import HOUR, start_of_local_day
-from velocast.model.calendar import day_type
+from velocast.core.datetimes import HOUR, start_of_local_day
+from velocast.model.features.calendar_features import day_type
 
 COLUMNS = ("temperature_c", "precipitation_mm", "cloud_pct")
 

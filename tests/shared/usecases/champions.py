@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from tests import emulators
-from velocast.model import features
-from velocast.model.estimators import TrainedModel, fit, library_versions
-from velocast.outside import manifest
-from velocast.outside.manifest import Champion, SummaryEntry
-from velocast.outside.objects import Objects
+from velocast.adapters import champion_manifest
+from velocast.adapters.champion_manifest import Champion, SummaryEntry
+from velocast.adapters.gcs import Objects
+from velocast.model.features import definition
+from velocast.model.learning.forecaster import TrainedModel, fit, library_versions
 
 
 def models() -> Objects:
@@ -34,7 +34,7 @@ def model(seed: int = 1) -> tuple[TrainedModel, bytes]:
 def _fitted() -> TrainedModel:
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(
-        rng.uniform(5, 20, (300, len(features.FEATURES))), columns=features.FEATURES
+        rng.uniform(5, 20, (300, len(definition.FEATURES))), columns=definition.FEATURES
     )
     frame = frame.assign(
         counter_id="c1",
@@ -61,7 +61,7 @@ def put(version: int, *, data: bytes | None = None) -> dict[str, Any]:
         "kind": "gbm",
         "artifact_uri": models().uri(name),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "feature_definition": features.FEATURE_DEFINITION,
+        "feature_definition": definition.FEATURE_DEFINITION,
         "library_versions": library_versions(),
     }
 
@@ -78,8 +78,8 @@ def publish(version: int = 3, **changes: Any) -> Champion:
         "judged_sha256": "a" * 64,
     }
     champion = Champion(**values | changes)
-    _, generation = manifest.read_champion(models())
-    manifest.publish_champion(models(), champion, if_generation=generation)
+    _, generation = champion_manifest.read_champion(models())
+    champion_manifest.publish_champion(models(), champion, if_generation=generation)
     return champion
 
 
@@ -91,7 +91,7 @@ def enter(version: int, r2: float, **changes: Any) -> SummaryEntry:
         "decision": "DEPLOY",
     }
     entry = SummaryEntry(**values | changes)
-    manifest.upsert_summary(models(), entry)
+    champion_manifest.upsert_summary(models(), entry)
     return entry
 
 

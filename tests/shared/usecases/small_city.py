@@ -8,13 +8,13 @@ import pandas as pd
 import pyarrow as pa
 
 from tests import emulators
-from velocast.ground import schemas
-from velocast.ground.city import load_city
-from velocast.ground.settings import MonitorSettings, PredictSettings
-from velocast.ground.time import local_date, parse_instant, start_of_local_day
-from velocast.outside.warehouse import Warehouse
-from velocast.usecases.runtime import Run, Runtime
-from velocast_local.simulate import simulate
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import schemas
+from velocast.core.city import load_city
+from velocast.core.datetimes import local_date, parse_instant, start_of_local_day
+from velocast.core.settings import MonitorSettings, PredictSettings
+from velocast.usecases.context import Run, Runtime
+from velocast_local.simulation.city import simulate
 
 UNTIL = date(2025, 3, 10)  # a Monday
 AS_OF = parse_instant("2025-03-10T04:00:00Z")

@@ -10,9 +10,9 @@ import pytest
 from google.cloud import bigquery
 
 from tests.emulators import LOCATION, PROJECT
-from velocast.ground import schemas
-from velocast.ground.messages import AuditRow
-from velocast.outside.warehouse import Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import schemas
+from velocast.core.audit_row import AuditRow
 from velocast.usecases import audit
 
 AS_OF = datetime(2026, 3, 1, 2, tzinfo=UTC)

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.shared.usecases.snapshots import counter, snapshot
-from velocast.ground.errors import EventError
+from tests.shared.usecases.serving.snapshots import counter, snapshot
+from velocast.core.errors import EventError
 from velocast.usecases.snapshot_format import Snapshot, dumps, loads
 
 

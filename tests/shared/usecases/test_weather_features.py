@@ -13,15 +13,15 @@ from tests.emulators import LOCATION, PROJECT
 from tests.shared.model import small_city
 from tests.shared.model.small_city import DAY, ZONE
 from tests.shared.model.small_weather import WeatherOracle, versions
-from tests.shared.usecases.test_feature_frames import CITY, LATER, fill, read
-from velocast.ground import schemas
-from velocast.ground.time import start_of_local_day
-from velocast.model.calendar import holiday_dates
-from velocast.model.features import WEATHER
-from velocast.outside.warehouse import Warehouse
-from velocast.usecases import feature_frames
+from tests.shared.usecases.test_feature_store import CITY, LATER, fill, read
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import schemas
+from velocast.core.datetimes import start_of_local_day
+from velocast.model.features.calendar_features import holiday_dates
+from velocast.model.features.definition import WEATHER
+from velocast.usecases import feature_store
 
-ROUNDED = 0.5 * 10**-feature_frames.DECIMALS + 1e-9
+ROUNDED = 0.5 * 10**-feature_store.DECIMALS + 1e-9
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_weather_of_another_table(store: Warehouse) -> None:
     fill(store, small_city.counts(origin - 4 * DAY, 6, seed=2, counters=2))
     table = pa.Table.from_pandas(versions(origin - 5 * DAY, 9, seed=5), preserve_index=False)
     store.load_table("bike_traffic_raw.other_weather", table, expires_days=1)
-    found = feature_frames.read(
+    found = feature_store.read(
         store,
         CITY,
         first_origin=origin,

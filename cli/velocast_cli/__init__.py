@@ -1,0 +1,1 @@
+"""The command `velocast`: what a person runs against any deployment."""

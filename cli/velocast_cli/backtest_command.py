@@ -1,0 +1,171 @@
+"""The command `velocast backtest`: its options, its table, its JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from velocast.core.city import load_city
+from velocast.core.errors import VelocastError
+from velocast.core.kinds import Kind
+
+if TYPE_CHECKING:
+    from velocast_cli.backtesting.plan import Backtest
+
+FAILURES = (VelocastError, RuntimeError, ValueError, OSError)
+
+
+class WeatherAs(StrEnum):
+    """How a file of observed weather enters."""
+
+    perturbed = "perturbed"
+    observed = "observed"
+
+
+def backtest_command(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Counts (Parquet or CSV).")
+    ],
+    weather: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Weather observed there (Parquet or CSV)."),
+    ] = None,
+    weather_as: Annotated[
+        WeatherAs,
+        typer.Option(help="As uncertain as a forecast, or as observed: an upper bound."),
+    ] = WeatherAs.perturbed,
+    weeks: Annotated[int, typer.Option(min=1, help="Weeks to forecast.")] = 12,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last day to look at; else the file's last."),
+    ] = None,
+    kinds: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Kind))}.")] = "gbm,affluence",
+    city: Annotated[
+        str, typer.Option(help="City whose clock and holidays they live by.")
+    ] = "paris",
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write a page with pictures of the errors.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
+) -> None:
+    """Forecast a past that is known: daily origins, weekly retraining, beside what a model must beat."""
+    from velocast_cli.backtesting import backtest, scores
+
+    if report and not report.parent.is_dir():  # found out now, not after all the fits
+        raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    asked = backtest.Asked(
+        file, weather, weather_as.value, weeks, until and until.date(), _kinds(kinds)
+    )
+    began = time.monotonic()
+    try:
+        made = backtest.run(asked, load_city(city), console.print)
+        summary = scores.summary(made)
+    except FAILURES as exc:
+        console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
+        raise typer.Exit(1) from exc
+    summary |= {
+        "file": str(file),
+        "weeks": weeks,
+        "weather": weather_as.value if weather else "none",
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        _show(summary, console)
+    if report:
+        _write(report, made, summary, console)
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    asked = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(asked) - set(get_args(Kind)))
+    if unknown or not asked:
+        raise typer.BadParameter(f"--kinds {text}: choose of {', '.join(get_args(Kind))}")
+    return tuple(kind for kind in get_args(Kind) if kind in asked)
+
+
+def _show(summary: dict[str, Any], console: Console) -> None:
+    console.print(_table(summary))
+    if summary["affluence"]:
+        console.print(_busy_hours(summary["affluence"]))
+    if summary["new_counters"]:
+        console.print(new_counters_table(summary["new_counters"]))
+
+
+def _write(report: Path, made: Backtest, summary: dict[str, Any], console: Console) -> None:
+    from velocast_cli.backtesting import report as backtest_report
+
+    try:
+        report.write_text(backtest_report.page(made, summary), encoding="utf-8")
+    except FAILURES as exc:
+        console.print(f"[red]report not written:[/red] {escape(str(exc))}")
+        raise typer.Exit(1) from exc
+    console.print(f"Pictures: {escape(str(report))}")
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    from velocast_cli.backtesting.report import SCORES, figure, figures
+
+    weather = {"none": "without weather", "observed": "weather as observed: an upper bound"}
+    table = _scores(
+        f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
+        f"{weather.get(summary['weather'], 'weather as uncertain as a forecast')}",
+        ("model", *SCORES, "fit s", "fit MB"),
+    )
+    for model in summary["models"]:
+        table.add_row(
+            model["name"],
+            *figures(model),
+            figure(model["fit_seconds"], ".1f"),
+            figure(model["fit_peak_mb"], ","),
+        )
+    return table
+
+
+def _busy_hours(found: dict[str, Any]) -> str:
+    """Say in two lines how well busy hours were told."""
+    from velocast_cli.backtesting.report import figure
+
+    return (
+        f"Busy hours (affluence): balanced accuracy {figure(found['balanced_accuracy'], '.3f')} "
+        f"(similar days {figure(found['similar_days_balanced_accuracy'], '.3f')}),\n"
+        f"Brier score {figure(found['brier_relative'], '.2f')} of the base rate's; {found['base_rate']:.1%} of "
+        f"{found['rows']:,} hours were busy\n"
+    )
+
+
+def new_counters_table(found: dict[str, Any]) -> Table:
+    """Return what counters without history would get, beside the city's typical week.
+
+    found: `new_counters` of `backtest_scores.summary`.
+    """
+    from velocast_cli.backtesting.report import NEW_COUNTERS, SCORES, figures
+
+    table = _scores(
+        f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
+        "history hidden",
+        ("forecast", *SCORES),
+    )
+    for model in found["models"]:
+        table.add_row(NEW_COUNTERS[model["name"]], *figures(model))
+    return table
+
+
+def _scores(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for name in columns:
+        right = name != columns[0]
+        table.add_column(name, justify="right" if right else "left", no_wrap=right)
+    return table

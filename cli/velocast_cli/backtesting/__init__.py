@@ -1,0 +1,1 @@
+"""Backtests on historical counts, beside reference models."""

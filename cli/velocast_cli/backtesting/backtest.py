@@ -1,0 +1,171 @@
+"""`velocast backtest`: how well the models would have forecast a file of counts, beside what they must beat.
+
+The file is put into a BigQuery emulator of its own, so that the very SQL that forecasts computes the features.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import psutil
+import pyarrow as pa
+
+from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import schemas
+from velocast.core.city import City
+from velocast.core.datetimes import HORIZON_DAYS, local_date, start_of_local_day
+from velocast.core.kinds import Kind
+from velocast.model.learning.models import SEED
+from velocast.usecases.training.datasets.frames import MOST_FITTED
+from velocast_cli.backtesting import city_tables, rolling_origins
+from velocast_cli.backtesting.plan import Backtest, Plan
+from velocast_cli.backtesting.weather_perturbation import perturbed
+from velocast_cli.city_file import read_rows
+from velocast_cli.weather_file import read_weather
+
+PROJECT, LOCATION = "velocast-backtest", "europe-west1"
+RAW, COUNTS, WEATHER, COUNTERS = (
+    f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather", "counters")
+)
+WeatherAs = Literal["perturbed", "observed"]
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked. until: the last local day to look at, None: the file's last whole one."""
+
+    counts: Path
+    weather: Path | None
+    weather_as: WeatherAs
+    weeks: int
+    until: date | None
+    kinds: tuple[Kind, ...]
+
+
+@dataclass
+class Measured:
+    """Seconds of a block, and the largest resident memory of this process meanwhile."""
+
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+@contextmanager
+def measured() -> Iterator[Measured]:
+    """Measure a block. What earlier ones left to the allocators goes back first: it is none of this one's."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    result, over, process = Measured(), threading.Event(), psutil.Process()
+
+    def look() -> None:
+        while True:
+            result.peak_mb = max(result.peak_mb, process.memory_info().rss / 2**20)
+            if over.wait(0.05):
+                return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    began = time.monotonic()
+    try:
+        yield result
+    finally:
+        result.seconds = time.monotonic() - began
+        over.set()
+        thread.join()
+
+
+def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
+    """Run the backtest. Raises ValueError for a file that cannot be read, VelocastError."""
+    rows = read_rows(asked.counts)
+    counts = city_tables.counts_of(rows)
+    plan = _plan(asked, city, counts)
+    weather = None if asked.weather is None else read_weather(asked.weather)
+    with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
+        emulator = BigQueryEmulator(Path(folder), PROJECT)
+        say("starting the BigQuery emulator")
+        with emulator, _environment(emulator):
+            warehouse = _warehouse()
+            counted = city_tables.marked(warehouse, city, counts, RAW)
+            warehouse.load_table(COUNTS, city_tables.table(counted), expires_days=None)
+            warehouse.load_table(COUNTERS, city_tables.counters_of(rows), expires_days=None)
+            if weather is not None:
+                known = _as_known(weather, city, plan, asked.weather_as)
+                table = pa.Table.from_pandas(known, preserve_index=False)
+                warehouse.load_table(WEATHER, table, expires_days=None)
+            return rolling_origins.run(warehouse, city, plan, measured, say)
+
+
+@contextmanager
+def _environment(emulator: BigQueryEmulator) -> Iterator[None]:
+    """Point Google's clients at the emulator while the block runs."""
+    names = {
+        "BIGQUERY_EMULATOR_HOST": emulator.url,
+        "BIGQUERY_STORAGE_EMULATOR_HOST": emulator.storage_host,
+    }
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _warehouse() -> Warehouse:
+    from velocast.adapters.google_clients import bigquery_client
+
+    create_tables(bigquery_client(PROJECT, LOCATION), schemas.documents(), LOCATION)
+    return Warehouse(PROJECT, LOCATION)
+
+
+def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
+    first, end = city_tables.span(counts)
+    whole = local_date(end, city.zone)
+    return Plan.of(
+        local_date(first, city.zone),
+        whole if asked.until is None else min(whole, asked.until + DAY),
+        weeks=asked.weeks,
+        kinds=asked.kinds,
+        counts_table=COUNTS,
+        weather_table=WEATHER if asked.weather else None,
+        keep_one_in=max(1, len(counts) // MOST_FITTED),
+        counters_table=COUNTERS,
+    )
+
+
+def _as_known(
+    observed: pd.DataFrame, city: City, plan: Plan, weather_as: WeatherAs
+) -> pd.DataFrame:
+    """Return weather with when it was known: as forecast at each origin, or as observed, which is an upper bound."""
+    if weather_as == "observed":
+        early = observed["valid_at"] - timedelta(days=30)
+        return observed.assign(issued_at=early, source="observed")
+    parts = [
+        observed.assign(issued_at=observed["valid_at"] + timedelta(hours=1), source="observed")
+    ]
+    day = plan.known_from
+    while day <= plan.last_origin:
+        origin = start_of_local_day(day, city.zone)
+        until = start_of_local_day(day + HORIZON_DAYS * DAY, city.zone)
+        ahead = observed[(observed["valid_at"] >= origin) & (observed["valid_at"] < until)]
+        made = perturbed(ahead, issued_at=origin, seed=SEED)
+        parts.append(made.assign(issued_at=origin, source="perturbed"))
+        day += DAY
+    known = pd.concat(parts, ignore_index=True)
+    return known.assign(issued_at=pd.to_datetime(known["issued_at"], utc=True).dt.as_unit("us"))

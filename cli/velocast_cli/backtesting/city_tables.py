@@ -1,0 +1,89 @@
+"""A file's counts and counters as tables for the warehouse, marked by the statement that ingestion uses."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pandas as pd
+import pyarrow as pa
+
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.sql_templates import Empty
+from velocast.core.city import City
+from velocast.core.settings import Thresholds
+from velocast.usecases.ingest.quality import repeated_hours
+
+_UTC = pa.timestamp("us", tz="UTC")
+_COUNTS = pa.schema(
+    [
+        ("counter_id", pa.string()),
+        ("counted_at", _UTC),
+        ("bike_count", pa.int64()),
+        ("quality", pa.string()),
+        ("ingested_at", _UTC),
+    ]
+)
+
+
+def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return counter_id, counted_at (UTC) and bike_count of the rows of a file (`city_file.read_rows`)."""
+    return pd.DataFrame(
+        {
+            "counter_id": rows["id_compteur"].astype(str),
+            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
+            "bike_count": rows["sum_counts"],
+        }
+    ).dropna()
+
+
+def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
+    """Return the first hour counted and the end of the last."""
+    first: datetime = counts["counted_at"].min().to_pydatetime()
+    last: datetime = counts["counted_at"].max().to_pydatetime()
+    return first, last + timedelta(hours=1)
+
+
+def marked(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> pd.DataFrame:
+    """Return counts with `quality`: outages and merged clock-change hours.
+
+    raw: dataset.table, made of the counts, in which the warehouse looks for them. Raises WarehouseError.
+    """
+    warehouse.load_table(raw, table(counts.assign(quality=None)), expires_days=None)
+    thresholds, (first, until) = Thresholds(), span(counts)
+    marks = warehouse.query_large(
+        "mark_quality",
+        tables={"counts": raw},
+        look_from=first,
+        mark_from=first,
+        until=until,
+        outage_hours=thresholds.outage_hours,
+        usual_mean=thresholds.outage_usual_mean,
+        repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
+    )
+    keys = ["counter_id", "counted_at"]
+    return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
+
+
+def table(counts: pd.DataFrame) -> pa.Table:
+    """Return marked counts as a table of counts, taken to be ingested when they were counted."""
+    rows = counts.assign(
+        bike_count=counts["bike_count"].astype("int64"),
+        quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
+        ingested_at=counts["counted_at"],
+    )
+    return pa.Table.from_pandas(rows[_COUNTS.names], schema=_COUNTS, preserve_index=False)
+
+
+def counters_of(rows: pd.DataFrame) -> pa.Table:
+    """Return where each counter stands, as its newest row says."""
+    newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
+    return pa.table(
+        {
+            "counter_id": newest["id_compteur"].astype(str).to_numpy(dtype=object),
+            "counter_name": newest["nom_compteur"].astype(str).to_numpy(dtype=object),
+            "latitude": newest["latitude"].to_numpy(dtype="float64"),
+            "longitude": newest["longitude"].to_numpy(dtype="float64"),
+            # a file says where its counters stand, not since when
+            "moved_at": pa.nulls(len(newest), _UTC),
+        }
+    )

@@ -1,0 +1,147 @@
+"""Observed weather made as uncertain as a forecast of it would have been.
+
+Where only observations are at hand (a laptop's replay, a backtest), a score that used them as if they had been known
+would be an upper bound. What comes from here errs as forecasts do: more with every hour ahead, and in runs of hours.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from velocast.core.weather_variables import VALUES, VARIABLES
+
+HORIZON_HOURS = 16 * 24  # no further ahead does anybody forecast hours
+HOURS_A_DAY = 24.0
+# Standard error at the moment of issue, and what each day ahead adds. Temperature: 1.0 degree on the first day, 2.3 on
+# the fifth, as weather services publish of themselves. Wind errs in parts of its speed.
+_SPREAD = {
+    "temperature_c": (0.8, 0.34),
+    "wind_kmh": (0.16, 0.045),
+    "humidity_pct": (6.0, 1.6),
+    "cloud_pct": (18.0, 4.0),
+}
+_MEMORY_HOURS = {
+    "temperature_c": 18.0,
+    "precipitation_mm": 8.0,
+    "wind_kmh": 10.0,
+    "humidity_pct": 14.0,
+    "cloud_pct": 8.0,
+}
+# How well the rain forecast and the rain that came agree: their correlation at issue, and the days that wear it to 1/e.
+_RAIN_AGREEMENT, _RAIN_AGREEMENT_DAYS = 0.88, 12.0
+_TRACE_MM = 0.05  # less than this nobody calls rain
+_USUAL_WETNESS, _WETNESS_SPREAD = -4.2, 1.75  # of the scale in _rain, over a year's hours
+_LIGHT_AIR_KMH = 4.0  # even a calm is missed by as much as this times the spread of wind
+_UNKNOWN_CLOUD, _UNKNOWN_HUMIDITY = 66.0, 75.0
+
+Floats = npt.NDArray[np.float64]
+
+
+def observed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return observations under Open-Meteo's names as the warehouse has them.
+
+    rows: (hours, any) with time (UTC, every hour once) and the names in VARIABLES, in their units. Returns valid_at and
+    VALUES by hour; rain, which stands under the end of its hour, moves to its start. Raises ValueError for a column
+    that is missing or an hour that is repeated.
+    """
+    if missing := {"time", *(v.api for v in VARIABLES.values())} - set(rows.columns):
+        raise ValueError(f"weather: no column {sorted(missing)}; has {list(rows)}")
+    hours = rows.set_index(pd.DatetimeIndex(pd.to_datetime(rows["time"], utc=True)).as_unit("us"))
+    if not hours.index.is_unique:
+        first = hours.index[hours.index.duplicated()][0]
+        raise ValueError(f"weather: hour {first:%Y-%m-%d %H:%MZ} comes twice; give every hour once")
+    hours = hours.sort_index().asfreq("h")
+    result = pd.DataFrame({"valid_at": hours.index})
+    for name, variable in VARIABLES.items():
+        values = hours[variable.api].astype("float64")
+        result[name] = values.shift(-1 if variable.after_the_hour else 0).to_numpy()
+    return result
+
+
+def perturbed(observed: pd.DataFrame, *, issued_at: datetime, seed: int = 0) -> pd.DataFrame:
+    """Return the weather of `observed` as a forecast issued at `issued_at` (aware) would have had it.
+
+    observed: (hours, any) with valid_at (aware, start of the hour, any order) and VALUES in the warehouse's units;
+    NaN stays NaN. Returns valid_at and VALUES with its index. Hours that began before `issued_at` are returned as
+    observed; the errors of the later ones depend on seed, issued_at and the hours ahead alone, so that any slice of
+    one forecast agrees with any other. Raises ValueError for an hour more than HORIZON_HOURS ahead, a naive
+    `issued_at`, or a column that is missing.
+    """
+    ahead = _hours_ahead(observed, issued_at)
+    rng = np.random.default_rng([seed, int(issued_at.timestamp())])
+    draws = {name: _draws(rng, name) for name in VALUES}
+    future = ahead >= 0
+    days = ahead[future] / HOURS_A_DAY
+    # copies, laid into a frame once at the end: this runs once an origin
+    columns = {name: observed[name].to_numpy("float64", copy=True) for name in VALUES}
+    hours = {name: values[future] for name, values in columns.items()}
+    drawn = {name: draws[name][ahead[future]] for name in VALUES}
+    for name, values in _forecast(hours, drawn, days).items():
+        columns[name][future] = values
+    return pd.DataFrame({"valid_at": observed["valid_at"], **columns}, index=observed.index)
+
+
+def _hours_ahead(observed: pd.DataFrame, issued_at: datetime) -> npt.NDArray[np.int64]:
+    """Return the whole hours from issue to each hour, (hours,), below 0 for those that had begun."""
+    if missing := {"valid_at", *VALUES} - set(observed.columns):
+        raise ValueError(f"observed weather: no column {sorted(missing)}; has {list(observed)}")
+    if issued_at.tzinfo is None:
+        raise ValueError(f"issued_at {issued_at} has no zone; give one with tzinfo")
+    since = (observed["valid_at"] - issued_at) / pd.Timedelta(hours=1)
+    ahead: npt.NDArray[np.int64] = np.floor(since.to_numpy()).astype("int64")
+    if len(ahead) and ahead.max() >= HORIZON_HOURS:
+        raise ValueError(
+            f"weather {ahead.max()} h after {issued_at}: forecasts reach {HORIZON_HOURS} h; ask for less"
+        )
+    return ahead
+
+
+def _draws(rng: np.random.Generator, name: str) -> Floats:
+    """Draw one value's errors, of spread 1 and with its memory, for every hour of the horizon, (HORIZON_HOURS,)."""
+    return np.asarray(_mixing(_MEMORY_HOURS[name]) @ rng.standard_normal(HORIZON_HOURS))
+
+
+@cache
+def _mixing(memory_hours: float) -> Floats:
+    """Return what makes independent draws correlate by exp(-hours apart / memory_hours)."""
+    hours = np.arange(HORIZON_HOURS)
+    apart = np.abs(hours[:, None] - hours[None, :])
+    return np.asarray(np.linalg.cholesky(np.exp(-apart / memory_hours)))
+
+
+def _forecast(
+    hours: dict[str, Floats], drawn: dict[str, Floats], days: Floats
+) -> dict[str, Floats]:
+    missed = {name: (at + more * days) * drawn[name] for name, (at, more) in _SPREAD.items()}
+    wind = hours["wind_kmh"]
+    return {
+        "temperature_c": hours["temperature_c"] + missed["temperature_c"],
+        "precipitation_mm": _rain(hours, drawn["precipitation_mm"], days),
+        "wind_kmh": np.maximum(wind + missed["wind_kmh"] * (wind + _LIGHT_AIR_KMH), 0.0),
+        "humidity_pct": np.clip(hours["humidity_pct"] + missed["humidity_pct"], 0.0, 100.0),
+        "cloud_pct": np.clip(hours["cloud_pct"] + missed["cloud_pct"], 0.0, 100.0),
+    }
+
+
+def _rain(hours: dict[str, Floats], drawn: Floats, days: Floats) -> Floats:
+    """Return forecast rain: showers are missed, and fall where it stayed dry, likelier under a grey sky.
+
+    Rain and its absence lie on one scale of wetness, the logarithm of the amount; a dry hour lies below it, the deeper
+    the clearer and drier the air. What a forecast no longer knows it fills with what is usual, so that it announces as
+    much rain for the fifth day as for the first, only at other hours.
+    """
+    rain = hours["precipitation_mm"]
+    clear = 1 - np.nan_to_num(hours["cloud_pct"], nan=_UNKNOWN_CLOUD) / 100
+    dry_air = 1 - np.nan_to_num(hours["humidity_pct"], nan=_UNKNOWN_HUMIDITY) / 100
+    dry = np.log(_TRACE_MM) - 0.5 - 1.2 * clear - 3.0 * dry_air
+    wet = np.log(np.maximum(rain, _TRACE_MM))
+    wetness = np.where(rain < _TRACE_MM, dry, wet)
+    known = _RAIN_AGREEMENT * np.exp(-days / _RAIN_AGREEMENT_DAYS)
+    unknown = np.sqrt(1 - known**2) * _WETNESS_SPREAD
+    amount = np.exp(_USUAL_WETNESS + known * (wetness - _USUAL_WETNESS) + unknown * drawn)
+    return np.where(np.isnan(rain), np.nan, np.where(amount < _TRACE_MM, 0.0, amount))

@@ -1,0 +1,177 @@
+"""`velocast dataset freeze / list / verify` and `velocast reproduce`: the bytes that models are made of."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from velocast.core.kinds import Task
+from velocast_cli.target import job_run, reported_errors
+
+dataset_app = typer.Typer(
+    help="Frozen datasets: freeze a newer baseline, see what is frozen, verify it.",
+    no_args_is_help=True,
+)
+
+Home = Annotated[
+    Path | None, typer.Option("--home", envvar="VELOCAST_HOME", help="Folder of the local stack.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
+AsOf = Annotated[
+    str | None, typer.Option(help="RFC 3339; the local stack's clock, or now, where left out.")
+]
+PIPE_COLUMNS = 160
+SHOWN = 12  # characters of a hash, enough to tell datasets apart
+
+
+@dataset_app.command()
+def freeze(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Freeze everything counted so far as the baseline on which challengers are judged from now on."""
+    from velocast_cli.datasets import freeze_baseline
+
+    with reported_errors("dataset freeze"):
+        made, new = freeze_baseline(job_run("dataset", home=home, as_of=as_of))
+    if as_json:
+        typer.echo(json.dumps({"new": new, "baseline": made.model_dump(mode="json")}))
+        return
+    console = _console()
+    console.print(
+        "a newer baseline is in force" if new else "these counts are the baseline already"
+    )
+    for name, half in (("train", made.train), ("test", made.test)):
+        days = f"{half.days.first} to before {half.days.until}"
+        console.print(f"  {name:<6} {days}, {half.rows} rows, SHA-256 {half.sha256}")
+
+
+@dataset_app.command("list")
+def list_command(home: Home = None, as_json: AsJson = False) -> None:
+    """List all frozen datasets: hash, role, days, rows, and the versions that were made of them."""
+    from velocast_cli.datasets import listing
+
+    with reported_errors("dataset list"):
+        found = [
+            d.model_dump(mode="json") for d in listing(job_run("dataset", home=home, as_of=None))
+        ]
+    if as_json:
+        typer.echo(json.dumps({"datasets": found}))
+        return
+    table = Table("SHA-256", "Role", "Days", "Rows", "Used by", box=box.SIMPLE_HEAD)
+    for each in found:
+        role = f"[bold]{each['role']}[/bold] (in force)" if each["in_force"] else each["role"]
+        table.add_row(
+            each["sha256"][:SHOWN],
+            role,
+            _days(each),
+            str(each["rows"] or ""),
+            ", ".join(each["used_by"]),
+        )
+    _console().print(table)
+
+
+@dataset_app.command()
+def verify(
+    hashes: Annotated[
+        list[str] | None, typer.Argument(help="Beginnings of hashes; all datasets without.")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check each object's bytes against its hash and BigQuery's copy against its rows. Exit code 0 only if all hold."""
+    from velocast_cli import datasets
+
+    with reported_errors("dataset verify"):
+        run = job_run("dataset", home=home, as_of=None)
+        found = [v.model_dump(mode="json") for v in datasets.verify(run, hashes or ())]
+    intact = not any(each["faults"] for each in found)
+    if as_json:
+        typer.echo(json.dumps({"intact": intact, "datasets": found}))
+    else:
+        _print_verified(found)
+    if not intact:
+        raise typer.Exit(1)
+
+
+def _print_verified(found: list[dict[str, Any]]) -> None:
+    table = Table("SHA-256", "Role", "Days", "Cloud Storage", "BigQuery", box=box.SIMPLE_HEAD)
+    for each in found:
+        dataset = each["dataset"]
+        stored = "missing" if each["object_copy"] == "absent" else each["object_copy"]
+        copies = (_mark(stored), _mark(each["table_copy"]))
+        table.add_row(dataset["sha256"][:SHOWN], dataset["role"], _days(dataset), *copies)
+    console = _console()
+    console.print(table)
+    for each in found:
+        for fault in each["faults"]:
+            console.print(f"[red]fault:[/red] {escape(fault)}")
+
+
+def _mark(copy: str) -> str:
+    colours = {"intact": "green", "differs": "red", "missing": "red"}
+    shown = {"none": "", "absent": "not loaded"}.get(copy, copy)
+    return f"[{colours[copy]}]{shown}[/{colours[copy]}]" if copy in colours else shown
+
+
+def reproduce_command(
+    version: Annotated[int, typer.Argument(min=1, help="Version of the registered model.")],
+    task: Annotated[Task, typer.Option(help="What the version is for.")] = "forecast",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0, help="Relative difference of forecasts still taken as the same."),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a version again from its frozen bytes and compare forecasts. Exit code 0 only if they are the same."""
+    with reported_errors("reproduce"):
+        from velocast_cli import reproduction
+
+        run = job_run("reproduce", home=home, as_of=None)
+        allowed = reproduction.TOLERANCE if tolerance is None else tolerance
+        found = reproduction.reproduce(run, version, task=task, tolerance=allowed)
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        _print_reproduction(found.model_dump(mode="json"))
+    if not found.reproduced:
+        raise typer.Exit(1)
+
+
+def _print_reproduction(found: dict[str, Any]) -> None:
+    console = _console()
+    unit = "of probability" if found["kind"] == "affluence" else "bikes an hour"
+    console.print(f"version {found['version']} ({found['kind']}) trained again from")
+    for name, sha256 in found["datasets"].items():
+        console.print(f"  {name:<14} {sha256}")
+    if found["same_bytes"]:
+        console.print(f"[green]the same bytes[/green]: SHA-256 {found['stored_sha256']}")
+    else:
+        verdict = (
+            "[green]the same forecasts[/green]"
+            if found["reproduced"]
+            else "[red]other forecasts[/red]"
+        )
+        console.print(
+            f"{verdict}: of {found['rows']} on test_current the largest difference is "
+            f"{found['largest_difference']:.3g} {unit}; {found['relative_difference']:.2e} relative to their "
+            f"size, {found['tolerance']:g} allowed"
+        )
+    for change in found["changed"]:
+        console.print(f"  not as it was: {escape(change)}")
+
+
+def _days(dataset: dict[str, Any]) -> str:
+    return f"{dataset['first']} to {dataset['last']}" if dataset["first"] else "unknown"
+
+
+def _console() -> Console:
+    # Into a file or a pipe rich would write 80 columns and cut what does not fit.
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return Console(highlight=False, soft_wrap=True, width=width)

@@ -1,0 +1,123 @@
+"""Trains a version again from the bytes it was trained on, and compares the forecasts of both."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from velocast.adapters.mlflow_registry import Registry
+from velocast.core import kinds
+from velocast.core.code_version import code_version
+from velocast.core.errors import ModelUnusable
+from velocast.core.requests import Message
+from velocast.core.settings import JobSettings
+from velocast.model.features import definition
+from velocast.model.learning import models
+from velocast.model.learning.forecaster import library_versions
+from velocast.usecases.context import Run
+from velocast.usecases.training import model_io, run_store
+from velocast.usecases.training.datasets import frames
+from velocast.usecases.training.evaluate import source_of
+from velocast.usecases.training.records import Training
+from velocast.usecases.training.refit import relative_difference
+from velocast.usecases.training.run_store import Records
+from velocast_cli import datasets as baselines
+
+TOLERANCE = 0.01
+
+
+class Reproduction(Message):
+    """A version beside the one trained again.
+
+    rows: forecasts of test_current compared. largest_difference: between two forecasts of an hour, in bikes per hour,
+    of a classifier between two probabilities.
+    relative_difference: RMS of the differences over the RMS of the version's forecasts. Sums that a database adds up
+    in another order differ in their last bits, and a tree that splits on one of them sends a few hours another way.
+    """
+
+    version: int
+    kind: str
+    same_bytes: bool
+    rows: int
+    largest_difference: float
+    relative_difference: float
+    tolerance: float
+    reproduced: bool
+    stored_sha256: str
+    again_sha256: str
+    datasets: dict[str, str]
+    changed: tuple[str, ...]
+
+
+def reproduce(
+    run: Run[JobSettings],
+    version: int,
+    *,
+    task: kinds.Task = "forecast",
+    tolerance: float = TOLERANCE,
+) -> Reproduction:
+    """Train a version of `velocast-<task>` again and compare; nothing is stored or registered.
+
+    tolerance: the relative difference up to which it counts as reproduced. Raises RegistryError when there is no such
+    version; ModelUnusable when its features are not those of this code, when frozen bytes are missing, altered or not
+    what BigQuery holds, or when its stored model is.
+    """
+    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
+    training = run_store.training_of(records, registry, task, version)
+    _check(run, training)
+    stored = model_io.load_model(records.objects, training.artifact)
+    again = _trained(run, training)
+    data = again.to_bytes()
+    frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)
+    before, after = models.compared(stored, frame), models.compared(again, frame)
+    apart = relative_difference(before, after)
+    sha256 = hashlib.sha256(data).hexdigest()
+    same = sha256 == training.artifact.sha256
+    return Reproduction(
+        version=version,
+        kind=training.kind,
+        same_bytes=same,
+        rows=len(frame),
+        largest_difference=float(np.abs(after - before).max()) if len(frame) else 0.0,
+        relative_difference=apart,
+        tolerance=tolerance,
+        reproduced=same or apart <= tolerance,
+        stored_sha256=training.artifact.sha256,
+        again_sha256=sha256,
+        datasets=training.dataset_hashes,
+        changed=_changes(training),
+    )
+
+
+def _check(run: Run[JobSettings], training: Training) -> None:
+    if training.feature_definition != definition.FEATURE_DEFINITION:
+        raise ModelUnusable(
+            f"version {training.version} was trained on {training.feature_definition} by code "
+            f"{training.code_version}, this is {definition.FEATURE_DEFINITION} of {code_version()}; install that code"
+        )
+    source_of(run, training)  # loads the tables again that have expired
+    found = baselines.verify(run, list(training.dataset_hashes.values()))
+    faults = [fault for verified in found for fault in verified.faults]
+    if faults:
+        raise ModelUnusable(f"version {training.version} cannot be trained again: {faults[0]}")
+
+
+def _trained(run: Run[JobSettings], training: Training) -> models.Model:
+    rows, held_out = frames.learning_frames(
+        source_of(run, training), training.windows.learnable, training.windows.calibrate_from
+    )
+    return models.fit(
+        training.kind, rows, held_out, seed=training.seed, test_mode=training.test_mode
+    )
+
+
+def _changes(training: Training) -> tuple[str, ...]:
+    """Say what is not as it was when the version was trained, and may account for a difference."""
+    here = library_versions() | {"velocast": code_version()}
+    then = training.library_versions | {"velocast": training.code_version}
+    return tuple(
+        f"{name} {was}, now {here.get(name, 'absent')}"
+        for name, was in sorted(then.items())
+        if here.get(name) != was
+    )

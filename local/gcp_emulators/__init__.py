@@ -1,0 +1,1 @@
+"""Google Cloud's services on one machine, for tests and development. Knows nothing of Velocast."""

@@ -1,0 +1,219 @@
+"""What bqemulator 1.4 does differently from BigQuery, put right before it starts.
+
+Each cure names what went wrong without it; `apply_cures` runs in the emulator's own process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+import sqlglot
+from bqemulator.api.routes import jobs, tables, upload
+from bqemulator.catalog import ddl_sync
+from bqemulator.domain.events import TableDataChanged
+from bqemulator.domain.result import Ok
+from bqemulator.jobs import ddl_result, executor, routine_ddl
+from bqemulator.sql.translator import SQLTranslator
+from bqemulator.versioning.snapshots import SnapshotManager
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.expressions import Expr
+
+from gcp_emulators.bigquery.answers import answer_like_bigquery
+from gcp_emulators.bigquery.results import RecentResults
+
+if TYPE_CHECKING:
+    from bqemulator.api.dependencies import AppContext
+
+
+def apply_cures(discovery_file: Path | None) -> None:
+    """Change bqemulator's classes and functions in this process; call once, before it starts.
+
+    discovery_file: the description of BigQuery's API that `bq` asks for, None where the SDK is missing.
+    """
+    _accept_any_media_type()
+    _load_parquet_by_name()
+    _load_all_or_nothing()
+    _keep_no_snapshots()
+    _forget_old_results()
+    _parse_once()
+    _translate_once()
+    _take_zones_from_parameters()
+    answer_like_bigquery(discovery_file)
+
+
+def _accept_any_media_type() -> None:
+    """The Python client uploads as `*/*`; the emulator refused every small load with 400."""
+    permitted = (*upload._PERMITTED_MEDIA_CONTENT_TYPES, "*/*")
+    _replace(upload, "_PERMITTED_MEDIA_CONTENT_TYPES", permitted)
+
+
+def _load_parquet_by_name() -> None:
+    """Parquet columns were matched by position: a frame in another order wrote swapped values."""
+
+    def load_parquet(path: str, target_ref: str, ctx: AppContext) -> None:
+        sql = f"INSERT INTO {target_ref} BY NAME SELECT * FROM read_parquet(?)"
+        ctx.engine.execute(sql, [path])
+
+    executor._load_parquet = load_parquet
+    executor._LOAD_FORMAT_HANDLERS["PARQUET"] = load_parquet
+
+
+def _load_all_or_nothing() -> None:
+    """A WRITE_TRUNCATE load that failed left the table empty; now deletion and load are one transaction."""
+    prepare = executor._apply_load_write_disposition
+    load = executor._load_path_into_target
+
+    def prepare_without_truncating(job: Any, ctx: AppContext) -> None:
+        if job.write_disposition != "WRITE_TRUNCATE":
+            prepare(job, ctx)
+
+    def load_in_transaction(path: str, job: Any, ctx: AppContext) -> None:
+        first = executor._resolve_uri(job.source_uris[0], ctx)
+        ctx.engine.execute("BEGIN TRANSACTION")
+        try:
+            if job.write_disposition == "WRITE_TRUNCATE" and path == first:
+                ctx.engine.execute(f"DELETE FROM {job.target_ref}")
+            load(path, job, ctx)
+        except Exception:
+            ctx.engine.execute("ROLLBACK")
+            raise
+        ctx.engine.execute("COMMIT")
+
+    executor._apply_load_write_disposition = prepare_without_truncating
+    executor._load_path_into_target = load_in_transaction
+
+
+def _keep_no_snapshots() -> None:
+    """Every write copied the whole table, for time travel that nothing here asks for, and kept it a week."""
+
+    def record_change(
+        self: SnapshotManager, project_id: str, dataset_id: str, table_id: str
+    ) -> None:
+        self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
+
+    _replace(SnapshotManager, "record_change", record_change)
+
+
+def _forget_old_results() -> None:
+    """The result of every query stayed in memory until the end: a long demo grew by gigabytes."""
+    results = RecentResults(executor.JOB_RESULTS)
+    for module in (executor, jobs, tables):
+        _replace(module, "JOB_RESULTS", results)
+
+
+def _parse_once() -> None:
+    """Each statement was parsed some twenty times on its way, which took more than half of the emulator's time."""
+    parse = Dialect.parse
+
+    @lru_cache(maxsize=256)
+    def trees(dialect: type[Dialect], sql: str) -> list[Expr | None]:
+        return parse(dialect(), sql)
+
+    def parse_once(self: Dialect, sql: str, **options: Any) -> list[Expr | None]:
+        if options:
+            return parse(self, sql, **options)
+        return [tree and tree.copy() for tree in trees(type(self), sql)]
+
+    def parse_to_read(sql: str, *, read: str) -> Expr:
+        if (first := trees(Dialect.get_or_raise(read).__class__, sql)[0]) is None:
+            raise sqlglot.ParseError(f"No expression was parsed from {sql!r}")
+        return first
+
+    def parse_to_classify(sql: str) -> Expr | None:
+        numbered = _renamed(sql, _numbered_staging(sql))  # what kind it is no table's name decides
+        try:
+            return parse_to_read(numbered, read="bigquery")
+        except sqlglot.errors.SqlglotError:
+            return None
+
+    _replace(Dialect, "parse", parse_once)
+    _replace(executor, "_parse_for_classification", parse_to_classify)
+    # These only look what kind of statement it is, so they may look at one tree; a copy costs as much as parsing.
+    looking = SimpleNamespace(**vars(sqlglot) | {"parse_one": parse_to_read})
+    for module in (ddl_sync, ddl_result, routine_ddl):
+        _replace(module, "sqlglot", looking)
+
+
+def _translate_once() -> None:
+    """The same few statements come again each day with another staging table, and translating costs as much as running.
+
+    Staging tables are numbered in what is remembered.
+    """
+    translate = SQLTranslator.translate
+    qualify = executor.rewrite_table_refs
+
+    @lru_cache(maxsize=256)
+    def translated(translator: SQLTranslator, sql: str, schema: str, caller: Any) -> Any:
+        return translate(translator, sql, schema=json.loads(schema), caller=caller)
+
+    @lru_cache(maxsize=256)
+    def qualified(sql: str, project_id: str) -> str:
+        return str(qualify(sql, project_id))
+
+    def translate_once(
+        self: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None
+    ) -> Any:
+        numbers = _numbered_staging(bq_sql)
+        told = translated(
+            self, _renamed(bq_sql, numbers), _renamed(json.dumps(schema), numbers), caller
+        )
+        names = {number: name for name, number in numbers.items()}
+        return Ok(_renamed(told.value, names)) if isinstance(told, Ok) else told
+
+    def qualify_once(duckdb_sql: str, project_id: str) -> str:
+        numbers = _numbered_staging(duckdb_sql)
+        names = {number: name for name, number in numbers.items()}
+        return _renamed(qualified(_renamed(duckdb_sql, numbers), project_id), names)
+
+    _replace(SQLTranslator, "translate", translate_once)
+    _replace(executor, "rewrite_table_refs", qualify_once)
+
+
+_STAGING = re.compile(r"\bstaging_[0-9a-f]{32}\b")
+
+
+def _numbered_staging(sql: str) -> dict[str, str]:
+    """Return a number of the same form for each staging table, in the order they are named in."""
+    return {
+        name: f"staging_{number:032x}"
+        for number, name in enumerate(dict.fromkeys(_STAGING.findall(sql)))
+    }
+
+
+def _renamed(sql: str, names: dict[str, str]) -> str:
+    return _STAGING.sub(lambda found: names.get(found[0], found[0]), sql)
+
+
+def _take_zones_from_parameters() -> None:
+    """`AT TIME ZONE @zone` and its like are translated before parameters are bound and want a literal.
+
+    A STRING parameter that holds the name of a time zone is written into the query first.
+    """
+    run = executor._run_single_sql
+    zones = available_timezones()
+
+    async def run_with_zones(
+        project_id: str,
+        bq_sql: str,
+        query_params: list[dict[str, Any]] | None,
+        ctx: AppContext,
+        *,
+        caller: Any,
+    ) -> Any:
+        for parameter in query_params or []:
+            value = parameter.get("parameterValue", {}).get("value")
+            if parameter.get("name") and value in zones:
+                bq_sql = re.sub(rf"@{parameter['name']}\b", f"'{value}'", bq_sql)
+        return await run(project_id, bq_sql, query_params, ctx, caller=caller)
+
+    _replace(executor, "_run_single_sql", run_with_zones)
+
+
+def _replace(module: Any, name: str, replacement: Any) -> None:
+    setattr(module, name, replacement)

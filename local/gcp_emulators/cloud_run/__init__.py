@@ -1,0 +1,1 @@
+"""Cloud Run jobs: each execution is a child process."""

@@ -1,0 +1,210 @@
+"""Cloud Run jobs on one machine: each execution is a child process, its record survives the stack."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from gcp_emulators.cloud_run.warm_python import WarmPython
+from gcp_emulators.core.clock import Clock
+from gcp_emulators.core.documents import Document, Records
+from gcp_emulators.core.google_api import ApiError, after_start
+from gcp_emulators.core.processes import Runs
+from gcp_emulators.core.times import rfc3339
+
+RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
+Environment = Callable[[Sequence[str]], dict[str, str]]
+
+
+class Job(BaseModel):
+    """A job: `script` is run by Python with `args`, unless a run replaces them. environment: names of variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str = "local"
+    script: str
+    memory_mb: int
+    cpu: int = 1
+    timeout_seconds: int
+    max_retries: int = 0
+    environment: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What one run changes: `args` replace the job's own, `env` is laid over them, None keeps."""
+
+    args: tuple[str, ...] | None = None
+    env: Mapping[str, str] | None = None
+    timeout_seconds: float | None = None
+
+    @classmethod
+    def from_body(cls, body: Document) -> Overrides:
+        """Read the `overrides` of a run request, API v1 and v2 alike."""
+        overrides = body.get("overrides") or {}
+        container = (overrides.get("containerOverrides") or [{}])[0]
+        args = tuple(container.get("args") or ())
+        cleared = bool(container.get("clearArgs"))
+        env = {entry["name"]: entry.get("value", "") for entry in container.get("env") or ()}
+        timeout = overrides.get("timeout") or overrides.get("timeoutSeconds")
+        return cls(
+            args=args if args or cleared else None,
+            env=env,
+            timeout_seconds=float(str(timeout).rstrip("s")) if timeout else None,
+        )
+
+
+class CloudRun:
+    """The jobs and their executions.
+
+    scripts: folder of the jobs' scripts; environment: makes a process's environment of the variables it may see;
+    python: starts the scripts, None to start each from nothing.
+    """
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Job],
+        *,
+        scripts: Path,
+        records: Records,
+        logs: Path,
+        clock: Clock,
+        environment: Environment,
+        python: WarmPython | None = None,
+    ) -> None:
+        self.jobs = dict(jobs)
+        self._scripts = scripts
+        self._records = records
+        self._logs = logs
+        self._clock = clock
+        self._environment = environment
+        self._runs = Runs()
+        self._python = python
+        for left in records.newest_first():
+            if left["state"] == RUNNING:
+                records.update(
+                    left["id"], state=FAILED, message="The stack stopped while this ran."
+                )
+
+    def job(self, name: str) -> Job:
+        """Return a job; raises ApiError 404 naming those there are."""
+        if name not in self.jobs:
+            raise ApiError(404, f"Job '{name}' not found; there are {', '.join(sorted(self.jobs))}")
+        return self.jobs[name]
+
+    def run(self, name: str, overrides: Overrides) -> Document:
+        """Start an execution of a job and return its record at once."""
+        job = self.job(name)
+        execution_id = f"{name}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(5))}"
+        args = list(job.args if overrides.args is None else overrides.args)
+        now = rfc3339(self._clock.now())
+        record = self._records.put(
+            execution_id,
+            {
+                "id": execution_id,
+                "job": name,
+                "args": args,
+                "created": now,
+                "state": RUNNING,
+                "message": "",
+                "log": str(self._logs / f"{execution_id}.log"),
+            },
+        )
+        threading.Thread(target=self._run, args=(record, overrides), daemon=True).start()
+        return record
+
+    def execution(self, execution_id: str) -> Document:
+        """Return an execution's record; raises ApiError 404."""
+        record = self._records.get(execution_id)
+        if record is None:
+            raise ApiError(404, f"Execution '{execution_id}' not found")
+        return record
+
+    def executions(self, job: str | None = None) -> list[Document]:
+        """Return the records of all executions, or of one job's, the newest first."""
+        return [r for r in self._records.newest_first() if job in (None, r["job"])]
+
+    def active(self) -> int:
+        """Return how many executions run now."""
+        return sum(record["state"] == RUNNING for record in self._records.newest_first())
+
+    def cancel(self, execution_id: str) -> Document:
+        """End an execution's process; one that has ended stays as it is."""
+        self.execution(execution_id)
+        self._runs.stop(execution_id)
+        return self.execution(execution_id)
+
+    def stop(self) -> None:
+        """End every execution that runs."""
+        self._runs.stop_all()
+        if self._python:
+            self._python.stop()
+
+    def prepare(self) -> None:
+        """Get the process of the first job ready, where processes are warmed at all."""
+        if self._python is not None:
+            self._python.prepare(self._environment(()))
+
+    def _run(self, record: Document, overrides: Overrides) -> None:
+        job = self.jobs[record["job"]]
+        began = time.monotonic()
+        state, message = FAILED, ""
+        for attempt in range(job.max_retries + 1):
+            state, message = self._attempt(record, job, overrides, attempt)
+            if state != FAILED:
+                break
+        ended = after_start(record["created"], time.monotonic() - began)
+        self._records.update(record["id"], state=state, message=message, ended=ended)
+
+    def _attempt(
+        self, record: Document, job: Job, overrides: Overrides, attempt: int
+    ) -> tuple[str, str]:
+        execution_id, log = record["id"], Path(record["log"])
+        # A job started by hand without --as-of stands at the start of its process; here, at the stack's time.
+        clock = {"VELOCAST_AS_OF": record["created"]}
+        environment = self._environment(job.environment) | clock | dict(overrides.env or {})
+        environment |= {
+            "CLOUD_RUN_JOB": record["job"],
+            "CLOUD_RUN_EXECUTION": execution_id,
+            "CLOUD_RUN_TASK_INDEX": "0",
+            "CLOUD_RUN_TASK_COUNT": "1",
+            "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
+        }
+        timeout = overrides.timeout_seconds or job.timeout_seconds
+        command = [sys.executable, str(self._scripts / job.script), *record["args"]]
+        try:
+            code = self._runs.run(
+                execution_id,
+                command,
+                environment=environment,
+                log=log,
+                cwd=self._scripts,
+                timeout=timeout,
+                starter=self._python.start if self._python else None,
+            )
+        except subprocess.TimeoutExpired:
+            return (
+                FAILED,
+                f"The task was ended after its timeout of {timeout:g} s. {_last_line(log)}",
+            )
+        if self._runs.was_stopped(execution_id):
+            return CANCELLED, "The execution was cancelled."
+        if code == 0:
+            return SUCCEEDED, "Execution completed successfully."
+        return FAILED, f"The container exited with an error, exit code {code}. {_last_line(log)}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    last = f"Its last line: {lines[-1][:500]} " if lines else ""
+    return f"{last}(log: {log})"

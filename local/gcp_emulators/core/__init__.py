@@ -1,0 +1,1 @@
+"""What the emulators share: HTTP and gRPC plumbing, processes, stored documents, a clock that can be set."""

@@ -1,0 +1,128 @@
+"""Run routes as a small HTTP server on the loopback address, in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK = "127.0.0.1"
+ORIGINAL_HOST = "gcp_emulators.original_host"
+
+
+def free_port() -> int:
+    """Return a port on the loopback address that nothing listens on right now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different free ports; all are held open until the last one is found."""
+    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+class ProxyTargets:
+    """ASGI layer that answers HTTP proxy requests as if they had come straight to this server.
+
+    gcloud writes the region before the host of Cloud Run's endpoint, so the stack plays proxy for that
+    name: the target is then `http://europe-west1-run.stack.internal/apis/...`. The path is cut to what
+    follows the host; the host stays in the scope under `ORIGINAL_HOST`, for it alone holds the region.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("http://"):
+            scope = _without_host(scope)
+        await self.app(scope, receive, send)
+
+
+def original_host(scope: Scope) -> str:
+    """Return the host a request was meant for: that of a proxy request, else its Host header."""
+    if ORIGINAL_HOST in scope:
+        return str(scope[ORIGINAL_HOST])
+    headers = dict(scope["headers"])
+    return str(headers.get(b"host", b"").decode("latin-1"))
+
+
+def _without_host(scope: Scope) -> Scope:
+    target = urlsplit(scope["path"])
+    raw = scope.get("raw_path") or scope["path"].encode()
+    raw_path = b"/" + raw.split(b"://", 1)[1].partition(b"/")[2]
+    path = "/" + scope["path"].split("://", 1)[1].partition("/")[2]
+    return {**scope, "path": path, "raw_path": raw_path, ORIGINAL_HOST: target.netloc}
+
+
+def build_app(routes: Sequence[BaseRoute]) -> ASGIApp:
+    """Return one ASGI application that serves `routes`, proxy requests included."""
+    return ProxyTargets(Starlette(routes=list(routes)))
+
+
+class HttpServer:
+    """Routes under uvicorn in a background thread; `port` and `url` are known before `start`."""
+
+    def __init__(self, routes: Sequence[BaseRoute], port: int = 0) -> None:
+        # asyncio turns Nagle's algorithm off only where the protocol is named: without, 44 ms a call
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((LOOPBACK, port))
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        config = uvicorn.Config(
+            build_app(routes),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name=f"http-{self.port}", daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def start(self, timeout: float = 10) -> HttpServer:
+        """Start to listen and return when requests are answered; raises TimeoutError after `timeout` s."""
+        self._thread.start()
+        deadline = time.monotonic() + timeout
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                raise TimeoutError(f"HTTP server on {self.url}: not listening within {timeout:g} s")
+            time.sleep(0.005)
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and wait for the thread to end; a second call does nothing."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+        self._socket.close()
+
+    def __enter__(self) -> HttpServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,1 @@
+"""Metrics: receives OpenTelemetry metrics and serves them as Prometheus text."""

@@ -1,0 +1,1 @@
+"""Pub/Sub: gRPC and REST, push and pull, retries and dead letters."""

@@ -1,0 +1,299 @@
+"""The local Pub/Sub: takes messages, pushes them to functions or keeps them for pulls, retries, gives up.
+
+Delivery is at least once: what was not acknowledged before a stop is delivered after the next start.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gcp_emulators.pubsub.journal import Delivery, Journal, Message, Resource
+from gcp_emulators.pubsub.push import push, push_body
+from gcp_emulators.pubsub.queue import (
+    Lease,
+    PubSubError,
+    Queue,
+    new_subscription,
+    origin_attributes,
+)
+
+# threads of one subscription, whatever concurrency is asked for: this is one machine
+MOST_WORKERS = 16
+
+
+class Broker:
+    """Topics, subscriptions and the messages between them, kept in `folder`.
+
+    now: the simulated clock; gives the publish times, nothing else.
+    backoff: seconds before the second attempt, and the most between two; each wait doubles the last. It
+    stands for the subscriptions' retry policies, which count in the cloud's minutes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], datetime],
+        *,
+        project: str,
+        backoff: tuple[float, float] = (0.1, 2.0),
+    ) -> None:
+        self.project = project
+        self._now = now
+        self._backoff = backoff
+        self._changed = threading.Condition(threading.RLock())
+        self._journal = Journal(folder / "pubsub.sqlite")
+        self._topics: dict[str, Resource] = {r["name"]: r for r in self._journal.resources("topic")}
+        self._queues: dict[str, Queue] = {}
+        self._closed = False
+        for resource in self._journal.resources("subscription"):
+            # its receiver may be elsewhere now: nothing is pushed until the subscription is put again
+            waiting = [(0.0, message) for message in self._journal.open_messages(resource["name"])]
+            self._queues[resource["name"]] = Queue(resource | {"pushConfig": {}}, waiting)
+
+    def close(self) -> None:
+        """Stop delivering and close the file; what is under way is delivered again after the next start."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            workers = [worker for queue in self._queues.values() for worker in queue.workers]
+        for worker in workers:
+            worker.join(timeout=2)
+        with self._changed:
+            self._journal.close()
+
+    def topic_name(self, topic: str) -> str:
+        """Return the full name of a topic given by its full or short name."""
+        return topic if "/" in topic else f"projects/{self.project}/topics/{topic}"
+
+    def subscription_name(self, subscription: str) -> str:
+        """Return the full name of a subscription given by its full or short name."""
+        return (
+            subscription
+            if "/" in subscription
+            else f"projects/{self.project}/subscriptions/{subscription}"
+        )
+
+    def ensure_topic(self, topic: str) -> Resource:
+        """Return a topic, made now if there is none."""
+        name = self.topic_name(topic)
+        with self._changed:
+            return self._topics.get(name) or self.create_topic({"name": name})
+
+    def create_topic(self, resource: Resource) -> Resource:
+        """Make a topic; raises ALREADY_EXISTS."""
+        with self._changed:
+            if resource["name"] in self._topics:
+                raise PubSubError("ALREADY_EXISTS", f"Topic {resource['name']} exists already")
+            self._topics[resource["name"]] = resource
+            self._journal.save_resource("topic", resource)
+        return resource
+
+    def topic(self, topic: str) -> Resource:
+        """Return a topic; raises NOT_FOUND."""
+        name = self.topic_name(topic)
+        if name not in self._topics:
+            raise PubSubError(
+                "NOT_FOUND", f"Topic {name} does not exist; have {sorted(self._topics)}"
+            )
+        return self._topics[name]
+
+    def topics(self) -> list[Resource]:
+        """Return all topics by name."""
+        return [self._topics[name] for name in sorted(self._topics)]
+
+    def delete_topic(self, topic: str) -> None:
+        """Remove a topic; its subscriptions stay, as Pub/Sub keeps them, and get nothing more."""
+        with self._changed:
+            name = str(self.topic(topic)["name"])
+            del self._topics[name]
+            self._journal.delete_resource("topic", name)
+
+    def create_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
+        """Make a subscription; raises ALREADY_EXISTS, or NOT_FOUND without its topic."""
+        with self._changed:
+            if self.subscription_name(resource["name"]) in self._queues:
+                raise PubSubError(
+                    "ALREADY_EXISTS", f"Subscription {resource['name']} exists already"
+                )
+            return self.put_subscription(resource, concurrency)
+
+    def put_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
+        """Make a subscription or give the existing one another push endpoint; its messages stay.
+
+        resource: `name`, `topic` and, as in Pub/Sub's JSON, `pushConfig.pushEndpoint`, `ackDeadlineSeconds`,
+        `deadLetterPolicy`. concurrency: pushes under way at once (MOST_WORKERS at most), started in order.
+        Raises NOT_FOUND without the topic, INVALID_ARGUMENT for an endpoint off this machine.
+        """
+        name = self.subscription_name(resource["name"])
+        topic = str(self.topic(resource["topic"])["name"])
+        resource = new_subscription(name, topic, resource)
+        endpoint = resource["pushConfig"].get("pushEndpoint", "")
+        with self._changed:
+            queue = self._queues.setdefault(name, Queue(resource))
+            queue.resource = resource
+            self._journal.save_resource("subscription", resource)
+            while endpoint and len(queue.workers) < min(concurrency, MOST_WORKERS):
+                worker = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
+                queue.workers.append(worker)
+                worker.start()
+            self._changed.notify_all()
+        return resource
+
+    def subscription(self, subscription: str) -> Resource:
+        """Return a subscription; raises NOT_FOUND."""
+        return self._queue(subscription).resource
+
+    def subscriptions(self) -> list[Resource]:
+        """Return all subscriptions by name."""
+        return [self._queues[name].resource for name in sorted(self._queues)]
+
+    def delete_subscription(self, subscription: str) -> None:
+        """Remove a subscription and what it had still to deliver."""
+        with self._changed:
+            name = str(self.subscription(subscription)["name"])
+            self._queues.pop(name).removed = True
+            self._journal.delete_resource("subscription", name)
+            self._changed.notify_all()
+
+    def publish(self, topic: str, data: bytes, attributes: dict[str, str] | None = None) -> str:
+        """Take a message, published at the simulated now, and return its id; raises NOT_FOUND."""
+        published_at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        with self._changed:
+            name = str(self.topic(topic)["name"])
+            queues = [q for q in self._queues.values() if q.resource["topic"] == name]
+            names = [queue.resource["name"] for queue in queues]
+            message = self._journal.add_message(name, data, attributes or {}, published_at, names)
+            for queue in queues:
+                heapq.heappush(queue.waiting, (0.0, message))
+            self._changed.notify_all()
+        return str(message)
+
+    def deliveries(self, limit: int = 1000) -> list[Delivery]:
+        """Return how the newest deliveries stand, oldest first: the delivery log."""
+        with self._changed:
+            return self._journal.deliveries(limit)
+
+    def idle(self) -> bool:
+        """Return whether no push is under way or waiting; messages kept for a pull do not count."""
+        with self._changed:
+            return not any(q.pushing or q.waiting for q in self._queues.values() if q.endpoint)
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until idle, at most `timeout` s; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(self.idle, timeout)
+
+    def pull(self, subscription: str, limit: int, wait: float = 0.0) -> list[Lease]:
+        """Lease up to `limit` messages for the subscription's deadline, waiting up to `wait` s for one."""
+        deadline = time.monotonic() + wait
+        with self._changed:
+            queue = self._queue(subscription)
+            while not (found := self._lease(queue, limit)) and not self._closed:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, 0.1))
+        return found
+
+    def acknowledge(self, subscription: str, ack_ids: list[str]) -> None:
+        """Settle leased messages; an id whose lease is over is passed by, as Pub/Sub does."""
+        with self._changed:
+            queue = self._queue(subscription)
+            for lease in (queue.leases.pop(ack_id, None) for ack_id in ack_ids):
+                if lease:
+                    self._journal.settle(lease.message.id, queue.resource["name"], "ok", None, None)
+
+    def extend(self, subscription: str, ack_ids: list[str], seconds: float) -> None:
+        """Give leased messages `seconds` from now; 0 gives them back at once, as a failed attempt."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            queue = self._queue(subscription)
+            for ack_id in queue.leases.keys() & set(ack_ids):
+                queue.leases[ack_id] = replace(queue.leases[ack_id], until=until)
+            self._sweep(queue)
+            self._changed.notify_all()
+
+    def _queue(self, subscription: str) -> Queue:
+        name = self.subscription_name(subscription)
+        if name not in self._queues:
+            raise PubSubError(
+                "NOT_FOUND", f"Subscription {name} does not exist; have {sorted(self._queues)}"
+            )
+        return self._queues[name]
+
+    def _lease(self, queue: Queue, limit: int) -> list[Lease]:
+        self._sweep(queue)
+        leases: list[Lease] = []
+        while len(leases) < limit and (taken := self._take(queue)):
+            message, attempt = taken
+            lease = Lease(
+                message, uuid.uuid4().hex, attempt, time.monotonic() + queue.deadline_seconds
+            )
+            queue.leases[lease.ack_id] = lease
+            leases.append(lease)
+        return leases
+
+    def _sweep(self, queue: Queue) -> None:
+        for lease in [lease for lease in queue.leases.values() if lease.until <= time.monotonic()]:
+            del queue.leases[lease.ack_id]
+            self._fail(queue, lease.message, lease.attempt, None, "not acknowledged in time")
+
+    def _take(self, queue: Queue) -> tuple[Message, int] | None:
+        if not queue.waiting or queue.waiting[0][0] > time.monotonic():
+            return None
+        _, number = heapq.heappop(queue.waiting)
+        attempt = self._journal.begin_attempt(number, queue.resource["name"])
+        return self._journal.message(number), attempt
+
+    def _work(self, queue: Queue) -> None:
+        while taken := self._next_push(queue):
+            message, attempt = taken
+            counted = attempt if queue.dead_letter else None
+            body = push_body(message, queue.resource["name"], counted)
+            result = push(queue.endpoint, body, queue.deadline_seconds)
+            with self._changed:
+                queue.pushing -= 1
+                if self._closed or queue.removed:
+                    return
+                if result.acknowledged:
+                    self._journal.settle(
+                        message.id, queue.resource["name"], "ok", result.status, None
+                    )
+                else:
+                    self._fail(queue, message, attempt, result.status, result.error)
+                self._changed.notify_all()
+
+    def _next_push(self, queue: Queue) -> tuple[Message, int] | None:
+        with self._changed:
+            while not (self._closed or queue.removed):
+                taken = self._take(queue) if queue.endpoint else None
+                if taken:
+                    queue.pushing += 1
+                    return taken
+                self._changed.wait(queue.seconds_to_next())
+        return None
+
+    def _fail(
+        self, queue: Queue, message: Message, attempt: int, status: int | None, error: str | None
+    ) -> None:
+        name = queue.resource["name"]
+        letter = queue.dead_letter
+        if letter and attempt >= letter[1] and letter[0] in self._topics:
+            self.publish(
+                letter[0],
+                message.data,
+                message.attributes | origin_attributes(message, name, attempt),
+            )
+            self._journal.settle(message.id, name, "dead", status, error)
+            return
+        self._journal.settle(message.id, name, "retrying", status, error)
+        shortest, longest = self._backoff
+        wait = min(longest, shortest * 2.0 ** min(attempt - 1, 30))
+        heapq.heappush(queue.waiting, (time.monotonic() + wait, message.id))

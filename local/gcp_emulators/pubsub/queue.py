@@ -1,0 +1,88 @@
+"""What one subscription of the local Pub/Sub still has to deliver, and to whom."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from gcp_emulators.pubsub.journal import Message, Resource
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class PubSubError(Exception):
+    """A refusal, with the status that Pub/Sub's gRPC and REST interfaces give it."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A message handed to a puller: until `until` (monotonic s) nobody else gets it."""
+
+    message: Message
+    ack_id: str
+    attempt: int
+    until: float
+
+
+@dataclass
+class Queue:
+    """What one subscription still has to deliver: (available from, message id), in that order."""
+
+    resource: Resource
+    waiting: list[tuple[float, int]] = field(default_factory=list)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    pushing: int = 0
+    workers: list[threading.Thread] = field(default_factory=list)
+    removed: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        """Where messages are pushed to, empty for a subscription that is pulled."""
+        return str(self.resource.get("pushConfig", {}).get("pushEndpoint", ""))
+
+    @property
+    def deadline_seconds(self) -> int:
+        """How long a receiver may take."""
+        return int(self.resource.get("ackDeadlineSeconds") or 10)
+
+    @property
+    def dead_letter(self) -> tuple[str, int] | None:
+        """Topic for messages that fail, and after how many attempts; None: try for ever."""
+        policy = self.resource.get("deadLetterPolicy") or {}
+        if not policy.get("deadLetterTopic"):
+            return None
+        return policy["deadLetterTopic"], int(policy.get("maxDeliveryAttempts") or 5)
+
+    def seconds_to_next(self) -> float | None:
+        """How long until the next message may be pushed; None while there is none to push."""
+        if not self.waiting or not self.endpoint:
+            return None
+        return max(self.waiting[0][0] - time.monotonic(), 0.001)
+
+
+def new_subscription(name: str, topic: str, asked: Resource) -> Resource:
+    """Return a subscription's resource; raises INVALID_ARGUMENT for an endpoint off this machine."""
+    resource: Resource = (
+        {"ackDeadlineSeconds": 10, "pushConfig": {}} | asked | {"name": name, "topic": topic}
+    )
+    endpoint = resource["pushConfig"].get("pushEndpoint", "")
+    if endpoint and urlsplit(endpoint).hostname not in _LOOPBACK:
+        raise PubSubError("INVALID_ARGUMENT", f"{name}: {endpoint} is not on this machine")
+    return resource
+
+
+def origin_attributes(message: Message, subscription: str, attempt: int) -> dict[str, str]:
+    """Return the attributes Pub/Sub adds to a message it sends to a dead-letter topic."""
+    _, project, _, name = subscription.split("/")
+    return {
+        "CloudPubSubDeadLetterSourceDeliveryCount": str(attempt),
+        "CloudPubSubDeadLetterSourceSubscription": name,
+        "CloudPubSubDeadLetterSourceSubscriptionProject": project,
+        "CloudPubSubDeadLetterSourceTopicPublishTime": message.published_at,
+    }

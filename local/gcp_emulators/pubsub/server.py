@@ -1,0 +1,141 @@
+"""Pub/Sub's gRPC and REST interfaces over a Broker, as google-cloud-pubsub and gcloud speak them.
+
+Both interfaces share one set of handlers that take and give the JSON form of Pub/Sub's own messages: gRPC
+requests are turned into it and answers back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
+from google.pubsub_v1 import types
+
+from gcp_emulators.core.http_server import LOOPBACK
+from gcp_emulators.pubsub.api import PubSubApi
+from gcp_emulators.pubsub.broker import Broker
+from gcp_emulators.pubsub.journal import Resource
+from gcp_emulators.pubsub.queue import PubSubError
+from gcp_emulators.pubsub.rest import rest_routes
+
+
+class PubSubServer:
+    """The gRPC interface on a port of the loopback address; `host` is for PUBSUB_EMULATOR_HOST."""
+
+    def __init__(self, broker: Broker, port: int = 0) -> None:
+        api = PubSubApi(broker)
+        # a streaming pull holds one thread as long as it lives
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix="pubsub"))
+        self._server.add_generic_rpc_handlers((_publisher(api), _subscriber(api)))
+        self.port = int(self._server.add_insecure_port(f"{LOOPBACK}:{port}"))
+        self.host = f"{LOOPBACK}:{self.port}"
+
+    def start(self) -> PubSubServer:
+        """Start to answer."""
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop answering and wait for calls under way to end."""
+        self._server.stop(grace=0.5).wait()
+
+    def __enter__(self) -> PubSubServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+Handler = Callable[[Resource], Resource]
+
+
+def _publisher(api: PubSubApi) -> grpc.GenericRpcHandler:
+    methods = {
+        "CreateTopic": _unary(api.create_topic, types.Topic, types.Topic),
+        "GetTopic": _unary(api.get_topic, types.GetTopicRequest, types.Topic),
+        "ListTopics": _unary(api.list_topics, types.ListTopicsRequest, types.ListTopicsResponse),
+        "ListTopicSubscriptions": _unary(
+            api.list_topic_subscriptions,
+            types.ListTopicSubscriptionsRequest,
+            types.ListTopicSubscriptionsResponse,
+        ),
+        "DeleteTopic": _unary(api.delete_topic, types.DeleteTopicRequest, None),
+        "Publish": _unary(api.publish, types.PublishRequest, types.PublishResponse),
+    }
+    return grpc.method_handlers_generic_handler("google.pubsub.v1.Publisher", methods)
+
+
+def _subscriber(api: PubSubApi) -> grpc.GenericRpcHandler:
+    methods = {
+        "CreateSubscription": _unary(
+            api.create_subscription, types.Subscription, types.Subscription
+        ),
+        "GetSubscription": _unary(
+            api.get_subscription, types.GetSubscriptionRequest, types.Subscription
+        ),
+        "ListSubscriptions": _unary(
+            api.list_subscriptions, types.ListSubscriptionsRequest, types.ListSubscriptionsResponse
+        ),
+        "DeleteSubscription": _unary(
+            api.delete_subscription, types.DeleteSubscriptionRequest, None
+        ),
+        "ModifyPushConfig": _unary(api.modify_push_config, types.ModifyPushConfigRequest, None),
+        "Pull": _unary(api.pull, types.PullRequest, types.PullResponse),
+        "Acknowledge": _unary(api.acknowledge, types.AcknowledgeRequest, None),
+        "ModifyAckDeadline": _unary(api.modify_ack_deadline, types.ModifyAckDeadlineRequest, None),
+        "StreamingPull": _streaming(
+            api.streaming_pull, types.StreamingPullRequest, types.StreamingPullResponse
+        ),
+    }
+    return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", methods)
+
+
+def _unary(handler: Handler, request_type: Any, answer_type: Any) -> grpc.RpcMethodHandler:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return _from_json(answer_type, handler(_to_json(request)))
+        except PubSubError as error:
+            context.abort(grpc.StatusCode[error.status], str(error))
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer, request_deserializer=request_type.deserialize, response_serializer=_serialize
+    )
+
+
+def _streaming(handler: Any, request_type: Any, answer_type: Any) -> grpc.RpcMethodHandler:
+    def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            for resource in handler(map(_to_json, requests), context.is_active):
+                yield _from_json(answer_type, resource)
+        except PubSubError as error:
+            context.abort(grpc.StatusCode[error.status], str(error))
+
+    return grpc.stream_stream_rpc_method_handler(
+        answer, request_deserializer=request_type.deserialize, response_serializer=_serialize
+    )
+
+
+def _to_json(request: Any) -> Resource:
+    resource: Resource = json_format.MessageToDict(type(request).pb(request))
+    return resource
+
+
+def _from_json(kind: Any, resource: Resource) -> Any:
+    message = empty_pb2.Empty() if kind is None else kind.pb(kind())
+    return json_format.ParseDict(resource, message, ignore_unknown_fields=True)
+
+
+def _serialize(message: Any) -> bytes:
+    return bytes(message.SerializeToString())
+
+
+__all__ = ["PubSubServer", "rest_routes"]

@@ -1,0 +1,1 @@
+"""Cloud Scheduler: jobs that publish to a topic."""

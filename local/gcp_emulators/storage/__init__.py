@@ -1,0 +1,1 @@
+"""Cloud Storage: the JSON API over SQLite and files."""

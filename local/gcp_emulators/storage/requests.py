@@ -1,0 +1,87 @@
+"""A request to the local Cloud Storage, read, and the refusal it may get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gcp_emulators.storage.records import Preconditions, Resource, StorageError
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, read: its method, unquoted path segments below the API's root, query and body."""
+
+    method: str
+    path: tuple[str, ...]
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    origin: str
+
+    def json(self) -> Resource:
+        """Return the body as a JSON object, empty where there is none; raises 400 for anything else."""
+        try:
+            value = json.loads(self.body or b"{}")
+        except ValueError as exc:
+            raise StorageError(400, "parseError", f"body is not JSON: {exc}") from exc
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def generation(self) -> int | None:
+        """The generation the request asks for, None for the live one."""
+        return int(self.query["generation"]) if self.query.get("generation") else None
+
+    @property
+    def conditions(self) -> Preconditions:
+        """The preconditions on the object itself."""
+        return Preconditions.from_query(self.query)
+
+
+Handler = Callable[[Call], Response]
+
+
+def endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
+    """Return a route's endpoint for `handler`; `prefix` segments of the path come before the API's own."""
+
+    async def answer(request: Request) -> Response:
+        # object names hold slashes: only the raw path tells %2F from a separator
+        raw = request.scope.get("raw_path") or request.url.path.encode()
+        path = tuple(
+            unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/")
+        )
+        call = Call(
+            request.method,
+            path[prefix:],
+            dict(request.query_params),
+            dict(request.headers),
+            await request.body(),
+            f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}",
+        )
+        return await run_in_threadpool(_guarded, handler, call)
+
+    return answer
+
+
+def _guarded(handler: Handler, call: Call) -> Response:
+    try:
+        return handler(call)
+    except StorageError as error:
+        if error.code == 304:
+            return Response(status_code=304)
+        reason = {"message": str(error), "domain": "global", "reason": error.reason}
+        body = {"error": {"code": error.code, "message": str(error), "errors": [reason]}}
+        return JSONResponse(body, status_code=error.code)
+
+
+def unknown(call: Call) -> StorageError:
+    """Return the 404 for a path that the API does not have."""
+    where = "/".join(call.path)
+    return StorageError(404, "notFound", f"the local Cloud Storage has no {call.method} {where}")

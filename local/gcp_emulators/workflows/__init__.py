@@ -1,0 +1,1 @@
+"""Workflows: executes workflow files; Executions API by REST and gRPC."""

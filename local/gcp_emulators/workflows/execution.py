@@ -1,0 +1,256 @@
+"""One execution of a workflow file, in a process of its own.
+
+    python -m gcp_emulators.workflows.execution --source workflows/retrain.yaml --argument '{"force":true}' \
+        --result result.json --endpoint http://127.0.0.1:8080 --clock clock
+
+The file is the one that Terraform deploys, executed by workflows-emulator. What that library does otherwise than
+Cloud Workflows is bent here, in workflow_expressions.py and in workflow_connectors.py, never in the workflow.
+The emulator keeps a global lock and global variables, hence a process for each execution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import workflows_emulator.main as emulator  # type: ignore[import-untyped]
+from workflows_emulator import render
+from workflows_emulator.lib import http_utils  # type: ignore[import-untyped]
+from workflows_emulator.utils import WorkflowError  # type: ignore[import-untyped]
+
+from gcp_emulators.core.clock import Clock
+from gcp_emulators.workflows import expressions as expressions
+from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, Outside
+
+Json = dict[str, Any]
+
+_NULL = object()
+_execute_step = emulator.execute_step
+_execute_subworkflow = emulator.execute_subworkflow
+_SEVERITIES = {"DEFAULT": "INFO", "NOTICE": "INFO", "ALERT": "CRITICAL", "EMERGENCY": "CRITICAL"}
+# What a running workflow may read in the cloud: its built-in variables, and those that the deployment sets.
+_BUILT_IN_VARIABLES = (
+    "GOOGLE_CLOUD_PROJECT_ID",
+    "GOOGLE_CLOUD_LOCATION",
+    "GOOGLE_CLOUD_WORKFLOW_ID",
+    "GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID",
+)
+_DEPLOYED_PREFIX = "VELOCAST_"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one execution is given: the file, its argument, and where the stack's services are."""
+
+    source: Path
+    argument: Any
+    endpoints: Mapping[str, str]
+    clock: Clock | None
+    environment: Mapping[str, str]
+
+
+def execute(run: Run) -> Json:
+    """Execute the workflow and return {state: SUCCEEDED, result} or {state: FAILED, error: {payload, context}}.
+
+    `result` and `payload` are JSON texts, as the Executions API gives them.
+    """
+    apply_cures(run)
+    try:
+        workflow = emulator.load_workflow(str(run.source))
+        main = workflow if isinstance(workflow, list) else workflow["main"]
+        parameters = [] if isinstance(main, list) else main.get("params", [])
+        names = [p if isinstance(p, str) else next(iter(p)) for p in parameters]
+        value = emulator.execute_workflow(workflow, dict.fromkeys(names[:1], run.argument))
+    except WorkflowError as exc:
+        return _failed(
+            expressions.plain(exc.payload), f"in {getattr(exc, 'where', run.source.name)}"
+        )
+    except Exception as exc:  # the outermost handler: whatever went wrong must reach whoever waits for this execution
+        logging.getLogger("workflows").exception("the workflow broke off")
+        payload = {"message": f"{type(exc).__name__}: {exc}", "tags": ["SystemError"]}
+        return _failed(payload, f"in {run.source.name}")
+    return {"state": "SUCCEEDED", "result": json.dumps(value)}
+
+
+def _failed(payload: Any, context: str) -> Json:
+    summary = payload.get("message") if isinstance(payload, dict) else payload
+    return {
+        "state": "FAILED",
+        "error": {"payload": json.dumps(payload), "context": f"{summary}\n{context}"},
+    }
+
+
+def apply_cures(run: Run) -> None:
+    """Put the stack's parts in the places where the emulator differs from Cloud Workflows."""
+    outside = Outside(run.endpoints)
+    http_utils.request = outside.request
+    emulator.StepCall.execute_connector = staticmethod(outside.connector)
+    render.render_str = expressions.render_text
+    render.run_code = emulator.run_code = expressions.evaluate
+    emulator.assign_var = expressions.assign
+    # An error inside an assign never gives the lock back, and the next assign would wait for ever.
+    emulator.LOCK = _NoLock()
+    emulator.execute_step = _execute_step_located
+    emulator.execute_subworkflow = _execute_subworkflow_with_null
+    emulator.StepReturn.execute = _return
+    emulator.StepTry.execute = _try
+    emulator.StepRetry.execute = _retry
+    emulator.WORKFLOW_SCHEMA = _loosened(emulator.WORKFLOW_SCHEMA)
+    expressions.replace("sys", log=_log, get_env=_environment_reader(run.environment))
+    if run.clock is not None:
+        clock = run.clock
+        expressions.replace("sys", now=lambda: clock.now().timestamp())
+
+
+def _loosened(schema: Any) -> Any:
+    """Allow fractions and expressions for numbers and flags: `multiplier: 1.5`, `timeout: ${seconds}`."""
+    if isinstance(schema, list):
+        return [_loosened(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    looser = {key: _loosened(value) for key, value in schema.items()}
+    if looser.get("type") in ("integer", "number", "boolean"):
+        looser["type"] = ["number", "boolean", "string"]
+    return looser
+
+
+class _NoLock:
+    def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+def _execute_step_located(step_id: str, config: Json, context: Json) -> Any:
+    """Run a step; an error leaves it as a WorkflowError that knows the step it came from."""
+    try:
+        return _execute_step(step_id, config, context)
+    except WorkflowError as exc:
+        if not hasattr(exc, "where"):
+            exc.where = f'step "{step_id}"'
+        raise
+
+
+def _execute_subworkflow_with_null(workflow: Json, params: Json, context: Json) -> Any:
+    value = _execute_subworkflow(workflow, params, context)
+    return None if value is _NULL else value
+
+
+def _return(self: Any) -> Any:
+    """`return: null` ends the workflow too; the emulator takes None for "no return yet"."""
+    value = render.render_config(self.config["return"], self.context)
+    return self.context, None, _NULL if value is None else value
+
+
+def _try(self: Any) -> Any:
+    try:
+        return emulator.execute_step(self.step_id, self.config["try"], self.context)
+    except WorkflowError as exc:
+        return _except(self, exc)
+
+
+def _except(step: Any, error: WorkflowError) -> Any:
+    """Run the `except` steps with the error's payload, a map or the raised text; without them the error goes on."""
+    handler = step.config.get("except")
+    if handler is None:
+        raise error
+    step.context[handler["as"]] = expressions.plain(error.payload)
+    return emulator.execute_steps_list(handler["steps"], step.context)
+
+
+def _retry(self: Any) -> Any:
+    """Try again as the policy says: the emulator reads `delay` where the language says `initial_delay`, gives up at
+    max_delay instead of waiting that long each time, and sleeps once more after the last try.
+    """
+    policy = render.render_config(self.config["retry"], self.context)
+    backoff = policy.get("backoff") or {}
+    delay = float(backoff.get("initial_delay", 1))
+    left = int(policy.get("max_retries", 5))
+    while True:
+        try:
+            return emulator.execute_step(self.step_id, self.config["try"], self.context)
+        except WorkflowError as exc:
+            if left == 0 or not _wants_retry(policy.get("predicate"), exc, self.context):
+                return _except(self, exc)
+        left -= 1
+        time.sleep(delay)
+        delay = min(
+            delay * float(backoff.get("multiplier", 1.25)), float(backoff.get("max_delay", 60))
+        )
+
+
+def _wants_retry(predicate: Json | None, error: WorkflowError, context: Json) -> bool:
+    if predicate is None:
+        return True
+    name = next(iter(predicate.get("params", ["e"])))
+    known = emulator.keep_only_subworkflows(context)
+    return bool(
+        emulator.execute_subworkflow(predicate, {name: expressions.plain(error.payload)}, known)
+    )
+
+
+def _log(
+    text: Any = None, severity: str = "INFO", json: Any = None, data: Any = None, **_unused: Any
+) -> None:
+    """Write one line as Cloud Logging reads it; the emulator knows Python's severities only."""
+    entry = {
+        "severity": severity,
+        "message": next((v for v in (text, json, data) if v is not None), ""),
+    }
+    level = logging.getLevelNamesMapping().get(_SEVERITIES.get(severity, severity), logging.INFO)
+    logging.getLogger("workflows.log").log(level, expressions.to_string(entry))
+
+
+def _environment_reader(environment: Mapping[str, str]) -> Any:
+    visible = {
+        name: value
+        for name, value in environment.items()
+        if name in _BUILT_IN_VARIABLES or name.startswith(_DEPLOYED_PREFIX)
+    }
+
+    def get_env(name: str, default: str | None = None) -> str:
+        value = visible.get(name, default)
+        if value is None:
+            raise KeyError(f"environment variable {name} is not set for this workflow")
+        return value
+
+    return get_env
+
+
+def main() -> None:
+    """Execute the workflow that the command line names and leave its end in the file `--result`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--argument", default="null", help="the execution's argument, as JSON")
+    parser.add_argument(
+        "--result", type=Path, required=True, help="file for the end of the execution, as JSON"
+    )
+    parser.add_argument("--endpoint", required=True, help="base URL that answers for Google's APIs")
+    parser.add_argument(
+        "--clock", type=Path, help="file of the stack's clock; without it, the machine's own"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    run = Run(
+        source=options.source,
+        argument=json.loads(options.argument),
+        endpoints=dict.fromkeys(GOOGLE_HOSTS, options.endpoint),
+        clock=Clock(options.clock) if options.clock else None,
+        environment=dict(os.environ),
+    )
+    draft = options.result.with_suffix(".draft")
+    draft.write_text(json.dumps(execute(run)), encoding="utf-8")
+    draft.replace(options.result)
+
+
+if __name__ == "__main__":
+    main()

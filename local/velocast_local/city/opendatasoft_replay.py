@@ -1,0 +1,229 @@
+"""A file of counts served as Opendatasoft's Explore API v2.1 would serve it at the simulated `now`.
+
+What the API is asked and how it answers stands in the vendor's specification; here is the part that Velocast uses, and
+strictly so: a question the replay does not know is a 400 as from the real API, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+
+from velocast.core.city import City, load_city
+from velocast.core.datetimes import local_date, start_of_local_day
+from velocast_cli.city_file import CityFile
+from velocast_local.city.odsql import ApiError, order_of, page_of, selected, time_range
+
+CHUNK_BYTES = 512 * 1024
+INTERRUPTED = b"Streaming interrupted due to the following error: the search node went away"
+CORRECTION_DELAY = timedelta(days=3)
+
+FaultKind = Literal["truncated", "disconnected", "html", "unavailable", "too_many_requests"]
+
+
+@dataclass
+class Faults:
+    """What goes wrong on purpose. `times` answers are hit by `kind`, then all is well again (-1: until cleared)."""
+
+    kind: FaultKind | None = None
+    times: int = -1
+    endpoints: tuple[str, ...] = ("records", "exports")
+    datasets: tuple[str, ...] = ("counts", "counters")
+    reset_time: str = "2030-01-01T00:00:00Z"
+    extra_lines: list[str] = field(default_factory=list)
+    counters: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def strike(self, dataset: str, endpoint: str) -> FaultKind | None:
+        """Tell which fault this answer suffers, and count it."""
+        if (
+            not self.kind
+            or not self.times
+            or dataset not in self.datasets
+            or endpoint not in self.endpoints
+        ):
+            return None
+        self.times -= 1
+        return self.kind
+
+
+class Replay:
+    """One city's file, and the moment it is looked at.
+
+    clock_now: the simulated moment, aware. publication_delay: how long after local midnight a day's counts appear.
+    corrections: about 1 in 2,000 values is first published a little different and put right three days later.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock_now: Callable[[], datetime],
+        *,
+        city: City | None = None,
+        publication_delay: timedelta = timedelta(0),
+        corrections: bool = False,
+    ) -> None:
+        self.city = city or load_city("demoville")
+        self.file = CityFile(path)
+        self.clock_now = clock_now
+        self.publication_delay = publication_delay
+        self.corrections = corrections
+        self.faults = Faults()
+
+    @property
+    def first(self) -> datetime:
+        """The oldest hour in the file (UTC)."""
+        return self.file.first
+
+    @property
+    def last(self) -> datetime:
+        """The newest hour in the file (UTC)."""
+        return self.file.last
+
+    def published_until(self) -> datetime:
+        """Return the end (exclusive, UTC) of what the city has published: complete local days only."""
+        seen = self.clock_now() - self.publication_delay
+        return start_of_local_day(local_date(seen, self.city.zone), self.city.zone)
+
+    def rows(self, since: datetime | None, until: datetime | None) -> slice:
+        """Return the published rows of a half-open range of time, as a slice of the file."""
+        end = self.published_until()
+        return self.file.between(since, end if until is None else min(until, end))
+
+    def lines(self, rows: slice | np.ndarray[Any, Any], names: tuple[str, ...] | None) -> bytes:
+        """Encode rows of the counts as JSON lines with the values known at the simulated moment."""
+        before = self.clock_now() - CORRECTION_DELAY if self.corrections else None
+        return self.file.lines(rows, names, first_value_after=before)
+
+    def counters(self) -> list[dict[str, Any]]:
+        """Return the counters dataset: every counter with a published count, changed by `faults.counters`."""
+        found = self.file.counters(self.rows(None, None))
+        return [c | self.faults.counters.get(str(c["id_compteur"]), {}) for c in found]
+
+
+def routes(replay: Replay) -> list[BaseRoute]:
+    """Return the city's routes, mounted under /city."""
+    api = _Api(replay)
+    base = "/api/explore/v2.1/catalog/datasets/{dataset}"
+    return [
+        Mount(
+            "/city",
+            routes=[
+                Route(f"{base}/records", api.records),
+                Route(f"{base}/exports/{{format}}", api.exports),
+            ],
+        )
+    ]
+
+
+class _Api:
+    def __init__(self, replay: Replay) -> None:
+        self.replay = replay
+
+    # Plain functions: Starlette runs them in threads, so that a large export keeps nobody waiting.
+    def records(self, request: Request) -> Response:
+        return self._answer(request, "records", self._records)
+
+    def exports(self, request: Request) -> Response:
+        return self._answer(request, "exports", self._exports)
+
+    def _answer(
+        self,
+        request: Request,
+        endpoint: str,
+        answer: Callable[[Request, str, FaultKind | None], Response],
+    ) -> Response:
+        try:
+            dataset = self._dataset(request.path_params["dataset"])
+            fault = self.replay.faults.strike(dataset, endpoint)
+            return _failure(fault, self.replay.faults) or answer(request, dataset, fault)
+        except ApiError as exc:
+            return JSONResponse({"message": str(exc), "error_code": exc.error_code}, exc.status)
+
+    def _dataset(self, name: str) -> str:
+        city = self.replay.city
+        known = {city.counts_dataset: "counts", city.counters_dataset: "counters"}
+        if name not in known:
+            raise ApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
+        return known[name]
+
+    def _records(self, request: Request, dataset: str, _fault: FaultKind | None) -> Response:
+        query = request.query_params
+        limit, offset = page_of(query)
+        body = self._counters(request) if dataset == "counters" else None
+        if body is None:
+            rows = self._window(request)
+            names = selected(query, self.replay.file.names)
+            order = order_of(
+                query,
+                {"date": self.replay.file.hours[rows], "id_compteur": self.replay.file.ids[rows]},
+            )
+            page = (np.arange(rows.start, rows.stop)[order])[offset : offset + limit]
+            results = [json.loads(line) for line in self.replay.lines(page, names).splitlines()]
+            total = rows.stop - rows.start + len(self.replay.faults.extra_lines)
+            return JSONResponse({"total_count": total, "results": results})
+        return JSONResponse({"total_count": len(body), "results": body[offset : offset + limit]})
+
+    def _exports(self, request: Request, dataset: str, fault: FaultKind | None) -> Response:
+        kind = request.path_params["format"]
+        if kind not in ("jsonl", "json"):
+            raise ApiError(f"Invalid export format: {kind}", "InvalidRESTParameterError")
+        if dataset == "counters":
+            lines = "".join(
+                json.dumps(c, ensure_ascii=False) + "\n" for c in self._counters(request)
+            ).encode()
+        else:
+            lines = self.replay.lines(
+                self._window(request), selected(request.query_params, self.replay.file.names)
+            )
+            lines += "".join(line + "\n" for line in self.replay.faults.extra_lines).encode()
+        if kind == "json":
+            lines = b"[" + lines.rstrip(b"\n").replace(b"\n", b",") + b"]"
+        media_type = "application/json" if kind == "json" else "application/jsonlines"
+        return StreamingResponse(_chunks(lines, fault), media_type=f"{media_type}; charset=utf-8")
+
+    def _window(self, request: Request) -> slice:
+        return self.replay.rows(*time_range(request.query_params.get("where", "")))
+
+    def _counters(self, request: Request) -> list[dict[str, Any]]:
+        if request.query_params.get("where"):
+            raise ApiError("where is not known here for counters", "ODSQLError")
+        found = self.replay.counters()
+        names = selected(request.query_params, tuple(found[0]) if found else ())
+        return [{n: c[n] for n in names} for c in found] if names else found
+
+
+def _failure(fault: FaultKind | None, faults: Faults) -> Response | None:
+    if fault == "html":
+        return HTMLResponse("<!DOCTYPE html><html><body><h1>Maintenance</h1></body></html>")
+    if fault == "unavailable":
+        return HTMLResponse("<html><body>503 Service Unavailable</body></html>", 503)
+    if fault == "too_many_requests":
+        answer = {
+            "errorcode": 10002,
+            "reset_time": faults.reset_time,
+            "limit_time_unit": "day",
+            "call_limit": 10000,
+            "error": "Too many requests on the domain. Please contact the domain administrator.",
+        }
+        return JSONResponse(answer, 429)
+    return None
+
+
+def _chunks(body: bytes, fault: FaultKind | None) -> Iterator[bytes]:
+    """Cut a body into chunks; a truncated one breaks off in mid-record, with a 200 long since sent."""
+    end = len(body) * 2 // 3 if fault in ("truncated", "disconnected") else len(body)
+    for start in range(0, end, CHUNK_BYTES):
+        yield body[start : min(start + CHUNK_BYTES, end)]
+    if fault == "truncated":
+        yield INTERRUPTED
+    if fault == "disconnected":
+        raise ConnectionResetError("the replayed city hangs up on purpose")

@@ -1,0 +1,144 @@
+"""`velocast demo`, `local` and `simulate`: the commands that the local stack adds to `velocast`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from velocast.core.errors import VelocastError
+from velocast_local.city.files import CityFiles, make_synthetic
+from velocast_local.simulation.city import simulate_command
+from velocast_local.stack import lifecycle
+from velocast_local.stack_commands import local_app
+
+HISTORY_DAYS = 90
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands; called by `velocast_cli.main` through the entry point `velocast.commands`."""
+    app.command("demo")(demo_command)
+    app.add_typer(local_app, name="local")
+    app.command("simulate")(simulate_command)
+
+
+def demo_command(
+    days: Annotated[int, typer.Option(min=1, max=60, help="Days to play.")] = 14,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Counts to replay (Parquet or CSV); else a synthetic city.",
+        ),
+    ] = None,
+    weather: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Weather observed there, in Open-Meteo's names (Parquet or CSV); without it a replay has none.",
+        ),
+    ] = None,
+    counters: Annotated[int, typer.Option(min=1, help="Counters of the synthetic city.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic city.")] = 7,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop everything after the summary.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON, nothing else.")
+    ] = False,
+    home: Annotated[Path | None, typer.Option(help="Folder of the local stack.")] = None,
+) -> None:
+    """Start the local stack, play a city through it, and print a summary.
+
+    It begins with an empty folder. Without --once the stack stays up, so that the dashboard can be looked at.
+    """
+    if weather and not replay:
+        raise typer.BadParameter("--weather goes with --replay; a synthetic city has its own")
+    console = Console(stderr=as_json, highlight=False, soft_wrap=False)
+    folder = lifecycle.home_folder(home)
+    try:
+        summary = _demo(
+            folder,
+            console,
+            days=days,
+            files=CityFiles(replay, weather) if replay else None,
+            make=lambda: make_synthetic(
+                folder, counters=counters, days=HISTORY_DAYS + days, seed=seed
+            ),
+        )
+    except (VelocastError, RuntimeError, ValueError, OSError) as exc:
+        console.print(f"[red]demo failed:[/red] {escape(str(exc))}", soft_wrap=True)
+        console.print(f"Logs: {folder / 'logs'}", soft_wrap=True)
+        raise typer.Exit(1) from exc
+    finally:
+        if once:
+            lifecycle.down(folder)
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        from velocast_local import demo_summary
+
+        console.print(demo_summary.as_table(summary))
+    if not once:
+        console.print(
+            f"\nDashboard  {summary['urls']['dashboard']}#key={_key(folder)}\nDiscord    {summary['urls']['discord']}\n"
+            f"MLflow     {summary['urls']['mlflow']}\n\n"
+            'eval "$(.venv/bin/velocast local env)" points gcloud, bq and Google\'s clients at it;\n'
+            "make down stops it, make up goes on where it stood."
+        )
+
+
+def _key(folder: Path) -> str:
+    """The local API key, so that the printed address opens the page without asking for one."""
+    return (folder / "secrets" / "api-keys").read_text(encoding="utf-8").strip().partition(":")[2]
+
+
+def _demo(
+    folder: Path,
+    console: Console,
+    *,
+    days: int,
+    files: CityFiles | None,
+    make: Callable[[], CityFiles],
+) -> dict[str, object]:
+    from collections import Counter
+
+    from velocast_cli.city_file import CityFile
+    from velocast_cli.weather_file import read_weather
+    from velocast_local import demo as play
+    from velocast_local import demo_summary
+
+    progress = play.Progress(console.print, Counter())
+    with progress.part("start the stack"):
+        lifecycle.begin_anew(folder)
+        source, sky = files or make()
+        # A city publishes a day on the next one, so the last day played is the one after the file's last.
+        if sky:
+            read_weather(sky)
+        first_day = CityFile(source).last.date() - timedelta(days=days - 2)
+        console.print(f"starting the stack in {folder} (MLflow takes the longest) ...")
+        state = lifecycle.up(
+            folder,
+            replay=source,
+            weather=sky,
+            city="paris" if files else "demoville",
+            say=console.print,
+        )
+    os.environ.update(lifecycle.environment(folder))
+    player, audit = (
+        play.Player(state, progress),
+        play.AuditReader(state["project"], state["location"]),
+    )
+    play.play(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
+    with progress.part("summary"):
+        summary = demo_summary.build(state, audit, days=days, seconds=progress.seconds)
+    return summary | {"urls": state["urls"]}

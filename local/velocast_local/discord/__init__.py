@@ -1,0 +1,1 @@
+"""A Discord channel on one machine: takes webhook messages and shows them."""

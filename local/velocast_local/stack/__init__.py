@@ -1,0 +1,1 @@
+"""The stack: start, stop, supervision, environment, servers."""

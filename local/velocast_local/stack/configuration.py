@@ -1,0 +1,80 @@
+"""The YAML files of terraform/config, read as Terraform reads them: functions, jobs, schedules; and the workflows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from gcp_emulators.cloud_run.jobs import Job
+from gcp_emulators.scheduler.scheduler import Schedule
+
+IMAGE = "velocast-jobs"
+NAME_PREFIX = "velocast-"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Roles(_Entry):
+    """`project` lists roles on the whole project; the others map a resource to the one role on it.
+
+    The local stack has no IAM: roles are checked for unknown keys and not applied.
+    """
+
+    project: tuple[str, ...] = ()
+    datasets: dict[str, str] = {}
+    buckets: dict[str, str] = {}
+    topics: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+
+
+class Function(_Entry):
+    """One entry of functions.yaml; without a topic it is called over HTTP."""
+
+    description: str = ""
+    topic: str | None = None
+    entry_point: str
+    memory_mb: int
+    cpu: float | None = None
+    timeout_seconds: int
+    max_instances: int = 1
+    concurrency: int = 1
+    environment: tuple[str, ...] = ()
+    roles: Roles = Roles()
+
+
+class _JobEntry(Job):
+    """One entry of jobs.yaml."""
+
+    image: str = IMAGE
+    description: str = ""
+    roles: Roles = Roles()
+
+
+def load_functions(file: Path) -> dict[str, Function]:
+    """Read the functions by name. Raises pydantic's ValidationError for a wrong or unknown key."""
+    return {name: Function(**entry) for name, entry in _entries(file).items()}
+
+
+def load_jobs(file: Path) -> dict[str, Job]:
+    """Read the jobs by name. Raises pydantic's ValidationError for a wrong or unknown key."""
+    return {name: _JobEntry(**entry) for name, entry in _entries(file).items()}
+
+
+def load_schedules(file: Path) -> dict[str, Schedule]:
+    """Read the schedules by name. Raises pydantic's ValidationError for a wrong or unknown key."""
+    return {name: Schedule(**entry) for name, entry in _entries(file).items()}
+
+
+def find_workflows(folder: Path) -> dict[str, Path]:
+    """Return the workflow files by deployed name: workflows/retrain.yaml is `velocast-retrain`."""
+    return {NAME_PREFIX + file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def _entries(file: Path) -> dict[str, dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return entries

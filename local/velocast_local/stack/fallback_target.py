@@ -1,0 +1,33 @@
+"""The local stack as the system that `velocast` works on while the environment names none."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from gcp_emulators.core.clock import Clock
+from velocast_cli.target import FallbackTarget
+from velocast_local.stack import lifecycle
+from velocast_local.stack.state import read_state
+
+
+def local_stack(home: Path | None) -> FallbackTarget:
+    """Return the stack in `home` (default: as `lifecycle.home_folder`) as a target, whether it runs or not."""
+    folder = lifecycle.home_folder(home)
+
+    def variables() -> dict[str, str]:
+        if not lifecycle.is_up(folder):
+            raise lifecycle.StackFailed(
+                f"the environment names no project (GOOGLE_CLOUD_PROJECT) and no stack is running in {folder}; start "
+                "one by `velocast local up`, or set the variables of the project"
+            )
+        return lifecycle.environment(folder)
+
+    def now() -> datetime | None:
+        state = read_state(folder)
+        if state is None or os.environ.get("STORAGE_EMULATOR_HOST") != state.url:
+            return None
+        return Clock(state.clock_file).now()
+
+    return FallbackTarget(variables, now)

@@ -1,0 +1,119 @@
+"""The Cloud Functions of one stack: their configuration, their processes, their push subscriptions, their listing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+
+from gcp_emulators.core.google_api import ApiError, Json, endpoint
+from gcp_emulators.core.http_server import LOOPBACK
+from velocast_local.stack.configuration import Function
+from velocast_local.stack.environment import process_environment
+from velocast_local.stack.state import StackState
+
+DEAD_LETTER_TOPIC = "velocast-dead-letter"
+MAX_DELIVERY_ATTEMPTS = 5
+LONGEST_ACK_DEADLINE_SECONDS = 600
+
+
+def command(name: str, function: Function, state: StackState) -> list[str]:
+    """Return the command that serves a function as Cloud Functions does, under functions-framework."""
+    source = state.root / "functions" / name / "main.py"
+    signature = "cloudevent" if function.topic else "http"
+    arguments = {
+        "--target": function.entry_point,
+        "--source": str(source),
+        "--signature-type": signature,
+        "--host": LOOPBACK,
+        "--port": str(state.ports[name]),
+    }
+    flat = [word for pair in arguments.items() for word in pair]
+    return [sys.executable, "-m", "functions_framework", *flat]
+
+
+def environment(name: str, function: Function, state: StackState) -> dict[str, str]:
+    """Return the environment of a function's process: the variables its configuration lists, and the runtime's own."""
+    return process_environment(state, function.environment) | {
+        "K_SERVICE": name,
+        "FUNCTION_TARGET": function.entry_point,
+        "THREADS": str(function.concurrency),
+        "WORKERS": "1",
+        "GUNICORN_LOG_LEVEL": "warning",
+    }
+
+
+def subscription(name: str, function: Function, state: StackState) -> Json:
+    """Return the push subscription that feeds a function, with the dead-letter policy that Terraform gives it."""
+    topics = f"projects/{state.project}/topics"
+    # functions-framework takes the topic for the event's source from the path it is called at.
+    push_endpoint = f"{state.part_url(name)}/{topics}/{function.topic}"
+    return {
+        "name": f"projects/{state.project}/subscriptions/velocast-{name}",
+        "topic": f"{topics}/{function.topic}",
+        "ackDeadlineSeconds": min(function.timeout_seconds + 60, LONGEST_ACK_DEADLINE_SECONDS),
+        "pushConfig": {"pushEndpoint": push_endpoint},
+        "deadLetterPolicy": {
+            "deadLetterTopic": f"{topics}/{DEAD_LETTER_TOPIC}",
+            "maxDeliveryAttempts": MAX_DELIVERY_ATTEMPTS,
+        },
+    }
+
+
+def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
+    """Return what `gcloud functions list` and `describe` ask for (API v2, and v1's empty list)."""
+    parent = f"projects/{state.project}/locations/{state.location}"
+
+    def resource(name: str) -> Json:
+        if name not in functions:
+            raise ApiError(
+                404, f"function '{name}' not found; there are {', '.join(sorted(functions))}"
+            )
+        return _resource(name, functions[name], state, parent)
+
+    def listing(_request: Request, _body: Json) -> Json:
+        return {"functions": [resource(name) for name in functions]}
+
+    def describe(request: Request, _body: Json) -> Json:
+        return resource(request.path_params["function"])
+
+    def none(key: str) -> Any:
+        return lambda _request, _body: {key: []}
+
+    any_region = f"/projects/{state.project}/locations/-/functions"
+    return [
+        Route(f"/v2/{parent}/functions", endpoint(listing), methods=["GET"]),
+        Route(f"/v2{any_region}", endpoint(listing), methods=["GET"]),
+        Route(f"/v2/{parent}/functions/{{function}}", endpoint(describe), methods=["GET"]),
+        Route(f"/v1{any_region}", endpoint(none("functions")), methods=["GET"]),
+        Route(
+            f"/v1/projects/{state.project}/locations", endpoint(none("locations")), methods=["GET"]
+        ),
+    ]
+
+
+def _resource(name: str, function: Function, state: StackState, parent: str) -> Json:
+    url = state.part_url(name)
+    resource: Json = {
+        "name": f"{parent}/functions/{name}",
+        "description": function.description,
+        "state": "ACTIVE",
+        "environment": "GEN_2",
+        "url": url,
+        "updateTime": "2025-01-01T00:00:00Z",
+        "buildConfig": {"entryPoint": function.entry_point, "runtime": "python311"},
+        "serviceConfig": {
+            "uri": url,
+            "service": f"{parent}/services/{name}",
+            "availableMemory": f"{function.memory_mb}M",
+            "timeoutSeconds": function.timeout_seconds,
+        },
+    }
+    if function.topic:
+        topic = f"projects/{state.project}/topics/{function.topic}"
+        event = "google.cloud.pubsub.topic.v1.messagePublished"
+        resource["eventTrigger"] = {"eventType": event, "pubsubTopic": topic}
+    return resource

@@ -1,0 +1,280 @@
+"""Start, stop and look at the local stack: what `velocast local` and the demo call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from gcp_emulators.core import processes
+from gcp_emulators.core.clock import Clock
+from gcp_emulators.core.http_server import LOOPBACK, free_port
+from velocast.core.errors import VelocastError
+from velocast_local.city.files import CityFiles, choose, make_synthetic, synthetic_files
+from velocast_local.stack import environment as environments
+from velocast_local.stack.configuration import load_functions
+from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState, read_state
+from velocast_local.stack.supervisor import FAILED, READY, answers, part_health_url, take_lock
+
+SCHEDULES = REPOSITORY / "terraform" / "config" / "schedules.yaml"
+DEFAULT_CITY = "demoville"
+HISTORY_DAYS = 90
+DAYS_AHEAD = 60
+UP_SECONDS = 180
+DOWN_SECONDS = 30
+LOG_LINES_SHOWN = 15
+
+Say = Callable[[str], None]
+# Supervisors that this process started: they outlive it, but where they end first they must be reaped.
+_launched: list[subprocess.Popen[bytes]] = []
+
+
+class StackFailed(VelocastError):
+    """The stack could not be started or does not run; the message names the part and the end of its log."""
+
+    code = "stack_failed"
+
+
+def home_folder(home: Path | None = None) -> Path:
+    """Return the stack's folder: the given one, else VELOCAST_HOME, else `.velocast` in the checkout."""
+    chosen = home or Path(os.environ.get("VELOCAST_HOME") or REPOSITORY / ".velocast")
+    return chosen.expanduser().resolve()
+
+
+def begin_anew(home: Path) -> None:
+    """Stop a stack and empty its folder. Raises ValueError when the folder holds something that is no stack's."""
+    if home.exists() and any(home.iterdir()) and not (home / "stack.lock").exists():
+        raise ValueError(f"{home} is not empty and no stack's folder; name another with --home")
+    down(home)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / "stack.lock").touch()
+
+
+def is_up(home: Path) -> bool:
+    """Tell whether a living supervisor holds the folder."""
+    if not (home / "stack.lock").exists():
+        return False
+    lock = take_lock(home)
+    if lock is None:
+        return True
+    lock.close()
+    return False
+
+
+def up(
+    home: Path,
+    *,
+    replay: Path | None = None,
+    weather: Path | None = None,
+    city: str | None = None,
+    root: Path = REPOSITORY,
+    say: Say = lambda line: None,
+) -> dict[str, Any]:
+    """Start the stack in `home`, return what its stack.json says when every part is ready.
+
+    replay: file of counts that the city publishes, weather: of the weather there, and city its configuration; they
+    stay those of the last start where none is given, a synthetic city where there was none. A stack that runs already
+    is left alone, one that died is cleaned first. Raises StackFailed when a part does not come up.
+    """
+    home = home.resolve()
+    if not is_up(home):
+        clean(home)
+        home.mkdir(parents=True, exist_ok=True)
+        files = _files(home, replay, weather, say)
+        state = _settle(home, root.resolve(), files, city)
+        _write_secrets(state)
+        state.write()
+        (home / "progress.json").unlink(missing_ok=True)
+        _launch(state, say)
+    state = _known(home)
+    return state.as_dict()
+
+
+def down(home: Path) -> bool:
+    """Stop the stack in `home` with all its processes; tell whether one ran."""
+    home = home.resolve()
+    state = read_state(home)
+    running = state is not None and is_up(home)
+    if state is not None and running and state.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(state.pid, signal.SIGTERM)
+        deadline = time.monotonic() + DOWN_SECONDS
+        while is_up(home) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    clean(home)
+    _launched[:] = [child for child in _launched if child.poll() is None]
+    return running
+
+
+def clean(home: Path) -> int:
+    """End what a stack that died has left running; return how many processes that were."""
+    left = processes.marked(home.resolve())
+    processes.end(left)
+    return len(left)
+
+
+def status(home: Path) -> dict[str, Any]:
+    """Return {up, parts: {part: {pid, port, healthy, memory_mb}}, memory_mb, ...} of the stack in `home`."""
+    home = home.resolve()
+    state = read_state(home)
+    if state is None or not is_up(home):
+        left = processes.marked(home)
+        return {"up": False, "home": str(home), "left_over_processes": len(left), "parts": {}}
+    parts = {"supervisor": _part(state, "http", state.pid)}
+    listening = {part: port for part, port in state.ports.items() if _is_child(part)}
+    pids = _listeners(processes.marked(home))
+    for part, port in listening.items():
+        parts[part] = _part(state, part, pids.get(port))
+    total = sum(part["memory_mb"] for part in parts.values())
+    return {"up": True, **state.as_dict(), "parts": parts, "memory_mb": round(total)}
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the variables that point the product and Google's clients at the stack in `home`.
+
+    Raises StackFailed when there is none.
+    """
+    return environments.stack_environment(_known(home.resolve()))
+
+
+def _known(home: Path) -> StackState:
+    state = read_state(home)
+    if state is None:
+        raise StackFailed(f"no stack in {home}; start one by `velocast local up`")
+    return state
+
+
+def _files(home: Path, replay: Path | None, weather: Path | None, say: Say) -> CityFiles:
+    try:
+        return choose(read_state(home), replay, weather, lambda: _synthetic(home, say))
+    except FileNotFoundError as exc:
+        raise StackFailed(str(exc)) from exc
+
+
+def _settle(home: Path, root: Path, files: CityFiles, city: str | None) -> StackState:
+    """Decide what the new stack is: what the last one was, changed by what is asked."""
+    last = read_state(home)
+    chosen = city or (last.city if last else DEFAULT_CITY)
+    config = root / "terraform" / "config" / "functions.yaml"
+    parts = [*BASE_PARTS, *load_functions(config)]
+    ports = _ports(parts, last.ports if last else {})
+    return StackState(home, root, chosen, files.counts, ports, weather=files.weather)
+
+
+def _synthetic(home: Path, say: Say) -> CityFiles:
+    files = synthetic_files(home)
+    if all(file and file.exists() for file in files):
+        return files
+    say("making a synthetic city")
+    until = Clock(home / "clock").now().date() + timedelta(days=DAYS_AHEAD)
+    return make_synthetic(home, days=HISTORY_DAYS + DAYS_AHEAD, until=until)
+
+
+def _ports(parts: list[str], last: dict[str, int]) -> dict[str, int]:
+    """Return a port for each part: the last one where it is free, so that addresses people noted go on working."""
+    chosen: dict[str, int] = {}
+    for part in parts:
+        port = last.get(part, 0)
+        while port in (0, *chosen.values()) or not _is_free(port):
+            port = free_port()
+        chosen[part] = port
+    return chosen
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex((LOOPBACK, port)) != 0
+
+
+def _write_secrets(state: StackState) -> None:
+    """Write the files that Secret Manager mounts in the cloud; keys are made once and kept."""
+    folder = state.home / "secrets"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    keys = folder / "api-keys"
+    if not keys.exists():
+        _write_private(keys, f"local:{secrets.token_urlsafe(24)}\n")
+    _write_private(folder / "discord-webhook", f"{state.url}/discord/api/webhooks/1/local\n")
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+
+
+def _launch(state: StackState, say: Say) -> None:
+    log = state.logs / "supervisor.log"
+    command = [sys.executable, "-m", "velocast_local.stack.supervisor", "--home", str(state.home)]
+    variables = environments.process_environment(state)
+    child = processes.start(command, environment=variables, log=log, cwd=state.root)
+    _launched.append(child)
+    told: dict[str, str] = {}
+    deadline = time.monotonic() + UP_SECONDS
+    while told.get("stack") != READY:
+        ended = child.poll() is not None
+        for part, how in _progress(state.home).items():
+            if told.get(part) != how and how != "starting" and part != "stack":
+                say(f"{part}: {how}")
+            told[part] = how
+        if ended or FAILED in told.values() or time.monotonic() > deadline:
+            _give_up(state, told)
+        time.sleep(0.05)
+
+
+def _progress(home: Path) -> dict[str, str]:
+    file = home / "progress.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def _give_up(state: StackState, told: dict[str, str]) -> None:
+    down(state.home)
+    broken = next((part for part, how in told.items() if how == FAILED), "supervisor")
+    log = state.logs / f"{broken}.log"
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    end = "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
+    raise StackFailed(f"{broken} did not come up; the end of {log}:\n{end}")
+
+
+def _is_child(part: str) -> bool:
+    return part not in ("http", "proxy", "pubsub", "executions", "bigquery_storage")
+
+
+def _listeners(members: list[psutil.Process]) -> dict[int, int]:
+    """Return port to process id of what listens; of a parent and the children that share its port, the parent."""
+    found: dict[int, int] = {}
+    for member in sorted(members, key=lambda process: process.pid, reverse=True):
+        with contextlib.suppress(psutil.Error):
+            for connection in member.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found[connection.laddr.port] = member.pid
+    return found
+
+
+def _part(state: StackState, part: str, pid: int | None) -> dict[str, Any]:
+    healthy = pid is not None and answers(part_health_url(state, part))
+    memory = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if pid is not None:
+            process = psutil.Process(pid)
+            memory = _own_memory_mb(process) if part == "http" else processes.memory_mb(process)
+    return {"pid": pid, "port": state.ports[part], "healthy": healthy, "memory_mb": round(memory)}
+
+
+def _own_memory_mb(process: psutil.Process) -> float:
+    """Return the supervisor's memory with the jobs it runs, without the servers that are listed by themselves."""
+    info = process.memory_full_info()
+    return float(getattr(info, "pss", info.rss)) / 1e6

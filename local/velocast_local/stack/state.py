@@ -1,0 +1,102 @@
+"""What `.velocast/stack.json` says about a running stack: where its parts answer, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gcp_emulators.core.http_server import LOOPBACK
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+PROJECT = "velocast-local"
+LOCATION = "europe-west1"
+BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_storage", "mlflow")
+
+
+@dataclass(frozen=True)
+class StackState:
+    """One stack.
+
+    home: its folder; root: the checkout whose functions, workflows and configuration it runs; replay: the
+    file of counts that its city publishes; ports: part to port on the loopback address; pid: the supervisor,
+    0 before its start; weather: the file of observed weather that the weather API forecasts from, None for none.
+    """
+
+    home: Path
+    root: Path
+    city: str
+    replay: Path | None
+    ports: dict[str, int] = field(default_factory=dict)
+    pid: int = 0
+    project: str = PROJECT
+    location: str = LOCATION
+    environment: str = "dev"
+    weather: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """Where the state is kept."""
+        return self.home / "stack.json"
+
+    @property
+    def url(self) -> str:
+        """Base URL of the control plane."""
+        return self.part_url("http")
+
+    @property
+    def clock_file(self) -> Path:
+        """File of the simulated clock."""
+        return self.home / "clock"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of all logs."""
+        return self.home / "logs"
+
+    @property
+    def config(self) -> Path:
+        """Folder of the YAML files that Terraform reads too."""
+        return self.root / "terraform" / "config"
+
+    def part_url(self, part: str) -> str:
+        """Return the base URL of a part."""
+        return f"http://{LOOPBACK}:{self.ports[part]}"
+
+    def urls(self) -> dict[str, str]:
+        """Return the addresses for people."""
+        return {
+            "start": self.url + "/",
+            "dashboard": self.part_url("serve") + "/" if "serve" in self.ports else "",
+            "mlflow": self.part_url("mlflow"),
+            "discord": self.url + "/discord",
+            "metrics": self.url + "/metrics",
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state with its addresses, as JSON's types."""
+        plain = asdict(self) | {"home": str(self.home), "root": str(self.root)}
+        plain["replay"] = None if self.replay is None else str(self.replay)
+        plain["weather"] = None if self.weather is None else str(self.weather)
+        return plain | {"url": self.url, "urls": self.urls()}
+
+    def write(self) -> None:
+        """Write the state to its file in one step."""
+        draft = self.file.with_suffix(".draft")
+        draft.write_text(json.dumps(self.as_dict(), indent=2), encoding="utf-8")
+        draft.replace(self.file)
+
+
+def read_state(home: Path) -> StackState | None:
+    """Read the state of the stack in `home`; None where there is none."""
+    file = home / "stack.json"
+    if not file.is_file():
+        return None
+    plain = json.loads(file.read_text(encoding="utf-8"))
+    for derived in ("url", "urls"):
+        plain.pop(derived)
+    replay, weather = plain.pop("replay"), plain.pop("weather", None)
+    home, root = Path(plain.pop("home")), Path(plain.pop("root"))
+    files = {"replay": Path(replay) if replay else None, "weather": weather and Path(weather)}
+    return StackState(home, root, **files, **plain)

@@ -1,0 +1,227 @@
+"""The process behind a stack: holds the lock, runs the control plane, starts the children and keeps them alive."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import httpx
+import psutil
+
+from gcp_emulators.core import processes
+from velocast.core import schemas
+from velocast_local.stack import function_servers
+from velocast_local.stack.configuration import load_functions
+from velocast_local.stack.environment import process_environment
+from velocast_local.stack.state import StackState, read_state
+
+POLL_SECONDS = 0.1
+READY_SECONDS = 150
+MOST_RESTARTS = 3
+WATCH_SECONDS = 1.0
+HEALTH_PATHS = {"bigquery": "/healthz", "mlflow": "/health", "serve": "/healthz"}
+STARTING, READY, FAILED = "starting", "ready", "failed"
+
+log = logging.getLogger("velocast.stack")
+
+
+def take_lock(home: Path) -> IO[str] | None:
+    """Take the lock of a stack's folder; None when a living supervisor holds it. It is freed when its process ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = (home / "stack.lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def answers(url: str, timeout: float = 2.0) -> bool:
+    """Tell whether something at `url` answers HTTP at all; only 5xx counts as not well."""
+    try:
+        return httpx.get(url, timeout=timeout, trust_env=False).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def part_health_url(state: StackState, part: str) -> str:
+    """Return the address that tells whether a part is well."""
+    return state.part_url(part) + HEALTH_PATHS.get(part, "/")
+
+
+class Child:
+    """One server process of the stack, started again when it dies, at most MOST_RESTARTS times."""
+
+    def __init__(self, part: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self.part = part
+        self._start = start
+        self.process = start()
+        self._restarts = 0
+
+    def watch(self) -> bool:
+        """Start the process again if it has ended; tell whether it was."""
+        if self.process.poll() is None or self._restarts >= MOST_RESTARTS:
+            return False
+        self._restarts += 1
+        log.error(
+            "%s ended with %s; start %d again", self.part, self.process.returncode, self._restarts
+        )
+        self.process = self._start()
+        return True
+
+
+class Supervisor:
+    """Starts everything, tells how far it is in `progress.json`, and waits for SIGTERM."""
+
+    def __init__(self, state: StackState) -> None:
+        self.state = state
+        self.children: dict[str, Child] = {}
+        self._progress: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+
+    def run(self) -> int:
+        """Run the stack until a signal asks it to end; return the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_end)
+        from velocast_local.stack.control_plane import ControlPlane
+
+        self._start_children()
+        plane = ControlPlane(self.state, warm_jobs=True)
+        plane.start()
+        self._tell("http", READY)
+        try:
+            if not self._wait_until_ready(plane.deliver_to):
+                return 1
+            plane.executions.resume()
+            self._tell("stack", READY)
+            plane.jobs.prepare()
+            while not self._end.wait(WATCH_SECONDS):
+                for child in self.children.values():
+                    child.watch()
+            return 0
+        finally:
+            log.info("ending")
+            self._end_children(load_functions(self.state.config / "functions.yaml"))
+            plane.stop()
+            self._end_children(self.children)
+
+    def _ask_to_end(self, _number: int, _frame: FrameType | None) -> None:
+        self._end.set()
+
+    def _start_children(self) -> None:
+        state = self.state
+        functions = load_functions(state.config / "functions.yaml")
+        # The slowest first: all share the machine.
+        self._add("mlflow", _mlflow_command(state), process_environment(state))
+        self._add("bigquery", _bigquery_command(state), process_environment(state))
+        for name, function in functions.items():
+            environment = function_servers.environment(name, function, state)
+            self._add(name, function_servers.command(name, function, state), environment)
+
+    def _add(self, part: str, command: list[str], environment: dict[str, str]) -> None:
+        self._tell(part, STARTING)
+        log_file = self.state.logs / f"{part}.log"
+
+        def start() -> subprocess.Popen[bytes]:
+            cwd = self.state.root
+            return processes.start(command, environment=environment, log=log_file, cwd=cwd)
+
+        self.children[part] = Child(part, start)
+
+    def _wait_until_ready(self, deliver_to: Callable[[str], None]) -> bool:
+        with ThreadPoolExecutor(max_workers=len(self.children)) as pool:
+            well = list(pool.map(self._wait_for, self.children))
+        for part in self.children:
+            if all(well) and part not in ("mlflow", "bigquery"):
+                deliver_to(part)
+        return all(well) and not self._end.is_set()
+
+    def _wait_for(self, part: str) -> bool:
+        url, child = part_health_url(self.state, part), self.children[part]
+        for _ in range(int(READY_SECONDS / POLL_SECONDS)):
+            if self._end.wait(POLL_SECONDS):
+                return False
+            if child.process.poll() is not None:
+                break
+            if answers(url):
+                well = part != "bigquery" or self._create_tables()
+                self._tell(part, READY if well else FAILED)
+                return well
+        self._tell(part, FAILED)
+        return False
+
+    def _create_tables(self) -> bool:
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import bigquery
+
+        from gcp_emulators.bigquery.emulator import create_tables
+
+        url = self.state.part_url("bigquery")
+        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        client = bigquery.Client(
+            self.state.project, credentials=credentials, client_options={"api_endpoint": url}
+        )
+        create_tables(client, schemas.documents(), self.state.location)
+        return True
+
+    def _end_children(self, names: object) -> None:
+        chosen = [c for part, c in self.children.items() if part in names]  # type: ignore[operator]
+        alive = [psutil.Process(c.process.pid) for c in chosen if c.process.poll() is None]
+        processes.end(alive)
+
+    def _tell(self, part: str, how: str) -> None:
+        with self._lock:
+            self._progress[part] = how
+            draft = self.state.home / "progress.draft"
+            draft.write_text(json.dumps(self._progress), encoding="utf-8")
+            draft.replace(self.state.home / "progress.json")
+        log.info("%s: %s", part, how)
+
+
+def _mlflow_command(state: StackState) -> list[str]:
+    command = [sys.executable, "-m", "velocast_local.stack.mlflow_server"]
+    return [*command, "--folder", str(state.home / "mlflow"), "--port", str(state.ports["mlflow"])]
+
+
+def _bigquery_command(state: StackState) -> list[str]:
+    command = [sys.executable, "-m", "gcp_emulators.bigquery.emulator"]
+    command += ["--data-dir", str(state.home / "bigquery"), "--project", state.project]
+    command += ["--rest-port", str(state.ports["bigquery"])]
+    return [*command, "--grpc-port", str(state.ports["bigquery_storage"])]
+
+
+def main() -> None:
+    """Run the supervisor of the stack whose folder is given."""
+    parser = argparse.ArgumentParser(prog="velocast_local.stack.supervisor")
+    parser.add_argument("--home", type=Path, required=True)
+    home = parser.parse_args().home
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    lock = take_lock(home)
+    if lock is None:
+        sys.exit(f"a stack runs in {home} already")
+    state = read_state(home)
+    if state is None:
+        sys.exit(f"{home / 'stack.json'} is missing; start the stack by `velocast local up`")
+    state = replace(state, pid=os.getpid())
+    state.write()
+    sys.exit(Supervisor(state).run())
+
+
+if __name__ == "__main__":
+    main()

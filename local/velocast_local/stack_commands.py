@@ -1,0 +1,133 @@
+"""`velocast local up / down / status / env`: the stack on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from velocast_local.stack import environment, lifecycle
+from velocast_local.stack.state import read_state
+
+local_app = typer.Typer(
+    help="The whole system on this machine: start, stop, look, connect.", no_args_is_help=True
+)
+
+Home = Annotated[
+    Path | None, typer.Option("--home", envvar="VELOCAST_HOME", help="Folder of the stack.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+@local_app.command()
+def up(
+    home: Home = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Counts the city publishes (Parquet or CSV)."
+        ),
+    ] = None,
+    weather: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Weather observed there, in Open-Meteo's names."
+        ),
+    ] = None,
+    city: Annotated[
+        str | None, typer.Option(help="City configuration; paris for a replay, else demoville.")
+    ] = None,
+) -> None:
+    """Start the stack, or say that it is up already. It goes on with the city it had."""
+    console, folder = _console(), lifecycle.home_folder(home)
+    already = lifecycle.is_up(folder)
+    chosen = city or ("paris" if replay else None)
+    if not already:
+        console.print(f"starting the stack in {folder}")
+    try:
+        state = lifecycle.up(
+            folder,
+            replay=replay,
+            weather=weather,
+            city=chosen,
+            say=lambda line: console.print(f"  {line}"),
+        )
+    except lifecycle.StackFailed as exc:
+        Console(stderr=True, highlight=False).print(f"[red]not started:[/red] {exc}")
+        raise typer.Exit(1) from exc
+    console.print("the stack is up already" if already else "the stack is up")
+    _print_urls(console, state["urls"])
+
+
+def _print_urls(console: Console, urls: dict[str, str]) -> None:
+    for name in ("dashboard", "mlflow", "discord", "metrics"):
+        console.print(f"  {name:<10} {urls[name]}")
+    console.print('\neval "$(velocast local env)" points gcloud, bq and client libraries at it')
+
+
+@local_app.command()
+def down(home: Home = None) -> None:
+    """Stop the stack; what it holds stays in its folder."""
+    stopped = lifecycle.down(lifecycle.home_folder(home))
+    _console().print("stopped" if stopped else "no stack was running")
+
+
+@local_app.command()
+def status(home: Home = None, as_json: AsJson = False) -> None:
+    """Show each part of the stack. Exit code 0 only if it is up and every part is well."""
+    found = lifecycle.status(lifecycle.home_folder(home))
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        _print_status(_console(), found)
+    well = found["up"] and all(part["healthy"] for part in found["parts"].values())
+    if not well:
+        raise typer.Exit(1)
+
+
+def _print_status(console: Console, found: dict[str, Any]) -> None:
+    if not found["up"]:
+        left = found["left_over_processes"]
+        console.print(f"no stack is running in {found['home']}")
+        if left:
+            console.print(
+                f"{left} process(es) of one that died are left; `velocast local down` ends them"
+            )
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, side in (
+        ("part", "left"),
+        ("pid", "right"),
+        ("port", "right"),
+        ("MB", "right"),
+        ("", "left"),
+    ):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for name, part in found["parts"].items():
+        how = "[green]well[/green]" if part["healthy"] else "[red]not answering[/red]"
+        table.add_row(name, str(part["pid"] or "-"), str(part["port"]), str(part["memory_mb"]), how)
+    table.add_section()
+    table.add_row("all", "", "", str(found["memory_mb"]), "")
+    console.print(table)
+    console.print(f"city {found['city']}, folder {found['home']}")
+
+
+@local_app.command()
+def env(home: Home = None, as_json: AsJson = False) -> None:
+    """Print the variables that make gcloud, bq and client libraries talk to the stack: eval "$(velocast local env)"."""
+    folder = lifecycle.home_folder(home)
+    state = read_state(folder)
+    if state is None or not lifecycle.is_up(folder):
+        typer.echo(f"no stack is running in {folder}; start it by `velocast local up`", err=True)
+        raise typer.Exit(1)
+    variables = environment.shell_environment(state)
+    typer.echo(json.dumps(variables) if as_json else environment.export_lines(variables))

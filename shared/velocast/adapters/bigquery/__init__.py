@@ -1,0 +1,1 @@
+"""BigQuery: the client, MERGE statements, SQL files."""

@@ -1,0 +1,292 @@
+"""BigQuery: queries from SQL files, idempotent writes, and large reads by the Storage API.
+
+Every call has a bounded time and bounded retries (the client by itself repeats a 500 for ten minutes). Times come back
+as UTC, dates as `datetime.date`; integers with nulls as float64 with NaN, as pandas does.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from velocast.adapters import google_clients
+from velocast.adapters.bigquery import merge as merging
+from velocast.adapters.bigquery.sql_templates import Empty, query_parameters, quoted, statement
+from velocast.core import schemas
+from velocast.core.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from google.cloud import bigquery
+    from google.cloud.bigquery_storage_v1 import BigQueryReadClient
+
+__all__ = ["Empty", "MergeResult", "Warehouse"]
+
+CALL_SECONDS = 60.0  # one HTTP request
+RETRY_SECONDS = 60.0  # one request with its repetitions
+JOB_SECONDS = 300.0  # one job
+SCRATCH = schemas.PREDICTIONS  # dataset of the tables that large results pass through
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """What a merge did, in rows; the three add up to the rows given."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+class Warehouse:
+    """The tables of one project. `location` is where its datasets are. Clients are made at first use."""
+
+    def __init__(self, project: str, location: str) -> None:
+        self.project = project
+        self.location = location
+
+    @cached_property
+    def _client(self) -> bigquery.Client:
+        return google_clients.bigquery_client(self.project, self.location)
+
+    @cached_property
+    def _reader(self) -> BigQueryReadClient:
+        return google_clients.bigquery_read_client()
+
+    def query(
+        self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
+    ) -> pd.DataFrame:
+        """Run `velocast/sql/<sql>.sql` and return its rows; for some thousands of rows at most.
+
+        tables: placeholder to dataset.table, where it is not the table of that name. Raises WarehouseError.
+        """
+        text = statement(sql, self.project, tables)
+        with _reporting(f"sql/{sql}.sql"):
+            rows = self._run(text, parameters).to_arrow(create_bqstorage_client=False)
+        return _frame(rows)
+
+    def query_large(
+        self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
+    ) -> pd.DataFrame:
+        """Run a SQL file of any size of result; the rows pass through a table that is dropped again.
+
+        Arguments and errors as `query`.
+        """
+        text = statement(sql, self.project, tables)
+        with self._scratch(SCRATCH) as scratch, _reporting(f"sql/{sql}.sql"):
+            target = quoted(self.project, scratch)
+            options = merging.expiry(merging.STAGING_HOURS)
+            self._run(f"CREATE OR REPLACE TABLE {target}{options} AS\n{text}", parameters)
+            rows = self._read(scratch, columns=None, where="")
+        return _frame(rows)
+
+    def execute(
+        self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
+    ) -> int:
+        """Run a SQL file that changes rows and return how many it changed. Raises WarehouseError."""
+        text = statement(sql, self.project, tables)
+        with _reporting(f"sql/{sql}.sql"):
+            return self._change(text, parameters)
+
+    def merge(
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        keys: Sequence[str],
+        update: Sequence[str] | None = None,
+        insert_only: Sequence[str] = (),
+    ) -> MergeResult:
+        """Insert the rows whose key is not in `table` (dataset.table of `schemas`), update those that differ.
+
+        update: the columns whose difference makes a change, by default all but keys and insert_only; columns in none of
+        the three are written with a change but make none. Nulls are equal to each other. JSON columns come as text.
+        Only the partitions between the rows' first and last value are searched, so the key must go with the partition.
+        The same rows again change nothing. Raises WarehouseError, also for rows that repeat a key.
+        """
+        schema = schemas.table(table)
+        plan = merging.Merge.of(schema, rows.column_names, keys, update, insert_only)
+        data = merging.staged(schema, rows, keys)
+        if data.num_rows == 0:
+            return MergeResult(0, 0, 0)
+        bounds = merging.partition_bounds(schema, data)
+        dataset = table.split(".")[0]
+        with self._scratch(dataset) as scratch, _reporting(f"merge into {table}"):
+            self._load(scratch, data, hours=merging.STAGING_HOURS)
+            names = (quoted(self.project, table), quoted(self.project, scratch), bounds)
+            return self._merge(plan, names, data.num_rows)
+
+    def _merge(self, plan: merging.Merge, names: tuple[str, str, str], total: int) -> MergeResult:
+        # Counted first, because not every server says how a MERGE's rows divide into inserted and updated.
+        counted = next(iter(self._run(plan.count_sql(*names), {})))
+        if not counted["inserted"] and not counted["updated"]:
+            return MergeResult(0, 0, total)
+        changed = self._change(plan.merge_sql(*names), {})
+        # Another writer may have stored some of them in between.
+        inserted = min(int(counted["inserted"]), changed)
+        return MergeResult(inserted, changed - inserted, total - changed)
+
+    def append_once(self, table: str, rows: pa.Table, key: str) -> int:
+        """Insert the rows whose `key` is not there yet; change none. Returns the rows inserted.
+
+        Bounds and errors as `merge`.
+        """
+        others = [c for c in rows.column_names if c != key]
+        return self.merge(table, rows, keys=[key], update=(), insert_only=others).inserted
+
+    def load_table(self, name: str, rows: pa.Table, *, expires_days: int | None) -> None:
+        """Make the table `name` (dataset.table) out of the rows; one that exists is left as it is.
+
+        The table appears whole or not at all. expires_days None keeps it. Raises WarehouseError.
+        """
+        if self.table_exists(name):
+            return
+        with self._scratch(name.split(".")[0]) as scratch, _reporting(f"load of {name}"):
+            self._load(scratch, rows, hours=merging.STAGING_HOURS)
+            target, staging = quoted(self.project, name), quoted(self.project, scratch)
+            options = merging.expiry(None if expires_days is None else 24 * expires_days)
+            self._run(
+                f"CREATE TABLE IF NOT EXISTS {target}{options} AS\nSELECT * FROM {staging}",
+                {},
+            )
+
+    def table_exists(self, name: str) -> bool:
+        """Return whether the table dataset.table is there. Raises WarehouseError when that cannot be known."""
+        from google.api_core.exceptions import NotFound
+
+        with _reporting(f"look for {name}"):
+            try:
+                self._client.get_table(f"{self.project}.{name}", **_bounds())
+            except NotFound:
+                return False
+        return True
+
+    def read(self, table: str, *, columns: Sequence[str], where: str | None = None) -> pa.Table:
+        """Read columns of a table by the Storage Read API, in Arrow.
+
+        where: a SQL condition on the table's own columns; one on a partitioned table must bound the partition field.
+        Raises WarehouseError.
+        """
+        field = schemas.table(table).partition_field if table in schemas.TABLES else None
+        if field and field not in (where or ""):
+            raise WarehouseError(f"read of {table}: `where` must bound its partition field {field}")
+        with _reporting(f"read of {table}"):
+            return self._read(table, columns=columns, where=where or "")
+
+    def _read(self, name: str, *, columns: Sequence[str] | None, where: str) -> pa.Table:
+        import pyarrow as pa
+        from google.cloud.bigquery_storage_v1 import types
+
+        options = types.ReadSession.TableReadOptions(
+            selected_fields=list(columns or ()), row_restriction=where
+        )
+        dataset, table = name.split(".")
+        session = self._reader.create_read_session(
+            parent=f"projects/{self.project}",
+            read_session=types.ReadSession(
+                table=f"projects/{self.project}/datasets/{dataset}/tables/{table}",
+                data_format=types.DataFormat.ARROW,
+                read_options=options,
+            ),
+            max_stream_count=1,
+            timeout=CALL_SECONDS,
+        )
+        schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
+        batches = []
+        for stream in session.streams:  # an empty table has none
+            parts = self._reader.read_rows(stream.name, timeout=JOB_SECONDS)  # type: ignore[no-untyped-call]
+            for part in parts:
+                data = pa.py_buffer(part.arrow_record_batch.serialized_record_batch)
+                batches.append(pa.ipc.read_record_batch(data, schema))
+        rows = pa.Table.from_batches(batches, schema)
+        return rows.select(list(columns)) if columns else rows
+
+    def _load(self, name: str, rows: pa.Table, *, hours: int) -> None:
+        """Make a staging table of the rows."""
+        import pyarrow.parquet as pq
+        from google.cloud import bigquery
+
+        self._run(merging.create_sql(quoted(self.project, name), rows.schema, hours), {})
+        file = io.BytesIO()
+        pq.write_table(rows, file, coerce_timestamps="us", allow_truncated_timestamps=True)
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+        )
+        job = self._client.load_table_from_file(
+            file, f"{self.project}.{name}", rewind=True, job_config=config, timeout=CALL_SECONDS
+        )
+        job.result(timeout=JOB_SECONDS, retry=_bounds()["retry"])
+
+    def _run(self, text: str, parameters: dict[str, Any]) -> bigquery.table.RowIterator:
+        """Run a statement to its end and return its rows."""
+        return self._wait(self._start(text, parameters))
+
+    def _change(self, text: str, parameters: dict[str, Any]) -> int:
+        """Run a statement that changes rows and return how many it changed."""
+        job = self._start(text, parameters)
+        self._wait(job)
+        return int(job.num_dml_affected_rows or 0)
+
+    def _start(self, text: str, parameters: dict[str, Any]) -> bigquery.QueryJob:
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(query_parameters=query_parameters(parameters))
+        return self._client.query(text, job_config=config, job_retry=_job_retry(), **_bounds())
+
+    def _wait(self, job: bigquery.QueryJob) -> bigquery.table.RowIterator:
+        retry = _bounds()["retry"]
+        return job.result(timeout=JOB_SECONDS, retry=retry, job_retry=_job_retry())
+
+    @contextmanager
+    def _scratch(self, dataset: str) -> Iterator[str]:
+        """Give the name of a table nobody else uses, and drop that table in the end; killed before, it expires."""
+        name = f"{dataset}.staging_{uuid.uuid4().hex}"
+        try:
+            yield name
+        finally:
+            with _reporting(f"drop of {name}"):
+                self._client.delete_table(f"{self.project}.{name}", not_found_ok=True, **_bounds())
+
+
+def _bounds() -> dict[str, Any]:
+    from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+    return {"timeout": CALL_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
+
+
+def _job_retry() -> Any:
+    from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+
+    return DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS)
+
+
+@contextmanager
+def _reporting(doing: str) -> Iterator[None]:
+    """Turn what the clients raise into WarehouseError that says what was being done."""
+    from concurrent.futures import TimeoutError as FutureTimeout
+
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError, RequestException, FutureTimeout) as exc:
+        message = getattr(exc, "message", None) or str(exc) or type(exc).__name__
+        raise WarehouseError(f"{doing}: {message}") from exc
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """Return Arrow rows as a frame, times in UTC by microseconds whichever way they came."""
+    import pyarrow as pa
+
+    utc = pa.timestamp("us", tz="UTC")
+    fields = [f.with_type(utc) if pa.types.is_timestamp(f.type) else f for f in rows.schema]
+    frame: pd.DataFrame = rows.cast(pa.schema(fields)).to_pandas(date_as_object=True)
+    return frame

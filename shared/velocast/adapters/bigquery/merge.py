@@ -1,0 +1,257 @@
+"""The pieces of a MERGE: rows cast and checked against a table's schema, and the statements around them.
+
+The rows go to a staging table first. There JSON is text, and every column may be null: BigQuery refuses to load Parquet
+into a REQUIRED column, whose check is made here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from velocast.core import schemas
+from velocast.core.datetimes import rfc3339
+from velocast.core.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STAGING_HOURS = 24
+_SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "JSON": "STRING"}
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How the columns of staged rows take part in a MERGE.
+
+    keys find the row; `compared` decide whether it changed; `insert_only` never change an existing row. The columns in
+    none of them are written together with a change, but make none.
+    """
+
+    table: schemas.Table
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    compared: tuple[str, ...]
+    insert_only: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        table: schemas.Table,
+        columns: Sequence[str],
+        keys: Sequence[str],
+        update: Sequence[str] | None,
+        insert_only: Sequence[str],
+    ) -> Merge:
+        """Check the names against the rows' columns. `update` None compares all but keys and insert_only."""
+        fixed = {*keys, *insert_only}
+        compared = [c for c in columns if c not in fixed] if update is None else update
+        if unknown := {*keys, *compared, *insert_only} - {*columns}:
+            raise WarehouseError(
+                f"merge into {table.name}: the rows have no column {sorted(unknown)}; they have {list(columns)}"
+            )
+        if both := fixed & {*compared}:
+            raise WarehouseError(
+                f"merge into {table.name}: {sorted(both)} cannot be updated, being key or insert_only"
+            )
+        return cls(table, tuple(columns), tuple(keys), tuple(compared), tuple(insert_only))
+
+    @cached_property
+    def written(self) -> tuple[str, ...]:
+        """Columns written to a row that changed."""
+        return tuple(c for c in self.columns if c not in {*self.keys, *self.insert_only})
+
+    def count_sql(self, target: str, staging: str, bounds: str) -> str:
+        """Return the query that counts what the MERGE would insert and update: columns `inserted`, `updated`."""
+        new = f"T.{self.keys[0]} IS NULL"
+        lines = (
+            f"SELECT COUNTIF({new}) AS inserted,",
+            f"COUNTIF(NOT ({new}) AND ({self._changed()})) AS updated",
+            f"FROM {staging} AS S",
+            f"LEFT JOIN (SELECT * FROM {target} AS T WHERE {bounds}) AS T",  # noqa: S608
+            f"ON {self._same_key()}",
+        )
+        return "\n".join(lines)
+
+    def merge_sql(self, target: str, staging: str, bounds: str) -> str:
+        """Return the MERGE. `bounds` is a constant predicate on the partitions, so that only those are read."""
+        names = ", ".join(self.columns)
+        values = ", ".join(self._value(c) for c in self.columns)
+        update = ", ".join(f"{c} = {self._value(c)}" for c in self.written)
+        lines = (
+            f"MERGE {target} AS T",
+            f"USING {staging} AS S",
+            f"ON {bounds} AND {self._same_key()}",
+            f"WHEN MATCHED AND ({self._changed()}) THEN UPDATE SET {update}"
+            if self.compared
+            else "",
+            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",  # noqa: S608
+        )
+        return "\n".join(filter(None, lines))
+
+    def _same_key(self) -> str:
+        return " AND ".join(f"T.{k} = S.{k}" for k in self.keys)
+
+    def _changed(self) -> str:
+        return " OR ".join(self._differs(c) for c in self.compared) or "FALSE"
+
+    def _differs(self, column: str) -> str:
+        if self._type(column) == "JSON":
+            staged = f"TO_JSON_STRING({self._value(column)})"
+            return f"TO_JSON_STRING(T.{column}) IS DISTINCT FROM {staged}"
+        return f"T.{column} IS DISTINCT FROM S.{column}"
+
+    def _value(self, column: str) -> str:
+        return (
+            f"PARSE_JSON(S.{column}, wide_number_mode => 'round')"
+            if self._type(column) == "JSON"
+            else f"S.{column}"
+        )
+
+    def _type(self, column: str) -> str:
+        return next(f.type for f in self.table.fields if f.name == column)
+
+
+def staged(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Return the rows in the table's column order and types, JSON as text.
+
+    Raises WarehouseError for a column the table lacks, a value that does not fit its type, a null in a REQUIRED
+    column, text that is no JSON, or two rows with one key (BigQuery would refuse them, or store both).
+    """
+    import pyarrow as pa
+
+    if unknown := set(rows.column_names) - set(table.columns):
+        raise WarehouseError(f"rows for {table.name}: it has no column {sorted(unknown)}")
+    fields = [f for f in table.fields if f.name in rows.column_names]
+    columns = {f.name: _column(table, f, rows[f.name]) for f in fields}
+    missing = [f.name for f in table.fields if f.mode == "REQUIRED" and f.name not in columns]
+    if missing:
+        raise WarehouseError(f"rows for {table.name}: column {missing} is required and absent")
+    result = pa.table(columns)
+    _refuse_repeated(table, result, keys)
+    return result
+
+
+def _column(table: schemas.Table, field: schemas.Field, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if field.type == "TIMESTAMP" and pa.types.is_timestamp(values.type) and not values.type.tz:
+        raise WarehouseError(
+            f"rows for {table.name}: times of {field.name} have no zone; make them UTC"
+        )
+    try:
+        column = _without_nan(values.cast(_arrow_type(field.type)))
+        if field.type == "JSON":
+            column = pa.chunked_array([[_canonical(v) for v in column.to_pylist()]], pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as exc:
+        raise WarehouseError(
+            f"rows for {table.name}: {field.name} ({field.type}) cannot take them: {exc}"
+        ) from exc
+    if field.mode == "REQUIRED" and column.null_count:
+        raise WarehouseError(
+            f"rows for {table.name}: {field.name} is required and null in {column.null_count} of "
+            f"{len(column)} rows"
+        )
+    return column
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the column with null for NaN: there is one spelling of absence, and NaN would differ from itself."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+
+
+def _canonical(text: str | None) -> str | None:
+    """Return JSON in one spelling; NaN, which Python's reader takes, is refused with ValueError."""
+    return (
+        None if text is None else json.dumps(json.loads(text), ensure_ascii=False, allow_nan=False)
+    )
+
+
+def _refuse_repeated(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) -> None:
+    import pyarrow.compute as pc
+
+    if not keys:
+        raise WarehouseError(f"rows for {table.name}: no key given")
+    for key in keys:
+        if rows[key].null_count:
+            raise WarehouseError(
+                f"rows for {table.name}: key {key} is null in {rows[key].null_count} rows"
+            )
+    groups = rows.group_by(list(keys)).aggregate([([], "count_all")])
+    if groups.num_rows < rows.num_rows:
+        first = groups.filter(pc.greater(groups["count_all"], 1)).slice(0, 1).to_pylist()[0]
+        shown = {k: str(first[k]) for k in keys}
+        raise WarehouseError(
+            f"rows for {table.name}: {rows.num_rows - groups.num_rows} of {rows.num_rows} repeat a key, "
+            f"first {shown}; give one row a key"
+        )
+
+
+def _arrow_type(bigquery_type: str) -> pa.DataType:
+    import pyarrow as pa
+
+    return {
+        "STRING": pa.string(),
+        "INTEGER": pa.int64(),
+        "FLOAT": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+        "DATE": pa.date32(),
+        "JSON": pa.string(),
+    }[bigquery_type]
+
+
+def partition_bounds(table: schemas.Table, rows: pa.Table) -> str:
+    """Return the constant predicate on T's partitions that the rows' first and last value give; TRUE without any."""
+    if table.partition_field is None:
+        return "TRUE"
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(rows[table.partition_field])
+    first, last = (f"TIMESTAMP '{rfc3339(ends[end].as_py())}'" for end in ("min", "max"))
+    return f"T.{table.partition_field} >= {first} AND T.{table.partition_field} <= {last}"
+
+
+def create_sql(name: str, rows: pa.Schema, hours: int | None) -> str:
+    """Return the statement that makes an empty table of the rows' columns, if it is not there yet.
+
+    hours: after how many the table goes away by itself; None keeps it.
+    """
+    columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in rows)
+    return f"CREATE TABLE IF NOT EXISTS {name} ({columns}){expiry(hours)}"
+
+
+def expiry(hours: int | None) -> str:
+    """Return the OPTIONS of a table that goes away after so many hours by the service's clock."""
+    if hours is None:
+        return ""
+    moment = f"TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL {hours} HOUR)"
+    return f"\nOPTIONS(expiration_timestamp = {moment})"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    import pyarrow.types as t
+
+    if t.is_timestamp(kind) and kind.tz:
+        return "TIMESTAMP"
+    if t.is_date(kind):
+        return "DATE"
+    if t.is_boolean(kind):
+        return "BOOL"
+    if t.is_integer(kind):
+        return "INT64"
+    if t.is_floating(kind):
+        return "FLOAT64"
+    if t.is_string(kind) or t.is_large_string(kind) or t.is_dictionary(kind):
+        return "STRING"
+    raise WarehouseError(
+        f"a column of Arrow type {kind} has no type in the warehouse; cast it first"
+    )

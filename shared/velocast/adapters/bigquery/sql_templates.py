@@ -1,0 +1,109 @@
+"""SQL files of `velocast/sql` made ready to run, and Python values made query parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from velocast.core import schemas
+from velocast.core.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
+NAMES: Mapping[str, str] = {name.split(".")[1]: name for name in schemas.TABLES}
+
+
+@dataclass(frozen=True)
+class Empty:
+    """An empty array parameter; an empty list does not say of which type, such as DATE or STRING."""
+
+    type: str
+
+
+def statement(name: str, project: str, tables: Mapping[str, str] | None = None) -> str:
+    """Return the text of `velocast/sql/<name>.sql` with tables put in for `{counts}`, `{forecasts}` and so on.
+
+    tables: placeholder to dataset.table, in place of or beside those of `schemas.TABLES`.
+    Raises WarehouseError when there is no such file or no such table.
+    """
+    known = {**NAMES, **(tables or {})}
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            raise WarehouseError(
+                f"sql/{name}.sql: no table {match[0]}; known are {sorted(known)}, pass it in `tables`"
+            )
+        return quoted(project, known[match[1]])
+
+    return _PLACEHOLDER.sub(fill, text(name))
+
+
+@cache
+def text(name: str) -> str:
+    """Return the text of `velocast/sql/<name>.sql`. Raises WarehouseError when there is none."""
+    try:
+        return files("velocast").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise WarehouseError(f"velocast/sql has no file {name}.sql") from exc
+
+
+def quoted(project: str, name: str) -> str:
+    """Return `project.dataset.table` in backquotes. Raises WarehouseError unless `name` is dataset.table."""
+    if not _TABLE_NAME.fullmatch(name):
+        raise WarehouseError(f"{name!r} is no table name; write dataset.table")
+    return f"`{project}.{name}`"
+
+
+def query_parameters(
+    values: Mapping[str, Any],
+) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
+    """Return query parameters, typed by their Python values; lists, tuples and sets become arrays.
+
+    Raises WarehouseError for None, an empty list (pass Empty), a naive time or a type BigQuery does not know.
+    """
+    return [_parameter(name, value) for name, value in values.items()]
+
+
+def _parameter(name: str, value: Any) -> Any:
+    from google.cloud import bigquery
+
+    if isinstance(value, Empty):
+        return bigquery.ArrayQueryParameter(name, value.type, [])
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return bigquery.ScalarQueryParameter(name, _type(name, value), value)
+    items = list(value)
+    if not items:
+        raise WarehouseError(
+            f"parameter @{name} is an empty list, which has no type; pass Empty('DATE') or the like"
+        )
+    return bigquery.ArrayQueryParameter(name, _type(name, items[0]), items)
+
+
+def _type(name: str, value: Any) -> str:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise WarehouseError(f"parameter @{name}: {value} has no zone; pass an aware time")
+    # The order counts: a bool is an int, and a datetime is a date.
+    kinds = (
+        (bool, "BOOL"),
+        (Integral, "INT64"),
+        (Real, "FLOAT64"),
+        (str, "STRING"),
+        (datetime, "TIMESTAMP"),
+        (date, "DATE"),
+    )
+    for kind, type_name in kinds:
+        if isinstance(value, kind):
+            return type_name
+    raise WarehouseError(
+        f"parameter @{name}: {type(value).__name__} {value!r} is no parameter type of BigQuery; "
+        "pass str, int, float, bool, datetime, date or a list of those"
+    )

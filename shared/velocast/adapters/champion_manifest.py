@@ -1,0 +1,153 @@
+"""What serves now (`serving/champion.json`, of busy hours `serving/affluence.json`), and every trained version
+(`models/summary.json`).
+
+They live in the models bucket and are written with generation preconditions, so two writers cannot lose each other's
+work, and serving needs no MLflow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from velocast.adapters.gcs import JSON_TYPE, Objects
+from velocast.core.datetimes import parse_instant
+from velocast.core.errors import ModelUnusable, ObjectChanged, ObjectMissing
+from velocast.core.requests import Message
+
+MANIFEST = "serving/champion.json"
+MANIFESTS = {"forecast": MANIFEST, "affluence": "serving/affluence.json"}
+SUMMARY = "models/summary.json"
+UPSERT_ATTEMPTS = 20
+
+
+class Champion(Message):
+    """The model that serves, with all that is needed to load, check and describe it.
+
+    `sha256` is of the artifact's bytes; `baseline` the hash of the frozen dataset it was judged on; `judged_*` the
+    challenger that was judged, whose refit this is. `metrics` as in the summary; times are RFC 3339 in UTC.
+    """
+
+    version: int
+    run_id: str
+    task: str
+    kind: str
+    artifact_uri: str
+    sha256: str
+    feature_definition: str
+    library_versions: dict[str, str]
+    metrics: dict[str, float]
+    trained_from: str
+    trained_until: str
+    published_at: str
+    baseline: str
+    judged_run_id: str
+    judged_sha256: str
+
+
+class SummaryEntry(Message):
+    """One trained version. Key: task, version. `decision` is None until it was judged."""
+
+    version: int
+    run_id: str
+    task: str
+    kind: str
+    trained_at: str
+    dataset_hashes: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    decision: str | None = None
+    is_champion: bool = False
+    artifact_uri: str
+    sha256: str
+    feature_definition: str
+    library_versions: dict[str, str] = Field(default_factory=dict)
+
+
+_ENTRIES = TypeAdapter(list[SummaryEntry])
+
+
+def read_champion(objects: Objects, task: str = "forecast") -> tuple[Champion | None, int]:
+    """Return the champion of a task and its manifest's generation; (None, 0) when there is none yet.
+
+    Raises ModelUnusable when the manifest cannot be understood.
+    """
+    try:
+        stored = objects.read(MANIFESTS[task])
+    except ObjectMissing:
+        return None, 0
+    try:
+        return Champion.model_validate_json(stored.data), stored.generation
+    except ValidationError as exc:
+        raise ModelUnusable(
+            f"{objects.uri(MANIFESTS[task])} is no manifest: {_wrong(exc)}"
+        ) from exc
+
+
+def age_seconds(champion: Champion | None, as_of: datetime) -> float | None:
+    """Return how long the champion has served at `as_of`; None without one, and for a moment before it did."""
+    if champion is None:
+        return None
+    age = (as_of - parse_instant(champion.published_at, name="published_at")).total_seconds()
+    return age if age >= 0 else None
+
+
+def publish_champion(objects: Objects, champion: Champion, *, if_generation: int) -> int:
+    """Make `champion` the one that serves its task and return the manifest's new generation.
+
+    if_generation: what `read_champion` gave. Raises ObjectChanged when another was published since.
+    """
+    data = champion.model_dump_json(indent=1).encode("utf-8")
+    name = MANIFESTS[champion.task]
+    return objects.write(name, data, content_type=JSON_TYPE, if_generation=if_generation)
+
+
+def read_summary(objects: Objects) -> list[SummaryEntry]:
+    """Return every trained version, by task and version; none when the summary is not there.
+
+    Raises ModelUnusable when it cannot be understood.
+    """
+    return _read_entries(objects)[0]
+
+
+def upsert_summary(objects: Objects, entry: SummaryEntry) -> None:
+    """Put `entry` in the summary in place of the same task and version.
+
+    A champion takes the mark from the other entries of its task, so at most one has it. Begins again when
+    somebody else wrote in between; raises ObjectChanged after UPSERT_ATTEMPTS times.
+    """
+    for attempt in range(UPSERT_ATTEMPTS):
+        entries, generation = _read_entries(objects)
+        data = _ENTRIES.dump_json(_with(entries, entry), indent=1)
+        try:
+            objects.write(SUMMARY, data, content_type=JSON_TYPE, if_generation=generation)
+        except ObjectChanged:
+            if attempt == UPSERT_ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def _with(entries: list[SummaryEntry], entry: SummaryEntry) -> list[SummaryEntry]:
+    others = [e for e in entries if (e.task, e.version) != (entry.task, entry.version)]
+    if entry.is_champion:
+        others = [
+            e.model_copy(update={"is_champion": False}) if e.task == entry.task else e
+            for e in others
+        ]
+    return sorted([*others, entry], key=lambda e: (e.task, e.version))
+
+
+def _read_entries(objects: Objects) -> tuple[list[SummaryEntry], int]:
+    try:
+        stored = objects.read(SUMMARY)
+    except ObjectMissing:
+        return [], 0
+    try:
+        return _ENTRIES.validate_json(stored.data), stored.generation
+    except ValidationError as exc:
+        raise ModelUnusable(f"{objects.uri(SUMMARY)} is no summary: {_wrong(exc)}") from exc
+
+
+def _wrong(exc: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])

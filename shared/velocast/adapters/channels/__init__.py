@@ -1,0 +1,1 @@
+"""Where messages to people go: one module for each channel."""

@@ -1,0 +1,196 @@
+"""One record of a city's answer, understood or refused. Pure, and quick: a backfill has a million of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from velocast.core.city import City
+from velocast.core.datetimes import HOUR
+
+FIRST_YEAR = 1990  # no city counted bikes by the hour before
+REASONS = (
+    "not_json",
+    "not_a_record",
+    "missing_id",
+    "unreadable_id",
+    "missing_count",
+    "unreadable_count",
+    "negative_count",
+    "fractional_count",
+    "absurd_count",
+    "missing_time",
+    "unreadable_time",
+    "absurd_time",
+    "not_on_the_hour",
+    "future_hour",
+    "conflicting_duplicate",
+)
+_SEPARATORS = re.compile(r"[,\s\u00a0\u202f]")
+
+
+class Count(NamedTuple):
+    """One counter's bikes in the hour that starts at `counted_at` (UTC)."""
+
+    counter_id: str
+    counted_at: datetime
+    bike_count: int
+    unknown_fields: tuple[str, ...] = ()
+
+
+class Reject(NamedTuple):
+    """A record that was refused: one of REASONS, and its text as it came."""
+
+    reason: str
+    text: str
+
+
+class CounterRecord(NamedTuple):
+    """What a city says of a counter. None where it says nothing, or nothing that can be understood."""
+
+    counter_id: str
+    counter_name: str | None
+    site_id: str | None
+    site_name: str | None
+    installed_on: date | None
+    latitude: float | None
+    longitude: float | None
+    outside_city: bool = False
+
+
+class _Refused(Exception):
+    """Carries a reason out of the checks."""
+
+
+def read_record(line: bytes, city: City, *, as_of: datetime) -> Count | Reject:
+    """Read one JSON line of counts. A count of 3.0 is 3; a field nobody asked for is tolerated and named.
+
+    An hour that is not over at `as_of` is refused as future_hour: its count cannot be whole.
+    """
+    try:
+        record = _object(line)
+        names = city.fields
+        counter_id = _counter_id(record.get(names.counter_id))
+        counted_at = _hour(record.get(names.counted_at))
+        bike_count = _bikes(record.get(names.bike_count), city.largest_credible_count)
+        if counted_at + HOUR > as_of:
+            raise _Refused("future_hour")
+    except _Refused as exc:
+        return Reject(str(exc), line.decode("utf-8", "replace"))
+    if len(record) == 3:
+        return Count(counter_id, counted_at, bike_count)
+    known = set(names.model_dump().values())
+    return Count(counter_id, counted_at, bike_count, tuple(sorted(record.keys() - known)))
+
+
+def read_counter(line: bytes, city: City) -> CounterRecord | None:
+    """Read one JSON line of the counters dataset; None without a usable id. A wrong field becomes None.
+
+    A position outside the city's bounding box becomes None too, and `outside_city` says so.
+    """
+    names = city.fields
+    try:
+        record = _object(line)
+        counter_id = _counter_id(record.get(names.counter_id))
+    except _Refused:
+        return None
+    latitude, longitude = _position(record.get(names.position))
+    outside = latitude is not None and not city.bounding_box.contains(latitude, longitude or 0.0)
+    site_id = _text(record.get(names.site_id))
+    return CounterRecord(
+        counter_id=counter_id,
+        counter_name=_text(record.get(names.counter_name)),
+        # some exports write the number with thousands separators
+        site_id=site_id and _SEPARATORS.sub("", site_id),
+        site_name=_text(record.get(names.site_name)),
+        installed_on=_day(record.get(names.installed_on)),
+        latitude=None if outside else latitude,
+        longitude=None if outside else longitude,
+        outside_city=outside,
+    )
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        record = _DECODER.decode(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _Refused("not_json") from None
+    if not isinstance(record, dict):
+        raise _Refused("not_a_record")
+    return record
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+# made once: json.loads with an argument makes a decoder for every call
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _counter_id(value: Any) -> str:
+    if value is None or value == "":
+        raise _Refused("missing_id")
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise _Refused("unreadable_id")
+    return value
+
+
+def _hour(value: Any) -> datetime:
+    if value is None:
+        raise _Refused("missing_time")
+    moment = _moment(value) if isinstance(value, str) else None
+    if moment is None:
+        raise _Refused("unreadable_time")
+    if moment.year < FIRST_YEAR:
+        raise _Refused("absurd_time")
+    if moment.minute or moment.second or moment.microsecond:
+        raise _Refused("not_on_the_hour")
+    return moment
+
+
+@lru_cache(maxsize=20_000)
+def _moment(text: str) -> datetime | None:
+    # every counter sends the same hours, so nearly all are found in the cache
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _bikes(value: Any, largest: int) -> int:
+    if value is None:
+        raise _Refused("missing_count")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Refused("unreadable_count")
+    if value < 0:
+        raise _Refused("negative_count")
+    if value > largest:
+        raise _Refused("absurd_count")
+    if value != int(value):
+        raise _Refused("fractional_count")
+    return int(value)
+
+
+def _text(value: Any) -> str | None:
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    return text or None
+
+
+def _day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None
+
+
+def _position(value: Any) -> tuple[float | None, float | None]:
+    """Read {"lon": degrees, "lat": degrees} as latitude, longitude."""
+    try:
+        return float(value["lat"]), float(value["lon"])
+    except (TypeError, KeyError, ValueError):
+        return None, None

@@ -1,0 +1,159 @@
+"""Objects of one Cloud Storage bucket, read and written with generations.
+
+A generation is the number Cloud Storage gives each content of a name; 0 stands for "there is none". A write that names
+the generation it replaces fails when someone else wrote in between. Failures of the service itself are Google's own
+errors (google.api_core.exceptions.GoogleAPICallError), after retries of at most RETRY_SECONDS.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from velocast.adapters import google_clients
+from velocast.core.errors import ObjectChanged, ObjectMissing
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Bucket
+
+CALL_SECONDS = 60.0
+RETRY_SECONDS = 60.0
+JSON_TYPE = "application/json"
+_WRITE_MARK = "velocast-write"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's bytes, and the generation they are of."""
+
+    data: bytes
+    generation: int
+
+
+class Objects:
+    """One bucket. Its client is made, and the storage library imported, at first use."""
+
+    def __init__(self, project: str, bucket: str) -> None:
+        self.project = project
+        self.bucket = bucket
+
+    @cached_property
+    def _bucket(self) -> Bucket:
+        return google_clients.storage_client(self.project).bucket(self.bucket)
+
+    @cached_property
+    def _bounds(self) -> dict[str, Any]:
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        return {"timeout": CALL_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
+
+    def uri(self, name: str) -> str:
+        """Return the gs:// address of a name."""
+        return f"gs://{self.bucket}/{name}"
+
+    def read(self, name: str) -> StoredObject:
+        """Return an object's bytes and their generation. Raises ObjectMissing."""
+        from google.api_core.exceptions import NotFound
+
+        blob = self._bucket.blob(name)
+        try:
+            data = blob.download_as_bytes(**self._bounds)
+        except NotFound as exc:
+            raise ObjectMissing(f"{self.uri(name)} is not there") from exc
+        return StoredObject(data, int(blob.generation))
+
+    def read_unless(self, name: str, generation: int) -> StoredObject | None:
+        """Return an object as `read` does, or None without a download when it still has that generation (0: never)."""
+        from google.api_core.exceptions import NotFound, NotModified
+
+        blob = self._bucket.blob(name)
+        try:
+            data = blob.download_as_bytes(
+                if_generation_not_match=generation or None, **self._bounds
+            )
+        except NotModified:
+            return None
+        except NotFound as exc:
+            raise ObjectMissing(f"{self.uri(name)} is not there") from exc
+        return StoredObject(data, int(blob.generation))
+
+    def read_json(self, name: str) -> tuple[Any, int]:
+        """Return a JSON object's value and its generation. Raises ObjectMissing; ValueError when it is not JSON."""
+        stored = self.read(name)
+        try:
+            return json.loads(stored.data), stored.generation
+        except ValueError as exc:
+            raise ValueError(
+                f"{self.uri(name)} (generation {stored.generation}) is not JSON: {exc}"
+            ) from exc
+
+    def write(
+        self, name: str, data: bytes, *, content_type: str, if_generation: int | None = None
+    ) -> int:
+        """Write an object and return its new generation.
+
+        if_generation: the generation it must have now; 0, that it must not exist; None writes whatever is there.
+        Raises ObjectChanged when the precondition fails.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob = self._bucket.blob(name)
+        mark = uuid.uuid4().hex
+        blob.metadata = {_WRITE_MARK: mark}
+        try:
+            blob.upload_from_string(
+                data, content_type=content_type, if_generation_match=if_generation, **self._bounds
+            )
+        except PreconditionFailed as exc:
+            return self._own_generation(name, mark, if_generation, exc)
+        return int(blob.generation)
+
+    def _own_generation(self, name: str, mark: str, wanted: int | None, cause: Exception) -> int:
+        """Return the generation of a write whose answer got lost: its retry then meets its own object."""
+        now = self._bucket.get_blob(name, **self._bounds)
+        if now is not None and (now.metadata or {}).get(_WRITE_MARK) == mark:
+            return int(now.generation)
+        raise self._changed(name, wanted, int(now.generation) if now else 0) from cause
+
+    def write_json(self, name: str, value: Any, *, if_generation: int | None = None) -> int:
+        """Write a value as JSON; returns and raises as `write`."""
+        text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
+        return self.write(
+            name, text.encode("utf-8"), content_type=JSON_TYPE, if_generation=if_generation
+        )
+
+    def write_once(self, name: str, data: bytes, content_type: str) -> None:
+        """Write an object whose name says its content; one that exists already is left as it is."""
+        try:
+            self.write(name, data, content_type=content_type, if_generation=0)
+        except ObjectChanged:
+            return
+
+    def exists(self, name: str) -> bool:
+        """Return whether an object is there."""
+        return bool(self._bucket.blob(name).exists(**self._bounds))
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin with `prefix`, sorted."""
+        return sorted(blob.name for blob in self._bucket.list_blobs(prefix=prefix, **self._bounds))
+
+    def delete(self, name: str, *, if_generation: int | None = None) -> None:
+        """Delete an object; one that is gone already is fine. Raises ObjectChanged when the precondition fails."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        try:
+            self._bucket.blob(name).delete(if_generation_match=if_generation, **self._bounds)
+        except NotFound:
+            return
+        except PreconditionFailed as exc:
+            raise self._changed(name, if_generation, None) from exc
+
+    def _changed(self, name: str, wanted: int | None, found: int | None) -> ObjectChanged:
+        has = "" if found is None else f", it is {found}"
+        return ObjectChanged(
+            f"{self.uri(name)}: generation should be {wanted}{has} (0 = absent); "
+            "someone else wrote: read it again"
+        )

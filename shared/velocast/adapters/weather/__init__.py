@@ -1,0 +1,1 @@
+"""Where weather comes from: one module for each weather service."""

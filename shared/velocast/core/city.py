@@ -1,0 +1,118 @@
+"""A city is configuration: `velocast/cities/<name>.yaml`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from velocast.core.errors import SettingsError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldNames(_Strict):
+    """What the city calls each thing in its records."""
+
+    counter_id: str
+    counter_name: str
+    site_id: str
+    site_name: str
+    counted_at: str
+    bike_count: str
+    installed_on: str
+    position: str
+
+
+class BoundingBox(_Strict):
+    """Where a counter of the city can stand, in degrees (WGS 84)."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    def contains(self, latitude: float, longitude: float) -> bool:
+        """Tell whether a position lies in the box, its edges included."""
+        return self.south <= latitude <= self.north and self.west <= longitude <= self.east
+
+
+class WeatherConfig(_Strict):
+    """Where the city's weather comes from: one place (degrees, WGS 84) stands for the city."""
+
+    adapter: Literal["open_meteo"]
+    latitude: float
+    longitude: float
+    forecast_base_url: str
+    previous_runs_base_url: str
+    licence: str
+    licence_url: str
+    attribution: str
+    attribution_url: str
+
+
+class City(_Strict):
+    """One city: where its counts are published, how to read them, and what clock it lives by."""
+
+    name: str
+    adapter: Literal["opendatasoft_long"]
+    base_url: str
+    fallback_base_urls: tuple[str, ...] = ()
+    counts_dataset: str
+    counters_dataset: str
+    fields: FieldNames
+    position_encoding: Literal["lon_lat_object"]
+    time_zone: str
+    holidays: str
+    bounding_box: BoundingBox
+    largest_credible_count: int
+    licence: str
+    licence_url: str
+    attribution: str
+    attribution_url: str
+    weather: WeatherConfig | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The city's clock."""
+        return ZoneInfo(self.time_zone)
+
+
+@cache  # a run asks for its city a dozen times
+def load_city(
+    name: str, *, base_url: str | None = None, weather_base_url: str | None = None
+) -> City:
+    """Read a city's configuration; `base_url` replaces its address and its fallbacks, `weather_base_url` the weather's.
+
+    A city that is read at another address has no weather unless that has an address too: the hours of a replay are not
+    those that the real weather API speaks of. Raises SettingsError when there is no such city or its file has a wrong
+    or unknown key.
+    """
+    folder = files("velocast").joinpath("cities")
+    file = folder.joinpath(f"{name}.yaml")
+    if not file.is_file():
+        known = sorted(
+            f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+        )
+        raise SettingsError(
+            f"VELOCAST_CITY={name!r} is not among the cities {known}; add cities/{name}.yaml or choose one of them"
+        )
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if base_url:
+        values |= {"base_url": base_url, "fallback_base_urls": ()}
+        values["weather"] = values.get("weather") if weather_base_url else None
+    if weather_base_url and values.get("weather"):
+        values["weather"] |= {
+            "forecast_base_url": f"{weather_base_url}/forecast",
+            "previous_runs_base_url": f"{weather_base_url}/previous-runs",
+        }
+    try:
+        return City(**values)
+    except ValidationError as exc:
+        raise SettingsError(f"cities/{name}.yaml: {exc}") from exc

@@ -1,0 +1,75 @@
+"""Hours in UTC inside, the city's clock at the edges; no clock is read here."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from velocast.core.errors import EventError
+
+HORIZON_DAYS = 5
+SCORED_LEAD_DAYS = 3
+HOUR = timedelta(hours=1)
+FUTURE_TOLERANCE = timedelta(minutes=5)
+
+
+def parse_instant(text: str, *, name: str = "as_of") -> datetime:
+    """Read an RFC 3339 instant and return it in UTC.
+
+    Raises EventError when the text is no instant or has no zone: a naive time is ambiguous twice a year.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as exc:
+        raise EventError(
+            f"{name} {text!r} is not an RFC 3339 time; write it like 2026-03-01T02:00:00Z"
+        ) from exc
+    if instant.tzinfo is None:
+        raise EventError(f"{name} {text!r} has no zone; add Z or an offset like +01:00")
+    return instant.astimezone(UTC)
+
+
+def resolve_as_of(asked: str | None, published_at: datetime) -> datetime:
+    """Return the moment a run stands at: the event's `as_of`, else when the event was published (UTC).
+
+    Raises EventError when `as_of` lies more than 5 minutes after the publication: nothing can be known there.
+    """
+    if asked is None:
+        return published_at.astimezone(UTC)
+    as_of = parse_instant(asked)
+    if as_of > published_at + FUTURE_TOLERANCE:
+        raise EventError(
+            f"as_of {rfc3339(as_of)} lies in the future of this event ({rfc3339(published_at)}); "
+            "give a past moment, or leave it out"
+        )
+    return as_of
+
+
+def rfc3339(instant: datetime) -> str:
+    """Write an aware instant in UTC with a Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """Return the date on the city's clock."""
+    return instant.astimezone(zone).date()
+
+
+def start_of_local_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant at which a local day begins."""
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+
+
+def origin_of(as_of: datetime, zone: ZoneInfo) -> datetime:
+    """Return the forecast origin of a run: the start of its local day, in UTC."""
+    return start_of_local_day(local_date(as_of, zone), zone)
+
+
+def horizon_end(origin: datetime, zone: ZoneInfo, days: int = HORIZON_DAYS) -> datetime:
+    """Return the end (exclusive, UTC) of the local days that a run forecasts from `origin`."""
+    return start_of_local_day(local_date(origin, zone) + timedelta(days=days), zone)
+
+
+def lead_day(target: datetime, origin: datetime, zone: ZoneInfo) -> int:
+    """Return the number of local days from the origin's day to the target's (0 = the same day)."""
+    return (local_date(target, zone) - local_date(origin, zone)).days

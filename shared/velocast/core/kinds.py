@@ -1,0 +1,18 @@
+"""The kinds of model and the tasks they are for. Every other place takes these names from here."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Kind = Literal["gbm", "rf", "nn", "affluence"]
+Task = Literal["forecast", "affluence"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+TASKS: tuple[Task, ...] = get_args(Task)
+DEFAULT_KIND: Kind = "gbm"
+SIMILAR_DAYS = "similar_days"  # forecasts before there is a champion; needs no training
+
+
+def task_of(kind: Kind) -> Task:
+    """Return the task a kind is for."""
+    return "affluence" if kind == "affluence" else "forecast"

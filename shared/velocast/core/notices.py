@@ -1,0 +1,140 @@
+"""What people are told: the messages on the topic velocast-alerts, which `notify` turns into cards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from velocast.core.requests import Message
+
+
+class _Notice(Message):
+    """Topic velocast-alerts: something a person should know. `event_id` is the same when it is told twice."""
+
+    event_id: str
+    occurred_at: str
+
+
+class ChampionPromoted(_Notice):
+    """A challenger became the champion. measure: what `old_r2` and `new_r2` are, where it is not R2."""
+
+    event: Literal["champion_promoted"] = "champion_promoted"
+    version: int
+    kind: str
+    decision: str
+    reason: str
+    old_run_id: str | None
+    new_run_id: str
+    old_r2: float | None
+    new_r2: float
+    gain_absolute: float | None
+    gain_relative: float | None
+    dataset: str
+    measure: str = "R2"
+
+
+class ChallengerRefused(_Notice):
+    """A challenger was skipped or rejected. measure: as in ChampionPromoted."""
+
+    event: Literal["challenger_refused"] = "challenger_refused"
+    version: int
+    kind: str
+    decision: Literal["SKIP", "REJECT"]
+    reason: str
+    run_id: str
+    old_r2: float | None
+    new_r2: float | None
+    measure: str = "R2"
+
+
+class DriftDetected(_Notice):
+    """The drift share reached the warning threshold."""
+
+    event: Literal["drift_detected"] = "drift_detected"
+    share: float
+    drifted_columns: tuple[str, ...]
+    columns: int
+    reference: str
+    report_uri: str
+
+
+class PerformanceDegraded(_Notice):
+    """The champion's R2 fell below the warning threshold, or it lost to last week."""
+
+    event: Literal["performance_degraded"] = "performance_degraded"
+    version: int
+    r2: float
+    r2_before: float | None
+    rmse: float
+    skill: float | None
+    decision: str
+
+
+class TrainingFailed(_Notice):
+    """A retraining run ended in an error."""
+
+    event: Literal["training_failed"] = "training_failed"
+    step: str
+    error: str
+    execution_id: str
+    log_url: str = ""
+
+
+class DataStale(_Notice):
+    """The newest count is older than it should be."""
+
+    event: Literal["data_stale"] = "data_stale"
+    newest_count_at: str | None
+    age_hours: float | None
+    reason: str
+
+
+class WeatherMissing(_Notice):
+    """The weather API gave nothing that could be stored; counts and forecasts go on without it."""
+
+    event: Literal["weather_missing"] = "weather_missing"
+    newest_issued_at: str | None
+    reason: str
+
+
+class CountersOutOfOrder(_Notice):
+    """Counters that usually count sent zeros for a day or more, or moved."""
+
+    event: Literal["counters_out_of_order"] = "counters_out_of_order"
+    counters: tuple[str, ...]
+    reason: str
+
+
+class ModelFallback(_Notice):
+    """The champion could not be loaded; forecasts come from the next step down of the loading order."""
+
+    event: Literal["model_fallback"] = "model_fallback"
+    wanted_version: int | None
+    used: str
+    reason: str
+
+
+class RunFailed(_Notice):
+    """A function's run ended in an error; the message will be delivered again or dead-lettered."""
+
+    event: Literal["run_failed"] = "run_failed"
+    component: str
+    error: str
+    execution_id: str
+
+
+Notice = Annotated[
+    ChampionPromoted
+    | ChallengerRefused
+    | DriftDetected
+    | PerformanceDegraded
+    | TrainingFailed
+    | DataStale
+    | WeatherMissing
+    | CountersOutOfOrder
+    | ModelFallback
+    | RunFailed,
+    Field(discriminator="event"),
+]
+NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)

@@ -1,0 +1,67 @@
+"""Tables as the JSON files in `velocast/schemas` describe them; Terraform reads the same files."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+RAW = "bike_traffic_raw"
+PREDICTIONS = "bike_traffic_predictions"
+AUDIT = "monitoring_audit"
+
+COUNTS = f"{RAW}.counts"
+WEATHER = f"{RAW}.weather"
+COUNTERS = f"{RAW}.counters"
+REJECTS = f"{RAW}.rejects"
+FORECASTS = f"{PREDICTIONS}.forecasts"
+LOGS = f"{AUDIT}.logs"
+TABLES = (COUNTS, WEATHER, COUNTERS, REJECTS, FORECASTS, LOGS)
+
+
+class Field(BaseModel):
+    """One column of a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: Literal["STRING", "INTEGER", "FLOAT", "BOOLEAN", "TIMESTAMP", "DATE", "JSON"]
+    mode: Literal["REQUIRED", "NULLABLE"]
+    description: str
+
+
+class Table(BaseModel):
+    """One table: `name` is dataset.table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    partition_field: str | None
+    clustering: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names in table order."""
+        return tuple(field.name for field in self.fields)
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return every table's JSON document by `dataset.table`, in the order of TABLES."""
+    return {name: _document(name) for name in TABLES}
+
+
+def _document(name: str) -> dict[str, Any]:
+    text = files("velocast").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+@cache
+def table(name: str) -> Table:
+    """Read the schema of `dataset.table`, one of TABLES. Raises FileNotFoundError for another name."""
+    return Table(name=name, **_document(name))

@@ -1,0 +1,168 @@
+"""The one module that reads the environment.
+
+Each function and job has a class of settings that names exactly the variables it needs;
+`terraform/config/functions.yaml` and `jobs.yaml` list the same names, and a test compares them. A missing variable
+stops the start and is named.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from velocast.core.city import City, load_city
+from velocast.core.errors import SettingsError
+from velocast.core.telemetry import Exporter
+
+
+@cache
+def _threshold_defaults() -> dict[str, float]:
+    text = files("velocast").joinpath("thresholds.yaml").read_text(encoding="utf-8")
+    defaults: dict[str, float] = yaml.safe_load(text)
+    return defaults
+
+
+def _default(name: str) -> Any:
+    return Field(default_factory=lambda: _threshold_defaults()[name])
+
+
+class Thresholds(BaseSettings):
+    """Every number that may be tuned; defaults and their meaning stand in `thresholds.yaml`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    validation_days: int = _default("validation_days")
+    skill_days: int = _default("skill_days")
+    min_pairs: int = _default("min_pairs")
+    min_counter_share: float = _default("min_counter_share")
+    min_history_days: int = _default("min_history_days")
+    r2_critical: float = _default("r2_critical")
+    r2_warning: float = _default("r2_warning")
+    rmse_threshold: float = _default("rmse_threshold")
+    drift_critical: float = _default("drift_critical")
+    drift_warning: float = _default("drift_warning")
+    refresh_days: int = _default("refresh_days")
+    drift_days: int = _default("drift_days")
+    drift_min_rows: int = _default("drift_min_rows")
+    drift_sample_rows: int = _default("drift_sample_rows")
+    drift_column_threshold: float = _default("drift_column_threshold")
+    current_days: int = _default("current_days")
+    current_test_share: float = _default("current_test_share")
+    baseline_test_share: float = _default("baseline_test_share")
+    r2_floor: float = _default("r2_floor")
+    min_gain: float = _default("min_gain")
+    refit_tolerance: float = _default("refit_tolerance")
+    overlap_days: int = _default("overlap_days")
+    stale_days: int = _default("stale_days")
+    outage_hours: int = _default("outage_hours")
+    outage_usual_mean: float = _default("outage_usual_mean")
+
+
+class Settings(BaseSettings):
+    """What every function and job needs. Frozen; read once at start with `load()` and passed down."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    project: str = Field(validation_alias=AliasChoices("GOOGLE_CLOUD_PROJECT"))
+    location: str = Field(validation_alias=AliasChoices("VELOCAST_LOCATION"))
+    environment: Literal["dev", "prod"] = Field(
+        validation_alias=AliasChoices("VELOCAST_ENVIRONMENT")
+    )
+    city_name: str = Field(validation_alias=AliasChoices("VELOCAST_CITY"))
+    city_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("VELOCAST_CITY_BASE_URL")
+    )
+    weather_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("VELOCAST_WEATHER_BASE_URL")
+    )
+    metrics_exporter: Exporter = Field(
+        default="gcp_monitoring", validation_alias=AliasChoices("OTEL_METRICS_EXPORTER")
+    )
+    thresholds: Thresholds = Field(default_factory=Thresholds)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises SettingsError naming every variable that is missing or wrong."""
+        try:
+            settings = cls()
+        except ValidationError as exc:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+            raise SettingsError(
+                f"{cls.__name__}: {wrong}. Set it in the function's environment (terraform/config)"
+            ) from exc
+        _ = settings.city
+        return settings
+
+    @classmethod
+    def required_variables(cls) -> set[str]:
+        """Names of the environment variables without which `load` refuses to start."""
+        return {
+            field.validation_alias.choices[0]  # type: ignore[misc]
+            for field in cls.model_fields.values()
+            if isinstance(field.validation_alias, AliasChoices) and field.is_required()
+        }
+
+    @property
+    def city(self) -> City:
+        """The city's configuration."""
+        return load_city(
+            self.city_name, base_url=self.city_base_url, weather_base_url=self.weather_base_url
+        )
+
+
+def _variable(name: str) -> Any:
+    return Field(validation_alias=AliasChoices(name))
+
+
+class FetchSettings(Settings):
+    """functions/fetch."""
+
+    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
+
+
+class PredictSettings(Settings):
+    """functions/predict."""
+
+    models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
+    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
+
+
+class MonitorSettings(Settings):
+    """functions/monitor."""
+
+    models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
+    reports_bucket: str = _variable("VELOCAST_REPORTS_BUCKET")
+    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
+    workflow: str = _variable("VELOCAST_WORKFLOW")
+
+
+class NotifySettings(Settings):
+    """functions/notify. The webhook's address is a secret: a mounted file, never a variable."""
+
+    reports_bucket: str = _variable("VELOCAST_REPORTS_BUCKET")
+    discord_webhook_file: Path = _variable("VELOCAST_DISCORD_WEBHOOK_FILE")
+
+
+class ServeSettings(Settings):
+    """functions/serve. The keys file holds one key a line: `name:key`."""
+
+    models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
+    api_keys_file: Path = _variable("VELOCAST_API_KEYS_FILE")
+    requests_per_minute: int = Field(
+        default=100, gt=0, validation_alias=AliasChoices("VELOCAST_REQUESTS_PER_MINUTE")
+    )
+
+
+class JobSettings(Settings):
+    """workflows/jobs: train, evaluate, promote."""
+
+    models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
+    datasets_bucket: str = _variable("VELOCAST_DATASETS_BUCKET")
+    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
+    mlflow_tracking_uri: str = _variable("MLFLOW_TRACKING_URI")

@@ -1,1 +1,0 @@
-"""Layer 1, the ground: settings, time, schemas, messages, telemetry, errors."""

@@ -1,0 +1,1 @@
+"""Data drift: the columns that are compared and the comparison."""

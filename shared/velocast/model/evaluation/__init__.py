@@ -1,0 +1,1 @@
+"""Scores, and the reference models that a forecast has to beat."""

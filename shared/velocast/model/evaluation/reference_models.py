@@ -1,0 +1,50 @@
+"""Reference models: the mean of similar days and two naive forecasts. They need no fit; a model has to beat them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from velocast.model.arrays import Floats
+from velocast.model.features.preprocessing import similar_days_mean
+from velocast.model.intervals import conformal
+from velocast.model.intervals.conformal import Calibration
+
+WEEK_BEFORE = "value_168h_before"
+FOUR_WEEKS = "same_hour_4w_mean"
+SIMILAR_DAYS = "similar_days"
+
+
+def forecast_similar_days(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Forecast with the mean of similar days, or the next best that the history gives.
+
+    frame: (n, any) of `usecases.feature_store.read`. Returns (n, 4) with its index: predicted_count, lower, upper,
+    busy_probability; never NaN but for busy_probability where a counter has no threshold.
+    """
+    return conformal.apply(frame, similar_days_mean(frame), calibration)
+
+
+def calibrate_similar_days(frame: pd.DataFrame) -> Calibration:
+    """Learn how far this forecast misses, from recent origins whose hours were counted meanwhile.
+
+    frame: as `forecast_similar_days`, with bike_count; nothing is fitted, so any past origins do.
+    """
+    return conformal.calibrate(frame.assign(predicted_count=similar_days_mean(frame)))
+
+
+def naive_forecasts(frame: pd.DataFrame) -> dict[str, Floats]:
+    """Return the naive forecasts of a feature frame by name, each (n,), bikes per hour.
+
+    Where the hour they repeat was not counted, the mean of similar days stands in: all are scored on the same rows.
+    """
+    similar = similar_days_mean(frame)
+    return {
+        WEEK_BEFORE: _or(frame["lag_168h"], similar),
+        FOUR_WEEKS: _or(frame["same_hour_4w_mean"], similar),
+        SIMILAR_DAYS: similar,
+    }
+
+
+def _or(values: pd.Series[float], stand_in: Floats) -> Floats:
+    known = values.to_numpy(dtype="float64", na_value=np.nan)
+    return np.where(np.isnan(known), stand_in, known)

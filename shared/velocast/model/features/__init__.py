@@ -1,0 +1,1 @@
+"""The columns a model learns from, as of the forecast origin."""

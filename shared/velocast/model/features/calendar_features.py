@@ -1,0 +1,95 @@
+"""What a local day is: working day, Saturday or rest, holidays and the days around them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from velocast.core.errors import SettingsError
+
+DayType = Literal["working", "saturday", "rest"]
+CALENDAR_COLUMNS = (
+    "weekday",
+    "is_rest",
+    "is_saturday",
+    "is_holiday",
+    "is_eve",
+    "is_morrow",
+    "is_bridge",
+)
+SATURDAY, SUNDAY = 5, 6
+ONE_DAY = timedelta(days=1)
+
+
+def day_type(day: date, holidays: Collection[date]) -> DayType:
+    """Return "rest" for a Sunday or holiday, "saturday" for another Saturday, else "working"."""
+    if day in holidays or day.weekday() == SUNDAY:
+        return "rest"
+    return "saturday" if day.weekday() == SATURDAY else "working"
+
+
+def holiday_dates(country: str, first: date, last: date) -> list[date]:
+    """Return the public holidays from `first` to `last`, both included, in order.
+
+    country: ISO 3166 code, with a subdivision after a hyphen where there is one (`FR`, `DE-BE`).
+    Raises SettingsError for a country the package `holidays` does not know.
+    """
+    import holidays
+
+    code, _, subdivision = country.partition("-")
+    years = range(first.year, last.year + 1)
+    try:
+        known = holidays.country_holidays(code, subdiv=subdivision or None, years=years)
+    except NotImplementedError as exc:
+        raise SettingsError(
+            f"holidays: {country!r} is no holiday calendar ({exc}); write an ISO 3166 code in the city's file"
+        ) from exc
+    return sorted(day for day in known if first <= day <= last)
+
+
+def calendar_columns(
+    frame: pd.DataFrame, zone: ZoneInfo, holidays: Collection[date]
+) -> pd.DataFrame:
+    """Describe the local day of each target.
+
+    frame: (n, any) with `target_at` (aware). holidays: those of the targets' days, and of a day before and after.
+    Returns (n, 8) with the frame's index: `local_date` (naive midnight), CALENDAR_COLUMNS (float64; weekday 0 = Monday,
+    the others 0 or 1).
+    """
+    days = frame["target_at"].dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
+    known = frozenset(holidays)
+    unique = days.drop_duplicates()
+    facts = pd.DataFrame(
+        [_describe(day.date(), known) for day in unique],
+        columns=list(CALENDAR_COLUMNS),
+        index=unique.array,
+        dtype="float64",
+    )
+    columns = facts.reindex(days.array).set_axis(frame.index)
+    columns.insert(0, "local_date", days)
+    return columns
+
+
+def _describe(day: date, holidays: frozenset[date]) -> tuple[float, ...]:
+    kind = day_type(day, holidays)
+    holiday = day in holidays
+    return (
+        float(day.weekday()),
+        float(kind == "rest"),
+        float(kind == "saturday"),
+        float(holiday),
+        float(not holiday and day + ONE_DAY in holidays),
+        float(not holiday and day - ONE_DAY in holidays),
+        float(kind == "working" and _is_bridge(day, holidays)),
+    )
+
+
+def _is_bridge(day: date, holidays: frozenset[date]) -> bool:
+    """A Friday after or a Monday before a holiday."""
+    return (day.weekday() == 4 and day - ONE_DAY in holidays) or (
+        day.weekday() == 0 and day + ONE_DAY in holidays
+    )

@@ -1,0 +1,1 @@
+"""How wide the prediction intervals are: conformal calibration, learned error scale, daily adaptation."""

@@ -1,0 +1,1 @@
+"""The estimators: fit, predict, store and load."""

@@ -1,0 +1,195 @@
+"""The classifier of busy hours: how likely an hour is above the 75th percentile of the counter's 28 days before.
+
+It learns from the features of the forecasts, their history in units of the counter's threshold, so that what it learns
+of one counter serves every other. An hour is called busy from a probability on that training chooses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from velocast.core.errors import TooLittleHistory
+from velocast.model.arrays import Floats
+from velocast.model.evaluation.classification_metrics import (
+    Bools,
+    balanced_accuracy,
+    is_busy,
+    judgeable,
+)
+from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES, HISTORY, matrix
+from velocast.model.features.preprocessing import binnable
+from velocast.model.learning import serialization
+from velocast.model.learning.forecaster import library_versions
+
+KIND = TASK = "affluence"
+SMALLEST_THRESHOLD = 1.0  # bikes per hour: a counter that hardly counts must not give huge ratios
+# Every fourth week is held out to choose the threshold. The last four weeks alone would tie it to their own level: on
+# Paris in May 2021, after a curfew, it came out at 0.05 where 0.25 was best for the weeks that followed.
+HELD_OUT_WEEKS = 4
+CANDIDATES = np.round(np.arange(0.02, 0.99, 0.01), 2)
+AS_GOOD = 0.001  # balanced accuracies this near to each other are the same; the nearest to the base rate is taken
+_IN_BIKES = [FEATURES.index(name) for name in HISTORY]
+
+
+class BusyCard(serialization.AnyCard):
+    """Card of a classifier of busy hours. threshold: the probability from which an hour is called busy."""
+
+    threshold: float
+    base_rate: float
+
+
+@dataclass(frozen=True)
+class BusyModel:
+    """A fitted classifier with all that is needed to call hours busy."""
+
+    kind: str
+    task: str
+    feature_definition: str
+    estimator: Any
+    threshold: float
+    base_rate: float
+    seed: int
+    params: dict[str, Any]
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return (n, 2) with the frame's index: busy_probability (NaN without a threshold) and busy (then False).
+
+        frame: (n, any) of `usecases.feature_store.read`.
+        """
+        probability = np.full(len(frame), np.nan)
+        known = frame["busy_threshold"].notna().to_numpy()
+        if known.any():
+            probability[known] = _probabilities(self.estimator, frame[known])
+        columns = {"busy_probability": probability, "busy": probability >= self.threshold}
+        return pd.DataFrame(columns, index=frame.index)
+
+    def describe(self) -> dict[str, Any]:
+        """What is logged about the model: names, settings, seed, threshold."""
+        return {
+            "kind": self.kind,
+            "task": self.task,
+            "feature_definition": self.feature_definition,
+            "features": list(FEATURES),
+            "seed": self.seed,
+            "params": self.params,
+            "threshold": self.threshold,
+            "base_rate": self.base_rate,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Store the model in skops format; equal models give equal bytes."""
+        card = BusyCard(
+            kind=self.kind,
+            task=self.task,
+            feature_definition=self.feature_definition,
+            seed=self.seed,
+            params=self.params,
+            threshold=self.threshold,
+            base_rate=self.base_rate,
+            library_versions=library_versions(),
+        )
+        return serialization.pack(self.estimator, card)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> BusyModel:
+        """Load a stored model without executing code. Raises ModelUnusable as `TrainedModel.from_bytes`."""
+        estimator, card = serialization.unpack_as(
+            BusyCard, data, feature_definition=FEATURE_DEFINITION
+        )
+        return BusyModel(
+            card.kind,
+            card.task,
+            card.feature_definition,
+            estimator,
+            card.threshold,
+            card.base_rate,
+            card.seed,
+            card.params,
+        )
+
+
+def fit(rows: pd.DataFrame, *, seed: int, test_mode: bool = False) -> BusyModel:
+    """Fit a classifier without every fourth week, choose on those weeks when to call an hour busy, fit it on all.
+
+    rows: feature frame with bike_count and busy_threshold (rows without are left out). test_mode: seconds, and worth
+    nothing. Raises TooLittleHistory when no hour, or every hour, was busy.
+    """
+    known = judgeable(rows).reset_index(drop=True)
+    busy = is_busy(known).to_numpy(dtype=bool)
+    if not busy.any() or busy.all():
+        raise TooLittleHistory(
+            f"training a classifier of busy hours: {int(busy.sum())} of {len(known)} rows with a count and a threshold "
+            "are busy, some of both are needed; backfill earlier counts"
+        )
+    params = _params(test_mode)
+    base_rate = float(busy.mean())
+    held_out = _held_out(known)
+    threshold = base_rate
+    if busy[~held_out].any() and not busy[~held_out].all() and held_out.any():
+        trial = _fit(params, known[~held_out], busy[~held_out], seed)
+        threshold = choose_threshold(
+            _probabilities(trial, known[held_out]), busy[held_out], base_rate
+        )
+    estimator = _fit(params, known, busy, seed)
+    return BusyModel(KIND, TASK, FEATURE_DEFINITION, estimator, threshold, base_rate, seed, params)
+
+
+def choose_threshold(probability: Floats, busy: Bools, base_rate: float) -> float:
+    """Return the probability from which calling an hour busy gives the best balanced accuracy.
+
+    probability, busy: (n,) of rows that were not learned from; base_rate stands in where they are all of one kind.
+    """
+    scores = [balanced_accuracy(busy, probability >= candidate) for candidate in CANDIDATES]
+    found = [(c, s) for c, s in zip(CANDIDATES, scores, strict=True) if s is not None]
+    if not found:
+        return base_rate
+    best = max(score for _, score in found)
+    as_good = [float(c) for c, score in found if score >= best - AS_GOOD]
+    return min(as_good, key=lambda candidate: abs(candidate - base_rate))
+
+
+def _params(test_mode: bool) -> dict[str, Any]:
+    return {
+        "max_iter": 10 if test_mode else 80,
+        "learning_rate": 0.2 if test_mode else 0.06,
+        "max_leaf_nodes": 31,
+        "min_samples_leaf": 20 if test_mode else 200,
+        "max_features": 0.4,
+        "l2_regularization": 50.0,
+    }
+
+
+def _held_out(rows: pd.DataFrame) -> Bools:
+    """Tell which rows lie in every fourth week, counted back from the newest day (its week is learned from)."""
+    days = pd.to_datetime(rows["local_date"])
+    weeks = (days.max() - days).dt.days.to_numpy() // 7
+    return np.asarray(weeks % HELD_OUT_WEEKS == 1)
+
+
+def _fit(params: dict[str, Any], rows: pd.DataFrame, busy: Bools, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    x = _inputs(rows)
+    estimator = HistGradientBoostingClassifier(**params, early_stopping=False, random_state=seed)
+    with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
+        return estimator.fit(binnable(x), busy)
+
+
+def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="openmp"):
+        return np.asarray(estimator.predict_proba(_inputs(frame))[:, 1], dtype="float64")
+
+
+def _inputs(frame: pd.DataFrame) -> Floats:
+    """Features with the history in units of the threshold, and the threshold itself as a logarithm."""
+    x = matrix(frame)
+    threshold = np.maximum(frame["busy_threshold"].to_numpy(dtype="float64"), SMALLEST_THRESHOLD)
+    x[:, _IN_BIKES] /= threshold[:, None]
+    return np.column_stack([x, np.log(threshold)])

@@ -1,0 +1,172 @@
+"""Models as bytes: a skops file, which loads without executing code, with a card that is read before it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from velocast.core.errors import ModelUnusable
+from velocast.model.intervals.conformal import Calibration
+
+CARD = "velocast.json"
+SCHEMA = "schema.json"
+LIBRARY = "scikit-learn"
+# What each kind needs beyond the types skops trusts by itself; none of them can call anything.
+_TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+TRUSTED: dict[str, frozenset[str]] = {
+    "affluence": frozenset({_TREES}),
+    "gbm": frozenset({_TREES}),
+    "rf": frozenset({_TREES, "sklearn.tree._tree.Tree"}),
+    "nn": frozenset({_TREES, "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
+}
+# what zipfile, json and skops raise over a file that was cut off, altered or never was a model
+_BROKEN = (
+    AttributeError,
+    EOFError,
+    ImportError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class AnyCard(BaseModel):
+    """What every stored model says about itself, readable before any of it is loaded."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    task: str
+    feature_definition: str
+    seed: int
+    params: dict[str, Any]
+    library_versions: dict[str, str]
+
+
+class Card(AnyCard):
+    """Card of a model that forecasts counts; the fields as `TrainedModel` has them."""
+
+    calibration: Calibration
+    similar_days: Calibration
+    learned_until: datetime
+
+
+CardT = TypeVar("CardT", bound=AnyCard)
+
+
+def pack(estimator: Any, card: AnyCard) -> bytes:
+    """Return the estimator and its card as one zip file; equal models give equal bytes."""
+    import skops.io
+
+    source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator)))
+    schema, names = _renumbered(json.loads(source.read(SCHEMA)))
+    members = {names[name]: source.read(name) for name in source.namelist() if name in names}
+    members[SCHEMA] = json.dumps(schema, sort_keys=True).encode()
+    members[CARD] = json.dumps(card.model_dump(mode="json"), sort_keys=True).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as target:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            target.writestr(
+                entry, members[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=6
+            )
+    return out.getvalue()
+
+
+def unpack(data: bytes, *, feature_definition: str) -> tuple[Any, Card]:
+    """Return the estimator and its card. Raises ModelUnusable as `TrainedModel.from_bytes`."""
+    return unpack_as(Card, data, feature_definition=feature_definition)
+
+
+def task_of(data: bytes) -> str:
+    """Return the task a stored model is for, without loading it. Raises ModelUnusable when it is no model."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            return str(json.loads(file.read(CARD))["task"])
+    except _BROKEN as exc:
+        raise _no_model(data, exc) from exc
+
+
+def unpack_as(
+    kind_of_card: type[CardT], data: bytes, *, feature_definition: str
+) -> tuple[Any, CardT]:
+    """Return the estimator and its card, which must be of the given kind. Raises ModelUnusable as `unpack`."""
+    import skops.io
+
+    card = _card(kind_of_card, data)
+    _check_versions(card)
+    if card.feature_definition != feature_definition:
+        raise ModelUnusable(
+            f"the model was trained on {card.feature_definition}, this release computes {feature_definition}; "
+            "train it again"
+        )
+    try:
+        asked = set(skops.io.get_untrusted_types(data=data))
+        refused = asked - TRUSTED[card.kind]
+        if refused:
+            raise ModelUnusable(
+                f"the {card.kind} model holds {sorted(refused)}, allowed are {sorted(TRUSTED[card.kind])}; "
+                "do not load it, find out who wrote it"
+            )
+        return skops.io.loads(data, trusted=sorted(asked)), card
+    except _BROKEN as exc:
+        raise ModelUnusable(f"the model's content cannot be read: {exc!r}; train it again") from exc
+
+
+def _card(kind_of_card: type[CardT], data: bytes) -> CardT:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            return kind_of_card.model_validate_json(file.read(CARD))
+    except (*_BROKEN, ValidationError) as exc:
+        raise _no_model(data, exc) from exc
+
+
+def _no_model(data: bytes, cause: Exception) -> ModelUnusable:
+    return ModelUnusable(
+        f"{len(data)} bytes are no model of Velocast ({cause}); publish the artifact again"
+    )
+
+
+def _check_versions(card: AnyCard) -> None:
+    made, here = card.library_versions.get(LIBRARY, "unknown"), version(LIBRARY)
+    if made.split(".")[:2] != here.split(".")[:2]:
+        raise ModelUnusable(
+            f"the model was made by {LIBRARY} {made}, installed is {here}; train it again or install that version"
+        )
+    if card.kind not in TRUSTED:
+        raise ModelUnusable(
+            f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish another model"
+        )
+
+
+def _renumbered(schema: Any) -> tuple[Any, dict[str, str]]:
+    """Replace the memory addresses that skops uses as ids and file names by running numbers."""
+    ids: dict[Any, int] = {}
+    names: dict[str, str] = {}
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, list):
+            return [walk(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        changed = {key: walk(value) for key, value in node.items()}
+        if "__id__" in node:
+            changed["__id__"] = ids.setdefault(node["__id__"], len(ids) + 1)
+        if "file" in node and isinstance(node["file"], str):
+            suffix = node["file"].rpartition(".")[2]
+            changed["file"] = names.setdefault(node["file"], f"{len(names) + 1:06d}.{suffix}")
+        return changed
+
+    return walk(schema), names

@@ -1,1 +1,0 @@
-"""Layer 2, the outside: BigQuery, Cloud Storage, MLflow, Pub/Sub, the city, Discord."""

@@ -1,0 +1,122 @@
+"""Forecasts for counters that were not counted lately: from their own typical week, else from the city's profile, at
+their own level or, where they never counted, at that of their neighbours.
+
+Intervals are wider than a model's: they cover what differs between weeks and between counters, and a margin for the
+months that went by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from velocast.core.geo import Plane
+from velocast.model import spatial_fallback
+from velocast.model.spatial_fallback import blend, weighted_mean
+from velocast.usecases.forecasting.snapshot import History
+from velocast.usecases.snapshot_format import Basis
+
+MARGIN = 1.5
+MIN_SLOTS = 150  # of 168: a week with a few holes is still a week
+PROFILE_QUANTILES = (0.05, 0.5, 0.95)
+# of the counters; with the margin more than nine in ten counts of a new one lie within
+LEVEL_QUANTILES = (0.25, 0.5, 0.75)
+# lower, forecast, upper in terms of the level, where no profile is known yet
+FLAT = (0.0, 1.0, 3.0)
+
+
+def forecast(
+    hours: pd.DataFrame, history: History, counter_ids: Sequence[str], zone: ZoneInfo
+) -> pd.DataFrame:
+    """Forecast every hour for every counter given.
+
+    hours: target_at (UTC), lead_hours, lead_day: one row an hour of the horizon.
+    Returns one row a counter and hour, in that order: counter_id, those columns, predicted_count, lower, upper (bikes
+    per hour, >= 0), busy_probability (NaN: nothing recent to be busier than), basis (`typical_week`, `neighbours`,
+    `city_profile`).
+    """
+    slots = _local_slots(hours["target_at"], zone)
+    profile = _profile(history)
+    parts = [_one(hours, slots, history, profile, counter_id) for counter_id in counter_ids]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> np.ndarray:
+    local = times.dt.tz_convert(zone)
+    return (local.dt.dayofweek * 24 + local.dt.hour).to_numpy()
+
+
+def _profile(history: History) -> np.ndarray:
+    """Return (3, 168): lower, middle and upper share of a counter's level in each local hour of the week.
+
+    The ends hold what differs between counters, then what differs between the weeks of one, and the margin.
+    """
+    levels = history.counters["mean_count"].astype(float)
+    level = levels.where(levels > 0)
+    shares = history.typical.div(level, axis=0)
+    weekly = history.spread.div(level, axis=0).median().to_numpy()
+    low, middle, high = (shares.quantile(q).to_numpy() for q in PROFILE_QUANTILES)
+    rows = (
+        middle - MARGIN * (middle - low + weekly),
+        middle,
+        middle + MARGIN * (high - middle + weekly),
+    )
+    return np.stack([np.where(np.isnan(r), f, r) for r, f in zip(rows, FLAT, strict=True)])
+
+
+def _one(
+    hours: pd.DataFrame,
+    slots: np.ndarray,
+    history: History,
+    profile: np.ndarray,
+    counter_id: str,
+) -> pd.DataFrame:
+    level, basis = _level(history, counter_id)
+    low, middle, high = profile * np.array(level)[:, None]
+    own = history.typical.loc[counter_id].to_numpy()
+    spread = MARGIN * history.spread.loc[counter_id].to_numpy()
+    known = ~np.isnan(own)
+    if known.sum() >= MIN_SLOTS:
+        basis = "typical_week"
+        low, high = np.where(known, own - spread, low), np.where(known, own + spread, high)
+        middle = np.where(known, own, middle)
+    return hours.assign(
+        counter_id=counter_id,
+        predicted_count=middle[slots],
+        lower=np.clip(np.minimum(low, middle), 0, None)[slots],
+        upper=np.maximum(high, middle)[slots],
+        busy_probability=np.nan,
+        basis=basis,
+    )
+
+
+def _level(history: History, counter_id: str) -> tuple[tuple[float, float, float], Basis]:
+    """Return the counter's mean count thrice; of one never counted, what few, half and most counters have, the half
+    moved towards its neighbours as far as an answer for a bare position is."""
+    means = history.counters["mean_count"].astype(float)
+    own = float(means.loc[counter_id])
+    if not np.isnan(own):
+        return (own, own, own), "city_profile"
+    low, middle, high = means.quantile(list(LEVEL_QUANTILES))
+    near = _neighbours(history, counter_id)
+    if not near:
+        return (low, middle, high), "city_profile"
+    weights = spatial_fallback.weights([km for km, _ in near])
+    level = weighted_mean(weights, [float(means.loc[neighbour]) for _, neighbour in near])
+    middle = blend(level, middle, near[0][0])
+    return (min(low, middle), middle, max(high, middle)), "neighbours"
+
+
+def _neighbours(history: History, counter_id: str) -> list[tuple[float, str]]:
+    """Return the nearest counters that were counted, (km, counter_id), the nearest first."""
+    places = history.counters[["latitude", "longitude"]].astype("float64")
+    latitude, longitude = places.loc[counter_id].to_numpy()
+    counted = places[history.counters["mean_count"].notna()]
+    plane = Plane.at(float(latitude))
+    x, y = plane.point(latitude, longitude)
+    other_x, other_y = plane.point(counted["latitude"], counted["longitude"])
+    km = np.hypot(other_x - x, other_y - y)
+    return spatial_fallback.nearest(zip(km.tolist(), counted.index.astype(str), strict=True))

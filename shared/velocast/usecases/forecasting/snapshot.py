@@ -1,0 +1,226 @@
+"""Builds the serving snapshot that `predict` publishes and `serve` answers from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.champion_manifest import Champion
+from velocast.adapters.gcs import Objects
+from velocast.core import schemas
+from velocast.core.city import City
+from velocast.core.datetimes import HOUR, rfc3339
+from velocast.core.errors import EventError, ObjectMissing
+from velocast.model.spatial_fallback import Z_90
+from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.snapshot_format import (
+    CONTENT_TYPE,
+    HOURS_PER_WEEK,
+    SNAPSHOT,
+    ChampionCard,
+    CityCard,
+    CounterSnapshot,
+    Snapshot,
+    dumps,
+    loads,
+)
+
+SEEN_WITHIN = timedelta(days=366)
+TYPICAL_WEEKS = 8
+MIN_WEEKS = 2
+RECENT_HOURS = 7 * 24
+COUNT_DECIMALS = 2
+PROBABILITY_DECIMALS = 3
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of the counters beside the features.
+
+    counters: one row a counter seen in the last year: counter_name, latitude, longitude, moved_at, last_counted_at,
+        last_count, mean_count (bikes per hour); index counter_id, sorted.
+    typical, spread: (counters, 168) local hours from Monday 0 h, NaN where there is too little; index counter_id.
+    recent: (counters, 168) usable counts of the UTC hours from `recent_from`, NaN where there is none.
+    """
+
+    counters: pd.DataFrame
+    typical: pd.DataFrame
+    spread: pd.DataFrame
+    recent: pd.DataFrame
+    recent_from: datetime
+
+
+def read_history(
+    warehouse: Warehouse,
+    city: City,
+    *,
+    origin_at: datetime,
+    as_of: datetime,
+    tables: dict[str, str] | None = None,
+) -> History:
+    """Read what the snapshot shows beside the forecasts. No count at or after `as_of` enters; typical weeks and means
+    end at `origin_at`, as forecasts rest on them. tables: `counts` and `counters` in place of the system's own
+    (dataset.table). Raises WarehouseError."""
+    counters = warehouse.query(
+        "forecast_counters",
+        tables=tables,
+        first_hour=origin_at - SEEN_WITHIN,
+        until=as_of,
+        origin_at=origin_at,
+    )
+    typical = warehouse.query_large(
+        "snapshot_typical_week",
+        tables=tables,
+        first_hour=origin_at - timedelta(weeks=TYPICAL_WEEKS),
+        until=origin_at,
+        zone=city.time_zone,
+        min_weeks=MIN_WEEKS,
+    )
+    end = as_of.replace(minute=0, second=0, microsecond=0)
+    ids = pd.Index(counters["counter_id"])
+    week = range(HOURS_PER_WEEK)
+    # Few weeks may agree by chance; no count of n bikes is steadier than sqrt(n).
+    noise = np.sqrt(typical["median_count"].clip(lower=1).astype(float))
+    typical["spread"] = Z_90 * typical["deviation"].clip(lower=noise)
+    return History(
+        counters=counters.set_index("counter_id"),
+        typical=_matrix(typical, "local_slot", "median_count", ids, week),
+        spread=_matrix(typical, "local_slot", "spread", ids, week),
+        recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
+        recent_from=end - RECENT_HOURS * HOUR,
+    )
+
+
+def _recent(warehouse: Warehouse, table: str, ids: pd.Index[Any], end: datetime) -> pd.DataFrame:
+    first = end - RECENT_HOURS * HOUR
+    counts = warehouse.read(
+        table,
+        columns=["counter_id", "counted_at", "bike_count"],
+        where=f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(end)}' AND quality IS NULL",
+    ).to_pandas()
+    counts["hour"] = (pd.to_datetime(counts["counted_at"], utc=True) - first) // HOUR
+    return _matrix(counts, "hour", "bike_count", ids, range(RECENT_HOURS))
+
+
+def _matrix(
+    rows: pd.DataFrame, column: str, value: str, ids: pd.Index[Any], columns: range
+) -> pd.DataFrame:
+    wide = rows.pivot(index="counter_id", columns=column, values=value)
+    return wide.reindex(index=ids, columns=list(columns)).astype("float64")
+
+
+def build(
+    city: City,
+    history: History,
+    forecasts: pd.DataFrame,
+    *,
+    origin_at: datetime,
+    as_of: datetime,
+    champion: Champion | None,
+    busy: BusyChampion,
+    generated_by: str,
+) -> Snapshot:
+    """Put a snapshot together.
+
+    forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
+        per hour), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id, target_at.
+    champion: the model that made them; None when similar days or a stand-in did. busy: what made the probabilities.
+    """
+    hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
+    counters = [
+        _counter(str(counter_id), rows, history)
+        for counter_id, rows in forecasts.groupby("counter_id", sort=True)
+    ]
+    return Snapshot(
+        origin_at=origin_at,
+        published_at=as_of,
+        generated_by=generated_by,
+        champion=None if champion is None else _champion_card(champion),
+        busy_champion=None if busy.manifest is None else _champion_card(busy.manifest),
+        busy_from=busy.busy_from,
+        city=_city_card(city),
+        hours=hours,
+        counters=tuple(counters),
+    )
+
+
+def _counter(counter_id: str, rows: pd.DataFrame, history: History) -> CounterSnapshot:
+    known = history.counters.loc[counter_id]
+    busy = rows["busy_probability"].to_numpy(dtype=float)
+    typical = _or_null(history.typical.loc[counter_id].to_numpy())
+    first = rows.iloc[0]
+    return CounterSnapshot(
+        counter_id=counter_id,
+        counter_name=_text(known["counter_name"]),
+        latitude=_number(known["latitude"], None),
+        longitude=_number(known["longitude"], None),
+        last_counted_at=None if pd.isna(known["last_counted_at"]) else known["last_counted_at"],
+        last_count=_number(known["last_count"]),
+        level=_number(first["level"]),
+        busy_threshold=_number(first["busy_threshold"]),
+        basis=first["basis"],
+        predicted=_rounded(rows["predicted_count"]),
+        lower=_rounded(rows["lower"]),
+        upper=_rounded(rows["upper"]),
+        busy=None if np.isnan(busy).any() else tuple(busy.round(PROBABILITY_DECIMALS).tolist()),
+        typical_week=typical,
+        typical_spread=_or_null(history.spread.loc[counter_id].to_numpy()) if typical else None,
+        recent=_or_null(history.recent.loc[counter_id].to_numpy()) or (),
+        recent_from=history.recent_from,
+    )
+
+
+def _rounded(values: pd.Series[float]) -> tuple[float, ...]:
+    return tuple(values.to_numpy(dtype=float).round(COUNT_DECIMALS).tolist())
+
+
+def _or_null(values: Floats) -> tuple[float | None, ...] | None:
+    """Return the values with None for NaN; None when there is nothing but NaN."""
+    if np.isnan(values).all():
+        return None
+    return tuple(None if np.isnan(v) else v for v in values.round(COUNT_DECIMALS).tolist())
+
+
+def _number(value: Any, decimals: int | None = COUNT_DECIMALS) -> float | None:
+    if pd.isna(value):
+        return None
+    return float(value) if decimals is None else round(float(value), decimals)
+
+
+def _text(value: Any) -> str | None:
+    return None if pd.isna(value) else str(value)
+
+
+def _champion_card(champion: Champion) -> ChampionCard:
+    return ChampionCard.model_validate(champion.model_dump())
+
+
+def _city_card(city: City) -> CityCard:
+    return CityCard.model_validate(city.model_dump())
+
+
+def published_origin(objects: Objects) -> tuple[datetime | None, int]:
+    """Return the origin of the published snapshot, None when there is none that can be read, and its generation."""
+    try:
+        stored = objects.read(SNAPSHOT)
+    except ObjectMissing:
+        return None, 0
+    try:
+        return loads(stored.data).origin_at, stored.generation
+    except EventError:
+        return None, stored.generation  # serve cannot read it either: replace it
+
+
+def publish(objects: Objects, snapshot: Snapshot, *, if_generation: int) -> int:
+    """Write the snapshot and return its generation. Raises ObjectChanged when another was published since."""
+    return objects.write(
+        SNAPSHOT, dumps(snapshot), content_type=CONTENT_TYPE, if_generation=if_generation
+    )

@@ -1,0 +1,1 @@
+"""The function `fetch`: counts, counters and weather are read, checked and stored."""

@@ -1,0 +1,50 @@
+"""What fetch tells people: data that grows old, counters that are out of order.
+
+A notice goes out before what it speaks of is stored: killed in between, the run tells it again under the same id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from velocast.core.datetimes import HOUR, rfc3339
+from velocast.core.notices import CountersOutOfOrder, DataStale
+from velocast.core.settings import FetchSettings
+from velocast.usecases.context import Run
+
+
+def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) -> None:
+    """Set the age of the newest count, and tell when it is older than `stale_days` or there is none (one id a day)."""
+    age = None if newest is None else run.as_of - newest
+    if age is not None:
+        run.metrics.set("bike/newest_count_age_seconds", age.total_seconds())
+        if age <= timedelta(days=run.settings.thresholds.stale_days):
+            return
+    run.tell(
+        DataStale(
+            event_id=f"fetch:data_stale:{run.as_of:%Y-%m-%d}",
+            occurred_at=rfc3339(run.as_of),
+            newest_count_at=newest and rfc3339(newest),
+            age_hours=age and round(age / HOUR, 1),
+            reason=reason,
+        )
+    )
+
+
+def tell_out_of_order(
+    run: Run[FetchSettings], what: str, counters: Sequence[str], reason: str
+) -> None:
+    """Tell that counters are out of order; no counters, no notice."""
+    if not counters:
+        return
+    names = hashlib.sha256("\n".join(counters).encode()).hexdigest()[:12]
+    run.tell(
+        CountersOutOfOrder(
+            event_id=f"fetch:{what}:{run.as_of:%Y-%m-%d}:{names}",
+            occurred_at=rfc3339(run.as_of),
+            counters=tuple(counters),
+            reason=reason,
+        )
+    )

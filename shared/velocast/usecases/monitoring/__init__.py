@@ -1,0 +1,1 @@
+"""The function `monitor`: recent accuracy, drift, and the decision to retrain."""

@@ -1,0 +1,82 @@
+"""How well what serves did lately: its own published forecasts against what was counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.champion_manifest import Champion
+from velocast.core.city import City
+from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, parse_instant, start_of_local_day
+from velocast.core.settings import Thresholds
+from velocast.core.unknown import Unknown
+from velocast.model.evaluation.metrics import Validation, validate
+
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The finding, and the rows it rests on: a forecast and its count each, over `skill_days`."""
+
+    version: int
+    finding: Validation | Unknown
+    pairs: pd.DataFrame
+
+
+def check(
+    warehouse: Warehouse,
+    city: City,
+    thresholds: Thresholds,
+    *,
+    champion: Champion | None,
+    as_of: datetime,
+    counters: int,
+) -> Checked:
+    """Score the champion's forecasts (similar days' before there is one) over the local days that ended before `as_of`.
+
+    counters: how many were counted in the last `skill_days`. Scores are over `validation_days`, skill over
+    `skill_days`; Unknown when too few forecasts can be compared. Raises WarehouseError.
+    """
+    today = local_date(as_of, city.zone)
+    pairs = read_pairs(
+        warehouse,
+        city,
+        champion=champion,
+        first_day=today - timedelta(days=thresholds.skill_days),
+        until_day=today,
+    )
+    week_ago = start_of_local_day(today - timedelta(days=thresholds.validation_days), city.zone)
+    week = pairs[pairs["target_at"] >= week_ago]
+    finding = validate(week, pairs, counters=counters, thresholds=thresholds)
+    return Checked(champion.version if champion else 0, finding, pairs)
+
+
+def read_pairs(
+    warehouse: Warehouse, city: City, *, champion: Champion | None, first_day: date, until_day: date
+) -> pd.DataFrame:
+    """Return one version's forecasts of the local days first_day <= day < until_day beside what was usably counted.
+
+    Columns: counter_id, target_at, origin_at, lead_day (0 to 2), predicted_count, lower, upper, bike_count, lag_168h
+    (bikes per hour), sorted by origin, counter and hour. A backfill with today's champion is no test of the days it
+    learned from: those are left out. Source: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`. Raises
+    WarehouseError.
+    """
+    first_hour = start_of_local_day(first_day, city.zone)
+    learned_until = first_hour
+    if champion is not None:
+        learned_until = parse_instant(champion.trained_until, name="trained_until")
+    pairs = warehouse.query_large(
+        "validation_pairs",
+        version=champion.version if champion else 0,
+        first_hour=first_hour,
+        first_lag=first_hour - WEEK,
+        until=start_of_local_day(until_day, city.zone),
+        learned_until=learned_until,
+        lead_days=SCORED_LEAD_DAYS,
+    )
+    # in one order, whatever the warehouse's: the same rows then give the same scores to the last bit
+    return pairs.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)

@@ -1,0 +1,1 @@
+"""The function `notify`: incidents and events become messages in a channel."""

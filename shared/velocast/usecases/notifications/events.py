@@ -1,0 +1,227 @@
+"""The system's own events, and the card each becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from velocast.adapters.channels.discord import Embed, Field
+from velocast.core.notices import (
+    ChallengerRefused,
+    ChampionPromoted,
+    CountersOutOfOrder,
+    DataStale,
+    DriftDetected,
+    ModelFallback,
+    Notice,
+    PerformanceDegraded,
+    RunFailed,
+    TrainingFailed,
+    WeatherMissing,
+)
+
+GREEN, BLUE, AMBER, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xD13438
+UNKNOWN = "unknown"
+SHORT_ID = 12
+NAMED_COUNTERS = 20
+GS, CONSOLE = "gs://", "https://storage.cloud.google.com/"
+
+
+def notice_embed(notice: Notice) -> Embed:
+    """Lay an event out as a card, with all its fields."""
+    return _CARDS[type(notice)](notice)
+
+
+def notice_key(notice: Notice) -> str:
+    """Return the name under which an event is told once."""
+    return f"{notice.event}:{notice.event_id}"
+
+
+def _promoted(n: ChampionPromoted) -> Embed:
+    return _card(
+        n,
+        f"🚀 Champion promoted: version {n.version} ({n.kind})",
+        GREEN,
+        n.reason,
+        Field("Old", _model(n.old_run_id, n.old_r2, n.measure)),
+        Field("New", _model(n.new_run_id, n.new_r2, n.measure)),
+        Field("Improvement", _gain(n)),
+        Field("Decision", n.decision),
+        Field("Dataset", _short(n.dataset)),
+    )
+
+
+def _refused(n: ChallengerRefused) -> Embed:
+    word, color = ("rejected", RED) if n.decision == "REJECT" else ("skipped", BLUE)
+    return _card(
+        n,
+        f"⏭️ Challenger {word}: version {n.version} ({n.kind})",
+        color,
+        n.reason,
+        Field("Champion", f"{_measure(n.measure)} {_number(n.old_r2)}"),
+        Field("Challenger", _model(n.run_id, n.new_r2, n.measure)),
+        Field("Decision", n.decision),
+    )
+
+
+def _drift(n: DriftDetected) -> Embed:
+    return _card(
+        n,
+        f"🌊 Drift: {n.share:.0%} of the columns",
+        AMBER,
+        f"Compared with {n.reference}.",
+        Field("Drift share", f"{n.share:.2f}"),
+        Field("Drifted", f"{len(n.drifted_columns)} of {n.columns}"),
+        Field("Columns", ", ".join(n.drifted_columns), inline=False),
+        Field("Report", _link(n.report_uri), inline=False),
+        url=_link(n.report_uri),
+    )
+
+
+def _degraded(n: PerformanceDegraded) -> Embed:
+    return _card(
+        n,
+        f"📉 Performance degraded: version {n.version}",
+        RED if n.skill is not None and n.skill < 0 else AMBER,
+        "",
+        Field("R² now", _number(n.r2)),
+        Field("R² before", _number(n.r2_before)),
+        Field("RMSE", f"{n.rmse:.1f} bikes/h"),
+        Field("Skill over last week", _number(n.skill)),
+        Field("Decision", n.decision),
+    )
+
+
+def _training_failed(n: TrainingFailed) -> Embed:
+    return _card(
+        n,
+        f"💥 Training failed in {n.step}",
+        RED,
+        _code(n.error),
+        Field("Step", n.step),
+        Field("Execution", n.execution_id),
+        *([Field("Log", n.log_url, inline=False)] if n.log_url else []),
+        url=n.log_url,
+    )
+
+
+def _stale(n: DataStale) -> Embed:
+    age = UNKNOWN if n.age_hours is None else f"{n.age_hours:.0f} h"
+    return _card(
+        n,
+        "⏰ Data stale",
+        AMBER,
+        n.reason,
+        Field("Newest count", n.newest_count_at or UNKNOWN),
+        Field("Age", age),
+    )
+
+
+def _no_weather(n: WeatherMissing) -> Embed:
+    return _card(
+        n,
+        "🌦️ Weather missing: forecasts are less accurate",
+        AMBER,
+        n.reason,
+        Field("Newest weather of", n.newest_issued_at or "none is stored"),
+    )
+
+
+def _out_of_order(n: CountersOutOfOrder) -> Embed:
+    named = ", ".join(n.counters[:NAMED_COUNTERS])
+    more = len(n.counters) - NAMED_COUNTERS
+    return _card(
+        n,
+        f"🔧 {len(n.counters)} counter{'s' if len(n.counters) != 1 else ''} out of order",
+        AMBER,
+        n.reason,
+        Field("Counters", named + (f" and {more} more" if more > 0 else ""), inline=False),
+    )
+
+
+def _fallback(n: ModelFallback) -> Embed:
+    wanted = "no champion" if n.wanted_version is None else f"version {n.wanted_version}"
+    return _card(
+        n,
+        "🪜 Champion not usable: a step down",
+        RED,
+        n.reason,
+        Field("Wanted", wanted),
+        Field("Used", n.used),
+    )
+
+
+def _failed(n: RunFailed) -> Embed:
+    return _card(
+        n,
+        f"💥 {n.component} failed",
+        RED,
+        _code(n.error),
+        Field("Component", n.component),
+        Field("Execution", n.execution_id),
+    )
+
+
+# Each class of `Notice` has its card; a test compares the two lists.
+_CARDS: dict[type, Callable[[Any], Embed]] = {
+    ChampionPromoted: _promoted,
+    ChallengerRefused: _refused,
+    DriftDetected: _drift,
+    PerformanceDegraded: _degraded,
+    TrainingFailed: _training_failed,
+    DataStale: _stale,
+    WeatherMissing: _no_weather,
+    CountersOutOfOrder: _out_of_order,
+    ModelFallback: _fallback,
+    RunFailed: _failed,
+}
+
+
+def _card(
+    notice: Notice, title: str, color: int, description: str, *fields: Field, url: str = ""
+) -> Embed:
+    return Embed(
+        title=title,
+        color=color,
+        description=description,
+        fields=fields,
+        url=url,
+        timestamp=notice.occurred_at,
+        footer=f"Velocast · {notice.event}",
+    )
+
+
+def _model(run_id: str | None, score: float | None, measure: str) -> str:
+    if run_id is None:
+        return "none"
+    return f"run_id={_short(run_id)}, {_measure(measure)}={_number(score)}"
+
+
+def _measure(name: str) -> str:
+    return "R²" if name == "R2" else name
+
+
+def _gain(n: ChampionPromoted) -> str:
+    """Tell the gain in R² or what stands for it, relative to the old one, and as the share of what was unexplained."""
+    if n.gain_absolute is None:
+        return "the first champion"
+    relative = f" ({n.gain_absolute / n.old_r2:+.2%})" if n.old_r2 and n.old_r2 > 0 else ""
+    share = f"; {n.gain_relative:.1%} of the unexplained" if n.gain_relative is not None else ""
+    return f"{n.gain_absolute:+.3f} {_measure(n.measure)}{relative}{share}"
+
+
+def _number(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def _short(text: str) -> str:
+    """Cut a hash or run id to what a person compares by eye; any other text stays."""
+    return text[:SHORT_ID] if len(text) >= 32 and text.isalnum() else text
+
+
+def _code(text: str) -> str:
+    return f"```\n{text[:3500]}\n```"
+
+
+def _link(uri: str) -> str:
+    return CONSOLE + uri.removeprefix(GS) if uri.startswith(GS) else uri

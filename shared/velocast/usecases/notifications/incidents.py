@@ -1,0 +1,121 @@
+"""Incidents of Cloud Monitoring as they come through its Pub/Sub channel, and the card each becomes.
+
+Read leniently: version 1.2, and the console's test notification, which differs in version, case and missing keys.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
+
+from velocast.adapters.channels.discord import Embed
+from velocast.adapters.channels.discord import Field as Line
+from velocast.core.datetimes import rfc3339
+
+GREEN, BLUE, AMBER, ORANGE, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xE06C00, 0xD13438
+SEVERITY_COLORS = {"critical": RED, "error": ORANGE, "warning": AMBER}
+LONGEST_EPOCH = 4_102_444_800  # the year 2100; a larger number is no time in seconds
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+# A key of another type than expected is no reason to lose an alarm: it is left out.
+Text = Annotated[str | None, BeforeValidator(_text)]
+Epoch = Annotated[float | None, BeforeValidator(_seconds)]
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Documentation(_Lenient):
+    """What an alert policy says about itself: the runbook."""
+
+    content: Text = None
+    subject: Text = None
+
+
+class Incident(_Lenient):
+    """One incident; every key may be missing. Times are epoch seconds, 0 or null while the incident is open."""
+
+    incident_id: Text = None
+    state: str = "open"
+    severity: Text = None
+    policy_name: Text = None
+    condition_name: Text = None
+    summary: Text = None
+    url: Text = None
+    started_at: Epoch = None
+    ended_at: Epoch = None
+    resource_display_name: Text = None
+    resource_name: Text = None
+    observed_value: Text = None
+    threshold_value: Text = None
+    documentation: Documentation | None = None
+
+    @field_validator("documentation", mode="before")
+    @classmethod
+    def _plain_text(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"content": value}
+
+    @field_validator("state", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> str:
+        return str(value or "open").lower()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the incident is over."""
+        return self.state == "closed"
+
+
+def incident_key(incident: Incident, message_id: str) -> str:
+    """Return the name under which an incident's opening and its closing are each told once."""
+    return f"incident:{incident.incident_id or message_id}:{incident.state}"
+
+
+def incident_embed(incident: Incident) -> Embed:
+    """Lay an incident out as a card."""
+    name = incident.policy_name or incident.condition_name or "unnamed policy"
+    severity = (incident.severity or "").lower()
+    runbook = incident.documentation.content if incident.documentation else None
+    parts = [incident.summary] if incident.closed else [incident.summary, runbook]
+    moment = incident.ended_at if incident.closed else incident.started_at
+    return Embed(
+        title=f"✅ Resolved: {name}" if incident.closed else f"🚨 Alert: {name}",
+        color=GREEN if incident.closed else SEVERITY_COLORS.get(severity, BLUE),
+        description="\n\n".join(p for p in parts if p),
+        fields=tuple(Line(label, value) for label, value in _lines(incident) if value),
+        url=incident.url or "",
+        timestamp=_instant(moment) or "",
+        footer="Cloud Monitoring",
+    )
+
+
+def _lines(incident: Incident) -> list[tuple[str, str | None]]:
+    return [
+        ("Severity", incident.severity),
+        ("Condition", incident.condition_name),
+        ("Resource", incident.resource_display_name or incident.resource_name),
+        ("Observed", incident.observed_value),
+        ("Threshold", incident.threshold_value),
+        ("Opened", _instant(incident.started_at)),
+        ("Closed", _instant(incident.ended_at)),
+    ]
+
+
+def _instant(epoch: float | None) -> str | None:
+    if not epoch or not 0 < epoch < LONGEST_EPOCH:
+        return None
+    return rfc3339(datetime.fromtimestamp(epoch, UTC))

@@ -1,0 +1,112 @@
+"""Tell the Discord channel what happened: incidents of Cloud Monitoring and the system's own events.
+
+At least once, effect once: a marker object is written after Discord has stored the message, so a message is never lost,
+and told twice only when the function dies between the two. What cannot be understood is raised, and dead-lettered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import model_validator
+
+from velocast.adapters.channels.discord import DiscordWebhook, Embed
+from velocast.adapters.gcs import Objects
+from velocast.core.audit_row import AuditRow
+from velocast.core.datetimes import rfc3339
+from velocast.core.errors import ObjectMissing
+from velocast.core.notices import Notice
+from velocast.core.requests import Message
+from velocast.core.settings import NotifySettings
+from velocast.usecases.context import Run
+from velocast.usecases.notifications.events import notice_embed, notice_key
+from velocast.usecases.notifications.incidents import Incident, incident_embed, incident_key
+
+MARKERS = "notifications/"
+LONGEST_NAME = 200
+
+
+class AlertMessage(Message):
+    """Topic velocast-alerts: an incident ({"incident": {...}, "version": ...}) or one of the `Notice` types."""
+
+    incident: Incident | None = None
+    notice: Notice | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tell_apart(cls, payload: Any) -> Any:
+        if isinstance(payload, dict) and isinstance(payload.get("incident"), dict):
+            return {"incident": payload["incident"]}
+        if isinstance(payload, dict) and "event" in payload:
+            return {"notice": payload}
+        raise ValueError("neither an incident of Cloud Monitoring nor an event of Velocast")
+
+    def key(self, message_id: str) -> str:
+        """Return the name under which this is told once."""
+        if self.notice is not None:
+            return notice_key(self.notice)
+        return incident_key(self.incident or Incident(), message_id)
+
+    def embed(self) -> Embed:
+        """Return the card to show."""
+        if self.notice is not None:
+            return notice_embed(self.notice)
+        return incident_embed(self.incident or Incident())
+
+
+def notify(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
+    """Send one message to Discord, unless it was sent before, and return its audit row.
+
+    Raises DiscordError (the message comes again), DiscordRefused, SettingsError.
+    """
+    key, embed = message.key(run.execution_id), message.embed()
+    objects = _objects(run.settings.project, run.settings.reports_bucket)
+    marker = marker_name(key)
+    sent = _sent(objects, marker)
+    if sent is None:
+        message_id = _webhook(run.settings.discord_webhook_file).send(embed)
+        sent = {"key": key, "title": embed.title, "discord_message_id": message_id}
+        objects.write_json(marker, sent | {"sent_at": rfc3339(run.as_of)})
+    return [_audit_row(key, sent, run)]
+
+
+def marker_name(key: str) -> str:
+    """Return the object that says a message was sent; a long key goes in by its hash."""
+    name = quote(key, safe=":")
+    if len(name) > LONGEST_NAME:
+        name = hashlib.sha256(key.encode("utf-8")).hexdigest()
+    return f"{MARKERS}{name}.json"
+
+
+def _sent(objects: Objects, marker: str) -> dict[str, Any] | None:
+    try:
+        value, _ = objects.read_json(marker)
+    except ObjectMissing:
+        return None
+    return dict(value)
+
+
+def _audit_row(key: str, sent: dict[str, Any], run: Run[NotifySettings]) -> AuditRow:
+    return AuditRow(
+        event_id=f"{run.runtime.component}:{key}:alert",
+        timestamp=run.as_of,
+        event_type="ALERT",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        details={name: sent.get(name) for name in ("key", "title", "discord_message_id")},
+    )
+
+
+@cache
+def _objects(project: str, bucket: str) -> Objects:
+    return Objects(project, bucket)
+
+
+# One connection for the life of the process, as the clients of the runtime.
+@cache
+def _webhook(file: Path) -> DiscordWebhook:
+    return DiscordWebhook(file)

@@ -1,0 +1,1 @@
+"""The function `serve`: the HTTP API and the dashboard page."""

@@ -1,0 +1,92 @@
+"""POST /v1/predict: find the place each record means, and answer it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+from velocast.usecases.serving.answers import estimate
+from velocast.usecases.serving.api_types import PredictBody, Prediction, PredictRecord, Task
+from velocast.usecases.serving.lookup import Board, floor_hour, name_key
+from velocast.usecases.serving.problems import Refused
+from velocast.usecases.snapshot_format import CounterSnapshot
+
+REPORTED = 20
+
+
+class Place(NamedTuple):
+    """Where a record asks for: a counter, or else a position (latitude, longitude)."""
+
+    counter: CounterSnapshot | None
+    position: tuple[float, float] | None
+
+
+class _NoSuchPlace(Exception):
+    """A record that names a counter which does not exist, or several."""
+
+
+def predict(board: Board, body: PredictBody) -> list[Prediction]:
+    """Answer every record, in order. Raises Refused (422) naming each record whose place is not known."""
+    places: list[Place] = []
+    errors: list[dict[str, str]] = []
+    for number, record in enumerate(body.records):
+        try:
+            places.append(find_place(board, record))
+        except _NoSuchPlace as exc:
+            errors.append({"where": f"records.{number}", "what": str(exc)})
+    if errors:
+        detail = f"{errors[0]['where']}: {errors[0]['what']}"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors[:REPORTED])
+    return [
+        _prediction(board, record, place, body.task)
+        for record, place in zip(body.records, places, strict=True)
+    ]
+
+
+def find_place(board: Board, record: PredictRecord) -> Place:
+    """Return the counter a record names, else its position: a counter of tomorrow can be asked for by both."""
+    position = _position(record)
+    if record.counter_id is not None:
+        counter = board.by_id.get(record.counter_id)
+    elif record.counter_name is not None:
+        counter = _by_name(board, record.counter_name)
+    else:
+        return Place(None, position)
+    if counter is None and position is None:
+        wanted = record.counter_id or record.counter_name
+        raise _NoSuchPlace(
+            f"no counter {wanted!r}; GET /v1/counters lists them, or give latitude and longitude"
+        )
+    return Place(counter, position)
+
+
+def _position(record: PredictRecord) -> tuple[float, float] | None:
+    if record.latitude is None or record.longitude is None:
+        return None
+    return record.latitude, record.longitude
+
+
+def _by_name(board: Board, name: str) -> CounterSnapshot | None:
+    found = board.by_name.get(name_key(name), ())
+    if len(found) > 1:
+        ids = ", ".join(c.counter_id for c in found)
+        raise _NoSuchPlace(
+            f"{len(found)} counters are called {name!r} ({ids}); give the counter_id"
+        )
+    return found[0] if found else None
+
+
+def _prediction(board: Board, record: PredictRecord, place: Place, task: Task) -> Prediction:
+    at = floor_hour(record.at)
+    found = estimate(board, at, counter=place.counter, position=place.position)
+    chance = found.busy_probability
+    busy = (
+        chance >= board.snapshot.busy_from if task == "affluence" and chance is not None else None
+    )
+    return Prediction(
+        at=at,
+        counter_id=place.counter.counter_id if place.counter else record.counter_id,
+        counter_name=place.counter.counter_name if place.counter else record.counter_name,
+        busy=busy,
+        **found._asdict(),
+    )

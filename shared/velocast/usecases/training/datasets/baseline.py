@@ -1,0 +1,98 @@
+"""The baseline: frozen counts cut in time into `train_baseline` and `test_baseline`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from velocast.adapters.gcs import JSON_TYPE
+from velocast.core.datetimes import rfc3339
+from velocast.core.errors import ObjectChanged, ObjectMissing
+from velocast.core.requests import Message
+from velocast.core.settings import JobSettings
+from velocast.usecases.context import Run
+from velocast.usecases.training.datasets.frozen_counts import (
+    BaselineHalf,
+    FrozenCounts,
+    bucket_of,
+    read,
+    store,
+    within,
+)
+from velocast.usecases.training.datasets.windows import Window, check_history, split_days
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BASELINE = "baseline/current.json"
+BASELINES = "baseline/frozen/"
+
+
+class Baseline(Message):
+    """`baseline/current.json`: the counts at the moment of freezing, cut in time at a local midnight."""
+
+    counts: FrozenCounts
+    frozen_at: str
+    split_at: str
+    train: BaselineHalf
+    test: BaselineHalf
+
+    @property
+    def name(self) -> str:
+        """The object under which this very pair stays, whatever is frozen after it."""
+        return f"{BASELINES}{self.train.sha256[:16]}-{self.test.sha256[:16]}.json"
+
+    def same_bytes(self, other: Baseline) -> bool:
+        """Tell whether both halves hold the same bytes."""
+        return (self.train.sha256, self.test.sha256) == (other.train.sha256, other.test.sha256)
+
+
+def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) -> Baseline:
+    """Return the baseline; the first call of all makes it out of `frozen`, and it never changes by itself.
+
+    keep: False makes one for this call alone where there is none (test_mode must not fix it for ever). Raises
+    TooLittleHistory when the counts are too few to be cut.
+    """
+    stored = in_force(run)
+    if stored is not None:
+        return stored
+    made = cut_baseline(run, frozen)
+    if not keep:
+        return made
+    data = made.model_dump_json(indent=1).encode()
+    try:
+        bucket_of(run).write(BASELINE, data, content_type=JSON_TYPE, if_generation=0)
+    except ObjectChanged:
+        return in_force(run) or made
+    return made
+
+
+def in_force(run: Run[JobSettings]) -> Baseline | None:
+    """Return the baseline that models are judged on, None before the first training."""
+    try:
+        return Baseline.model_validate(bucket_of(run).read_json(BASELINE)[0])
+    except ObjectMissing:
+        return None
+
+
+def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
+    """Cut frozen counts in time and store both halves; which pair is in force is not touched.
+
+    Raises TooLittleHistory when the counts are too few to be cut.
+    """
+    known = frozen.known(run)
+    check_history(known)
+    train, test = split_days(known, test_share=run.settings.thresholds.baseline_test_share)
+    rows = read(run, frozen)
+    return Baseline(
+        counts=frozen,
+        frozen_at=rfc3339(run.as_of),
+        split_at=rfc3339(test.bounds(run.settings.city.zone)[0]),
+        train=_half(run, rows, train),
+        test=_half(run, rows, test),
+    )
+
+
+def _half(run: Run[JobSettings], rows: pa.Table, days: Window) -> BaselineHalf:
+    kept = rows.filter(within(run, rows, days))
+    sha256, uri = store(run, kept)
+    return BaselineHalf(sha256=sha256, uri=uri, rows=kept.num_rows, days=days)

@@ -1,0 +1,137 @@
+"""The rows a challenger learns from and is judged on, always computed from frozen counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pandas as pd
+
+from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
+from velocast.core.settings import JobSettings
+from velocast.usecases import feature_store
+from velocast.usecases.context import Run
+from velocast.usecases.training.datasets.windows import DAY, Window
+
+WARM_UP_DAYS = 7
+TEST_MODE_COUNTERS = 5
+TEST_MODE_ROWS = 1000
+TEST_MODE_HELD_OUT = 200  # of them
+# However large the city and long its history, no more rows than these are read, drawn by hash: of every counter and
+# every season the same share. A fit learns little from more (`learners.settings`: max_rows).
+MOST_FITTED, MOST_HELD_OUT, MOST_SCORED = 200_000, 100_000, 1_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: the run, frozen tables of counts and weather, and which counters (none named: all).
+
+    rows_a_day: how many hours are counted on a day of them; tells how many a long window has.
+    """
+
+    run: Run[JobSettings]
+    table: str
+    rows_a_day: float = 0.0
+    counter_ids: tuple[str, ...] = ()
+    test_mode: bool = False
+    weather_table: str | None = None
+
+    def read(
+        self,
+        first_origin: date,
+        days: Window,
+        *,
+        lead_days: int,
+        one_lead: bool,
+        keep_one_in: int = 1,
+    ) -> pd.DataFrame:
+        """Return the rows with an actual whose target lies in `days`, from the origins `first_origin` on.
+
+        keep_one_in: of so many targets one, drawn by hash.
+        """
+        city = self.run.settings.city
+        first, until = days.bounds(city.zone)
+        frame = feature_store.read(
+            self.run.warehouse,
+            city,
+            first_origin=first_origin,
+            last_origin=days.until - DAY,
+            actual_until=until,
+            lead_days=lead_days,
+            one_lead=one_lead,
+            keep_one_in=keep_one_in,
+            counts_table=self.table,
+            weather_table=self.weather_table,
+            counter_ids=self.counter_ids,
+        )
+        inside = (frame["target_at"] >= first) & (frame["target_at"] < until)
+        return frame[inside & frame["bike_count"].notna()].reset_index(drop=True)
+
+    def keep_one_in(self, windows: Sequence[Window], most: int, *, leads: int = 1) -> int:
+        """Return of how many hours one is to be kept, so that some `most` rows are left, each hour at `leads` leads."""
+        rows = self.rows_a_day * sum(days.days for days in windows) * leads
+        return max(1, math.ceil(rows / most))
+
+
+def learning_frames(
+    source: Source, learnable: Sequence[Window], calibrate_from: date
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (rows to fit on, rows to calibrate the intervals on), each target once with a lead day drawn by hash.
+
+    The first days known are left out: what is known at their origins resembles no day to come.
+    """
+    late = Window(first=calibrate_from, until=max(days.until for days in learnable))
+    fitted = [part for days in learnable for part in days.without(late)]
+    rows = _learned(source, fitted, _earliest(learnable), MOST_FITTED)
+    return (
+        _thinned(source, rows, TEST_MODE_ROWS - TEST_MODE_HELD_OUT),
+        calibration_frame(source, learnable, calibrate_from),
+    )
+
+
+def calibration_frame(
+    source: Source, learnable: Sequence[Window], calibrate_from: date
+) -> pd.DataFrame:
+    """Return the rows that `learning_frames` holds out of the fit, without reading the others."""
+    late = [Window(first=max(days.first, calibrate_from), until=days.until) for days in learnable]
+    held_out = [days for days in late if days.days]
+    rows = _learned(source, held_out, _earliest(learnable), MOST_HELD_OUT)
+    return _thinned(source, rows, TEST_MODE_HELD_OUT)
+
+
+def _earliest(learnable: Sequence[Window]) -> date:
+    return learnable[0].first + timedelta(days=min(WARM_UP_DAYS, learnable[0].days // 4))
+
+
+def _learned(source: Source, windows: Sequence[Window], earliest: date, most: int) -> pd.DataFrame:
+    parts = [
+        source.read(
+            max(earliest, days.first - (HORIZON_DAYS - 1) * DAY),
+            days,
+            lead_days=HORIZON_DAYS,
+            one_lead=True,
+            keep_one_in=source.keep_one_in(windows, most),
+        )
+        for days in windows
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def scoring_frame(source: Source, days: Window) -> pd.DataFrame:
+    """Return the rows to score on: origins on each of `days`, lead days 0 to 2, targets within `days`."""
+    frame = source.read(
+        days.first,
+        days,
+        lead_days=SCORED_LEAD_DAYS,
+        one_lead=False,
+        keep_one_in=source.keep_one_in([days], MOST_SCORED, leads=SCORED_LEAD_DAYS),
+    )
+    return _thinned(source, frame, TEST_MODE_ROWS)
+
+
+def _thinned(source: Source, rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    if not source.test_mode or len(rows) <= most:
+        return rows
+    return rows.iloc[:: -(-len(rows) // most)].reset_index(drop=True)

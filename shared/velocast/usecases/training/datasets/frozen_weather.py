@@ -1,0 +1,78 @@
+"""The weather that a model learns from, frozen as counts are: what arrives late changes no version's bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from velocast.core import schemas
+from velocast.core.datetimes import origin_of
+from velocast.core.requests import Message
+from velocast.core.settings import JobSettings
+from velocast.usecases.context import Run
+from velocast.usecases.training.datasets import frozen_counts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FOLDER = "weather"
+ORDER = [("valid_at", "ascending"), ("issued_at", "ascending")]
+
+
+class FrozenWeather(Message):
+    """Frozen weather values, maybe none: object `weather/<sha256>.parquet` of the datasets bucket."""
+
+    sha256: str
+    uri: str
+    rows: int
+
+    @property
+    def table(self) -> str:
+        """The table `dataset.table` into which the object is loaded for the features."""
+        return table_name(self.sha256)
+
+
+def table_name(sha256: str) -> str:
+    """Return the table that frozen weather of this hash is loaded into."""
+    return f"{schemas.RAW}.frozen_weather_{sha256[:16]}"
+
+
+def freeze(run: Run[JobSettings]) -> FrozenWeather:
+    """Freeze what was known of the hours before the run's origin by then, and load it into its table.
+
+    Source: `bike_traffic_raw.weather`. Features of an origin use no later value, so nothing learned from is left out.
+    """
+    until = frozen_counts.sql_instant(origin_of(run.as_of, run.settings.city.zone))
+    first = frozen_counts.FIRST_COUNT
+    rows = in_order(
+        run.warehouse.read(
+            schemas.WEATHER,
+            columns=schemas.table(schemas.WEATHER).columns,
+            where=f"valid_at >= '{first}' AND valid_at < '{until}' AND issued_at < '{until}'",
+        )
+    )
+    sha256, uri = frozen_counts.store(run, rows, folder=FOLDER)
+    frozen = FrozenWeather(sha256=sha256, uri=uri, rows=rows.num_rows)
+    run.warehouse.load_table(frozen.table, rows, expires_days=frozen_counts.TABLE_DAYS)
+    return frozen
+
+
+def table_of(run: Run[JobSettings], frozen: FrozenWeather) -> str:
+    """Return the table of frozen weather, loaded again from its object when it has expired. Raises as counts' do."""
+    if not run.warehouse.table_exists(frozen.table):
+        rows = frozen_counts.read(run, frozen)
+        run.warehouse.load_table(frozen.table, rows, expires_days=frozen_counts.TABLE_DAYS)
+    return frozen.table
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    """Give the rows one order and one set of types, whichever way they were read."""
+    import pyarrow as pa
+
+    types = {
+        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+        "FLOAT": pa.float64(),
+        "STRING": pa.string(),
+    }
+    fields = schemas.table(schemas.WEATHER).fields
+    schema = pa.schema([(field.name, types[field.type]) for field in fields])
+    return rows.select(schema.names).cast(schema).sort_by(ORDER).combine_chunks()

@@ -1,0 +1,84 @@
+"""What is told of a promotion: the notice, the gauges, the audit rows."""
+
+from __future__ import annotations
+
+from velocast.core.audit_row import AuditRow
+from velocast.core.datetimes import rfc3339
+from velocast.core.notices import ChampionPromoted
+from velocast.core.settings import JobSettings
+from velocast.model.evaluation.metrics import Scores
+from velocast.usecases.context import Run
+from velocast.usecases.training.evaluate import improvement_of, scores_row
+from velocast.usecases.training.records import Decision, Plan, Promotion
+from velocast.usecases.training.scores import measured
+
+
+def notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPromoted:
+    """Return what notify tells of a promotion."""
+    old, new = decision.current.old, decision.current.new
+    return ChampionPromoted(
+        event_id=f"promote:{run.execution_id}:promoted",
+        occurred_at=rfc3339(run.as_of),
+        version=plan.champion.version,
+        kind=plan.champion.kind,
+        decision=decision.decision,
+        reason=decision.reason,
+        old_run_id=plan.replaced.run_id if plan.replaced else None,
+        new_run_id=plan.champion.run_id,
+        old_r2=measured(old) if old else None,
+        new_r2=measured(new),  # without one nothing is promoted
+        gain_absolute=improvement_of(decision),
+        gain_relative=decision.gain,
+        dataset=plan.champion.baseline,
+        measure=decision.measure,
+    )
+
+
+def measure(run: Run[JobSettings], decision: Decision) -> None:
+    """Set the champion's gauges to what the new one was judged by; until now they spoke of the one that left."""
+    new = decision.current.new
+    if not isinstance(new, Scores):
+        return
+    gauges = {
+        "bike/forecast_rmse": new.rmse,
+        "bike/forecast_mae": new.mae,
+        "bike/forecast_r2": new.r2,
+        "bike/forecast_skill": new.skill,
+        "bike/interval_coverage": new.coverage,
+        "bike/champion_age_seconds": 0.0,
+    }
+    for name, value in gauges.items():
+        if value is not None:
+            run.metrics.set(name, value)
+
+
+def audit_rows(run: Run[JobSettings], decision: Decision, done: Promotion) -> list[AuditRow]:
+    """Return the deployment, and a new forecaster's validation by what it was judged on."""
+    new = decision.current.new
+    deployment = AuditRow(
+        event_id=f"promote:{run.execution_id}:deployment",
+        timestamp=run.as_of,
+        event_type="DEPLOYMENT",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        deployment_decision="DEPLOY",
+        details=done.model_dump(mode="json")
+        | {"task": decision.task, "reason": decision.reason, "gain": decision.gain},
+        **scores_row(decision)
+        | {"old_champion_run_id": done.replaced.run_id if done.replaced else None},
+    )
+    if not isinstance(new, Scores):
+        return [deployment]
+    validation = AuditRow(
+        event_id=f"promote:{run.execution_id}:validation",
+        timestamp=run.as_of,
+        event_type="VALIDATION",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        new_champion_run_id=done.run_id,
+        r2=new.r2,
+        rmse=new.rmse,
+        forecast_skill=new.skill,
+        details={"version": done.version, "on": "test_current", "scores": new.model_dump()},
+    )
+    return [deployment, validation]

@@ -1,0 +1,424 @@
+"""`velocast backtest` on a small synthetic city: the shape of what it prints, and that it cheats nowhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from velocast.core.city import load_city
+from velocast.core.datetimes import start_of_local_day
+from velocast.core.errors import TooLittleHistory
+from velocast.model.learning import forecaster, regressors
+from velocast.model.learning.regressors import Kind
+from velocast_cli import backtest_command
+from velocast_cli.backtesting import backtest, cold_start, reference_forest, scores
+from velocast_cli.backtesting import report as backtest_report
+from velocast_cli.backtesting.backtest import Asked
+from velocast_cli.backtesting.plan import Backtest, BusyHours, Plan
+from velocast_cli.main import app
+from velocast_local.simulation.city import simulate, write_city
+
+ZONE = ZoneInfo("Europe/Paris")
+CITY = load_city("demoville")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit for seconds, as test mode does."""
+    settings = regressors.settings(test_mode=True)
+    monkeypatch.setattr(regressors, "settings", lambda test_mode: settings)
+
+
+@pytest.fixture(scope="module")
+def city_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three counters for 61 days, one of them dead for the last four."""
+    rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
+    first = rows["id_compteur"].min()
+    dead = (rows["id_compteur"] == first) & (
+        pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 4, 10), ZONE)
+    )
+    path = tmp_path_factory.mktemp("city") / "city.parquet"
+    write_city(rows.assign(sum_counts=rows["sum_counts"].where(~dead, 0)), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def weather_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(1)
+    hours = pd.date_range("2025-02-10", "2025-04-16", freq="h", tz="UTC")
+    values = {
+        "temperature_2m": random.uniform(0, 20, len(hours)),
+        "relative_humidity_2m": random.uniform(30, 100, len(hours)),
+        "wind_speed_10m": random.uniform(0, 40, len(hours)),
+        "cloud_cover": random.uniform(0, 100, len(hours)),
+        "precipitation": np.maximum(random.normal(-1, 1, len(hours)), 0),
+    }
+    path = tmp_path_factory.mktemp("weather") / "weather.parquet"
+    pd.DataFrame({"time": hours, **values}).to_parquet(path)
+    return path
+
+
+def test_the_command_prints_scores_of_all_models_on_the_same_rows(
+    city_file: Path, weather_file: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    options = ["--weather", str(weather_file), "--weeks", "1", "--city", "demoville", "--json"]
+    result = CliRunner().invoke(
+        app, ["backtest", str(city_file), *options, "--report", str(report)]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {model["name"] for model in found["models"]} == {
+        "gbm",
+        "value_168h_before",
+        "same_hour_4w_mean",
+        "similar_days",
+        "predecessor_forest",
+    }
+    assert found["models"] == sorted(found["models"], key=lambda m: -m["r2"])
+    assert found["origins"] == 7
+    assert found["weather"] == "perturbed"
+    assert found["weather_known"] == 1.0
+    for model in found["models"]:
+        leads = model["lead_days"]
+        assert [lead["lead_day"] for lead in leads] == [0, 1, 2, 3, 4]
+        assert sum(lead["rows"] for lead in leads[:3]) == found["rows"]
+        assert (model["coverage"] is not None) == (model["name"] in ("gbm", "similar_days"))
+        fitted = model["name"] in ("gbm", "predecessor_forest")
+        assert (model["fit_seconds"] is not None) == fitted
+        assert (model["fit_peak_mb"] is not None) == fitted
+    busy = found["affluence"]
+    assert 0 < busy["rows"] <= found["rows"]
+    assert busy["balanced_accuracy"] > 0.7
+    assert busy["balanced_accuracy"] > busy["similar_days_balanced_accuracy"] - 0.05
+    assert busy["brier_relative"] < 1
+    assert [lead["lead_day"] for lead in busy["lead_days"]] == [0, 1, 2]
+    assert len(busy["thresholds"]) == 1
+    hidden = found["new_counters"]
+    names = ["city_typical_week", "new_counter", "new_position"]
+    assert sorted(model["name"] for model in hidden["models"]) == names
+    assert (hidden["counters"], hidden["origins"]) == (3, 7)
+    assert 0 < hidden["rows"] <= found["rows"]
+    for model in hidden["models"]:
+        assert sum(lead["rows"] for lead in model["lead_days"][:3]) == hidden["rows"]
+        assert 0 < model["coverage"] <= 1
+    page = report.read_text(encoding="utf-8")
+    assert "What a new counter would get" in page
+    assert "Intervals by lead day" in page
+    assert page.count("<svg") == 4
+    assert "gbm" in page
+    assert "src=" not in page  # nothing is fetched
+
+
+@cache
+def made(city_file: Path) -> Backtest:
+    """One week of a file; made once, for it takes some 15 s."""
+    return run(city_file)
+
+
+def run(city_file: Path, *, weeks: int = 1) -> Backtest:
+    asked = Asked(city_file, None, "perturbed", weeks, None, ("gbm",))
+    return backtest.run(asked, CITY, lambda text: None)
+
+
+def run_without_hiding(city_file: Path, *, weeks: int = 1) -> Backtest:
+    """Leave out what new counters would get, over half of a small city's time."""
+    with patch.object(cold_start, "run", lambda *_: pd.DataFrame()):
+        return run(city_file, weeks=weeks)
+
+
+def test_an_outage_is_not_scored_and_the_last_days_are_the_files(city_file: Path) -> None:
+    rows = made(city_file).rows
+    dead = rows["counter_id"].min()
+    silent = rows["target_at"] >= start_of_local_day(date(2025, 4, 10), ZONE)
+    of_dead = rows[rows["counter_id"] == dead]
+    assert of_dead.loc[silent, "bike_count"].isna().all()
+    assert of_dead.loc[~silent, "bike_count"].notna().mean() > 0.9
+    scored = rows[rows["lead_day"] < 3]
+    assert scored["target_at"].max() == pd.Timestamp("2025-04-13T21:00Z")
+    assert not rows.duplicated(["counter_id", "origin_at", "target_at"]).any()
+
+
+def test_what_is_counted_from_an_origin_on_changes_none_of_its_forecasts(
+    city_file: Path, tmp_path: Path
+) -> None:
+    before = made(city_file).rows
+    origin = start_of_local_day(date(2025, 4, 9), ZONE)
+    rows = pd.read_parquet(city_file)
+    later = pd.to_datetime(rows["date"], utc=True) >= origin
+    changed = tmp_path / "changed.parquet"
+    rows.assign(sum_counts=rows["sum_counts"].where(~later, 777)).to_parquet(changed)
+    after = run_without_hiding(changed).rows
+    columns = [name for name in before if name != "bike_count"]
+    known = before["origin_at"] <= origin
+    pd.testing.assert_frame_equal(before.loc[known, columns], after.loc[known, columns], rtol=1e-6)
+    assert known.any()
+    assert not before.loc[~known, "gbm"].equals(after.loc[~known, "gbm"])
+
+
+def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
+    city_file: Path, tmp_path: Path
+) -> None:
+    before = made(city_file).new_counters
+    rows = pd.read_parquet(city_file)
+    counter_id = rows["id_compteur"].max()
+    changed = tmp_path / "changed.parquet"
+    own = rows["id_compteur"] == counter_id
+    rows.assign(sum_counts=rows["sum_counts"].where(~own, 777)).to_parquet(changed)
+    after = run(changed).new_counters
+    columns = [name for name in before if name != "bike_count"]
+    hidden = before["counter_id"] == counter_id
+    pd.testing.assert_frame_equal(
+        before.loc[hidden, columns], after.loc[hidden, columns], rtol=1e-6
+    )
+    for name in ("new_position", "new_counter", "city_typical_week"):
+        assert (before.loc[hidden, name] > 0).any()
+        assert not before.loc[~hidden, name].equals(after.loc[~hidden, name])
+
+
+def test_the_counters_of_a_pole_are_hidden_together() -> None:
+    places = pd.DataFrame(
+        {"latitude": [48.1, 48.2, 48.1, 48.3], "longitude": 2.0}, index=["a", "b", "c", "d"]
+    )
+    folds = [set(fold.index) for fold in cold_start.folds(places)]
+    assert folds == [{"a", "c"}, {"b"}, {"d"}]
+    assert cold_start.folds(places.loc[["a", "c"]]) == []
+
+
+def test_a_pole_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) -> None:
+    rows = simulate(5, days=61, until=date(2025, 4, 14), seed=5)
+    absent = rows["id_compteur"].max()
+    gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
+    path = tmp_path / "city.parquet"
+    write_city(rows[~(gone & (rows["id_compteur"] == absent))], path)
+    hidden = run(path).new_counters
+    assert set(hidden["counter_id"]) == set(rows["id_compteur"]) - {absent}
+    assert hidden["new_counter"].notna().all()
+
+
+def test_beside_a_new_pole_only_the_new_one_can_be_hidden(tmp_path: Path) -> None:
+    rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
+    new = rows["id_compteur"].max()
+    early = pd.to_datetime(rows["date"], utc=True) < start_of_local_day(date(2025, 4, 2), ZONE)
+    path = tmp_path / "city.parquet"
+    write_city(rows[~(early & (rows["id_compteur"] == new))], path)
+    hidden = run(path).new_counters
+    assert set(hidden["counter_id"]) == {new}
+    assert hidden["new_position"].notna().all()
+
+
+def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) -> None:
+    """Two poles: one never counted a bike, the other left. No hour is busy, none can be hidden, no R2 is defined."""
+    rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
+    gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
+    path, report = tmp_path / "quiet.parquet", tmp_path / "page.html"
+    left = rows["id_compteur"] == rows["id_compteur"].max()
+    write_city(rows[~(gone & left)].assign(sum_counts=0), path)
+    result = CliRunner().invoke(
+        app, ["backtest", str(path), "--weeks", "1", "--json", "--report", str(report)]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["affluence"], found["new_counters"]) == (None, None)
+    assert result.stderr.count("leaving out affluence: ") == 1
+    assert [model["r2"] for model in found["models"]] == [None] * 5
+    assert "<td>–<td>" in report.read_text(encoding="utf-8")
+
+
+def test_after_a_long_silence_nobody_knows_which_hours_are_busy(tmp_path: Path) -> None:
+    """A city that counts again on the file's last day, after six weeks: no hour has a threshold."""
+    rows = simulate(2, days=110, until=date(2025, 4, 14), seed=5)
+    first, last = (start_of_local_day(day, ZONE) for day in (date(2025, 3, 1), date(2025, 4, 13)))
+    silent = pd.to_datetime(rows["date"], utc=True).between(first, last, inclusive="left")
+    path = tmp_path / "silent.parquet"
+    write_city(rows[~silent], path)
+    result = CliRunner().invoke(app, ["backtest", str(path), "--weeks", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["affluence"] is None
+    assert result.stderr.count("leaving out affluence: ") == 1
+
+
+def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
+    hidden = scores.summary(made(city_file))["new_counters"]
+    screen = StringIO()
+    Console(width=200, file=screen).print(backtest_command.new_counters_table(hidden))
+    text = screen.getvalue()
+    assert f"{hidden['rows']:,} forecasts of 3 counters, history hidden" in text
+    for line in (
+        "asked for as a position",
+        "for a counter first seen today",
+        "city's typical week",
+    ):
+        assert line in text
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """Every frame that a model was fitted to, with `at`, the hour counted; the predecessor's forest's first."""
+    frames: list[pd.DataFrame] = []
+    fit, fit_old = forecaster.fit, reference_forest.Predecessor.fit
+
+    def fit_seen(kind: Kind, *parts: pd.DataFrame, **options: Any) -> forecaster.TrainedModel:
+        frames.extend(part.assign(at=part["target_at"]) for part in parts)
+        return fit(kind, *parts, **options)
+
+    def fit_old_seen(frame: pd.DataFrame, *, seed: int) -> reference_forest.Predecessor:
+        frames.insert(0, frame.assign(at=frame["counted_at"]))
+        return fit_old(frame, seed=seed)
+
+    monkeypatch.setattr(forecaster, "fit", fit_seen)
+    monkeypatch.setattr(reference_forest.Predecessor, "fit", fit_old_seen)
+    return frames
+
+
+def test_outages_and_merged_hours_are_neither_learned_from_nor_scored(
+    tmp_path: Path, learned: list[pd.DataFrame]
+) -> None:
+    """Days of zeros, and one row for the two hours that the clock repeats on 27 October 2024.
+
+    The first zeros come before all tests, the rest in the first of two weeks, from which the second learns.
+    """
+    rows = simulate(3, days=70, until=date(2024, 11, 6), seed=5)
+    at = pd.to_datetime(rows["date"], utc=True)
+    zeros = [
+        pd.date_range(day, periods=2 * 24, freq="h", tz="UTC")
+        for day in ("2024-10-10", "2024-10-22")
+    ]
+    flawed = zeros[0].union(zeros[1])
+    repeated = pd.date_range("2024-10-27T00:00Z", periods=2, freq="h")
+    counts = rows["sum_counts"].where(~at.isin(flawed), 0)
+    path = tmp_path / "flawed.parquet"
+    write_city(rows.assign(sum_counts=counts)[at != repeated[0]], path)
+    flawed = flawed.union(repeated)
+    found = run_without_hiding(path, weeks=2)
+    hours = [frame.loc[frame["bike_count"].notna(), "at"] for frame in learned]
+    hours.append(found.rows.loc[found.rows["bike_count"].notna(), "target_at"])
+    for known in hours:
+        assert not known.isin(flawed).any()
+    assert hours[0].min() < zeros[0][0]  # the predecessor's forest
+    assert hours[0].max() > zeros[0][-1]
+    assert pd.concat(hours[1:-1]).min() < zeros[0][0]
+    assert pd.concat(hours[1:-1]).max() > repeated[-1]
+    assert hours[-1].min() < zeros[1][0]
+    assert hours[-1].max() > repeated[-1]
+
+
+def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
+    options = {"kinds": ("gbm",), "counts_table": "d.t", "weather_table": None}
+    plan = Plan.of(date(2020, 9, 1), date(2021, 8, 10), weeks=12, **options)  # type: ignore[arg-type]
+    assert (plan.first_origin, plan.last_origin) == (date(2021, 5, 16), date(2021, 8, 7))
+    assert len(plan.cuts()) == 12
+    with pytest.raises(TooLittleHistory, match=r"leave 17 days to learn from, 42 are needed"):
+        Plan.of(date(2021, 5, 1), date(2021, 6, 10), weeks=3, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kinds", "lstm"], "choose of gbm, rf, nn"),
+        (["--weeks", "40"], "ask for fewer weeks"),
+        (["--until", "2025-02-20"], "ask for fewer weeks"),
+        (["--report", "nowhere/page.html"], "the folder nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_is_refused(city_file: Path, options: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["backtest", str(city_file), "--city", "demoville", *options])
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.fixture
+def small() -> pd.DataFrame:
+    """Forecasts of three hours, one for each lead day that is scored."""
+    days = pd.date_range("2025-03-01", periods=3, freq="D")
+    return pd.DataFrame(
+        {
+            "counter_id": "<b>1</b>",
+            "origin_at": days.tz_localize("UTC"),
+            "target_at": days.tz_localize("UTC") + timedelta(hours=5),
+            "lead_day": [0, 1, 2],
+            "local_hour": 6,
+            "local_date": days,
+            "bike_count": [4.0, 5.0, 9.0],
+            "gbm": [4.0, 6.0, 8.0],
+        }
+    )
+
+
+def test_a_report_escapes_names(small: pd.DataFrame) -> None:
+    result = Backtest(small)
+    summary = scores.summary(result) | {"file": "<i>f</i>", "weeks": 1, "weather": "none"}
+    page = backtest_report.page(result, summary)
+    assert "<b>1</b>" not in page
+    assert "<i>f</i>" not in page
+
+
+@pytest.fixture
+def asked(
+    city_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Backtest, Path | None], Result]:
+    """Give the command a finished backtest."""
+
+    def ask(made: Backtest, report: Path | None = None) -> Result:
+        monkeypatch.setattr(backtest, "run", lambda *_: made)
+        page = [] if report is None else ["--report", str(report)]
+        return CliRunner().invoke(app, ["backtest", str(city_file), *page])
+
+    return ask
+
+
+def test_what_was_measured_is_printed_before_the_page_is_written(
+    small: pd.DataFrame, asked: Callable[..., Result], tmp_path: Path
+) -> None:
+    page = tmp_path / ("x" * 300)  # no file may have so long a name
+    result = asked(Backtest(small), page)
+    assert result.exit_code == 1
+    assert "3 forecasts from 3 origins" in result.output
+    assert "report not written" in result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (3, "none of 3 hours forecast from 2025-03-01 to 2025-03-03 was counted"),
+        (0, "nothing was counted in the weeks before, so no hour was forecast"),
+    ],
+)
+def test_weeks_without_a_count_are_refused_in_a_line(
+    rows: int, message: str, small: pd.DataFrame, asked: Callable[..., Result]
+) -> None:
+    result = asked(Backtest(small.head(rows).assign(bike_count=np.nan)))
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert message in result.output
+    assert "another --until or more --weeks" in result.output
+
+
+def test_scores_that_are_not_defined_are_dashes(
+    small: pd.DataFrame, asked: Callable[..., Result]
+) -> None:
+    rows = small.assign(bike_count=0.0, similar_days=1.0, busy_threshold=0.5, usual=True)
+    said = rows.assign(busy_probability=0.2, busy=False)
+    made = Backtest(rows[[*small, "similar_days"]], busy_hours=BusyHours([said]))
+    result = asked(made)
+    assert result.exit_code == 0, result.output
+    lines = [line.split()[:5] for line in result.output.splitlines()]
+    assert lines.index(["similar_days", "–", "1.0", "1.0", "–"]) < lines.index(
+        ["gbm", "–", "6.2", "6.0", "–"]
+    )
+    assert "balanced accuracy – (similar days –)" in result.output

@@ -1,0 +1,162 @@
+"""Observed weather made uncertain: errors grow with the hours ahead, come in runs, and are the same again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from velocast.core.weather_variables import VALUES
+from velocast_cli.backtesting.weather_perturbation import HORIZON_HOURS, observed, perturbed
+
+ISSUED_AT = datetime(2025, 3, 1, 23, tzinfo=UTC)
+
+
+def weather(first: datetime, hours: int) -> pd.DataFrame:
+    """A mild, changeable spell: every sixth hour is wet."""
+    n = np.arange(hours)
+    return pd.DataFrame(
+        {
+            "valid_at": pd.date_range(first, periods=hours, freq="h"),
+            "temperature_c": 12 + 5 * np.sin(n / 24 * 2 * np.pi),
+            "precipitation_mm": np.where(n % 6 == 0, 0.8, 0.0),
+            "wind_kmh": 10 + n % 7,
+            "humidity_pct": 75.0,
+            "cloud_pct": np.where(n % 6 == 0, 95.0, 50.0),
+        }
+    )
+
+
+def reported() -> pd.DataFrame:
+    """Four hours as Open-Meteo names them, the third not reported."""
+    return pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2025-03-01T00:00Z", "2025-03-01T01:00Z", "2025-03-01T03:00Z"]),
+            "temperature_2m": [8.0, 7.0, 6.0],
+            "precipitation": [9.9, 1.0, 0.5],
+            "wind_speed_10m": [10.0, 11.0, 12.0],
+            "relative_humidity_2m": [80, 81, 82],
+            "cloud_cover": [100.0, 50.0, 0.0],
+        }
+    )
+
+
+def test_rain_of_an_hour_stands_under_its_end_in_what_is_reported() -> None:
+    hours = observed(reported().sample(frac=1, random_state=1))
+    assert list(hours.columns) == ["valid_at", *VALUES]
+    assert hours["valid_at"].dt.hour.tolist() == [0, 1, 2, 3]
+    nan = np.nan
+    np.testing.assert_array_equal(hours["precipitation_mm"], [1.0, nan, 0.5, nan])
+    np.testing.assert_array_equal(hours["temperature_c"], [8.0, 7.0, nan, 6.0])
+    np.testing.assert_array_equal(hours["humidity_pct"], [80.0, 81.0, nan, 82.0])
+
+
+def test_observations_with_a_column_missing_or_an_hour_twice_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"no column \['cloud_cover'\]"):
+        observed(reported().drop(columns="cloud_cover"))
+    with pytest.raises(ValueError, match="hour 2025-03-01 00:00Z comes twice"):
+        observed(pd.concat([reported(), reported()]))
+
+
+def many(days: int) -> pd.DataFrame:
+    """Forecasts of the same 120 hours issued with `days` seeds: error and hours ahead."""
+    seen = weather(ISSUED_AT, 120)
+    parts = [perturbed(seen, issued_at=ISSUED_AT, seed=seed) for seed in range(days)]
+    missed = [part[list(VALUES)] - seen[list(VALUES)] for part in parts]
+    return pd.concat([m.assign(day=np.arange(120) // 24) for m in missed])
+
+
+def test_the_past_is_as_observed() -> None:
+    seen = weather(ISSUED_AT - timedelta(hours=48), 72)
+    found = perturbed(seen, issued_at=ISSUED_AT)
+    pd.testing.assert_frame_equal(found[:48], seen.astype(found.dtypes.to_dict())[:48])
+    assert (found["temperature_c"][48:] != seen["temperature_c"][48:]).all()
+
+
+@pytest.mark.parametrize("name", ["temperature_c", "wind_kmh", "humidity_pct", "cloud_pct"])
+def test_errors_grow_with_every_day_ahead(name: str) -> None:
+    spread = many(60).groupby("day")[name].std()
+    assert spread.is_monotonic_increasing
+    assert spread.iloc[-1] > 1.3 * spread.iloc[0]
+
+
+def test_temperature_errs_as_weather_services_say() -> None:
+    spread = many(200).groupby("day")["temperature_c"].std()
+    assert spread.iloc[0] == pytest.approx(1.0, abs=0.15)
+    assert spread.iloc[4] == pytest.approx(2.3, abs=0.3)
+
+
+def test_errors_come_in_runs_of_hours() -> None:
+    missed = many(60)["temperature_c"].to_numpy().reshape(60, 120)
+    assert np.corrcoef(missed[:, :-1].ravel(), missed[:, 1:].ravel())[0, 1] > 0.9
+
+
+def test_rain_agrees_less_with_every_day_and_is_not_used_up() -> None:
+    seen = weather(ISSUED_AT, 120)
+    parts = [perturbed(seen, issued_at=ISSUED_AT, seed=seed) for seed in range(150)]
+    rain = np.stack([part["precipitation_mm"].to_numpy() for part in parts])
+    wet, day = seen["precipitation_mm"].to_numpy() > 0, np.arange(120) // 24
+    hits = [float((rain[:, wet & (day == d)] > 0).mean()) for d in (0, 4)]
+    false = [float((rain[:, ~wet & (day == d)] > 0).mean()) for d in (0, 4)]
+    assert hits[0] > 0.8 > hits[1] > false[1] > false[0]
+    assert (rain >= 0).all()
+
+
+def test_values_stay_possible() -> None:
+    seen = weather(ISSUED_AT, 240).assign(humidity_pct=99.0, cloud_pct=1.0, wind_kmh=0.0)
+    found = perturbed(seen, issued_at=ISSUED_AT)
+    assert found["humidity_pct"].between(0, 100).all()
+    assert found["cloud_pct"].between(0, 100).all()
+    assert (found["wind_kmh"] >= 0).all()
+
+
+def test_any_slice_of_a_forecast_agrees_with_the_whole() -> None:
+    seen = weather(ISSUED_AT, 120)
+    whole = perturbed(seen, issued_at=ISSUED_AT, seed=3)
+    part = perturbed(seen[30:50], issued_at=ISSUED_AT, seed=3)
+    pd.testing.assert_frame_equal(part, whole[30:50])
+
+
+def test_what_was_observed_is_left_alone() -> None:
+    seen = weather(ISSUED_AT, 24)
+    perturbed(seen, issued_at=ISSUED_AT)
+    pd.testing.assert_frame_equal(seen, weather(ISSUED_AT, 24))
+
+
+def test_another_seed_or_issue_is_another_forecast() -> None:
+    seen = weather(ISSUED_AT, 24)
+    first = perturbed(seen, issued_at=ISSUED_AT, seed=3)
+    again = perturbed(seen, issued_at=ISSUED_AT, seed=3)
+    other = perturbed(seen, issued_at=ISSUED_AT, seed=4)
+    later = perturbed(seen, issued_at=ISSUED_AT - timedelta(hours=24), seed=3)
+    pd.testing.assert_frame_equal(first, again)
+    assert not np.allclose(first["temperature_c"], other["temperature_c"])
+    assert not np.allclose(first["temperature_c"], later["temperature_c"])
+
+
+def test_what_was_not_observed_is_not_made_up() -> None:
+    seen = weather(ISSUED_AT, 24)
+    seen.loc[3, ["precipitation_mm", "cloud_pct"]] = np.nan
+    seen.loc[5, "cloud_pct"] = np.nan
+    found = perturbed(seen, issued_at=ISSUED_AT)
+    assert found.loc[3, ["precipitation_mm", "cloud_pct"]].isna().all()
+    assert found.loc[5, ["precipitation_mm", "temperature_c"]].notna().all()
+
+
+def test_nothing_gives_nothing() -> None:
+    assert perturbed(weather(ISSUED_AT, 24)[:0], issued_at=ISSUED_AT).empty
+
+
+@pytest.mark.parametrize(
+    ("seen", "issued_at", "match"),
+    [
+        (weather(ISSUED_AT, HORIZON_HOURS + 1), ISSUED_AT, "384 h after .* reach 384 h"),
+        (weather(ISSUED_AT, 3), datetime(2025, 3, 1), "has no zone"),
+        (weather(ISSUED_AT, 3).drop(columns="wind_kmh"), ISSUED_AT, r"no column \['wind_kmh'\]"),
+    ],
+)
+def test_refusals(seen: pd.DataFrame, issued_at: datetime, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        perturbed(seen, issued_at=issued_at)

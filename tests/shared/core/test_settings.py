@@ -1,0 +1,122 @@
+"""Settings: one home for each number, and a start that stops when something is missing."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from velocast.core import settings
+from velocast.core.city import load_city
+from velocast.core.errors import SettingsError
+
+CONFIG = Path(__file__).parents[3] / "terraform/config"
+COMPONENTS = {
+    "fetch": settings.FetchSettings,
+    "predict": settings.PredictSettings,
+    "monitor": settings.MonitorSettings,
+    "notify": settings.NotifySettings,
+    "serve": settings.ServeSettings,
+    "velocast-train": settings.JobSettings,
+    "velocast-evaluate": settings.JobSettings,
+    "velocast-promote": settings.JobSettings,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    values = {
+        "GOOGLE_CLOUD_PROJECT": "p",
+        "VELOCAST_LOCATION": "europe-west1",
+        "VELOCAST_ENVIRONMENT": "dev",
+        "VELOCAST_CITY": "paris",
+        "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VELOCAST_CITY_BASE_URL", raising=False)
+    return monkeypatch
+
+
+def test_missing_variable_stops_the_start_and_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("VELOCAST_ALERTS_TOPIC")
+    with pytest.raises(SettingsError, match="VELOCAST_ALERTS_TOPIC: Field required"):
+        settings.FetchSettings.load()
+
+
+def test_wrong_environment_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VELOCAST_ENVIRONMENT", "laptop")
+    with pytest.raises(
+        SettingsError, match="VELOCAST_ENVIRONMENT: Input should be 'dev' or 'prod'"
+    ):
+        settings.FetchSettings.load()
+
+
+def test_unknown_city_lists_the_known_ones(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VELOCAST_CITY", "atlantis")
+    with pytest.raises(
+        SettingsError, match=r"'atlantis' is not among the cities \['demoville', 'paris'\]"
+    ):
+        settings.FetchSettings.load()
+
+
+def test_thresholds_come_from_their_file_and_a_variable_moves_one(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    defaults = settings.FetchSettings.load().thresholds
+    environment.setenv("R2_CRITICAL", "0.5")
+    moved = settings.FetchSettings.load().thresholds
+    assert (defaults.r2_critical, moved.r2_critical) == (0.65, 0.5)
+    assert moved.model_copy(update={"r2_critical": 0.65}) == defaults
+
+
+def test_every_threshold_of_the_file_is_a_setting() -> None:
+    text = (Path(settings.__file__).parents[1] / "thresholds.yaml").read_text()
+    assert set(yaml.safe_load(text)) == set(settings.Thresholds.model_fields)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_configuration_sets_what_the_settings_require_and_no_more(component: str) -> None:
+    entries = {}
+    for name in ("functions", "jobs"):
+        entries |= yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+    assert set(entries[component]["environment"]) == COMPONENTS[component].required_variables()
+
+
+def test_every_schedule_reaches_one_topic_and_that_one_function() -> None:
+    read = {
+        n: yaml.safe_load((CONFIG / f"{n}.yaml").read_text())
+        for n in ("schedules", "topics", "functions")
+    }
+    for name, schedule in read["schedules"].items():
+        assert schedule["topic"] in read["topics"], name
+        readers = [
+            f for f, entry in read["functions"].items() if entry["topic"] == schedule["topic"]
+        ]
+        assert len(readers) == 1, name
+
+
+def test_base_url_replaces_the_city_and_its_fallbacks() -> None:
+    city = load_city("paris", base_url="http://127.0.0.1:1/city")
+    assert (city.base_url, city.fallback_base_urls) == ("http://127.0.0.1:1/city", ())
+    assert load_city("paris").fallback_base_urls
+
+
+def test_settings_print_no_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("app:very-secret")
+    environment.setenv("VELOCAST_MODELS_BUCKET", "b")
+    environment.setenv("VELOCAST_API_KEYS_FILE", str(keys))
+    assert "very-secret" not in repr(settings.ServeSettings.load())
+
+
+def test_a_replayed_city_has_weather_only_where_it_has_an_address() -> None:
+    real = load_city("paris").weather
+    assert real is not None
+    assert real.forecast_base_url == "https://api.open-meteo.com"
+    assert load_city("paris", base_url="http://127.0.0.1:1/city").weather is None
+    replayed = load_city(
+        "paris", base_url="http://127.0.0.1:1/city", weather_base_url="http://127.0.0.1:1/weather"
+    ).weather
+    assert replayed is not None
+    assert replayed.forecast_base_url == "http://127.0.0.1:1/weather/forecast"
+    assert replayed.previous_runs_base_url == "http://127.0.0.1:1/weather/previous-runs"

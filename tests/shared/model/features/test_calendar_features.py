@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+
+from velocast.core.errors import SettingsError
+from velocast.model.features.calendar_features import calendar_columns, day_type, holiday_dates
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+@pytest.mark.parametrize(
+    ("day", "kind"),
+    [
+        (date(2021, 5, 14), "working"),
+        (date(2021, 5, 15), "saturday"),
+        (date(2021, 5, 16), "rest"),
+        (date(2021, 5, 13), "rest"),  # Ascension, a Thursday
+        (date(2021, 5, 1), "rest"),  # a holiday on a Saturday
+    ],
+)
+def test_day_type(day: date, kind: str) -> None:
+    assert day_type(day, [date(2021, 5, 1), date(2021, 5, 13)]) == kind
+
+
+def test_holidays_lie_within_the_bounds_across_a_new_year() -> None:
+    assert holiday_dates("FR", date(2020, 12, 25), date(2021, 1, 1)) == [
+        date(2020, 12, 25),
+        date(2021, 1, 1),
+    ]
+    assert holiday_dates("FR", date(2021, 2, 1), date(2021, 2, 28)) == []
+    assert date(2021, 3, 8) in holiday_dates("DE-BE", date(2021, 3, 1), date(2021, 3, 31))
+
+
+def test_an_unknown_calendar_is_named() -> None:
+    with pytest.raises(SettingsError, match="'XX' is no holiday calendar"):
+        holiday_dates("XX", date(2021, 1, 1), date(2021, 1, 2))
+
+
+def test_columns_describe_the_local_day_of_the_target() -> None:
+    instants = [
+        "2021-05-12T21:00Z",  # Wednesday 23:00, the eve of Ascension
+        "2021-05-12T22:00Z",  # Thursday 00:00
+        "2021-05-14T10:00Z",  # Friday, morrow and bridge
+        "2021-05-15T10:00Z",
+        "2021-07-12T10:00Z",  # Monday, two days before a holiday on a Wednesday
+    ]
+    frame = pd.DataFrame({"target_at": pd.to_datetime(instants, utc=True)}, index=[9, 8, 7, 6, 5])
+    found = calendar_columns(frame, PARIS, holiday_dates("FR", date(2021, 5, 1), date(2021, 7, 31)))
+    expected = pd.DataFrame(
+        [
+            ["2021-05-12", 2, 0, 0, 0, 1, 0, 0],
+            ["2021-05-13", 3, 1, 0, 1, 0, 0, 0],
+            ["2021-05-14", 4, 0, 0, 0, 0, 1, 1],
+            ["2021-05-15", 5, 0, 1, 0, 0, 0, 0],
+            ["2021-07-12", 0, 0, 0, 0, 0, 0, 0],
+        ],
+        columns=list(found.columns),
+        index=frame.index,
+    )
+    expected["local_date"] = pd.to_datetime(expected["local_date"])
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_the_monday_before_a_tuesday_holiday_is_a_bridge() -> None:
+    frame = pd.DataFrame({"target_at": pd.to_datetime(["2023-08-14T10:00Z"], utc=True)})
+    found = calendar_columns(frame, PARIS, [date(2023, 8, 15)])
+    assert found[["is_bridge", "is_eve"]].iloc[0].tolist() == [1, 1]
+
+
+def test_an_empty_frame_has_the_columns_too() -> None:
+    frame = pd.DataFrame({"target_at": pd.to_datetime([], utc=True)})
+    assert list(calendar_columns(frame, PARIS, []).columns)[:2] == ["local_date", "weekday"]

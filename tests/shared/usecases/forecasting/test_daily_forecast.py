@@ -1,0 +1,356 @@
+"""Forecasts of every counter, into the warehouse's table and the serving snapshot."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from google.cloud import bigquery
+
+from tests import emulators
+from tests.shared.usecases import champions, small_city
+from tests.shared.usecases.small_city import AS_OF, ORIGIN
+from velocast.adapters.gcs import Objects
+from velocast.core.audit_row import AuditRow
+from velocast.core.datetimes import parse_instant
+from velocast.core.notices import NOTICE, ModelFallback
+from velocast.core.requests import PredictRequest
+from velocast.usecases import feature_store, snapshot_format
+from velocast.usecases.forecasting import forecast_rows, model_loading, snapshot
+from velocast.usecases.forecasting.daily_forecast import forecast
+from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
+
+pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
+DAY = timedelta(days=1)
+ALL_FORECASTS = "SELECT * FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"
+
+
+def forecast_at(as_of: str | None = None, message_id: str = "m1") -> AuditRow:
+    moment = AS_OF if as_of is None else parse_instant(as_of)
+    (row,) = forecast(PredictRequest(), small_city.predict_run(moment, message_id))
+    return row
+
+
+def stored(client: bigquery.Client) -> pd.DataFrame:
+    rows = client.query_and_wait(ALL_FORECASTS).to_arrow(create_bqstorage_client=False).to_pandas()
+    order = ["counter_id", "target_at", "origin_at", "model_version"]
+    return rows.sort_values(order, ignore_index=True) if len(rows) else rows
+
+
+def published() -> Snapshot:
+    objects = Objects(emulators.PROJECT, emulators.BUCKETS["models"])
+    return snapshot_format.loads(objects.read(snapshot_format.SNAPSHOT).data)
+
+
+def width(counter: CounterSnapshot) -> float:
+    """The mean interval, in terms of the mean forecast."""
+    return (sum(counter.upper) - sum(counter.lower)) / sum(counter.predicted)
+
+
+class TestBeforeThereIsAChampion:
+    def test_similar_days_forecast_every_counter_hour_by_hour_and_nobody_is_alarmed(
+        self, warehouse_tables: bigquery.Client, topics: emulators.RunningPubSub
+    ) -> None:
+        small_city.store(small_city.make())
+
+        row = forecast_at()
+
+        rows = stored(warehouse_tables)
+        assert len(rows) == 4 * 5 * 24
+        assert set(rows["model_version"]) == {0}
+        assert set(rows["model_kind"]) == {"similar_days"}
+        assert rows["run_id"].isna().all()
+        assert (rows["lower"] <= rows["predicted_count"]).all()
+        assert (rows["predicted_count"] <= rows["upper"]).all()
+        assert rows["busy_probability"].between(0, 1).all()
+        assert rows["lead_hours"].min() == 0
+        assert rows["lead_hours"].max() == 119
+        assert topics.published("velocast-alerts") == []
+        assert row.event_id == "predict:m1:prediction"
+        assert row.details == {
+            "origin_at": "2025-03-09T23:00:00Z",
+            "model_version": 0,
+            "model_kind": "similar_days",
+            "run_id": None,
+            "forecasts": 480,
+            "changed": 480,
+            "counters": 4,
+            "basis": {"similar_days": 4},
+            "busy_version": 0,
+            "weather_hours": 0,
+            "snapshot": "published",
+        }
+
+    def test_in_blocks_of_counters_they_are_the_same(
+        self, warehouse_tables: bigquery.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small_city.store(small_city.make())
+        forecast_at()
+        whole = stored(warehouse_tables)
+        asked: list[list[str]] = []
+        weather: list[pd.DataFrame] = []
+        read, read_weather = feature_store.read, feature_store.read_weather
+
+        def spied(*args: Any, counter_ids: list[str], **options: Any) -> pd.DataFrame:
+            asked.append(counter_ids)
+            return read(*args, counter_ids=counter_ids, **options)
+
+        def spied_weather(*args: Any, **options: Any) -> pd.DataFrame:
+            weather.append(read_weather(*args, **options))
+            return weather[-1]
+
+        monkeypatch.setattr(feature_store, "read", spied)
+        monkeypatch.setattr(feature_store, "read_weather", spied_weather)
+        monkeypatch.setattr(forecast_rows, "BLOCK", 3)
+
+        forecast_at(message_id="m2")
+
+        in_blocks = stored(warehouse_tables)
+        counters = in_blocks["counter_id"].unique().tolist()
+        assert sorted({tuple(ids) for ids in asked}) == [tuple(counters[:2]), tuple(counters[2:])]
+        assert len(weather) == 1  # the same for all counters
+        names = ["counter_id", "target_at", "predicted_count", "basis"]
+        pd.testing.assert_frame_equal(in_blocks[names], whole[names])
+
+    def test_without_counts_there_is_nothing_to_forecast_yet(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        row = forecast_at()
+
+        assert row.status == "OK"
+        assert row.details["snapshot"] == "nothing to forecast yet"
+        assert row.details["forecasts"] == 0
+        assert stored(warehouse_tables).empty
+
+    def test_one_day_of_counts_is_enough(self) -> None:
+        city = small_city.make()
+        small_city.store(city[city["counted_at"] >= ORIGIN - DAY])
+
+        row = forecast_at()
+
+        assert row.details["basis"] == {"similar_days": 4}
+
+
+class TestRunAgain:
+    @pytest.fixture(autouse=True)
+    def with_a_champion(self, storage_buckets: dict[str, str]) -> None:
+        del storage_buckets  # made before
+        champions.publish(3)
+
+    def test_the_same_rows(self, warehouse_tables: bigquery.Client) -> None:
+        small_city.store(small_city.make())
+        forecast_at()
+        before, bytes_before = stored(warehouse_tables), published()
+
+        row = forecast_at(message_id="m2")
+
+        assert row.details["changed"] == 0
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+        assert published() == bytes_before
+
+    def test_later_on_the_same_day_changes_no_forecast(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        """Counts after the origin must not enter: a second run in the evening gives the morning's forecasts."""
+        city = small_city.make(until=small_city.UNTIL + DAY)
+        small_city.store(city[city["counted_at"] < ORIGIN])
+        forecast_at()
+        before = stored(warehouse_tables)
+        small_city.store(city)
+
+        forecast_at("2025-03-10T20:30:00Z", "m2")
+
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+        assert published().published_at == parse_instant("2025-03-10T20:30:00Z")
+
+    def test_a_past_day_leaves_the_newer_snapshot_alone(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        forecast_at()
+
+        row = forecast_at("2025-03-05T04:00:00Z", "m2")
+
+        assert row.details["snapshot"] == "kept: the published one is of 2025-03-09T23:00:00Z"
+        assert published().origin_at == ORIGIN
+        origins = stored(warehouse_tables)["origin_at"].unique()
+        assert sorted(origins) == [pd.Timestamp("2025-03-04T23:00Z"), pd.Timestamp(ORIGIN)]
+
+    def test_a_past_day_knows_nothing_of_later_counts(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        city = small_city.make()
+        then = parse_instant("2025-03-04T23:00:00Z")
+        small_city.store(city[city["counted_at"] < then])
+        forecast_at("2025-03-05T04:00:00Z")
+        before = stored(warehouse_tables)
+        small_city.store(city)
+
+        row = forecast_at("2025-03-05T04:00:00Z", "m2")
+
+        assert row.details["changed"] == 0
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+
+
+class TestCountersWithoutRecentCounts:
+    @pytest.mark.parametrize(
+        ("days", "history", "basis"),
+        [(10, 35, "similar_days"), (30, 50, "typical_week"), (70, 90, "city_profile")],
+    )
+    def test_still_get_a_forecast_its_basis_and_a_wider_interval(
+        self, days: int, history: int, basis: str
+    ) -> None:
+        city = small_city.make(days=history)
+        quiet = city["counter_id"].min()
+        late = city["counted_at"] >= ORIGIN - days * DAY
+        small_city.store(city[(city["counter_id"] != quiet) | ~late])
+
+        row = forecast_at()
+
+        counters = {c.counter_id: c for c in published().counters}
+        others = [c for c in counters.values() if c.counter_id != quiet]
+        assert counters[quiet].basis == basis
+        assert {c.basis for c in others} == {"similar_days"}
+        assert sum(row.details["basis"].values()) == 4
+        assert len(counters[quiet].predicted) == 120
+        assert max(counters[quiet].predicted) > 0
+        if basis != "similar_days":
+            assert width(counters[quiet]) > max(width(other) for other in others)
+            assert counters[quiet].busy is None
+
+    def test_of_a_whole_city_that_fell_silent_still_get_forecasts(self) -> None:
+        city = small_city.make(days=50)
+        small_city.store(city[city["counted_at"] < ORIGIN - 30 * DAY])
+
+        row = forecast_at()
+
+        assert row.details["basis"] == {"typical_week": 4}
+        assert {(c.level, c.busy_threshold) for c in published().counters} == {(None, None)}
+        assert all(max(c.predicted) > 0 for c in published().counters)
+
+    def test_a_counter_first_seen_today_is_forecast_from_its_neighbours(self) -> None:
+        city = small_city.make(until=small_city.UNTIL + DAY)
+        new = city["counter_id"].max()
+        small_city.store(city[(city["counter_id"] != new) & (city["counted_at"] < ORIGIN)])
+        small_city.store(city[(city["counter_id"] == new) & (city["counted_at"] >= ORIGIN)].head(3))
+
+        row = forecast_at()
+
+        assert row.details["basis"] == {"neighbours": 1, "similar_days": 3}
+        counter = next(c for c in published().counters if c.counter_id == new)
+        assert counter.last_count is not None
+        assert sum(counter.predicted) > 0
+
+
+class TestWithAChampion:
+    @pytest.fixture(autouse=True)
+    def cold_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(model_loading, "_cache", {})
+
+    def test_it_forecasts_and_is_named_in_rows_snapshot_and_audit(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        champions.publish(3)
+
+        row = forecast_at()
+
+        rows = stored(warehouse_tables)
+        assert set(zip(rows["model_version"], rows["model_kind"], rows["run_id"], strict=True)) == {
+            (3, "gbm", "run-3")
+        }
+        assert set(rows["basis"]) == {"model"}
+        assert (rows["lower"] <= rows["predicted_count"]).all()
+        card = published().champion
+        assert card is not None
+        assert (card.version, card.run_id, card.metrics["current_r2"]) == (3, "run-3", 0.9)
+        assert row.new_champion_run_id == "run-3"
+        assert row.details["basis"] == {"model": 4}
+
+    def test_a_new_champion_adds_its_own_rows_and_replaces_the_snapshot(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        champions.publish(3)
+        forecast_at()
+        champions.publish(4)
+
+        row = forecast_at(message_id="m2")
+
+        assert row.details["snapshot"] == "published"
+        assert stored(warehouse_tables).groupby("model_version").size().to_dict() == {
+            3: 480,
+            4: 480,
+        }
+        card = published().champion
+        assert card is not None
+        assert card.version == 4
+
+    def test_a_counter_with_two_days_rests_on_similar_days(self) -> None:
+        city = small_city.make()
+        new = city["counter_id"].max()
+        small_city.store(
+            city[(city["counter_id"] != new) | (city["counted_at"] >= ORIGIN - 2 * DAY)]
+        )
+        champions.publish(3)
+
+        assert forecast_at().details["basis"] == {"model": 3, "similar_days": 1}
+
+    def test_a_spoilt_champion_is_told_and_similar_days_step_in(
+        self, topics: emulators.RunningPubSub, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        champions.publish(3)
+        champions.spoil(3)
+
+        row = forecast_at()
+
+        (message,) = topics.published("velocast-alerts")
+        notice = NOTICE.validate_json(message.data)
+        assert isinstance(notice, ModelFallback)
+        assert notice.event_id == "predict:m1:fallback:3"
+        assert (notice.wanted_version, notice.used) == (3, "similar_days")
+        assert row.details["model_kind"] == "similar_days"
+        assert set(stored(warehouse_tables)["model_version"]) == {0}
+        assert published().champion is None
+
+    def test_a_promotion_in_between_is_not_overwritten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Version 4 is promoted, and publishes, while the run with version 3 is about to publish."""
+        small_city.store(small_city.make())
+        champions.publish(3)
+        build, promoted = snapshot.build, []
+
+        def promote_first(*args: Any, **kwargs: Any) -> Snapshot:
+            if not promoted:
+                promoted.append(champions.publish(4))
+                forecast_at(message_id="promotion")
+            return build(*args, **kwargs)
+
+        monkeypatch.setattr(snapshot, "build", promote_first)
+
+        row = forecast_at()
+
+        assert row.details["model_version"] == 4
+        card = published().champion
+        assert card is not None
+        assert card.version == 4
+
+
+@pytest.mark.parametrize(
+    ("as_of", "hours"), [("2025-03-28T04:00:00Z", 119), ("2025-10-24T04:00:00Z", 121)]
+)
+def test_clock_changes_lose_no_hour(
+    as_of: str, hours: int, warehouse_tables: bigquery.Client
+) -> None:
+    moment = parse_instant(as_of)
+    small_city.store(small_city.make(counters=2, days=30, until=moment.date()))
+
+    row = forecast_at(as_of)
+
+    assert row.details["forecasts"] == 2 * hours
+    assert len(published().hours) == hours
+    assert stored(warehouse_tables)["lead_day"].max() == 4

@@ -1,0 +1,37 @@
+"""The hours that a city's clock shows twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from velocast.usecases.ingest.quality import repeated_hours
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "until", "expected"),
+    [
+        ("Europe/Paris", (2025, 10, 1), (2025, 11, 1), [(2025, 10, 26, 0)]),
+        ("Europe/Paris", (2025, 10, 25, 23), (2025, 10, 27), [(2025, 10, 26, 0)]),
+        ("Europe/Paris", (2024, 1, 1), (2026, 1, 1), [(2024, 10, 27, 0), (2025, 10, 26, 0)]),
+        ("Europe/Paris", (2025, 3, 1), (2025, 5, 1), []),  # spring skips an hour and repeats none
+        ("America/New_York", (2025, 11, 1), (2025, 11, 4), [(2025, 11, 2, 5)]),
+        ("UTC", (2025, 1, 1), (2026, 1, 1), []),
+    ],
+)
+def test_repeated_hours(
+    zone: str,
+    since: tuple[int, ...],
+    until: tuple[int, ...],
+    expected: list[tuple[int, ...]],
+) -> None:
+    found = repeated_hours(ZoneInfo(zone), moment(since), moment(until))
+
+    assert found == [moment(hour) for hour in expected]
+
+
+def moment(parts: tuple[int, ...]) -> datetime:
+    year, month, day, *hour = parts
+    return datetime(year, month, day, *hour, tzinfo=UTC)

@@ -1,0 +1,150 @@
+"""A version's published forecasts against what was counted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.shared.usecases import champions, small_city
+from tests.shared.usecases.small_city import AS_OF, UNTIL
+from velocast.adapters.champion_manifest import Champion
+from velocast.core.city import load_city
+from velocast.core.settings import Thresholds
+from velocast.core.unknown import Unknown
+from velocast.model.evaluation.metrics import Validation
+from velocast.usecases.monitoring import validation
+from velocast.usecases.monitoring.validation import Checked
+
+pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
+DAY = timedelta(days=1)
+
+
+def check(champion: Champion | None, counters: int = 4) -> Checked:
+    return validation.check(
+        small_city.warehouse(),
+        load_city("demoville"),
+        Thresholds(),
+        champion=champion,
+        as_of=AS_OF,
+        counters=counters,
+    )
+
+
+def found(champion: Champion | None, counters: int = 4) -> Validation:
+    finding = check(champion, counters).finding
+    assert isinstance(finding, Validation), finding
+    return finding
+
+
+@pytest.fixture
+def champion() -> Champion:
+    """Version 3, which has learned until 2025-02-01."""
+    return champions.publish(3, trained_until="2025-02-01T00:00:00Z")
+
+
+def test_scores_are_those_of_the_last_week_and_skill_of_four(champion: Champion) -> None:
+    city = small_city.make(days=60)
+    small_city.store(city)
+    small_city.publish_forecasts(city, version=3, days=28, error=0.05)
+
+    finding = found(champion)
+
+    week = city[city["counted_at"] >= AS_OF - 7 * DAY - timedelta(hours=5)]
+    assert finding.scores.rows == 3 * len(week)
+    assert finding.scores.counters == 4
+    assert [lead.lead_day for lead in finding.scores.lead_days] == [0, 1, 2]
+    assert finding.scores.wape == pytest.approx(0.05)
+    assert finding.scores.coverage == pytest.approx(0.9, abs=0.02)
+    assert finding.skill is not None
+    assert finding.skill > 0.5
+    assert len(check(champion).pairs) > 3.9 * finding.scores.rows
+
+
+def test_other_versions_and_longer_leads_do_not_count(champion: Champion) -> None:
+    city = small_city.make(days=60)
+    small_city.store(city)
+    small_city.publish_forecasts(city, version=3, days=7, error=0.05)
+    alone = found(champion)
+    small_city.publish_forecasts(city, version=2, days=7, error=0.9)
+
+    assert found(champion) == alone
+
+
+def test_before_there_is_a_champion_similar_days_are_scored() -> None:
+    city = small_city.make(days=60)
+    small_city.store(city)
+    small_city.publish_forecasts(city, version=0, days=7, error=0.2)
+
+    assert check(None).version == 0
+    assert found(None).scores.wape == pytest.approx(0.2)
+
+
+def test_hours_it_learned_from_are_no_test() -> None:
+    """A backfill with today's champion forecasts days that it was trained on."""
+    city = small_city.make(days=60)
+    small_city.store(city)
+    small_city.publish_forecasts(city, version=3, days=28)
+    champion = champions.publish(3, trained_until="2025-03-09T00:00:00Z")
+
+    finding = check(champion).finding
+
+    assert isinstance(finding, Unknown)
+    assert finding.reason.startswith("276 forecasts of the last 7 days have a count, 500 are")
+
+
+def test_outages_are_not_scored(champion: Champion) -> None:
+    city = small_city.make(days=60)
+    late = city["counted_at"] >= AS_OF - 2 * DAY
+    small_city.store(city.assign(quality=late.map({True: "outage", False: None})))
+    small_city.publish_forecasts(city, version=3, days=7)
+
+    assert (check(champion).pairs["target_at"] < AS_OF - 2 * DAY).all()
+
+
+def test_outages_are_no_yardstick(champion: Champion) -> None:
+    """Skill is measured against the value 168 hours earlier; one that is flagged is none."""
+    city = small_city.make(days=60)
+    small_city.publish_forecasts(city, version=3, days=28)
+    broken = city["counted_at"].between(AS_OF - 35 * DAY, AS_OF - 33 * DAY)
+    small_city.store(
+        city.assign(
+            bike_count=city["bike_count"].mask(broken, 4000),
+            quality=broken.map({True: "outage", False: None}),
+        )
+    )
+
+    pairs = check(champion).pairs.set_index("target_at")
+
+    after = pairs.sort_index().loc[AS_OF - 28 * DAY : AS_OF - 26 * DAY]
+    assert len(after) > 500
+    assert after["lag_168h"].isna().all()
+    assert pairs["lag_168h"].max() < 4000
+
+
+def test_nothing_forecast_is_unknown(champion: Champion) -> None:
+    small_city.store(small_city.make(days=60))
+
+    assert check(champion).finding == Unknown(
+        reason="0 forecasts of the last 7 days have a count, 500 are needed"
+    )
+
+
+def test_too_few_of_the_counters_is_unknown(champion: Champion) -> None:
+    city = small_city.make(days=60)
+    small_city.store(city)
+    some = city[city["counter_id"] != city["counter_id"].max()]
+    small_city.publish_forecasts(some, version=3, days=7)
+
+    finding = check(champion, counters=4).finding
+
+    assert isinstance(finding, Unknown)
+    assert finding.reason.startswith("3 of 4 counters have a count")
+
+
+def test_today_is_not_over_yet(champion: Champion) -> None:
+    city = small_city.make(days=60, until=UNTIL + DAY)
+    small_city.store(city)
+    small_city.publish_forecasts(city, version=3, days=8, until=UNTIL + DAY)
+
+    assert check(champion).pairs["target_at"].max() < small_city.ORIGIN

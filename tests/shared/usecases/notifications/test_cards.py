@@ -1,0 +1,169 @@
+"""How notices and incidents look as cards; nothing is sent."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from tests.shared.usecases.notifications.alerts import (
+    CONSOLE_TEST,
+    INCIDENT,
+    NOTICES,
+    PROMOTED,
+    closed,
+)
+from velocast.adapters.channels.discord import Embed, Field, fit
+from velocast.core.notices import ChallengerRefused, DataStale, DriftDetected, Notice
+from velocast.usecases.notifications.events import notice_embed, notice_key
+from velocast.usecases.notifications.incidents import (
+    GREEN,
+    RED,
+    Incident,
+    incident_embed,
+    incident_key,
+)
+from velocast.usecases.notifications.notify import AlertMessage, marker_name
+
+
+def lines(embed: Embed) -> dict[str, str]:
+    return {field.name: field.value for field in embed.fields}
+
+
+def test_every_kind_of_notice_has_an_example_and_a_card() -> None:
+    kinds = get_args(get_args(Notice)[0])
+    assert {type(n) for n in NOTICES} == set(kinds)
+    for notice in NOTICES:
+        card = notice_embed(notice)
+        assert fit(card) == card
+        assert card.timestamp == notice.occurred_at
+
+
+@pytest.mark.parametrize("notice", NOTICES, ids=lambda n: n.event)
+def test_writer_and_reader_of_a_notice_agree(notice: Notice) -> None:
+    message = AlertMessage.model_validate(notice.model_dump(mode="json"))
+    assert message.notice == notice
+    assert message.key("m-1") == f"{notice.event}:e-1" == notice_key(notice)
+
+
+def test_a_promotion_names_both_models_and_the_gain() -> None:
+    card = notice_embed(PROMOTED)
+    assert card.title == "🚀 Champion promoted: version 8 (gbm)"
+    assert card.fields == (
+        Field("Old", "run_id=abc123, R²=0.680"),
+        Field("New", "run_id=def456, R²=0.720"),
+        Field("Improvement", "+0.040 R² (+5.88%); 12.5% of the unexplained"),
+        Field("Decision", "DEPLOY"),
+        Field("Dataset", "4f4f4f4f4f4f"),
+    )
+
+
+def test_the_first_champion_replaces_none() -> None:
+    nothing = {"old_run_id": None, "old_r2": None, "gain_absolute": None, "gain_relative": None}
+    shown = lines(notice_embed(PROMOTED.model_copy(update=nothing)))
+    assert (shown["Old"], shown["Improvement"]) == ("none", "the first champion")
+
+
+def test_drift_links_to_its_report() -> None:
+    drift = next(n for n in NOTICES if isinstance(n, DriftDetected))
+    card = notice_embed(drift)
+    assert card.title == "🌊 Drift: 38% of the columns"
+    assert (
+        card.url
+        == "https://storage.cloud.google.com/velocast-local-reports/drift_reports/drift_report_2026-03-01.html"
+    )
+    assert lines(card)["Drifted"] == "3 of 8"
+    assert lines(card)["Columns"] == "bike_count, night_share, temperature_c"
+
+
+@pytest.mark.parametrize(
+    ("event", "field", "value"),
+    [
+        ("challenger_refused", "Challenger", "run_id=r9, R²=0.801"),
+        ("challenger_refused", "Champion", "R² 0.800"),
+        ("performance_degraded", "R² before", "0.810"),
+        ("performance_degraded", "Skill over last week", "-0.020"),
+        ("training_failed", "Log", "https://example.org/log"),
+        ("data_stale", "Age", "55 h"),
+        (
+            "counters_out_of_order",
+            "Counters",
+            ", ".join(f"c-{i}" for i in range(20)) + " and 5 more",
+        ),
+        ("model_fallback", "Wanted", "version 8"),
+        ("run_failed", "Component", "fetch"),
+    ],
+)
+def test_fields_are_shown(event: str, field: str, value: str) -> None:
+    notice = next(n for n in NOTICES if n.event == event)
+    assert lines(notice_embed(notice))[field] == value
+
+
+def test_what_is_unknown_is_called_so() -> None:
+    stale = DataStale(
+        event_id="e", occurred_at="x", newest_count_at=None, age_hours=None, reason="empty table"
+    )
+    assert lines(notice_embed(stale)) == {"Newest count": "unknown", "Age": "unknown"}
+    refused = next(n for n in NOTICES if isinstance(n, ChallengerRefused))
+    assert (
+        lines(notice_embed(refused.model_copy(update={"old_r2": None})))["Champion"] == "R² unknown"
+    )
+
+
+def card_of(payload: dict[str, Any]) -> Embed:
+    return AlertMessage.model_validate(payload).embed()
+
+
+def test_an_opened_incident_tells_all() -> None:
+    card = card_of(INCIDENT)
+    assert (card.title, card.color) == ("🚨 Alert: Forecast R2 critical", RED)
+    assert card.description == "bike_forecast_r2 is below the threshold of 0.65\n\nSee the runbook."
+    assert card.url == INCIDENT["incident"]["url"]
+    assert card.timestamp == "2026-03-01T05:00:00Z"
+    assert lines(card) == {
+        "Severity": "Critical",
+        "Condition": "R2 below critical",
+        "Resource": "velocast-monitor",
+        "Observed": "0.612",
+        "Threshold": "0.65",
+        "Opened": "2026-03-01T05:00:00Z",
+    }
+
+
+def test_a_closed_incident_is_green_and_another_message() -> None:
+    card = card_of(closed())
+    assert (card.title, card.color) == ("✅ Resolved: Forecast R2 critical", GREEN)
+    assert lines(card)["Closed"] == "2026-03-01T06:00:00Z"
+    keys = [AlertMessage.model_validate(p).key("m-1") for p in (INCIDENT, closed())]
+    assert keys == ["incident:0.mabc:open", "incident:0.mabc:closed"]
+
+
+def test_the_console_s_test_notification_is_understood() -> None:
+    card = card_of(CONSOLE_TEST)
+    assert card.title == "🚨 Alert: test"
+    assert card.description == "Test notification"
+    assert lines(card) == {"Observed": "1.0"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"state": None},
+        {"started_at": "soon"},
+        {"started_at": 1e30},
+        {"documentation": 5},
+        {"url": ["x"]},
+    ],
+)
+def test_an_odd_incident_is_no_reason_to_lose_an_alarm(odd: dict[str, Any]) -> None:
+    incident = Incident.model_validate(odd)
+    assert incident_embed(incident).title == "🚨 Alert: unnamed policy"
+    assert incident_key(incident, "m-1") == "incident:m-1:open"
+
+
+def test_a_marker_s_name_is_one_object_whatever_the_key() -> None:
+    assert marker_name("data_stale:fetch/1 2") == "notifications/data_stale:fetch%2F1%202.json"
+    long = marker_name("run_failed:" + "x" * 500)
+    assert len(long) < 100
+    assert long != marker_name("run_failed:" + "x" * 501)

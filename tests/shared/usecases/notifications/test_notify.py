@@ -1,0 +1,151 @@
+"""notify from a Pub/Sub message to Discord: local inbox, real bucket, real audit table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from google.cloud import bigquery
+
+from gcp_emulators.core.http_server import HttpServer
+from tests.shared.usecases.notifications.alerts import (
+    INCIDENT,
+    NOTICES,
+    PROMOTED,
+    Event,
+    closed,
+    envelope,
+)
+from velocast.adapters.gcs import Objects
+from velocast.core.errors import DiscordError, EventError
+from velocast.core.settings import NotifySettings
+from velocast.usecases.context import Runtime, handle
+from velocast.usecases.notifications import notify
+from velocast.usecases.notifications.notify import AlertMessage
+from velocast_local.discord.inbox import routes
+
+pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
+AUDIT = """
+SELECT event_id, event_type, status, error_message FROM monitoring_audit.logs
+WHERE timestamp > '2020-01-01' ORDER BY event_id
+"""
+
+
+@dataclass
+class Bench:
+    """A notify process, and the channel it writes to."""
+
+    url: str
+    runtime: Runtime[NotifySettings]
+
+    def tell(self, payload: Any, message_id: str = "m-1") -> None:
+        event = Event(envelope(payload, message_id))
+        handle(event, AlertMessage, self.runtime, notify.notify, event_type="ALERT")
+
+    def titles(self) -> list[str]:
+        messages = httpx.get(f"{self.url}/discord/messages").json()["messages"]
+        return [m["embeds"][0]["title"] for m in messages]
+
+    def refuse(self, **refusal: Any) -> None:
+        httpx.post(f"{self.url}/discord/refusals", json=refusal).raise_for_status()
+
+    def markers(self) -> list[str]:
+        settings = self.runtime.settings
+        return Objects(settings.project, settings.reports_bucket).names("notifications/")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    with HttpServer(routes(tmp_path / "inbox")) as server:
+        webhook = tmp_path / "webhook"
+        webhook.write_text(f"{server.url}/discord/api/webhooks/1/token", encoding="utf-8")
+        monkeypatch.setenv("VELOCAST_DISCORD_WEBHOOK_FILE", str(webhook))
+        yield Bench(server.url, Runtime(NotifySettings.load(), component="notify"))
+        notify._webhook(webhook).close()
+
+
+def audit(client: bigquery.Client) -> list[tuple[str, str, str, str | None]]:
+    return [tuple(row.values()) for row in client.query_and_wait(AUDIT)]
+
+
+def test_every_notice_is_told_and_leaves_a_row(
+    bench: Bench, warehouse_tables: bigquery.Client
+) -> None:
+    for number, notice in enumerate(NOTICES):
+        bench.tell(notice.model_dump(mode="json"), f"m-{number}")
+    assert len(bench.titles()) == len(NOTICES)
+    rows = audit(warehouse_tables)
+    assert [row[0] for row in rows] == sorted(f"notify:{n.event}:e-1:alert" for n in NOTICES)
+    assert {row[1:3] for row in rows} == {("ALERT", "OK")}
+
+
+def test_an_incident_is_told_when_it_opens_and_when_it_closes(bench: Bench) -> None:
+    for payload in (INCIDENT, INCIDENT, closed(), closed()):
+        bench.tell(payload)
+    assert bench.titles() == [
+        "🚨 Alert: Forecast R2 critical",
+        "✅ Resolved: Forecast R2 critical",
+    ]
+    assert bench.markers() == [
+        "notifications/incident:0.mabc:closed.json",
+        "notifications/incident:0.mabc:open.json",
+    ]
+
+
+def test_a_message_that_comes_again_is_told_once(
+    bench: Bench, warehouse_tables: bigquery.Client
+) -> None:
+    for message_id in ("m-1", "m-1", "m-2"):  # redelivered, then published a second time
+        bench.tell(PROMOTED.model_dump(mode="json"), message_id)
+    assert len(bench.titles()) == 1
+    assert [row[0] for row in audit(warehouse_tables)] == ["notify:champion_promoted:e-1:alert"]
+
+
+def test_what_discord_did_not_take_comes_again(
+    bench: Bench, warehouse_tables: bigquery.Client
+) -> None:
+    bench.refuse(status=500)
+    with pytest.raises(DiscordError, match="Discord answers 500"):
+        bench.tell(PROMOTED.model_dump(mode="json"))
+    assert (bench.titles(), bench.markers()) == ([], [])
+    bench.tell(PROMOTED.model_dump(mode="json"))
+    assert len(bench.titles()) == 1
+    failed, told = sorted(audit(warehouse_tables), key=lambda row: row[2])
+    assert failed[0] == "notify:m-1:failed"
+    assert failed[3] is not None
+    assert failed[3].startswith("discord: Discord answers 500")
+    assert told[0] == "notify:champion_promoted:e-1:alert"
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"{", "its data is not JSON"),
+        (b"[]", "data is list, needs a JSON object"),
+        ({}, "neither an incident of Cloud Monitoring nor an event of Velocast"),
+        ({"incident": "fire"}, "neither an incident of Cloud Monitoring nor an event of Velocast"),
+        ({"event": "party"}, "champion_promoted"),
+        (
+            {"event": "data_stale", "event_id": "e"},
+            r"notice\.data_stale\.occurred_at: Field required",
+        ),
+        (
+            PROMOTED.model_dump(mode="json") | {"mood": "good"},
+            "mood: Extra inputs are not permitted",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_raised(
+    bench: Bench, warehouse_tables: bigquery.Client, payload: Any, words: str
+) -> None:
+    with pytest.raises(EventError, match=words):
+        bench.tell(payload)
+    assert bench.titles() == []
+    if isinstance(payload, dict):  # what has no payload has no message to leave a row for
+        assert [row[:3] for row in audit(warehouse_tables)] == [
+            ("notify:m-1:failed", "ALERT", "FAILED")
+        ]

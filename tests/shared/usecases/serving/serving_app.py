@@ -1,0 +1,60 @@
+"""The API over a snapshot in a real object store: how the tests, and the browser, get at it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask_openapi3.openapi import OpenAPI
+from werkzeug.serving import make_server
+
+from tests.shared.usecases.serving.snapshots import NOW
+from velocast.adapters.gcs import Objects
+from velocast.core.settings import ServeSettings
+from velocast.usecases.serving.app import create_app
+from velocast.usecases.snapshot_format import CONTENT_TYPE, SNAPSHOT, Snapshot, dumps
+
+KEY = "test-key"
+HEADERS = {"X-API-Key": KEY}
+
+
+def bucket() -> Objects:
+    """The models bucket of the tests' object store."""
+    settings = ServeSettings.load()
+    return Objects(settings.project, settings.models_bucket)
+
+
+def publish(snapshot: Snapshot) -> int:
+    """Write a snapshot as predict does; returns its generation."""
+    return bucket().write(SNAPSHOT, dumps(snapshot), content_type=CONTENT_TYPE)
+
+
+def app(
+    *,
+    now: Callable[[], datetime] = lambda: NOW,
+    check_seconds: float = 0.0,
+    keys: Path | None = None,
+    **settings: Any,
+) -> OpenAPI:
+    """The application with the environment's settings, some of them replaced."""
+    changes = settings | ({"api_keys_file": keys} if keys else {})
+    loaded = ServeSettings.load().model_copy(update=changes)
+    return create_app(loaded, bucket(), now=now, check_seconds=check_seconds)
+
+
+@contextmanager
+def running(application: OpenAPI) -> Iterator[str]:
+    """Serve the application on a free port of this machine; gives its address."""
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join(timeout=10)
+        server.server_close()

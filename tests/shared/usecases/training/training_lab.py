@@ -1,0 +1,211 @@
+"""A small city with a trained challenger, made once for a test module and laid out afresh for each test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+from threadpoolctl import threadpool_limits
+
+from tests import emulators
+from tests.shared.usecases import small_city
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.gcs import Objects
+from velocast.adapters.mlflow_registry import Registry
+from velocast.adapters.pubsub import Publisher
+from velocast.core.audit_row import AuditRow
+from velocast.core.datetimes import parse_instant
+from velocast.core.kinds import Task
+from velocast.core.notices import NOTICE
+from velocast.core.settings import JobSettings
+from velocast.model.learning import forecaster
+from velocast.usecases.context import Run, Runtime, perform
+from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
+from velocast.usecases.training.promote import PromoteRequest, promote
+from velocast.usecases.training.records import Decision, Training
+from velocast.usecases.training.run_store import Records, RecordT
+from velocast.usecases.training.train import TrainRequest, train
+
+UNTIL = date(2025, 3, 17)
+FIRST = "2025-03-10T00:30:00Z"  # a Monday, 46 days of counts
+LATER = "2025-03-17T00:30:00Z"  # a week more
+
+
+class Killed(Exception):
+    """The process died after a write."""
+
+
+@dataclass
+class Lab:
+    """Emulators with a small city in them; `keep` remembers what the buckets hold, `restore` brings it back."""
+
+    store: emulators.RunningObjectStore
+    topics: emulators.RunningPubSub
+    client: bigquery.Client
+    kept: dict[str, dict[str, tuple[bytes, str]]] = field(default_factory=dict)
+
+    def objects(self, bucket: str = "models") -> Objects:
+        return Objects(emulators.PROJECT, emulators.BUCKETS[bucket])
+
+    def registry(self) -> Registry:
+        return Registry(JobSettings.load().mlflow_tracking_uri)
+
+    def keep(self) -> None:
+        self.kept = {short: self.contents(short) for short in emulators.BUCKETS}
+
+    def contents(self, bucket: str = "models") -> dict[str, tuple[bytes, str]]:
+        objects = self.objects(bucket)
+        return {name: (objects.read(name).data, _type(name)) for name in objects.names("")}
+
+    def settled(self) -> dict[str, Any]:
+        """What the models bucket holds, with rounded scores: the emulator adds up in any order.
+
+        Without generations, which no two runs share.
+        """
+
+        def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            return {key: value for key, value in pairs if key != "generation"}
+
+        def rounded(text: str) -> float:
+            return round(float(text), 6)
+
+        return {
+            name: json.loads(data, parse_float=rounded, object_pairs_hook=kept)
+            if kind == "application/json"
+            else data
+            for name, (data, kind) in self.contents().items()
+        }
+
+    def restore(self) -> None:
+        """Put the buckets back, forget messages, audit rows and forecasts; the registry and the counts stay."""
+        for short, name in emulators.BUCKETS.items():
+            self.store.store.ensure_bucket(name, versioning=short == "models")
+            self.store.store.empty_bucket(name)
+            for path, (data, kind) in self.kept.get(short, {}).items():
+                self.objects(short).write(path, data, content_type=kind)
+        for table in ("monitoring_audit.logs", "bike_traffic_predictions.forecasts"):
+            self.client.query_and_wait(f"TRUNCATE TABLE `{emulators.PROJECT}.{table}`")
+        self.topics.reset()
+
+    def run(self, component: str, execution_id: str, as_of: str) -> Run[JobSettings]:
+        return Run(
+            Runtime(JobSettings.load(), component=component), parse_instant(as_of), execution_id
+        )
+
+    def train(self, execution_id: str, as_of: str = FIRST, **asked: Any) -> list[AuditRow]:
+        run = self.run("train", execution_id, as_of)
+        return perform(run, lambda: train(TrainRequest(**asked), run))
+
+    def evaluate(
+        self, version: int, execution_id: str, as_of: str = FIRST, *, task: Task = "forecast"
+    ) -> list[AuditRow]:
+        run = self.run("evaluate", execution_id, as_of)
+        request = EvaluateRequest(version=version, task=task)
+        return perform(run, lambda: evaluate(request, run))
+
+    def promote(
+        self, version: int, execution_id: str, as_of: str = FIRST, *, task: Task = "forecast"
+    ) -> list[AuditRow]:
+        run = self.run("promote", execution_id, as_of)
+        request = PromoteRequest(version=version, task=task)
+        return perform(run, lambda: promote(request, run))
+
+    def training(self, execution_id: str) -> Training:
+        return self.found(execution_id, "train.json", Training)
+
+    def decision(self, execution_id: str) -> Decision:
+        return self.found(execution_id, "decision.json", Decision)
+
+    def found(self, execution_id: str, name: str, kind: type[RecordT]) -> RecordT:
+        """What the run of an execution left behind under a name."""
+        record = Records(self.run("lab", execution_id, FIRST)).find(name, kind)
+        assert record is not None
+        return record
+
+    def notices(self) -> list[Any]:
+        """What was told since the last call, each event once, as `notify` takes them."""
+        told = [NOTICE.validate_json(m.data) for m in self.topics.published("velocast-alerts")]
+        return list({notice.event_id: notice for notice in told}.values())
+
+    def audit(self) -> list[dict[str, Any]]:
+        rows = self.client.query_and_wait(
+            "SELECT * FROM monitoring_audit.logs WHERE timestamp > '2000-01-01' ORDER BY event_id"
+        )
+        return [dict(row) for row in rows]
+
+
+def _type(name: str) -> str:
+    return "application/json" if name.endswith(".json") else "application/octet-stream"
+
+
+@contextmanager
+def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 53) -> Iterator[Lab]:
+    """Give a lab for a module: environment set, tables filled with counts up to UNTIL, buckets empty."""
+    # OpenMP's threads spin while they wait for a core that another test has: one thread is the quicker. The limit
+    # holds for libraries that are loaded already.
+    import sklearn.ensemble  # noqa: F401
+
+    fit = forecaster.fit
+
+    def fit_small(*args: Any, seed: int, test_mode: bool = False) -> forecaster.TrainedModel:
+        return fit(*args, seed=seed, test_mode=True)
+
+    with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, user_api="openmp"):
+        patch.setattr(forecaster, "fit", fit_small)
+        for name, value in request.getfixturevalue("stack_variables").items():
+            patch.setenv(name, value)
+        request.getfixturevalue("mlflow_server")
+        warehouse = request.getfixturevalue("warehouse")
+        lab = Lab(
+            request.getfixturevalue("object_store"),
+            request.getfixturevalue("pubsub"),
+            warehouse.client,
+        )
+        warehouse.empty()
+        small_city.store(small_city.make(counters, days=days, until=UNTIL))
+        lab.restore()
+        yield lab
+
+
+WRITES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
+    (Objects, ("write",)),
+    (Registry, ("log_training", "set_alias", "set_tags", "log_metrics")),
+    (Warehouse, ("load_table", "merge")),
+    (Publisher, ("publish",)),
+)
+
+
+def kill_after_every_write(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> list[str]:
+    """Run `work` until it ends, killed once right after each different thing that it writes.
+
+    Returns what it was killed after, in order.
+    """
+    killed: list[str] = []
+
+    def dying(kind: type[Any], name: str) -> Callable[..., Any]:
+        method = getattr(kind, name)
+
+        def write(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            what = f"{kind.__name__}.{name} {' '.join(map(str, args[1:3]))[:80]}"
+            if what not in killed:
+                killed.append(what)
+                raise Killed
+            return result
+
+        return write
+
+    for kind, names in WRITES:
+        for name in names:
+            monkeypatch.setattr(kind, name, dying(kind, name))
+    for _ in range(100):
+        with suppress(Killed):
+            work()
+            return killed
+    raise AssertionError(f"no end after {killed}")
