@@ -144,3 +144,28 @@ def test_by_hand_from_a_training_to_the_champion(
     assert champion["version"] == trained["version"]
     kinds = {(row["event_type"], row["status"]) for row in audit(warehouse_tables)}
     assert kinds == {("TRAINING", "OK"), ("DEPLOYMENT", "OK"), ("VALIDATION", "OK")}
+
+
+@pytest.mark.parametrize(
+    ("named_by", "notices"),
+    [
+        ({"CLOUD_RUN_EXECUTION": "velocast-train-abcde"}, ["run_failed"]),
+        ({}, []),  # the workflow gives --execution-id and tells people itself
+    ],
+)
+def test_a_failure_outside_the_workflow_publishes_a_notice(
+    storage_buckets: dict[str, str],
+    topics: emulators.RunningPubSub,
+    warehouse_tables: bigquery.Client,
+    named_by: dict[str, str],
+    notices: list[str],
+) -> None:
+    arguments = [] if named_by else ["--execution-id=e1"]
+    ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", *arguments, **named_by)
+    assert ended.returncode == 1, ended.stderr
+    published = [json.loads(m.data) for m in topics.published("velocast-alerts")]
+    assert [n["event"] for n in published] == notices
+    for notice in published:
+        assert notice["component"] == "train"
+        assert notice["event_id"] == "train:velocast-train-abcde:failed"
+        assert notice["error"].startswith("too_little_history: no usable count before")

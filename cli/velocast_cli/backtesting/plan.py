@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.core.city import City
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
@@ -89,7 +90,7 @@ class Plan:
     @property
     def forecasters(self) -> list[regressors.Kind]:
         """The kinds that forecast counts."""
-        return [kind for kind in self.kinds if kind != "affluence"]
+        return [kind for kind in self.kinds if kinds.task_of(kind) == kinds.FORECAST]
 
     def cuts(self) -> list[date]:
         """The days on which everything is trained again."""

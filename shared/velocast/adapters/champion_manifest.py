@@ -12,12 +12,13 @@ from datetime import datetime
 from pydantic import Field, TypeAdapter, ValidationError
 
 from velocast.adapters.gcs import JSON_TYPE, Objects
+from velocast.core import kinds
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import ModelUnusable, ObjectChanged, ObjectMissing
 from velocast.core.requests import Message
 
 MANIFEST = "serving/champion.json"
-MANIFESTS = {"forecast": MANIFEST, "affluence": "serving/affluence.json"}
+MANIFESTS: dict[str, str] = {kinds.FORECAST: MANIFEST, kinds.AFFLUENCE: "serving/affluence.json"}
 SUMMARY = "models/summary.json"
 UPSERT_ATTEMPTS = 20
 

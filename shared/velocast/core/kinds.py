@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
-Kind = Literal["gbm", "rf", "nn", "affluence"]
+CountKind = Literal["gbm", "rf", "nn"]
+BusyKind = Literal["affluence"]
+Kind = Literal[CountKind, BusyKind]
 Task = Literal["forecast", "affluence"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS: tuple[Task, ...] = get_args(Task)
-DEFAULT_KIND: Kind = "gbm"
+COUNT_KINDS: tuple[CountKind, ...] = get_args(CountKind)
+DEFAULT_KIND: CountKind = "gbm"
+FORECAST: Final = "forecast"  # bikes per hour
+AFFLUENCE: Final = "affluence"  # how likely an hour is busy; the name of the one kind for it too
 SIMILAR_DAYS = "similar_days"  # forecasts before there is a champion; needs no training
 
 
 def task_of(kind: Kind) -> Task:
     """Return the task a kind is for."""
-    return "affluence" if kind == "affluence" else "forecast"
+    return FORECAST if kind in COUNT_KINDS else AFFLUENCE

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.core.errors import TooLittleHistory
 from velocast.model.arrays import Floats
 from velocast.model.evaluation.classification_metrics import (
@@ -25,7 +26,7 @@ from velocast.model.features.preprocessing import binnable
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import library_versions
 
-KIND = TASK = "affluence"
+KIND = TASK = kinds.AFFLUENCE
 SMALLEST_THRESHOLD = 1.0  # bikes per hour: a counter that hardly counts must not give huge ratios
 # Every fourth week is held out to choose the threshold. The last four weeks alone would tie it to their own level: on
 # Paris in May 2021, after a curfew, it came out at 0.05 where 0.25 was best for the weeks that followed.

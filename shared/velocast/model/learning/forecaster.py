@@ -14,15 +14,13 @@ from typing import Any
 import pandas as pd
 
 from velocast.core.errors import TooLittleHistory
+from velocast.core.kinds import CountKind
 from velocast.model.arrays import Floats
 from velocast.model.evaluation import reference_models
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import adaptive, conformal, residual_scale
 from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import level_correction, regressors, serialization
-from velocast.model.learning.regressors import Kind
-
-__all__ = ["Kind", "TrainedModel", "fit", "library_versions"]
 
 TASK = "forecast"
 
@@ -115,7 +113,7 @@ def library_versions() -> dict[str, str]:
 
 
 def fit(
-    kind: Kind,
+    kind: CountKind,
     train: pd.DataFrame,
     calibration: pd.DataFrame,
     *,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from velocast.core.kinds import Kind
+from velocast.core.kinds import AFFLUENCE, Kind
 from velocast.model.learning import busy_classifier, forecaster, serialization
 from velocast.model.learning.busy_classifier import BusyModel
 from velocast.model.learning.forecaster import TrainedModel
@@ -39,7 +39,7 @@ def fit(
     kind: Kind, train: pd.DataFrame, held_out: pd.DataFrame, *, seed: int, test_mode: bool = False
 ) -> TrainedModel | BusyModel:
     """Fit a model of a kind; train and held_out as for `estimators.fit`, a classifier learns from both."""
-    if kind == "affluence":
+    if kind == AFFLUENCE:
         rows = pd.concat([train, held_out], ignore_index=True)
         return busy_classifier.fit(rows, seed=seed, test_mode=test_mode)
     return forecaster.fit(kind, train, held_out, seed=seed, test_mode=test_mode)

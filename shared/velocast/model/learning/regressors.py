@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from velocast.core.kinds import CountKind
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import FEATURES
 from velocast.model.features.preprocessing import (
@@ -22,7 +23,6 @@ from velocast.model.features.preprocessing import (
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Kind = Literal["gbm", "rf", "nn"]
 LARGEST_RATIO = 30.0  # forecasts stop at this many times the level
 MAX_BINS = 255
 
@@ -60,7 +60,7 @@ def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
     }
 
 
-def fitted(kind: Kind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
+def fitted(kind: CountKind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     """Fit the estimator of a kind to rows that all have a bike_count."""
     return _FITTERS[kind](params, frame, seed)
 

@@ -23,7 +23,9 @@ def _credible(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Task = Literal["count", "affluence"]
+Task = Literal[
+    "count", "affluence"
+]  # the API's own words: a count is what the task `forecast` makes
 At = Annotated[AwareDatetime, AfterValidator(_credible)]
 
 

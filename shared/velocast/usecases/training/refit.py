@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.core.errors import PromotionRefused
 from velocast.core.settings import JobSettings
 from velocast.model.evaluation import classification_metrics
@@ -53,7 +54,7 @@ def checked_difference(
     forecasts = models.compared(judged, frame)
     difference = relative_difference(forecasts, models.compared(refitted, frame))
     actual = frame["bike_count"].astype("float64")
-    if judged.task == "affluence":
+    if judged.task == kinds.AFFLUENCE:
         actual = classification_metrics.is_busy(frame).astype("float64")
     error = relative_difference(forecasts, actual)
     tolerance = max(run.settings.thresholds.refit_tolerance, error)

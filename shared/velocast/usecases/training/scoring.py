@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.model.evaluation import (
     classification_metrics,
     metrics,
@@ -25,7 +26,7 @@ def trial(
     calibration: Calibration,
 ) -> Trial | BusyTrial:
     """Score everybody on the rows of one test set; calibration: how far similar days miss."""
-    if challenger.task == "affluence":
+    if challenger.task == kinds.AFFLUENCE:
         return _busy_trial(frame, challenger, champion, calibration)
     return _forecast_trial(frame, challenger, champion, calibration)
 

@@ -37,7 +37,7 @@ from velocast.usecases.training.scores import named_scores
 class TrainRequest(Message):
     """Arguments of the job velocast-train; `force` and `reason` are recorded, the decision was taken before."""
 
-    kind: kinds.Kind = "gbm"
+    kind: kinds.Kind = kinds.DEFAULT_KIND
     force: bool = False
     reason: str = ""
     test_mode: bool = False
@@ -161,7 +161,7 @@ def _log(
     data: bytes,
     trial: pd.DataFrame,
 ) -> LoggedRun:
-    busy, zone = model.task == "affluence", run.settings.city.zone
+    busy, zone = model.task == kinds.AFFLUENCE, run.settings.city.zone
     scores = classification_metrics.score(trial) if busy else metrics.score(trial)
     plots = (
         training_plots.busy_plots(trial, zone) if busy else training_plots.error_plots(trial, zone)
