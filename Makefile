@@ -10,7 +10,7 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 RIVAL := $(VENV)/bench/.ready
 FUNCTIONS := fetch predict monitor notify serve
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-terraform check format requirements package deploy destroy bench screenshot clean
+.PHONY: help demo up down test test-fast test-terraform check format requirements package deploy destroy bench screenshot clean
 
 help: ## Print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -35,8 +35,11 @@ down: $(READY) ## Stop the local stack
 
 test: $(READY) ## Run all tests with coverage
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform" --cov --cov-report= $(ARGS)
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not terraform" --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report
+
+test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not terraform and not emulator" $(ARGS)
 
 # checkov lives in an environment of its own inside the other one.
 $(CHECKOV): $(READY)
@@ -50,9 +53,9 @@ test-terraform: $(READY) $(CHECKOV) ## Format, validate, plan, apply (against mo
 check: $(READY) ## Format, lint, types, layers, security, YAML, stale requirements
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy shared/velocast
+	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml shared functions workflows
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml shared functions workflows cli
 	$(BIN)/yamllint --strict .
 	$(BIN)/uv lock --check --quiet
 

@@ -126,6 +126,26 @@ def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
     return trained
 
 
+# `trained` is what each module with a training lab calls its own; the lab asks for the servers itself.
+MLFLOW = {"mlflow_server", "trained"}
+SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the quick tests first: those that need the slow start of MLflow come last."""
-    items.sort(key=lambda item: "mlflow_server" in getattr(item, "fixturenames", ()))
+    """Mark tests that need an emulator, and lay out the tests over pytest-xdist's workers.
+
+    The tests of a file stay together, since they share fixtures. All files that need MLflow are one group, which begins
+    first: its server takes 20 s to start and is started once, and the trainings they share are made once.
+    """
+    with_mlflow = {item.path for item in items if MLFLOW & _fixtures(item)}
+    for item in items:
+        if SERVERS & _fixtures(item):
+            item.add_marker(pytest.mark.emulator)
+        if item.get_closest_marker("terraform") is None:
+            group = "mlflow" if item.path in with_mlflow else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path not in with_mlflow)
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))

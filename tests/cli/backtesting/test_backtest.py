@@ -21,8 +21,8 @@ from typer.testing import CliRunner, Result
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
+from velocast.core.kinds import CountKind
 from velocast.model.learning import forecaster, regressors
-from velocast.model.learning.regressors import Kind
 from velocast_cli import backtest_command
 from velocast_cli.backtesting import backtest, cold_start, reference_forest, scores
 from velocast_cli.backtesting import report as backtest_report
@@ -271,7 +271,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     frames: list[pd.DataFrame] = []
     fit, fit_old = forecaster.fit, reference_forest.Predecessor.fit
 
-    def fit_seen(kind: Kind, *parts: pd.DataFrame, **options: Any) -> forecaster.TrainedModel:
+    def fit_seen(kind: CountKind, *parts: pd.DataFrame, **options: Any) -> forecaster.TrainedModel:
         frames.extend(part.assign(at=part["target_at"]) for part in parts)
         return fit(kind, *parts, **options)
 

@@ -16,13 +16,14 @@ from sklearn.pipeline import FunctionTransformer, Pipeline
 
 from tests.shared.model.feature_rows import feature_rows, without_history
 from velocast.core.errors import ModelUnusable, TooLittleHistory
+from velocast.core.kinds import CountKind
 from velocast.model.evaluation import metrics, reference_models
 from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.learning import serialization
-from velocast.model.learning.forecaster import Kind, TrainedModel, fit, library_versions
+from velocast.model.learning.forecaster import TrainedModel, fit, library_versions
 
-KINDS: tuple[Kind, ...] = ("gbm", "rf", "nn")
+KINDS: tuple[CountKind, ...] = ("gbm", "rf", "nn")
 TRAIN = feature_rows(date(2021, 2, 1), origins=6)
 CALIBRATION = feature_rows(date(2021, 2, 12), origins=3, seed=1)
 TEST = feature_rows(date(2021, 3, 1), origins=3, seed=2)
@@ -35,7 +36,7 @@ def models() -> dict[str, TrainedModel]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_forecasts_every_row_with_its_interval(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: CountKind
 ) -> None:
     frame = TEST.sample(frac=1.0, random_state=0)
     found = models[kind].predict(frame)
@@ -56,7 +57,7 @@ def test_a_model_forecasts_every_row_with_its_interval(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_counter_without_history_gets_a_number_and_a_wider_interval(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: CountKind
 ) -> None:
     bare = without_history(TEST, "c1")
     rows = bare["counter_id"] == "c1"
@@ -72,7 +73,7 @@ def test_a_counter_without_history_gets_a_number_and_a_wider_interval(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_city_without_any_history_gets_numbers(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: CountKind
 ) -> None:
     alone = without_history(TEST[TEST["counter_id"] == "c0"], "c0")
     found = models[kind].predict(alone)[["predicted_count", "lower", "upper"]]
@@ -120,7 +121,7 @@ def test_calibration_never_sees_what_it_is_measured_on() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: CountKind
 ) -> None:
     again = fit(kind, TRAIN, CALIBRATION, seed=7, test_mode=True)
     other = fit(kind, TRAIN, CALIBRATION, seed=8, test_mode=True)
@@ -130,7 +131,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stored_model_forecasts_the_very_same(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: CountKind
 ) -> None:
     loaded = TrainedModel.from_bytes(models[kind].to_bytes())
     pd.testing.assert_frame_equal(

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.shared.model.feature_rows import feature_rows
+from velocast.core.kinds import CountKind
 from velocast.model.features import preprocessing
 from velocast.model.features.definition import FEATURES, SHARES, WEATHER
 from velocast.model.learning import regressors
-from velocast.model.learning.regressors import Kind
 
 ROWS = feature_rows(date(2021, 2, 1), origins=8)
 SETTINGS = regressors.settings(test_mode=True)
@@ -56,7 +56,7 @@ def with_rain(frame: pd.DataFrame, *, share: float) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", ["gbm", "rf", "nn"])
-def test_weather_is_learned_and_may_be_missing(kind: Kind) -> None:
+def test_weather_is_learned_and_may_be_missing(kind: CountKind) -> None:
     params = SETTINGS[kind] | ({"max_iter": 60} if kind != "rf" else {})
     train = with_rain(feature_rows(date(2021, 1, 1), origins=40), share=0.5)
     estimator = regressors.fitted(kind, params, train, seed=1)
