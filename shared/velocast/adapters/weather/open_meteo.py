@@ -11,29 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from velocast.adapters.weather.open_meteo_answers import (
-    Answer,
-    TooManyRequests,
-    by_hour,
-    failure,
-    read_answer,
-)
+from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
+from velocast.adapters.weather.open_meteo_answers import Answer, by_hour, read_answer
 from velocast.core.city import WeatherConfig
 from velocast.core.datetimes import HORIZON_DAYS, HOUR
-from velocast.core.errors import WeatherError, WeatherTruncated, WeatherUnreachable
-from velocast.core.telemetry import log
+from velocast.core.errors import WeatherRefused, WeatherTruncated, WeatherUnreachable
 from velocast.core.weather_variables import VALUES, VARIABLES, Variable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-USER_AGENT = "velocast (+https://github.com/velocast/velocast; one forecast a day)"
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-RETRY_SECONDS = (1.0, 4.0)  # pauses between the tries of one request
+# Answers are about 1 MB. What `fetch` has for the city and the weather together: city_sources/opendatasoft.py.
+LIMITS = Limits(answer_seconds=60.0, total_seconds=120.0)
 FORECAST_DAYS = (
     HORIZON_DAYS + 3
 )  # a run may miss two days and still have weather for all it forecasts
@@ -42,8 +33,6 @@ ARCHIVED_DAYS = range(
     HORIZON_DAYS + 1
 )  # 0 is the newest run before the hour, 5 serves the last lead day
 CHUNK_DAYS = 180  # of the archive a request; its cost grows with days and variables
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -59,23 +48,24 @@ class Weather:
         return cls(_schema().empty_table())
 
 
-class WeatherSource:
-    """Reads one city's weather; leave it by `with`, which closes its connections. `pause` waits so many seconds."""
+class WeatherSource(HttpSource):
+    """Reads one city's weather."""
+
+    errors = SourceErrors(WeatherUnreachable, WeatherTruncated, WeatherRefused)
+    needs = "weather"
+    setting = "weather"
+    purpose = "one forecast a day"
 
     def __init__(
-        self, config: WeatherConfig, *, pause: Callable[[float], None] = time.sleep
+        self,
+        config: WeatherConfig,
+        *,
+        limits: Limits | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("Open-Meteo", limits or LIMITS, sleep=sleep, clock=clock)
         self.config = config
-        self._client = httpx.Client(
-            timeout=TIMEOUT, headers={"User-Agent": USER_AGENT}, follow_redirects=True
-        )
-        self._pause = pause
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
 
     def read_forecast(self, as_of: datetime) -> Weather | None:
         """Read the forecast of the hours from PAST_DAYS before `as_of`'s day on, issued at `as_of`.
@@ -86,11 +76,7 @@ class WeatherSource:
         """
         days = {"forecast_days": str(FORECAST_DAYS), "past_days": str(PAST_DAYS)}
         wanted = _names("")
-        answer = self._persistently(
-            lambda: self._ask(
-                self.config.forecast_base_url, wanted, days, FORECAST_DAYS + PAST_DAYS
-            )
-        )
+        answer = self._ask(self.config.forecast_base_url, wanted, days, FORECAST_DAYS + PAST_DAYS)
         if answer.hours[0].date() + timedelta(days=PAST_DAYS) != as_of.date():
             return None
         values = by_hour(answer)
@@ -125,10 +111,8 @@ class WeatherSource:
         end = last + timedelta(days=1)
         wanted = {n: v for day in ARCHIVED_DAYS for n, v in _names(_suffix(day)).items()}
         dates = {"start_date": first.isoformat(), "end_date": end.isoformat()}
-        answer = self._persistently(
-            lambda: self._ask(
-                self.config.previous_runs_base_url, wanted, dates, (end - first).days + 1
-            )
+        answer = self._ask(
+            self.config.previous_runs_base_url, wanted, dates, (end - first).days + 1
         )
         source, hours = answer.source or "archived_forecast", answer.hours[:-1]
         tables = []
@@ -144,23 +128,20 @@ class WeatherSource:
     def _ask(
         self, base_url: str, wanted: dict[str, Variable], when: dict[str, str], days: int
     ) -> Answer:
+        """Read `days` whole days of the wanted variables, with retries. when: the query's own parameters."""
+        return self.ask(lambda: self._ask_once(base_url, wanted, when, days))
+
+    def _ask_once(
+        self, base_url: str, wanted: dict[str, Variable], when: dict[str, str], days: int
+    ) -> Answer:
         place = {
             "latitude": f"{self.config.latitude}",
             "longitude": f"{self.config.longitude}",
             "timezone": "GMT",
         }
         url = f"{base_url.rstrip('/')}/v1/forecast"
-        try:
-            response = self._client.get(url, params=place | {"hourly": ",".join(wanted)} | when)
-        except httpx.RemoteProtocolError as exc:
-            raise WeatherTruncated(f"{url}: the answer broke off: {exc!r}") from exc
-        except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as exc:
-            raise WeatherUnreachable(
-                f"{url}: no answer: {exc!r}; check weather in the file under cities/"
-            ) from exc
-        if response.status_code != httpx.codes.OK:
-            raise failure(response)
-        answer = read_answer(response, wanted)
+        with self.opened([url], place | {"hourly": ",".join(wanted)} | when) as response:
+            answer = read_answer(self.read(response), wanted)
         asked = when.get("start_date", f"{answer.hours[0]:%Y-%m-%d}")
         if len(answer.hours) != 24 * days or f"{answer.hours[0]:%Y-%m-%d %H}" != f"{asked} 00":
             raise WeatherTruncated(
@@ -168,19 +149,6 @@ class WeatherSource:
                 f"{24 * days} ({', '.join(f'{k}={v}' for k, v in when.items())}); ask again"
             )
         return answer
-
-    def _persistently(self, ask: Callable[[], ResultT]) -> ResultT:
-        for pause in RETRY_SECONDS:
-            try:
-                return ask()
-            except TooManyRequests:
-                raise
-            except WeatherError as exc:
-                if not exc.retryable:
-                    raise
-                log("WARNING", f"asking for weather again in {pause:g} s: {exc}", code=exc.code)
-                self._pause(pause)
-        return ask()
 
 
 def _suffix(day: int) -> str:

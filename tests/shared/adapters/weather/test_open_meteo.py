@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from velocast_local.city.open_meteo_replay import SEED, WeatherFaults
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
 MIDNIGHT = datetime(2025, 3, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
+EXACT = replace(open_meteo.LIMITS, jitter_seconds=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def source(weather: ReplayedWeather, pauses: list[float]) -> Iterator[WeatherSource]:
-    with WeatherSource(weather.config, pause=pauses.append) as opened:
+    with WeatherSource(weather.config, sleep=pauses.append, limits=EXACT) as opened:
         yield opened
 
 
@@ -221,7 +223,7 @@ class TestTrouble:
         config = load_city("paris", weather_base_url=f"http://127.0.0.1:{free_port()}").weather
         assert config is not None
         with (
-            WeatherSource(config, pause=pauses.append) as source,
+            WeatherSource(config, sleep=pauses.append, limits=EXACT) as source,
             pytest.raises(WeatherUnreachable, match=r"no answer: .*check weather"),
         ):
             source.read_forecast(NOW)
@@ -254,7 +256,7 @@ def answers() -> Iterator[tuple[dict[str, Any], WeatherConfig]]:
 
 def read(answers: tuple[dict[str, Any], WeatherConfig], text: str) -> open_meteo.Weather | None:
     answers[0]["text"] = text
-    with WeatherSource(answers[1], pause=lambda _: None) as source:
+    with WeatherSource(answers[1], sleep=lambda _: None) as source:
         return source.read_forecast(NOW)
 
 
