@@ -12,7 +12,7 @@ INTERRUPTED = b"Streaming interrupted"
 
 
 def reset_time(answer: HttpAnswer) -> str:
-    """Return when the API accepts requests again, as a 429 tells it."""
+    """Return when the API accepts requests again, as stated in a 429."""
     try:
         told = answer.json()["reset_time"]
     except (ValueError, KeyError, TypeError, RecursionError):

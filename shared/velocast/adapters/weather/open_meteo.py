@@ -1,8 +1,8 @@
-"""The city's weather from Open-Meteo: forecasts of the coming days, and its archive of forecasts of days past.
+"""A city's weather from Open-Meteo: forecasts of the coming days, and its archive of past forecasts.
 
-The archive (the API of previous runs) gives for each hour what was forecast for it N days before; a value of "day N"
-comes from a run at least 24 N hours older than the end of its hour, and that is its issued_at. It begins in January
-2024 and has gaps, which come as null.
+The archive (the "previous runs" API) has for each hour what was forecast for it N days before. A value of "day N"
+comes from a run at least 24 N hours before the end of its hour, and that moment is its issued_at. The archive begins
+in January 2024 and has gaps, which are null.
 """
 
 from __future__ import annotations
@@ -25,26 +25,28 @@ if TYPE_CHECKING:
 
 # Answers are about 1 MB. What `fetch` has for the city and the weather together: city_sources/opendatasoft.py.
 LIMITS = Limits(answer_seconds=60.0, total_seconds=120.0)
-FORECAST_DAYS = (
-    HORIZON_DAYS + 3
-)  # a run may miss two days and still have weather for all it forecasts
+# Two runs may be missed, and there is still weather for every day that the next one forecasts.
+FORECAST_DAYS = HORIZON_DAYS + 3
 PAST_DAYS = 1
-ARCHIVED_DAYS = range(
-    HORIZON_DAYS + 1
-)  # 0 is the newest run before the hour, 5 serves the last lead day
-CHUNK_DAYS = 180  # of the archive a request; its cost grows with days and variables
+# 0 is the newest run before the hour, 5 is for the last lead day.
+ARCHIVED_DAYS = range(HORIZON_DAYS + 1)
+CHUNK_DAYS = 180  # days of the archive in one request, whose cost grows with days and variables
 
 
 @dataclass(frozen=True)
 class Weather:
-    """rows: valid_at, issued_at, VALUES and source, none twice; implausible: values left out, being impossible."""
+    """Forecast weather.
+
+    rows: Arrow columns valid_at, issued_at, VALUES and source, without duplicates. implausible: the number of values
+    that were impossible and left out.
+    """
 
     rows: pa.Table
     implausible: int = 0
 
     @classmethod
     def nothing(cls) -> Weather:
-        """No weather at all."""
+        """Return no weather at all."""
         return cls(_schema().empty_table())
 
 
@@ -68,11 +70,11 @@ class WeatherSource(HttpSource):
         self.config = config
 
     def read_forecast(self, as_of: datetime) -> Weather | None:
-        """Read the forecast of the hours from PAST_DAYS before `as_of`'s day on, issued at `as_of`.
+        """Read the forecast issued at `as_of`, for hours from PAST_DAYS before its day on.
 
-        None when the API stands on another day than `as_of` (UTC): what it forecasts now was not known then, and the
-        archive has to be asked. Raises WeatherUnreachable, WeatherTruncated or WeatherRefused, the first two after
-        two more tries.
+        None if the API's day (UTC) is not that of `as_of`: what it forecasts now was not known then, so the archive
+        has to be read instead. Raises WeatherUnreachable, WeatherTruncated or WeatherRefused; the first two only after
+        two retries.
         """
         days = {"forecast_days": str(FORECAST_DAYS), "past_days": str(PAST_DAYS)}
         wanted = _names("")
@@ -85,9 +87,9 @@ class WeatherSource(HttpSource):
         return Weather(rows, answer.implausible)
 
     def read_archive(self, since: datetime, until: datetime, *, as_of: datetime) -> Weather:
-        """Read what was forecast for each hour of a half-open range, 0 to 5 days before it and known at `as_of`.
+        """Read what was forecast 0 to 5 days before each hour of a half-open range, as far as known at `as_of`.
 
-        Hours the archive does not have are left out. Errors as `read_forecast`.
+        Hours that the archive does not have are left out. Errors as for `read_forecast`.
         """
         parts = [
             self._read_chunk(first, last, as_of)
@@ -107,7 +109,7 @@ class WeatherSource(HttpSource):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        # rain of a day's last hour stands under the next midnight
+        # the rain of a day's last hour is stored under the next midnight
         end = last + timedelta(days=1)
         wanted = {n: v for day in ARCHIVED_DAYS for n, v in _names(_suffix(day)).items()}
         dates = {"start_date": first.isoformat(), "end_date": end.isoformat()}
@@ -160,7 +162,7 @@ def _names(suffix: str) -> dict[str, Variable]:
 
 
 def _chunks(since: datetime, until: datetime) -> Iterator[tuple[date, date]]:
-    """Cut a range into pieces of whole UTC days: first and last day of each."""
+    """Split a range into pieces of whole UTC days; yield the first and last day of each."""
     first, last = since.date(), (until - timedelta(microseconds=1)).date()
     while first <= last:
         end = min(last, first + timedelta(days=CHUNK_DAYS - 1))
@@ -174,7 +176,7 @@ def _rows(
     values: dict[str, list[float | None]],
     source: str,
 ) -> pa.Table:
-    """Lay hours out as rows; one of which nothing is known is left out."""
+    """Return one row per hour; hours without any value are left out."""
     import pyarrow as pa
 
     known = [any(v is not None for v in row) for row in zip(*values.values(), strict=True)]

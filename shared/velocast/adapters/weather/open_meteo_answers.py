@@ -1,7 +1,7 @@
-"""An answer of Open-Meteo taken apart: hours, units and values checked, rain moved to the hour it fell in.
+"""Parses Open-Meteo's answers: checks hours, units and values, and moves rain to the hour in which it fell.
 
-Answers look like {"utc_offset_seconds": 0, "hourly_units": {name: unit}, "hourly": {"time": [...], name: [...]}}, times
-as 2025-03-01T00:00 in UTC. A server that serves something else than forecasts in this shape says what in `source`.
+Answers look like {"utc_offset_seconds": 0, "hourly_units": {name: unit}, "hourly": {"time": [...], name: [...]}}, with
+UTC times like 2025-03-01T00:00. A server whose values are not forecasts says in `source` what they are.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from velocast.core.weather_variables import SOURCES, VARIABLES, Variable
 
 @dataclass(frozen=True)
 class Answer:
-    """Hours that follow each other.
+    """Consecutive hours of weather.
 
-    values: API name to one value an hour, None where the API has none or one that cannot be; implausible: how many
-    could not be. source: what the server says its values are, None when it says nothing.
+    values: API name to one value per hour; None where the API has no value or an impossible one. implausible: the
+    number of impossible values. source: what the server says its values are; None if it says nothing.
     """
 
     hours: tuple[datetime, ...]
@@ -34,10 +34,10 @@ class Answer:
 
 
 def read_answer(answer: HttpAnswer, wanted: Mapping[str, Variable]) -> Answer:
-    """Check a 200 and return what is in it.
+    """Check an answer with status 200 and return its content.
 
-    wanted: API name to the variable it is. Raises WeatherTruncated when the JSON breaks off or hours are missing,
-    WeatherRefused when it is no JSON, no weather, in another unit or zone, or reports an error.
+    wanted: API name to variable. Raises WeatherTruncated if the JSON is incomplete or hours are missing, WeatherRefused
+    if the answer is not JSON or not weather, has another unit or time zone, or reports an error.
     """
     body = _json(answer)
     if body.get("error") or body.get("utc_offset_seconds") != 0:
@@ -54,7 +54,7 @@ def read_answer(answer: HttpAnswer, wanted: Mapping[str, Variable]) -> Answer:
     for name, variable in wanted.items():
         if units.get(name) != variable.unit:
             raise WeatherRefused(
-                f"{answer.place}: {name} in {units.get(name)!r}, needs {variable.unit!r}"
+                f"{answer.place}: {name} is in {units.get(name)!r}, needs {variable.unit!r}"
             )
         values[name], wrong = _values(answer, name, hourly.get(name), variable, len(hours))
         implausible += wrong
@@ -62,9 +62,9 @@ def read_answer(answer: HttpAnswer, wanted: Mapping[str, Variable]) -> Answer:
 
 
 def by_hour(answer: Answer, suffix: str = "") -> dict[str, list[float | None]]:
-    """Return column to value for each hour of the answer but the last, which has no rain yet.
+    """Return for each column one value per hour, without the answer's last hour, which has no rain yet.
 
-    suffix: what stands behind the API's names.
+    suffix: appended to the API's names of the variables.
     """
     columns = {}
     for column, variable in VARIABLES.items():
@@ -81,7 +81,7 @@ def _json(answer: HttpAnswer) -> dict[str, Any]:
         body = json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise WeatherTruncated(
-            f"{answer.place}: the answer is no whole JSON ({exc}); ask again"
+            f"{answer.place}: the answer is not complete JSON ({exc}); ask again"
         ) from exc
     if not isinstance(body, dict):
         raise WeatherRefused(answer.unexpected("a JSON object"))
@@ -123,7 +123,7 @@ def _values(
     implausible = 0
     for value in found:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise WeatherRefused(f"{answer.place}: {name} holds {value!r}, needs numbers")
+            raise WeatherRefused(f"{answer.place}: {name} has {value!r}, needs numbers")
         possible = value is None or variable.least <= value <= variable.most
         implausible += not possible
         values.append(float(value) if value is not None and possible else None)

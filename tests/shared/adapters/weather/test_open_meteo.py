@@ -181,12 +181,12 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("kind", "error", "match", "tries"),
         [
-            ("truncated", WeatherTruncated, "no whole JSON", 3),
+            ("truncated", WeatherTruncated, "not complete JSON", 3),
             ("missing_hours", WeatherTruncated, "hours are missing", 3),
             ("unavailable", WeatherUnreachable, "503", 3),
             ("too_many_requests", WeatherUnreachable, "Daily API request limit exceeded", 1),
             ("html", WeatherRefused, "needs JSON: .*Bad gateway", 1),
-            ("fahrenheit", WeatherRefused, "temperature_2m in '°F', needs '°C'", 1),
+            ("fahrenheit", WeatherRefused, "temperature_2m is in '°F', needs '°C'", 1),
         ],
     )
     def test_bad_answers(
@@ -286,14 +286,14 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("answer", "error", "match"),
         [
-            ("", WeatherTruncated, "no whole JSON"),
-            ("[" * 100_000, WeatherTruncated, "no whole JSON"),
+            ("", WeatherTruncated, "not complete JSON"),
+            ("[" * 100_000, WeatherTruncated, "not complete JSON"),
             ("[]", WeatherRefused, "needs a JSON object"),
             ('{"error": true, "reason": "Something went wrong."}', WeatherRefused, "went wrong"),
             (body(utc_offset_seconds=3600), WeatherRefused, "weather in UTC"),
             (body(source="a guess"), WeatherRefused, "got 'a guess'"),
             (body(hourly=None), WeatherRefused, "needs hourly"),
-            (body(hourly_units={}), WeatherRefused, "temperature_2m in None"),
+            (body(hourly_units={}), WeatherRefused, "temperature_2m is in None"),
             (body(hourly={}), WeatherTruncated, "no hours"),
             (body(hourly={"time": ["2025-03-09T00:00"]}), WeatherTruncated, "no hours"),
             (body(hourly={"time": ["today", "now"]}), WeatherRefused, "is not like 2025"),
@@ -319,7 +319,7 @@ class TestAnswers:
     def test_values_that_are_no_numbers(self, answers: Any, value: Any) -> None:
         answer = body()
         answer["hourly"]["precipitation"][4] = value
-        with pytest.raises(WeatherRefused, match="precipitation holds"):
+        with pytest.raises(WeatherRefused, match="precipitation has"):
             read(answers, json.dumps(answer))
 
     def test_a_value_too_few(self, answers: Any) -> None:
