@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
 from gcp_emulators.core.http_server import HttpServer
+from velocast.adapters.http_source import Limits
 from velocast.core.city import City, load_city
 from velocast_cli.city_file import CityFile
 from velocast_local.city.opendatasoft_replay import Faults, Replay, routes
@@ -41,6 +43,11 @@ def small_frame(
         for n, counter in enumerate(counters, start=1)
     ]
     return pd.concat(rows, ignore_index=True)
+
+
+def without_pauses(limits: Limits) -> Limits:
+    """Return limits with which a source is asked again at once."""
+    return replace(limits, first_pause_seconds=0.0, jitter_seconds=0.0)
 
 
 class ReplayedCity:

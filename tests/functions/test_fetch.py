@@ -16,7 +16,7 @@ from functions_framework import create_app
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.replayed_city import ReplayedCity, serving, small_frame
+from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources import opendatasoft
 from velocast.core.telemetry import configure_logging
 
@@ -100,7 +100,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
     """Everything fresh, at NOW."""
-    monkeypatch.setattr(opendatasoft, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(opendatasoft, "LIMITS", without_pauses(opendatasoft.LIMITS))
     served_city.now = NOW
     served_city.publish(small_frame())
     return Lab(function, served_city, warehouse_tables, topics)

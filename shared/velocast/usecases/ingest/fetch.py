@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import MergeResult
-from velocast.adapters.city_sources.opendatasoft import CitySource, Harvest, Window
+from velocast.adapters.city_sources.opendatasoft import CitySource, Harvest, TimeRange
 from velocast.adapters.city_sources.records import CounterRecord, Reject
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant, rfc3339
@@ -64,7 +64,7 @@ def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
 
 def _store(
     run: Run[FetchSettings],
-    window: Window,
+    window: TimeRange,
     before: datetime | None,
     harvest: Harvest,
     records: list[CounterRecord] | None,
@@ -117,7 +117,7 @@ def _newest_stored(run: Run[FetchSettings]) -> datetime | None:
     return None if pd.isna(newest) else newest.to_pydatetime()
 
 
-def _window(request: FetchRequest, run: Run[FetchSettings], newest: datetime | None) -> Window:
+def _window(request: FetchRequest, run: Run[FetchSettings], newest: datetime | None) -> TimeRange:
     """Return the hours to ask for: those of the request, else from the newest stored hour less the overlap."""
     until = parse_instant(request.until, name="until") if request.until else run.as_of
     until = min(until, run.as_of)
@@ -131,7 +131,7 @@ def _window(request: FetchRequest, run: Run[FetchSettings], newest: datetime | N
         raise EventError(
             f"since {rfc3339(since)} is not before until {rfc3339(until)}; the window would be empty"
         )
-    return Window(since, until)
+    return TimeRange(since, until)
 
 
 def _read_counters(source: CitySource) -> tuple[list[CounterRecord] | None, str]:
@@ -174,7 +174,7 @@ def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
     )
 
 
-def _put_aside(run: Run[FetchSettings], window: Window, rejects: Sequence[Reject]) -> int:
+def _put_aside(run: Run[FetchSettings], window: TimeRange, rejects: Sequence[Reject]) -> int:
     """Store the refused records that are not stored yet; return how many."""
     import pyarrow as pa
 

@@ -120,7 +120,7 @@ def _start_once(request: MonitorRequest, run: MonitorRun, decision: RetrainDecis
         as_of=rfc3339(run.as_of),
         reason=f"{decision.decision}: {decision.reason}",
     )
-    execution = workflows.start(
+    execution = workflows.start_execution(
         settings.project, settings.location, settings.workflow, argument, label=run.execution_id
     )
     note = {"execution": execution, "argument": argument.model_dump()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from velocast.adapters.channels.discord import Embed, Field
+from velocast.adapters.channels.discord import Embed
+from velocast.adapters.channels.discord import EmbedField as Field
 from velocast.core.notices import (
     ChallengerRefused,
     ChampionPromoted,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
 
 from velocast.adapters.channels.discord import Embed
-from velocast.adapters.channels.discord import Field as Line
+from velocast.adapters.channels.discord import EmbedField as Line
 from velocast.core.datetimes import rfc3339
 
 GREEN, BLUE, AMBER, ORANGE, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xE06C00, 0xD13438

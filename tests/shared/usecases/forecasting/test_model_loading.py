@@ -76,7 +76,7 @@ def test_a_missing_artifact_steps_down_to_the_best_other_version() -> None:
     assert (loaded.version, loaded.run_id, loaded.manifest) == (2, "run-2", None)
     assert loaded.model is not None
     uri = f"gs://{emulators.BUCKETS['models']}/models/gbm/run-3/model.skops"
-    assert told == [StepDown(3, "version 2 (gbm)", f"{uri} is not there")]
+    assert told == [StepDown(3, "version 2 (gbm)", f"{uri} does not exist")]
 
 
 def test_a_wrong_hash_steps_down() -> None:
@@ -167,7 +167,7 @@ def test_a_manifest_that_cannot_be_read_steps_down() -> None:
 
     assert loaded.version == 1
     assert told[0].wanted_version is None
-    assert "is no manifest" in told[0].reason
+    assert "is not a valid manifest" in told[0].reason
 
 
 def test_a_summary_that_cannot_be_read_leaves_similar_days() -> None:

@@ -14,7 +14,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame
+from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources import opendatasoft
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable, EventError
@@ -109,7 +109,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
     """The small city at NOW before empty tables; nobody waits between two tries."""
-    monkeypatch.setattr(opendatasoft, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(opendatasoft, "LIMITS", without_pauses(opendatasoft.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY_BASE_URL", served_city.base_url)
     served_city.now = NOW
     served_city.publish(small_frame())

@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.replayed_city import ReplayedCity, serving, small_frame
+from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
 from tests.shared.usecases.ingest.test_fetch import Lab
 from velocast.adapters.city_sources import opendatasoft
@@ -76,8 +76,8 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> WeatherLab:
     city, weather = served
-    monkeypatch.setattr(opendatasoft, "RETRY_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(open_meteo, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(opendatasoft, "LIMITS", without_pauses(opendatasoft.LIMITS))
+    monkeypatch.setattr(open_meteo, "LIMITS", without_pauses(open_meteo.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY_BASE_URL", city.base_url)
     monkeypatch.setenv("VELOCAST_WEATHER_BASE_URL", weather.base_url)
     city.now = weather.now = NOW

@@ -13,7 +13,7 @@ from tests.shared.usecases.notifications.alerts import (
     PROMOTED,
     closed,
 )
-from velocast.adapters.channels.discord import Embed, Field, fit
+from velocast.adapters.channels.discord import Embed, EmbedField, within_limits
 from velocast.core.notices import ChallengerRefused, DataStale, DriftDetected, Notice
 from velocast.usecases.notifications.events import notice_embed, notice_key
 from velocast.usecases.notifications.incidents import (
@@ -35,7 +35,7 @@ def test_every_kind_of_notice_has_an_example_and_a_card() -> None:
     assert {type(n) for n in NOTICES} == set(kinds)
     for notice in NOTICES:
         card = notice_embed(notice)
-        assert fit(card) == card
+        assert within_limits(card) == card
         assert card.timestamp == notice.occurred_at
 
 
@@ -50,11 +50,11 @@ def test_a_promotion_names_both_models_and_the_gain() -> None:
     card = notice_embed(PROMOTED)
     assert card.title == "🚀 Champion promoted: version 8 (gbm)"
     assert card.fields == (
-        Field("Old", "run_id=abc123, R²=0.680"),
-        Field("New", "run_id=def456, R²=0.720"),
-        Field("Improvement", "+0.040 R² (+5.88%); 12.5% of the unexplained"),
-        Field("Decision", "DEPLOY"),
-        Field("Dataset", "4f4f4f4f4f4f"),
+        EmbedField("Old", "run_id=abc123, R²=0.680"),
+        EmbedField("New", "run_id=def456, R²=0.720"),
+        EmbedField("Improvement", "+0.040 R² (+5.88%); 12.5% of the unexplained"),
+        EmbedField("Decision", "DEPLOY"),
+        EmbedField("Dataset", "4f4f4f4f4f4f"),
     )
 
 
