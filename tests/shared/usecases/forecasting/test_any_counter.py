@@ -14,7 +14,7 @@ from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import PredictRequest
 from velocast.usecases.forecasting import forecast_rows, model_loading
-from velocast.usecases.forecasting.daily_forecast import forecast
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -38,7 +38,7 @@ def make(days: int = 60) -> pd.DataFrame:
 def predicted(city: pd.DataFrame) -> dict[str, int]:
     """Run `predict` over a city; returns how many counters rest on which basis."""
     small_city.store(city)
-    (row,) = forecast(PredictRequest(), small_city.predict_run())
+    (row,) = forecast_all_counters(PredictRequest(), small_city.predict_run())
     bases: dict[str, int] = row.details["basis"]
     return bases
 

@@ -19,7 +19,7 @@ from velocast.core.notices import NOTICE, ModelFallback
 from velocast.core.requests import PredictRequest
 from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.forecasting import forecast_rows, model_loading, snapshot
-from velocast.usecases.forecasting.daily_forecast import forecast
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
@@ -29,7 +29,7 @@ ALL_FORECASTS = "SELECT * FROM bike_traffic_predictions.forecasts WHERE target_a
 
 def forecast_at(as_of: str | None = None, message_id: str = "m1") -> AuditRow:
     moment = AS_OF if as_of is None else parse_instant(as_of)
-    (row,) = forecast(PredictRequest(), small_city.predict_run(moment, message_id))
+    (row,) = forecast_all_counters(PredictRequest(), small_city.predict_run(moment, message_id))
     return row
 
 

@@ -12,7 +12,7 @@ from tests.shared.usecases import champions
 from velocast.adapters import champion_manifest
 from velocast.core.datetimes import parse_instant
 from velocast.usecases.forecasting import model_loading
-from velocast.usecases.forecasting.model_loading import LoadedChampion, StepDown
+from velocast.usecases.forecasting.model_loading import FallbackStep, LoadedChampion
 
 pytestmark = pytest.mark.usefixtures("storage_buckets")
 
@@ -23,9 +23,9 @@ def cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_loading, "_cache", {})
 
 
-def load() -> tuple[LoadedChampion, list[StepDown]]:
-    told: list[StepDown] = []
-    return model_loading.load(champions.models(), on_fallback=told.append), told
+def load() -> tuple[LoadedChampion, list[FallbackStep]]:
+    told: list[FallbackStep] = []
+    return model_loading.load_champion(champions.models(), on_fallback=told.append), told
 
 
 def test_before_there_is_a_champion_nothing_is_missed() -> None:
@@ -76,7 +76,7 @@ def test_a_missing_artifact_steps_down_to_the_best_other_version() -> None:
     assert (loaded.version, loaded.run_id, loaded.manifest) == (2, "run-2", None)
     assert loaded.model is not None
     uri = f"gs://{emulators.BUCKETS['models']}/models/gbm/run-3/model.skops"
-    assert told == [StepDown(3, "version 2 (gbm)", f"{uri} is not there")]
+    assert told == [FallbackStep(3, "version 2 (gbm)", f"{uri} is not there")]
 
 
 def test_a_wrong_hash_steps_down() -> None:

@@ -49,7 +49,7 @@ def test_a_typical_week_is_the_median_of_eight_weeks_of_local_hours() -> None:
 
     typical = history.typical.loc["c1"]
     assert typical.tolist() == [30 + slot for slot in range(168)]
-    spread = history.spread.loc["c1"]
+    spread = history.typical_spread.loc["c1"]
     assert spread.tolist() == pytest.approx([Z_90 * 24.4949] * 168, rel=1e-4)
 
 
@@ -64,7 +64,7 @@ def test_an_unvarying_hour_is_not_believed_to_be_certain() -> None:
     hours = pd.date_range(end=ORIGIN, periods=4 * 168 + 1, freq="h", inclusive="left")
     small_city.store(one_counter(hours, [25] * len(hours)))
 
-    assert read().spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
+    assert read().typical_spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
 
 
 def test_recent_counts_end_with_the_last_whole_hour_and_leave_out_outages() -> None:
@@ -112,7 +112,7 @@ def test_flagged_counts_enter_neither_typical_weeks_nor_means(quality: str) -> N
 
     assert history.counters.at["c1", "mean_count"] == 25
     assert history.typical.loc["c1"].tolist() == [25] * 168
-    assert history.spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
+    assert history.typical_spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
 
 
 def forecasts_of_one_counter() -> pd.DataFrame:
@@ -132,7 +132,7 @@ def forecasts_of_one_counter() -> pd.DataFrame:
 
 
 def build() -> snapshot_format.Snapshot:
-    return snapshot.build(
+    return snapshot.build_snapshot(
         CITY,
         read(),
         forecasts_of_one_counter(),

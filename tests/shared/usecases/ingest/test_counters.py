@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from velocast.adapters.city_sources.records import CounterRecord
-from velocast.usecases.ingest.counters import StoredCounter, describe, seen_hours
+from velocast.usecases.ingest.counters import StoredCounter, seen_hours, updated_rows
 
 EARLY, LATE = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, tzinfo=UTC)
 AS_OF = datetime(2025, 3, 3, tzinfo=UTC)
@@ -22,7 +22,7 @@ def told(**changes: Any) -> CounterRecord:
 
 
 def test_nothing_new_changes_nothing() -> None:
-    rows, changes = describe({"a": STORED}, [told()], {"a": (EARLY, LATE)}, AS_OF)
+    rows, changes = updated_rows({"a": STORED}, [told()], {"a": (EARLY, LATE)}, AS_OF)
 
     assert rows == [STORED]
     assert changes.details() == {
@@ -45,7 +45,7 @@ def test_nothing_new_changes_nothing() -> None:
     ],
 )
 def test_moved_is_more_than_fifty_metres(changes: dict[str, Any], moved: bool) -> None:
-    (row,), found = describe({"a": STORED}, [told(**changes)], {}, AS_OF)
+    (row,), found = updated_rows({"a": STORED}, [told(**changes)], {}, AS_OF)
     assert found.moved == (["a"] if moved else [])
     assert row.moved_at == (AS_OF if moved else None)
 
@@ -53,14 +53,14 @@ def test_moved_is_more_than_fifty_metres(changes: dict[str, Any], moved: bool) -
 def test_what_the_city_leaves_out_stays_known() -> None:
     nothing = CounterRecord("a", None, None, None, None, None, None, outside_city=True)
 
-    rows, changes = describe({"a": STORED}, [nothing], {}, AS_OF)
+    rows, changes = updated_rows({"a": STORED}, [nothing], {}, AS_OF)
 
     assert rows == [STORED]
     assert (changes.outside_city, changes.moved, changes.renamed) == (["a"], [], [])
 
 
 def test_a_counter_has_a_row_once_it_counts() -> None:
-    rows, changes = describe(
+    rows, changes = updated_rows(
         {}, [told(), told(counter_id="b")], {"b": (EARLY, LATE), "c": (LATE, LATE)}, AS_OF
     )
 
@@ -72,7 +72,7 @@ def test_a_counter_has_a_row_once_it_counts() -> None:
 def test_first_and_last_hour_only_widen() -> None:
     before, after = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
 
-    (row,) = describe({"a": STORED}, [], {"a": (before, after)}, AS_OF)[0]
+    (row,) = updated_rows({"a": STORED}, [], {"a": (before, after)}, AS_OF)[0]
 
     assert (row.first_seen_at, row.last_seen_at) == (before, LATE)
 

@@ -68,7 +68,7 @@ class Lab:
         """Run fetch at the city's moment and return the details of its audit row."""
         self.runs += 1
         run = Run(self.runtime, self.city.now, f"m{self.runs}")
-        (row,) = ingest.fetch(FetchRequest(**request), run)
+        (row,) = ingest.fetch_city_data(FetchRequest(**request), run)
         assert (row.event_type, row.status, row.as_of) == ("INGESTION", "OK", self.city.now)
         assert row.event_id == f"fetch:m{self.runs}:ingestion"
         return row.details
@@ -635,7 +635,7 @@ class TestSettleDuplicates:
             ("a", 0, 1), ("b", 0, 2), ("a", 0, 3), ("b", 0, 2), ("c", 5, 6), ("a", 1, 9)
         )
 
-        kept, rejects = ingest.settle_duplicates(counts)
+        kept, rejects = ingest.resolve_duplicates(counts)
 
         assert kept.select(["counter_id", "bike_count"]).to_pylist() == [
             {"counter_id": "b", "bike_count": 2},
@@ -650,7 +650,7 @@ class TestSettleDuplicates:
     def test_nothing_repeated(self) -> None:
         counts = self.table(("a", 0, 1), ("a", 1, 1))
 
-        kept, rejects = ingest.settle_duplicates(counts)
+        kept, rejects = ingest.resolve_duplicates(counts)
 
         assert (kept.column_names, kept.num_rows, rejects) == (
             ["counter_id", "counted_at", "bike_count"],
@@ -670,4 +670,4 @@ class TestSettleDuplicates:
     ],
 )
 def test_refused_text_becomes_json(text: str, stored: str) -> None:
-    assert ingest.as_json(text) == stored
+    assert ingest.reject_as_json(text) == stored

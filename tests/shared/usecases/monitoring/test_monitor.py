@@ -21,7 +21,7 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.notices import NOTICE, DataStale, DriftDetected, PerformanceDegraded
 from velocast.core.requests import MonitorRequest, RetrainArgument
 from velocast.usecases import audit
-from velocast.usecases.monitoring.monitor import monitor
+from velocast.usecases.monitoring.monitor import monitor_champion
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
 DAY = timedelta(days=1)
@@ -52,7 +52,9 @@ def gauges(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 def watch(message_id: str = "m1", **asked: Any) -> tuple[AuditRow, AuditRow]:
-    validation, drift = monitor(MonitorRequest(**asked), small_city.monitor_run(AS_OF, message_id))
+    validation, drift = monitor_champion(
+        MonitorRequest(**asked), small_city.monitor_run(AS_OF, message_id)
+    )
     return validation, drift
 
 

@@ -14,14 +14,14 @@ from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.evaluation.metrics import Validation
 from velocast.usecases.monitoring import validation
-from velocast.usecases.monitoring.validation import Checked
+from velocast.usecases.monitoring.validation import ChampionValidation
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 DAY = timedelta(days=1)
 
 
-def check(champion: Champion | None, counters: int = 4) -> Checked:
-    return validation.check(
+def check(champion: Champion | None, counters: int = 4) -> ChampionValidation:
+    return validation.validate_champion(
         small_city.warehouse(),
         load_city("demoville"),
         Thresholds(),

@@ -15,8 +15,8 @@ from tests.shared.usecases.notifications.alerts import (
 )
 from velocast.adapters.channels.discord import Embed, Field, fit
 from velocast.core.notices import ChallengerRefused, DataStale, DriftDetected, Notice
-from velocast.usecases.notifications.events import notice_embed, notice_key
-from velocast.usecases.notifications.incidents import (
+from velocast.usecases.notifications.event_cards import notice_embed, notice_key
+from velocast.usecases.notifications.incident_cards import (
     GREEN,
     RED,
     Incident,

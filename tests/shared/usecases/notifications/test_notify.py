@@ -44,7 +44,7 @@ class Bench:
 
     def tell(self, payload: Any, message_id: str = "m-1") -> None:
         event = Event(envelope(payload, message_id))
-        handle(event, AlertMessage, self.runtime, notify.notify, event_type="ALERT")
+        handle(event, AlertMessage, self.runtime, notify.notify_discord, event_type="ALERT")
 
     def titles(self) -> list[str]:
         messages = httpx.get(f"{self.url}/discord/messages").json()["messages"]
