@@ -13,7 +13,8 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.functions.deployed import FOLDER, Deployed, audit_rows
+from tests.audit_rows import audit_rows
+from tests.functions.deployed import FOLDER, Deployed
 from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import small_city
 

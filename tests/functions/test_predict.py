@@ -8,7 +8,8 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.functions.deployed import Deployed, audit_rows
+from tests.audit_rows import audit_rows
+from tests.functions.deployed import Deployed
 from tests.shared.usecases import champions, small_city
 from velocast.usecases import snapshot_format
 

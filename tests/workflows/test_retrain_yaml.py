@@ -20,6 +20,7 @@ from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.workflows import execution as workflow_run
 from tests import emulators
+from tests.audit_rows import audit_rows
 from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import parse_instant
 from velocast.core.notices import NOTICE, TrainingFailed
@@ -124,12 +125,6 @@ def run(
             )
 
         yield execute
-
-
-def audit_rows(client: bigquery.Client) -> list[dict[str, Any]]:
-    sql = """SELECT event_id, event_type, status, as_of, environment, error_message, details, execution_id
-             FROM monitoring_audit.logs WHERE timestamp > '2000-01-01'"""
-    return [dict(row) for row in client.query_and_wait(sql)]
 
 
 def expressions(node: Any) -> Iterator[str]:

@@ -60,7 +60,7 @@ def test_one_week_is_no_typical_week() -> None:
     assert read().typical.isna().all(axis=None)
 
 
-def test_an_unvarying_hour_is_not_believed_to_be_certain() -> None:
+def test_a_constant_hour_still_has_an_interval() -> None:
     hours = pd.date_range(end=ORIGIN, periods=4 * 168 + 1, freq="h", inclusive="left")
     small_city.store(one_counter(hours, [25] * len(hours)))
 
@@ -89,7 +89,7 @@ def test_recent_counts_end_with_the_last_whole_hour_and_leave_out_outages() -> N
     assert (counter["latitude"], counter["longitude"]) == (48.85, 2.35)
 
 
-def test_means_rest_on_what_was_known_at_the_origin() -> None:
+def test_means_use_only_counts_known_at_the_origin() -> None:
     hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10 if hour < ORIGIN else 900 for hour in hours]))
 
@@ -174,7 +174,7 @@ def test_the_same_snapshot_is_the_same_bytes() -> None:
     assert snapshot_format.dumps(build()) == snapshot_format.dumps(build())
 
 
-def test_a_snapshot_published_meanwhile_is_not_overwritten() -> None:
+def test_a_snapshot_published_in_the_meantime_is_not_overwritten() -> None:
     hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10] * len(hours)))
     _, before = snapshot.published_origin(champions.models())
@@ -185,7 +185,7 @@ def test_a_snapshot_published_meanwhile_is_not_overwritten() -> None:
         snapshot.publish(champions.models(), made, if_generation=before)
 
 
-def test_a_snapshot_that_nobody_can_read_is_replaced() -> None:
+def test_an_unreadable_snapshot_is_replaced() -> None:
     champions.models().write(snapshot_format.SNAPSHOT, b"?", content_type="application/gzip")
 
     origin, generation = snapshot.published_origin(champions.models())

@@ -321,7 +321,7 @@ def test_a_request_without_a_key_is_refused(client: FlaskClient, path: str) -> N
     answer = client.get(path)
     assert_problem(answer, 401, "X-API-Key")
     assert answer.headers["WWW-Authenticate"].startswith("ApiKey")
-    assert_problem(client.get(path, headers={"X-API-Key": "wrong"}), 403, "not known")
+    assert_problem(client.get(path, headers={"X-API-Key": "wrong"}), 403, "Unknown API key")
 
 
 def test_several_keys_are_accepted_and_a_new_one_is_picked_up(tmp_path: Path) -> None:
