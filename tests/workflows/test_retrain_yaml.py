@@ -328,14 +328,14 @@ def test_a_decision_nobody_knows_is_a_failure(run: Any, cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ({"forced": True}, "forced is not an argument"),
+        ({"forced": True}, "forced is unknown; the fields are"),
         ({"force": "yes"}, "force must be true or false"),
         ({"test_mode": 1}, "test_mode must be true or false"),
         ({"kind": "tree"}, "kind must be gbm, rf, nn or affluence"),
-        ({"reason": 3}, "reason must be a text"),
+        ({"reason": 3}, "reason must be a string"),
         ({"as_of": 3}, "as_of must be an RFC 3339 time"),
         ({"as_of": "yesterday"}, "as_of yesterday is not an RFC 3339 time"),
-        ({"as_of": "2025-03-02T00:06:00Z"}, "lies in the future"),
+        ({"as_of": "2025-03-02T00:06:00Z"}, "is in the future"),
         ([1], "give a JSON object"),
     ],
 )
