@@ -106,11 +106,11 @@ def forecast(
         with clocked(feature_store, "read") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
             loaded = LoadedChampion(trained, version=1, kind="gbm", run_id="bench")
-            rows = forecast_rows.make(run, loaded, BusyChampion(), history)
+            rows = forecast_rows.make_forecast_rows(run, loaded, BusyChampion(), history)
         stages[name]["features"] = sum(read)
         run.warehouse.asked_again()
     with stage(stages, "snapshot"):
-        made = snapshot.build(
+        made = snapshot.build_snapshot(
             run.settings.city,
             history,
             rows,

@@ -123,7 +123,7 @@ def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None
     assert (tags["refit_sha256"], tags["refit_uri"]) == (now.sha256, now.artifact_uri)
     (entry,) = champion_manifest.read_summary(lab.objects())
     assert (entry.is_champion, entry.sha256, entry.decision) == (True, now.sha256, "DEPLOY")
-    loaded = champions.load(lab.objects(), on_fallback=lambda step: pytest.fail(str(step)))
+    loaded = champions.load_champion(lab.objects(), on_fallback=lambda step: pytest.fail(str(step)))
     assert loaded.version == version
     assert [dict(row) for row in lab.client.query_and_wait(FORECASTS)] == [
         {"model_version": version, "run_id": trained.run_id, "model_kind": "gbm"}
