@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Kind = Literal["gbm", "rf", "nn", "affluence"]
+ForecastKind = Literal["gbm", "rf", "nn"]
+Kind = Literal[ForecastKind, "affluence"]
 Task = Literal["forecast", "affluence"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -23,7 +23,7 @@ LARGEST_LEAD_DAYS = 7
 DECIMALS = 4
 
 
-def read(
+def read_features(
     warehouse: Warehouse,
     city: City,
     *,
@@ -43,7 +43,7 @@ def read(
     first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
     excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
     once, with one lead day drawn by hash; keep_one_in: of so many targets one, drawn alike. counts_table,
-    weather_table: dataset.table, in place of the system's own. weather: of `read_weather`, where it was read for other
+    weather_table: dataset.table, in place of the system's own. weather: of `read_weather_features`, where it was read for other
     counters already. counter_ids: empty for all. Returns one row per
     (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
     `model.features.FEATURES` (weather NaN where none was known), `lag_168h`, `busy_threshold`, `history_hours`,
@@ -52,7 +52,7 @@ def read(
     """
     _check(first_origin, last_origin, lead_days)
     if weather is None:
-        weather = read_weather(
+        weather = read_weather_features(
             warehouse,
             city,
             first_origin=first_origin,
@@ -81,7 +81,7 @@ def read(
     return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
 
 
-def read_weather(
+def read_weather_features(
     warehouse: Warehouse,
     city: City,
     *,

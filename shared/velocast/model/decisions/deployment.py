@@ -26,7 +26,7 @@ class DeploymentDecision(BaseModel):
     gain: float | None
 
 
-def deploy(
+def decide_deployment(
     *,
     old_baseline: float | Unknown | None,
     new_baseline: float | Unknown,

@@ -14,7 +14,7 @@ from velocast.core.unknown import Unknown
 from velocast.model.evaluation.metrics import Validation
 
 if TYPE_CHECKING:  # the jobs judge without Evidently, which drift needs
-    from velocast.model.drift.detection import DriftFinding
+    from velocast.model.drift.detection import DriftResult
 from velocast.model.decisions.numbers import short as _n
 
 Retrain = Literal["FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH", "WAIT", "ALL_GOOD"]
@@ -37,13 +37,13 @@ class RetrainDecision(BaseModel):
         return self.decision in TRAINING_DECISIONS
 
 
-def retrain(
+def decide_retraining(
     *,
     forced: bool,
     champion: bool,
     history_days: float,
     validation: Validation | Unknown,
-    drift: DriftFinding | Unknown,
+    drift: DriftResult | Unknown,
     trained_until_age_days: float | None,
     thresholds: Thresholds,
 ) -> RetrainDecision:
@@ -101,7 +101,7 @@ def _reactive(validation: Validation | Unknown, thresholds: Thresholds) -> Retra
 
 
 def _proactive(
-    validation: Validation | Unknown, drift: DriftFinding | Unknown, thresholds: Thresholds
+    validation: Validation | Unknown, drift: DriftResult | Unknown, thresholds: Thresholds
 ) -> RetrainDecision | None:
     if isinstance(validation, Unknown) or isinstance(drift, Unknown):
         return None
@@ -117,7 +117,7 @@ def _proactive(
 
 
 def _wait_or_good(
-    validation: Validation | Unknown, drift: DriftFinding | Unknown, thresholds: Thresholds
+    validation: Validation | Unknown, drift: DriftResult | Unknown, thresholds: Thresholds
 ) -> RetrainDecision:
     concerns, facts = [], []
     if isinstance(validation, Unknown):

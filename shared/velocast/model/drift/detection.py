@@ -17,11 +17,11 @@ from velocast.model.drift.columns import COLUMNS, Reference, choose_reference, d
 __all__ = [
     "ALLOWANCE",
     "COLUMNS",
-    "DriftFinding",
+    "DriftResult",
     "Reference",
     "choose_reference",
     "column_thresholds",
-    "detect",
+    "detect_drift",
     "drift_columns",
 ]
 
@@ -43,7 +43,7 @@ ALLOWANCE: dict[str, float] = {
 
 
 @dataclass(frozen=True)
-class DriftFinding:
+class DriftResult:
     """What drifted. share: drifted of the compared columns; columns: each one's distance; html, json: the report."""
 
     share: float
@@ -60,9 +60,9 @@ def column_thresholds(thresholds: Thresholds) -> dict[str, float]:
     return {name: thresholds.drift_column_threshold * factor for name, factor in ALLOWANCE.items()}
 
 
-def detect(
+def detect_drift(
     current: pd.DataFrame, reference: pd.DataFrame, *, reference_name: str, thresholds: Thresholds
-) -> DriftFinding | Unknown:
+) -> DriftResult | Unknown:
     """Compare two periods column by column.
 
     current, reference: of `drift_columns`. A column that either lacks is reported as missing and not compared.
@@ -87,7 +87,7 @@ def detect(
     )
     distances = _distances(report)
     drifted = [name for name in compared if distances[name] >= limits[name]]
-    return DriftFinding(
+    return DriftResult(
         share=len(drifted) / len(compared),
         drifted=drifted,
         columns={name: distances[name] for name in compared},

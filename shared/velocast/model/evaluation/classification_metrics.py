@@ -51,12 +51,12 @@ def is_busy(frame: pd.DataFrame) -> pd.Series[bool]:
     return frame["bike_count"] > frame["busy_threshold"]
 
 
-def judgeable(frame: pd.DataFrame) -> pd.DataFrame:
+def labelled_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that have a count and a threshold: of the others nobody knows whether they were busy."""
     return frame[frame["bike_count"].notna() & frame["busy_threshold"].notna()]
 
 
-def score(frame: pd.DataFrame) -> BusyScores:
+def score_busy_hours(frame: pd.DataFrame) -> BusyScores:
     """Score busy hours, pooled and per lead day, over the rows that have a count and a threshold.
 
     frame: one row per counter_id, target_at, lead_day (and origin_at) with bike_count, busy_threshold,
@@ -88,7 +88,7 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
         raise RowsMismatch(
             f"{repeated} of {len(frame)} rows repeat {keys}; join forecasts and counts by key"
         )
-    rows = judgeable(frame)
+    rows = labelled_rows(frame)
     if rows.empty:
         raise RowsMismatch(
             f"none of {len(frame)} rows has a count and a threshold; there is nothing to score"

@@ -83,7 +83,7 @@ class BootstrapResult(BaseModel):
     days: int
 
 
-def score(frame: pd.DataFrame) -> Scores:
+def score_forecasts(frame: pd.DataFrame) -> Scores:
     """Score forecasts over the rows that have an actual, pooled and per lead day.
 
     frame: one row per counter_id, target_at, lead_day with bike_count (NaN: not counted, left out), predicted_count,
@@ -134,7 +134,7 @@ def validate(
             f"{thresholds.min_counter_share:.0%} are needed"
         )
     return Validation(
-        scores=score(scored), skill=skill(month[month["lead_day"] < SCORED_LEAD_DAYS])
+        scores=score_forecasts(scored), skill=skill(month[month["lead_day"] < SCORED_LEAD_DAYS])
     )
 
 

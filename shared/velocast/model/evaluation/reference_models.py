@@ -18,10 +18,10 @@ SIMILAR_DAYS = "similar_days"
 def forecast_similar_days(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """Forecast with the mean of similar days, or the next best that the history gives.
 
-    frame: (n, any) of `usecases.feature_store.read`. Returns (n, 4) with its index: predicted_count, lower, upper,
+    frame: (n, any) of `usecases.feature_store.read_features`. Returns (n, 4) with its index: predicted_count, lower, upper,
     busy_probability; never NaN but for busy_probability where a counter has no threshold.
     """
-    return conformal.apply(frame, similar_days_mean(frame), calibration)
+    return conformal.add_intervals(frame, similar_days_mean(frame), calibration)
 
 
 def calibrate_similar_days(frame: pd.DataFrame) -> Calibration:

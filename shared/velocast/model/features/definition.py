@@ -76,14 +76,14 @@ def _definition() -> str:
 FEATURE_DEFINITION: str = _definition()
 
 
-def matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
+def feature_matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
     """Return the features of each row, (n, len(FEATURES)), float64, NaN where the history has none.
 
-    frame: (n, any) as `usecases.feature_store.read` makes it. Raises TooLittleHistory when a column is missing.
+    frame: (n, any) as `usecases.feature_store.read_features` makes it. Raises TooLittleHistory when a column is missing.
     """
     missing = [name for name in FEATURES if name not in frame.columns]
     if missing:
         raise TooLittleHistory(
-            f"feature frame of {len(frame)} rows lacks {missing}; read it with usecases.feature_store.read"
+            f"feature frame of {len(frame)} rows lacks {missing}; read it with usecases.feature_store.read_features"
         )
     return np.ascontiguousarray(frame[list(FEATURES)].to_numpy(dtype="float64", na_value=np.nan))

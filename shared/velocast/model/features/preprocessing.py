@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.definition import FEATURES, HISTORY, WEATHER, matrix
+from velocast.model.features.definition import FEATURES, HISTORY, WEATHER, feature_matrix
 
 SMALLEST_LEVEL = (
     1.0  # bikes per hour: a counter that hardly counts must not turn noise into huge ratios
@@ -45,19 +45,19 @@ def similar_days_mean(frame: pd.DataFrame) -> Floats:
     return np.asarray(own.fillna(0.0), dtype="float64")
 
 
-def in_levels(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
+def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
     """Features, (n, len(FEATURES)), with the history in units of the level, and the level itself as a logarithm.
 
     The two that stand in for a missing history are filled in.
     """
-    x = matrix(frame)
+    x = feature_matrix(frame)
     x[:, 0] = base
     x[:, :_HISTORY_COLUMNS] /= level[:, None]
     x[:, _LEVEL] = np.log(level)
     return x
 
 
-def some_without_weather(x: Floats, seed: int) -> Floats:
+def mask_some_weather(x: Floats, seed: int) -> Floats:
     """Blank the weather of some rows, so that a model has learned what to do on the day it is missing."""
     blank = np.random.default_rng(seed).random(len(x)) < _WITHOUT_WEATHER
     weather = np.isin(np.arange(x.shape[1]), _WEATHER_COLUMNS)
@@ -65,7 +65,7 @@ def some_without_weather(x: Floats, seed: int) -> Floats:
     return x
 
 
-def imputed(x: Floats) -> Floats:
+def impute(x: Floats) -> Floats:
     """Fill gaps: the hour's history with the mean of similar days (the first column), the rest with what is usual."""
     usual = np.repeat(x[:, :1], x.shape[1], axis=1)
     usual[:, _HISTORY_COLUMNS:] = 0.0
@@ -76,7 +76,7 @@ def imputed(x: Floats) -> Floats:
     return np.where(np.isnan(x), usual, x)
 
 
-def binnable(x: Floats) -> Floats:
+def fill_empty_columns(x: Floats) -> Floats:
     """Return features without a column that is all NaN: scikit-learn 1.9 cannot bin one.
 
     Weeks back are such columns in a young city. They are filled with zeros, so that every column keeps its place.
@@ -84,7 +84,7 @@ def binnable(x: Floats) -> Floats:
     return np.asarray(np.where(np.isnan(x).all(axis=0), 0.0, x), dtype="float64")
 
 
-def coarse(x: Floats, values: int) -> Floats:
+def quantize(x: Floats, values: int) -> Floats:
     """Move each column's values to the nearest of at most `values` quantiles; NaN stays.
 
     scikit-learn 1.9 sorts a weighted column once for each of its 255 bins, four fifths of a fit. A column with no more
@@ -98,7 +98,7 @@ def coarse(x: Floats, values: int) -> Floats:
     return moved
 
 
-def thinned(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
+def subsample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
     """Return at most `rows` rows: of every counter and every season the same share.
 
     Ordered by counter and time, one row is drawn of each of `rows` equal stretches.

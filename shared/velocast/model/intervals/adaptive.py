@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.intervals.conformal import MIN_ERRORS, NOMINAL, Calibration, ends
+from velocast.model.intervals.conformal import MIN_ERRORS, NOMINAL, Calibration, interval_bounds
 
 DAYS = 14  # days before the origin that enter
 MIN_DAYS = 3
-DOUBT = 7.0  # days that the errors learned in training weigh
+PRIOR_DAYS = 7.0  # days that the errors learned in training weigh
 NARROWEST, WIDEST = 0.7, 1.6
 
 
-def refreshed(
+def adapt_scale(
     frame: pd.DataFrame,
     expected: Floats,
     scale: Floats,
@@ -56,7 +56,7 @@ def _missed(
         & (frame["origin_at"] >= learned_until)
     ).to_numpy()
     error = frame["bike_count"].to_numpy(dtype="float64")[rows] - expected[rows]
-    low, high = (end[rows] for end in ends(frame, calibration))
+    low, high = (end[rows] for end in interval_bounds(frame, calibration))
     reach = np.where(error < 0, -low, high) * scale[rows]
     share = np.divide(np.abs(error), reach, out=np.zeros_like(reach), where=reach > 0)
     return pd.DataFrame({"origin_at": frame["origin_at"].to_numpy()[rows], "share": share})
@@ -72,4 +72,4 @@ def _factor(missed: pd.DataFrame, origin: pd.Timestamp) -> float:
     if days < MIN_DAYS or len(share) < MIN_ERRORS:
         return 1.0
     needed = float(share.quantile(NOMINAL))
-    return float(np.clip(needed ** (days / (days + DOUBT)), NARROWEST, WIDEST))
+    return float(np.clip(needed ** (days / (days + PRIOR_DAYS)), NARROWEST, WIDEST))

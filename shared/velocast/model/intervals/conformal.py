@@ -73,7 +73,7 @@ def calibrate(frame: pd.DataFrame, scale: Floats | None = None) -> Calibration:
     )
 
 
-def apply(
+def add_intervals(
     frame: pd.DataFrame, predicted: Floats, calibration: Calibration, scale: Floats | None = None
 ) -> pd.DataFrame:
     """Give each forecast its interval and busy probability.
@@ -89,7 +89,7 @@ def apply(
     scale = np.where(_column(frame, "level") >= 0, scale, scale * NO_HISTORY_FACTOR)
     # counts are whole: above 12 means 13 and more, so the limit lies half way
     limit = (_column(frame, "busy_threshold") + 0.5 - expected) / scale
-    low, high = ends(frame, calibration)
+    low, high = interval_bounds(frame, calibration)
     busy = np.empty_like(expected)
     lead_day = frame["lead_day"].to_numpy()
     for day in np.unique(lead_day):
@@ -107,7 +107,7 @@ def apply(
     )
 
 
-def ends(frame: pd.DataFrame, calibration: Calibration) -> tuple[Floats, Floats]:
+def interval_bounds(frame: pd.DataFrame, calibration: Calibration) -> tuple[Floats, Floats]:
     """Return the interval's two ends of each row by its lead_day, both (n,), in units of its scale."""
     lead_day = frame["lead_day"].to_numpy()
     low, high = np.empty(len(frame)), np.empty(len(frame))

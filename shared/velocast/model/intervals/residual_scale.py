@@ -14,7 +14,7 @@ import pandas as pd
 
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import RECENT, SHARES, WEEKS
-from velocast.model.features.preprocessing import base_and_level, binnable
+from velocast.model.features.preprocessing import base_and_level, fill_empty_columns
 
 MIN_ROWS = 2_000
 SMALLEST_ERROR = 0.5  # bikes per hour: counts are whole, so no forecast of one is surer
@@ -32,7 +32,7 @@ SETTINGS = {
 }
 
 
-def fit(frame: pd.DataFrame, expected: Floats, seed: int) -> tuple[Any, Floats]:
+def fit_residual_scale(frame: pd.DataFrame, expected: Floats, seed: int) -> tuple[Any, Floats]:
     """Learn the usual error of forecasts from their errors.
 
     frame: feature frame with bike_count, n rows; expected: (n,), forecasts that knew none of these counts, bikes per
@@ -54,7 +54,7 @@ def fit(frame: pd.DataFrame, expected: Floats, seed: int) -> tuple[Any, Floats]:
     return _fitted(x, error, seed), unseen
 
 
-def scale(estimator: Any, frame: pd.DataFrame, expected: Floats) -> Floats:
+def predict_scale(estimator: Any, frame: pd.DataFrame, expected: Floats) -> Floats:
     """Return what each forecast's interval is measured in, (n,), > 0."""
     return _scale(estimator, _inputs(frame, expected))
 
@@ -65,7 +65,7 @@ def _fitted(x: Floats, error: Floats, seed: int) -> Any:
 
     with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
         return HistGradientBoostingRegressor(**SETTINGS, random_state=seed).fit(
-            binnable(x), np.maximum(error, SMALLEST_ERROR)
+            fill_empty_columns(x), np.maximum(error, SMALLEST_ERROR)
         )
 
 

@@ -18,10 +18,10 @@ from velocast.model.evaluation.classification_metrics import (
     Bools,
     balanced_accuracy,
     is_busy,
-    judgeable,
+    labelled_rows,
 )
-from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES, HISTORY, matrix
-from velocast.model.features.preprocessing import binnable
+from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES, HISTORY, feature_matrix
+from velocast.model.features.preprocessing import fill_empty_columns
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import library_versions
 
@@ -35,7 +35,7 @@ AS_GOOD = 0.001  # balanced accuracies this near to each other are the same; the
 _IN_BIKES = [FEATURES.index(name) for name in HISTORY]
 
 
-class BusyCard(serialization.AnyCard):
+class BusyClassifierCard(serialization.ModelCard):
     """Card of a classifier of busy hours. threshold: the probability from which an hour is called busy."""
 
     threshold: float
@@ -58,7 +58,7 @@ class BusyModel:
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return (n, 2) with the frame's index: busy_probability (NaN without a threshold) and busy (then False).
 
-        frame: (n, any) of `usecases.feature_store.read`.
+        frame: (n, any) of `usecases.feature_store.read_features`.
         """
         probability = np.full(len(frame), np.nan)
         known = frame["busy_threshold"].notna().to_numpy()
@@ -82,7 +82,7 @@ class BusyModel:
 
     def to_bytes(self) -> bytes:
         """Store the model in skops format; equal models give equal bytes."""
-        card = BusyCard(
+        card = BusyClassifierCard(
             kind=self.kind,
             task=self.task,
             feature_definition=self.feature_definition,
@@ -98,7 +98,7 @@ class BusyModel:
     def from_bytes(data: bytes) -> BusyModel:
         """Load a stored model without executing code. Raises ModelUnusable as `TrainedModel.from_bytes`."""
         estimator, card = serialization.unpack_as(
-            BusyCard, data, feature_definition=FEATURE_DEFINITION
+            BusyClassifierCard, data, feature_definition=FEATURE_DEFINITION
         )
         return BusyModel(
             card.kind,
@@ -112,13 +112,13 @@ class BusyModel:
         )
 
 
-def fit(rows: pd.DataFrame, *, seed: int, test_mode: bool = False) -> BusyModel:
+def fit_busy_classifier(rows: pd.DataFrame, *, seed: int, test_mode: bool = False) -> BusyModel:
     """Fit a classifier without every fourth week, choose on those weeks when to call an hour busy, fit it on all.
 
     rows: feature frame with bike_count and busy_threshold (rows without are left out). test_mode: seconds, and worth
     nothing. Raises TooLittleHistory when no hour, or every hour, was busy.
     """
-    known = judgeable(rows).reset_index(drop=True)
+    known = labelled_rows(rows).reset_index(drop=True)
     busy = is_busy(known).to_numpy(dtype=bool)
     if not busy.any() or busy.all():
         raise TooLittleHistory(
@@ -177,7 +177,7 @@ def _fit(params: dict[str, Any], rows: pd.DataFrame, busy: Bools, seed: int) -> 
     x = _inputs(rows)
     estimator = HistGradientBoostingClassifier(**params, early_stopping=False, random_state=seed)
     with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
-        return estimator.fit(binnable(x), busy)
+        return estimator.fit(fill_empty_columns(x), busy)
 
 
 def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
@@ -189,7 +189,7 @@ def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
 
 def _inputs(frame: pd.DataFrame) -> Floats:
     """Features with the history in units of the threshold, and the threshold itself as a logarithm."""
-    x = matrix(frame)
+    x = feature_matrix(frame)
     threshold = np.maximum(frame["busy_threshold"].to_numpy(dtype="float64"), SMALLEST_THRESHOLD)
     x[:, _IN_BIKES] /= threshold[:, None]
     return np.column_stack([x, np.log(threshold)])

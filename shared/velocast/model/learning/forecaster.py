@@ -14,15 +14,13 @@ from typing import Any
 import pandas as pd
 
 from velocast.core.errors import TooLittleHistory
+from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
 from velocast.model.evaluation import reference_models
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import adaptive, conformal, residual_scale
 from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import level_correction, regressors, serialization
-from velocast.model.learning.regressors import Kind
-
-__all__ = ["Kind", "TrainedModel", "fit", "library_versions"]
 
 TASK = "forecast"
 
@@ -49,17 +47,17 @@ class TrainedModel:
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast each row of a feature frame, also of a counter without history.
 
-        frame: (n, any) of `usecases.feature_store.read`; where the `day_level.DAYS` and `recent.DAYS` origins before
+        frame: (n, any) of `usecases.feature_store.read_features`; where the `day_level.DAYS` and `recent.DAYS` origins before
         one are in it too, that one's forecasts are moved by what theirs missed, and its intervals widened or narrowed.
         Returns (n, 4) with its index: predicted_count, lower and
         upper (90 %, 0 <= lower <= predicted_count <= upper), busy_probability (NaN where a counter has no threshold).
         """
         expected = _expected(self.estimator["forecast"], frame)
         if self.estimator["spread"] is None:
-            return conformal.apply(frame, expected, self.calibration)
-        scale = residual_scale.scale(self.estimator["spread"], frame, expected)
-        scale = adaptive.refreshed(frame, expected, scale, self.calibration, self.learned_until)
-        return conformal.apply(frame, expected, self.calibration, scale)
+            return conformal.add_intervals(frame, expected, self.calibration)
+        scale = residual_scale.predict_scale(self.estimator["spread"], frame, expected)
+        scale = adaptive.adapt_scale(frame, expected, scale, self.calibration, self.learned_until)
+        return conformal.add_intervals(frame, expected, self.calibration, scale)
 
     def describe(self) -> dict[str, Any]:
         """What is logged about the model: names, settings, seed, sizes."""
@@ -75,7 +73,7 @@ class TrainedModel:
 
     def to_bytes(self) -> bytes:
         """Store the model in skops format; equal models give equal bytes."""
-        card = serialization.Card(
+        card = serialization.ForecasterCard(
             kind=self.kind,
             task=self.task,
             feature_definition=self.feature_definition,
@@ -95,7 +93,9 @@ class TrainedModel:
         Raises ModelUnusable when it is no model, was made by another scikit-learn or for other features, or holds
         a type that is not on the list.
         """
-        estimator, card = serialization.unpack(data, feature_definition=FEATURE_DEFINITION)
+        estimator, card = serialization.unpack_forecaster(
+            data, feature_definition=FEATURE_DEFINITION
+        )
         return TrainedModel(
             card.kind,
             card.task,
@@ -114,8 +114,8 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in ("numpy", "pandas", "scikit-learn", "skops")}
 
 
-def fit(
-    kind: Kind,
+def fit_forecaster(
+    kind: ForecastKind,
     train: pd.DataFrame,
     calibration: pd.DataFrame,
     *,
@@ -133,16 +133,16 @@ def fit(
         raise TooLittleHistory(
             f"training a {kind}: none of {len(train)} rows has a count and a history; backfill earlier counts"
         )
-    params = regressors.settings(test_mode)[kind]
-    estimator = regressors.fitted(kind, params, known, seed)
+    params = regressors.hyperparameters(test_mode)[kind]
+    estimator = regressors.fit_regressor(kind, params, known, seed)
     expected = _expected(estimator, held_out)
-    usual, scale = residual_scale.fit(held_out, expected, seed)
+    usual, scale = residual_scale.fit_residual_scale(held_out, expected, seed)
     errors = conformal.calibrate(
         held_out.assign(predicted_count=expected), None if usual is None else scale
     )
     everything = pd.concat([known, held_out], ignore_index=True)
     if not held_out.empty:
-        estimator = regressors.fitted(kind, params, everything, seed)
+        estimator = regressors.fit_regressor(kind, params, everything, seed)
     return TrainedModel(
         kind=kind,
         task=TASK,
@@ -161,4 +161,4 @@ def _with_actuals(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _expected(estimator: Any, frame: pd.DataFrame) -> Floats:
-    return level_correction.corrected(frame, regressors.expected(estimator, frame))
+    return level_correction.correct_level(frame, regressors.predict_counts(estimator, frame))

@@ -19,7 +19,7 @@ SMALLEST, LARGEST = 0.7, 1.4
 MIN_ROWS = 24  # counted hours of a day; fewer tell more of themselves than of the city
 
 
-def corrected(frame: pd.DataFrame, expected: Floats) -> Floats:
+def correct_level(frame: pd.DataFrame, expected: Floats) -> Floats:
     """Return forecasts, (n,), moved by the ratio of counts to forecasts of the DAYS before their origin.
 
     frame: (n, any) with origin_at, lead_day and, for days gone by, bike_count; expected: (n,), its forecasts in bikes.

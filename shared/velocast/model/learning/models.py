@@ -35,24 +35,24 @@ class Model(Protocol):
         """Store it."""
 
 
-def fit(
+def fit_model(
     kind: Kind, train: pd.DataFrame, held_out: pd.DataFrame, *, seed: int, test_mode: bool = False
 ) -> TrainedModel | BusyModel:
     """Fit a model of a kind; train and held_out as for `estimators.fit`, a classifier learns from both."""
     if kind == "affluence":
         rows = pd.concat([train, held_out], ignore_index=True)
-        return busy_classifier.fit(rows, seed=seed, test_mode=test_mode)
-    return forecaster.fit(kind, train, held_out, seed=seed, test_mode=test_mode)
+        return busy_classifier.fit_busy_classifier(rows, seed=seed, test_mode=test_mode)
+    return forecaster.fit_forecaster(kind, train, held_out, seed=seed, test_mode=test_mode)
 
 
 def from_bytes(data: bytes) -> TrainedModel | BusyModel:
     """Load a stored model of any kind. Raises ModelUnusable."""
-    if serialization.task_of(data) == busy_classifier.TASK:
+    if serialization.stored_task(data) == busy_classifier.TASK:
         return BusyModel.from_bytes(data)
     return TrainedModel.from_bytes(data)
 
 
-def compared(model: Model, frame: pd.DataFrame) -> pd.Series[float]:
+def primary_output(model: Model, frame: pd.DataFrame) -> pd.Series[float]:
     """Return the one number of each row by which two models of a task are compared: a count, or a probability.
 
     Rows of which a classifier can say nothing are 0 for both.

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import FEATURES
 from velocast.model.features.preprocessing import (
     base_and_level,
-    coarse,
-    imputed,
-    in_levels,
-    some_without_weather,
-    thinned,
+    impute,
+    mask_some_weather,
+    quantize,
+    scale_by_level,
+    subsample,
 )
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Kind = Literal["gbm", "rf", "nn"]
 LARGEST_RATIO = 30.0  # forecasts stop at this many times the level
 MAX_BINS = 255
 
 
-def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
+def hyperparameters(test_mode: bool) -> dict[str, dict[str, Any]]:
     """Settings of each kind. `max_rows`: of a longer history as many rows are learned from, evenly spread.
 
     `boosters`: so many are fitted, each on rows and columns drawn for itself; their mean beats any of them.
@@ -60,22 +60,24 @@ def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
     }
 
 
-def fitted(kind: Kind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
+def fit_regressor(
+    kind: ForecastKind, params: dict[str, Any], frame: pd.DataFrame, seed: int
+) -> Any:
     """Fit the estimator of a kind to rows that all have a bike_count."""
     return _FITTERS[kind](params, frame, seed)
 
 
-def expected(estimator: Any, frame: pd.DataFrame) -> Floats:
+def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
     """Forecast counts, (n,), bikes per hour, >= 0, never NaN."""
     if frame.empty:
         return np.empty(0)
     base, level = base_and_level(frame)
-    x = in_levels(frame, base, level)
+    x = scale_by_level(frame, base, level)
     if isinstance(estimator, list):
-        said = _at_once(lambda part: part["booster"].predict(x[:, part["columns"]]), estimator)
+        said = _in_parallel(lambda part: part["booster"].predict(x[:, part["columns"]]), estimator)
         residual = np.mean(said, axis=0)
     else:
-        residual = estimator.predict(imputed(x))
+        residual = estimator.predict(impute(x))
     counts = base + level * residual
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
 
@@ -87,32 +89,34 @@ def _residuals(frame: pd.DataFrame, seed: int) -> tuple[Floats, Floats, Floats]:
     """
     base, level = base_and_level(frame)
     target = (frame["bike_count"].to_numpy(dtype="float64") - base) / level
-    x = some_without_weather(in_levels(frame, base, level), seed)
+    x = mask_some_weather(scale_by_level(frame, base, level), seed)
     return x, target, level**2 / np.mean(level**2)
 
 
 def _fit_gbm(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
     """Boosters that each saw other rows and columns; their mean beats any of them."""
     seeds = range(seed, seed + params["boosters"])
-    return _at_once(lambda drawn: _booster(params, frame, drawn), seeds)
+    return _in_parallel(lambda drawn: _booster(params, frame, drawn), seeds)
 
 
 def _booster(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
-    columns = _telling(x)
-    booster = HistGradientBoostingRegressor(**_own(params), early_stopping=False, random_state=seed)
-    booster.fit(coarse(x[:, columns], MAX_BINS), target, sample_weight=weight)
+    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    columns = _varying_columns(x)
+    booster = HistGradientBoostingRegressor(
+        **_estimator_params(params), early_stopping=False, random_state=seed
+    )
+    booster.fit(quantize(x[:, columns], MAX_BINS), target, sample_weight=weight)
     return {"columns": columns, "booster": booster}
 
 
-def _own(params: dict[str, Any]) -> dict[str, Any]:
+def _estimator_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return those settings that the estimator takes itself."""
     return {name: value for name, value in params.items() if name not in ("boosters", "max_rows")}
 
 
-def _telling(x: Floats) -> list[int]:
+def _varying_columns(x: Floats) -> list[int]:
     """Columns of which more than one value is known.
 
     The others cost as much time as any, and scikit-learn 1.9 cannot bin a column that is empty: a young city knows no
@@ -127,10 +131,13 @@ def _telling(x: Floats) -> list[int]:
 def _fit_rf(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
-    size = {**_own(params), "max_samples": params["max_samples"] if len(x) > 10_000 else None}
+    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    size = {
+        **_estimator_params(params),
+        "max_samples": params["max_samples"] if len(x) > 10_000 else None,
+    }
     estimator = RandomForestRegressor(**size, n_jobs=-1, random_state=seed)
-    estimator.fit(imputed(x), target, sample_weight=weight)
+    estimator.fit(impute(x), target, sample_weight=weight)
     # trees added up by several threads come in any order, and so do the last bits
     return estimator.set_params(n_jobs=None)
 
@@ -152,26 +159,26 @@ def _fit_nn(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
             ("classes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), classes),
         ]
     )
-    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
-    size = {**_own(params), "batch_size": min(params["batch_size"], len(x))}
+    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    size = {**_estimator_params(params), "batch_size": min(params["batch_size"], len(x))}
     network = MLPRegressor(**size, early_stopping=False, random_state=seed)
     with (
         warnings.catch_warnings()
     ):  # the number of passes is the setting; it is not meant to converge
         warnings.simplefilter("ignore", ConvergenceWarning)
         return Pipeline([("encode", encode), ("network", network)]).fit(
-            imputed(x), target, network__sample_weight=weight
+            impute(x), target, network__sample_weight=weight
         )
 
 
-_FITTERS: dict[str, Callable[[dict[str, Any], pd.DataFrame, int], Any]] = {
+_FITTERS: dict[ForecastKind, Callable[[dict[str, Any], pd.DataFrame, int], Any]] = {
     "gbm": _fit_gbm,
     "rf": _fit_rf,
     "nn": _fit_nn,
 }
 
 
-def _at_once(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Do the work for each item in a thread of its own, whose OpenMP is kept to one more.
 
     Boosters leave Python's lock to others most of the time, so two cores do two at once. Left to itself, OpenMP's

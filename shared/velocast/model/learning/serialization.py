@@ -42,7 +42,7 @@ _BROKEN = (
 )
 
 
-class AnyCard(BaseModel):
+class ModelCard(BaseModel):
     """What every stored model says about itself, readable before any of it is loaded."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
@@ -55,7 +55,7 @@ class AnyCard(BaseModel):
     library_versions: dict[str, str]
 
 
-class Card(AnyCard):
+class ForecasterCard(ModelCard):
     """Card of a model that forecasts counts; the fields as `TrainedModel` has them."""
 
     calibration: Calibration
@@ -63,10 +63,10 @@ class Card(AnyCard):
     learned_until: datetime
 
 
-CardT = TypeVar("CardT", bound=AnyCard)
+CardT = TypeVar("CardT", bound=ModelCard)
 
 
-def pack(estimator: Any, card: AnyCard) -> bytes:
+def pack(estimator: Any, card: ModelCard) -> bytes:
     """Return the estimator and its card as one zip file; equal models give equal bytes."""
     import skops.io
 
@@ -85,12 +85,12 @@ def pack(estimator: Any, card: AnyCard) -> bytes:
     return out.getvalue()
 
 
-def unpack(data: bytes, *, feature_definition: str) -> tuple[Any, Card]:
+def unpack_forecaster(data: bytes, *, feature_definition: str) -> tuple[Any, ForecasterCard]:
     """Return the estimator and its card. Raises ModelUnusable as `TrainedModel.from_bytes`."""
-    return unpack_as(Card, data, feature_definition=feature_definition)
+    return unpack_as(ForecasterCard, data, feature_definition=feature_definition)
 
 
-def task_of(data: bytes) -> str:
+def stored_task(data: bytes) -> str:
     """Return the task a stored model is for, without loading it. Raises ModelUnusable when it is no model."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
@@ -139,7 +139,7 @@ def _no_model(data: bytes, cause: Exception) -> ModelUnusable:
     )
 
 
-def _check_versions(card: AnyCard) -> None:
+def _check_versions(card: ModelCard) -> None:
     made, here = card.library_versions.get(LIBRARY, "unknown"), version(LIBRARY)
     if made.split(".")[:2] != here.split(".")[:2]:
         raise ModelUnusable(

@@ -52,7 +52,7 @@ def make(
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
     day = local_date(run.as_of, run.settings.city.zone)
-    weather = feature_store.read_weather(
+    weather = feature_store.read_weather_features(
         run.warehouse,
         run.settings.city,
         first_origin=day - timedelta(days=adaptive.DAYS),
@@ -99,7 +99,7 @@ def _block(
 def _today(run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str]) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    return feature_store.read(
+    return feature_store.read_features(
         run.warehouse,
         city,
         first_origin=day,
@@ -119,7 +119,7 @@ def _lately(
     one every hour once, at any lead, since similar days have yet to learn how far they miss.
     """
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    frame = feature_store.read(
+    frame = feature_store.read_features(
         run.warehouse,
         city,
         first_origin=day - timedelta(days=adaptive.DAYS),

@@ -15,7 +15,7 @@ from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start
 from velocast.core.settings import MonitorSettings
 from velocast.core.unknown import Unknown
 from velocast.model.drift.columns import choose_reference, drift_columns
-from velocast.model.drift.detection import DriftFinding, detect
+from velocast.model.drift.detection import DriftResult, detect_drift
 from velocast.usecases.context import Run
 
 REPORTS = "drift_reports/drift_report_"
@@ -25,7 +25,7 @@ REPORTS = "drift_reports/drift_report_"
 class Drift:
     """The finding and where its report lies; none when nothing could be compared."""
 
-    finding: DriftFinding | Unknown
+    finding: DriftResult | Unknown
     report_uri: str | None = None
 
 
@@ -45,7 +45,7 @@ def check(run: Run[MonitorSettings], *, first_count_at: datetime | None) -> Drif
         days=thresholds.drift_days,
     )
     start = start_of_local_day(today - timedelta(days=thresholds.drift_days), zone)
-    finding = detect(
+    finding = detect_drift(
         _period(run, start, start_of_local_day(today, zone)),
         _period(run, *reference.bounds(zone)),
         reference_name=reference.name,
@@ -74,7 +74,7 @@ def _period(run: Run[MonitorSettings], first_hour: datetime, until: datetime) ->
     )
 
 
-def _store_report(run: Run[MonitorSettings], finding: DriftFinding) -> str:
+def _store_report(run: Run[MonitorSettings], finding: DriftResult) -> str:
     """Write the page and its figures; the same run again writes the same names. Returns the page's address."""
     reports = Objects(run.settings.project, run.settings.reports_bucket)
     name = f"{REPORTS}{local_date(run.as_of, run.settings.city.zone)}"

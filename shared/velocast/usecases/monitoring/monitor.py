@@ -62,7 +62,7 @@ def _look(request: MonitorRequest, run: MonitorRun) -> Findings:
         counters=counted.recent_counters,
     )
     drift = drift_check.check(run, first_count_at=counted.first_at)
-    decision = retraining.retrain(
+    decision = retraining.decide_retraining(
         forced=request.force,
         champion=champion is not None,
         history_days=counted.days,

@@ -7,7 +7,7 @@ import pytest
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.decisions import deployment, retraining
-from velocast.model.drift.detection import DriftFinding
+from velocast.model.drift.detection import DriftResult
 from velocast.model.evaluation.metrics import Scores, Validation
 
 LIMITS = Thresholds(
@@ -32,8 +32,8 @@ def validation(r2: float | None = 0.9, rmse: float = 30.0, skill: float | None =
     return Validation(scores=scores, skill=skill)
 
 
-def drift(share: float = 0.0) -> DriftFinding:
-    return DriftFinding(share, [], {}, [], "the 28 days before", b"", "{}")
+def drift(share: float = 0.0) -> DriftResult:
+    return DriftResult(share, [], {}, [], "the 28 days before", b"", "{}")
 
 
 def retrain(**given: Any) -> tuple[str, str]:
@@ -45,7 +45,7 @@ def retrain(**given: Any) -> tuple[str, str]:
         "drift": drift(),
         "trained_until_age_days": 7.0,
     }
-    made = retraining.retrain(**(usual | given), thresholds=LIMITS)
+    made = retraining.decide_retraining(**(usual | given), thresholds=LIMITS)
     return made.decision, made.reason
 
 
@@ -168,7 +168,7 @@ def deploy(**given: Any) -> deployment.DeploymentDecision:
         "old_skill": 0.2,
         "test_mode": False,
     }
-    return deployment.deploy(**(usual | given), thresholds=LIMITS)
+    return deployment.decide_deployment(**(usual | given), thresholds=LIMITS)
 
 
 NO_CHAMPION = {"old_baseline": None, "old_current": None, "old_skill": None}
