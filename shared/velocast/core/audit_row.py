@@ -11,7 +11,7 @@ from velocast.core.requests import Message
 
 
 class AuditRow(Message):
-    """One row of `monitoring_audit.logs`, without its `environment`, which the writer adds."""
+    """One row of `monitoring_audit.logs`, without `environment`, which the writer adds."""
 
     event_id: str
     timestamp: datetime

@@ -1,4 +1,4 @@
-"""The kinds of model and the tasks they are for. Every other place takes these names from here."""
+"""The kinds of model and their tasks. All other modules import these names from here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Task = Literal["forecast", "affluence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS: tuple[Task, ...] = get_args(Task)
 DEFAULT_KIND: Kind = "gbm"
-SIMILAR_DAYS = "similar_days"  # forecasts before there is a champion; needs no training
+SIMILAR_DAYS = "similar_days"  # forecasts until there is a champion; needs no training
 
 
 def task_of(kind: Kind) -> Task:
-    """Return the task a kind is for."""
+    """Return the task of a kind of model."""
     return "affluence" if kind == "affluence" else "forecast"

@@ -208,9 +208,9 @@ def test_a_counter_that_never_counted_has_rows_without_history(store: Warehouse)
 @pytest.mark.parametrize(
     ("first", "last", "lead_days", "message"),
     [
-        (date(2021, 3, 2), date(2021, 3, 1), 5, "the last lies before the first"),
-        (date(2021, 3, 1), date(2021, 3, 1), 8, "8 lead days asked, 1 to 7 can be had"),
-        (date(2021, 3, 1), date(2021, 3, 1), 0, "0 lead days asked"),
+        (date(2021, 3, 2), date(2021, 3, 1), 5, "the last is before the first"),
+        (date(2021, 3, 1), date(2021, 3, 1), 8, "8 lead days requested, 1 to 7 are possible"),
+        (date(2021, 3, 1), date(2021, 3, 1), 0, "0 lead days requested"),
     ],
 )
 def test_an_impossible_range_is_refused(

@@ -1,7 +1,7 @@
-"""The kinds of model behind one interface: fit, predict, describe, to and from bytes.
+"""The forecaster of counts, for all kinds of regressor: fit, predict, describe, to and from bytes.
 
-What each kind learns is in `learners`; all are moved by what the last days' forecasts missed (`day_level`) and get
-their intervals from `intervals`, in units of an error learned too (`spread`) and kept up to date (`recent`).
+`regressors` forecasts counts, and `level_correction` corrects them by the errors of the last days. Intervals come from
+`intervals.conformal`, in units of a learned scale (`residual_scale`) that is adapted to recent errors (`adaptive`).
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ TASK = "forecast"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator with all that is needed to forecast with it.
+    """A fitted estimator with all that is needed to forecast.
 
-    estimator: the `forecast` of `learners` and the `spread` of its errors, None where too few were known.
-    similar_days: how far the mean of similar days misses, for counters that the model knows too little of.
-    learned_until: no count at or after it was learned from (UTC).
+    estimator: a dictionary of `forecast`, from `regressors`, and `spread`, from `residual_scale` (None where too few
+    errors were known).
+    calibration: the error distribution of the model; similar_days: that of the mean of similar days, which forecasts
+    counters with too little history for the model.
+    learned_until: end (exclusive, UTC) of the counts that the model was trained on.
     """
 
     kind: str
@@ -45,12 +47,12 @@ class TrainedModel:
     params: dict[str, Any]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Forecast each row of a feature frame, also of a counter without history.
+        """Forecast each row of a feature frame, also of counters without history.
 
-        frame: (n, any) of `usecases.feature_store.read_features`; where the `day_level.DAYS` and `recent.DAYS` origins before
-        one are in it too, that one's forecasts are moved by what theirs missed, and its intervals widened or narrowed.
-        Returns (n, 4) with its index: predicted_count, lower and
-        upper (90 %, 0 <= lower <= predicted_count <= upper), busy_probability (NaN where a counter has no threshold).
+        frame: (n, any) from `usecases.feature_store.read_features`. If it includes the preceding origins of an origin
+        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals.
+        Returns (n, 4) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
+        upper), busy_probability (NaN where a counter has no threshold).
         """
         expected = _expected(self.estimator["forecast"], frame)
         if self.estimator["spread"] is None:
@@ -60,7 +62,7 @@ class TrainedModel:
         return conformal.add_intervals(frame, expected, self.calibration, scale)
 
     def describe(self) -> dict[str, Any]:
-        """What is logged about the model: names, settings, seed, sizes."""
+        """Return what is logged about the model: names, hyperparameters, seed, sizes."""
         return {
             "kind": self.kind,
             "task": self.task,
@@ -72,7 +74,7 @@ class TrainedModel:
         }
 
     def to_bytes(self) -> bytes:
-        """Store the model in skops format; equal models give equal bytes."""
+        """Serialize the model in skops format; equal models give equal bytes."""
         card = serialization.ForecasterCard(
             kind=self.kind,
             task=self.task,
@@ -90,8 +92,8 @@ class TrainedModel:
     def from_bytes(data: bytes) -> TrainedModel:
         """Load a stored model without executing code.
 
-        Raises ModelUnusable when it is no model, was made by another scikit-learn or for other features, or holds
-        a type that is not on the list.
+        Raises ModelUnusable when the bytes are no model, when the model was made with another scikit-learn version or
+        for other features, or when it contains a type that is not trusted.
         """
         estimator, card = serialization.unpack_forecaster(
             data, feature_definition=FEATURE_DEFINITION
@@ -110,7 +112,7 @@ class TrainedModel:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide what a model forecasts."""
+    """Return the versions of the libraries that affect a model's forecasts."""
     return {name: version(name) for name in ("numpy", "pandas", "scikit-learn", "skops")}
 
 
@@ -122,11 +124,11 @@ def fit_forecaster(
     seed: int,
     test_mode: bool = False,
 ) -> TrainedModel:
-    """Fit a model, learn from `calibration` how far it misses, then fit it again on both.
+    """Fit a model on `train`, learn its errors on `calibration`, then fit it again on both.
 
-    train, calibration: feature frames with bike_count (rows without are left out), the latter of origins after those of
-    train and not among them, else the intervals come out too narrow. test_mode: seconds, and worth nothing.
-    Raises TooLittleHistory when train has no actuals.
+    train, calibration: feature frames with bike_count (rows without are left out). The origins of calibration must be
+    later than those of train, or the intervals are too narrow. test_mode: fits in seconds; the model is not usable.
+    Raises TooLittleHistory when train has no counts.
     """
     known, held_out = _with_actuals(train), _with_actuals(calibration)
     if known.empty:

@@ -1,4 +1,4 @@
-"""Models as bytes: a skops file, which loads without executing code, with a card that is read before it."""
+"""Serialized models: a skops file, which loads without executing code, with a card that is read first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from velocast.model.intervals.conformal import Calibration
 CARD = "velocast.json"
 SCHEMA = "schema.json"
 LIBRARY = "scikit-learn"
-# What each kind needs beyond the types skops trusts by itself; none of them can call anything.
+# Types that each kind needs beyond those that skops trusts by default; none of them can execute code.
 _TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 TRUSTED: dict[str, frozenset[str]] = {
     "affluence": frozenset({_TREES}),
@@ -26,7 +26,7 @@ TRUSTED: dict[str, frozenset[str]] = {
     "rf": frozenset({_TREES, "sklearn.tree._tree.Tree"}),
     "nn": frozenset({_TREES, "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
 }
-# what zipfile, json and skops raise over a file that was cut off, altered or never was a model
+# raised by zipfile, json and skops for a file that is truncated, altered or no model
 _BROKEN = (
     AttributeError,
     EOFError,
@@ -43,7 +43,7 @@ _BROKEN = (
 
 
 class ModelCard(BaseModel):
-    """What every stored model says about itself, readable before any of it is loaded."""
+    """The metadata of a stored model, which can be read before the model is loaded."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class ModelCard(BaseModel):
 
 
 class ForecasterCard(ModelCard):
-    """Card of a model that forecasts counts; the fields as `TrainedModel` has them."""
+    """Card of a model that forecasts counts; its fields are those of `TrainedModel`."""
 
     calibration: Calibration
     similar_days: Calibration
@@ -91,7 +91,7 @@ def unpack_forecaster(data: bytes, *, feature_definition: str) -> tuple[Any, For
 
 
 def stored_task(data: bytes) -> str:
-    """Return the task a stored model is for, without loading it. Raises ModelUnusable when it is no model."""
+    """Return the task of a stored model without loading it. Raises ModelUnusable when the bytes are no model."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             return str(json.loads(file.read(CARD))["task"])
@@ -102,7 +102,7 @@ def stored_task(data: bytes) -> str:
 def unpack_as(
     kind_of_card: type[CardT], data: bytes, *, feature_definition: str
 ) -> tuple[Any, CardT]:
-    """Return the estimator and its card, which must be of the given kind. Raises ModelUnusable as `unpack`."""
+    """Return the estimator and its card, validated as the given class. Raises ModelUnusable."""
     import skops.io
 
     card = _card(kind_of_card, data)
@@ -117,12 +117,14 @@ def unpack_as(
         refused = asked - TRUSTED[card.kind]
         if refused:
             raise ModelUnusable(
-                f"the {card.kind} model holds {sorted(refused)}, allowed are {sorted(TRUSTED[card.kind])}; "
-                "do not load it, find out who wrote it"
+                f"the {card.kind} model contains {sorted(refused)}, trusted are {sorted(TRUSTED[card.kind])}; "
+                "do not load it and find out who wrote it"
             )
         return skops.io.loads(data, trusted=sorted(asked)), card
     except _BROKEN as exc:
-        raise ModelUnusable(f"the model's content cannot be read: {exc!r}; train it again") from exc
+        raise ModelUnusable(
+            f"the content of the model cannot be read: {exc!r}; train it again"
+        ) from exc
 
 
 def _card(kind_of_card: type[CardT], data: bytes) -> CardT:
@@ -135,7 +137,7 @@ def _card(kind_of_card: type[CardT], data: bytes) -> CardT:
 
 def _no_model(data: bytes, cause: Exception) -> ModelUnusable:
     return ModelUnusable(
-        f"{len(data)} bytes are no model of Velocast ({cause}); publish the artifact again"
+        f"{len(data)} bytes are not a Velocast model ({cause}); publish the artifact again"
     )
 
 
@@ -143,16 +145,16 @@ def _check_versions(card: ModelCard) -> None:
     made, here = card.library_versions.get(LIBRARY, "unknown"), version(LIBRARY)
     if made.split(".")[:2] != here.split(".")[:2]:
         raise ModelUnusable(
-            f"the model was made by {LIBRARY} {made}, installed is {here}; train it again or install that version"
+            f"the model was made with {LIBRARY} {made}, but {here} is installed; train it again or install that version"
         )
     if card.kind not in TRUSTED:
         raise ModelUnusable(
-            f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish another model"
+            f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish a model of a known kind"
         )
 
 
 def _renumbered(schema: Any) -> tuple[Any, dict[str, str]]:
-    """Replace the memory addresses that skops uses as ids and file names by running numbers."""
+    """Replace the memory addresses that skops uses as ids and file names with consecutive numbers."""
     ids: dict[Any, int] = {}
     names: dict[str, str] = {}
 

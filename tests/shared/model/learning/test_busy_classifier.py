@@ -147,9 +147,9 @@ class TestStorage:
 
     def test_each_task_loads_its_own(self, model: BusyModel) -> None:
         assert isinstance(models.from_bytes(model.to_bytes()), BusyModel)
-        with pytest.raises(ModelUnusable, match="are no model of Velocast"):
+        with pytest.raises(ModelUnusable, match="are not a Velocast model"):
             TrainedModel.from_bytes(model.to_bytes())
-        with pytest.raises(ModelUnusable, match="are no model of Velocast"):
+        with pytest.raises(ModelUnusable, match="are not a Velocast model"):
             models.from_bytes(b"other")
 
     def test_a_model_that_could_call_something_is_refused(self, model: BusyModel) -> None:

@@ -211,12 +211,12 @@ def repacked(data: bytes, **changes: Any) -> bytes:
     [
         (
             {"library_versions": {"scikit-learn": "1.2.9"}},
-            r"made by scikit-learn 1\.2\.9, installed is \d+\.\d+",
+            r"made with scikit-learn 1\.2\.9, but \d+\.\d+\S* is installed",
         ),
-        ({"library_versions": {}}, "made by scikit-learn unknown, installed is"),
+        ({"library_versions": {}}, "made with scikit-learn unknown, but"),
         ({"feature_definition": "features-old"}, "trained on features-old, this release computes"),
         ({"kind": "oracle"}, "kind 'oracle' is none of"),
-        ({"surprise": 1}, "are no model of Velocast"),
+        ({"surprise": 1}, "are not a Velocast model"),
     ],
 )
 def test_an_unusable_model_is_named_before_it_is_loaded(
@@ -229,7 +229,7 @@ def test_an_unusable_model_is_named_before_it_is_loaded(
 def test_a_model_of_another_kind_than_its_card_says_is_refused(
     models: dict[str, TrainedModel],
 ) -> None:
-    with pytest.raises(ModelUnusable, match=r"the gbm model holds \['sklearn.tree._tree.Tree'\]"):
+    with pytest.raises(ModelUnusable, match=r"the gbm model contains \['sklearn.tree._tree.Tree'\]"):
         TrainedModel.from_bytes(repacked(models["rf"].to_bytes(), kind="gbm"))
 
 
@@ -253,7 +253,7 @@ def test_a_model_that_could_call_something_is_refused(models: dict[str, TrainedM
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
 def test_bytes_that_are_no_model_are_refused(models: dict[str, TrainedModel], kept: float) -> None:
     data = models["gbm"].to_bytes()
-    with pytest.raises(ModelUnusable, match="are no model of Velocast"):
+    with pytest.raises(ModelUnusable, match="are not a Velocast model"):
         TrainedModel.from_bytes(data[: int(kept * len(data)) if kept < 1 else int(kept)])
 
 
