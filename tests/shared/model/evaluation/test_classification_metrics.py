@@ -82,7 +82,10 @@ def test_what_is_not_defined_is_none() -> None:
     [
         (lambda f: pd.concat([f, f.head(1)]), "1 of 3 rows repeat"),
         (lambda f: f.assign(bike_count=np.nan), "none of 2 rows has a count and a threshold"),
-        (lambda f: f.assign(busy_probability=[0.5, np.nan]), "1 of 2 rows with a label have no prob"),
+        (
+            lambda f: f.assign(busy_probability=[0.5, np.nan]),
+            "1 of 2 rows with a label have no prob",
+        ),
     ],
 )
 def test_other_rows_are_refused(broken, message: str) -> None:  # type: ignore[no-untyped-def]

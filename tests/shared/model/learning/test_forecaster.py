@@ -229,7 +229,9 @@ def test_an_unusable_model_is_named_before_it_is_loaded(
 def test_a_model_of_another_kind_than_its_card_says_is_refused(
     models: dict[str, TrainedModel],
 ) -> None:
-    with pytest.raises(ModelUnusable, match=r"the gbm model contains \['sklearn.tree._tree.Tree'\]"):
+    with pytest.raises(
+        ModelUnusable, match=r"the gbm model contains \['sklearn.tree._tree.Tree'\]"
+    ):
         TrainedModel.from_bytes(repacked(models["rf"].to_bytes(), kind="gbm"))
 
 
