@@ -15,7 +15,7 @@ EventType = Literal[
 
 
 class AuditRow(Message):
-    """One row of `monitoring_audit.logs`, without its `environment`, which the writer adds."""
+    """One row of `monitoring_audit.logs`, without `environment`, which the writer adds."""
 
     event_id: str
     timestamp: datetime

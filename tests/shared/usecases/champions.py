@@ -15,7 +15,7 @@ from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion, SummaryEntry
 from velocast.adapters.gcs import Objects
 from velocast.model.features import definition
-from velocast.model.learning.forecaster import TrainedModel, fit, library_versions
+from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
 
 def models() -> Objects:
@@ -46,7 +46,7 @@ def _fitted() -> TrainedModel:
         local_hour=8,
         busy_threshold=15.0,
     )
-    return fit("gbm", frame.head(200), frame.tail(100), seed=1, test_mode=True)
+    return fit_forecaster("gbm", frame.head(200), frame.tail(100), seed=1, test_mode=True)
 
 
 def put(version: int, *, data: bytes | None = None) -> dict[str, Any]:

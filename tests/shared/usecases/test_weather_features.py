@@ -94,7 +94,7 @@ def test_weather_of_another_table(store: Warehouse) -> None:
     fill(store, small_city.counts(origin - 4 * DAY, 6, seed=2, counters=2))
     table = pa.Table.from_pandas(versions(origin - 5 * DAY, 9, seed=5), preserve_index=False)
     store.load_table("bike_traffic_raw.other_weather", table, expires_days=1)
-    found = feature_store.read(
+    found = feature_store.read_features(
         store,
         CITY,
         first_origin=origin,

@@ -54,7 +54,7 @@ def make_forecast_rows(
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
     day = local_date(run.as_of, run.settings.city.zone)
-    weather = feature_store.read_weather(
+    weather = feature_store.read_weather_features(
         run.warehouse,
         run.settings.city,
         first_origin=day - timedelta(days=adaptive.DAYS),
@@ -103,7 +103,7 @@ def _rows_to_forecast(
 ) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    return feature_store.read(
+    return feature_store.read_features(
         run.warehouse,
         city,
         first_origin=day,
@@ -123,7 +123,7 @@ def _recent_rows(
     Without a model, every hour once at any lead, to calibrate the intervals of similar days.
     """
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    frame = feature_store.read(
+    frame = feature_store.read_features(
         run.warehouse,
         city,
         first_origin=day - timedelta(days=adaptive.DAYS),

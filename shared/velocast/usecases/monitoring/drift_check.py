@@ -15,7 +15,7 @@ from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start
 from velocast.core.settings import MonitorSettings
 from velocast.core.unknown import Unknown
 from velocast.model.drift.columns import choose_reference, drift_columns
-from velocast.model.drift.detection import DriftFinding, detect
+from velocast.model.drift.detection import DriftResult, detect_drift
 from velocast.usecases.context import Run
 
 REPORTS = "drift_reports/drift_report_"
@@ -25,7 +25,7 @@ REPORTS = "drift_reports/drift_report_"
 class DriftCheck:
     """The result and the address of its report; no report when nothing could be compared."""
 
-    result: DriftFinding | Unknown
+    result: DriftResult | Unknown
     report_uri: str | None = None
 
 
@@ -46,7 +46,7 @@ def check_drift(run: Run[MonitorSettings], *, first_count_at: datetime | None) -
         days=thresholds.drift_days,
     )
     start = start_of_local_day(today - timedelta(days=thresholds.drift_days), zone)
-    result = detect(
+    result = detect_drift(
         _period(run, start, start_of_local_day(today, zone)),
         _period(run, *reference.bounds(zone)),
         reference_name=reference.name,
@@ -75,7 +75,7 @@ def _period(run: Run[MonitorSettings], first_hour: datetime, until: datetime) ->
     )
 
 
-def _store_report(run: Run[MonitorSettings], result: DriftFinding) -> str:
+def _store_report(run: Run[MonitorSettings], result: DriftResult) -> str:
     """Write the HTML report and its figures, and return the report's address. A repeated run overwrites both."""
     reports = Objects(run.settings.project, run.settings.reports_bucket)
     name = f"{REPORTS}{local_date(run.as_of, run.settings.city.zone)}"

@@ -63,7 +63,7 @@ def _check(request: MonitorRequest, run: MonitorRun) -> MonitoringResult:
         counters=history.recent_counters,
     )
     drift = drift_check.check_drift(run, first_count_at=history.first_at)
-    decision = retraining.retrain(
+    decision = retraining.decide_retraining(
         forced=request.force,
         champion=champion is not None,
         history_days=history.days,

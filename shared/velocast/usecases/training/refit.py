@@ -36,7 +36,7 @@ def fitted(
         tables = frozen_counts.table_of(run, counts), frozen_weather.table_of(run, weather)
         source = Source(run, tables[0], counts.rows_a_day(run), weather_table=tables[1])
         rows, held_out = frames.learning_frames(source, [known], calibration_start([known]))
-        model = models.fit(training.kind, rows, held_out, seed=training.seed)
+        model = models.fit_model(training.kind, rows, held_out, seed=training.seed)
         data = records.settle_model(run_store.REFITTED, model.to_bytes())
     return models.from_bytes(data), data
 
@@ -51,8 +51,8 @@ def checked_difference(
     """
     judged = model_io.load_model(records.objects, training.artifact)
     frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)
-    forecasts = models.compared(judged, frame)
-    difference = relative_difference(forecasts, models.compared(refitted, frame))
+    forecasts = models.primary_output(judged, frame)
+    difference = relative_difference(forecasts, models.primary_output(refitted, frame))
     actual = frame["bike_count"].astype("float64")
     if judged.task == kinds.AFFLUENCE:
         actual = classification_metrics.is_busy(frame).astype("float64")

@@ -140,7 +140,7 @@ def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[models.
     )
     data = records.find_model(run_store.FITTED)
     if data is None:
-        fresh = models.fit(
+        fresh = models.fit_model(
             request.kind, rows, held_out, seed=models.SEED, test_mode=request.test_mode
         )
         data = records.settle_model(run_store.FITTED, fresh.to_bytes())
@@ -162,7 +162,9 @@ def _log(
     trial: pd.DataFrame,
 ) -> LoggedRun:
     busy, zone = model.task == kinds.AFFLUENCE, run.settings.city.zone
-    scores = classification_metrics.score(trial) if busy else metrics.score(trial)
+    scores = (
+        classification_metrics.score_busy_hours(trial) if busy else metrics.score_forecasts(trial)
+    )
     plots = (
         training_plots.busy_plots(trial, zone) if busy else training_plots.error_plots(trial, zone)
     )

@@ -14,7 +14,7 @@ from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.drift import detection
 from velocast.model.drift.columns import choose_reference, drift_columns
-from velocast.model.drift.detection import COLUMNS, DriftFinding
+from velocast.model.drift.detection import COLUMNS, DriftResult
 
 LIMITS = Thresholds(drift_min_rows=1000, drift_sample_rows=50000, drift_column_threshold=0.1)
 BEFORE = "the 28 days before"
@@ -123,21 +123,21 @@ def test_the_reference_s_bounds_are_local_days() -> None:
 
 
 @pytest.fixture(scope="module")
-def ordinary() -> DriftFinding:
-    found = detection.detect(
+def ordinary() -> DriftResult:
+    found = detection.detect_drift(
         period(NOW, seed=1), period(THEN, seed=2), reference_name=BEFORE, thresholds=LIMITS
     )
-    assert isinstance(found, DriftFinding)
+    assert isinstance(found, DriftResult)
     return found
 
 
-def test_two_ordinary_periods_do_not_drift(ordinary: DriftFinding) -> None:
+def test_two_ordinary_periods_do_not_drift(ordinary: DriftResult) -> None:
     assert (ordinary.share, ordinary.drifted, ordinary.missing) == (0.0, [], [])
     assert list(ordinary.columns) == list(COLUMNS)
     assert ordinary.reference == BEFORE
 
 
-def test_distances_are_wasserstein_s_over_the_reference_s_deviation(ordinary: DriftFinding) -> None:
+def test_distances_are_wasserstein_s_over_the_reference_s_deviation(ordinary: DriftResult) -> None:
     current, reference = period(NOW, seed=1), period(THEN, seed=2)
     expected = {
         name: wasserstein_distance(current[name].dropna(), reference[name].dropna())
@@ -147,7 +147,7 @@ def test_distances_are_wasserstein_s_over_the_reference_s_deviation(ordinary: Dr
     assert ordinary.columns == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_report_is_a_page_and_json(ordinary: DriftFinding) -> None:
+def test_the_report_is_a_page_and_json(ordinary: DriftResult) -> None:
     assert b"<html" in ordinary.html
     metrics = json.loads(ordinary.json)["metrics"]
     drifted = {
@@ -160,8 +160,8 @@ def test_busier_nights_and_worse_forecasts_are_named_and_missing_columns_reporte
     current = period(NOW, seed=1, night=6.0, shift=80.0).drop(columns="temperature_c")
     reference = period(THEN, seed=2)
     reference["precipitation_mm"] = reference["precipitation_mm"].where(reference.index < 19)
-    found = detection.detect(current, reference, reference_name=BEFORE, thresholds=LIMITS)
-    assert isinstance(found, DriftFinding)
+    found = detection.detect_drift(current, reference, reference_name=BEFORE, thresholds=LIMITS)
+    assert isinstance(found, DriftResult)
     assert {"night_share", "absolute_error"} <= set(found.drifted)
     assert found.missing == ["temperature_c", "precipitation_mm"]
     assert found.share == len(found.drifted) / len(found.columns)
@@ -171,11 +171,11 @@ def test_a_large_period_is_sampled_the_same_every_time() -> None:
     current, reference = period(NOW, seed=1), period(THEN, seed=2)
     limits = LIMITS.model_copy(update={"drift_sample_rows": 1200})
     first, second = (
-        detection.detect(current, reference, reference_name=BEFORE, thresholds=limits)
+        detection.detect_drift(current, reference, reference_name=BEFORE, thresholds=limits)
         for _ in range(2)
     )
-    assert isinstance(first, DriftFinding)
-    assert isinstance(second, DriftFinding)
+    assert isinstance(first, DriftResult)
+    assert isinstance(second, DriftResult)
     assert first.columns == second.columns
 
 
@@ -188,7 +188,7 @@ def test_a_large_period_is_sampled_the_same_every_time() -> None:
     ],
 )
 def test_too_few_counts_are_unknown(current_rows: int, reference_rows: int, reason: str) -> None:
-    found = detection.detect(
+    found = detection.detect_drift(
         drift_columns(counted(NOW, 28, seed=1).head(current_rows), zone=ZONE),
         drift_columns(counted(THEN, 28, seed=1).head(reference_rows), zone=ZONE),
         reference_name=BEFORE,

@@ -23,7 +23,7 @@ LEARNED = Calibration(rows=1000, knots=(), pooled=ERRORS, lead_days={})
 def factors(frame: pd.DataFrame, learned_until: datetime = LONG_AGO) -> list[float]:
     """The factor of each origin, in order."""
     found = pd.Series(
-        adaptive.refreshed(frame, EXPECTED, SCALE, LEARNED, learned_until) / SCALE,
+        adaptive.adapt_scale(frame, EXPECTED, SCALE, LEARNED, learned_until) / SCALE,
         index=frame.index,
     )
     assert (found.groupby(frame["origin_at"]).nunique() == 1).all()
@@ -41,7 +41,7 @@ def test_it_goes_where_the_last_days_lay(bikes: float, needed: float) -> None:
     assert found[: adaptive.MIN_DAYS] == [1.0] * adaptive.MIN_DAYS
     for days, factor in enumerate(found[adaptive.MIN_DAYS :], start=adaptive.MIN_DAYS):
         entered = min(days, adaptive.DAYS)
-        assert factor == pytest.approx(needed ** (entered / (entered + adaptive.DOUBT)))
+        assert factor == pytest.approx(needed ** (entered / (entered + adaptive.PRIOR_DAYS)))
 
 
 def test_days_that_were_as_expected_change_nothing() -> None:
@@ -52,13 +52,13 @@ def test_days_that_were_as_expected_change_nothing() -> None:
 
 
 def test_nothing_at_or_after_an_origin_moves_its_intervals() -> None:
-    before = adaptive.refreshed(FRAME, EXPECTED, SCALE, LEARNED, LONG_AGO)
+    before = adaptive.adapt_scale(FRAME, EXPECTED, SCALE, LEARNED, LONG_AGO)
     for origin in FRAME["origin_at"].unique():
         nonsense = FRAME.assign(
             bike_count=FRAME["bike_count"].where(FRAME["target_at"] < origin, 4999.0)
         )
         rows = (FRAME["origin_at"] == origin).to_numpy()
-        after = adaptive.refreshed(nonsense, EXPECTED, SCALE, LEARNED, LONG_AGO)
+        after = adaptive.adapt_scale(nonsense, EXPECTED, SCALE, LEARNED, LONG_AGO)
         np.testing.assert_array_equal(after[rows], before[rows])
 
 

@@ -42,7 +42,7 @@ def noisy(rows: int, seed: int, bias: float = 0.0) -> pd.DataFrame:
 def test_intervals_cover_nine_tenths_of_what_they_have_not_seen(bias: float) -> None:
     learned = conformal.calibrate(noisy(20_000, 1, bias))
     fresh = noisy(20_000, 2, bias)
-    found = conformal.apply(fresh, fresh["predicted_count"].to_numpy(), learned)
+    found = conformal.add_intervals(fresh, fresh["predicted_count"].to_numpy(), learned)
     inside = fresh["bike_count"].between(found["lower"], found["upper"])
     assert inside.groupby(fresh["lead_day"]).mean().between(0.88, 0.92).all()
     small, large = fresh["predicted_count"] < 100, fresh["predicted_count"] > 200
@@ -53,7 +53,7 @@ def test_intervals_cover_nine_tenths_of_what_they_have_not_seen(bias: float) -> 
 
 def test_busy_probability_is_as_often_right_as_it_says() -> None:
     learned, fresh = conformal.calibrate(noisy(20_000, 3)), noisy(20_000, 4)
-    found = conformal.apply(fresh, fresh["predicted_count"].to_numpy(), learned)
+    found = conformal.add_intervals(fresh, fresh["predicted_count"].to_numpy(), learned)
     busy = fresh["bike_count"] > fresh["busy_threshold"]
     classes = pd.cut(found["busy_probability"], [-0.01, 0.1, 0.5, 0.9, 1.0])
     said = found["busy_probability"].groupby(classes, observed=True).mean()
@@ -79,7 +79,7 @@ def test_an_interval_holds_its_forecast_whatever_comes(
     frame = pd.DataFrame(
         {"lead_day": [lead_day], "level": [level], "busy_threshold": [threshold]}, index=[7]
     )
-    row = conformal.apply(frame, np.array([predicted]), calibration).loc[7]
+    row = conformal.add_intervals(frame, np.array([predicted]), calibration).loc[7]
     assert 0 <= row["lower"] <= row["predicted_count"] <= row["upper"] < np.inf
     assert row["predicted_count"] == max(predicted, 0)
     assert (
@@ -91,7 +91,7 @@ def test_an_interval_holds_its_forecast_whatever_comes(
 
 def test_busy_probability_falls_as_the_threshold_rises() -> None:
     frame = pd.DataFrame({"lead_day": 0, "level": 50.0, "busy_threshold": np.arange(0.0, 200.0)})
-    found = conformal.apply(frame, np.full(200, 60.0), LEARNED)["busy_probability"]
+    found = conformal.add_intervals(frame, np.full(200, 60.0), LEARNED)["busy_probability"]
     assert found.is_monotonic_decreasing
     assert found.iloc[0] == 1.0
     assert found.iloc[-1] == 0.0
@@ -100,7 +100,7 @@ def test_busy_probability_falls_as_the_threshold_rises() -> None:
 def test_less_than_a_hundred_counts_give_the_wide_uninformed_interval() -> None:
     few = conformal.calibrate(noisy(99, 1))
     assert (few.rows, few.lead_days) == (0, {})
-    found = conformal.apply(noisy(1, 1), np.array([100.0]), few).iloc[0]
+    found = conformal.add_intervals(noisy(1, 1), np.array([100.0]), few).iloc[0]
     assert found["upper"] - found["lower"] > 100
 
 
@@ -109,7 +109,7 @@ def test_a_lead_day_with_few_errors_is_read_from_all() -> None:
     learned = conformal.calibrate(rows)
     assert list(learned.lead_days) == [0]
     frame = pd.DataFrame({"lead_day": [4], "level": [1.0]})
-    found = conformal.apply(frame, np.array([50.0]), learned).iloc[0]
+    found = conformal.add_intervals(frame, np.array([50.0]), learned).iloc[0]
     assert found["upper"] > 50
     assert np.isnan(found["busy_probability"])
 

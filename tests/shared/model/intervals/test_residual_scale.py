@@ -23,8 +23,8 @@ def noisy(seed: int, origins: int = 28) -> pd.DataFrame:
 
 def test_the_error_is_learned_by_the_hour() -> None:
     seen, later = noisy(1), noisy(2)
-    estimator, unseen = residual_scale.fit(seen, np.full(len(seen), 100.0), seed=1)
-    scale = pd.Series(residual_scale.scale(estimator, later, np.full(len(later), 100.0)))
+    estimator, unseen = residual_scale.fit_residual_scale(seen, np.full(len(seen), 100.0), seed=1)
+    scale = pd.Series(residual_scale.predict_scale(estimator, later, np.full(len(later), 100.0)))
     by_half = scale.groupby(later["local_hour"] >= 12).mean()
     assert by_half[True] / by_half[False] == pytest.approx(3**residual_scale.POWER, rel=0.1)
     assert len(unseen) == len(seen)
@@ -37,16 +37,16 @@ def test_the_error_is_learned_by_the_hour() -> None:
 def test_intervals_in_units_of_it_cover_nine_in_ten_in_both_halves_of_the_day() -> None:
     seen, later = noisy(3), noisy(4)
     expected = np.full(len(seen), 100.0)
-    estimator, unseen = residual_scale.fit(seen, expected, seed=1)
+    estimator, unseen = residual_scale.fit_residual_scale(seen, expected, seed=1)
     learned = conformal.calibrate(seen.assign(predicted_count=expected), unseen)
     assert learned.knots == ()
-    scale = residual_scale.scale(estimator, later, expected)
-    found = conformal.apply(later, expected, learned, scale)
+    scale = residual_scale.predict_scale(estimator, later, expected)
+    found = conformal.add_intervals(later, expected, learned, scale)
     inside = later["bike_count"].between(found["lower"], found["upper"])
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
     by_half = inside.groupby(later["local_hour"] >= 12).mean()
     assert by_half.between(0.84, 0.96).all()
-    by_size = conformal.apply(
+    by_size = conformal.add_intervals(
         later, expected, conformal.calibrate(seen.assign(predicted_count=expected))
     )
     assert (found["upper"] - found["lower"]).mean() < (by_size["upper"] - by_size["lower"]).mean()
@@ -54,9 +54,9 @@ def test_intervals_in_units_of_it_cover_nine_in_ten_in_both_halves_of_the_day() 
 
 def test_of_a_counter_without_history_it_says_a_number_too() -> None:
     seen = noisy(5)
-    estimator, _ = residual_scale.fit(seen, np.full(len(seen), 100.0), seed=1)
+    estimator, _ = residual_scale.fit_residual_scale(seen, np.full(len(seen), 100.0), seed=1)
     bare = without_history(seen, "c1")
-    scale = residual_scale.scale(estimator, bare, np.full(len(bare), 100.0))
+    scale = residual_scale.predict_scale(estimator, bare, np.full(len(bare), 100.0))
     assert np.isfinite(scale).all()
     assert (scale > 0).all()
 
@@ -64,7 +64,7 @@ def test_of_a_counter_without_history_it_says_a_number_too() -> None:
 @pytest.mark.parametrize("rows", [0, residual_scale.MIN_ROWS - 1])
 def test_of_few_errors_nothing_is_learned(rows: int) -> None:
     frame = noisy(6).head(rows)
-    estimator, unseen = residual_scale.fit(frame, np.full(len(frame), 100.0), seed=1)
+    estimator, unseen = residual_scale.fit_residual_scale(frame, np.full(len(frame), 100.0), seed=1)
     assert estimator is None
     assert len(unseen) == 0
 
@@ -74,4 +74,4 @@ def test_of_a_single_week_nothing_is_learned() -> None:
     week = frame[(frame["target_at"] - frame["target_at"].min()).dt.days < 7]
     many = pd.concat([week] * 6, ignore_index=True)
     assert len(many) >= residual_scale.MIN_ROWS
-    assert residual_scale.fit(many, np.full(len(many), 100.0), seed=1)[0] is None
+    assert residual_scale.fit_residual_scale(many, np.full(len(many), 100.0), seed=1)[0] is None

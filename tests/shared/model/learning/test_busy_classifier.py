@@ -28,7 +28,7 @@ TEST = feature_rows(date(2021, 3, 1), origins=3, seed=2)
 
 @pytest.fixture(scope="module")
 def model() -> BusyModel:
-    return busy_classifier.fit(TRAIN, seed=7, test_mode=True)
+    return busy_classifier.fit_busy_classifier(TRAIN, seed=7, test_mode=True)
 
 
 def test_it_tells_busy_hours_from_others(model: BusyModel) -> None:
@@ -38,7 +38,7 @@ def test_it_tells_busy_hours_from_others(model: BusyModel) -> None:
     assert found.index.equals(frame.index)
     assert found["busy_probability"].between(0, 1).all()
     assert (found["busy"] == (found["busy_probability"] >= model.threshold)).all()
-    scores = classification_metrics.score(frame.join(found))
+    scores = classification_metrics.score_busy_hours(frame.join(found))
     assert scores.balanced_accuracy is not None
     assert scores.balanced_accuracy > 0.9
     assert scores.brier_relative is not None
@@ -50,8 +50,8 @@ def test_labels_that_say_nothing_teach_nothing() -> None:
     shuffled = TRAIN.assign(
         bike_count=TRAIN["bike_count"].sample(frac=1.0, random_state=3).to_numpy()
     )
-    made = busy_classifier.fit(shuffled, seed=7, test_mode=True)
-    scores = classification_metrics.score(TEST.join(made.predict(TEST)))
+    made = busy_classifier.fit_busy_classifier(shuffled, seed=7, test_mode=True)
+    scores = classification_metrics.score_busy_hours(TEST.join(made.predict(TEST)))
     assert scores.brier_relative is not None
     assert scores.brier_relative > 0.8
 
@@ -72,7 +72,7 @@ def test_the_actual_does_not_enter(model: BusyModel) -> None:
 
 def test_a_young_city_without_older_weeks_is_learned_too() -> None:
     young = TRAIN.assign(**{f"week_{n}": np.nan for n in (2, 3, 4)})
-    made = busy_classifier.fit(young, seed=1, test_mode=True)
+    made = busy_classifier.fit_busy_classifier(young, seed=1, test_mode=True)
     assert made.predict(TEST)["busy_probability"].notna().all()
 
 
@@ -114,7 +114,7 @@ class TestThreshold:
             "choose_threshold",
             lambda p, *a: chosen_on.append(len(p)) or choose(p, *a),
         )
-        busy_classifier.fit(TRAIN, seed=7, test_mode=True)
+        busy_classifier.fit_busy_classifier(TRAIN, seed=7, test_mode=True)
         trial, final = fitted
         assert len(final) == len(TRAIN)
         assert len(trial) + chosen_on[0] == len(TRAIN)
@@ -125,7 +125,7 @@ class TestThreshold:
 
 def test_nothing_busy_is_said() -> None:
     with pytest.raises(TooLittleHistory, match="0 of 7200 rows with a count and a threshold"):
-        busy_classifier.fit(TRAIN.assign(bike_count=0.0), seed=1)
+        busy_classifier.fit_busy_classifier(TRAIN.assign(bike_count=0.0), seed=1)
 
 
 class TestStorage:
@@ -136,14 +136,20 @@ class TestStorage:
         assert loaded.describe() == model.describe()
 
     def test_the_same_seed_gives_the_same_bytes(self, model: BusyModel) -> None:
-        assert busy_classifier.fit(TRAIN, seed=7, test_mode=True).to_bytes() == model.to_bytes()
-        assert busy_classifier.fit(TRAIN, seed=8, test_mode=True).to_bytes() != model.to_bytes()
+        assert (
+            busy_classifier.fit_busy_classifier(TRAIN, seed=7, test_mode=True).to_bytes()
+            == model.to_bytes()
+        )
+        assert (
+            busy_classifier.fit_busy_classifier(TRAIN, seed=8, test_mode=True).to_bytes()
+            != model.to_bytes()
+        )
 
     def test_each_task_loads_its_own(self, model: BusyModel) -> None:
         assert isinstance(models.from_bytes(model.to_bytes()), BusyModel)
-        with pytest.raises(ModelUnusable, match="are no model of Velocast"):
+        with pytest.raises(ModelUnusable, match="are not a Velocast model"):
             TrainedModel.from_bytes(model.to_bytes())
-        with pytest.raises(ModelUnusable, match="are no model of Velocast"):
+        with pytest.raises(ModelUnusable, match="are not a Velocast model"):
             models.from_bytes(b"other")
 
     def test_a_model_that_could_call_something_is_refused(self, model: BusyModel) -> None:
@@ -151,7 +157,9 @@ class TestStorage:
             [("f", FunctionTransformer(partial(print, "x"))), ("l", LinearRegression())]
         )
         with zipfile.ZipFile(io.BytesIO(model.to_bytes())) as source:
-            card = busy_classifier.BusyCard.model_validate_json(source.read(serialization.CARD))
+            card = busy_classifier.BusyClassifierCard.model_validate_json(
+                source.read(serialization.CARD)
+            )
         with pytest.raises(ModelUnusable, match=r"holds \[.*partial.*do not load it"):
             BusyModel.from_bytes(serialization.pack(estimator, card))
 
@@ -177,6 +185,8 @@ def test_kinds_and_tasks() -> None:
         "affluence",
     ]
     held_out = TRAIN[TRAIN["origin_at"] >= TRAIN["origin_at"].max() - timedelta(days=3)]
-    made = models.fit("affluence", TRAIN.drop(held_out.index), held_out, seed=7, test_mode=True)
+    made = models.fit_model(
+        "affluence", TRAIN.drop(held_out.index), held_out, seed=7, test_mode=True
+    )
     assert isinstance(made, BusyModel)
-    assert models.compared(made, without_history(TEST, "c1")).notna().all()
+    assert models.primary_output(made, without_history(TEST, "c1")).notna().all()

@@ -91,7 +91,7 @@ class TestBeforeThereIsAChampion:
         whole = stored(warehouse_tables)
         asked: list[list[str]] = []
         weather: list[pd.DataFrame] = []
-        read, read_weather = feature_store.read, feature_store.read_weather
+        read, read_weather = feature_store.read_features, feature_store.read_weather_features
 
         def spied(*args: Any, counter_ids: list[str], **options: Any) -> pd.DataFrame:
             asked.append(counter_ids)
@@ -101,8 +101,8 @@ class TestBeforeThereIsAChampion:
             weather.append(read_weather(*args, **options))
             return weather[-1]
 
-        monkeypatch.setattr(feature_store, "read", spied)
-        monkeypatch.setattr(feature_store, "read_weather", spied_weather)
+        monkeypatch.setattr(feature_store, "read_features", spied)
+        monkeypatch.setattr(feature_store, "read_weather_features", spied_weather)
         monkeypatch.setattr(forecast_rows, "BLOCK", 3)
 
         forecast_at(message_id="m2")

@@ -141,7 +141,7 @@ class TestAGoodChampion:
             kind="rf",
             test_mode=True,
             as_of="2025-03-10T04:00:00Z",
-            reason="FORCE: The event asks for a retraining.",
+            reason="FORCE: The event requests a retraining.",
         )
 
     def test_whose_data_are_old_is_refreshed(self, started: list[Any]) -> None:

@@ -149,13 +149,13 @@ def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 5
     # holds for libraries that are loaded already.
     import sklearn.ensemble  # noqa: F401
 
-    fit = forecaster.fit
+    fit = forecaster.fit_forecaster
 
     def fit_small(*args: Any, seed: int, test_mode: bool = False) -> forecaster.TrainedModel:
         return fit(*args, seed=seed, test_mode=True)
 
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, user_api="openmp"):
-        patch.setattr(forecaster, "fit", fit_small)
+        patch.setattr(forecaster, "fit_forecaster", fit_small)
         for name, value in request.getfixturevalue("stack_variables").items():
             patch.setenv(name, value)
         request.getfixturevalue("mlflow_server")
