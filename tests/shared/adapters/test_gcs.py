@@ -65,7 +65,7 @@ def test_a_write_replaces_only_the_generation_it_names(objects: Objects):
     with pytest.raises(ObjectChanged, match=f"should be {old}, but is {new}.*read it again"):
         write(objects, "x", "3", generation=old)
     objects.delete("x")
-    with pytest.raises(ObjectChanged, match=f"should be {new}, it is 0"):
+    with pytest.raises(ObjectChanged, match=f"should be {new}, but is 0"):
         write(objects, "x", "4", generation=new)
 
 

@@ -171,7 +171,7 @@ def test_insert_only_columns_stay(warehouse_under_test, warehouse_tables):
         (
             counts(("a", 0, 1, None)).drop_columns("bike_count"),
             KEYS,
-            "'bike_count'.*required and absent",
+            "'bike_count'.*required and missing",
         ),
         (
             counts(("a", 0, 1, None)).append_column("x", pa.array([1])),
@@ -408,7 +408,9 @@ def test_errors_name_the_file_and_what_bigquery_said(warehouse_under_test, sql):
     with pytest.raises(WarehouseError, match=r"sql/q\.sql: .*no_such_column"):
         warehouse_under_test.query("q")
     sql["q"] = "SELECT 1 AS one FROM {elsewhere}"
-    with pytest.raises(WarehouseError, match=r"sql/q\.sql: no table \{elsewhere\}; known are"):
+    with pytest.raises(
+        WarehouseError, match=r"sql/q\.sql: unknown table \{elsewhere\}; pass it in"
+    ):
         warehouse_under_test.query("q")
     with pytest.raises(WarehouseError, match=r"there is no file velocast/sql/absent\.sql"):
         warehouse_under_test.query("absent")
