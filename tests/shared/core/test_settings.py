@@ -1,4 +1,4 @@
-"""Settings: one home for each number, and a start that stops when something is missing."""
+"""Settings: thresholds come from one file, and a missing variable stops the start."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Audit rows, as they are stored."""
+"""Audit rows as stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weather features against a slow oracle; what was issued after the origin does not exist at it."""
+"""Weather features against an oracle; weather issued after the origin is not used."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_weather_feature_is_what_its_description_says(store: Warehouse, or
         ],
         index=found.index,
     )[list(WEATHER)].astype("float64")
-    # of an hour of which nothing was known at the origin, nothing is said
+    # an hour without weather known at the origin has no row
     issued = weather.groupby("valid_at")["issued_at"].min().reindex(found["target_at"]).array
     unknown = ~(issued <= found["origin_at"].array)
     expected.loc[unknown] = np.nan

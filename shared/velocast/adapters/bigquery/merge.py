@@ -143,7 +143,7 @@ def _column(table: schemas.Table, field: schemas.Field, values: pa.ChunkedArray)
             f"rows for {table.name}: times of {field.name} have no time zone; make them UTC"
         )
     try:
-        column = _without_nan(values.cast(_arrow_type(field.type)))
+        column = _without_nan(values.cast(schemas.arrow_type(field.type)))
         if field.type == "JSON":
             column = pa.chunked_array([[_canonical(v) for v in column.to_pylist()]], pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as exc:
@@ -193,20 +193,6 @@ def _refuse_repeated(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) 
             f"rows for {table.name}: {rows.num_rows - groups.num_rows} of {rows.num_rows} repeat a key, "
             f"first {shown}; pass one row per key"
         )
-
-
-def _arrow_type(bigquery_type: str) -> pa.DataType:
-    import pyarrow as pa
-
-    return {
-        "STRING": pa.string(),
-        "INTEGER": pa.int64(),
-        "FLOAT": pa.float64(),
-        "BOOLEAN": pa.bool_(),
-        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
-        "DATE": pa.date32(),
-        "JSON": pa.string(),
-    }[bigquery_type]
 
 
 def partition_bounds(table: schemas.Table, rows: pa.Table) -> str:

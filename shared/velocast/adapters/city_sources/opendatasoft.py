@@ -212,14 +212,8 @@ class _Gathered:
 def _counts_schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counted_at", pa.timestamp("us", tz="UTC")),
-            ("bike_count", pa.int64()),
-            ("line", pa.large_binary()),
-        ]
-    )
+    read = arrow(COUNTS, ("counter_id", "counted_at", "bike_count"))
+    return read.append(pa.field("line", pa.large_binary()))
 
 
 def _literal(moment: datetime) -> str:

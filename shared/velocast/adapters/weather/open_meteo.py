@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.adapters.weather.open_meteo_answers import Answer, by_hour, read_answer
 from velocast.core.city import WeatherConfig
+from velocast.core.schemas import WEATHER, arrow
 from velocast.core.datetimes import HORIZON_DAYS, HOUR
 from velocast.core.errors import WeatherRefused, WeatherTruncated, WeatherUnreachable
 from velocast.core.weather_variables import VALUES, VARIABLES, Variable
@@ -47,7 +48,7 @@ class Weather:
     @classmethod
     def nothing(cls) -> Weather:
         """Return no weather at all."""
-        return cls(_schema().empty_table())
+        return cls(arrow(WEATHER).empty_table())
 
 
 class WeatherSource(HttpSource):
@@ -98,7 +99,7 @@ class WeatherSource(HttpSource):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        rows = pa.concat_tables([_schema().empty_table(), *(part.rows for part in parts)])
+        rows = pa.concat_tables([arrow(WEATHER).empty_table(), *(part.rows for part in parts)])
         inside = pc.and_(
             pc.greater_equal(rows["valid_at"], _scalar(since)),
             pc.less(rows["valid_at"], _scalar(until)),
@@ -182,16 +183,7 @@ def _rows(
     known = [any(v is not None for v in row) for row in zip(*values.values(), strict=True)]
     columns: dict[str, Any] = {"valid_at": hours, "issued_at": issued, **values}
     columns["source"] = [source] * len(hours)
-    return pa.table(columns, schema=_schema()).filter(pa.array(known, pa.bool_()))
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    moment = pa.timestamp("us", tz="UTC")
-    fields = [("valid_at", moment), ("issued_at", moment)]
-    fields += [(name, pa.float64()) for name in VALUES]
-    return pa.schema([*fields, ("source", pa.string())])
+    return pa.table(columns, schema=arrow(WEATHER)).filter(pa.array(known, pa.bool_()))
 
 
 def _scalar(moment: datetime) -> Any:

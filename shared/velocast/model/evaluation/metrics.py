@@ -150,7 +150,7 @@ def paired_bootstrap(
     lacking = int(counted[["predicted_old", "predicted_new"]].isna().any(axis="columns").sum())
     if lacking:
         raise RowsMismatch(
-            f"{lacking} of {len(counted)} counted rows lack the forecast of one of the models"
+            f"{lacking} of {len(counted)} counted rows lack a forecast of one of the models"
         )
     squares = pd.DataFrame(
         {

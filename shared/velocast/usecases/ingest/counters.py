@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.records import CounterRecord
 from velocast.core.geo import distance_km
-from velocast.core.schemas import COUNTERS
+from velocast.core.schemas import COUNTERS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.core.telemetry import log
 from velocast.usecases.context import Run
@@ -154,19 +154,4 @@ def _read(frame: pd.DataFrame) -> dict[str, StoredCounter]:
 def _table(rows: Sequence[StoredCounter]) -> pa.Table:
     import pyarrow as pa
 
-    instant = pa.timestamp("us", tz="UTC")
-    schema = pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counter_name", pa.string()),
-            ("site_id", pa.string()),
-            ("site_name", pa.string()),
-            ("latitude", pa.float64()),
-            ("longitude", pa.float64()),
-            ("installed_on", pa.date32()),
-            ("first_seen_at", instant),
-            ("last_seen_at", instant),
-            ("moved_at", instant),
-        ]
-    )
-    return pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    return pa.Table.from_pylist([asdict(row) for row in rows], schema=arrow(COUNTERS))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.datetimes import HOUR
-from velocast.core.schemas import COUNTS
+from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
 from velocast.usecases.ingest.notices import publish_faulty_counters
@@ -94,15 +94,7 @@ def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
 def _store(run: Run[FetchSettings], changes: pd.DataFrame) -> None:
     import pyarrow as pa
 
-    schema = pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counted_at", pa.timestamp("us", tz="UTC")),
-            ("bike_count", pa.int64()),
-            ("quality", pa.string()),
-            ("ingested_at", pa.timestamp("us", tz="UTC")),
-        ]
-    )
+    schema = arrow(COUNTS)
     rows = pa.Table.from_pandas(changes[schema.names], schema=schema, preserve_index=False)
     run.warehouse.merge(
         COUNTS,

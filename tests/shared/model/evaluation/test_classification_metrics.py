@@ -25,7 +25,7 @@ def said(probability: list[float], busy: list[bool], *, threshold: float = 0.5) 
     )
 
 
-def test_scores_are_those_of_their_definitions() -> None:
+def test_scores_follow_their_definitions() -> None:
     random = np.random.default_rng(4)
     busy = random.random(300) < 0.3
     probability = np.clip(0.5 * busy + random.random(300) * 0.7, 0, 1)
@@ -52,14 +52,14 @@ def test_a_count_at_the_threshold_is_not_busy() -> None:
     assert classification_metrics.is_busy(frame).tolist() == [False, True]
 
 
-def test_rows_nobody_can_judge_are_left_out() -> None:
+def test_rows_without_a_label_are_left_out() -> None:
     frame = said([0.9, 0.1, 0.4, 0.6], [True, False, True, False])
     frame.loc[2, "bike_count"] = np.nan
     frame.loc[3, ["busy_threshold", "busy_probability"]] = np.nan
     assert classification_metrics.score_busy_hours(frame).rows == 2
 
 
-def test_what_is_not_defined_is_none() -> None:
+def test_undefined_scores_are_none() -> None:
     found = classification_metrics.score_busy_hours(said([0.1, 0.2], [False, False]))
     assert found.brier == pytest.approx(0.025)
     assert found == BusyScores(
@@ -88,6 +88,6 @@ def test_what_is_not_defined_is_none() -> None:
         ),
     ],
 )
-def test_other_rows_are_refused(broken, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_rows_that_do_not_match_are_refused(broken, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(RowsMismatch, match=message):
         classification_metrics.score_busy_hours(broken(said([0.9, 0.1], [True, False])))

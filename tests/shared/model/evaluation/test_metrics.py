@@ -24,7 +24,7 @@ def scored_rows(**options: int) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def test_scores_are_those_of_the_textbook() -> None:
+def test_scores_follow_their_definitions() -> None:
     rows = scored_rows()
     found = metrics.score_forecasts(rows)
     actual, predicted = rows["bike_count"], rows["predicted_count"]
@@ -50,13 +50,13 @@ def test_scores_are_those_of_the_textbook() -> None:
     assert sum(lead.rows for lead in found.lead_days) == len(rows)
 
 
-def test_an_hour_without_a_count_is_left_out_not_taken_for_zero() -> None:
+def test_an_hour_without_a_count_is_left_out_not_read_as_zero() -> None:
     rows = scored_rows()
     gaps = rows.assign(bike_count=rows["bike_count"].where(rows.index % 3 > 0))
     assert metrics.score_forecasts(gaps) == metrics.score_forecasts(rows[rows.index % 3 > 0])
 
 
-def test_skill_compares_only_where_last_week_was_counted() -> None:
+def test_skill_uses_only_rows_with_a_value_a_week_earlier() -> None:
     rows = scored_rows()
     half = rows.assign(lag_168h=rows["lag_168h"].where(rows.index % 2 == 0))
     assert metrics.skill(half) == metrics.skill(rows[rows.index % 2 == 0])
@@ -65,7 +65,7 @@ def test_skill_compares_only_where_last_week_was_counted() -> None:
     assert metrics.skill(rows.assign(lag_168h=rows["bike_count"])) is None
 
 
-def test_what_the_rows_do_not_define_is_none() -> None:
+def test_undefined_scores_are_none() -> None:
     rows = scored_rows().assign(bike_count=0.0).drop(columns=["lower", "upper"])
     found = metrics.score_forecasts(rows)
     assert (found.r2, found.wape, found.coverage, found.width) == (None, None, None, None)

@@ -18,7 +18,6 @@ from tests.shared.model.feature_rows import feature_rows, without_history
 from velocast.core.errors import ModelUnusable, TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.evaluation import metrics, reference_models
-from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
@@ -86,7 +85,7 @@ def test_no_rows_give_no_forecasts(models: dict[str, TrainedModel]) -> None:
     assert len(models["gbm"].predict(TEST.head(0))) == 0
 
 
-def test_a_model_learns_what_the_mean_of_similar_days_misses() -> None:
+def test_a_model_learns_the_error_of_the_mean_of_similar_days() -> None:
     def biased(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(
             bike_count=frame["bike_count"] * np.where(frame["local_hour"] < 12, 1.5, 0.6)
@@ -101,7 +100,7 @@ def test_a_model_learns_what_the_mean_of_similar_days_misses() -> None:
     assert learned.rmse < 0.7 * plain.rmse
 
 
-def test_the_last_weeks_are_learned_too() -> None:
+def test_the_final_fit_includes_the_calibration_rows() -> None:
     shifted = CALIBRATION.assign(bike_count=CALIBRATION["bike_count"] * 3)
     doubled = pd.concat([shifted] * 4, ignore_index=True)
     without = (
@@ -114,8 +113,8 @@ def test_the_last_weeks_are_learned_too() -> None:
     assert model.calibration.rows == len(doubled)
 
 
-def test_calibration_never_sees_what_it_is_measured_on() -> None:
-    """Its errors are those of an estimator that was fitted without it: here 2/3 of the tripled counts."""
+def test_calibration_rows_are_forecast_out_of_sample() -> None:
+    """Its errors are those of an estimator fitted without it: here 2/3 of the tripled counts."""
     shifted = CALIBRATION.assign(bike_count=CALIBRATION["bike_count"] * 3)
     model = fit_forecaster("gbm", TRAIN, shifted, seed=7, test_mode=True)
     assert model.calibration.pooled.quantiles[100] > 0.5
@@ -132,7 +131,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stored_model_forecasts_the_very_same(
+def test_a_stored_model_gives_the_same_forecasts(
     models: dict[str, TrainedModel], kind: ForecastKind
 ) -> None:
     loaded = TrainedModel.from_bytes(models[kind].to_bytes())
@@ -167,34 +166,13 @@ def test_a_model_describes_itself(models: dict[str, TrainedModel]) -> None:
     assert set(library_versions()) == {"numpy", "pandas", "scikit-learn", "skops"}
 
 
-def test_nothing_to_learn_from_is_said() -> None:
+def test_training_without_counts_is_refused() -> None:
     with pytest.raises(TooLittleHistory, match="training a gbm: none of 2160 rows has a count"):
         fit_forecaster("gbm", TRAIN.assign(bike_count=np.nan), CALIBRATION, seed=1)
 
 
-def test_a_frame_that_lacks_features_is_refused(models: dict[str, TrainedModel]) -> None:
-    with pytest.raises(TooLittleHistory, match=r"lacks \['week_2', 'is_eve'\]"):
-        definition.feature_matrix(TEST.drop(columns=["week_2", "is_eve"]))
-
-
-def test_the_definition_names_columns_and_sql_but_not_comments(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    folder = tmp_path / "sql"
-    folder.mkdir()
-    monkeypatch.setattr(definition, "files", lambda _: tmp_path)
-    definitions = []
-    texts = ("SELECT 1 -- one\n", "SELECT\n  1 -- other\n", "SELECT 2\n")
-    for counts, weather in [*((text, "SELECT 3") for text in texts), ("SELECT 1", "SELECT 4")]:
-        (folder / "features.sql").write_text(counts)
-        (folder / "weather_features.sql").write_text(weather)
-        definitions.append(definition._definition())
-    assert definitions[0] == definitions[1]
-    assert len(set(definitions)) == 3
-
-
 def repacked(data: bytes, **changes: Any) -> bytes:
-    """The stored model with other values on its card, or with another member in place of its own."""
+    """Return the stored model with changed values in its card."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
         card = json.loads(source.read(serialization.CARD))
@@ -219,7 +197,7 @@ def repacked(data: bytes, **changes: Any) -> bytes:
         ({"surprise": 1}, "are not a Velocast model"),
     ],
 )
-def test_an_unusable_model_is_named_before_it_is_loaded(
+def test_an_unusable_model_is_refused_before_it_is_loaded(
     models: dict[str, TrainedModel], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ModelUnusable, match=message):
@@ -235,20 +213,20 @@ def test_a_model_of_another_kind_than_its_card_says_is_refused(
         TrainedModel.from_bytes(repacked(models["rf"].to_bytes(), kind="gbm"))
 
 
-def test_a_patch_release_of_the_library_is_welcome(models: dict[str, TrainedModel]) -> None:
+def test_another_patch_release_of_scikit_learn_is_accepted(models: dict[str, TrainedModel]) -> None:
     versions = library_versions()
     versions["scikit-learn"] = ".".join([*versions["scikit-learn"].split(".")[:2], "99"])
     TrainedModel.from_bytes(repacked(models["gbm"].to_bytes(), library_versions=versions))
 
 
-def test_a_model_that_could_call_something_is_refused(models: dict[str, TrainedModel]) -> None:
+def test_a_model_that_could_execute_code_is_refused(models: dict[str, TrainedModel]) -> None:
     estimator = Pipeline(
         [("f", FunctionTransformer(partial(print, "x"))), ("l", LinearRegression())]
     )
     with zipfile.ZipFile(io.BytesIO(models["gbm"].to_bytes())) as source:
         card = serialization.ForecasterCard.model_validate_json(source.read(serialization.CARD))
     assert skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-    with pytest.raises(ModelUnusable, match=r"holds \[.*partial.*do not load it"):
+    with pytest.raises(ModelUnusable, match=r"contains \[.*partial.*do not load it"):
         TrainedModel.from_bytes(serialization.pack(estimator, card))
 
 
