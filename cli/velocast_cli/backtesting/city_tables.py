@@ -14,6 +14,7 @@ from velocast.core.city import City
 from velocast.core.settings import Thresholds
 from velocast.usecases.ingest.quality import repeated_hours
 
+
 def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Return counter_id, counted_at (UTC) and bike_count of the rows of a file (`city_file.read_rows`)."""
     return pd.DataFrame(
@@ -60,7 +61,11 @@ def table(counts: pd.DataFrame) -> pa.Table:
         quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
         ingested_at=counts["counted_at"],
     )
-    return pa.Table.from_pandas(rows[list(schemas.table(schemas.COUNTS).columns)], schema=schemas.arrow(schemas.COUNTS), preserve_index=False)
+    return pa.Table.from_pandas(
+        rows[list(schemas.table(schemas.COUNTS).columns)],
+        schema=schemas.arrow(schemas.COUNTS),
+        preserve_index=False,
+    )
 
 
 def counters_of(rows: pd.DataFrame) -> pa.Table:

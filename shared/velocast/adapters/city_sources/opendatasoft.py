@@ -27,6 +27,7 @@ from velocast.adapters.http_answer import HttpAnswer
 from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.core.city import City
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
+from velocast.core.schemas import COUNTS, arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa

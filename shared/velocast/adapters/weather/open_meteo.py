@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.adapters.weather.open_meteo_answers import Answer, by_hour, read_answer
 from velocast.core.city import WeatherConfig
-from velocast.core.schemas import WEATHER, arrow
 from velocast.core.datetimes import HORIZON_DAYS, HOUR
 from velocast.core.errors import WeatherRefused, WeatherTruncated, WeatherUnreachable
-from velocast.core.weather_variables import VALUES, VARIABLES, Variable
+from velocast.core.schemas import WEATHER, arrow
+from velocast.core.weather_variables import VARIABLES, Variable
 
 if TYPE_CHECKING:
     import pyarrow as pa
