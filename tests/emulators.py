@@ -132,7 +132,7 @@ class RunningPubSub:
 def running_pubsub(folder: Path, port: int) -> Iterator[RunningPubSub]:
     """Serve a broker under `folder` while the block runs."""
     from gcp_emulators.pubsub.broker import Broker
-    from gcp_emulators.pubsub.server import PubSubServer
+    from gcp_emulators.pubsub.grpc_server import PubSubServer
 
     running = RunningPubSub(f"127.0.0.1:{port}")
     running.broker = Broker(folder, lambda: running.now, project=PROJECT, backoff=(0.02, 0.1))

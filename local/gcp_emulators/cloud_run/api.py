@@ -9,8 +9,9 @@ from starlette.routing import BaseRoute, Route
 
 from gcp_emulators.cloud_run.jobs import CANCELLED, FAILED, RUNNING, SUCCEEDED, CloudRun, Overrides
 from gcp_emulators.core.documents import Document
-from gcp_emulators.core.google_api import ApiError, Json, endpoint, page
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import original_host
+from gcp_emulators.core.rest import Json, json_endpoint, paginate
 
 RUN_HOST_SUFFIX = "-run.stack.internal"
 _EXECUTION_TYPE = "type.googleapis.com/google.cloud.run.v2.Execution"
@@ -100,7 +101,7 @@ class CloudRunApi:
         job = request.path_params["job"]
         found = [self._execution_v2(e) for e in self._store.executions(None if job == "-" else job)]
         query = request.query_params
-        shown, token = page(found, int(query.get("pageSize", 0)), query.get("pageToken", ""))
+        shown, token = paginate(found, int(query.get("pageSize", 0)), query.get("pageToken", ""))
         return {"executions": shown} | ({"nextPageToken": token} if token else {})
 
     def _execution_v2(self, record: Document) -> Json:
@@ -149,7 +150,9 @@ class CloudRunApi:
     def _check_region(self, request: Request) -> None:
         region = asked_region(original_host(request.scope))
         if region not in (None, self._location):
-            raise ApiError(404, f"no job in region {region}; this stack is in {self._location}")
+            raise GoogleApiError(
+                404, f"no job in region {region}; this stack is in {self._location}"
+            )
 
     def _run_v1(self, request: Request, body: Json) -> Json:
         self._check_region(request)
@@ -234,8 +237,8 @@ def asked_region(host: str) -> str | None:
 
 
 def _get(path: str, answer: Any) -> Route:
-    return Route(path, endpoint(answer), methods=["GET"])
+    return Route(path, json_endpoint(answer), methods=["GET"])
 
 
 def _post(path: str, answer: Any) -> Route:
-    return Route(path, endpoint(answer), methods=["POST"])
+    return Route(path, json_endpoint(answer), methods=["POST"])

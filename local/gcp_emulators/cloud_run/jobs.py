@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.documents import Document, Records
-from gcp_emulators.core.google_api import ApiError, after_start
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.processes import Runs
-from gcp_emulators.core.times import rfc3339
+from gcp_emulators.core.times import after_start, rfc3339
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
 Environment = Callable[[Sequence[str]], dict[str, str]]
@@ -97,9 +97,11 @@ class CloudRun:
                 )
 
     def job(self, name: str) -> Job:
-        """Return a job; raises ApiError 404 naming those there are."""
+        """Return a job; raises GoogleApiError 404 naming those there are."""
         if name not in self.jobs:
-            raise ApiError(404, f"Job '{name}' not found; there are {', '.join(sorted(self.jobs))}")
+            raise GoogleApiError(
+                404, f"Job '{name}' not found; there are {', '.join(sorted(self.jobs))}"
+            )
         return self.jobs[name]
 
     def run(self, name: str, overrides: Overrides) -> Document:
@@ -124,10 +126,10 @@ class CloudRun:
         return record
 
     def execution(self, execution_id: str) -> Document:
-        """Return an execution's record; raises ApiError 404."""
+        """Return an execution's record; raises GoogleApiError 404."""
         record = self._records.get(execution_id)
         if record is None:
-            raise ApiError(404, f"Execution '{execution_id}' not found")
+            raise GoogleApiError(404, f"Execution '{execution_id}' not found")
         return record
 
     def executions(self, job: str | None = None) -> list[Document]:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 import grpc
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.journal import Resource
 from gcp_emulators.pubsub.push import message_json
-from gcp_emulators.pubsub.queue import Lease, PubSubError
+from gcp_emulators.pubsub.queue import Lease
 
 # how long a pull without returnImmediately waits for the first message, s
 _PULL_WAIT = 0.25
@@ -53,9 +54,7 @@ class PubSubApi:
         self.broker.topic(request["topic"])
         messages = request.get("messages", [])
         if not messages or not all(m.get("data") or m.get("attributes") for m in messages):
-            raise PubSubError(
-                "INVALID_ARGUMENT", "each message needs data or at least one attribute"
-            )
+            raise GoogleApiError(400, "each message needs data or at least one attribute")
         ids = [
             self.broker.publish(
                 request["topic"], base64.b64decode(m.get("data", "")), m.get("attributes", {})

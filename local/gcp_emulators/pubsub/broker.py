@@ -14,11 +14,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.pubsub.journal import Delivery, Journal, Message, Resource
 from gcp_emulators.pubsub.push import push, push_body
 from gcp_emulators.pubsub.queue import (
     Lease,
-    PubSubError,
     Queue,
     new_subscription,
     origin_attributes,
@@ -90,7 +90,7 @@ class Broker:
         """Make a topic; raises ALREADY_EXISTS."""
         with self._changed:
             if resource["name"] in self._topics:
-                raise PubSubError("ALREADY_EXISTS", f"Topic {resource['name']} exists already")
+                raise GoogleApiError(409, f"Topic {resource['name']} exists already")
             self._topics[resource["name"]] = resource
             self._journal.save_resource("topic", resource)
         return resource
@@ -99,9 +99,7 @@ class Broker:
         """Return a topic; raises NOT_FOUND."""
         name = self.topic_name(topic)
         if name not in self._topics:
-            raise PubSubError(
-                "NOT_FOUND", f"Topic {name} does not exist; have {sorted(self._topics)}"
-            )
+            raise GoogleApiError(404, f"Topic {name} does not exist; have {sorted(self._topics)}")
         return self._topics[name]
 
     def topics(self) -> list[Resource]:
@@ -119,9 +117,7 @@ class Broker:
         """Make a subscription; raises ALREADY_EXISTS, or NOT_FOUND without its topic."""
         with self._changed:
             if self.subscription_name(resource["name"]) in self._queues:
-                raise PubSubError(
-                    "ALREADY_EXISTS", f"Subscription {resource['name']} exists already"
-                )
+                raise GoogleApiError(409, f"Subscription {resource['name']} exists already")
             return self.put_subscription(resource, concurrency)
 
     def put_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
@@ -223,8 +219,8 @@ class Broker:
     def _queue(self, subscription: str) -> Queue:
         name = self.subscription_name(subscription)
         if name not in self._queues:
-            raise PubSubError(
-                "NOT_FOUND", f"Subscription {name} does not exist; have {sorted(self._queues)}"
+            raise GoogleApiError(
+                404, f"Subscription {name} does not exist; have {sorted(self._queues)}"
             )
         return self._queues[name]
 

@@ -7,17 +7,10 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.pubsub.journal import Message, Resource
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class PubSubError(Exception):
-    """A refusal, with the status that Pub/Sub's gRPC and REST interfaces give it."""
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,7 @@ def new_subscription(name: str, topic: str, asked: Resource) -> Resource:
     )
     endpoint = resource["pushConfig"].get("pushEndpoint", "")
     if endpoint and urlsplit(endpoint).hostname not in _LOOPBACK:
-        raise PubSubError("INVALID_ARGUMENT", f"{name}: {endpoint} is not on this machine")
+        raise GoogleApiError(400, f"{name}: {endpoint} is not on this machine")
     return resource
 
 

@@ -15,7 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.documents import Records
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.core.times import rfc3339
 
 Publish = Callable[[str, bytes], Any]
@@ -67,7 +68,7 @@ class Scheduler:
         self._publish = publish
 
     def resource(self, name: str) -> Json:
-        """Return a job as the API shows it; raises ApiError 404."""
+        """Return a job as the API shows it; raises GoogleApiError 404."""
         schedule, kept = self._schedule(name), self._records.get(name) or {}
         data = base64.b64encode(json.dumps(schedule.payload).encode()).decode()
         upcoming = next(CronSim(schedule.cron, self._clock.now()))
@@ -87,14 +88,14 @@ class Scheduler:
         } | ({"lastAttemptTime": kept["lastAttemptTime"]} if "lastAttemptTime" in kept else {})
 
     def run(self, name: str) -> Json:
-        """Publish the job's payload now, paused or not, and return the job; raises ApiError 404."""
+        """Publish the job's payload now, paused or not, and return the job; raises GoogleApiError 404."""
         schedule = self._schedule(name)
         self._publish(schedule.topic, json.dumps(schedule.payload).encode())
         self._remember(name, lastAttemptTime=rfc3339(self._clock.now()))
         return self.resource(name)
 
     def set_state(self, name: str, state: str) -> Json:
-        """Pause or resume a job and return it; raises ApiError 404."""
+        """Pause or resume a job and return it; raises GoogleApiError 404."""
         self._schedule(name)
         self._remember(name, state=state)
         return self.resource(name)
@@ -110,7 +111,7 @@ class Scheduler:
 
     def _schedule(self, name: str) -> Schedule:
         if name not in self.schedules:
-            raise ApiError(
+            raise GoogleApiError(
                 404, f"Job '{name}' not found; there are {', '.join(sorted(self.schedules))}"
             )
         return self.schedules[name]
@@ -126,13 +127,13 @@ class Scheduler:
             def serve(request: Request, _body: Json) -> Json:
                 return answer(request.path_params["job"])
 
-            return Route(base + "/{job}" + suffix, endpoint(serve), methods=[method])
+            return Route(base + "/{job}" + suffix, json_endpoint(serve), methods=[method])
 
         def listing(_request: Request, _body: Json) -> Json:
             return {"jobs": [self.resource(name) for name in self.schedules]}
 
         return [
-            Route(base, endpoint(listing), methods=["GET"]),
+            Route(base, json_endpoint(listing), methods=["GET"]),
             route("", self.resource, "GET"),
             route(":run", self.run, "POST"),
             route(":pause", lambda name: self.set_state(name, PAUSED), "POST"),

@@ -11,6 +11,8 @@ from typing import Any
 
 import google_crc32c
 
+from gcp_emulators.core.errors import GoogleApiError
+
 Resource = dict[str, Any]
 
 EDITABLE = (
@@ -23,15 +25,6 @@ EDITABLE = (
     "metadata",
     "storageClass",
 )
-
-
-class StorageError(Exception):
-    """An answer other than success, with the code and reason that Cloud Storage's JSON API gives."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -104,16 +97,18 @@ class Preconditions:
         for label, bad, have in refused:
             if bad is not None and bad == have:
                 if reading:
-                    raise StorageError(304, "notModified", f"{who}: {label} is still {have}")
+                    raise GoogleApiError(
+                        304, f"{who}: {label} is still {have}", reason="notModified"
+                    )
                 raise condition_not_met(f"{who}: {label} is {have}, which the request refuses")
 
 
-def condition_not_met(detail: str) -> StorageError:
+def condition_not_met(detail: str) -> GoogleApiError:
     """Return the 412 that Cloud Storage gives, with what does not hold."""
-    return StorageError(
+    return GoogleApiError(
         412,
-        "conditionNotMet",
         f"At least one of the pre-conditions you specified did not hold. {detail}",
+        reason="conditionNotMet",
     )
 
 
@@ -127,7 +122,9 @@ def checksums(data: bytes, announced: Resource) -> dict[str, str]:
     for name, value in sums.items():
         if announced.get(name) not in (None, value):
             told = announced[name]
-            raise StorageError(400, "invalid", f"Provided {name} {told} does not match {value}")
+            raise GoogleApiError(
+                400, f"Provided {name} {told} does not match {value}", reason="invalid"
+            )
     return sums
 
 

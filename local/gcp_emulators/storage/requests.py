@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from gcp_emulators.storage.records import Preconditions, Resource, StorageError
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.rest import Endpoint, error_response
+from gcp_emulators.storage.records import Preconditions, Resource
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Call:
         try:
             value = json.loads(self.body or b"{}")
         except ValueError as exc:
-            raise StorageError(400, "parseError", f"body is not JSON: {exc}") from exc
+            raise GoogleApiError(400, f"body is not JSON: {exc}", reason="parseError") from exc
         return value if isinstance(value, dict) else {}
 
     @property
@@ -48,7 +49,7 @@ class Call:
 Handler = Callable[[Call], Response]
 
 
-def endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
+def storage_endpoint(handler: Handler, prefix: int) -> Endpoint:
     """Return a route's endpoint for `handler`; `prefix` segments of the path come before the API's own."""
 
     async def answer(request: Request) -> Response:
@@ -73,15 +74,13 @@ def endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
 def _guarded(handler: Handler, call: Call) -> Response:
     try:
         return handler(call)
-    except StorageError as error:
-        if error.code == 304:
-            return Response(status_code=304)
-        reason = {"message": str(error), "domain": "global", "reason": error.reason}
-        body = {"error": {"code": error.code, "message": str(error), "errors": [reason]}}
-        return JSONResponse(body, status_code=error.code)
+    except GoogleApiError as error:
+        return error_response(error)
 
 
-def unknown(call: Call) -> StorageError:
+def unknown(call: Call) -> GoogleApiError:
     """Return the 404 for a path that the API does not have."""
     where = "/".join(call.path)
-    return StorageError(404, "notFound", f"the local Cloud Storage has no {call.method} {where}")
+    return GoogleApiError(
+        404, f"the local Cloud Storage has no {call.method} {where}", reason="notFound"
+    )

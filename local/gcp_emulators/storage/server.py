@@ -12,9 +12,10 @@ from urllib.parse import quote
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.listing import list_objects, object_json
-from gcp_emulators.storage.records import Preconditions, Resource, StorageError, StoredObject
-from gcp_emulators.storage.requests import Call, endpoint, unknown
+from gcp_emulators.storage.records import Preconditions, Resource, StoredObject
+from gcp_emulators.storage.requests import Call, storage_endpoint, unknown
 from gcp_emulators.storage.store import ObjectStore
 from gcp_emulators.storage.uploads import ResumableUpload, UploadSessions, split_multipart
 
@@ -31,19 +32,25 @@ def routes(store: ObjectStore) -> list[Route]:
     """Return the routes of Cloud Storage: metadata, uploads (resumable too) and downloads."""
     server = _ObjectServer(store)
     return [
-        Route("/storage/v1/{rest:path}", endpoint(server.metadata, 2), methods=_METHODS),
-        Route("/upload/storage/v1/{rest:path}", endpoint(server.upload, 3), methods=_METHODS),
+        Route("/storage/v1/{rest:path}", storage_endpoint(server.metadata, 2), methods=_METHODS),
+        Route(
+            "/upload/storage/v1/{rest:path}", storage_endpoint(server.upload, 3), methods=_METHODS
+        ),
         Route(
             "/resumable/upload/storage/v1/{rest:path}",
-            endpoint(server.upload, 4),
+            storage_endpoint(server.upload, 4),
             methods=_METHODS,
         ),
-        Route("/download/storage/v1/{rest:path}", endpoint(server.download, 3), methods=_METHODS),
+        Route(
+            "/download/storage/v1/{rest:path}",
+            storage_endpoint(server.download, 3),
+            methods=_METHODS,
+        ),
     ]
 
 
 class _ObjectServer:
-    """The handlers; each takes a Call and returns a Response or raises StorageError."""
+    """The handlers; each takes a Call and returns a Response or raises GoogleApiError."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
@@ -226,7 +233,9 @@ def _byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     if int(first) == 0 and size == 0:
         return None
     if int(first) >= size:
-        raise StorageError(416, "requestedRangeNotSatisfiable", f"range {header} of {size} bytes")
+        raise GoogleApiError(
+            416, f"range {header} of {size} bytes", reason="requestedRangeNotSatisfiable"
+        )
     return int(first), min(int(last), size - 1) if last else size - 1
 
 

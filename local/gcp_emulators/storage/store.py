@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.records import (
     Preconditions,
     Resource,
-    StorageError,
     StoredObject,
     checksums,
     condition_not_met,
@@ -78,11 +78,11 @@ class ObjectStore:
         """Make a bucket; raises 400 without a name and 409 where it exists."""
         name = str(resource.get("name") or "")
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
-            raise StorageError(400, "invalid", f"Invalid bucket name: '{name}'")
+            raise GoogleApiError(400, f"Invalid bucket name: '{name}'", reason="invalid")
         made = new_bucket(name, resource, self._timestamp())
         with self._lock:
             if self._bucket(name) is not None:
-                raise StorageError(409, "conflict", f"The bucket exists already: {name}")
+                raise GoogleApiError(409, f"The bucket exists already: {name}", reason="conflict")
             self._database.execute("INSERT INTO buckets VALUES (?, ?)", (name, json.dumps(made)))
         return made
 
@@ -90,7 +90,9 @@ class ObjectStore:
         """Return a bucket's resource; raises 404 where there is none."""
         found = self._bucket(name)
         if found is None:
-            raise StorageError(404, "notFound", f"The specified bucket does not exist: {name}")
+            raise GoogleApiError(
+                404, f"The specified bucket does not exist: {name}", reason="notFound"
+            )
         return found
 
     def is_versioned(self, name: str) -> bool:
@@ -120,7 +122,7 @@ class ObjectStore:
         """Remove an empty bucket; raises 409 while it holds anything."""
         with self._lock:
             if self.objects(name, versions=True):
-                raise StorageError(409, "conflict", f"The bucket is not empty: {name}")
+                raise GoogleApiError(409, f"The bucket is not empty: {name}", reason="conflict")
             self._database.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
     def empty_bucket(self, name: str) -> None:
@@ -134,14 +136,14 @@ class ObjectStore:
     ) -> StoredObject:
         """Write a new generation of an object and return it; raises 412, or 400 on a wrong checksum."""
         if not name:
-            raise StorageError(400, "required", f"gs://{bucket}: an object needs a name")
+            raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
         sums = checksums(data, metadata)
         file = uuid.uuid4().hex
         (self._files / file).write_bytes(data)
         try:
             with self._transaction():
                 return self._put(bucket, name, file, len(data), metadata | sums, conditions)
-        except StorageError:
+        except GoogleApiError:
             (self._files / file).unlink()
             raise
 
@@ -263,7 +265,7 @@ class ObjectStore:
         stored = self.find(bucket, name, generation)
         if stored is None:
             self.bucket(bucket)
-            raise StorageError(404, "notFound", f"No such object: {bucket}/{name}")
+            raise GoogleApiError(404, f"No such object: {bucket}/{name}", reason="notFound")
         return stored
 
     def _retire(self, stored: StoredObject, *, keep: bool) -> None:

@@ -8,7 +8,8 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 
-from gcp_emulators.storage.records import Preconditions, Resource, StorageError
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.storage.records import Preconditions, Resource
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
@@ -21,12 +22,16 @@ def split_multipart(content_type: str, body: bytes) -> tuple[Resource, bytes]:
     """
     found = re.search(r"boundary=(\"[^\"]+\"|'[^']+'|[^;\s]+)", content_type)
     if not found:
-        raise StorageError(400, "badContent", f"no boundary in content type '{content_type}'")
+        raise GoogleApiError(
+            400, f"no boundary in content type '{content_type}'", reason="badContent"
+        )
     mark = b"--" + found.group(1).strip("\"'").encode()
     end = body.rfind(mark + b"--")
     sections = body[:end].split(mark, 2)
     if end < 0 or len(sections) != 3:
-        raise StorageError(400, "badContent", "a multipart upload needs two parts and an end mark")
+        raise GoogleApiError(
+            400, "a multipart upload needs two parts and an end mark", reason="badContent"
+        )
     _, metadata = _split_headers(sections[1])
     headers, data = _split_headers(sections[2])
     data = data[:-2] if data.endswith(b"\r\n") else data.removesuffix(b"\n")
@@ -40,7 +45,9 @@ def split_multipart(content_type: str, body: bytes) -> tuple[Resource, bytes]:
 def _split_headers(section: bytes) -> tuple[bytes, bytes]:
     blank = _BLANK_LINE.search(section)
     if not blank:
-        raise StorageError(400, "badContent", "a part of the multipart upload has no blank line")
+        raise GoogleApiError(
+            400, "a part of the multipart upload has no blank line", reason="badContent"
+        )
     return section[: blank.start()], section[blank.end() :]
 
 
@@ -65,12 +72,14 @@ class ResumableUpload:
             return True
         found = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", content_range.strip())
         if not found:
-            raise StorageError(400, "invalid", f"Content-Range not understood: '{content_range}'")
+            raise GoogleApiError(
+                400, f"Content-Range not understood: '{content_range}'", reason="invalid"
+            )
         first, total = found.group(1), found.group(3)
         if first is not None:
             if int(first) > len(self.data):
-                raise StorageError(
-                    400, "invalid", f"chunk starts at {first}, have {len(self.data)} bytes"
+                raise GoogleApiError(
+                    400, f"chunk starts at {first}, have {len(self.data)} bytes", reason="invalid"
                 )
             self.data[int(first) :] = chunk
         return total != "*" and len(self.data) >= int(total)
@@ -95,7 +104,9 @@ class UploadSessions:
         with self._lock:
             upload = self._uploads.get(upload_id)
         if upload is None:
-            raise StorageError(404, "notFound", f"no upload under way with id '{upload_id}'")
+            raise GoogleApiError(
+                404, f"no upload under way with id '{upload_id}'", reason="notFound"
+            )
         return upload
 
     def end(self, upload_id: str) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.documents import Document, Records
-from gcp_emulators.core.google_api import ApiError, after_start
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.processes import Runs
-from gcp_emulators.core.times import rfc3339
+from gcp_emulators.core.times import after_start, rfc3339
 
 ACTIVE, SUCCEEDED, FAILED, CANCELLED = "ACTIVE", "SUCCEEDED", "FAILED", "CANCELLED"
 ARGUMENT_LIMIT_BYTES = 32_768
@@ -65,10 +65,12 @@ class WorkflowExecutions:
         return len(left)
 
     def workflow(self, name: str) -> Document:
-        """Return a workflow's resource with its source; raises ApiError 404."""
+        """Return a workflow's resource with its source; raises GoogleApiError 404."""
         if name not in self.workflows:
             known = ", ".join(sorted(self.workflows)) or "none"
-            raise ApiError(404, f"workflow '{name}' not found in {self.parent}; there is {known}")
+            raise GoogleApiError(
+                404, f"workflow '{name}' not found in {self.parent}; there is {known}"
+            )
         source = self.workflows[name].read_text(encoding="utf-8")
         return {
             "name": f"{self.parent}/workflows/{name}",
@@ -82,7 +84,7 @@ class WorkflowExecutions:
     def create(self, workflow: str, execution: Document) -> Document:
         """Start an execution and return it at once, ACTIVE.
 
-        Raises ApiError 404 for an unknown workflow and 400 for an argument that is not JSON or over 32 KB.
+        Raises GoogleApiError 404 for an unknown workflow and 400 for an argument that is not JSON or over 32 KB.
         """
         resource = self.workflow(workflow)
         argument = _checked_argument(execution.get("argument"))
@@ -102,10 +104,12 @@ class WorkflowExecutions:
         return record
 
     def get(self, workflow: str, execution_id: str) -> Document:
-        """Return an execution; raises ApiError 404."""
+        """Return an execution; raises GoogleApiError 404."""
         record = self._records.get(execution_id)
         if record is None or _workflow(record) != workflow:
-            raise ApiError(404, f"execution '{execution_id}' of workflow '{workflow}' not found")
+            raise GoogleApiError(
+                404, f"execution '{execution_id}' of workflow '{workflow}' not found"
+            )
         return record
 
     def list(self, workflow: str, state: str | None = None) -> list[Document]:
@@ -115,10 +119,15 @@ class WorkflowExecutions:
         return [r for r in mine if state in (None, r["state"])]
 
     def cancel(self, workflow: str, execution_id: str) -> Document:
-        """End an execution's process; jobs it started go on, as in the cloud. Raises ApiError 400 when it has ended."""
+        """End an execution's process; jobs that it started continue, as in the cloud.
+
+        Raises GoogleApiError 404, or 400 when the execution has already ended.
+        """
         record = self.get(workflow, execution_id)
         if record["state"] != ACTIVE:
-            raise ApiError(400, f"execution '{execution_id}' has ended already: {record['state']}")
+            raise GoogleApiError(
+                400, f"execution '{execution_id}' has ended already: {record['state']}"
+            )
         self._runs.stop(execution_id)
         return self._records.update(
             execution_id, state=CANCELLED, endTime=rfc3339(self._clock.now())
@@ -180,9 +189,9 @@ def _checked_argument(argument: Any) -> str | None:
     try:
         json.loads(argument)
     except (TypeError, ValueError) as exc:
-        raise ApiError(400, f"the execution's argument is not a JSON text: {exc}") from exc
+        raise GoogleApiError(400, f"the execution's argument is not a JSON text: {exc}") from exc
     if len(argument.encode()) > ARGUMENT_LIMIT_BYTES:
-        raise ApiError(
+        raise GoogleApiError(
             400,
             f"the argument has {len(argument.encode())} bytes, {ARGUMENT_LIMIT_BYTES} are allowed",
         )

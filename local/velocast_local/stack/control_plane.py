@@ -17,14 +17,15 @@ from gcp_emulators.cloud_run.jobs import CloudRun
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock, ClockRefused
 from gcp_emulators.core.documents import Records
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.forwarding import forwarding_routes
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.core.proxy import Proxy
+from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.monitoring.metrics_receiver import MetricsReceiver
 from gcp_emulators.pubsub.broker import Broker
+from gcp_emulators.pubsub.grpc_server import PubSubServer
 from gcp_emulators.pubsub.rest import rest_routes
-from gcp_emulators.pubsub.server import PubSubServer
 from gcp_emulators.scheduler.scheduler import Scheduler
 from gcp_emulators.storage import server
 from gcp_emulators.storage.store import ObjectStore
@@ -188,13 +189,15 @@ class ControlPlane:
         )
         return [
             Route("/", self._page, methods=["GET"]),
-            Route("/local/clock", endpoint(self._get_clock), methods=["GET"]),
-            Route("/local/clock", endpoint(self._set_clock), methods=["POST"]),
+            Route("/local/clock", json_endpoint(self._get_clock), methods=["GET"]),
+            Route("/local/clock", json_endpoint(self._set_clock), methods=["POST"]),
             Route(
-                "/local/idle", endpoint(lambda _request, _body: self.activity()), methods=["GET"]
+                "/local/idle",
+                json_endpoint(lambda _request, _body: self.activity()),
+                methods=["GET"],
             ),
-            Route("/local/deliveries", endpoint(self._deliveries), methods=["GET"]),
-            Route(secrets, endpoint(self._secret), methods=["GET"]),
+            Route("/local/deliveries", json_endpoint(self._deliveries), methods=["GET"]),
+            Route(secrets, json_endpoint(self._secret), methods=["GET"]),
         ]
 
     def activity(self) -> Json:
@@ -218,7 +221,7 @@ class ControlPlane:
             moment = parse_instant(body.get("now", ""), name="now")
             return {"now": rfc3339(self.clock.set(moment, force=bool(body.get("force"))))}
         except (ClockRefused, EventError) as exc:
-            raise ApiError(400, str(exc)) from exc
+            raise GoogleApiError(400, str(exc)) from exc
 
     def _deliveries(self, request: Request, _body: Json) -> Json:
         limit = int(request.query_params.get("limit", DELIVERIES_SHOWN))
@@ -228,7 +231,7 @@ class ControlPlane:
         name, version = request.path_params["secret"], request.path_params["version"]
         file = self.state.home / "secrets" / Path(name).name
         if not file.is_file():
-            raise ApiError(404, f"Secret [{name}] not found")
+            raise GoogleApiError(404, f"Secret [{name}] not found")
         data = base64.b64encode(file.read_bytes()).decode()
         resource = f"projects/{self.state.project}/secrets/{name}/versions/{version}"
         return {"name": resource, "payload": {"data": data}}

@@ -15,12 +15,11 @@ import grpc
 from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
 from google.pubsub_v1 import types
 
+from gcp_emulators.core.grpc_handlers import stream_handler, unary_handler
 from gcp_emulators.core.http_server import LOOPBACK
 from gcp_emulators.pubsub.api import PubSubApi
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.journal import Resource
-from gcp_emulators.pubsub.queue import PubSubError
-from gcp_emulators.pubsub.rest import rest_routes
 
 
 class PubSubServer:
@@ -56,6 +55,7 @@ class PubSubServer:
 
 
 Handler = Callable[[Resource], Resource]
+StreamHandler = Callable[[Iterator[Resource], Callable[[], bool]], Iterator[Resource]]
 
 
 def _publisher(api: PubSubApi) -> grpc.GenericRpcHandler:
@@ -100,28 +100,20 @@ def _subscriber(api: PubSubApi) -> grpc.GenericRpcHandler:
 
 
 def _unary(handler: Handler, request_type: Any, answer_type: Any) -> grpc.RpcMethodHandler:
-    def answer(request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return _from_json(answer_type, handler(_to_json(request)))
-        except PubSubError as error:
-            context.abort(grpc.StatusCode[error.status], str(error))
+    def answer(request: Any) -> Any:
+        return _from_json(answer_type, handler(_to_json(request)))
 
-    return grpc.unary_unary_rpc_method_handler(
-        answer, request_deserializer=request_type.deserialize, response_serializer=_serialize
-    )
+    return unary_handler(answer, request_type.deserialize, _serialize)
 
 
-def _streaming(handler: Any, request_type: Any, answer_type: Any) -> grpc.RpcMethodHandler:
-    def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        try:
-            for resource in handler(map(_to_json, requests), context.is_active):
-                yield _from_json(answer_type, resource)
-        except PubSubError as error:
-            context.abort(grpc.StatusCode[error.status], str(error))
+def _streaming(
+    handler: StreamHandler, request_type: Any, answer_type: Any
+) -> grpc.RpcMethodHandler:
+    def answer(requests: Iterator[Any], active: Callable[[], bool]) -> Iterator[Any]:
+        for resource in handler(map(_to_json, requests), active):
+            yield _from_json(answer_type, resource)
 
-    return grpc.stream_stream_rpc_method_handler(
-        answer, request_deserializer=request_type.deserialize, response_serializer=_serialize
-    )
+    return stream_handler(answer, request_type.deserialize, _serialize)
 
 
 def _to_json(request: Any) -> Resource:
@@ -136,6 +128,3 @@ def _from_json(kind: Any, resource: Resource) -> Any:
 
 def _serialize(message: Any) -> bytes:
     return bytes(message.SerializeToString())
-
-
-__all__ = ["PubSubServer", "rest_routes"]
