@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2, json_format
 from google.pubsub_v1 import types
 
 from gcp_emulators.core.grpc_handlers import stream_handler, unary_handler

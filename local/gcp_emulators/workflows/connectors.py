@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
-from workflows_emulator.utils import WorkflowError  # type: ignore[import-untyped]
+from workflows_emulator.utils import WorkflowError
 
 Json = dict[str, Any]
 Sleep = Callable[[float], None]

@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import workflows_emulator.main as emulator  # type: ignore[import-untyped]
+import workflows_emulator.main as emulator
 from workflows_emulator import render
-from workflows_emulator.lib import http_utils  # type: ignore[import-untyped]
-from workflows_emulator.utils import WorkflowError  # type: ignore[import-untyped]
+from workflows_emulator.lib import http_utils
+from workflows_emulator.utils import WorkflowError
 
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.workflows import expressions as expressions
+from gcp_emulators.workflows import expressions
 from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, Outside
+from gcp_emulators.workflows.standard_library import replace_functions, to_string
 
 Json = dict[str, Any]
 
@@ -94,7 +95,7 @@ def apply_cures(run: Run) -> None:
     http_utils.request = outside.request
     emulator.StepCall.execute_connector = staticmethod(outside.connector)
     render.render_str = expressions.render_text
-    render.run_code = emulator.run_code = expressions.evaluate
+    emulator.run_code = expressions.call_function
     emulator.assign_var = expressions.assign
     # An error inside an assign never gives the lock back, and the next assign would wait for ever.
     emulator.LOCK = _NoLock()
@@ -104,10 +105,11 @@ def apply_cures(run: Run) -> None:
     emulator.StepTry.execute = _try
     emulator.StepRetry.execute = _retry
     emulator.WORKFLOW_SCHEMA = _loosened(emulator.WORKFLOW_SCHEMA)
-    expressions.replace("sys", log=_log, get_env=_environment_reader(run.environment))
+    replace_functions("http", request=outside.request)
+    replace_functions("sys", log=_log, get_env=_environment_reader(run.environment))
     if run.clock is not None:
         clock = run.clock
-        expressions.replace("sys", now=lambda: clock.now().timestamp())
+        replace_functions("sys", now=lambda: clock.now().timestamp())
 
 
 def _loosened(schema: Any) -> Any:
@@ -205,7 +207,7 @@ def _log(
         "message": next((v for v in (text, json, data) if v is not None), ""),
     }
     level = logging.getLevelNamesMapping().get(_SEVERITIES.get(severity, severity), logging.INFO)
-    logging.getLogger("workflows.log").log(level, expressions.to_string(entry))
+    logging.getLogger("workflows.log").log(level, to_string(entry))
 
 
 def _environment_reader(environment: Mapping[str, str]) -> Any:

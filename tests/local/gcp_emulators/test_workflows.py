@@ -290,6 +290,23 @@ main:
     assert google[0].asked == [{"query": query, "body": '{"owner": "me"}'}]
 
 
+def test_http_request_is_sent_to_the_stack_as_http_get_is(
+    tmp_path: Path, google: tuple[Google, str]
+) -> None:
+    workflow = """
+main:
+  steps:
+    - ask:
+        call: http.request
+        args: {method: GET, url: "https://storage.googleapis.com/storage/v1/b/bucket/o/x"}
+        result: answer
+    - end:
+        return: ${answer.body.decision}
+"""
+    assert execute(tmp_path, google[1], workflow) == {"state": "SUCCEEDED", "result": "DEPLOY"}
+    assert google[0].asked == [{"object": "x", "query": {}}]
+
+
 @pytest.mark.parametrize(
     ("step", "payload"),
     [
