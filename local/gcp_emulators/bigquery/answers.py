@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bqemulator import server
+from bqemulator.api.app import create_app
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.storage import arrow_bridge
 from starlette.requests import Request
@@ -28,7 +29,6 @@ def answer_like_bigquery(discovery_file: Path | None) -> None:
     Both are a 400 now. `bq` also asks for the description of the API before anything else, and takes timestamps in
     seconds; the emulator gives microseconds, which a client has to ask for.
     """
-    create_app = server.create_app  # type: ignore[attr-defined]
     in_microseconds = arrow_bridge._fmt_bq_timestamp
 
     def format_timestamp(value: Any, arrow_type: Any, field: Any) -> Any:
@@ -44,14 +44,15 @@ def answer_like_bigquery(discovery_file: Path | None) -> None:
             return Response(status_code=404)
         return FileResponse(discovery_file, media_type="application/json")
 
-    def create_cured_app(context: AppContext) -> ASGIApp:
+    def create_corrected_app(context: AppContext) -> ASGIApp:
         app = create_app(context)
         app.add_exception_handler(Exception, refuse)
         for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
             app.add_route(path, describe)
         return TimestampsInSeconds(FailedQueries(app))
 
-    server.create_app = create_cured_app  # type: ignore[attr-defined]
+    # the server imports the function without exporting it, and takes any ASGI application from it
+    server.create_app = create_corrected_app  # type: ignore[attr-defined, assignment]
     arrow_bridge._BQ_TYPE_FORMATTERS = tuple(
         (fits, format_timestamp if formats is in_microseconds else formats)
         for fits, formats in arrow_bridge._BQ_TYPE_FORMATTERS

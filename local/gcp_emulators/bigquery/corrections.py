@@ -19,6 +19,7 @@ from bqemulator.catalog import ddl_sync
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.jobs import ddl_result, executor, routine_ddl
+from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
@@ -146,7 +147,6 @@ def _translate_once() -> None:
     Staging tables are numbered in what is remembered.
     """
     translate = SQLTranslator.translate
-    qualify = executor.rewrite_table_refs
 
     @lru_cache(maxsize=256)
     def translated(translator: SQLTranslator, sql: str, schema: str, caller: Any) -> Any:
@@ -154,7 +154,7 @@ def _translate_once() -> None:
 
     @lru_cache(maxsize=256)
     def qualified(sql: str, project_id: str) -> str:
-        return str(qualify(sql, project_id))
+        return rewrite_table_refs(sql, project_id)
 
     def translate_once(
         self: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None
