@@ -1,6 +1,6 @@
 """What bqemulator 1.4 does differently from BigQuery, put right before it starts.
 
-Each cure names what went wrong without it; `apply_cures` runs in the emulator's own process.
+Each cure names what went wrong without it; `apply_corrections` runs in the emulator's own process.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import Expr
 
-from gcp_emulators.bigquery.answers import answer_like_bigquery
+from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
 
 
-def apply_cures(discovery_file: Path | None) -> None:
+def apply_corrections(discovery_file: Path | None) -> None:
     """Change bqemulator's classes and functions in this process; call once, before it starts.
 
     discovery_file: the description of BigQuery's API that `bq` asks for, None where the SDK is missing.
@@ -45,7 +45,7 @@ def apply_cures(discovery_file: Path | None) -> None:
     _parse_once()
     _translate_once()
     _take_zones_from_parameters()
-    answer_like_bigquery(discovery_file)
+    correct_responses(discovery_file)
 
 
 def _accept_any_media_type() -> None:

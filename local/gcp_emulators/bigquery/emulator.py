@@ -198,9 +198,9 @@ def main(arguments: list[str] | None = None) -> None:
     from bqemulator.config import LogLevel, PersistenceMode, Settings
     from bqemulator.server import run_forever
 
-    from gcp_emulators.bigquery.corrections import apply_cures
+    from gcp_emulators.bigquery.corrections import apply_corrections
 
-    apply_cures(_find_discovery_file())
+    apply_corrections(_find_discovery_file())
     run_forever(
         Settings(
             rest_port=given.rest_port,

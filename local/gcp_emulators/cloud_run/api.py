@@ -7,7 +7,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.cloud_run.jobs import CANCELLED, FAILED, RUNNING, SUCCEEDED, CloudRun, Overrides
+from gcp_emulators.cloud_run.jobs import (
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    CloudRun,
+    RunOverrides,
+)
 from gcp_emulators.core.documents import Document
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import original_host
@@ -75,7 +82,7 @@ class CloudRunApi:
 
     def _run_v2(self, request: Request, body: Json) -> Json:
         return self._operation(
-            self._store.run(request.path_params["job"], Overrides.from_body(body))
+            self._store.run(request.path_params["job"], RunOverrides.from_body(body))
         )
 
     def _jobs_v2(self, request: Request, _body: Json) -> Json:
@@ -157,7 +164,7 @@ class CloudRunApi:
     def _run_v1(self, request: Request, body: Json) -> Json:
         self._check_region(request)
         return self._execution_v1(
-            self._store.run(request.path_params["job"], Overrides.from_body(body))
+            self._store.run(request.path_params["job"], RunOverrides.from_body(body))
         )
 
     def _jobs_v1(self, request: Request, _body: Json) -> Json:

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.core.documents import Document, Records
+from gcp_emulators.core.documents import Document, DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
-from gcp_emulators.core.processes import Runs
+from gcp_emulators.core.processes import ChildProcesses
 from gcp_emulators.core.times import after_start, rfc3339
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
@@ -41,7 +41,7 @@ class Job(BaseModel):
 
 
 @dataclass(frozen=True)
-class Overrides:
+class RunOverrides:
     """What one run changes: `args` replace the job's own, `env` is laid over them, None keeps."""
 
     args: tuple[str, ...] | None = None
@@ -49,7 +49,7 @@ class Overrides:
     timeout_seconds: float | None = None
 
     @classmethod
-    def from_body(cls, body: Document) -> Overrides:
+    def from_body(cls, body: Document) -> RunOverrides:
         """Read the `overrides` of a run request, API v1 and v2 alike."""
         overrides = body.get("overrides") or {}
         container = (overrides.get("containerOverrides") or [{}])[0]
@@ -76,7 +76,7 @@ class CloudRun:
         jobs: Mapping[str, Job],
         *,
         scripts: Path,
-        records: Records,
+        records: DocumentStore,
         logs: Path,
         clock: Clock,
         environment: Environment,
@@ -88,7 +88,7 @@ class CloudRun:
         self._logs = logs
         self._clock = clock
         self._environment = environment
-        self._runs = Runs()
+        self._runs = ChildProcesses()
         self._python = python
         for left in records.newest_first():
             if left["state"] == RUNNING:
@@ -104,7 +104,7 @@ class CloudRun:
             )
         return self.jobs[name]
 
-    def run(self, name: str, overrides: Overrides) -> Document:
+    def run(self, name: str, overrides: RunOverrides) -> Document:
         """Start an execution of a job and return its record at once."""
         job = self.job(name)
         execution_id = f"{name}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(5))}"
@@ -157,7 +157,7 @@ class CloudRun:
         if self._python is not None:
             self._python.prepare(self._environment(()))
 
-    def _run(self, record: Document, overrides: Overrides) -> None:
+    def _run(self, record: Document, overrides: RunOverrides) -> None:
         job = self.jobs[record["job"]]
         began = time.monotonic()
         state, message = FAILED, ""
@@ -169,7 +169,7 @@ class CloudRun:
         self._records.update(record["id"], state=state, message=message, ended=ended)
 
     def _attempt(
-        self, record: Document, job: Job, overrides: Overrides, attempt: int
+        self, record: Document, job: Job, overrides: RunOverrides, attempt: int
     ) -> tuple[str, str]:
         execution_id, log = record["id"], Path(record["log"])
         # A job started by hand without --as-of stands at the start of its process; here, at the stack's time.

@@ -49,13 +49,13 @@ class WarmPython:
     def start(
         self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
     ) -> subprocess.Popen[bytes]:
-        """Start `[python, script, *arguments]` as `processes.start` does."""
+        """Start `[python, script, *arguments]` as `processes.start_process` does."""
         with self._lock:
             spare, self._spare = self._spare, None
             if not self._closed:
                 self._spare = _wait_for_script(environment)
         if spare is None:
-            return processes.start(command, environment=environment, log=log, cwd=cwd)
+            return processes.start_process(command, environment=environment, log=log, cwd=cwd)
         log.parent.mkdir(parents=True, exist_ok=True)
         told = {
             "argv": list(command[1:]),
@@ -67,7 +67,7 @@ class WarmPython:
             _tell(spare, json.dumps(told))
         except BrokenPipeError:  # it died while it waited
             spare.wait()
-            return processes.start(command, environment=environment, log=log, cwd=cwd)
+            return processes.start_process(command, environment=environment, log=log, cwd=cwd)
         return spare
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 Document = dict[str, Any]
 
 
-class Records:
+class DocumentStore:
     """Documents by key, held in memory and written through to `folder/<key>.json`."""
 
     def __init__(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ MARKER = "VELOCAST_STACK_PROCESS_OF"
 GRACE_SECONDS = 5.0
 
 
-def start(
+def start_process(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
 ) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own, with both its outputs appended to `log`."""
@@ -35,7 +35,9 @@ def start(
         )
 
 
-def end(processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECONDS) -> None:
+def end_processes(
+    processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECONDS
+) -> None:
     """Ask processes and all their children to end, and kill those that still run after `grace_seconds`."""
     family: set[psutil.Process] = set()
     for process in processes:
@@ -51,7 +53,7 @@ def end(processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECOND
     psutil.wait_procs(alive, timeout=grace_seconds)
 
 
-def marked(home: Path) -> list[psutil.Process]:
+def marked_processes(home: Path) -> list[psutil.Process]:
     """Return every running process that belongs to the stack in `home`, this process excepted."""
     found = []
     for process in psutil.process_iter():
@@ -82,7 +84,7 @@ class Starter(Protocol):
     ) -> subprocess.Popen[bytes]: ...
 
 
-class Runs:
+class ChildProcesses:
     """Child processes that are run to their end, each by a thread that waits for it."""
 
     def __init__(self) -> None:
@@ -109,7 +111,7 @@ class Runs:
         with self._lock:
             if self._closed or key in self._stopped:
                 return -15
-            child = (starter or start)(command, environment=environment, log=log, cwd=cwd)
+            child = (starter or start_process)(command, environment=environment, log=log, cwd=cwd)
             self._running[key] = child
         try:
             return child.wait(timeout=timeout)
@@ -148,5 +150,5 @@ class Runs:
 def _end_child(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            end([psutil.Process(child.pid)])
+            end_processes([psutil.Process(child.pid)])
         child.wait()

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.core.documents import Document, Records
+from gcp_emulators.core.documents import Document, DocumentStore
 
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _TYPES = {"gauge": "gauge", "sum": "counter", "histogram": "histogram"}
@@ -29,7 +29,7 @@ class MetricsReceiver:
     """The newest point of every series (name and labels); kept in `folder`, so it survives the stack."""
 
     def __init__(self, folder: Path) -> None:
-        self._records = Records(folder)
+        self._records = DocumentStore(folder)
         self._lock = threading.Lock()
 
     def receive(self, content: bytes) -> int:

@@ -12,7 +12,7 @@ from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.journal import Resource
 from gcp_emulators.pubsub.push import message_json
-from gcp_emulators.pubsub.queue import Lease
+from gcp_emulators.pubsub.subscription_queue import Lease
 
 # how long a pull without returnImmediately waits for the first message, s
 _PULL_WAIT = 0.25

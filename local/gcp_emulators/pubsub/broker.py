@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gcp_emulators.core.errors import GoogleApiError
-from gcp_emulators.pubsub.journal import Delivery, Journal, Message, Resource
+from gcp_emulators.pubsub.journal import DeliveryRecord, Journal, PublishedMessage, Resource
 from gcp_emulators.pubsub.push import push, push_body
-from gcp_emulators.pubsub.queue import (
+from gcp_emulators.pubsub.subscription_queue import (
     Lease,
-    Queue,
+    SubscriptionQueue,
     new_subscription,
     origin_attributes,
 )
@@ -50,12 +50,14 @@ class Broker:
         self._changed = threading.Condition(threading.RLock())
         self._journal = Journal(folder / "pubsub.sqlite")
         self._topics: dict[str, Resource] = {r["name"]: r for r in self._journal.resources("topic")}
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, SubscriptionQueue] = {}
         self._closed = False
         for resource in self._journal.resources("subscription"):
             # its receiver may be elsewhere now: nothing is pushed until the subscription is put again
             waiting = [(0.0, message) for message in self._journal.open_messages(resource["name"])]
-            self._queues[resource["name"]] = Queue(resource | {"pushConfig": {}}, waiting)
+            self._queues[resource["name"]] = SubscriptionQueue(
+                resource | {"pushConfig": {}}, waiting
+            )
 
     def close(self) -> None:
         """Stop delivering and close the file; what is under way is delivered again after the next start."""
@@ -132,7 +134,7 @@ class Broker:
         resource = new_subscription(name, topic, resource)
         endpoint = resource["pushConfig"].get("pushEndpoint", "")
         with self._changed:
-            queue = self._queues.setdefault(name, Queue(resource))
+            queue = self._queues.setdefault(name, SubscriptionQueue(resource))
             queue.resource = resource
             self._journal.save_resource("subscription", resource)
             while endpoint and len(queue.workers) < min(concurrency, MOST_WORKERS):
@@ -171,7 +173,7 @@ class Broker:
             self._changed.notify_all()
         return str(message)
 
-    def deliveries(self, limit: int = 1000) -> list[Delivery]:
+    def deliveries(self, limit: int = 1000) -> list[DeliveryRecord]:
         """Return how the newest deliveries stand, oldest first: the delivery log."""
         with self._changed:
             return self._journal.deliveries(limit)
@@ -216,7 +218,7 @@ class Broker:
             self._sweep(queue)
             self._changed.notify_all()
 
-    def _queue(self, subscription: str) -> Queue:
+    def _queue(self, subscription: str) -> SubscriptionQueue:
         name = self.subscription_name(subscription)
         if name not in self._queues:
             raise GoogleApiError(
@@ -224,7 +226,7 @@ class Broker:
             )
         return self._queues[name]
 
-    def _lease(self, queue: Queue, limit: int) -> list[Lease]:
+    def _lease(self, queue: SubscriptionQueue, limit: int) -> list[Lease]:
         self._sweep(queue)
         leases: list[Lease] = []
         while len(leases) < limit and (taken := self._take(queue)):
@@ -236,19 +238,19 @@ class Broker:
             leases.append(lease)
         return leases
 
-    def _sweep(self, queue: Queue) -> None:
+    def _sweep(self, queue: SubscriptionQueue) -> None:
         for lease in [lease for lease in queue.leases.values() if lease.until <= time.monotonic()]:
             del queue.leases[lease.ack_id]
             self._fail(queue, lease.message, lease.attempt, None, "not acknowledged in time")
 
-    def _take(self, queue: Queue) -> tuple[Message, int] | None:
+    def _take(self, queue: SubscriptionQueue) -> tuple[PublishedMessage, int] | None:
         if not queue.waiting or queue.waiting[0][0] > time.monotonic():
             return None
         _, number = heapq.heappop(queue.waiting)
         attempt = self._journal.begin_attempt(number, queue.resource["name"])
         return self._journal.message(number), attempt
 
-    def _work(self, queue: Queue) -> None:
+    def _work(self, queue: SubscriptionQueue) -> None:
         while taken := self._next_push(queue):
             message, attempt = taken
             counted = attempt if queue.dead_letter else None
@@ -266,7 +268,7 @@ class Broker:
                     self._fail(queue, message, attempt, result.status, result.error)
                 self._changed.notify_all()
 
-    def _next_push(self, queue: Queue) -> tuple[Message, int] | None:
+    def _next_push(self, queue: SubscriptionQueue) -> tuple[PublishedMessage, int] | None:
         with self._changed:
             while not (self._closed or queue.removed):
                 taken = self._take(queue) if queue.endpoint else None
@@ -277,7 +279,12 @@ class Broker:
         return None
 
     def _fail(
-        self, queue: Queue, message: Message, attempt: int, status: int | None, error: str | None
+        self,
+        queue: SubscriptionQueue,
+        message: PublishedMessage,
+        attempt: int,
+        status: int | None,
+        error: str | None,
     ) -> None:
         name = queue.resource["name"]
         letter = queue.dead_letter

@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (subscription) WHERE ou
 
 
 @dataclass(frozen=True)
-class Message:
+class PublishedMessage:
     """A published message; `published_at` is RFC 3339 in UTC."""
 
     id: int
@@ -37,7 +37,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DeliveryRecord:
     """How the delivery of one message to one subscription stands.
 
     outcome: `waiting` (not tried yet), `retrying`, `ok` or `dead` (gone to the dead-letter topic).
@@ -106,11 +106,11 @@ class Journal:
         self._database.execute("COMMIT")
         return message
 
-    def message(self, message: int) -> Message:
+    def message(self, message: int) -> PublishedMessage:
         """Return a message by id."""
         row = self._database.execute("SELECT * FROM messages WHERE id = ?", (message,)).fetchone()
         number, topic, data, attributes, published_at = row
-        return Message(number, topic, data, json.loads(attributes), published_at)
+        return PublishedMessage(number, topic, data, json.loads(attributes), published_at)
 
     def open_messages(self, subscription: str) -> list[int]:
         """Return the ids of the messages a subscription has not settled, oldest first."""
@@ -143,11 +143,11 @@ class Journal:
             (outcome, status, error, message, subscription),
         )
 
-    def deliveries(self, limit: int) -> list[Delivery]:
+    def deliveries(self, limit: int) -> list[DeliveryRecord]:
         """Return the newest `limit` deliveries, oldest first."""
         sql = (
             "SELECT m.id, m.topic, d.subscription, m.published_at, d.attempts, d.outcome, d.status, d.error"
             " FROM deliveries d JOIN messages m ON m.id = d.message ORDER BY m.id DESC, d.subscription LIMIT ?"
         )
         rows = self._database.execute(sql, (limit,)).fetchall()
-        return [Delivery(str(row[0]), *row[1:]) for row in reversed(rows)]
+        return [DeliveryRecord(str(row[0]), *row[1:]) for row in reversed(rows)]

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gcp_emulators.pubsub.journal import Message, Resource
+from gcp_emulators.pubsub.journal import PublishedMessage, Resource
 
 ACKNOWLEDGED = frozenset({102, 200, 201, 202, 204})
 
@@ -26,7 +26,7 @@ class PushResult:
         return self.status in ACKNOWLEDGED
 
 
-def message_json(message: Message) -> Resource:
+def message_json(message: PublishedMessage) -> Resource:
     """Return a message as Pub/Sub's JSON has it; `data` is left out where there is none."""
     resource: Resource = {"messageId": str(message.id), "publishTime": message.published_at}
     if message.data:
@@ -36,7 +36,7 @@ def message_json(message: Message) -> Resource:
     return resource
 
 
-def push_body(message: Message, subscription: str, attempt: int | None) -> bytes:
+def push_body(message: PublishedMessage, subscription: str, attempt: int | None) -> bytes:
     """Return the wrapped body; `attempt` is sent for subscriptions with a dead-letter policy only."""
     wrapped = message_json(message)
     # Pub/Sub sends both spellings

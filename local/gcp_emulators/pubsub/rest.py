@@ -16,7 +16,7 @@ from gcp_emulators.pubsub.journal import Resource
 Handler = Callable[[Resource], Resource]
 
 
-def rest_routes(broker: Broker) -> list[Route]:
+def pubsub_routes(broker: Broker) -> list[Route]:
     """Return the routes of topics and subscriptions below /v1/projects/{project}."""
     api = PubSubApi(broker)
     collections: dict[str, dict[str, Handler]] = {

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.core.times import rfc3339
@@ -56,7 +56,7 @@ class Scheduler:
         *,
         project: str,
         location: str,
-        records: Records,
+        records: DocumentStore,
         clock: Clock,
         publish: Publish,
     ) -> None:

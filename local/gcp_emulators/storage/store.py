@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gcp_emulators.core.errors import GoogleApiError
-from gcp_emulators.storage.records import (
-    Preconditions,
+from gcp_emulators.storage.preconditions import Preconditions, condition_not_met
+from gcp_emulators.storage.resources import (
+    ObjectGeneration,
     Resource,
-    StoredObject,
     checksums,
-    condition_not_met,
     merged,
     new_bucket,
     new_object,
@@ -133,7 +132,7 @@ class ObjectStore:
 
     def put(
         self, bucket: str, name: str, data: bytes, metadata: Resource, conditions: Preconditions
-    ) -> StoredObject:
+    ) -> ObjectGeneration:
         """Write a new generation of an object and return it; raises 412, or 400 on a wrong checksum."""
         if not name:
             raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
@@ -155,7 +154,7 @@ class ObjectStore:
         size: int,
         metadata: Resource,
         conditions: Preconditions,
-    ) -> StoredObject:
+    ) -> ObjectGeneration:
         versioned = self.is_versioned(bucket)
         current = self.find(bucket, name)
         conditions.check(f"gs://{bucket}/{name}", current)
@@ -164,14 +163,16 @@ class ObjectStore:
         self._generation = max(self._generation + 1, int(self._now().timestamp() * 1_000_000))
         resource = new_object(bucket, name, self._generation, metadata, self._timestamp())
         resource["size"] = str(size)
-        stored = StoredObject(bucket, name, self._generation, True, file, resource)
+        stored = ObjectGeneration(bucket, name, self._generation, True, file, resource)
         self._database.execute(
             "INSERT INTO objects VALUES (?, ?, ?, 1, ?, ?)",
             (bucket, name, stored.generation, file, json.dumps(resource)),
         )
         return stored
 
-    def find(self, bucket: str, name: str, generation: int | None = None) -> StoredObject | None:
+    def find(
+        self, bucket: str, name: str, generation: int | None = None
+    ) -> ObjectGeneration | None:
         """Return the live generation of an object, or the one asked for; None where there is none."""
         where, value = ("live", 1) if generation is None else ("generation", generation)
         with self._lock:
@@ -179,11 +180,11 @@ class ObjectStore:
                 f"SELECT * FROM objects WHERE bucket = ? AND name = ? AND {where} = ?",
                 (bucket, name, value),
             ).fetchone()
-        return StoredObject.from_row(row) if row else None
+        return ObjectGeneration.from_row(row) if row else None
 
     def get(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
-    ) -> StoredObject:
+    ) -> ObjectGeneration:
         """Return an object; raises 404, 412 or 304."""
         stored = self._existing(bucket, name, generation)
         conditions.check(f"gs://{bucket}/{name}", stored, reading=True)
@@ -191,7 +192,7 @@ class ObjectStore:
 
     def read(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
-    ) -> tuple[StoredObject, bytes]:
+    ) -> tuple[ObjectGeneration, bytes]:
         """Return an object and its bytes; raises 404, 412 or 304."""
         with self._lock:
             stored = self.get(bucket, name, conditions, generation)
@@ -206,7 +207,7 @@ class ObjectStore:
         changes: Resource,
         conditions: Preconditions,
         generation: int | None = None,
-    ) -> StoredObject:
+    ) -> ObjectGeneration:
         """Change editable metadata, counting the metageneration up; raises 404 or 412."""
         with self._transaction():
             stored = self._existing(bucket, name, generation)
@@ -229,7 +230,7 @@ class ObjectStore:
             conditions.check(f"gs://{bucket}/{name}", stored)
             self._retire(stored, keep=versioned and generation is None)
 
-    def objects(self, bucket: str, *, versions: bool = False) -> list[StoredObject]:
+    def objects(self, bucket: str, *, versions: bool = False) -> list[ObjectGeneration]:
         """Return a bucket's objects by name and generation; the live ones only unless `versions`."""
         with self._lock:
             self.bucket(bucket)
@@ -237,7 +238,7 @@ class ObjectStore:
                 "SELECT * FROM objects WHERE bucket = ? AND (live = 1 OR ?) ORDER BY name, generation",
                 (bucket, versions),
             ).fetchall()
-        return [StoredObject.from_row(row) for row in rows]
+        return [ObjectGeneration.from_row(row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -261,21 +262,21 @@ class ObjectStore:
             ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def _existing(self, bucket: str, name: str, generation: int | None) -> StoredObject:
+    def _existing(self, bucket: str, name: str, generation: int | None) -> ObjectGeneration:
         stored = self.find(bucket, name, generation)
         if stored is None:
             self.bucket(bucket)
             raise GoogleApiError(404, f"No such object: {bucket}/{name}", reason="notFound")
         return stored
 
-    def _retire(self, stored: StoredObject, *, keep: bool) -> None:
+    def _retire(self, stored: ObjectGeneration, *, keep: bool) -> None:
         if not keep:
             self._remove(stored)
             return
         gone = stored.resource | {"timeDeleted": self._timestamp()}
         self._save(replace(stored, live=False, resource=gone))
 
-    def _save(self, stored: StoredObject) -> None:
+    def _save(self, stored: ObjectGeneration) -> None:
         self._database.execute(
             "UPDATE objects SET live = ?, resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
             (
@@ -287,7 +288,7 @@ class ObjectStore:
             ),
         )
 
-    def _remove(self, stored: StoredObject) -> None:
+    def _remove(self, stored: ObjectGeneration) -> None:
         self._database.execute(
             "DELETE FROM objects WHERE bucket = ? AND name = ? AND generation = ?",
             (stored.bucket, stored.name, stored.generation),

@@ -9,7 +9,8 @@ import uuid
 from dataclasses import dataclass, field
 
 from gcp_emulators.core.errors import GoogleApiError
-from gcp_emulators.storage.records import Preconditions, Resource
+from gcp_emulators.storage.preconditions import Preconditions
+from gcp_emulators.storage.resources import Resource
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 

@@ -37,7 +37,7 @@ def local_url(url: str, endpoints: Mapping[str, str]) -> str:
     return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, parts.fragment))
 
 
-class Outside:
+class OutgoingCalls:
     """Sends requests for one execution; `request` and `connector` replace the emulator's functions of that purpose."""
 
     def __init__(self, endpoints: Mapping[str, str], sleep: Sleep = time.sleep) -> None:

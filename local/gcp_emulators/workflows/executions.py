@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.core.documents import Document, Records
+from gcp_emulators.core.documents import Document, DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
-from gcp_emulators.core.processes import Runs
+from gcp_emulators.core.processes import ChildProcesses
 from gcp_emulators.core.times import after_start, rfc3339
 
 ACTIVE, SUCCEEDED, FAILED, CANCELLED = "ACTIVE", "SUCCEEDED", "FAILED", "CANCELLED"
@@ -34,7 +34,7 @@ class WorkflowExecutions:
         *,
         project: str,
         location: str,
-        records: Records,
+        records: DocumentStore,
         folder: Path,
         clock_file: Path,
         endpoint: str,
@@ -49,7 +49,7 @@ class WorkflowExecutions:
         self._clock = Clock(clock_file)
         self._endpoint = endpoint
         self._environment = environment
-        self._runs = Runs()
+        self._runs = ChildProcesses()
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> int:
@@ -150,7 +150,7 @@ class WorkflowExecutions:
             self._folder / f"{execution_id}.result.json",
             self._folder / f"{execution_id}.log",
         )
-        command = [sys.executable, "-m", "gcp_emulators.workflows.execution"]
+        command = [sys.executable, "-m", "gcp_emulators.workflows.interpreter"]
         command += [
             "--source",
             str(self.workflows[workflow]),

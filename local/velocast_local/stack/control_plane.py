@@ -16,7 +16,7 @@ from gcp_emulators.cloud_run.api import CloudRunApi
 from gcp_emulators.cloud_run.jobs import CloudRun
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock, ClockRefused
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.forwarding import forwarding_routes
 from gcp_emulators.core.http_server import HttpServer
@@ -25,11 +25,11 @@ from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.monitoring.metrics_receiver import MetricsReceiver
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.grpc_server import PubSubServer
-from gcp_emulators.pubsub.rest import rest_routes
+from gcp_emulators.pubsub.rest import pubsub_routes
 from gcp_emulators.scheduler.scheduler import Scheduler
-from gcp_emulators.storage import server
+from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
-from gcp_emulators.workflows import executions_api
+from gcp_emulators.workflows.api import executions_grpc_server, executions_routes
 from gcp_emulators.workflows.executions import WorkflowExecutions
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
@@ -83,7 +83,7 @@ class ControlPlane:
         self._http = HttpServer(self.routes(), state.ports["http"])
         self._proxy = Proxy(state.ports["proxy"], state.ports["http"])
         self._pubsub = PubSubServer(self.broker, state.ports["pubsub"])
-        self._grpc = executions_api.grpc_server(self.executions, state.ports["executions"])
+        self._grpc = executions_grpc_server(self.executions, state.ports["executions"])
 
     def start(self) -> None:
         """Open all ports."""
@@ -115,7 +115,7 @@ class ControlPlane:
         return CloudRun(
             load_jobs(state.config / "jobs.yaml"),
             scripts=state.root / "workflows" / "jobs",
-            records=Records(state.home / "job-executions"),
+            records=DocumentStore(state.home / "job-executions"),
             logs=state.logs / "jobs",
             clock=self.clock,
             environment=lambda names: process_environment(state, names),
@@ -128,7 +128,7 @@ class ControlPlane:
             find_workflows(state.root / "workflows"),
             project=state.project,
             location=state.location,
-            records=Records(state.home / "workflow-executions"),
+            records=DocumentStore(state.home / "workflow-executions"),
             folder=state.logs / "workflows",
             clock_file=state.clock_file,
             endpoint=state.url,
@@ -140,7 +140,7 @@ class ControlPlane:
             load_schedules(self.state.config / "schedules.yaml"),
             project=self.state.project,
             location=self.state.location,
-            records=Records(self.state.home / "scheduler"),
+            records=DocumentStore(self.state.home / "scheduler"),
             clock=self.clock,
             publish=self.broker.publish,
         )
@@ -163,12 +163,12 @@ class ControlPlane:
             *inbox.routes(state.home / "discord"),
             *self.metrics.routes(),
             *self.scheduler.routes(),
-            *executions_api.routes(self.executions),
+            *executions_routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
             *function_servers.routes(self.functions, state),
-            *rest_routes(self.broker),
+            *pubsub_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),
-            *server.routes(self.objects),
+            *storage_routes(self.objects),
         ]
 
     def _city_routes(self) -> list[BaseRoute]:

@@ -23,7 +23,7 @@ from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.grpc_server import PubSubServer
-from gcp_emulators.pubsub.rest import rest_routes
+from gcp_emulators.pubsub.rest import pubsub_routes
 from tests.emulators import RunningPubSub
 
 PROJECT = "velocast-local"
@@ -328,7 +328,7 @@ def test_an_endpoint_elsewhere_is_refused(broker: Broker) -> None:
 
 def test_rest_as_gcloud_speaks_it(broker: Broker) -> None:
     base = f"/v1/projects/{PROJECT}"
-    with HttpServer(rest_routes(broker)) as server, httpx.Client(base_url=server.url) as client:
+    with HttpServer(pubsub_routes(broker)) as server, httpx.Client(base_url=server.url) as client:
         made = client.put(
             f"{base}/subscriptions/s", json={"topic": f"projects/{PROJECT}/topics/velocast-fetch"}
         )

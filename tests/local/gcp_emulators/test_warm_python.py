@@ -88,6 +88,6 @@ def test_nothing_waits_after_the_end(script: Path, tmp_path: Path) -> None:
     python.start(
         [sys.executable, str(script)], environment=environment, log=log, cwd=script.parent
     ).wait(timeout=60)
-    assert processes.marked(tmp_path)
+    assert processes.marked_processes(tmp_path)
     python.stop()
-    assert not processes.marked(tmp_path)
+    assert not processes.marked_processes(tmp_path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from gcp_emulators.core.errors import GoogleApiError
-from gcp_emulators.pubsub.journal import Message, Resource
+from gcp_emulators.pubsub.journal import PublishedMessage, Resource
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -17,14 +17,14 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Lease:
     """A message handed to a puller: until `until` (monotonic s) nobody else gets it."""
 
-    message: Message
+    message: PublishedMessage
     ack_id: str
     attempt: int
     until: float
 
 
 @dataclass
-class Queue:
+class SubscriptionQueue:
     """What one subscription still has to deliver: (available from, message id), in that order."""
 
     resource: Resource
@@ -70,7 +70,7 @@ def new_subscription(name: str, topic: str, asked: Resource) -> Resource:
     return resource
 
 
-def origin_attributes(message: Message, subscription: str, attempt: int) -> dict[str, str]:
+def origin_attributes(message: PublishedMessage, subscription: str, attempt: int) -> dict[str, str]:
     """Return the attributes Pub/Sub adds to a message it sends to a dead-letter topic."""
     _, project, _, name = subscription.split("/")
     return {

@@ -1,6 +1,6 @@
 """One execution of a workflow file, in a process of its own.
 
-    python -m gcp_emulators.workflows.execution --source workflows/retrain.yaml --argument '{"force":true}' \
+    python -m gcp_emulators.workflows.interpreter --source workflows/retrain.yaml --argument '{"force":true}' \
         --result result.json --endpoint http://127.0.0.1:8080 --clock clock
 
 The file is the one that Terraform deploys, executed by workflows-emulator. What that library does otherwise than
@@ -28,7 +28,7 @@ from workflows_emulator.utils import WorkflowError
 
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.workflows import expressions
-from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, Outside
+from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, OutgoingCalls
 from gcp_emulators.workflows.standard_library import replace_functions, to_string
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ _DEPLOYED_PREFIX = "VELOCAST_"
 
 
 @dataclass(frozen=True)
-class Run:
+class ExecutionInputs:
     """What one execution is given: the file, its argument, and where the stack's services are."""
 
     source: Path
@@ -58,26 +58,26 @@ class Run:
     environment: Mapping[str, str]
 
 
-def execute(run: Run) -> Json:
+def execute(inputs: ExecutionInputs) -> Json:
     """Execute the workflow and return {state: SUCCEEDED, result} or {state: FAILED, error: {payload, context}}.
 
     `result` and `payload` are JSON texts, as the Executions API gives them.
     """
-    apply_cures(run)
+    correct_emulator(inputs)
     try:
-        workflow = emulator.load_workflow(str(run.source))
+        workflow = emulator.load_workflow(str(inputs.source))
         main = workflow if isinstance(workflow, list) else workflow["main"]
         parameters = [] if isinstance(main, list) else main.get("params", [])
         names = [p if isinstance(p, str) else next(iter(p)) for p in parameters]
-        value = emulator.execute_workflow(workflow, dict.fromkeys(names[:1], run.argument))
+        value = emulator.execute_workflow(workflow, dict.fromkeys(names[:1], inputs.argument))
     except WorkflowError as exc:
         return _failed(
-            expressions.plain(exc.payload), f"in {getattr(exc, 'where', run.source.name)}"
+            expressions.plain(exc.payload), f"in {getattr(exc, 'where', inputs.source.name)}"
         )
     except Exception as exc:  # the outermost handler: whatever went wrong must reach whoever waits for this execution
         logging.getLogger("workflows").exception("the workflow broke off")
         payload = {"message": f"{type(exc).__name__}: {exc}", "tags": ["SystemError"]}
-        return _failed(payload, f"in {run.source.name}")
+        return _failed(payload, f"in {inputs.source.name}")
     return {"state": "SUCCEEDED", "result": json.dumps(value)}
 
 
@@ -89,11 +89,11 @@ def _failed(payload: Any, context: str) -> Json:
     }
 
 
-def apply_cures(run: Run) -> None:
+def correct_emulator(inputs: ExecutionInputs) -> None:
     """Put the stack's parts in the places where the emulator differs from Cloud Workflows."""
-    outside = Outside(run.endpoints)
-    http_utils.request = outside.request
-    emulator.StepCall.execute_connector = staticmethod(outside.connector)
+    outgoing = OutgoingCalls(inputs.endpoints)
+    http_utils.request = outgoing.request
+    emulator.StepCall.execute_connector = staticmethod(outgoing.connector)
     render.render_str = expressions.render_text
     emulator.run_code = expressions.call_function
     emulator.assign_var = expressions.assign
@@ -105,10 +105,10 @@ def apply_cures(run: Run) -> None:
     emulator.StepTry.execute = _try
     emulator.StepRetry.execute = _retry
     emulator.WORKFLOW_SCHEMA = _loosened(emulator.WORKFLOW_SCHEMA)
-    replace_functions("http", request=outside.request)
-    replace_functions("sys", log=_log, get_env=_environment_reader(run.environment))
-    if run.clock is not None:
-        clock = run.clock
+    replace_functions("http", request=outgoing.request)
+    replace_functions("sys", log=_log, get_env=_environment_reader(inputs.environment))
+    if inputs.clock is not None:
+        clock = inputs.clock
         replace_functions("sys", now=lambda: clock.now().timestamp())
 
 
@@ -242,7 +242,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-    run = Run(
+    inputs = ExecutionInputs(
         source=options.source,
         argument=json.loads(options.argument),
         endpoints=dict.fromkeys(GOOGLE_HOSTS, options.endpoint),
@@ -250,7 +250,7 @@ def main() -> None:
         environment=dict(os.environ),
     )
     draft = options.result.with_suffix(".draft")
-    draft.write_text(json.dumps(execute(run)), encoding="utf-8")
+    draft.write_text(json.dumps(execute(inputs)), encoding="utf-8")
     draft.replace(options.result)
 
 

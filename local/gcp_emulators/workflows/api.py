@@ -25,7 +25,7 @@ _STATE_FILTER = re.compile(r'\bstate\s*=\s*"?([A-Z]+)"?')
 _BASIC = ("name", "startTime", "endTime", "duration", "state", "workflowRevisionId", "createTime")
 
 
-def routes(store: WorkflowExecutions) -> list[BaseRoute]:
+def executions_routes(store: WorkflowExecutions) -> list[BaseRoute]:
     """Return the REST routes: workflows list and get, executions create, list, get and cancel."""
     base = f"/v1/{store.parent}/workflows"
 
@@ -75,7 +75,7 @@ def _listing(
     return {"executions": shown} | ({"nextPageToken": following} if following else {})
 
 
-def grpc_server(store: WorkflowExecutions, port: int) -> grpc.Server:
+def executions_grpc_server(store: WorkflowExecutions, port: int) -> grpc.Server:
     """Return a gRPC server for ExecutionsClient on `port` of the loopback address, not yet started.
 
     The client library has no REST transport, and no servicer classes: the handlers are put together from its types.

@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.listing import list_objects, object_json
-from gcp_emulators.storage.records import Preconditions, Resource, StoredObject
-from gcp_emulators.storage.requests import Call, storage_endpoint, unknown
+from gcp_emulators.storage.preconditions import Preconditions
+from gcp_emulators.storage.request import StorageRequest, storage_endpoint, unknown_path
+from gcp_emulators.storage.resources import ObjectGeneration, Resource
 from gcp_emulators.storage.store import ObjectStore
 from gcp_emulators.storage.uploads import ResumableUpload, UploadSessions, split_multipart
 
@@ -28,7 +29,7 @@ _TOLD_BY_HEADERS = {
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def routes(store: ObjectStore) -> list[Route]:
+def storage_routes(store: ObjectStore) -> list[Route]:
     """Return the routes of Cloud Storage: metadata, uploads (resumable too) and downloads."""
     server = _ObjectServer(store)
     return [
@@ -50,13 +51,13 @@ def routes(store: ObjectStore) -> list[Route]:
 
 
 class _ObjectServer:
-    """The handlers; each takes a Call and returns a Response or raises GoogleApiError."""
+    """The handlers; each takes a StorageRequest and returns a Response or raises GoogleApiError."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self.sessions = UploadSessions()
 
-    def metadata(self, call: Call) -> Response:
+    def metadata(self, call: StorageRequest) -> Response:
         """Answer below /storage/v1: buckets, objects, lists, compose, rewrite, copy."""
         match call.path:
             case ("b",):
@@ -83,9 +84,9 @@ class _ObjectServer:
                 target,
             ):
                 return self._copy(call, (source, name), (bucket, target), verb)
-        raise unknown(call)
+        raise unknown_path(call)
 
-    def _buckets(self, call: Call) -> Response:
+    def _buckets(self, call: StorageRequest) -> Response:
         if call.method == "POST":
             return JSONResponse(_bucket_json(self.store.create_bucket(call.json()), call.origin))
         items = [
@@ -93,7 +94,7 @@ class _ObjectServer:
         ]
         return JSONResponse({"kind": "storage#buckets", "items": items})
 
-    def _bucket(self, call: Call, bucket: str) -> Response:
+    def _bucket(self, call: StorageRequest, bucket: str) -> Response:
         if call.method == "DELETE":
             self.store.delete_bucket(bucket)
             return Response(status_code=204)
@@ -102,7 +103,7 @@ class _ObjectServer:
             return JSONResponse(_bucket_json(resource, call.origin))
         return JSONResponse(_bucket_json(self.store.bucket(bucket), call.origin))
 
-    def _object(self, call: Call, bucket: str, name: str) -> Response:
+    def _object(self, call: StorageRequest, bucket: str, name: str) -> Response:
         if call.method == "DELETE":
             self.store.delete(bucket, name, call.conditions, call.generation)
             return Response(status_code=204)
@@ -114,7 +115,7 @@ class _ObjectServer:
         stored = self.store.get(bucket, name, call.conditions, call.generation)
         return object_response(stored, call.origin)
 
-    def _compose(self, call: Call, bucket: str, name: str) -> Response:
+    def _compose(self, call: StorageRequest, bucket: str, name: str) -> Response:
         request = call.json()
         pieces = []
         for source in request.get("sourceObjects", []):
@@ -129,7 +130,7 @@ class _ObjectServer:
         )
 
     def _copy(
-        self, call: Call, source: tuple[str, str], target: tuple[str, str], verb: str
+        self, call: StorageRequest, source: tuple[str, str], target: tuple[str, str], verb: str
     ) -> Response:
         conditions = Preconditions.from_query(call.query, "ifSource")
         wanted = call.query.get("sourceGeneration")
@@ -143,13 +144,13 @@ class _ObjectServer:
         answer |= {"totalBytesRewritten": str(len(data)), "objectSize": str(len(data))}
         return JSONResponse(answer | {"resource": object_json(stored, call.origin)})
 
-    def upload(self, call: Call) -> Response:
+    def upload(self, call: StorageRequest) -> Response:
         """Answer below /upload/storage/v1: media, multipart and resumable uploads."""
         match call.path:
             case ("b", bucket, "o"):
                 pass
             case _:
-                raise unknown(call)
+                raise unknown_path(call)
         if "upload_id" in call.query:
             return self._continue_resumable(call)
         if call.query.get("uploadType") == "resumable":
@@ -163,7 +164,7 @@ class _ObjectServer:
             self.store.put(bucket, name, data, metadata, call.conditions), call.origin
         )
 
-    def _begin_resumable(self, call: Call, bucket: str) -> Response:
+    def _begin_resumable(self, call: StorageRequest, bucket: str) -> Response:
         metadata = call.json()
         if call.headers.get("x-upload-content-type"):
             metadata.setdefault("contentType", call.headers["x-upload-content-type"])
@@ -175,7 +176,7 @@ class _ObjectServer:
         place = f"{call.origin}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={upload_id}"
         return Response(headers={"Location": place, "X-GUploader-UploadID": upload_id})
 
-    def _continue_resumable(self, call: Call) -> Response:
+    def _continue_resumable(self, call: StorageRequest) -> Response:
         upload_id = call.query["upload_id"]
         if call.method == "DELETE":
             self.sessions.end(upload_id)
@@ -192,14 +193,14 @@ class _ObjectServer:
         )
         return object_response(stored, call.origin)
 
-    def download(self, call: Call) -> Response:
+    def download(self, call: StorageRequest) -> Response:
         """Answer below /download/storage/v1: the bytes of an object, whole or a range."""
         match call.path:
             case ("b", bucket, "o", name):
                 return self._bytes(call, bucket, name)
-        raise unknown(call)
+        raise unknown_path(call)
 
-    def _bytes(self, call: Call, bucket: str, name: str) -> Response:
+    def _bytes(self, call: StorageRequest, bucket: str, name: str) -> Response:
         stored, data = self.store.read(bucket, name, call.conditions, call.generation)
         resource = stored.resource
         headers = {
@@ -239,7 +240,7 @@ def _byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(int(last), size - 1) if last else size - 1
 
 
-def object_response(stored: StoredObject, origin: str) -> Response:
+def object_response(stored: ObjectGeneration, origin: str) -> Response:
     """Return an object's resource as a JSON answer."""
     return JSONResponse(object_json(stored, origin), headers={"ETag": stored.resource["etag"]})
 

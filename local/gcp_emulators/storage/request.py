@@ -13,11 +13,12 @@ from starlette.responses import Response
 
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.rest import Endpoint, error_response
-from gcp_emulators.storage.records import Preconditions, Resource
+from gcp_emulators.storage.preconditions import Preconditions
+from gcp_emulators.storage.resources import Resource
 
 
 @dataclass(frozen=True)
-class Call:
+class StorageRequest:
     """One request, read: its method, unquoted path segments below the API's root, query and body."""
 
     method: str
@@ -46,7 +47,7 @@ class Call:
         return Preconditions.from_query(self.query)
 
 
-Handler = Callable[[Call], Response]
+Handler = Callable[[StorageRequest], Response]
 
 
 def storage_endpoint(handler: Handler, prefix: int) -> Endpoint:
@@ -58,7 +59,7 @@ def storage_endpoint(handler: Handler, prefix: int) -> Endpoint:
         path = tuple(
             unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/")
         )
-        call = Call(
+        call = StorageRequest(
             request.method,
             path[prefix:],
             dict(request.query_params),
@@ -71,14 +72,14 @@ def storage_endpoint(handler: Handler, prefix: int) -> Endpoint:
     return answer
 
 
-def _guarded(handler: Handler, call: Call) -> Response:
+def _guarded(handler: Handler, call: StorageRequest) -> Response:
     try:
         return handler(call)
     except GoogleApiError as error:
         return error_response(error)
 
 
-def unknown(call: Call) -> GoogleApiError:
+def unknown_path(call: StorageRequest) -> GoogleApiError:
     """Return the 404 for a path that the API does not have."""
     where = "/".join(call.path)
     return GoogleApiError(

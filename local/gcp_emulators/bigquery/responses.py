@@ -23,7 +23,7 @@ _LONGEST_REFUSAL = 100_000
 _IN_SECONDS: ContextVar[bool] = ContextVar("timestamps_in_seconds", default=False)
 
 
-def answer_like_bigquery(discovery_file: Path | None) -> None:
+def correct_responses(discovery_file: Path | None) -> None:
     """Bad SQL or data came back as 500, which clients repeat for ten minutes, or as an empty result.
 
     Both are a 400 now. `bq` also asks for the description of the API before anything else, and takes timestamps in
