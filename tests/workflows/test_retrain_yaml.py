@@ -120,7 +120,9 @@ def run(
 
         def execute(argument: Any = None) -> dict[str, Any]:
             return interpreter.execute(
-                interpreter.ExecutionInputs(SOURCE, argument, endpoints, clock, environment)
+                interpreter.ExecutionInputs(
+                    SOURCE, argument, endpoints, clock, environment, "VELOCAST_"
+                )
             )
 
         yield execute

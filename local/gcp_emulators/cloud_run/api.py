@@ -35,7 +35,7 @@ _COUNT = {
     FAILED: "failedCount",
     CANCELLED: "cancelledCount",
 }
-# The jobs exist as long as their configuration does; their clock has no earlier moment to give.
+# Jobs exist as long as their configuration, so any time before the simulated one will do.
 _CREATED = "2025-01-01T00:00:00Z"
 
 
@@ -209,7 +209,7 @@ class CloudRunApi:
             "status": _CONDITION_V1[state],
             "message": record["message"],
         }
-        # gcloud waits for `Started`, and polls for ever without it.
+        # gcloud waits for `Started`, and polls forever without it.
         begun = [{"type": name, "status": "True"} for name in ("ResourcesAvailable", "Started")]
         status = {
             "observedGeneration": 1,
@@ -238,7 +238,7 @@ class CloudRunApi:
 
 
 def asked_region(host: str) -> str | None:
-    """Return the region that gcloud wrote before the host, where it did."""
+    """Return the region that gcloud put in front of the host name, None if there is none."""
     name = host.partition(":")[0]
     return name.removesuffix(RUN_HOST_SUFFIX) if name.endswith(RUN_HOST_SUFFIX) else None
 

@@ -1,4 +1,4 @@
-"""The Workflows and Executions APIs: REST for gcloud, gRPC for the client library, one store."""
+"""The Workflows and Executions APIs: REST for gcloud, gRPC for the client library."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _listing(
 def executions_grpc_server(store: WorkflowExecutions, port: int) -> grpc.Server:
     """Return a gRPC server for ExecutionsClient on `port` of the loopback address, not yet started.
 
-    The client library has no REST transport, and no servicer classes: the handlers are put together from its types.
+    The client library has no REST transport and no servicer classes, so the handlers are built from its types.
     """
 
     def create(request: Any) -> Json:

@@ -1,4 +1,4 @@
-"""Workflow executions on one machine: each is a child process, its record survives the stack."""
+"""Workflow executions: each is a child process; its record is kept across restarts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ ARGUMENT_LIMIT_BYTES = 32_768
 class WorkflowExecutions:
     """The workflows and their executions, in the shape of the Executions API's REST answers.
 
-    endpoint: base URL that answers for Google's APIs; environment: makes the variables a process sees.
+    endpoint: base URL that answers for Google's APIs. environment: returns the variables of an execution's process.
+    variable_prefix: sys.get_env reads, besides the built-in variables, those that start with it; None for no others.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class WorkflowExecutions:
         clock_file: Path,
         endpoint: str,
         environment: Callable[[], dict[str, str]],
+        variable_prefix: str | None = None,
     ) -> None:
         self.workflows = dict(workflows)
         self.parent = f"projects/{project}/locations/{location}"
@@ -49,14 +51,15 @@ class WorkflowExecutions:
         self._clock = Clock(clock_file)
         self._endpoint = endpoint
         self._environment = environment
+        self._variable_prefix = variable_prefix
         self._runs = ChildProcesses()
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> int:
-        """Run again, under the same id, what was ACTIVE when the last stack ended; return how many that were.
+        """Run the executions again, under their ids, that were ACTIVE at the last stop; return their number.
 
-        In the cloud an execution outlives any machine. Here its process died, so it starts from its first step: the
-        lease it holds is its own, and the jobs are idempotent by execution.
+        In the cloud an execution outlives any machine. Here its process has ended, so it starts from its first step:
+        the workflow must be idempotent by execution id.
         """
         everything = self._records.newest_first()
         left = [r for r in everything if r["state"] == ACTIVE and _workflow(r) in self.workflows]
@@ -82,7 +85,7 @@ class WorkflowExecutions:
         }
 
     def create(self, workflow: str, execution: Document) -> Document:
-        """Start an execution and return it at once, ACTIVE.
+        """Start an execution and return its record at once, ACTIVE.
 
         Raises GoogleApiError 404 for an unknown workflow and 400 for an argument that is not JSON or over 32 KB.
         """
@@ -113,7 +116,7 @@ class WorkflowExecutions:
         return record
 
     def list(self, workflow: str, state: str | None = None) -> list[Document]:
-        """Return a workflow's executions, the newest first, those in `state` only where it is given."""
+        """Return a workflow's executions, newest first, optionally only those in `state`."""
         self.workflow(workflow)
         mine = [r for r in self._records.newest_first() if _workflow(r) == workflow]
         return [r for r in mine if state in (None, r["state"])]
@@ -134,11 +137,11 @@ class WorkflowExecutions:
         )
 
     def active(self) -> int:
-        """Return how many executions run now."""
+        """Return the number of running executions."""
         return sum(record["state"] == ACTIVE for record in self._records.newest_first())
 
     def stop(self) -> None:
-        """End every execution that runs."""
+        """End all running executions."""
         self._runs.stop_all()
 
     def _start(self, record: Document) -> None:
@@ -146,25 +149,9 @@ class WorkflowExecutions:
 
     def _run(self, workflow: str, record: Document) -> None:
         execution_id, began = _id(record), time.monotonic()
-        result, log = (
-            self._folder / f"{execution_id}.result.json",
-            self._folder / f"{execution_id}.log",
-        )
-        command = [sys.executable, "-m", "gcp_emulators.workflows.interpreter"]
-        command += [
-            "--source",
-            str(self.workflows[workflow]),
-            "--argument",
-            record.get("argument", "null"),
-        ]
-        command += [
-            "--result",
-            str(result),
-            "--endpoint",
-            self._endpoint,
-            "--clock",
-            str(self._clock_file),
-        ]
+        result = self._folder / f"{execution_id}.result.json"
+        log = self._folder / f"{execution_id}.log"
+        command = self._command(workflow, record.get("argument", "null"), result)
         environment = self._environment() | {
             "GOOGLE_CLOUD_PROJECT_ID": self._project,
             "GOOGLE_CLOUD_LOCATION": self._location,
@@ -175,12 +162,21 @@ class WorkflowExecutions:
             execution_id, command, environment=environment, log=log, cwd=self._folder
         )
         if self._runs.closed and not result.exists():
-            return  # broken off with the stack: it stays ACTIVE for `resume`
+            return  # interrupted by stop(): it stays ACTIVE for `resume`
         cancelled = self._runs.was_stopped(execution_id)
         end = {"state": CANCELLED} if cancelled else _end(result, code, log)
         elapsed = time.monotonic() - began
         ended = after_start(record["startTime"], elapsed)
         self._records.update(execution_id, endTime=ended, duration=f"{elapsed:.3f}s", **end)
+
+    def _command(self, workflow: str, argument: str, result: Path) -> Sequence[str]:
+        command = [sys.executable, "-m", "gcp_emulators.workflows.interpreter"]
+        command += ["--source", str(self.workflows[workflow]), "--argument", argument]
+        command += ["--result", str(result), "--endpoint", self._endpoint]
+        command += ["--clock", str(self._clock_file)]
+        if self._variable_prefix:
+            command += ["--variable-prefix", self._variable_prefix]
+        return command
 
 
 def _checked_argument(argument: Any) -> str | None:

@@ -49,6 +49,17 @@ from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
+# What every job imports first, apart from Velocast's own code.
+JOB_IMPORTS = (
+    "google.cloud.bigquery",
+    "google.cloud.bigquery_storage_v1",
+    "google.cloud.storage",
+    "matplotlib.figure",
+    "mlflow",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "skops.io",
+)
 SYNTHETIC_CITY = "demoville"
 _BIGQUERY_PATHS = (
     "/bigquery/v2",
@@ -119,7 +130,8 @@ class ControlPlane:
             logs=state.logs / "jobs",
             clock=self.clock,
             environment=lambda names: process_environment(state, names),
-            python=WarmPython() if warm else None,
+            clock_variable="VELOCAST_AS_OF",
+            python=WarmPython(JOB_IMPORTS) if warm else None,
         )
 
     def _workflow_executions(self) -> WorkflowExecutions:
@@ -133,6 +145,7 @@ class ControlPlane:
             clock_file=state.clock_file,
             endpoint=state.url,
             environment=lambda: process_environment(state),
+            variable_prefix="VELOCAST_",
         )
 
     def _scheduler(self) -> Scheduler:

@@ -90,7 +90,7 @@ def execute(tmp_path: Path, url: str, workflow: str, argument: Any = None) -> di
     Clock(clock).set(parse_instant("2026-03-01T02:00:00Z"), force=True)
     command = [sys.executable, "-m", "gcp_emulators.workflows.interpreter", "--source", str(source)]
     command += ["--argument", json.dumps(argument), "--result", str(result)]
-    command += ["--endpoint", url, "--clock", str(clock)]
+    command += ["--endpoint", url, "--clock", str(clock), "--variable-prefix", "VELOCAST_"]
     environment = {
         "PATH": "/usr/bin:/bin",
         "GOOGLE_CLOUD_PROJECT_ID": "p",
