@@ -1,4 +1,4 @@
-"""How bqemulator 1.4 answers, put right: refusals, timestamps and the description of the API."""
+"""Corrections of bqemulator 1.4's responses: errors, timestamps and the description of the API."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _IN_SECONDS: ContextVar[bool] = ContextVar("timestamps_in_seconds", default=Fals
 
 
 def correct_responses(discovery_file: Path | None) -> None:
-    """Bad SQL or data came back as 500, which clients repeat for ten minutes, or as an empty result.
+    """Answer invalid SQL or data with 400: it was a 500, which clients retry for ten minutes, or an empty result.
 
-    Both are a 400 now. `bq` also asks for the description of the API before anything else, and takes timestamps in
-    seconds; the emulator gives microseconds, which a client has to ask for.
+    Also serve the description of the API, which `bq` requests first, and timestamps in seconds, which `bq` expects; the
+    emulator returns microseconds even to clients that do not ask for them.
     """
     in_microseconds = arrow_bridge._fmt_bq_timestamp
 
@@ -60,7 +60,7 @@ def correct_responses(discovery_file: Path | None) -> None:
 
 
 class TimestampsInSeconds:
-    """ASGI layer: rows that are read without asking for microseconds carry seconds, as `bq` expects."""
+    """ASGI layer: rows have timestamps in seconds unless the request asks for microseconds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -72,9 +72,9 @@ class TimestampsInSeconds:
 
 
 class FailedQueries:
-    """ASGI layer: a query that failed is refused, not answered with no rows and a note (jobs.query).
+    """ASGI layer: a failed query (jobs.query) gets an error response instead of no rows and a list of errors.
 
-    `Client.query_and_wait` believed such an answer and gave an empty result.
+    `Client.query_and_wait` took such a response for an empty result.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -26,16 +26,16 @@ _TYPES = {"gauge": "gauge", "sum": "counter", "histogram": "histogram"}
 
 
 class MetricsReceiver:
-    """The newest point of every series (name and labels); kept in `folder`, so it survives the stack."""
+    """The newest point of every series (name and labels); kept in `folder` across restarts."""
 
     def __init__(self, folder: Path) -> None:
         self._records = DocumentStore(folder)
         self._lock = threading.Lock()
 
     def receive(self, content: bytes) -> int:
-        """Take an ExportMetricsServiceRequest (protobuf) and return how many points it held.
+        """Accept an ExportMetricsServiceRequest (protobuf) and return its number of points.
 
-        Raises DecodeError when the bytes are something else.
+        Raises DecodeError if the bytes are anything else.
         """
         request = ExportMetricsServiceRequest.FromString(content)
         metrics = [m for r in request.resource_metrics for s in r.scope_metrics for m in s.metrics]
@@ -96,7 +96,7 @@ class MetricsReceiver:
 
 
 def prometheus_name(name: str) -> str:
-    """Return a metric's name as Prometheus allows it: `bike/forecast_r2` is `bike_forecast_r2`."""
+    """Return a metric's name in the form that Prometheus allows: `queue/length` becomes `queue_length`."""
     return re.sub(r"[^a-zA-Z0-9_:]", "_", name)
 
 

@@ -1,6 +1,6 @@
-"""The local Pub/Sub: takes messages, pushes them to functions or keeps them for pulls, retries, gives up.
+"""The local Pub/Sub: accepts messages, pushes them to endpoints or keeps them for pulls, and retries.
 
-Delivery is at least once: what was not acknowledged before a stop is delivered after the next start.
+Delivery is at least once: messages that were not acknowledged before a stop are delivered after the next start.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from gcp_emulators.pubsub.subscription_queue import (
     origin_attributes,
 )
 
-# threads of one subscription, whatever concurrency is asked for: this is one machine
-MOST_WORKERS = 16
+# push threads per subscription, whatever concurrency is requested: this is one machine
+MAX_WORKERS = 16
 
 
 class Broker:
     """Topics, subscriptions and the messages between them, kept in `folder`.
 
-    now: the simulated clock; gives the publish times, nothing else.
-    backoff: seconds before the second attempt, and the most between two; each wait doubles the last. It
-    stands for the subscriptions' retry policies, which count in the cloud's minutes.
+    now: the simulated clock; used only for publish times.
+    backoff: seconds before the second attempt, and the maximum between two attempts; each wait is twice the previous
+    one. It replaces the subscriptions' retry policies, which wait for minutes.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Broker:
         self._queues: dict[str, SubscriptionQueue] = {}
         self._closed = False
         for resource in self._journal.resources("subscription"):
-            # its receiver may be elsewhere now: nothing is pushed until the subscription is put again
+            # its endpoint may have moved: nothing is pushed until the subscription is put again
             waiting = [(0.0, message) for message in self._journal.open_messages(resource["name"])]
             self._queues[resource["name"]] = SubscriptionQueue(
                 resource | {"pushConfig": {}}, waiting
             )
 
     def close(self) -> None:
-        """Stop delivering and close the file; what is under way is delivered again after the next start."""
+        """Stop delivering and close the file; deliveries in progress are repeated after the next start."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -83,13 +83,13 @@ class Broker:
         )
 
     def ensure_topic(self, topic: str) -> Resource:
-        """Return a topic, made now if there is none."""
+        """Return a topic; create it if it does not exist."""
         name = self.topic_name(topic)
         with self._changed:
             return self._topics.get(name) or self.create_topic({"name": name})
 
     def create_topic(self, resource: Resource) -> Resource:
-        """Make a topic; raises ALREADY_EXISTS."""
+        """Create a topic; raises ALREADY_EXISTS."""
         with self._changed:
             if resource["name"] in self._topics:
                 raise GoogleApiError(409, f"Topic {resource['name']} exists already")
@@ -105,29 +105,29 @@ class Broker:
         return self._topics[name]
 
     def topics(self) -> list[Resource]:
-        """Return all topics by name."""
+        """Return all topics, sorted by name."""
         return [self._topics[name] for name in sorted(self._topics)]
 
     def delete_topic(self, topic: str) -> None:
-        """Remove a topic; its subscriptions stay, as Pub/Sub keeps them, and get nothing more."""
+        """Delete a topic; its subscriptions remain, as in Pub/Sub, and receive nothing more."""
         with self._changed:
             name = str(self.topic(topic)["name"])
             del self._topics[name]
             self._journal.delete_resource("topic", name)
 
     def create_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
-        """Make a subscription; raises ALREADY_EXISTS, or NOT_FOUND without its topic."""
+        """Create a subscription; raises ALREADY_EXISTS, or NOT_FOUND if its topic does not exist."""
         with self._changed:
             if self.subscription_name(resource["name"]) in self._queues:
                 raise GoogleApiError(409, f"Subscription {resource['name']} exists already")
             return self.put_subscription(resource, concurrency)
 
     def put_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
-        """Make a subscription or give the existing one another push endpoint; its messages stay.
+        """Create a subscription, or replace an existing one and keep its messages.
 
         resource: `name`, `topic` and, as in Pub/Sub's JSON, `pushConfig.pushEndpoint`, `ackDeadlineSeconds`,
-        `deadLetterPolicy`. concurrency: pushes under way at once (MOST_WORKERS at most), started in order.
-        Raises NOT_FOUND without the topic, INVALID_ARGUMENT for an endpoint off this machine.
+        `deadLetterPolicy`. concurrency: maximum number of simultaneous pushes, at most MAX_WORKERS, started in order.
+        Raises NOT_FOUND if the topic does not exist, INVALID_ARGUMENT for an endpoint on another machine.
         """
         name = self.subscription_name(resource["name"])
         topic = str(self.topic(resource["topic"])["name"])
@@ -137,7 +137,7 @@ class Broker:
             queue = self._queues.setdefault(name, SubscriptionQueue(resource))
             queue.resource = resource
             self._journal.save_resource("subscription", resource)
-            while endpoint and len(queue.workers) < min(concurrency, MOST_WORKERS):
+            while endpoint and len(queue.workers) < min(concurrency, MAX_WORKERS):
                 worker = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
                 queue.workers.append(worker)
                 worker.start()
@@ -149,11 +149,11 @@ class Broker:
         return self._queue(subscription).resource
 
     def subscriptions(self) -> list[Resource]:
-        """Return all subscriptions by name."""
+        """Return all subscriptions, sorted by name."""
         return [self._queues[name].resource for name in sorted(self._queues)]
 
     def delete_subscription(self, subscription: str) -> None:
-        """Remove a subscription and what it had still to deliver."""
+        """Delete a subscription and its undelivered messages."""
         with self._changed:
             name = str(self.subscription(subscription)["name"])
             self._queues.pop(name).removed = True
@@ -161,7 +161,7 @@ class Broker:
             self._changed.notify_all()
 
     def publish(self, topic: str, data: bytes, attributes: dict[str, str] | None = None) -> str:
-        """Take a message, published at the simulated now, and return its id; raises NOT_FOUND."""
+        """Accept a message, published at the simulated time, and return its id; raises NOT_FOUND."""
         published_at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         with self._changed:
             name = str(self.topic(topic)["name"])
@@ -174,12 +174,12 @@ class Broker:
         return str(message)
 
     def deliveries(self, limit: int = 1000) -> list[DeliveryRecord]:
-        """Return how the newest deliveries stand, oldest first: the delivery log."""
+        """Return the status of the newest `limit` deliveries, oldest first."""
         with self._changed:
             return self._journal.deliveries(limit)
 
     def idle(self) -> bool:
-        """Return whether no push is under way or waiting; messages kept for a pull do not count."""
+        """Return whether no push is in progress or waiting; messages kept for pulls do not count."""
         with self._changed:
             return not any(q.pushing or q.waiting for q in self._queues.values() if q.endpoint)
 
@@ -189,7 +189,7 @@ class Broker:
             return self._changed.wait_for(self.idle, timeout)
 
     def pull(self, subscription: str, limit: int, wait: float = 0.0) -> list[Lease]:
-        """Lease up to `limit` messages for the subscription's deadline, waiting up to `wait` s for one."""
+        """Lease up to `limit` messages for the subscription's deadline; wait up to `wait` s for the first."""
         deadline = time.monotonic() + wait
         with self._changed:
             queue = self._queue(subscription)
@@ -201,7 +201,7 @@ class Broker:
         return found
 
     def acknowledge(self, subscription: str, ack_ids: list[str]) -> None:
-        """Settle leased messages; an id whose lease is over is passed by, as Pub/Sub does."""
+        """Acknowledge leased messages; ids with an expired lease are ignored, as in Pub/Sub."""
         with self._changed:
             queue = self._queue(subscription)
             for lease in (queue.leases.pop(ack_id, None) for ack_id in ack_ids):
@@ -209,7 +209,7 @@ class Broker:
                     self._journal.settle(lease.message.id, queue.resource["name"], "ok", None, None)
 
     def extend(self, subscription: str, ack_ids: list[str], seconds: float) -> None:
-        """Give leased messages `seconds` from now; 0 gives them back at once, as a failed attempt."""
+        """Let leases end `seconds` from now; 0 returns the messages at once, as a failed attempt."""
         until = time.monotonic() + seconds
         with self._changed:
             queue = self._queue(subscription)

@@ -1,7 +1,7 @@
-"""Pub/Sub's gRPC and REST interfaces over a Broker, as google-cloud-pubsub and gcloud speak them.
+"""Pub/Sub's gRPC interface, which google-cloud-pubsub uses.
 
-Both interfaces share one set of handlers that take and give the JSON form of Pub/Sub's own messages: gRPC
-requests are turned into it and answers back from it.
+Requests are converted to the JSON form of Pub/Sub's messages, and responses back from it, so that the methods can be
+shared with the REST interface.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from gcp_emulators.pubsub.journal import Resource
 
 
 class PubSubServer:
-    """The gRPC interface on a port of the loopback address; `host` is for PUBSUB_EMULATOR_HOST."""
+    """Serves gRPC on a port of the loopback address; `host` is the value of PUBSUB_EMULATOR_HOST."""
 
     def __init__(self, broker: Broker, port: int = 0) -> None:
         api = PubSubApi(broker)
-        # a streaming pull holds one thread as long as it lives
+        # each streaming pull occupies one thread
         self._server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix="pubsub"))
         self._server.add_generic_rpc_handlers((_publisher(api), _subscriber(api)))
         self.port = int(self._server.add_insecure_port(f"{LOOPBACK}:{port}"))
         self.host = f"{LOOPBACK}:{self.port}"
 
     def start(self) -> PubSubServer:
-        """Start to answer."""
+        """Start serving."""
         self._server.start()
         return self
 
     def stop(self) -> None:
-        """Stop answering and wait for calls under way to end."""
+        """Stop serving and wait for calls in progress to end."""
         self._server.stop(grace=0.5).wait()
 
     def __enter__(self) -> PubSubServer:

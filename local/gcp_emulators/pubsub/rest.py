@@ -1,4 +1,4 @@
-"""Pub/Sub's REST interface, which gcloud uses, over the same handlers as the gRPC one."""
+"""Pub/Sub's REST interface, which gcloud uses, with the same methods as the gRPC one."""
 
 from __future__ import annotations
 

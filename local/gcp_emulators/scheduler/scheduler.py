@@ -1,4 +1,4 @@
-"""Cloud Scheduler on one machine: jobs publish to their topic when asked to, and tell when they would be due."""
+"""Cloud Scheduler: jobs that publish to a topic when they are run, and the times at which they are due."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Schedule(BaseModel):
 def due(
     schedules: Mapping[str, Schedule], after: datetime, until: datetime
 ) -> list[tuple[datetime, str]]:
-    """Return every run of the schedules in (after, until], in order, as (moment, name of the job)."""
+    """Return all runs of the schedules in (after, until], in order, as (time, name of the job)."""
     runs = []
     for name, schedule in schedules.items():
         for moment in CronSim(schedule.cron, after):
@@ -48,7 +48,11 @@ def due(
 
 
 class Scheduler:
-    """The jobs of one stack. `publish(topic, data)` delivers; the clock is the stack's, nothing runs by itself."""
+    """The jobs of one project and location.
+
+    Nothing runs by itself: whoever moves the clock asks which runs are `due` and calls `run`. publish: called with a
+    topic and the data of a message.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class Scheduler:
         self._publish = publish
 
     def resource(self, name: str) -> Json:
-        """Return a job as the API shows it; raises GoogleApiError 404."""
+        """Return a job as the API describes it; raises GoogleApiError 404."""
         schedule, kept = self._schedule(name), self._records.get(name) or {}
         data = base64.b64encode(json.dumps(schedule.payload).encode()).decode()
         upcoming = next(CronSim(schedule.cron, self._clock.now()))
@@ -88,7 +92,7 @@ class Scheduler:
         } | ({"lastAttemptTime": kept["lastAttemptTime"]} if "lastAttemptTime" in kept else {})
 
     def run(self, name: str) -> Json:
-        """Publish the job's payload now, paused or not, and return the job; raises GoogleApiError 404."""
+        """Publish the job's payload now, even if it is paused, and return the job; raises GoogleApiError 404."""
         schedule = self._schedule(name)
         self._publish(schedule.topic, json.dumps(schedule.payload).encode())
         self._remember(name, lastAttemptTime=rfc3339(self._clock.now()))
@@ -101,7 +105,7 @@ class Scheduler:
         return self.resource(name)
 
     def due(self, after: datetime, until: datetime) -> list[tuple[datetime, str]]:
-        """Return the runs of jobs that are not paused in (after, until], in order."""
+        """Return the runs in (after, until] of the jobs that are not paused, in order."""
         running = {
             name: schedule
             for name, schedule in self.schedules.items()

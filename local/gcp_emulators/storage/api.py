@@ -1,7 +1,6 @@
-"""Cloud Storage's JSON API over an ObjectStore, as google-cloud-storage and `gcloud storage` speak it.
+"""Cloud Storage's JSON API over an ObjectStore, as google-cloud-storage and `gcloud storage` use it.
 
-Every precondition is enforced, for uploads of all kinds, downloads, patches, deletes, composes and copies:
-the lease, the manifest and the model summary rely on them.
+Every precondition is enforced: on uploads of all kinds, downloads, patches, deletes, composes and copies.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def storage_routes(store: ObjectStore) -> list[Route]:
-    """Return the routes of Cloud Storage: metadata, uploads (resumable too) and downloads."""
+    """Return the routes of Cloud Storage: metadata, uploads and downloads."""
     server = _ObjectServer(store)
     return [
         Route("/storage/v1/{rest:path}", storage_endpoint(server.metadata, 2), methods=_METHODS),
@@ -58,7 +57,7 @@ class _ObjectServer:
         self.sessions = UploadSessions()
 
     def metadata(self, call: StorageRequest) -> Response:
-        """Answer below /storage/v1: buckets, objects, lists, compose, rewrite, copy."""
+        """Handle requests below /storage/v1: buckets, objects, lists, compose, rewrite, copy."""
         match call.path:
             case ("b",):
                 return self._buckets(call)
@@ -145,7 +144,7 @@ class _ObjectServer:
         return JSONResponse(answer | {"resource": object_json(stored, call.origin)})
 
     def upload(self, call: StorageRequest) -> Response:
-        """Answer below /upload/storage/v1: media, multipart and resumable uploads."""
+        """Handle requests below /upload/storage/v1: media, multipart and resumable uploads."""
         match call.path:
             case ("b", bucket, "o"):
                 pass
@@ -170,7 +169,7 @@ class _ObjectServer:
             metadata.setdefault("contentType", call.headers["x-upload-content-type"])
         name = metadata.get("name") or call.query.get("name", "")
         self.store.bucket(bucket)
-        # refuse a stale write before its bytes travel; it is checked again when they are here
+        # refuse a stale write before its bytes are sent; the check is repeated when they have arrived
         call.conditions.check(f"gs://{bucket}/{name}", self.store.find(bucket, name))
         upload_id = self.sessions.begin(ResumableUpload(bucket, name, metadata, call.conditions))
         place = f"{call.origin}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={upload_id}"
@@ -194,7 +193,7 @@ class _ObjectServer:
         return object_response(stored, call.origin)
 
     def download(self, call: StorageRequest) -> Response:
-        """Answer below /download/storage/v1: the bytes of an object, whole or a range."""
+        """Handle requests below /download/storage/v1: the bytes of an object, whole or a range."""
         match call.path:
             case ("b", bucket, "o", name):
                 return self._bytes(call, bucket, name)
@@ -241,7 +240,7 @@ def _byte_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def object_response(stored: ObjectGeneration, origin: str) -> Response:
-    """Return an object's resource as a JSON answer."""
+    """Return an object's resource as a JSON response."""
     return JSONResponse(object_json(stored, origin), headers={"ETag": stored.resource["etag"]})
 
 

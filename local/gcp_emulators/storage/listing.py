@@ -1,4 +1,4 @@
-"""Lists of objects as Cloud Storage gives them: by prefix, delimiter, glob, versions and page."""
+"""Lists objects as Cloud Storage does: by prefix, delimiter, glob, versions and page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAGE = 1000
 def list_objects(
     store: ObjectStore, bucket: str, query: Mapping[str, str], origin: str
 ) -> Resource:
-    """Return one page of a bucket's objects as the JSON answer; raises 404 without the bucket.
+    """Return one page of a bucket's objects as the JSON response; raises 404 if the bucket does not exist.
 
     query: prefix, delimiter, startOffset, endOffset, matchGlob, versions, maxResults, pageToken.
     """
@@ -49,7 +49,7 @@ def _wanted(name: str, query: Mapping[str, str]) -> bool:
 def _entries(
     found: list[ObjectGeneration], prefix: str, delimiter: str
 ) -> list[ObjectGeneration | str]:
-    """Fold names that hold the delimiter after the prefix into one entry, the text up to it."""
+    """Replace names that contain the delimiter after the prefix by one entry: the text up to the delimiter."""
     entries: list[ObjectGeneration | str] = []
     seen: set[str] = set()
     for stored in found:
@@ -102,7 +102,7 @@ def _glob_pattern(glob: str) -> str:
 
 
 def object_json(stored: ObjectGeneration, origin: str) -> Resource:
-    """Return an object's resource with the links that depend on the server's address."""
+    """Return an object's resource with its links, which depend on the server's address."""
     place = f"b/{quote(stored.bucket, safe='')}/o/{quote(stored.name, safe='')}"
     return stored.resource | {
         "selfLink": f"{origin}/storage/v1/{place}",

@@ -11,7 +11,7 @@ from gcp_emulators.storage.resources import ObjectGeneration
 
 @dataclass(frozen=True)
 class Preconditions:
-    """The `if...` parameters of a request; None where the request has none."""
+    """The `if...` parameters of a request; None for those that it does not have."""
 
     generation: int | None = None
     not_generation: int | None = None
@@ -34,7 +34,7 @@ class Preconditions:
         )
 
     def check(self, who: str, current: ObjectGeneration | None, *, reading: bool = False) -> None:
-        """Raise 412 where a condition does not hold (304 where a reader already has that generation)."""
+        """Raise 412 if a condition does not hold, or 304 if a reader already has that generation."""
         generation = current.generation if current else 0
         metageneration = current.metageneration if current else 0
         wanted = (
@@ -58,7 +58,7 @@ class Preconditions:
 
 
 def condition_not_met(detail: str) -> GoogleApiError:
-    """Return the 412 that Cloud Storage gives, with what does not hold."""
+    """Return Cloud Storage's 412 with the condition that does not hold."""
     return GoogleApiError(
         412,
         f"At least one of the pre-conditions you specified did not hold. {detail}",

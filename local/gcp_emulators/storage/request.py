@@ -1,4 +1,4 @@
-"""A request to the local Cloud Storage, read, and the refusal it may get."""
+"""Requests to the local Cloud Storage, parsed for the methods that handle them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gcp_emulators.storage.resources import Resource
 
 @dataclass(frozen=True)
 class StorageRequest:
-    """One request, read: its method, unquoted path segments below the API's root, query and body."""
+    """A parsed request; `path` has the unquoted segments below the API's root."""
 
     method: str
     path: tuple[str, ...]
@@ -29,7 +29,7 @@ class StorageRequest:
     origin: str
 
     def json(self) -> Resource:
-        """Return the body as a JSON object, empty where there is none; raises 400 for anything else."""
+        """Return the body as a JSON object, empty if it is none; raises 400 if it is not JSON."""
         try:
             value = json.loads(self.body or b"{}")
         except ValueError as exc:
@@ -38,7 +38,7 @@ class StorageRequest:
 
     @property
     def generation(self) -> int | None:
-        """The generation the request asks for, None for the live one."""
+        """The generation that the request asks for; None for the live one."""
         return int(self.query["generation"]) if self.query.get("generation") else None
 
     @property
@@ -51,10 +51,10 @@ Handler = Callable[[StorageRequest], Response]
 
 
 def storage_endpoint(handler: Handler, prefix: int) -> Endpoint:
-    """Return a route's endpoint for `handler`; `prefix` segments of the path come before the API's own."""
+    """Return the endpoint of a route that calls `handler`; `prefix`: number of path segments before the API's own."""
 
     async def answer(request: Request) -> Response:
-        # object names hold slashes: only the raw path tells %2F from a separator
+        # object names contain slashes: only the raw path tells %2F from a separator
         raw = request.scope.get("raw_path") or request.url.path.encode()
         path = tuple(
             unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/")

@@ -28,7 +28,7 @@ EDITABLE = (
 
 @dataclass(frozen=True)
 class ObjectGeneration:
-    """One generation of one object; `resource` is its JSON without the links a server adds."""
+    """One generation of one object; `resource` is its JSON without the links."""
 
     bucket: str
     name: str
@@ -45,7 +45,7 @@ class ObjectGeneration:
 
     @property
     def metageneration(self) -> int:
-        """How often the metadata of this generation was written, from 1."""
+        """Version of this generation's metadata, from 1."""
         return int(self.resource["metageneration"])
 
     @property
@@ -55,7 +55,7 @@ class ObjectGeneration:
 
 
 def checksums(data: bytes, announced: Resource) -> dict[str, str]:
-    """Return `md5Hash` and `crc32c` of the bytes; raises 400 where the writer announced others."""
+    """Return `md5Hash` and `crc32c` of the bytes; raises 400 if the writer announced different ones."""
     md5 = hashlib.md5(data, usedforsecurity=False).digest()
     crc32c = google_crc32c.value(data).to_bytes(4, "big")
     sums = {
@@ -71,7 +71,7 @@ def checksums(data: bytes, announced: Resource) -> dict[str, str]:
 
 
 def merged(resource: Resource, changes: Resource) -> Resource:
-    """Return a resource with the editable fields of `changes`; None removes a field or a key of `metadata`."""
+    """Return a resource updated with the editable fields of `changes`; None removes a field or a `metadata` key."""
     kept = dict(resource)
     for key in EDITABLE:
         if key not in changes:
@@ -87,16 +87,16 @@ def merged(resource: Resource, changes: Resource) -> Resource:
 
 
 def new_bucket(name: str, asked: Resource, time: str) -> Resource:
-    """Return the resource of a bucket made at `time` (RFC 3339) with the settings asked for."""
+    """Return the resource of a bucket created at `time` (RFC 3339) with the requested settings."""
     made = {"location": "EU", "storageClass": "STANDARD", "locationType": "multi-region"} | asked
     made |= {"kind": "storage#bucket", "id": name, "metageneration": "1", "projectNumber": "1"}
     return made | {"timeCreated": time, "updated": time, "etag": "CAE="}
 
 
 def new_object(bucket: str, name: str, generation: int, metadata: Resource, time: str) -> Resource:
-    """Return the resource, but for its size, of an object written at `time` (RFC 3339).
+    """Return the resource, except its size, of an object written at `time` (RFC 3339).
 
-    metadata: what the writer sent; its editable fields are kept, and the checksums it must hold.
+    metadata: sent by the writer; its editable fields are kept, and it must hold the checksums.
     """
     kept = {key: metadata[key] for key in EDITABLE if metadata.get(key) is not None}
     resource = {"contentType": "application/octet-stream", "storageClass": "STANDARD"} | kept

@@ -1,4 +1,4 @@
-"""What the local Cloud Storage holds: SQLite for the metadata, one file per generation for the bytes."""
+"""The contents of the local Cloud Storage: SQLite for metadata, one file per generation for the bytes."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_live ON objects (bucket, name) WHERE live 
 
 
 class ObjectStore:
-    """Buckets and objects under `folder`; all that is written there is there again after a restart.
+    """Buckets and objects under `folder`, kept across restarts.
 
-    One lock is held from the check of a precondition to the write it guards, so of any number of racing
-    writers with the same precondition exactly one wins. `now` gives the times in the metadata.
+    One lock is held from the check of a precondition to the write that it guards, so exactly one of several racing
+    writers with the same precondition succeeds. now: gives the times in the metadata.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ObjectStore:
     def ensure_bucket(
         self, name: str, *, versioning: bool = False, location: str = "EU"
     ) -> Resource:
-        """Return the bucket of that name, made now if there is none."""
+        """Return the bucket with that name; create it if it does not exist."""
         with self._lock:
             if self._bucket(name) is None:
                 self.create_bucket(
@@ -74,7 +74,7 @@ class ObjectStore:
             return self.bucket(name)
 
     def create_bucket(self, resource: Resource) -> Resource:
-        """Make a bucket; raises 400 without a name and 409 where it exists."""
+        """Create a bucket; raises 400 for an invalid name and 409 if it exists."""
         name = str(resource.get("name") or "")
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
             raise GoogleApiError(400, f"Invalid bucket name: '{name}'", reason="invalid")
@@ -86,7 +86,7 @@ class ObjectStore:
         return made
 
     def bucket(self, name: str) -> Resource:
-        """Return a bucket's resource; raises 404 where there is none."""
+        """Return a bucket's resource; raises 404 if it does not exist."""
         found = self._bucket(name)
         if found is None:
             raise GoogleApiError(
@@ -95,17 +95,17 @@ class ObjectStore:
         return found
 
     def is_versioned(self, name: str) -> bool:
-        """Return whether a bucket keeps generations that were overwritten or deleted."""
+        """Return whether a bucket keeps overwritten and deleted generations."""
         return bool(self.bucket(name).get("versioning", {}).get("enabled", False))
 
     def buckets(self, prefix: str = "") -> list[Resource]:
-        """Return all buckets by name."""
+        """Return all buckets whose name starts with `prefix`, sorted by name."""
         with self._lock:
             rows = self._database.execute("SELECT resource FROM buckets ORDER BY name").fetchall()
         return [b for b in (json.loads(row[0]) for row in rows) if b["name"].startswith(prefix)]
 
     def update_bucket(self, name: str, changes: Resource, conditions: Preconditions) -> Resource:
-        """Overwrite fields of a bucket's resource; raises 412 on a stale metageneration."""
+        """Overwrite fields of a bucket's resource; raises 412 if the metageneration is stale."""
         with self._lock:
             found = self.bucket(name)
             have = int(found["metageneration"])
@@ -118,14 +118,14 @@ class ObjectStore:
         return found
 
     def delete_bucket(self, name: str) -> None:
-        """Remove an empty bucket; raises 409 while it holds anything."""
+        """Delete a bucket; raises 409 if it is not empty."""
         with self._lock:
             if self.objects(name, versions=True):
                 raise GoogleApiError(409, f"The bucket is not empty: {name}", reason="conflict")
             self._database.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
     def empty_bucket(self, name: str) -> None:
-        """Remove every generation of every object of a bucket."""
+        """Delete every generation of every object in a bucket."""
         with self._transaction():
             for stored in self.objects(name, versions=True):
                 self._remove(stored)
@@ -133,7 +133,7 @@ class ObjectStore:
     def put(
         self, bucket: str, name: str, data: bytes, metadata: Resource, conditions: Preconditions
     ) -> ObjectGeneration:
-        """Write a new generation of an object and return it; raises 412, or 400 on a wrong checksum."""
+        """Write a new generation of an object and return it; raises 412, or 400 for a wrong checksum."""
         if not name:
             raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
         sums = checksums(data, metadata)
@@ -173,7 +173,7 @@ class ObjectStore:
     def find(
         self, bucket: str, name: str, generation: int | None = None
     ) -> ObjectGeneration | None:
-        """Return the live generation of an object, or the one asked for; None where there is none."""
+        """Return the live or the given generation of an object; None if it does not exist."""
         where, value = ("live", 1) if generation is None else ("generation", generation)
         with self._lock:
             row = self._database.execute(
@@ -208,7 +208,7 @@ class ObjectStore:
         conditions: Preconditions,
         generation: int | None = None,
     ) -> ObjectGeneration:
-        """Change editable metadata, counting the metageneration up; raises 404 or 412."""
+        """Change editable metadata and increment the metageneration; raises 404 or 412."""
         with self._transaction():
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
@@ -223,7 +223,7 @@ class ObjectStore:
     def delete(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
     ) -> None:
-        """Remove an object (in a versioned bucket: make it noncurrent) or one of its generations."""
+        """Delete an object (in a versioned bucket: make it noncurrent) or one of its generations; raises 404 or 412."""
         with self._transaction():
             versioned = self.is_versioned(bucket)
             stored = self._existing(bucket, name, generation)
@@ -231,7 +231,7 @@ class ObjectStore:
             self._retire(stored, keep=versioned and generation is None)
 
     def objects(self, bucket: str, *, versions: bool = False) -> list[ObjectGeneration]:
-        """Return a bucket's objects by name and generation; the live ones only unless `versions`."""
+        """Return a bucket's objects, sorted by name and generation; only live ones unless `versions`."""
         with self._lock:
             self.bucket(bucket)
             rows = self._database.execute(
@@ -293,7 +293,7 @@ class ObjectStore:
             "DELETE FROM objects WHERE bucket = ? AND name = ? AND generation = ?",
             (stored.bucket, stored.name, stored.generation),
         )
-        # the bytes go only after the commit: a stack killed between the two keeps the object whole
+        # the bytes are deleted after the commit: a process killed in between leaves the object whole
         self._garbage.append(stored.file)
 
     def _timestamp(self) -> str:
