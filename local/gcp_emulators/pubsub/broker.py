@@ -72,15 +72,14 @@ class Broker:
 
     def topic_name(self, topic: str) -> str:
         """Return the full name of a topic given by its full or short name."""
-        return topic if "/" in topic else f"projects/{self.project}/topics/{topic}"
+        return self._full_name("topics", topic)
 
     def subscription_name(self, subscription: str) -> str:
         """Return the full name of a subscription given by its full or short name."""
-        return (
-            subscription
-            if "/" in subscription
-            else f"projects/{self.project}/subscriptions/{subscription}"
-        )
+        return self._full_name("subscriptions", subscription)
+
+    def _full_name(self, kind: str, name: str) -> str:
+        return name if "/" in name else f"projects/{self.project}/{kind}/{name}"
 
     def ensure_topic(self, topic: str) -> Resource:
         """Return a topic; create it if it does not exist."""
@@ -289,11 +288,8 @@ class Broker:
         name = queue.resource["name"]
         letter = queue.dead_letter
         if letter and attempt >= letter[1] and letter[0] in self._topics:
-            self.publish(
-                letter[0],
-                message.data,
-                message.attributes | origin_attributes(message, name, attempt),
-            )
+            attributes = message.attributes | origin_attributes(message, name, attempt)
+            self.publish(letter[0], message.data, attributes)
             self._journal.settle(message.id, name, "dead", status, error)
             return
         self._journal.settle(message.id, name, "retrying", status, error)

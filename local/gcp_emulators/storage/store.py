@@ -213,10 +213,8 @@ class ObjectStore:
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
             resource = merged(stored.resource, changes)
-            resource |= {
-                "metageneration": str(stored.metageneration + 1),
-                "updated": self._timestamp(),
-            }
+            resource["metageneration"] = str(stored.metageneration + 1)
+            resource["updated"] = self._timestamp()
             self._save(replace(stored, resource=resource))
             return replace(stored, resource=resource)
 
