@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
 from velocast_local.discord.limits import INVALID_FORM, errors_of
 from velocast_local.discord.page import page
 
@@ -34,7 +34,7 @@ class Inbox:
     """The messages of one channel, kept in `folder`, and the refusals somebody asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._records = Records(folder)
+        self._records = DocumentStore(folder)
         self._lock = threading.Lock()
         self._refusals: list[dict[str, Any]] = []
 

@@ -16,19 +16,20 @@ from gcp_emulators.cloud_run.api import CloudRunApi
 from gcp_emulators.cloud_run.jobs import CloudRun
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock, ClockRefused
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.forwarding import forwarding_routes
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.core.proxy import Proxy
+from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.monitoring.metrics_receiver import MetricsReceiver
 from gcp_emulators.pubsub.broker import Broker
-from gcp_emulators.pubsub.rest import rest_routes
-from gcp_emulators.pubsub.server import PubSubServer
+from gcp_emulators.pubsub.grpc_server import PubSubServer
+from gcp_emulators.pubsub.rest import pubsub_routes
 from gcp_emulators.scheduler.scheduler import Scheduler
-from gcp_emulators.storage import server
+from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
-from gcp_emulators.workflows import executions_api
+from gcp_emulators.workflows.api import executions_grpc_server, executions_routes
 from gcp_emulators.workflows.executions import WorkflowExecutions
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
@@ -48,6 +49,17 @@ from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
+# What every job imports first, apart from Velocast's own code.
+JOB_IMPORTS = (
+    "google.cloud.bigquery",
+    "google.cloud.bigquery_storage_v1",
+    "google.cloud.storage",
+    "matplotlib.figure",
+    "mlflow",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "skops.io",
+)
 SYNTHETIC_CITY = "demoville"
 _BIGQUERY_PATHS = (
     "/bigquery/v2",
@@ -82,7 +94,7 @@ class ControlPlane:
         self._http = HttpServer(self.routes(), state.ports["http"])
         self._proxy = Proxy(state.ports["proxy"], state.ports["http"])
         self._pubsub = PubSubServer(self.broker, state.ports["pubsub"])
-        self._grpc = executions_api.grpc_server(self.executions, state.ports["executions"])
+        self._grpc = executions_grpc_server(self.executions, state.ports["executions"])
 
     def start(self) -> None:
         """Open all ports."""
@@ -114,11 +126,12 @@ class ControlPlane:
         return CloudRun(
             load_jobs(state.config / "jobs.yaml"),
             scripts=state.root / "workflows" / "jobs",
-            records=Records(state.home / "job-executions"),
+            records=DocumentStore(state.home / "job-executions"),
             logs=state.logs / "jobs",
             clock=self.clock,
             environment=lambda names: process_environment(state, names),
-            python=WarmPython() if warm else None,
+            clock_variable="VELOCAST_AS_OF",
+            python=WarmPython(JOB_IMPORTS) if warm else None,
         )
 
     def _workflow_executions(self) -> WorkflowExecutions:
@@ -127,11 +140,12 @@ class ControlPlane:
             find_workflows(state.root / "workflows"),
             project=state.project,
             location=state.location,
-            records=Records(state.home / "workflow-executions"),
+            records=DocumentStore(state.home / "workflow-executions"),
             folder=state.logs / "workflows",
             clock_file=state.clock_file,
             endpoint=state.url,
             environment=lambda: process_environment(state),
+            variable_prefix="VELOCAST_",
         )
 
     def _scheduler(self) -> Scheduler:
@@ -139,7 +153,7 @@ class ControlPlane:
             load_schedules(self.state.config / "schedules.yaml"),
             project=self.state.project,
             location=self.state.location,
-            records=Records(self.state.home / "scheduler"),
+            records=DocumentStore(self.state.home / "scheduler"),
             clock=self.clock,
             publish=self.broker.publish,
         )
@@ -162,12 +176,12 @@ class ControlPlane:
             *inbox.routes(state.home / "discord"),
             *self.metrics.routes(),
             *self.scheduler.routes(),
-            *executions_api.routes(self.executions),
+            *executions_routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
             *function_servers.routes(self.functions, state),
-            *rest_routes(self.broker),
+            *pubsub_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),
-            *server.routes(self.objects),
+            *storage_routes(self.objects),
         ]
 
     def _city_routes(self) -> list[BaseRoute]:
@@ -188,13 +202,15 @@ class ControlPlane:
         )
         return [
             Route("/", self._page, methods=["GET"]),
-            Route("/local/clock", endpoint(self._get_clock), methods=["GET"]),
-            Route("/local/clock", endpoint(self._set_clock), methods=["POST"]),
+            Route("/local/clock", json_endpoint(self._get_clock), methods=["GET"]),
+            Route("/local/clock", json_endpoint(self._set_clock), methods=["POST"]),
             Route(
-                "/local/idle", endpoint(lambda _request, _body: self.activity()), methods=["GET"]
+                "/local/idle",
+                json_endpoint(lambda _request, _body: self.activity()),
+                methods=["GET"],
             ),
-            Route("/local/deliveries", endpoint(self._deliveries), methods=["GET"]),
-            Route(secrets, endpoint(self._secret), methods=["GET"]),
+            Route("/local/deliveries", json_endpoint(self._deliveries), methods=["GET"]),
+            Route(secrets, json_endpoint(self._secret), methods=["GET"]),
         ]
 
     def activity(self) -> Json:
@@ -218,7 +234,7 @@ class ControlPlane:
             moment = parse_instant(body.get("now", ""), name="now")
             return {"now": rfc3339(self.clock.set(moment, force=bool(body.get("force"))))}
         except (ClockRefused, EventError) as exc:
-            raise ApiError(400, str(exc)) from exc
+            raise GoogleApiError(400, str(exc)) from exc
 
     def _deliveries(self, request: Request, _body: Json) -> Json:
         limit = int(request.query_params.get("limit", DELIVERIES_SHOWN))
@@ -228,7 +244,7 @@ class ControlPlane:
         name, version = request.path_params["secret"], request.path_params["version"]
         file = self.state.home / "secrets" / Path(name).name
         if not file.is_file():
-            raise ApiError(404, f"Secret [{name}] not found")
+            raise GoogleApiError(404, f"Secret [{name}] not found")
         data = base64.b64encode(file.read_bytes()).decode()
         resource = f"projects/{self.state.project}/secrets/{name}/versions/{version}"
         return {"name": resource, "payload": {"data": data}}

@@ -9,8 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import LOOPBACK
+from gcp_emulators.core.rest import Json, json_endpoint
 from velocast_local.stack.configuration import Function
 from velocast_local.stack.environment import process_environment
 from velocast_local.stack.state import StackState
@@ -69,7 +70,7 @@ def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRou
 
     def resource(name: str) -> Json:
         if name not in functions:
-            raise ApiError(
+            raise GoogleApiError(
                 404, f"function '{name}' not found; there are {', '.join(sorted(functions))}"
             )
         return _resource(name, functions[name], state, parent)
@@ -85,12 +86,14 @@ def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRou
 
     any_region = f"/projects/{state.project}/locations/-/functions"
     return [
-        Route(f"/v2/{parent}/functions", endpoint(listing), methods=["GET"]),
-        Route(f"/v2{any_region}", endpoint(listing), methods=["GET"]),
-        Route(f"/v2/{parent}/functions/{{function}}", endpoint(describe), methods=["GET"]),
-        Route(f"/v1{any_region}", endpoint(none("functions")), methods=["GET"]),
+        Route(f"/v2/{parent}/functions", json_endpoint(listing), methods=["GET"]),
+        Route(f"/v2{any_region}", json_endpoint(listing), methods=["GET"]),
+        Route(f"/v2/{parent}/functions/{{function}}", json_endpoint(describe), methods=["GET"]),
+        Route(f"/v1{any_region}", json_endpoint(none("functions")), methods=["GET"]),
         Route(
-            f"/v1/projects/{state.project}/locations", endpoint(none("locations")), methods=["GET"]
+            f"/v1/projects/{state.project}/locations",
+            json_endpoint(none("locations")),
+            methods=["GET"],
         ),
     ]
 

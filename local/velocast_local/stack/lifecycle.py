@@ -122,8 +122,8 @@ def down(home: Path) -> bool:
 
 def clean(home: Path) -> int:
     """End what a stack that died has left running; return how many processes that were."""
-    left = processes.marked(home.resolve())
-    processes.end(left)
+    left = processes.marked_processes(home.resolve())
+    processes.end_processes(left)
     return len(left)
 
 
@@ -132,11 +132,11 @@ def status(home: Path) -> dict[str, Any]:
     home = home.resolve()
     state = read_state(home)
     if state is None or not is_up(home):
-        left = processes.marked(home)
+        left = processes.marked_processes(home)
         return {"up": False, "home": str(home), "left_over_processes": len(left), "parts": {}}
     parts = {"supervisor": _part(state, "http", state.pid)}
     listening = {part: port for part, port in state.ports.items() if _is_child(part)}
-    pids = _listeners(processes.marked(home))
+    pids = _listeners(processes.marked_processes(home))
     for part, port in listening.items():
         parts[part] = _part(state, part, pids.get(port))
     total = sum(part["memory_mb"] for part in parts.values())
@@ -220,7 +220,7 @@ def _launch(state: StackState, say: Say) -> None:
     log = state.logs / "supervisor.log"
     command = [sys.executable, "-m", "velocast_local.stack.supervisor", "--home", str(state.home)]
     variables = environments.process_environment(state)
-    child = processes.start(command, environment=variables, log=log, cwd=state.root)
+    child = processes.start_process(command, environment=variables, log=log, cwd=state.root)
     _launched.append(child)
     told: dict[str, str] = {}
     deadline = time.monotonic() + UP_SECONDS

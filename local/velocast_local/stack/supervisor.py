@@ -139,7 +139,7 @@ class Supervisor:
 
         def start() -> subprocess.Popen[bytes]:
             cwd = self.state.root
-            return processes.start(command, environment=environment, log=log_file, cwd=cwd)
+            return processes.start_process(command, environment=environment, log=log_file, cwd=cwd)
 
         self.children[part] = Child(part, start)
 
@@ -182,7 +182,7 @@ class Supervisor:
     def _end_children(self, names: object) -> None:
         chosen = [c for part, c in self.children.items() if part in names]  # type: ignore[operator]
         alive = [psutil.Process(c.process.pid) for c in chosen if c.process.poll() is None]
-        processes.end(alive)
+        processes.end_processes(alive)
 
     def _tell(self, part: str, how: str) -> None:
         with self._lock:

@@ -142,19 +142,19 @@ def test_a_killed_stack_is_noticed_cleaned_and_goes_on_where_it_stood(
     result = runner.invoke(local_app, ["status", "--home", str(home)])
     assert result.exit_code == 1
     assert "no stack is running" in result.stdout
-    left = {process.pid for process in processes.marked(home)}
+    left = {process.pid for process in processes.marked_processes(home)}
     assert left, "the children of a killed supervisor live on"
 
     again = lifecycle.up(home, root=checkout)
     assert again["ports"] == running["ports"]
     assert (again["replay"], again["city"]) == (running["replay"], running["city"])
-    assert not left & {process.pid for process in processes.marked(home)}
+    assert not left & {process.pid for process in processes.marked_processes(home)}
     clock = httpx.get(f"{again['url']}/local/clock", trust_env=False).json()
     assert clock == {"now": "2026-03-01T02:00:00Z"}
     assert outcomes(again["url"]) == ["ok"]
 
     assert lifecycle.down(home) is True
-    assert processes.marked(home) == []
+    assert processes.marked_processes(home) == []
     assert lifecycle.down(home) is False
 
 
@@ -167,5 +167,5 @@ def test_a_function_that_cannot_start_is_named_with_the_end_of_its_log(
     home = tmp_path / "home"
     with pytest.raises(lifecycle.StackFailed, match=r"(?s)predict did not come up.*no such model"):
         lifecycle.up(home, replay=counts, root=root)
-    assert processes.marked(home) == []
+    assert processes.marked_processes(home) == []
     assert runner.invoke(local_app, ["env", "--home", str(home)]).exit_code == 1
