@@ -41,7 +41,7 @@ class City:
 
 
 @dataclass(frozen=True)
-class Asked:
+class BilledQuery:
     """One question. tables: bytes that it reads of each. A Storage Read is billed otherwise, and has no minimum."""
 
     what: str
@@ -69,21 +69,21 @@ def _bytes(field: schemas.Field) -> int:
     return 1 if field.type == "BOOLEAN" else 8
 
 
-def named(sql: str, table: str) -> tuple[str, ...]:
+def scanned_columns(sql: str, table: str) -> tuple[str, ...]:
     """Columns of a table that a SQL file names, comments aside; of other tables' too, so rather too many."""
     text = files("velocast").joinpath("sql", f"{sql}.sql").read_text(encoding="utf-8")
     words = set(re.findall(r"\w+", re.sub(r"--[^\n]*", "", text)))
     return tuple(name for name in schemas.table(table).columns if name in words)
 
 
-def predict(city: City) -> Iterator[Asked]:
+def predict(city: City) -> Iterator[BilledQuery]:
     """One day's forecasts: history for the snapshot, features block by block, the MERGE, the audit row."""
     yield _counts(city, "forecast_counters", snapshot.SEEN_WITHIN.days, counters=True)
     yield _counts(city, "snapshot_typical_week", 7 * snapshot.TYPICAL_WEEKS)
     week = min(city.history_days, snapshot.RECENT_HOURS / 24)
     columns = ("counter_id", "counted_at", "bike_count", "quality")
     size = city.counters * 24 * week * row_bytes(schemas.COUNTS, columns)
-    yield Asked("recent counts", (size,), by_storage_read=True)
+    yield BilledQuery("recent counts", (size,), by_storage_read=True)
     blocks = max(1, -(-city.counters // forecast_rows.BLOCK))
     for _ in range(blocks):
         for origins, leads in ((1, HORIZON_DAYS), (adaptive.DAYS, 1)):
@@ -92,12 +92,12 @@ def predict(city: City) -> Iterator[Asked]:
     yield from _merge(schemas.LOGS, 1, 1)
 
 
-def retrain(city: City) -> Iterator[Asked]:
+def retrain(city: City) -> Iterator[BilledQuery]:
     """One retraining that deploys: train, evaluate, promote."""
     columns = ("counter_id", "counted_at", "bike_count", "quality")
     frozen = city.counters * 24 * city.history_days * row_bytes(schemas.COUNTS, columns)
-    yield Asked("freeze: read the counts", (frozen,), by_storage_read=True)
-    yield Asked("freeze: into a table of their own", (frozen,))
+    yield BilledQuery("freeze: read the counts", (frozen,), by_storage_read=True)
+    yield BilledQuery("freeze: into a table of their own", (frozen,))
     for _ in ("train", "refit"):
         yield from _learning(city)
     for _ in ("train", "evaluate", "refit"):
@@ -108,7 +108,7 @@ def retrain(city: City) -> Iterator[Asked]:
         yield from _merge(schemas.LOGS, 1, 1)
 
 
-def _learning(city: City) -> Iterator[Asked]:
+def _learning(city: City) -> Iterator[BilledQuery]:
     """Rows to fit on and rows to calibrate with, bounded in number."""
     held_out = 28
     fitted = city.history_days - held_out
@@ -118,36 +118,36 @@ def _learning(city: City) -> Iterator[Asked]:
 
 def _features(
     city: City, origins: int, leads: int, *, share: float = 1.0, most: float = float("inf")
-) -> Iterator[Asked]:
+) -> Iterator[BilledQuery]:
     """Both queries of features; share: of the counters that come back; most: rows that do."""
     days = origins + feature_store.HISTORY_DAYS
     yield _counts(city, "features", days, counters=True)
     rows = min(most, share * city.counters * 24 * origins * leads)
-    yield Asked("features: read the result", (rows * FEATURE_BYTES,), by_storage_read=True)
+    yield BilledQuery("features: read the result", (rows * FEATURE_BYTES,), by_storage_read=True)
     hours = 24 * (origins + leads + feature_store.WEATHER_HISTORY_DAYS)
-    weather = row_bytes(schemas.WEATHER, named("weather_features", schemas.WEATHER))
-    yield Asked("weather_features", (hours * WEATHER_ISSUES * weather,))
+    weather = row_bytes(schemas.WEATHER, scanned_columns("weather_features", schemas.WEATHER))
+    yield BilledQuery("weather_features", (hours * WEATHER_ISSUES * weather,))
     result = 24 * origins * leads * 19 * 8
-    yield Asked("weather_features: read the result", (result,), by_storage_read=True)
+    yield BilledQuery("weather_features: read the result", (result,), by_storage_read=True)
 
 
-def _counts(city: City, sql: str, days: float, *, counters: bool = False) -> Asked:
+def _counts(city: City, sql: str, days: float, *, counters: bool = False) -> BilledQuery:
     rows = city.counters * 24 * min(days, city.history_days)
-    size = rows * row_bytes(schemas.COUNTS, named(sql, schemas.COUNTS))
-    places = city.counters * row_bytes(schemas.COUNTERS, named(sql, schemas.COUNTERS))
-    return Asked(sql, (size, places) if counters else (size,))
+    size = rows * row_bytes(schemas.COUNTS, scanned_columns(sql, schemas.COUNTS))
+    places = city.counters * row_bytes(schemas.COUNTERS, scanned_columns(sql, schemas.COUNTERS))
+    return BilledQuery(sql, (size, places) if counters else (size,))
 
 
-def _merge(table: str, rows: int, days: int) -> Iterator[Asked]:
+def _merge(table: str, rows: int, days: int) -> Iterator[BilledQuery]:
     """Count what differs, then MERGE, each over the table's partitions and what was loaded (which is free)."""
     size = rows * row_bytes(table)
     # of each of the last days' hours several origins' forecasts are stored
     stored = size * (days + 1) / 2
     for step in ("count", "merge"):
-        yield Asked(f"{table}: {step}", (stored, size))
+        yield BilledQuery(f"{table}: {step}", (stored, size))
 
 
-def summary(counters: int) -> dict[str, float | int]:
+def monthly_cost(counters: int) -> dict[str, float | int]:
     """Bytes and USD of a day's predict, a retraining, and a month of both (weekly), list prices, no free tier."""
     city = City(counters)
     made: dict[str, float | int] = {"counters": counters, "history_days": city.history_days}

@@ -20,7 +20,9 @@ class Latency:
     worst: float
 
 
-def measure(urls: list[str], headers: dict[str, str], *, rate: int, seconds: int) -> Latency:
+def measure_latency(
+    urls: list[str], headers: dict[str, str], *, rate: int, seconds: int
+) -> Latency:
     """Ask `rate` times a second for `seconds`, going round `urls`. Raises HTTPStatusError for a failed answer."""
     total = rate * seconds
     taken = [0.0] * total

@@ -19,23 +19,23 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import laboratory
+from benchmarks import harness
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.model.evaluation import metrics
 from velocast.model.features.calendar_features import holiday_dates
 from velocast.model.learning import forecaster
-from velocast_cli.backtesting import backtest, city_tables
+from velocast_cli.backtesting import city_tables, file_backtest
 from velocast_cli.backtesting import scores as backtest_scores
 
 RIVAL = "mlforecast"
 KEYS = ["counter_id", "origin_at", "target_at"]
 RETRAIN_DAYS = 7
-PYTHON = laboratory.ROOT / ".venv/bench/bin/python"
+PYTHON = harness.ROOT / ".venv/bench/bin/python"
 
 
 @dataclass
-class Spent:
+class TimeSpent:
     """Seconds of each fit and of each week's forecasts of ours, as they came: on the wall, and of all cores."""
 
     fit: list[tuple[float, float]] = field(default_factory=list)
@@ -57,10 +57,12 @@ def main(arguments: argparse.Namespace) -> None:
         )
     console = Console(highlight=False, width=80)
     city = load_city(arguments.city)
-    asked = backtest.Asked(arguments.file, None, "observed", arguments.weeks, None, ("gbm",))
-    with spending() as spent:
-        ours = backtest.run(asked, city, console.print)
-    summary = backtest_scores.summary(ours)
+    asked = file_backtest.BacktestRequest(
+        arguments.file, None, "observed", arguments.weeks, None, ("gbm",)
+    )
+    with timed_calls() as spent:
+        ours = file_backtest.backtest_file(asked, city, console.print)
+    summary = backtest_scores.summarize(ours)
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
         write_task(Path(folder), arguments, city, ours.rows)
         console.print("mlforecast forecasts the same hours")
@@ -69,19 +71,19 @@ def main(arguments: argparse.Namespace) -> None:
         )
         theirs = pd.read_parquet(Path(folder) / "forecasts.parquet")
         cost = json.loads((Path(folder) / "cost.json").read_text())
-    figures = compared(ours.rows, theirs, [model["name"] for model in summary["models"]])
+    figures = compare(ours.rows, theirs, [model["name"] for model in summary["models"]])
     figures["seconds"] = {
         "gbm": spent.of(arguments.weeks) | {"features": sum(summary["features_seconds"].values())},
         RIVAL: cost,
     }
-    laboratory.write(figures, arguments.json)
+    harness.write(figures, arguments.json)
     console.print(table(figures))
 
 
 @contextmanager
-def spending() -> Iterator[Spent]:
+def timed_calls() -> Iterator[TimeSpent]:
     """Note what our fits and forecasts take while the block runs."""
-    spent = Spent()
+    spent = TimeSpent()
 
     def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **named: Any) -> Any:
@@ -104,18 +106,20 @@ def spending() -> Iterator[Spent]:
 
 def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd.DataFrame) -> None:
     """Leave the usable counts and what to forecast when. Origins and retraining are those of our backtest."""
-    with laboratory.warehouse(arguments.city) as (store, _):
-        counts = city_tables.marked(
-            store, city, laboratory.read_counts(arguments.file), laboratory.RAW_COUNTS
+    with harness.warehouse(arguments.city) as (store, _):
+        counts = city_tables.mark_quality(
+            store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
         )
     usable = counts[counts["quality"].isna()]
     usable = usable.assign(counted_at=usable["counted_at"].dt.tz_localize(None))
     usable.drop(columns="quality").to_parquet(folder / "counts.parquet", index=False)
     scored = rows[rows["lead_day"] < SCORED_LEAD_DAYS]
-    ends = scored.groupby("origin_at")["target_at"].max() + pd.Timedelta(hours=1)
+    last = scored.groupby("origin_at")["target_at"].max().sort_index()
+    starts = pd.DatetimeIndex(last.index)
+    hours = (pd.DatetimeIndex(last) - starts) // pd.Timedelta(hours=1) + 1
     origins = [
-        (at.tz_localize(None).isoformat(), int((end - at) / pd.Timedelta(hours=1)))
-        for at, end in ends.sort_index().items()
+        (at.tz_localize(None).isoformat(), int(count))
+        for at, count in zip(starts, hours, strict=True)
     ]
     weeks = [origins[n : n + RETRAIN_DAYS] for n in range(0, len(origins), RETRAIN_DAYS)]
     first, until = city_tables.span(counts)
@@ -127,7 +131,7 @@ def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd
     (folder / "plan.json").write_text(json.dumps(plan))
 
 
-def compared(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+def compare(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[str, Any]:
     """Score everybody on the rows that all forecast and that were counted, lead days 0 to 2."""
     theirs = theirs.rename(
         columns={"unique_id": "counter_id", "ds": "target_at", "predicted_count": RIVAL}

@@ -61,7 +61,9 @@ def complete(counts: pd.DataFrame) -> pd.DataFrame:
     filled one where need be, else the last. Only the past enters, so one filling serves every origin. Filled hours feed
     the lags and are never learned from.
     """
-    rows = counts.rename(columns={"counter_id": "unique_id", "counted_at": "ds", "bike_count": "y"})
+    rows: pd.DataFrame = counts.rename(
+        columns={"counter_id": "unique_id", "counted_at": "ds", "bike_count": "y"}
+    )
     rows = fill_gaps(rows, freq="h", start="per_serie", end="global")
     rows = rows.sort_values(["unique_id", "ds"], ignore_index=True)
     rows["counted"] = rows["y"].notna()
@@ -120,7 +122,7 @@ def forecast(
     """Forecast recursively from what was counted before the origin."""
     since = origin - pd.Timedelta(hours=KEPT_HOURS)
     known = series.loc[(series["ds"] >= since) & (series["ds"] < origin), ["unique_id", "ds", "y"]]
-    made = model.predict(hours, new_df=known)
+    made: pd.DataFrame = model.predict(hours, new_df=known)
     return made.assign(
         origin_at=origin, predicted_count=made["predicted_count"].clip(lower=0).astype("float64")
     )

@@ -15,8 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bigquery_cost, laboratory
-from benchmarks.fit import task
+from benchmarks import bigquery_cost, harness
+from benchmarks.fit import forecast_task
 from velocast.core.city import City, load_city
 from velocast_local.simulation.city import simulate, write_city
 
@@ -33,14 +33,14 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, width=80)
     sizes = sorted({int(size) for size in arguments.counters.split(",")})
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
-        cities = measured(Path(folder), arguments, sizes, console)
-    costs = [bigquery_cost.summary(counters) for counters in sizes]
-    laboratory.write({"cities": cities, "bigquery": costs}, arguments.json)
+        cities = measure_cities(Path(folder), arguments, sizes, console)
+    costs = [bigquery_cost.monthly_cost(counters) for counters in sizes]
+    harness.write({"cities": cities, "bigquery": costs}, arguments.json)
     console.print(speed_table(cities))
     console.print(cost_table(costs))
 
 
-def measured(
+def measure_cities(
     folder: Path, arguments: argparse.Namespace, sizes: list[int], console: Console
 ) -> list[dict[str, Any]]:
     """Measure each city; those too large for the emulator as copies of the largest that is not."""
@@ -57,7 +57,9 @@ def measured(
         tiles = -(-counters // base)
         console.print(f"{tiles * base:,} counters: {tiles} cities of {base}")
         named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
-        steps = both(folder, arguments.limit, named, folder / f"{base}.answers", tiles)
+        steps = train_and_forecast(
+            folder, arguments.limit, named, folder / f"{base}.answers", tiles
+        )
         made.append({"counters": tiles * base, "emulated": False, **steps})
     return made
 
@@ -68,16 +70,16 @@ def in_emulator(
     """Measure a city in an emulator; beside the figures what the steps were asked."""
     file = folder / "city.parquet"
     write_city(simulate(counters, days=arguments.days, seed=3), file)
-    with laboratory.warehouse(arguments.city) as (_, emulator):
-        counts = laboratory.read_counts(file).assign(quality=None)
-        laboratory.load_counts(counts)
-        asked = task(counts, city)
-        steps = both(folder, arguments.limit, asked, recording, 0)
-        peak = laboratory.peak_mb(emulator.pid)
+    with harness.warehouse(arguments.city) as (_, emulator):
+        counts = harness.read_counts(file).assign(quality=None)
+        harness.load_counts(counts)
+        asked = forecast_task(counts, city)
+        steps = train_and_forecast(folder, arguments.limit, asked, recording, 0)
+        peak = harness.peak_mb(emulator.pid)
     return {"counters": counters, "emulated": True, "emulator_peak_mb": peak, **steps}, asked
 
 
-def both(
+def train_and_forecast(
     folder: Path, limit: float, asked: dict[str, Any], recording: Path | None, tiles: int
 ) -> dict[str, Any]:
     """Train, then forecast; None for what took longer than the limit, or than BigQuery's own for a job."""
@@ -89,7 +91,7 @@ def both(
 
 def _step(name: str, **asked: Any) -> dict[str, Any] | None:
     try:
-        step = laboratory.alone(name, **asked)
+        step = harness.run_isolated(name, **asked)
     except RuntimeError as exc:
         # the emulator is given as long as BigQuery is, and gives up
         if "WarehouseError" not in str(exc):

@@ -48,7 +48,7 @@ class RecordingWarehouse(Warehouse):
         self._kept((table, str(named.get("where"))), rows.to_pandas(), {})
         return rows
 
-    def asked_again(self) -> None:
+    def stop_recording(self) -> None:
         """Keep no more: what comes now has been asked before."""
         self._keep = False
 
@@ -85,7 +85,7 @@ class TiledWarehouse:
         rows = self._copies(*self._answers[table, str(named.get("where"))], {})
         return pa.Table.from_pandas(rows, preserve_index=False)
 
-    def asked_again(self) -> None:
+    def stop_recording(self) -> None:
         """Say nothing: there is nothing to keep."""
 
     def _copies(self, rows: pd.DataFrame, thinned: int, named: dict[str, Any]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from velocast.core.errors import VelocastError
 from velocast.core.kinds import Kind
 
 if TYPE_CHECKING:
-    from velocast_cli.backtesting.plan import Backtest
+    from velocast_cli.backtesting.plan import BacktestResult
 
 FAILURES = (VelocastError, RuntimeError, ValueError, OSError)
 
@@ -59,18 +59,18 @@ def backtest_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
 ) -> None:
     """Forecast a past that is known: daily origins, weekly retraining, beside what a model must beat."""
-    from velocast_cli.backtesting import backtest, scores
+    from velocast_cli.backtesting import file_backtest, scores
 
     if report and not report.parent.is_dir():  # found out now, not after all the fits
         raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    asked = backtest.Asked(
+    asked = file_backtest.BacktestRequest(
         file, weather, weather_as.value, weeks, until and until.date(), _kinds(kinds)
     )
     began = time.monotonic()
     try:
-        made = backtest.run(asked, load_city(city), console.print)
-        summary = scores.summary(made)
+        made = file_backtest.backtest_file(asked, load_city(city), console.print)
+        summary = scores.summarize(made)
     except FAILURES as exc:
         console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
@@ -104,11 +104,11 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         console.print(new_counters_table(summary["new_counters"]))
 
 
-def _write(report: Path, made: Backtest, summary: dict[str, Any], console: Console) -> None:
+def _write(report: Path, made: BacktestResult, summary: dict[str, Any], console: Console) -> None:
     from velocast_cli.backtesting import report as backtest_report
 
     try:
-        report.write_text(backtest_report.page(made, summary), encoding="utf-8")
+        report.write_text(backtest_report.render_report(made, summary), encoding="utf-8")
     except FAILURES as exc:
         console.print(f"[red]report not written:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc

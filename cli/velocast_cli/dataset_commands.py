@@ -32,8 +32,8 @@ PIPE_COLUMNS = 160
 SHOWN = 12  # characters of a hash, enough to tell datasets apart
 
 
-@dataset_app.command()
-def freeze(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> None:
+@dataset_app.command("freeze")
+def freeze_command(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> None:
     """Freeze everything counted so far as the baseline on which challengers are judged from now on."""
     from velocast_cli.datasets import freeze_baseline
 
@@ -54,11 +54,12 @@ def freeze(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> No
 @dataset_app.command("list")
 def list_command(home: Home = None, as_json: AsJson = False) -> None:
     """List all frozen datasets: hash, role, days, rows, and the versions that were made of them."""
-    from velocast_cli.datasets import listing
+    from velocast_cli.datasets import list_datasets
 
     with reported_errors("dataset list"):
         found = [
-            d.model_dump(mode="json") for d in listing(job_run("dataset", home=home, as_of=None))
+            d.model_dump(mode="json")
+            for d in list_datasets(job_run("dataset", home=home, as_of=None))
         ]
     if as_json:
         typer.echo(json.dumps({"datasets": found}))
@@ -76,8 +77,8 @@ def list_command(home: Home = None, as_json: AsJson = False) -> None:
     _console().print(table)
 
 
-@dataset_app.command()
-def verify(
+@dataset_app.command("verify")
+def verify_command(
     hashes: Annotated[
         list[str] | None, typer.Argument(help="Beginnings of hashes; all datasets without.")
     ] = None,
@@ -89,7 +90,7 @@ def verify(
 
     with reported_errors("dataset verify"):
         run = job_run("dataset", home=home, as_of=None)
-        found = [v.model_dump(mode="json") for v in datasets.verify(run, hashes or ())]
+        found = [v.model_dump(mode="json") for v in datasets.verify_datasets(run, hashes or ())]
     intact = not any(each["faults"] for each in found)
     if as_json:
         typer.echo(json.dumps({"intact": intact, "datasets": found}))

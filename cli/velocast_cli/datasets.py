@@ -50,7 +50,7 @@ class Dataset(Message):
     used_by: tuple[str, ...] = ()
 
 
-class Verified(Message):
+class Verification(Message):
     """What became of one dataset in Cloud Storage and in BigQuery; `faults` says what is wrong.
 
     A table that is absent has expired and is loaded again from the object when it is needed; halves never have one.
@@ -87,7 +87,7 @@ def freeze_baseline(run: Run[JobSettings]) -> tuple[Baseline, bool]:
     return made, True
 
 
-def listing(run: Run[JobSettings]) -> list[Dataset]:
+def list_datasets(run: Run[JobSettings]) -> list[Dataset]:
     """Return every frozen object of the datasets bucket and every one that a record names, there or not.
 
     Sorted by last day, role and hash. Records: the baselines, and what each execution froze.
@@ -111,12 +111,12 @@ def listing(run: Run[JobSettings]) -> list[Dataset]:
     return sorted(found, key=lambda d: (d.last or date.min, ORDER.index(d.role), d.sha256))
 
 
-def verify(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verified]:
+def verify_datasets(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verification]:
     """Compare each frozen object with its hash and its record, and the table loaded from it with its rows.
 
     chosen: beginnings of hashes; none for all. Raises ObjectMissing when one of them belongs to no dataset.
     """
-    known = listing(run)
+    known = list_datasets(run)
     for start in chosen:
         if not any(d.sha256.startswith(start) for d in known):
             raise ObjectMissing(
@@ -128,18 +128,20 @@ def verify(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verifi
             yield _verified(run, dataset)
 
 
-def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
+def _verified(run: Run[JobSettings], dataset: Dataset) -> Verification:
     bucket = _bucket(run)
     try:
         data = bucket.read(dataset.uri.removeprefix(bucket.uri(""))).data
     except ObjectMissing as exc:
-        return Verified(
+        return Verification(
             dataset=dataset, object_copy="absent", table_copy="none", faults=(f"{exc}; restore it",)
         )
     found = hashlib.sha256(data).hexdigest()
     if found != dataset.sha256:
         fault = f"{dataset.uri} has SHA-256 {found}; restore the generation that was frozen"
-        return Verified(dataset=dataset, object_copy="differs", table_copy="none", faults=(fault,))
+        return Verification(
+            dataset=dataset, object_copy="differs", table_copy="none", faults=(fault,)
+        )
     import pyarrow.parquet as pq
 
     rows = pq.read_table(io.BytesIO(data))
@@ -148,7 +150,9 @@ def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
         faults.append(f"{dataset.uri} holds {rows.num_rows} rows, its record says {dataset.rows}")
     table, fault = _table_copy(run, dataset, rows)
     faults += [fault] if fault else []
-    return Verified(dataset=dataset, object_copy="intact", table_copy=table, faults=tuple(faults))
+    return Verification(
+        dataset=dataset, object_copy="intact", table_copy=table, faults=tuple(faults)
+    )
 
 
 def _table_copy(run: Run[JobSettings], dataset: Dataset, rows: pa.Table) -> tuple[Copy, str]:

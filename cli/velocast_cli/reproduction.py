@@ -97,7 +97,7 @@ def _check(run: Run[JobSettings], training: Training) -> None:
             f"{training.code_version}, this is {definition.FEATURE_DEFINITION} of {code_version()}; install that code"
         )
     source_of(run, training)  # loads the tables again that have expired
-    found = baselines.verify(run, list(training.dataset_hashes.values()))
+    found = baselines.verify_datasets(run, list(training.dataset_hashes.values()))
     faults = [fault for verified in found for fault in verified.faults]
     if faults:
         raise ModelUnusable(f"version {training.version} cannot be trained again: {faults[0]}")

@@ -9,7 +9,7 @@ import pandas as pd
 from velocast_cli.backtesting.weather_perturbation import observed
 
 
-def read_weather(path: Path) -> pd.DataFrame:
+def read_weather_file(path: Path) -> pd.DataFrame:
     """Return the observations in a file as the warehouse would have them; see `weather_perturbation.observed`.
 
     Raises ValueError, naming the file, when a column is missing or an hour comes twice.

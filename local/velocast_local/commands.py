@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ from velocast_local.stack_commands import local_app
 HISTORY_DAYS = 90
 
 
-def register(app: typer.Typer) -> None:
+def register_commands(app: typer.Typer) -> None:
     """Add the commands; called by `velocast_cli.main` through the entry point `velocast.commands`."""
     app.command("demo")(demo_command)
     app.add_typer(local_app, name="local")
@@ -81,13 +81,13 @@ def demo_command(
         raise typer.Exit(1) from exc
     finally:
         if once:
-            lifecycle.down(folder)
+            lifecycle.stop_stack(folder)
     if as_json:
         typer.echo(json.dumps(summary))
     else:
         from velocast_local import demo_summary
 
-        console.print(demo_summary.as_table(summary))
+        console.print(demo_summary.summary_table(summary))
     if not once:
         console.print(
             f"\nDashboard  {summary['urls']['dashboard']}#key={_key(folder)}\nDiscord    {summary['urls']['discord']}\n"
@@ -109,36 +109,34 @@ def _demo(
     days: int,
     files: CityFiles | None,
     make: Callable[[], CityFiles],
-) -> dict[str, object]:
-    from collections import Counter
-
+) -> dict[str, Any]:
     from velocast_cli.city_file import CityFile
-    from velocast_cli.weather_file import read_weather
+    from velocast_cli.weather_file import read_weather_file
     from velocast_local import demo as play
     from velocast_local import demo_summary
 
-    progress = play.Progress(console.print, Counter())
+    progress = play.Progress(console.print)
     with progress.part("start the stack"):
-        lifecycle.begin_anew(folder)
+        lifecycle.reset_home(folder)
         source, sky = files or make()
         # A city publishes a day on the next one, so the last day played is the one after the file's last.
         if sky:
-            read_weather(sky)
+            read_weather_file(sky)
         first_day = CityFile(source).last.date() - timedelta(days=days - 2)
         console.print(f"starting the stack in {folder} (MLflow takes the longest) ...")
-        state = lifecycle.up(
+        state = lifecycle.start_stack(
             folder,
             replay=source,
             weather=sky,
             city="paris" if files else "demoville",
             say=console.print,
         )
-    os.environ.update(lifecycle.environment(folder))
+    os.environ.update(lifecycle.stack_variables(folder))
     player, audit = (
         play.Player(state, progress),
         play.AuditReader(state["project"], state["location"]),
     )
-    play.play(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
+    play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
     with progress.part("summary"):
-        summary = demo_summary.build(state, audit, days=days, seconds=progress.seconds)
+        summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
     return summary | {"urls": state["urls"]}

@@ -7,8 +7,8 @@ fall due, publishes an event, starts the workflow. Everything else happens becau
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -36,8 +36,8 @@ class DemoFailed(RuntimeError):
 class Progress:
     """Where the demo tells how far it is; `say` writes one line."""
 
-    say: Any
-    seconds: Counter[str] = field(default_factory=Counter)
+    say: Callable[[str], object]
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -104,7 +104,7 @@ class Player:
             raise DemoFailed(f"{what}: a message was dead-lettered: {dead[-1]}")
 
 
-def play(
+def play_city(
     player: Player,
     audit: AuditReader,
     *,
@@ -210,7 +210,7 @@ def _weather(details: dict[str, Any]) -> str:
     return f"{weather['inserted']:,} of weather ({', '.join(weather['sources'])})"
 
 
-SENTENCES = {
+SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "INGESTION": lambda _, d: (
         f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, {_weather(d)}"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -38,8 +39,8 @@ FROM pairs CROSS JOIN (SELECT AVG(counted) AS mean_counted FROM pairs) AS m
 """
 
 
-def build(
-    stack: dict[str, Any], audit: AuditReader, *, days: int, seconds: Counter[str]
+def collect_summary(
+    stack: dict[str, Any], audit: AuditReader, *, days: int, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
     """Collect the summary; figures that could not be had are null, never 0."""
     project = stack["project"]
@@ -78,7 +79,9 @@ def build(
     }
 
 
-def _champion_card(champion: Champion | None, score: Any) -> dict[str, Any] | None:
+def _champion_card(
+    champion: Champion | None, score: Callable[[str], dict[str, Any]]
+) -> dict[str, Any] | None:
     """The champion with its score on rows it had not seen: its own forecasts once counted, else test_current."""
     if champion is None:
         return None
@@ -101,7 +104,7 @@ def _tally(audit: AuditReader, event_type: str, column: str) -> dict[str, int]:
     return dict(Counter(row[column] for row in rows if row[column]))
 
 
-def as_table(summary: dict[str, Any]) -> Table:
+def summary_table(summary: dict[str, Any]) -> Table:
     """The summary as a table that reads well at 80 columns."""
     table = Table(
         title=f"Velocast demo: {summary['city']}, {summary['days']} days", show_header=False

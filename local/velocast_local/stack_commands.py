@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from velocast_local.stack import environment, lifecycle
@@ -28,8 +28,8 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
-@local_app.command()
-def up(
+@local_app.command("up")
+def up_command(
     home: Home = None,
     replay: Annotated[
         Path | None,
@@ -54,7 +54,7 @@ def up(
     if not already:
         console.print(f"starting the stack in {folder}")
     try:
-        state = lifecycle.up(
+        state = lifecycle.start_stack(
             folder,
             replay=replay,
             weather=weather,
@@ -74,17 +74,17 @@ def _print_urls(console: Console, urls: dict[str, str]) -> None:
     console.print('\neval "$(velocast local env)" points gcloud, bq and client libraries at it')
 
 
-@local_app.command()
-def down(home: Home = None) -> None:
+@local_app.command("down")
+def down_command(home: Home = None) -> None:
     """Stop the stack; what it holds stays in its folder."""
-    stopped = lifecycle.down(lifecycle.home_folder(home))
+    stopped = lifecycle.stop_stack(lifecycle.home_folder(home))
     _console().print("stopped" if stopped else "no stack was running")
 
 
-@local_app.command()
-def status(home: Home = None, as_json: AsJson = False) -> None:
+@local_app.command("status")
+def status_command(home: Home = None, as_json: AsJson = False) -> None:
     """Show each part of the stack. Exit code 0 only if it is up and every part is well."""
-    found = lifecycle.status(lifecycle.home_folder(home))
+    found = lifecycle.stack_status(lifecycle.home_folder(home))
     if as_json:
         typer.echo(json.dumps(found))
     else:
@@ -104,14 +104,15 @@ def _print_status(console: Console, found: dict[str, Any]) -> None:
             )
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for name, side in (
+    columns: tuple[tuple[str, JustifyMethod], ...] = (
         ("part", "left"),
         ("pid", "right"),
         ("port", "right"),
         ("MB", "right"),
         ("", "left"),
-    ):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    )
+    for name, side in columns:
+        table.add_column(name, justify=side)
     for name, part in found["parts"].items():
         how = "[green]well[/green]" if part["healthy"] else "[red]not answering[/red]"
         table.add_row(name, str(part["pid"] or "-"), str(part["port"]), str(part["memory_mb"]), how)
@@ -121,8 +122,8 @@ def _print_status(console: Console, found: dict[str, Any]) -> None:
     console.print(f"city {found['city']}, folder {found['home']}")
 
 
-@local_app.command()
-def env(home: Home = None, as_json: AsJson = False) -> None:
+@local_app.command("env")
+def env_command(home: Home = None, as_json: AsJson = False) -> None:
     """Print the variables that make gcloud, bq and client libraries talk to the stack: eval "$(velocast local env)"."""
     folder = lifecycle.home_folder(home)
     state = read_state(folder)

@@ -11,17 +11,17 @@ from velocast.model.evaluation import classification_metrics
 from velocast.model.learning import busy_classifier
 from velocast.model.learning.busy_classifier import BusyModel
 from velocast.model.learning.models import SEED
-from velocast_cli.backtesting.plan import BusyHours
+from velocast_cli.backtesting.plan import BusyHourForecasts
 
 KEPT = ["counter_id", "origin_at", "target_at", "lead_day", "bike_count", "busy_threshold"]
 
 
-def fitted(known: pd.DataFrame) -> BusyModel:
+def fit_classifier(known: pd.DataFrame) -> BusyModel:
     """Train as the train job does. known: the rows whose hours were counted before. Raises TooLittleHistory."""
     return busy_classifier.fit(known, seed=SEED)
 
 
-def add(found: BusyHours, model: BusyModel, asked: pd.DataFrame) -> None:
+def add_forecasts(found: BusyHourForecasts, model: BusyModel, asked: pd.DataFrame) -> None:
     """Ask the classifier for a week. asked: feature frame of its origins."""
     rows = classification_metrics.judgeable(asked[asked["lead_day"] < SCORED_LEAD_DAYS])
     said = rows[KEPT].join(model.predict(rows))
@@ -30,7 +30,7 @@ def add(found: BusyHours, model: BusyModel, asked: pd.DataFrame) -> None:
     found.thresholds.append(model.threshold)
 
 
-def summary(found: BusyHours) -> dict[str, Any] | None:
+def busy_hour_scores(found: BusyHourForecasts) -> dict[str, Any] | None:
     """Return the classifier's scores over lead days 0 to 2, and those of similar days; None where it was not asked."""
     if not found.parts:
         return None

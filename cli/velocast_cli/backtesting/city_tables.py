@@ -43,12 +43,12 @@ def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
     return first, last + timedelta(hours=1)
 
 
-def marked(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> pd.DataFrame:
+def mark_quality(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> pd.DataFrame:
     """Return counts with `quality`: outages and merged clock-change hours.
 
     raw: dataset.table, made of the counts, in which the warehouse looks for them. Raises WarehouseError.
     """
-    warehouse.load_table(raw, table(counts.assign(quality=None)), expires_days=None)
+    warehouse.load_table(raw, counts_table(counts.assign(quality=None)), expires_days=None)
     thresholds, (first, until) = Thresholds(), span(counts)
     marks = warehouse.query_large(
         "mark_quality",
@@ -64,7 +64,7 @@ def marked(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> 
     return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
 
 
-def table(counts: pd.DataFrame) -> pa.Table:
+def counts_table(counts: pd.DataFrame) -> pa.Table:
     """Return marked counts as a table of counts, taken to be ingested when they were counted."""
     rows = counts.assign(
         bike_count=counts["bike_count"].astype("int64"),

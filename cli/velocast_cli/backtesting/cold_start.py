@@ -25,7 +25,7 @@ from velocast.usecases.serving import answers, lookup
 from velocast.usecases.serving.answers import Estimate
 from velocast.usecases.serving.lookup import Board
 from velocast_cli.backtesting import frames
-from velocast_cli.backtesting.plan import KEPT, Plan, fitted, held_out, known_at
+from velocast_cli.backtesting.plan import KEPT, BacktestPlan, fit_forecaster, held_out, known_before
 
 FOLDS = 5
 LEARN_ONE_IN = 6  # what others forecast misses a new counter ten times further than a sixth of the hours miss all
@@ -35,7 +35,9 @@ CITY_WEEK = "city_typical_week"  # the middle of the city's counters in each loc
 PLACE = ["latitude", "longitude"]
 
 
-def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) -> pd.DataFrame:
+def backtest_cold_start(
+    warehouse: Warehouse, city: City, plan: BacktestPlan, learning: pd.DataFrame
+) -> pd.DataFrame:
     """Hide each counter once, in one week of the last FOLDS, and forecast it.
 
     learning: the feature frame that the backtest learns from. Returns the hidden counters' rows of those weeks: KEPT,
@@ -53,7 +55,7 @@ def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) ->
     return _joined(parts)
 
 
-def _places(warehouse: Warehouse, plan: Plan) -> pd.DataFrame:
+def _places(warehouse: Warehouse, plan: BacktestPlan) -> pd.DataFrame:
     """Return PLACE of each counter, where it is known; index counter_id."""
     if plan.counters_table is None:
         return pd.DataFrame({name: [] for name in PLACE})
@@ -75,12 +77,12 @@ def folds(places: pd.DataFrame) -> list[pd.DataFrame]:
 def _fold(
     warehouse: Warehouse,
     city: City,
-    plan: Plan,
+    plan: BacktestPlan,
     cut: date,
     hidden: pd.DataFrame,
     learning: pd.DataFrame,
 ) -> pd.DataFrame:
-    known, week = known_at(city, cut, learning), frames.week(warehouse, city, plan, cut)
+    known, week = known_before(city, cut, learning), frames.week_frame(warehouse, city, plan, cut)
     others = known[~known["counter_id"].isin(hidden.index)]
     enough = week["history_hours"] >= MIN_MODEL_HOURS
     seen = week[~week["counter_id"].isin(hidden.index) & enough]
@@ -91,7 +93,7 @@ def _fold(
     asked = asked[asked["origin_at"].isin(seen["origin_at"])]
     if asked.empty or (~held_out(city, cut, others)).sum() < MIN_MODEL_HOURS:
         return pd.DataFrame()
-    model = fitted(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
+    model = fit_forecaster(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
     seen = seen.join(model.predict(seen)).assign(basis="model")
     parts = []
     for origin_at, rows in asked.groupby("origin_at"):
@@ -107,7 +109,7 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _history(warehouse: Warehouse, city: City, plan: Plan, origin_at: datetime) -> History:
+def _history(warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: datetime) -> History:
     tables = {"counts": plan.counts_table, "counters": str(plan.counters_table)}
     return snapshot.read_history(
         warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables

@@ -15,12 +15,12 @@ from velocast.model.learning import level_correction
 from velocast.usecases import feature_store
 from velocast.usecases.training.datasets.frames import WARM_UP_DAYS
 from velocast.usecases.training.datasets.windows import DAY
-from velocast_cli.backtesting.plan import RETRAIN_DAYS, Plan
+from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan
 
 LEARNING_BLOCK_DAYS = 90
 
 
-def learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
+def learning_frame(warehouse: Warehouse, city: City, plan: BacktestPlan) -> pd.DataFrame:
     """Return each hour counted before the last training once, its lead day drawn by hash. Raises WarehouseError."""
     last = plan.cuts()[-1]
     until = start_of_local_day(last, city.zone)
@@ -41,7 +41,7 @@ def learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def week(warehouse: Warehouse, city: City, plan: Plan, cut: date) -> pd.DataFrame:
+def week_frame(warehouse: Warehouse, city: City, plan: BacktestPlan, cut: date) -> pd.DataFrame:
     """Return the origins from a training to the next, and the few days before that their level is judged by.
 
     Counts after the plan's last horizon are not among the actuals. Raises WarehouseError.
@@ -56,7 +56,7 @@ def week(warehouse: Warehouse, city: City, plan: Plan, cut: date) -> pd.DataFram
     )
 
 
-def _tables(plan: Plan) -> dict[str, Any]:
+def _tables(plan: BacktestPlan) -> dict[str, Any]:
     return {"counts_table": plan.counts_table, "weather_table": plan.weather_table}
 
 

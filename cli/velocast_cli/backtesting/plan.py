@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
 
 import pandas as pd
 
@@ -17,6 +14,7 @@ from velocast.core.kinds import Kind
 from velocast.model.learning import forecaster, regressors
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.windows import CALIBRATION_DAYS, DAY
+from velocast_cli.backtesting.resources import ResourceUse
 
 RETRAIN_DAYS = 7
 MIN_LEARNING_DAYS = 42
@@ -31,18 +29,8 @@ KEPT = (
 )
 
 
-class Cost(Protocol):
-    """What a block of work took, known when it has ended."""
-
-    seconds: float
-    peak_mb: float
-
-
-Watch = Callable[[], AbstractContextManager[Cost]]
-
-
 @dataclass(frozen=True)
-class Plan:
+class BacktestPlan:
     """What to test: the first day counted, the origins (both included), the kinds, and where counts and weather are.
 
     counts_table, weather_table, counters_table: dataset.table; without the second nothing is known of the weather,
@@ -70,7 +58,7 @@ class Plan:
         weather_table: str | None,
         keep_one_in: int = 1,
         counters_table: str | None = None,
-    ) -> Plan:
+    ) -> BacktestPlan:
         """Test the last `weeks` whose lead days 0 to 2 end before `known_until`, the first day without counts.
 
         Raises TooLittleHistory when less than six weeks are left to learn from.
@@ -82,7 +70,7 @@ class Plan:
                 f"backtest of {weeks} weeks up to {known_until}: counts from {known_from} on leave "
                 f"{(first - known_from).days} days to learn from, {MIN_LEARNING_DAYS} are needed; ask for fewer weeks"
             )
-        return Plan(
+        return BacktestPlan(
             known_from, first, last, kinds, counts_table, weather_table, keep_one_in, counters_table
         )
 
@@ -98,7 +86,7 @@ class Plan:
 
 
 @dataclass
-class BusyHours:
+class BusyHourForecasts:
     """What was said of each hour that has a threshold, and what the last and largest fit took.
 
     parts: counter_id, origin_at, target_at, lead_day, bike_count, busy_threshold, busy_probability and busy of the
@@ -108,11 +96,11 @@ class BusyHours:
 
     parts: list[pd.DataFrame] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
-    fit: Cost | None = None
+    fit: ResourceUse | None = None
 
 
 @dataclass
-class Backtest:
+class BacktestResult:
     """Forecasts of every model on the same rows, and what training took.
 
     rows: KEPT, then for each model its forecast under its name, its interval under `<name>:lower` and `<name>:upper`.
@@ -122,21 +110,21 @@ class Backtest:
     """
 
     rows: pd.DataFrame
-    fits: dict[str, Cost] = field(default_factory=dict)
-    features: dict[str, Cost] = field(default_factory=dict)
+    fits: dict[str, ResourceUse] = field(default_factory=dict)
+    features: dict[str, ResourceUse] = field(default_factory=dict)
     learning_rows: int = 0
-    busy_hours: BusyHours = field(default_factory=BusyHours)
+    busy_hours: BusyHourForecasts = field(default_factory=BusyHourForecasts)
     weather_share: float = 0.0
     new_counters: pd.DataFrame = field(default_factory=pd.DataFrame)
-    new_counters_cost: Cost | None = None
+    new_counters_cost: ResourceUse | None = None
 
 
-def known_at(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:
+def known_before(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:
     """Return the rows to learn from whose hours were counted before the cut."""
     return learning[learning["target_at"] < start_of_local_day(cut, city.zone)]
 
 
-def fitted(
+def fit_forecaster(
     city: City, cut: date, kind: regressors.Kind, known: pd.DataFrame
 ) -> forecaster.TrainedModel:
     """Train as the train job does: the last four weeks tell how far it misses, then they are learned from too."""

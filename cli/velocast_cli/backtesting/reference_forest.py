@@ -18,14 +18,14 @@ MOST_LEARNED, BLOCK_ROWS = 500_000, 50_000
 
 
 @dataclass(frozen=True)
-class Predecessor:
+class ReferenceForest:
     """The predecessor's model: a random forest on the calendar and one-hot counters, which knows no history."""
 
     forest: Any
     counters: tuple[str, ...]
 
     @staticmethod
-    def fit(frame: pd.DataFrame, *, seed: int) -> Predecessor:
+    def fit(frame: pd.DataFrame, *, seed: int) -> ReferenceForest:
         """Fit it on both cores, as the predecessor did.
 
         frame: (n, any), counter_id, counted_at (UTC), local_date (naive midnight), local_hour, bike_count; rows without
@@ -38,7 +38,7 @@ class Predecessor:
         counters = tuple(sorted(rows["counter_id"].unique()))
         forest = RandomForestRegressor(**FOREST, n_jobs=-1, random_state=seed)
         forest.fit(_columns(rows, counters), rows["bike_count"].to_numpy(dtype="float64"))
-        return Predecessor(forest, counters)
+        return ReferenceForest(forest, counters)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Return its forecasts, (n,), bikes per hour; BLOCK_ROWS at a time, for all rows would not fit into memory."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
-from velocast_cli.backtesting.plan import Backtest
+from velocast_cli.backtesting.plan import BacktestResult
 
 COLOURS = ("#0b6e4f", "#c8553d", "#3d5a98", "#8a6d3b", "#7a4988", "#5f6b6d", "#b0a030")
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 260, 40, 24, 34, 12
@@ -33,7 +33,7 @@ td:first-child,th:first-child{text-align:left;white-space:nowrap}svg{width:100%;
 """
 
 
-def page(backtest: Backtest, summary: dict[str, Any]) -> str:
+def render_report(backtest: BacktestResult, summary: dict[str, Any]) -> str:
     """Return the page as HTML."""
     names = [model["name"] for model in summary["models"]]
     colours = {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(names)}
@@ -65,7 +65,7 @@ def page(backtest: Backtest, summary: dict[str, Any]) -> str:
     )
 
 
-def _said(backtest: Backtest, summary: dict[str, Any]) -> str:
+def _said(backtest: BacktestResult, summary: dict[str, Any]) -> str:
     days = backtest.rows.loc[backtest.rows["lead_day"] == 0, "local_date"]
     return (
         f"{summary['rows']:,} forecasts of {summary['counters']} counters from {summary['origins']} daily origins, "
@@ -75,7 +75,7 @@ def _said(backtest: Backtest, summary: dict[str, Any]) -> str:
     )
 
 
-def _errors(backtest: Backtest, names: list[str]) -> pd.DataFrame:
+def _errors(backtest: BacktestResult, names: list[str]) -> pd.DataFrame:
     rows = backtest.rows[backtest.rows["bike_count"].notna()]
     squares = pd.DataFrame({name: (rows[name] - rows["bike_count"]) ** 2 for name in names})
     keys = rows[["counter_id", "lead_day", "local_hour", "local_date", "bike_count"]]

@@ -19,7 +19,7 @@ HORIZON_HOURS = 16 * 24  # no further ahead does anybody forecast hours
 HOURS_A_DAY = 24.0
 # Standard error at the moment of issue, and what each day ahead adds. Temperature: 1.0 degree on the first day, 2.3 on
 # the fifth, as weather services publish of themselves. Wind errs in parts of its speed.
-_SPREAD = {
+_ERROR_STD = {
     "temperature_c": (0.8, 0.34),
     "wind_kmh": (0.16, 0.045),
     "humidity_pct": (6.0, 1.6),
@@ -35,7 +35,7 @@ _MEMORY_HOURS = {
 # How well the rain forecast and the rain that came agree: their correlation at issue, and the days that wear it to 1/e.
 _RAIN_AGREEMENT, _RAIN_AGREEMENT_DAYS = 0.88, 12.0
 _TRACE_MM = 0.05  # less than this nobody calls rain
-_USUAL_WETNESS, _WETNESS_SPREAD = -4.2, 1.75  # of the scale in _rain, over a year's hours
+_USUAL_WETNESS, _WETNESS_STD = -4.2, 1.75  # of the scale in _rain, over a year's hours
 _LIGHT_AIR_KMH = 4.0  # even a calm is missed by as much as this times the spread of wind
 _UNKNOWN_CLOUD, _UNKNOWN_HUMIDITY = 66.0, 75.0
 
@@ -117,7 +117,7 @@ def _mixing(memory_hours: float) -> Floats:
 def _forecast(
     hours: dict[str, Floats], drawn: dict[str, Floats], days: Floats
 ) -> dict[str, Floats]:
-    missed = {name: (at + more * days) * drawn[name] for name, (at, more) in _SPREAD.items()}
+    missed = {name: (at + more * days) * drawn[name] for name, (at, more) in _ERROR_STD.items()}
     wind = hours["wind_kmh"]
     return {
         "temperature_c": hours["temperature_c"] + missed["temperature_c"],
@@ -142,6 +142,6 @@ def _rain(hours: dict[str, Floats], drawn: Floats, days: Floats) -> Floats:
     wet = np.log(np.maximum(rain, _TRACE_MM))
     wetness = np.where(rain < _TRACE_MM, dry, wet)
     known = _RAIN_AGREEMENT * np.exp(-days / _RAIN_AGREEMENT_DAYS)
-    unknown = np.sqrt(1 - known**2) * _WETNESS_SPREAD
+    unknown = np.sqrt(1 - known**2) * _WETNESS_STD
     amount = np.exp(_USUAL_WETNESS + known * (wetness - _USUAL_WETNESS) + unknown * drawn)
     return np.where(np.isnan(rain), np.nan, np.where(amount < _TRACE_MM, 0.0, amount))

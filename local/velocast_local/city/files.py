@@ -37,7 +37,7 @@ def make_synthetic(
     return files
 
 
-def choose(
+def choose_files(
     last: StackState | None,
     replay: Path | None,
     weather: Path | None,

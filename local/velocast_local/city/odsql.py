@@ -16,7 +16,7 @@ _COMPARISON = re.compile(
 )
 
 
-class ApiError(Exception):
+class ExploreApiError(Exception):
     """A question the API answers with an error: `error_code` as Opendatasoft names it, and the HTTP status."""
 
     def __init__(self, message: str, error_code: str, status: int = 400) -> None:
@@ -28,14 +28,16 @@ class ApiError(Exception):
 def time_range(where: str) -> tuple[datetime | None, datetime | None]:
     """Read `date >= date'A' AND date < date'B'` (either half may be missing) as (since, until), UTC, half-open.
 
-    Raises ApiError ODSQLSyntaxError for anything else.
+    Raises ExploreApiError ODSQLSyntaxError for anything else.
     """
     since: datetime | None = None
     until: datetime | None = None
     for part in re.split(r"\s+and\s+", where.strip(), flags=re.IGNORECASE) if where.strip() else []:
         found = _COMPARISON.fullmatch(part)
         if not found:
-            raise ApiError(f"ODSQL query is malformed: {part!r} in where", "ODSQLSyntaxError")
+            raise ExploreApiError(
+                f"ODSQL query is malformed: {part!r} in where", "ODSQLSyntaxError"
+            )
         moment = _literal(found["a"] if found["a"] is not None else found["b"])
         if found["sign"] == ">=":
             since = moment if since is None else max(since, moment)
@@ -46,11 +48,15 @@ def time_range(where: str) -> tuple[datetime | None, datetime | None]:
 
 def _literal(text: str) -> datetime:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?", text):
-        raise ApiError(f"ODSQL query is malformed: {text!r} is not a date", "ODSQLSyntaxError")
+        raise ExploreApiError(
+            f"ODSQL query is malformed: {text!r} is not a date", "ODSQLSyntaxError"
+        )
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as exc:
-        raise ApiError(f"ODSQL query is malformed: {text!r}: {exc}", "ODSQLSyntaxError") from exc
+        raise ExploreApiError(
+            f"ODSQL query is malformed: {text!r}: {exc}", "ODSQLSyntaxError"
+        ) from exc
 
 
 def page_of(query: Mapping[str, str]) -> tuple[int, int]:
@@ -59,7 +65,7 @@ def page_of(query: Mapping[str, str]) -> tuple[int, int]:
     offset = _number(query, "offset", 0, 0, MAX_WINDOW)
     limit = MAX_LIMIT if limit < 0 else limit
     if limit + offset > MAX_WINDOW:
-        raise ApiError(
+        raise ExploreApiError(
             f"Invalid value for offset API parameter: limit + offset is {limit + offset} but at most "
             f"{MAX_WINDOW} is expected. Use the export endpoints",
             "InvalidRESTParameterError",
@@ -70,7 +76,7 @@ def page_of(query: Mapping[str, str]) -> tuple[int, int]:
 def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"-?\d+", text) or not least <= int(text) <= most:
-        raise ApiError(
+        raise ExploreApiError(
             f"Invalid value for {name} API parameter: {text} was found but {least} <= {name} <= {most} is expected.",
             "InvalidRESTParameterError",
         )
@@ -78,9 +84,9 @@ def _number(query: Mapping[str, str], name: str, default: int, least: int, most:
 
 
 def selected(query: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Read `select` as names of fields; None means all. Raises ApiError ODSQLError for an unknown one."""
+    """Read `select` as names of fields; None means all. Raises ExploreApiError ODSQLError for an unknown one."""
     if query.get("timezone", "UTC") != "UTC":
-        raise ApiError(
+        raise ExploreApiError(
             f"timezone {query['timezone']} is not replayed, only UTC", "InvalidRESTParameterError"
         )
     text = query.get("select", "*").strip()
@@ -89,19 +95,21 @@ def selected(query: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if known and name not in known:
-            raise ApiError(f"Unknown field: {name}", "ODSQLError")
+            raise ExploreApiError(f"Unknown field: {name}", "ODSQLError")
     return names
 
 
 def order_of(
     query: Mapping[str, str], columns: Mapping[str, np.ndarray[Any, Any]]
 ) -> np.ndarray[Any, Any]:
-    """Read `order_by` over `columns` and return the order of their rows. Raises ApiError ODSQLError."""
+    """Read `order_by` over `columns` and return the order of their rows. Raises ExploreApiError ODSQLError."""
     keys = []
     for part in filter(None, query.get("order_by", "").split(",")):
         name, _, direction = part.strip().partition(" ")
         if name not in columns or direction.strip().lower() not in ("", "asc", "desc"):
-            raise ApiError(f"Unknown field or direction in order_by: {part.strip()}", "ODSQLError")
+            raise ExploreApiError(
+                f"Unknown field or direction in order_by: {part.strip()}", "ODSQLError"
+            )
         ranks = np.unique(columns[name], return_inverse=True)[1]
         keys.append(-ranks if direction.strip().lower() == "desc" else ranks)
     if not keys:

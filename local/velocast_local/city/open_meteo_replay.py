@@ -24,7 +24,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from velocast.core.weather_variables import VARIABLES
 from velocast_cli.backtesting.weather_perturbation import HORIZON_HOURS, perturbed
-from velocast_cli.weather_file import read_weather
+from velocast_cli.weather_file import read_weather_file
 
 SEED = 20
 LONGEST_FORECAST_DAYS = HORIZON_HOURS // 24
@@ -54,7 +54,7 @@ class WeatherFaults:
         return self.kind
 
 
-class Refused(ValueError):
+class InvalidWeatherRequest(ValueError):
     """A question that Open-Meteo answers with 400."""
 
 
@@ -66,7 +66,7 @@ class WeatherReplay:
     """
 
     def __init__(self, path: Path, clock_now: Callable[[], datetime]) -> None:
-        self.hours = read_weather(path).set_index("valid_at")
+        self.hours = read_weather_file(path).set_index("valid_at")
         self.clock_now = clock_now
         self.faults = WeatherFaults()
         self.asked: list[str] = []
@@ -80,11 +80,11 @@ class WeatherReplay:
         """Return 24 values a day as the API gives them under a name like temperature_2m_previous_day2.
 
         Day N of an hour comes from the run of N days before; a run that is not made yet gives the newest there is for
-        N = 0 and nothing for the others. Raises Refused for a name that is not known.
+        N = 0 and nothing for the others. Raises InvalidWeatherRequest for a name that is not known.
         """
         found = _NAME.fullmatch(name)
         if not found or found["api"] not in _COLUMN:
-            raise Refused(
+            raise InvalidWeatherRequest(
                 f"Data corrupted at path ''. Cannot initialize from invalid String {name}."
             )
         variable = VARIABLES[_COLUMN[found["api"]]]
@@ -114,7 +114,7 @@ class WeatherReplay:
         return perturbed(seen, issued_at=issued_at, seed=SEED)
 
 
-def routes(replay: WeatherReplay | None) -> list[BaseRoute]:
+def weather_routes(replay: WeatherReplay | None) -> list[BaseRoute]:
     """Return the weather's routes, mounted under /weather; none without a file."""
     if replay is None:
         return []
@@ -147,13 +147,13 @@ class _Api:
         fault = self.replay.faults.strike(api)
         try:
             return _failure(fault) or self._weather(request.query_params, fault)
-        except Refused as exc:
+        except InvalidWeatherRequest as exc:
             return JSONResponse({"error": True, "reason": str(exc)}, 400)
 
     def _weather(self, query: QueryParams, fault: FaultKind | None) -> Response:
         place = {name: _number(query, name) for name in ("latitude", "longitude")}
         if query.get("timezone", "GMT") not in ("GMT", "UTC"):
-            raise Refused("Invalid timezone")
+            raise InvalidWeatherRequest("Invalid timezone")
         days = self._days(query)
         names = query.get("hourly", "").split(",")
         hourly: dict[str, list[Any]] = {"time": _times(days)}
@@ -185,17 +185,19 @@ class _Api:
             ahead = _whole(query, "forecast_days", 7, LONGEST_FORECAST_DAYS)
             return _days(today - timedelta(days=past), today + timedelta(days=ahead - 1))
         if {"past_days", "forecast_days"} & set(query):
-            raise Refused(
+            raise InvalidWeatherRequest(
                 "Parameter 'past_days' is mutually exclusive with 'start_date' and 'end_date'"
             )
         try:
             first, end = (date.fromisoformat(query[name]) for name in ("start_date", "end_date"))
         except (KeyError, ValueError) as exc:
-            raise Refused(f"Invalid date format: {exc}") from exc
+            raise InvalidWeatherRequest(f"Invalid date format: {exc}") from exc
         if end > last:
-            raise Refused(f"Parameter 'end_date' is out of allowed range from 2016-01-01 to {last}")
+            raise InvalidWeatherRequest(
+                f"Parameter 'end_date' is out of allowed range from 2016-01-01 to {last}"
+            )
         if end < first:
-            raise Refused("End-date must be larger or equals than start-date")
+            raise InvalidWeatherRequest("End-date must be larger or equals than start-date")
         return _days(first, end)
 
 
@@ -215,13 +217,13 @@ def _number(query: QueryParams, name: str) -> float:
     try:
         return float(query[name])
     except (KeyError, ValueError) as exc:
-        raise Refused(f"Parameter '{name}' must be a number") from exc
+        raise InvalidWeatherRequest(f"Parameter '{name}' must be a number") from exc
 
 
 def _whole(query: QueryParams, name: str, usual: int, most: int) -> int:
     text = query.get(name, str(usual))
     if not text.isdigit() or int(text) > most:
-        raise Refused(f"{name} is invalid. Allowed range 0 to {most}. Given {text}.")
+        raise InvalidWeatherRequest(f"{name} is invalid. Allowed range 0 to {most}. Given {text}.")
     return int(text)
 
 

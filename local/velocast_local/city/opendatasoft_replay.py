@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import local_date, start_of_local_day
 from velocast_cli.city_file import CityFile
-from velocast_local.city.odsql import ApiError, order_of, page_of, selected, time_range
+from velocast_local.city.odsql import ExploreApiError, order_of, page_of, selected, time_range
 
 CHUNK_BYTES = 512 * 1024
 INTERRUPTED = b"Streaming interrupted due to the following error: the search node went away"
@@ -109,7 +109,7 @@ class Replay:
         return [c | self.faults.counters.get(str(c["id_compteur"]), {}) for c in found]
 
 
-def routes(replay: Replay) -> list[BaseRoute]:
+def city_routes(replay: Replay) -> list[BaseRoute]:
     """Return the city's routes, mounted under /city."""
     api = _Api(replay)
     base = "/api/explore/v2.1/catalog/datasets/{dataset}"
@@ -145,14 +145,14 @@ class _Api:
             dataset = self._dataset(request.path_params["dataset"])
             fault = self.replay.faults.strike(dataset, endpoint)
             return _failure(fault, self.replay.faults) or answer(request, dataset, fault)
-        except ApiError as exc:
+        except ExploreApiError as exc:
             return JSONResponse({"message": str(exc), "error_code": exc.error_code}, exc.status)
 
     def _dataset(self, name: str) -> str:
         city = self.replay.city
         known = {city.counts_dataset: "counts", city.counters_dataset: "counters"}
         if name not in known:
-            raise ApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
+            raise ExploreApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
         return known[name]
 
     def _records(self, request: Request, dataset: str, _fault: FaultKind | None) -> Response:
@@ -175,7 +175,7 @@ class _Api:
     def _exports(self, request: Request, dataset: str, fault: FaultKind | None) -> Response:
         kind = request.path_params["format"]
         if kind not in ("jsonl", "json"):
-            raise ApiError(f"Invalid export format: {kind}", "InvalidRESTParameterError")
+            raise ExploreApiError(f"Invalid export format: {kind}", "InvalidRESTParameterError")
         if dataset == "counters":
             lines = "".join(
                 json.dumps(c, ensure_ascii=False) + "\n" for c in self._counters(request)
@@ -195,7 +195,7 @@ class _Api:
 
     def _counters(self, request: Request) -> list[dict[str, Any]]:
         if request.query_params.get("where"):
-            raise ApiError("where is not known here for counters", "ODSQLError")
+            raise ExploreApiError("where is not known here for counters", "ODSQLError")
         found = self.replay.counters()
         names = selected(request.query_params, tuple(found[0]) if found else ())
         return [{n: c[n] for n in names} for c in found] if names else found

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from gcp_emulators.core.documents import Records
 from velocast_local.discord.limits import INVALID_FORM, errors_of
-from velocast_local.discord.page import page
+from velocast_local.discord.page import render_chat
 
 # Ids look like Discord's snowflakes, and grow.
 FIRST_ID = 1_000_000_000_000_000_000
@@ -73,7 +73,7 @@ class Inbox:
             return self._refusals.pop(0) if self._refusals else None
 
 
-def routes(folder: Path) -> list[Route]:
+def inbox_routes(folder: Path) -> list[Route]:
     """Return the routes of an inbox whose messages live in `folder`."""
     inbox = Inbox(folder)
 
@@ -104,7 +104,7 @@ def routes(folder: Path) -> list[Route]:
         return JSONResponse({"messages": inbox.messages()})
 
     async def chat(_: Request) -> Response:
-        return HTMLResponse(page(inbox.messages()))
+        return HTMLResponse(render_chat(inbox.messages()))
 
     return [
         Route("/discord/api/webhooks/{webhook_id}/{token}", execute, methods=["POST"]),

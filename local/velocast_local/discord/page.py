@@ -36,7 +36,7 @@ CODE = re.compile(r"```\n?(.*?)\n?```", re.DOTALL)
 GREY = 0x80848E
 
 
-def page(messages: list[dict[str, Any]]) -> str:
+def render_chat(messages: list[dict[str, Any]]) -> str:
     """Return the whole page, oldest message first."""
     shown = "\n".join(_article(message) for message in messages) or (
         '<p class="empty">No messages yet. Promotions, drift, failures and alerts will appear here.</p>'

@@ -20,8 +20,8 @@ import typer
 
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import start_of_local_day
-from velocast_local.simulation.autoregression import Floats, autocorrelated
-from velocast_local.simulation.weather import shocks, weather_of
+from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
+from velocast_local.simulation.weather import draw_shocks, weather_of
 
 COLUMNS = (
     "id_compteur",
@@ -112,11 +112,11 @@ def simulate_city(
     rng = np.random.default_rng(seed)
     places = _places(rng, counters, city, until)
     hours = _hours(city, until, days)
-    rates, moods = _rates(rng, hours, counters)
+    rates, shocks = _rates(rng, hours, counters)
     counts = rng.poisson(rates).astype(np.int32)
     sent = _break_things(rng, counts)
     _merge_repeated_hours(hours, counts, sent)
-    return _rows(places, hours, counts, sent), weather_of(moods, hours.utc, hours.local, seed)
+    return _rows(places, hours, counts, sent), weather_of(shocks, hours.utc, hours.local, seed)
 
 
 def _places(rng: np.random.Generator, counters: int, city: City, until: date) -> pd.DataFrame:
@@ -172,11 +172,13 @@ def _rates(rng: np.random.Generator, hours: _Hours, counters: int) -> tuple[Floa
     level = np.clip(rng.lognormal(np.log(55), 0.75, counters), 5, 400)
     leisure = rng.beta(2, 5, counters)
     rates = _profiles(rng, hours, leisure) * level
-    moods = shocks(rng, hours.day)
-    weather = np.exp(np.minimum(moods.sum(axis=1), _FINEST))
+    shocks = draw_shocks(rng, hours.day)
+    weather = np.exp(np.minimum(shocks.sum(axis=1), _FINEST))
     rates *= (_season(hours) * weather * _growth(hours))[:, None]
-    own = autocorrelated(rng, (hours.day[-1] + 1, counters), keep=0.85, spread=0.08)[hours.day]
-    return np.asarray(rates * np.exp(own) * rng.gamma(40, 1 / 40, rates.shape)), moods
+    own = autocorrelated_noise(rng, (hours.day[-1] + 1, counters), correlation=0.85, std=0.08)[
+        hours.day
+    ]
+    return np.asarray(rates * np.exp(own) * rng.gamma(40, 1 / 40, rates.shape)), shocks
 
 
 def _profiles(rng: np.random.Generator, hours: _Hours, leisure: Floats) -> Floats:

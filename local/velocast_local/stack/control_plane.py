@@ -106,7 +106,7 @@ class ControlPlane:
         """Begin to push messages to a function; to be called when it listens."""
         function = self.functions[name]
         if function.topic:
-            resource = function_servers.subscription(name, function, self.state)
+            resource = function_servers.push_subscription(name, function, self.state)
             self.broker.put_subscription(resource, function.concurrency * function.max_instances)
 
     def _cloud_run(self, *, warm: bool) -> CloudRun:
@@ -159,12 +159,12 @@ class ControlPlane:
         return [
             *self._local_routes(),
             *self._city_routes(),
-            *inbox.routes(state.home / "discord"),
+            *inbox.inbox_routes(state.home / "discord"),
             *self.metrics.routes(),
             *self.scheduler.routes(),
             *executions_api.routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
-            *function_servers.routes(self.functions, state),
+            *function_servers.function_routes(self.functions, state),
             *rest_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),
             *server.routes(self.objects),
@@ -179,8 +179,12 @@ class ControlPlane:
         replay = opendatasoft_replay.Replay(
             self.state.replay, self.clock.now, city=city, corrections=synthetic
         )
-        weather = self.state.weather and WeatherReplay(self.state.weather, self.clock.now)
-        return [*opendatasoft_replay.routes(replay), *open_meteo_replay.routes(weather)]
+        file = self.state.weather
+        weather = None if file is None else WeatherReplay(file, self.clock.now)
+        return [
+            *opendatasoft_replay.city_routes(replay),
+            *open_meteo_replay.weather_routes(weather),
+        ]
 
     def _local_routes(self) -> list[BaseRoute]:
         secrets = (

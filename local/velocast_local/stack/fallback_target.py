@@ -22,7 +22,7 @@ def local_stack(home: Path | None) -> FallbackTarget:
                 f"the environment names no project (GOOGLE_CLOUD_PROJECT) and no stack is running in {folder}; start "
                 "one by `velocast local up`, or set the variables of the project"
             )
-        return lifecycle.environment(folder)
+        return lifecycle.stack_variables(folder)
 
     def now() -> datetime | None:
         state = read_state(folder)

@@ -20,7 +20,7 @@ MAX_DELIVERY_ATTEMPTS = 5
 LONGEST_ACK_DEADLINE_SECONDS = 600
 
 
-def command(name: str, function: Function, state: StackState) -> list[str]:
+def function_command(name: str, function: Function, state: StackState) -> list[str]:
     """Return the command that serves a function as Cloud Functions does, under functions-framework."""
     source = state.root / "functions" / name / "main.py"
     signature = "cloudevent" if function.topic else "http"
@@ -35,7 +35,7 @@ def command(name: str, function: Function, state: StackState) -> list[str]:
     return [sys.executable, "-m", "functions_framework", *flat]
 
 
-def environment(name: str, function: Function, state: StackState) -> dict[str, str]:
+def function_environment(name: str, function: Function, state: StackState) -> dict[str, str]:
     """Return the environment of a function's process: the variables its configuration lists, and the runtime's own."""
     return process_environment(state, function.environment) | {
         "K_SERVICE": name,
@@ -46,7 +46,7 @@ def environment(name: str, function: Function, state: StackState) -> dict[str, s
     }
 
 
-def subscription(name: str, function: Function, state: StackState) -> Json:
+def push_subscription(name: str, function: Function, state: StackState) -> Json:
     """Return the push subscription that feeds a function, with the dead-letter policy that Terraform gives it."""
     topics = f"projects/{state.project}/topics"
     # functions-framework takes the topic for the event's source from the path it is called at.
@@ -63,7 +63,7 @@ def subscription(name: str, function: Function, state: StackState) -> Json:
     }
 
 
-def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
+def function_routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
     """Return what `gcloud functions list` and `describe` ask for (API v2, and v1's empty list)."""
     parent = f"projects/{state.project}/locations/{state.location}"
 

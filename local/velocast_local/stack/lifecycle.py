@@ -23,11 +23,11 @@ from gcp_emulators.core import processes
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import LOOPBACK, free_port
 from velocast.core.errors import VelocastError
-from velocast_local.city.files import CityFiles, choose, make_synthetic, synthetic_files
-from velocast_local.stack import environment as environments
+from velocast_local.city.files import CityFiles, choose_files, make_synthetic, synthetic_files
+from velocast_local.stack import environment
 from velocast_local.stack.configuration import load_functions
 from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState, read_state
-from velocast_local.stack.supervisor import FAILED, READY, answers, part_health_url, take_lock
+from velocast_local.stack.supervisor import FAILED, READY, is_responding, part_health_url, take_lock
 
 SCHEDULES = REPOSITORY / "terraform" / "config" / "schedules.yaml"
 DEFAULT_CITY = "demoville"
@@ -54,11 +54,11 @@ def home_folder(home: Path | None = None) -> Path:
     return chosen.expanduser().resolve()
 
 
-def begin_anew(home: Path) -> None:
+def reset_home(home: Path) -> None:
     """Stop a stack and empty its folder. Raises ValueError when the folder holds something that is no stack's."""
     if home.exists() and any(home.iterdir()) and not (home / "stack.lock").exists():
         raise ValueError(f"{home} is not empty and no stack's folder; name another with --home")
-    down(home)
+    stop_stack(home)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     (home / "stack.lock").touch()
@@ -75,7 +75,7 @@ def is_up(home: Path) -> bool:
     return False
 
 
-def up(
+def start_stack(
     home: Path,
     *,
     replay: Path | None = None,
@@ -92,7 +92,7 @@ def up(
     """
     home = home.resolve()
     if not is_up(home):
-        clean(home)
+        end_orphans(home)
         home.mkdir(parents=True, exist_ok=True)
         files = _files(home, replay, weather, say)
         state = _settle(home, root.resolve(), files, city)
@@ -104,7 +104,7 @@ def up(
     return state.as_dict()
 
 
-def down(home: Path) -> bool:
+def stop_stack(home: Path) -> bool:
     """Stop the stack in `home` with all its processes; tell whether one ran."""
     home = home.resolve()
     state = read_state(home)
@@ -115,19 +115,19 @@ def down(home: Path) -> bool:
         deadline = time.monotonic() + DOWN_SECONDS
         while is_up(home) and time.monotonic() < deadline:
             time.sleep(0.05)
-    clean(home)
+    end_orphans(home)
     _launched[:] = [child for child in _launched if child.poll() is None]
     return running
 
 
-def clean(home: Path) -> int:
+def end_orphans(home: Path) -> int:
     """End what a stack that died has left running; return how many processes that were."""
     left = processes.marked(home.resolve())
     processes.end(left)
     return len(left)
 
 
-def status(home: Path) -> dict[str, Any]:
+def stack_status(home: Path) -> dict[str, Any]:
     """Return {up, parts: {part: {pid, port, healthy, memory_mb}}, memory_mb, ...} of the stack in `home`."""
     home = home.resolve()
     state = read_state(home)
@@ -143,12 +143,12 @@ def status(home: Path) -> dict[str, Any]:
     return {"up": True, **state.as_dict(), "parts": parts, "memory_mb": round(total)}
 
 
-def environment(home: Path) -> dict[str, str]:
+def stack_variables(home: Path) -> dict[str, str]:
     """Return the variables that point the product and Google's clients at the stack in `home`.
 
     Raises StackFailed when there is none.
     """
-    return environments.stack_environment(_known(home.resolve()))
+    return environment.stack_environment(_known(home.resolve()))
 
 
 def _known(home: Path) -> StackState:
@@ -160,7 +160,7 @@ def _known(home: Path) -> StackState:
 
 def _files(home: Path, replay: Path | None, weather: Path | None, say: Say) -> CityFiles:
     try:
-        return choose(read_state(home), replay, weather, lambda: _synthetic(home, say))
+        return choose_files(read_state(home), replay, weather, lambda: _synthetic(home, say))
     except FileNotFoundError as exc:
         raise StackFailed(str(exc)) from exc
 
@@ -219,7 +219,7 @@ def _write_private(file: Path, text: str) -> None:
 def _launch(state: StackState, say: Say) -> None:
     log = state.logs / "supervisor.log"
     command = [sys.executable, "-m", "velocast_local.stack.supervisor", "--home", str(state.home)]
-    variables = environments.process_environment(state)
+    variables = environment.process_environment(state)
     child = processes.start(command, environment=variables, log=log, cwd=state.root)
     _launched.append(child)
     told: dict[str, str] = {}
@@ -241,7 +241,7 @@ def _progress(home: Path) -> dict[str, str]:
 
 
 def _give_up(state: StackState, told: dict[str, str]) -> None:
-    down(state.home)
+    stop_stack(state.home)
     broken = next((part for part, how in told.items() if how == FAILED), "supervisor")
     log = state.logs / f"{broken}.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -265,7 +265,7 @@ def _listeners(members: list[psutil.Process]) -> dict[int, int]:
 
 
 def _part(state: StackState, part: str, pid: int | None) -> dict[str, Any]:
-    healthy = pid is not None and answers(part_health_url(state, part))
+    healthy = pid is not None and is_responding(part_health_url(state, part))
     memory = 0.0
     with contextlib.suppress(psutil.NoSuchProcess):
         if pid is not None:

@@ -93,10 +93,9 @@ def read_state(home: Path) -> StackState | None:
     file = home / "stack.json"
     if not file.is_file():
         return None
-    plain = json.loads(file.read_text(encoding="utf-8"))
+    plain: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     for derived in ("url", "urls"):
         plain.pop(derived)
-    replay, weather = plain.pop("replay"), plain.pop("weather", None)
-    home, root = Path(plain.pop("home")), Path(plain.pop("root"))
-    files = {"replay": Path(replay) if replay else None, "weather": weather and Path(weather)}
-    return StackState(home, root, **files, **plain)
+    for name in ("home", "root", "replay", "weather"):
+        plain[name] = Path(plain[name]) if plain.get(name) else None
+    return StackState(**plain)

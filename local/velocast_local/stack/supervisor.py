@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +50,7 @@ def take_lock(home: Path) -> IO[str] | None:
     return file
 
 
-def answers(url: str, timeout: float = 2.0) -> bool:
+def is_responding(url: str, timeout: float = 2.0) -> bool:
     """Tell whether something at `url` answers HTTP at all; only 5xx counts as not well."""
     try:
         return httpx.get(url, timeout=timeout, trust_env=False).status_code < 500
@@ -130,8 +130,8 @@ class Supervisor:
         self._add("mlflow", _mlflow_command(state), process_environment(state))
         self._add("bigquery", _bigquery_command(state), process_environment(state))
         for name, function in functions.items():
-            environment = function_servers.environment(name, function, state)
-            self._add(name, function_servers.command(name, function, state), environment)
+            environment = function_servers.function_environment(name, function, state)
+            self._add(name, function_servers.function_command(name, function, state), environment)
 
     def _add(self, part: str, command: list[str], environment: dict[str, str]) -> None:
         self._tell(part, STARTING)
@@ -158,7 +158,7 @@ class Supervisor:
                 return False
             if child.process.poll() is not None:
                 break
-            if answers(url):
+            if is_responding(url):
                 well = part != "bigquery" or self._create_tables()
                 self._tell(part, READY if well else FAILED)
                 return well
@@ -172,6 +172,7 @@ class Supervisor:
         from gcp_emulators.bigquery.emulator import create_tables
 
         url = self.state.part_url("bigquery")
+        # google-auth has no annotations
         credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
         client = bigquery.Client(
             self.state.project, credentials=credentials, client_options={"api_endpoint": url}
@@ -179,9 +180,11 @@ class Supervisor:
         create_tables(client, schemas.documents(), self.state.location)
         return True
 
-    def _end_children(self, names: object) -> None:
-        chosen = [c for part, c in self.children.items() if part in names]  # type: ignore[operator]
-        alive = [psutil.Process(c.process.pid) for c in chosen if c.process.poll() is None]
+    def _end_children(self, names: Collection[str]) -> None:
+        chosen = [child for part, child in self.children.items() if part in names]
+        alive = [
+            psutil.Process(child.process.pid) for child in chosen if child.process.poll() is None
+        ]
         processes.end(alive)
 
     def _tell(self, part: str, how: str) -> None:

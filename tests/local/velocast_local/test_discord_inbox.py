@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gcp_emulators.core.http_server import HttpServer
-from velocast_local.discord.inbox import routes
+from velocast_local.discord.inbox import inbox_routes
 
 HOOK = "/discord/api/webhooks/42/token"
 EMBED = {"title": "Drift", "color": 0xE0A100, "timestamp": "2026-03-01T00:00:00Z"}
@@ -19,7 +19,7 @@ EMBED = {"title": "Drift", "color": 0xE0A100, "timestamp": "2026-03-01T00:00:00Z
 
 @contextmanager
 def inbox(folder: Path) -> Iterator[httpx.Client]:
-    with HttpServer(routes(folder)) as server, httpx.Client(base_url=server.url) as client:
+    with HttpServer(inbox_routes(folder)) as server, httpx.Client(base_url=server.url) as client:
         yield client
 
 

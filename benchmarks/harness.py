@@ -73,7 +73,10 @@ def load_counts(counts: pd.DataFrame) -> None:
 
     file = io.BytesIO()
     pq.write_table(
-        city_tables.table(counts), file, coerce_timestamps="us", allow_truncated_timestamps=True
+        city_tables.counts_table(counts),
+        file,
+        coerce_timestamps="us",
+        allow_truncated_timestamps=True,
     )
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
@@ -85,7 +88,7 @@ def load_counts(counts: pd.DataFrame) -> None:
     ).result()
 
 
-def alone(step: str, *, limit: float | None = None, **arguments: Any) -> Step | None:
+def run_isolated(step: str, *, limit: float | None = None, **arguments: Any) -> Step | None:
     """Run a function of `benchmarks.steps` in a process of its own; None when it takes more than `limit` seconds.
 
     Raises RuntimeError, with what it wrote, when it fails.
