@@ -116,7 +116,7 @@ def _write(report: Path, made: BacktestResult, summary: dict[str, Any], console:
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    from velocast_cli.backtesting.report import SCORES, figure, figures
+    from velocast_cli.backtesting.report import SCORES, format_number, format_scores
 
     weather = {"none": "without weather", "observed": "weather as observed: an upper bound"}
     table = _scores(
@@ -127,21 +127,21 @@ def _table(summary: dict[str, Any]) -> Table:
     for model in summary["models"]:
         table.add_row(
             model["name"],
-            *figures(model),
-            figure(model["fit_seconds"], ".1f"),
-            figure(model["fit_peak_mb"], ","),
+            *format_scores(model),
+            format_number(model["fit_seconds"], ".1f"),
+            format_number(model["fit_peak_mb"], ","),
         )
     return table
 
 
 def _busy_hours(found: dict[str, Any]) -> str:
     """Say in two lines how well busy hours were told."""
-    from velocast_cli.backtesting.report import figure
+    from velocast_cli.backtesting.report import format_number
 
     return (
-        f"Busy hours (affluence): balanced accuracy {figure(found['balanced_accuracy'], '.3f')} "
-        f"(similar days {figure(found['similar_days_balanced_accuracy'], '.3f')}),\n"
-        f"Brier score {figure(found['brier_relative'], '.2f')} of the base rate's; {found['base_rate']:.1%} of "
+        f"Busy hours (affluence): balanced accuracy {format_number(found['balanced_accuracy'], '.3f')} "
+        f"(similar days {format_number(found['similar_days_balanced_accuracy'], '.3f')}),\n"
+        f"Brier score {format_number(found['brier_relative'], '.2f')} of the base rate's; {found['base_rate']:.1%} of "
         f"{found['rows']:,} hours were busy\n"
     )
 
@@ -151,7 +151,7 @@ def new_counters_table(found: dict[str, Any]) -> Table:
 
     found: `new_counters` of `backtest_scores.summary`.
     """
-    from velocast_cli.backtesting.report import NEW_COUNTERS, SCORES, figures
+    from velocast_cli.backtesting.report import NEW_COUNTERS, SCORES, format_scores
 
     table = _scores(
         f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
@@ -159,7 +159,7 @@ def new_counters_table(found: dict[str, Any]) -> Table:
         ("forecast", *SCORES),
     )
     for model in found["models"]:
-        table.add_row(NEW_COUNTERS[model["name"]], *figures(model))
+        table.add_row(NEW_COUNTERS[model["name"]], *format_scores(model))
     return table
 
 

@@ -82,7 +82,7 @@ def down_command(home: Home = None) -> None:
 
 
 @local_app.command("status")
-def status_command(home: Home = None, as_json: AsJson = False) -> None:
+def stack_status_command(home: Home = None, as_json: AsJson = False) -> None:
     """Show each part of the stack. Exit code 0 only if it is up and every part is well."""
     found = lifecycle.stack_status(lifecycle.home_folder(home))
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from gcp_emulators.workflows.executions import WorkflowExecutions
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import EventError
+from velocast_cli.html_templates import render_html
 from velocast_local.city import open_meteo_replay, opendatasoft_replay
 from velocast_local.city.open_meteo_replay import WeatherReplay
 from velocast_local.discord import inbox
@@ -56,10 +56,12 @@ _BIGQUERY_PATHS = (
     "/$discovery/rest",
     "/discovery/v1/apis",
 )
-_PAGE = """<!doctype html><meta charset="utf-8"><title>Velocast, local stack</title>
-<style>body{{font:1rem/1.6 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}}</style>
-<h1>Velocast, local stack</h1><p>City <b>{city}</b>, clock at <b>{now}</b></p><ul>{links}</ul>
-<p><code>eval "$(velocast local env)"</code> points gcloud, bq and Google's client libraries here.</p>"""
+_START_LINKS = {
+    "Dashboard and API": "dashboard",
+    "MLflow": "mlflow",
+    "Discord inbox": "discord",
+    "Metrics (Prometheus text)": "metrics",
+}
 
 
 class ControlPlane:
@@ -239,11 +241,9 @@ class ControlPlane:
 
     async def _page(self, _request: Request) -> Response:
         urls = self.state.urls()
-        shown = {"Dashboard and API": "dashboard", "MLflow": "mlflow", "Discord inbox": "discord"}
-        shown |= {"Metrics (Prometheus text)": "metrics"}
-        links = "".join(
-            f'<li><a href="{html.escape(urls[key])}">{label}</a></li>'
-            for label, key in shown.items()
-        )
+        links = {label: urls[key] for label, key in _START_LINKS.items()}
         now = rfc3339(self.clock.now())
-        return HTMLResponse(_PAGE.format(city=html.escape(self.state.city), now=now, links=links))
+        page = render_html(
+            "velocast_local.stack", "start", city=self.state.city, now=now, links=links
+        )
+        return HTMLResponse(page)

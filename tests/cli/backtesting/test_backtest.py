@@ -235,7 +235,7 @@ def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) 
     assert (found["affluence"], found["new_counters"]) == (None, None)
     assert result.stderr.count("leaving out affluence: ") == 1
     assert [model["r2"] for model in found["models"]] == [None] * 5
-    assert "<td>–<td>" in report.read_text(encoding="utf-8")
+    assert "<td>–</td>" in report.read_text(encoding="utf-8")
 
 
 def test_after_a_long_silence_nobody_knows_which_hours_are_busy(tmp_path: Path) -> None:
