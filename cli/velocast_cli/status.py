@@ -56,8 +56,7 @@ def status_command(
 ) -> None:
     """Show the champion, the newest count and the last run of each function and job.
 
-    Reads the system that the environment variables name: those of a deployment, or those that `velocast local env`
-    prints.
+    The environment variables name the system: set those of a deployment, or those of `velocast local env`.
     """
     try:
         status = collect_status(PredictSettings.load())

@@ -51,7 +51,7 @@ def test_freeze_list_and_verify_go_together(lab: Lab, tmp_path: Path) -> None:
 
 def test_words_for_people(lab: Lab) -> None:
     frozen = velocast("dataset", "freeze", "--as-of", LATER)
-    assert "a newer baseline is in force" in frozen.stdout
+    assert "a new baseline is in force" in frozen.stdout
     assert "already" in velocast("dataset", "freeze", "--as-of", LATER).stdout
     listed = velocast("dataset", "list").stdout
     assert "test_baseline (in force)" in listed

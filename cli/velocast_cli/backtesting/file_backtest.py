@@ -1,6 +1,6 @@
-"""`velocast backtest`: how well the models would have forecast a file of counts, beside what they must beat.
+"""The backtest of a file: load it into a BigQuery emulator and evaluate rolling origins on it.
 
-The file is put into a BigQuery emulator of its own, so that the very SQL that forecasts computes the features.
+The emulator makes the features come from the same SQL as in production.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class BacktestRequest:
-    """What the command was asked. until: the last local day to look at, None: the file's last whole one."""
+    """The options of a backtest. until: last local day to use, None for the last complete day of the file."""
 
     counts: Path
     weather: Path | None
@@ -52,7 +52,7 @@ class BacktestRequest:
 
 
 def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]) -> BacktestResult:
-    """Run the backtest. Raises ValueError for a file that cannot be read, VelocastError."""
+    """Run the backtest. say: called with each step. Raises ValueError for an unreadable file, VelocastError."""
     rows = read_rows(asked.counts)
     counts = city_tables.counts_of(rows)
     plan = _plan(asked, city, counts)
@@ -74,7 +74,7 @@ def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]
 
 @contextmanager
 def _environment(emulator: BigQueryEmulator) -> Iterator[None]:
-    """Point Google's clients at the emulator while the block runs."""
+    """Connect Google's clients to the emulator while the block runs."""
     names = {
         "BIGQUERY_EMULATOR_HOST": emulator.url,
         "BIGQUERY_STORAGE_EMULATOR_HOST": emulator.storage_host,
@@ -116,7 +116,7 @@ def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestP
 def _as_known(
     observed: pd.DataFrame, city: City, plan: BacktestPlan, weather_as: WeatherAs
 ) -> pd.DataFrame:
-    """Return weather with when it was known: as forecast at each origin, or as observed, which is an upper bound."""
+    """Return weather with its issue time: forecast at each origin, or observed (which gives an upper bound)."""
     if weather_as == "observed":
         early = observed["valid_at"] - timedelta(days=30)
         return observed.assign(issued_at=early, source="observed")

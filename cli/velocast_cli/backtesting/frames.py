@@ -1,4 +1,4 @@
-"""The feature frames of a backtest: what there is to learn from, and each week's origins."""
+"""The feature frames of a backtest: one for training, and one for each week's origins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEARNING_BLOCK_DAYS = 90
 
 
 def learning_frame(warehouse: Warehouse, city: City, plan: BacktestPlan) -> pd.DataFrame:
-    """Return each hour counted before the last training once, its lead day drawn by hash. Raises WarehouseError."""
+    """Return each hour counted before the last training once; a hash chooses its lead day. Raises WarehouseError."""
     last = plan.cuts()[-1]
     until = start_of_local_day(last, city.zone)
     first = plan.known_from + WARM_UP_DAYS * DAY
@@ -42,9 +42,9 @@ def learning_frame(warehouse: Warehouse, city: City, plan: BacktestPlan) -> pd.D
 
 
 def week_frame(warehouse: Warehouse, city: City, plan: BacktestPlan, cut: date) -> pd.DataFrame:
-    """Return the origins from a training to the next, and the few days before that their level is judged by.
+    """Return the origins from one training to the next, and those of the days before that level correction needs.
 
-    Counts after the plan's last horizon are not among the actuals. Raises WarehouseError.
+    Counts after the plan's last horizon are not used as actuals. Raises WarehouseError.
     """
     return feature_store.read(
         warehouse,

@@ -189,7 +189,7 @@ def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
         assert not before.loc[~hidden, name].equals(after.loc[~hidden, name])
 
 
-def test_the_counters_of_a_pole_are_hidden_together() -> None:
+def test_the_counters_of_a_site_are_hidden_together() -> None:
     places = pd.DataFrame(
         {"latitude": [48.1, 48.2, 48.1, 48.3], "longitude": 2.0}, index=["a", "b", "c", "d"]
     )
@@ -198,7 +198,7 @@ def test_the_counters_of_a_pole_are_hidden_together() -> None:
     assert cold_start.folds(places.loc[["a", "c"]]) == []
 
 
-def test_a_pole_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) -> None:
+def test_a_site_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) -> None:
     rows = simulate(5, days=61, until=date(2025, 4, 14), seed=5)
     absent = rows["id_compteur"].max()
     gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
@@ -209,7 +209,7 @@ def test_a_pole_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) ->
     assert hidden["new_counter"].notna().all()
 
 
-def test_beside_a_new_pole_only_the_new_one_can_be_hidden(tmp_path: Path) -> None:
+def test_beside_a_new_site_only_the_new_one_can_be_hidden(tmp_path: Path) -> None:
     rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
     new = rows["id_compteur"].max()
     early = pd.to_datetime(rows["date"], utc=True) < start_of_local_day(date(2025, 4, 2), ZONE)
@@ -221,7 +221,7 @@ def test_beside_a_new_pole_only_the_new_one_can_be_hidden(tmp_path: Path) -> Non
 
 
 def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) -> None:
-    """Two poles: one never counted a bike, the other left. No hour is busy, none can be hidden, no R2 is defined."""
+    """Two sites: one never counted a bike, the other left. No hour is busy, none can be hidden, no R2 is defined."""
     rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
     gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
     path, report = tmp_path / "quiet.parquet", tmp_path / "page.html"
@@ -321,14 +321,14 @@ def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
     plan = BacktestPlan.of(date(2020, 9, 1), date(2021, 8, 10), weeks=12, **options)  # type: ignore[arg-type]
     assert (plan.first_origin, plan.last_origin) == (date(2021, 5, 16), date(2021, 8, 7))
     assert len(plan.cuts()) == 12
-    with pytest.raises(TooLittleHistory, match=r"leave 17 days to learn from, 42 are needed"):
+    with pytest.raises(TooLittleHistory, match=r"leaves 17 days for training; 42 are needed"):
         BacktestPlan.of(date(2021, 5, 1), date(2021, 6, 10), weeks=3, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--kinds", "lstm"], "choose of gbm, rf, nn"),
+        (["--kinds", "lstm"], "choose from gbm, rf, nn"),
         (["--weeks", "40"], "ask for fewer weeks"),
         (["--until", "2025-02-20"], "ask for fewer weeks"),
         (["--report", "nowhere/page.html"], "the folder nowhere does not exist"),
@@ -395,8 +395,8 @@ def test_what_was_measured_is_printed_before_the_page_is_written(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (3, "none of 3 hours forecast from 2025-03-01 to 2025-03-03 was counted"),
-        (0, "nothing was counted in the weeks before, so no hour was forecast"),
+        (3, "none of the 3 hours forecast from 2025-03-01 to 2025-03-03 was counted"),
+        (0, "no counts in the weeks before, so no hour was forecast"),
     ],
 )
 def test_weeks_without_a_count_are_refused_in_a_line(

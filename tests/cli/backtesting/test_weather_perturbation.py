@@ -56,7 +56,7 @@ def test_rain_of_an_hour_stands_under_its_end_in_what_is_reported() -> None:
 def test_observations_with_a_column_missing_or_an_hour_twice_are_refused() -> None:
     with pytest.raises(ValueError, match=r"no column \['cloud_cover'\]"):
         observed(reported().drop(columns="cloud_cover"))
-    with pytest.raises(ValueError, match="hour 2025-03-01 00:00Z comes twice"):
+    with pytest.raises(ValueError, match="hour 2025-03-01 00:00Z is repeated"):
         observed(pd.concat([reported(), reported()]))
 
 
@@ -152,8 +152,8 @@ def test_nothing_gives_nothing() -> None:
 @pytest.mark.parametrize(
     ("seen", "issued_at", "match"),
     [
-        (weather(ISSUED_AT, HORIZON_HOURS + 1), ISSUED_AT, "384 h after .* reach 384 h"),
-        (weather(ISSUED_AT, 3), datetime(2025, 3, 1), "has no zone"),
+        (weather(ISSUED_AT, HORIZON_HOURS + 1), ISSUED_AT, "384 h after .* reach only 384 h"),
+        (weather(ISSUED_AT, 3), datetime(2025, 3, 1), "has no time zone"),
         (weather(ISSUED_AT, 3).drop(columns="wind_kmh"), ISSUED_AT, r"no column \['wind_kmh'\]"),
     ],
 )
