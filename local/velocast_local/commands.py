@@ -30,13 +30,13 @@ def register_commands(app: typer.Typer) -> None:
 
 
 def demo_command(
-    days: Annotated[int, typer.Option(min=1, max=60, help="Days to play.")] = 14,
+    days: Annotated[int, typer.Option(min=1, max=60, help="Days to simulate.")] = 14,
     replay: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Counts to replay (Parquet or CSV); else a synthetic city.",
+            help="Counts to replay (Parquet or CSV). Default: a synthetic city.",
         ),
     ] = None,
     weather: Annotated[
@@ -44,25 +44,25 @@ def demo_command(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Weather observed there, in Open-Meteo's names (Parquet or CSV); without it a replay has none.",
+            help="Observed weather for --replay, with Open-Meteo's variable names (Parquet or CSV).",
         ),
     ] = None,
-    counters: Annotated[int, typer.Option(min=1, help="Counters of the synthetic city.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic city.")] = 7,
-    once: Annotated[
-        bool, typer.Option("--once", help="Stop everything after the summary.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the summary as JSON, nothing else.")
-    ] = False,
-    home: Annotated[Path | None, typer.Option(help="Folder of the local stack.")] = None,
+    counters: Annotated[
+        int, typer.Option(min=1, help="Number of counters of the synthetic city.")
+    ] = 50,
+    seed: Annotated[int, typer.Option(help="Random seed of the synthetic city.")] = 7,
+    once: Annotated[bool, typer.Option("--once", help="Stop the stack after the summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only a JSON summary.")] = False,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the local stack; its contents are deleted first.")
+    ] = None,
 ) -> None:
-    """Start the local stack, play a city through it, and print a summary.
+    """Simulate days of a city on the local stack and print a summary.
 
-    It begins with an empty folder. Without --once the stack stays up, so that the dashboard can be looked at.
+    The demo starts with an empty folder. Without --once the stack keeps running, so you can open the dashboard.
     """
     if weather and not replay:
-        raise typer.BadParameter("--weather goes with --replay; a synthetic city has its own")
+        raise typer.BadParameter("--weather needs --replay; a synthetic city has its own weather")
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = lifecycle.home_folder(home)
     try:
@@ -92,13 +92,13 @@ def demo_command(
         console.print(
             f"\nDashboard  {summary['urls']['dashboard']}#key={_key(folder)}\nDiscord    {summary['urls']['discord']}\n"
             f"MLflow     {summary['urls']['mlflow']}\n\n"
-            'eval "$(.venv/bin/velocast local env)" points gcloud, bq and Google\'s clients at it;\n'
-            "make down stops it, make up goes on where it stood."
+            'eval "$(.venv/bin/velocast local env)" connects gcloud, bq and Google\'s client libraries to it.\n'
+            "make down stops the stack; make up resumes it."
         )
 
 
 def _key(folder: Path) -> str:
-    """The local API key, so that the printed address opens the page without asking for one."""
+    """Return the local API key, so that the printed URL opens the dashboard without asking for one."""
     return (folder / "secrets" / "api-keys").read_text(encoding="utf-8").strip().partition(":")[2]
 
 
@@ -119,11 +119,11 @@ def _demo(
     with progress.part("start the stack"):
         lifecycle.reset_home(folder)
         source, sky = files or make()
-        # A city publishes a day on the next one, so the last day played is the one after the file's last.
+        # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
         if sky:
             read_weather_file(sky)
         first_day = CityFile(source).last.date() - timedelta(days=days - 2)
-        console.print(f"starting the stack in {folder} (MLflow takes the longest) ...")
+        console.print(f"starting the stack in {folder} (MLflow takes longest) ...")
         state = lifecycle.start_stack(
             folder,
             replay=source,

@@ -101,7 +101,7 @@ def test_without_project_and_stack_it_says_what_to_do(
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     found = velocast("dataset", "list", "--home", str(tmp_path))
     assert found.exit_code == 1
-    assert "start one by `velocast local up`" in found.stderr
+    assert "start one with `velocast local up`" in found.stderr
 
 
 class TestMoment:

@@ -1,4 +1,4 @@
-"""The few sentences of ODSQL and the parameters of the Explore API v2.1 that the replayed city understands."""
+"""The subset of ODSQL and of the Explore API v2.1 parameters that the replayed city supports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPARISON = re.compile(
 
 
 class ExploreApiError(Exception):
-    """A question the API answers with an error: `error_code` as Opendatasoft names it, and the HTTP status."""
+    """An invalid request. error_code: Opendatasoft's name of the error; status: the HTTP status."""
 
     def __init__(self, message: str, error_code: str, status: int = 400) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class ExploreApiError(Exception):
 
 
 def time_range(where: str) -> tuple[datetime | None, datetime | None]:
-    """Read `date >= date'A' AND date < date'B'` (either half may be missing) as (since, until), UTC, half-open.
+    """Parse `date >= date'A' AND date < date'B'` (either half may be missing) into (since, until), UTC, half-open.
 
     Raises ExploreApiError ODSQLSyntaxError for anything else.
     """
@@ -60,7 +60,7 @@ def _literal(text: str) -> datetime:
 
 
 def page_of(query: Mapping[str, str]) -> tuple[int, int]:
-    """Read limit (default 10, -1 to 100; -1 is 100) and offset; together at most 10,000."""
+    """Parse limit (default 10, -1 to 100; -1 means 100) and offset; their sum is at most 10,000."""
     limit = _number(query, "limit", 10, -1, MAX_LIMIT)
     offset = _number(query, "offset", 0, 0, MAX_WINDOW)
     limit = MAX_LIMIT if limit < 0 else limit
@@ -84,10 +84,11 @@ def _number(query: Mapping[str, str], name: str, default: int, least: int, most:
 
 
 def selected(query: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Read `select` as names of fields; None means all. Raises ExploreApiError ODSQLError for an unknown one."""
+    """Parse `select` into field names; None means all. Raises ExploreApiError ODSQLError for an unknown field."""
     if query.get("timezone", "UTC") != "UTC":
         raise ExploreApiError(
-            f"timezone {query['timezone']} is not replayed, only UTC", "InvalidRESTParameterError"
+            f"the replay supports only timezone UTC, not {query['timezone']}",
+            "InvalidRESTParameterError",
         )
     text = query.get("select", "*").strip()
     if text in ("", "*"):
@@ -102,7 +103,7 @@ def selected(query: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...
 def order_of(
     query: Mapping[str, str], columns: Mapping[str, np.ndarray[Any, Any]]
 ) -> np.ndarray[Any, Any]:
-    """Read `order_by` over `columns` and return the order of their rows. Raises ExploreApiError ODSQLError."""
+    """Parse `order_by` and return the row order of `columns` as indices. Raises ExploreApiError ODSQLError."""
     keys = []
     for part in filter(None, query.get("order_by", "").split(",")):
         name, _, direction = part.strip().partition(" ")

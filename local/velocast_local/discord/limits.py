@@ -1,4 +1,4 @@
-"""Discord's limits on a webhook message, and the errors it answers with (discord/discord-api-docs)."""
+"""Discord's limits on a webhook message, and the errors it returns (source: discord/discord-api-docs)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Violation = tuple[tuple[str, ...], str, str]
 
 
 def errors_of(body: dict[str, Any]) -> Errors:
-    """Return Discord's nested `errors` of a message; empty when it would be taken."""
+    """Return Discord's nested `errors` for a message; empty when Discord would accept it."""
     errors: Errors = {}
     for path, code, message in _violations(body):
         place = errors

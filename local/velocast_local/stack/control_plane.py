@@ -1,4 +1,4 @@
-"""All of the stack's own servers: one HTTP port for Google's REST APIs and the city, two for gRPC."""
+"""The stack's own servers: one HTTP port for Google's REST APIs and the city's, a proxy, and two gRPC ports."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ _START_LINKS = {
 
 
 class ControlPlane:
-    """The parts that live in the supervisor's process. `start` opens the ports, `stop` closes them in order.
+    """The parts that run in the supervisor's process. `start` opens the ports, `stop` closes them in order.
 
-    warm_jobs: get the process of the next job ready while one runs.
+    warm_jobs: prepare the process of the next job while a job runs.
     """
 
     def __init__(self, state: StackState, *, warm_jobs: bool = False) -> None:
@@ -94,7 +94,7 @@ class ControlPlane:
         self._grpc.start()
 
     def stop(self) -> None:
-        """End executions and jobs, then deliveries, then the servers; what must survive is written."""
+        """Stop executions and jobs, then deliveries, then the servers; write persistent state to disk."""
         self.executions.stop()
         self.jobs.stop()
         self._pubsub.stop()
@@ -105,7 +105,7 @@ class ControlPlane:
         self.objects.close()
 
     def deliver_to(self, name: str) -> None:
-        """Begin to push messages to a function; to be called when it listens."""
+        """Start to push messages to a function. Call this when the function is listening."""
         function = self.functions[name]
         if function.topic:
             resource = function_servers.push_subscription(name, function, self.state)
@@ -156,7 +156,7 @@ class ControlPlane:
                 self.broker.put_subscription({"name": keeper, "topic": topic})
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes of everything that speaks HTTP, BigQuery's handed on to its emulator."""
+        """Return the routes of all HTTP servers; those of BigQuery are forwarded to its emulator."""
         state = self.state
         return [
             *self._local_routes(),
@@ -176,7 +176,7 @@ class ControlPlane:
         if self.state.replay is None:
             return []
         city = load_city(self.state.city)
-        # Real counts come as the file has them; a synthetic city corrects itself late, as real ones do.
+        # A replayed file is served as it is. A synthetic city publishes corrections later, as real cities do.
         synthetic = self.state.city == SYNTHETIC_CITY
         replay = opendatasoft_replay.Replay(
             self.state.replay, self.clock.now, city=city, corrections=synthetic
@@ -204,8 +204,8 @@ class ControlPlane:
         ]
 
     def activity(self) -> Json:
-        """Tell whether all has come to rest: no message undelivered, no execution or job running."""
-        # An execution may be started by a message, and publish one as its last act: look at each twice.
+        """Return whether the stack is idle: all messages delivered, no execution or job running."""
+        # A message may start an execution, which may publish a message as its last step: check both twice.
         running = self.executions.active() + self.jobs.active()
         delivering = not self.broker.idle()
         running += self.executions.active() + self.jobs.active()

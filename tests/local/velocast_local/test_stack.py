@@ -106,10 +106,10 @@ def test_secrets_are_private_files(home: Path, running: dict[str, Any]) -> None:
     assert httpx.post(webhook, json={"content": "hi"}, trust_env=False).status_code == 204
 
 
-def test_a_second_up_says_that_it_is_up_already(home: Path, running: dict[str, Any]) -> None:
+def test_a_second_up_reports_that_it_is_already_up(home: Path, running: dict[str, Any]) -> None:
     result = runner.invoke(local_app, ["up", "--home", str(home)])
     assert result.exit_code == 0
-    assert "the stack is up already" in result.stdout
+    assert "the stack is already up" in result.stdout
     assert lifecycle.start_stack(home)["pid"] == running["pid"]
 
 
@@ -165,7 +165,7 @@ def test_a_function_that_cannot_start_is_named_with_the_end_of_its_log(
     broken = root / "functions" / "predict" / "main.py"
     broken.write_text("raise RuntimeError('no such model')\n", encoding="utf-8")
     home = tmp_path / "home"
-    with pytest.raises(lifecycle.StackFailed, match=r"(?s)predict did not come up.*no such model"):
+    with pytest.raises(lifecycle.StackFailed, match=r"(?s)predict did not start.*no such model"):
         lifecycle.start_stack(home, replay=counts, root=root)
     assert processes.marked(home) == []
     assert runner.invoke(local_app, ["env", "--home", str(home)]).exit_code == 1
