@@ -1,4 +1,4 @@
-"""Fitting the default model as the train job does beside fitting the predecessor's forest, on one file in one run."""
+"""Compare fitting the default model, as the train job does, with fitting the reference forest on the same file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def fit_both(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[Step, Step, float]:
-    """Fit both, each in a process of its own; beside them the emulator's memory, MB."""
+    """Fit both, each in its own process; return both steps and the emulator's peak memory, MB."""
     with harness.warehouse(arguments.city) as (store, emulator):
         counts = city_tables.mark_quality(
             store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
@@ -63,7 +63,7 @@ def fit_both(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[S
 
 
 def five_days(folder: Path, city_name: str, city: City) -> Step:
-    """Forecast a city of COUNTERS counters."""
+    """Measure five days of forecasts for a city of COUNTERS counters."""
     file = folder / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), file)
     with harness.warehouse(city_name):
@@ -82,7 +82,7 @@ def forecast_task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
     origin: date = local_date(until, city.zone)
     day = local_date(first, city.zone) + timedelta(days=1)
     return {
-        # some hours into the local day that begins where the counts end
+        # some hours into the local day after the last counts
         "as_of": rfc3339(start_of_local_day(origin, city.zone) + timedelta(hours=4)),
         "first_day": day.isoformat(),
         "rows_a_day": len(counts) / (origin - day).days,
@@ -90,36 +90,36 @@ def forecast_task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
 
 
 def seconds(step: Step) -> float:
-    """Seconds of what counts: features and fit."""
+    """Return the seconds of features and fit together."""
     return float(sum(part["seconds"] for part in step.figures["stages"].values()))
 
 
 def table(figures: dict[str, Any], learned: Step, forest: Step, forecast: Step) -> Table:
     made = Table(box=box.SIMPLE, width=80)
-    for name in ("what", "seconds", "MB", "aim"):
-        made.add_column(name, justify="left" if name == "what" else "right")
+    for name in ("step", "seconds", "MB", "target"):
+        made.add_column(name, justify="left" if name == "step" else "right")
     parts, rows = learned.figures["stages"], learned.figures["rows"]
     made.add_row(
-        f"default model, of {rows:,} rows read",
+        f"default model, {rows:,} rows read",
         f"{seconds(learned):.1f}",
         f"{learned.peak_mb:,.0f}",
         "1,200 MB",
     )
-    made.add_row("  of it features", f"{parts['features']['seconds']:.1f}", "", "")
+    made.add_row("  of which features", f"{parts['features']['seconds']:.1f}", "", "")
     made.add_row(
-        f"predecessor's forest, {forest.figures['rows']:,} rows",
+        f"reference forest, {forest.figures['rows']:,} rows",
         f"{seconds(forest):.1f}",
         f"{forest.peak_mb:,.0f}",
         "",
     )
-    made.add_row("ours / forest", f"{figures['ratio']:.3f}", "", "0.5 (0.125)")
+    made.add_row("default model / forest", f"{figures['ratio']:.3f}", "", "0.5 (0.125)")
     days = forecast.figures["stages"]
-    for name, label in (("five_days", ""), ("first", ", libraries loaded too")):
+    for name, label in (("five_days", ""), ("first", ", with loading of libraries")):
         made.add_row(
             f"five days, {forecast.figures['counters']} counters{label}",
             f"{days[name]['seconds']:.2f}",
             f"{days[name]['peak_mb']:,.0f}",
             "3 s",
         )
-    made.add_row("  of it features", f"{days['five_days']['features']:.2f}", "", "")
+    made.add_row("  of which features", f"{days['five_days']['features']:.2f}", "", "")
     return made

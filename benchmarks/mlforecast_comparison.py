@@ -1,4 +1,4 @@
-"""mlforecast with LightGBM beside our default model: the same file, origins, retraining and scored rows, in one run."""
+"""Compare mlforecast with LightGBM to the default model: same file, origins, retraining and scored rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from velocast.model.learning import forecaster
 from velocast_cli.backtesting import city_tables, file_backtest
 from velocast_cli.backtesting import scores as backtest_scores
 
-RIVAL = "mlforecast"
+MLFORECAST = "mlforecast"
 KEYS = ["counter_id", "origin_at", "target_at"]
 RETRAIN_DAYS = 7
 PYTHON = harness.ROOT / ".venv/bench/bin/python"
@@ -36,13 +36,13 @@ PYTHON = harness.ROOT / ".venv/bench/bin/python"
 
 @dataclass
 class TimeSpent:
-    """Seconds of each fit and of each week's forecasts of ours, as they came: on the wall, and of all cores."""
+    """Seconds of each fit and of each week's forecasts of the default model, in order: wall time and CPU time."""
 
     fit: list[tuple[float, float]] = field(default_factory=list)
     forecast: list[tuple[float, float]] = field(default_factory=list)
 
     def of(self, weeks: int) -> dict[str, float]:
-        """Seconds of the weeks' fits and forecasts; what the backtest tries after them does not count."""
+        """Return the seconds of the first `weeks` fits and forecasts; later ones are from the cold-start test."""
         made = {}
         for name, calls in (("fit", self.fit[:weeks]), ("forecast", self.forecast[:weeks])):
             made[name] = sum(wall for wall, _ in calls)
@@ -53,7 +53,7 @@ class TimeSpent:
 def main(arguments: argparse.Namespace) -> None:
     if not PYTHON.exists():
         raise SystemExit(
-            f'{PYTHON} is not there; run this as make bench ARGS="mlforecast {arguments.file}"'
+            f'{PYTHON} does not exist; run make bench ARGS="mlforecast {arguments.file}"'
         )
     console = Console(highlight=False, width=80)
     city = load_city(arguments.city)
@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
     summary = backtest_scores.summarize(ours)
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
         write_task(Path(folder), arguments, city, ours.rows)
-        console.print("mlforecast forecasts the same hours")
+        console.print("forecasting the same hours with mlforecast")
         subprocess.run(
             [PYTHON, Path(__file__).with_name("mlforecast_process.py"), folder], check=True
         )
@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     figures = compare(ours.rows, theirs, [model["name"] for model in summary["models"]])
     figures["seconds"] = {
         "gbm": spent.of(arguments.weeks) | {"features": sum(summary["features_seconds"].values())},
-        RIVAL: cost,
+        MLFORECAST: cost,
     }
     harness.write(figures, arguments.json)
     console.print(table(figures))
@@ -82,7 +82,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def timed_calls() -> Iterator[TimeSpent]:
-    """Note what our fits and forecasts take while the block runs."""
+    """Record the time of fits and forecasts of the default model while the block runs."""
     spent = TimeSpent()
 
     def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +105,7 @@ def timed_calls() -> Iterator[TimeSpent]:
 
 
 def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd.DataFrame) -> None:
-    """Leave the usable counts and what to forecast when. Origins and retraining are those of our backtest."""
+    """Write the usable counts and the plan: the backtest's origins and retraining days."""
     with harness.warehouse(arguments.city) as (store, _):
         counts = city_tables.mark_quality(
             store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
@@ -132,17 +132,17 @@ def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd
 
 
 def compare(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[str, Any]:
-    """Score everybody on the rows that all forecast and that were counted, lead days 0 to 2."""
+    """Score all models on the counted rows that all of them forecast, lead days 0 to 2."""
     theirs = theirs.rename(
-        columns={"unique_id": "counter_id", "ds": "target_at", "predicted_count": RIVAL}
+        columns={"unique_id": "counter_id", "ds": "target_at", "predicted_count": MLFORECAST}
     )
     for name in ("origin_at", "target_at"):
         theirs[name] = pd.to_datetime(theirs[name], utc=True).dt.as_unit("us")
     scored = rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
-    both = scored.merge(theirs[[*KEYS, RIVAL]], how="inner", on=KEYS)
-    both = both[both[RIVAL].notna()]
+    both = scored.merge(theirs[[*KEYS, MLFORECAST]], how="inner", on=KEYS)
+    both = both[both[MLFORECAST].notna()]
     scores = {}
-    for name in [*names, RIVAL]:
+    for name in [*names, MLFORECAST]:
         score = metrics.score(both.assign(predicted_count=both[name]))
         scores[name] = {key: getattr(score, key) for key in ("r2", "rmse", "mae", "wape")}
     return {
@@ -156,8 +156,8 @@ def compare(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[
 def table(figures: dict[str, Any]) -> Table:
     made = Table(
         title=f"{figures['rows']:,} forecasts from {figures['origins']} origins, lead days 0 to 2",
-        caption="fit of all weeks, forecast of all origins: seconds on the wall / of all cores; ours"
-        f" needs its features too ({figures['seconds']['gbm']['features']:.0f} s, by the emulator)",
+        caption="fit of all weeks and forecast of all origins: seconds of wall time / CPU time; gbm also"
+        f" needs features ({figures['seconds']['gbm']['features']:.0f} s in the emulator)",
         box=box.SIMPLE,
         width=80,
     )

@@ -1,7 +1,7 @@
-"""Seconds, memory and cost for cities of 50 to 10,000 counters.
+"""Time, memory and cost for cities of 50 to 10,000 counters.
 
-Up to `--emulate` counters a synthetic city lies in the BigQuery emulator. Beyond, what BigQuery answers is made of
-copies of the largest emulated city (`tiled_city`): all on this side of BigQuery is measured, its own time is not.
+Synthetic cities of up to `--emulate` counters are loaded into the BigQuery emulator. For larger ones BigQuery's results
+are copies of those for the largest emulated city (`tiled_city`), so the time of BigQuery itself is not measured.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 def measure_cities(
     folder: Path, arguments: argparse.Namespace, sizes: list[int], console: Console
 ) -> list[dict[str, Any]]:
-    """Measure each city; those too large for the emulator as copies of the largest that is not."""
+    """Measure each city; those too large for the emulator consist of copies of the largest emulated one."""
     city, made = load_city(arguments.city), []
     emulated = [size for size in sizes if size <= arguments.emulate] or [arguments.emulate]
     base = emulated[-1]
@@ -55,7 +55,7 @@ def measure_cities(
         made.append(figures)
     for counters in [size for size in sizes if size > base]:
         tiles = -(-counters // base)
-        console.print(f"{tiles * base:,} counters: {tiles} cities of {base}")
+        console.print(f"{tiles * base:,} counters: {tiles} copies of the city of {base}")
         named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
         steps = train_and_forecast(
             folder, arguments.limit, named, folder / f"{base}.answers", tiles
@@ -67,7 +67,7 @@ def measure_cities(
 def in_emulator(
     folder: Path, arguments: argparse.Namespace, city: City, counters: int, recording: Path | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure a city in an emulator; beside the figures what the steps were asked."""
+    """Measure a city in an emulator; return the figures and the arguments of the steps."""
     file = folder / "city.parquet"
     write_city(simulate(counters, days=arguments.days, seed=3), file)
     with harness.warehouse(arguments.city) as (_, emulator):
@@ -82,7 +82,7 @@ def in_emulator(
 def train_and_forecast(
     folder: Path, limit: float, asked: dict[str, Any], recording: Path | None, tiles: int
 ) -> dict[str, Any]:
-    """Train, then forecast; None for what took longer than the limit, or than BigQuery's own for a job."""
+    """Train, then forecast; None for a step that exceeded the time limit, its own or that of a BigQuery job."""
     named = {"model": folder / "model", "recording": recording, "tiles": tiles, "limit": limit}
     learned = _step("learn", **asked, **named)
     made = _step("forecast", as_of=asked["as_of"], **named) if learned else None
@@ -93,7 +93,7 @@ def _step(name: str, **asked: Any) -> dict[str, Any] | None:
     try:
         step = harness.run_isolated(name, **asked)
     except RuntimeError as exc:
-        # the emulator is given as long as BigQuery is, and gives up
+        # the emulator exceeded the time limit of a BigQuery job
         if "WarehouseError" not in str(exc):
             raise
         return None
@@ -102,8 +102,8 @@ def _step(name: str, **asked: Any) -> dict[str, Any] | None:
 
 def speed_table(cities: list[dict[str, Any]]) -> Table:
     made = Table(
-        title="seconds / MB of the process",
-        caption="* without BigQuery's own time: its answers are copies of a smaller city's",
+        title="seconds / peak memory of the process in MB",
+        caption="* without the time of BigQuery: its results are copies of a smaller city's",
         box=box.SIMPLE,
         width=80,
     )
@@ -126,9 +126,9 @@ def _cell(step: dict[str, Any] | None, part: str) -> str:
 
 def cost_table(costs: list[dict[str, Any]]) -> Table:
     made = Table(
-        title="BigQuery, computed: GB billed and USD at list price, a year of counts",
-        caption="a month: predict daily, retrain weekly; free: after the first TiB queried and"
-        " 300 TiB read of a month",
+        title="BigQuery, computed: GB billed and USD at list price for a year of counts",
+        caption="month: daily predict, weekly retraining; free tier: without the first TiB queried and"
+        " 300 TiB read a month",
         box=box.SIMPLE,
         width=80,
     )

@@ -1,4 +1,4 @@
-"""The steps that `harness.run_isolated` runs in a process of their own: `python -m benchmarks.steps NAME ARGUMENTS`."""
+"""The steps that `harness.run_isolated` runs in their own processes: `python -m benchmarks.steps NAME ARGUMENTS`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from velocast.usecases.training.datasets.frames import Source, learning_frames
 from velocast.usecases.training.datasets.windows import Window, calibration_start
 from velocast_cli.backtesting import reference_forest
 
-CLEAR_PEAK = "5"  # proc(5): sets VmHWM back to what is resident now
+CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the current resident memory
 
 Stages = dict[str, dict[str, float]]
 
 
 @contextmanager
 def stage(stages: Stages, name: str) -> Iterator[None]:
-    """Note seconds, seconds of this process's CPU (a busy machine hardly changes them) and most resident memory, MB."""
+    """Record seconds, CPU seconds of this process (hardly affected by other load) and peak resident memory, MB."""
     forget = Path("/proc/self/clear_refs")
     if forget.exists():
         forget.write_text(CLEAR_PEAK)
@@ -52,7 +52,7 @@ def stage(stages: Stages, name: str) -> Iterator[None]:
 
 @contextmanager
 def clocked(owner: Any, name: str) -> Iterator[list[float]]:
-    """Note the seconds of each call of a function while the block runs."""
+    """Record the seconds of each call of a function while the block runs."""
     seconds: list[float] = []
     call: Callable[..., Any] = getattr(owner, name)
 
@@ -75,7 +75,7 @@ def learn(
     recording: str | None = None,
     tiles: int = 0,
 ) -> dict[str, Any]:
-    """Read features and fit the default model as the train job does, on everything known; leave it in `model`."""
+    """Read features and fit the default model on all counts, like the train job; write it to `model`."""
     run, warehouse = _run(as_of, recording, tiles)
     stages: Stages = {}
     until = local_date(run.as_of, run.settings.city.zone)
@@ -93,7 +93,7 @@ def learn(
 def forecast(
     as_of: str, model: str, recording: str | None = None, tiles: int = 0
 ) -> dict[str, Any]:
-    """Load the model, forecast five days for every counter, twice, and make the serving snapshot."""
+    """Load the model, forecast five days for every counter twice, and build the serving snapshot."""
     run, warehouse = _run(as_of, recording, tiles)
     stages: Stages = {}
     with stage(stages, "history"):
@@ -101,7 +101,7 @@ def forecast(
         history = snapshot.read_history(
             run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of
         )
-    # the second time as an instance that lives on does it: the first loads scikit-learn
+    # the first time loads scikit-learn; the second is like that of a warm instance
     for name in ("first", "five_days"):
         if name == "first" and tiles:
             continue
@@ -134,7 +134,7 @@ def forecast(
 
 
 def forest(counts: str, zone: str) -> dict[str, Any]:
-    """Fit the predecessor's forest on every usable count of a Parquet file."""
+    """Fit the reference forest on every usable count in a Parquet file."""
     rows = pd.read_parquet(counts)
     stages: Stages = {}
     rows = rows[rows["quality"].isna()]
@@ -154,7 +154,7 @@ def _run(
         if recording and tiles
         else RecordingWarehouse(harness.PROJECT, harness.LOCATION, keep=bool(recording))
     )
-    runtime.__dict__["warehouse"] = warehouse  # where the cached property would put its own
+    runtime.__dict__["warehouse"] = warehouse  # in place of the cached property
     return Run(runtime, datetime.fromisoformat(as_of), "bench"), warehouse
 
 

@@ -1,4 +1,4 @@
-"""The whole system on this machine, emulators included: `make bench`. Every figure is wall time of the real parts."""
+"""Measure the whole local stack, emulators included: `make bench`. Times are wall time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Watch:
-    """Seconds of a block, and the largest resident memory of a process meanwhile (MB)."""
+    """Seconds of a block, and the peak resident memory of a process and its children meanwhile (MB)."""
 
     seconds = 0.0
     peak_mb = 0.0
@@ -85,7 +85,7 @@ def bench_training(player: Player, table: Table) -> None:
 
 
 def bench_forecasts(player: Player, audit: AuditReader, table: Table) -> None:
-    player.publish("velocast-predict")  # the libraries are loaded once an instance
+    player.publish("velocast-predict")  # the first run of an instance loads the libraries
     with watched(None) as watch:
         player.publish("velocast-predict")
     details = details_of(audit.latest("PREDICTION"))
@@ -145,7 +145,7 @@ def _wait(url: str) -> None:
 
 
 def run(home: Path, console: Console) -> Table:
-    table = Table("what", "measured", "aim", title="Velocast on this machine")
+    table = Table("step", "measured", "target", title="Velocast on this machine")
     city = home / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), city)
     with watched(None) as watch:

@@ -52,7 +52,9 @@ def up_command(
     ] = None,
     city: Annotated[
         str | None,
-        typer.Option(help="City configuration. Default: paris with --replay, otherwise demoville."),
+        typer.Option(
+            help="City configuration. Default: paris with --replay, else the last city, else demoville."
+        ),
     ] = None,
 ) -> None:
     """Start the stack, or report that it is already up. Without options it resumes its last city."""

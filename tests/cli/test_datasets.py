@@ -17,7 +17,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training.datasets import baseline, frozen_counts
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast_cli import datasets as baselines
-from velocast_cli.datasets import Dataset, Verified
+from velocast_cli.datasets import Dataset, Verification
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 
@@ -137,7 +137,7 @@ class TestListing:
         assert baselines.list_datasets(job_run()) == []
 
 
-def faults(*chosen: str) -> dict[str, Verified]:
+def faults(*chosen: str) -> dict[str, Verification]:
     return {v.dataset.sha256: v for v in baselines.verify_datasets(job_run(), chosen) if v.faults}
 
 

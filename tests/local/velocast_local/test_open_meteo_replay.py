@@ -14,7 +14,7 @@ import pytest
 
 from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
 from velocast_cli.weather_file import read_weather_file
-from velocast_local.city.files import CityFiles, choose
+from velocast_local.city.files import CityFiles, choose_files
 from velocast_local.city.open_meteo_replay import weather_routes
 from velocast_local.stack.state import StackState, read_state
 
@@ -165,18 +165,18 @@ class TestChoice:
         made = CityFiles(tmp_path / "demoville.parquet", tmp_path / "demoville-weather.parquet")
         last = StackState(tmp_path, tmp_path, "paris", counts, weather=weather)
 
-        assert choose(None, None, None, lambda: made) == made
-        assert choose(None, counts, weather, lambda: made) == (counts, weather)
-        assert choose(last, None, None, lambda: made) == (counts, weather)
-        assert choose(last, None, rain, lambda: made) == (counts, rain)
-        assert choose(last, other, None, lambda: made) == (other, None)
+        assert choose_files(None, None, None, lambda: made) == made
+        assert choose_files(None, counts, weather, lambda: made) == (counts, weather)
+        assert choose_files(last, None, None, lambda: made) == (counts, weather)
+        assert choose_files(last, None, rain, lambda: made) == (counts, rain)
+        assert choose_files(last, other, None, lambda: made) == (other, None)
 
     @pytest.mark.parametrize("gone", ["counts", "weather"])
     def test_a_file_that_is_gone(self, tmp_path: Path, files: dict[str, Path], gone: str) -> None:
         last = StackState(tmp_path, tmp_path, "paris", files["counts"], weather=files["weather"])
         files[gone].unlink()
         with pytest.raises(FileNotFoundError, match=f"the city's {gone} .* gone"):
-            choose(last, None, None, lambda: CityFiles(files["other"], None))
+            choose_files(last, None, None, lambda: CityFiles(files["other"], None))
 
     @pytest.mark.parametrize("weather", [Path("/somewhere/weather.parquet"), None])
     def test_the_state_remembers_the_weather(self, tmp_path: Path, weather: Path | None) -> None:
