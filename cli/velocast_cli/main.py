@@ -16,7 +16,7 @@ from velocast_cli.status import status_command
 COMMANDS = "velocast.commands"
 
 
-def build_app() -> typer.Typer:
+def build_command_line() -> typer.Typer:
     """Return the application with the commands of every installed package."""
     made = typer.Typer(
         help="Forecast hourly bike counts and operate a deployment.",
@@ -32,4 +32,4 @@ def build_app() -> typer.Typer:
     return made
 
 
-app = build_app()
+app = build_command_line()

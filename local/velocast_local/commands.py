@@ -118,16 +118,16 @@ def _demo(
     progress = play.Progress(console.print)
     with progress.part("start the stack"):
         lifecycle.reset_home(folder)
-        source, sky = files or make()
+        counts, weather = files or make()
         # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
-        if sky:
-            read_weather_file(sky)
-        first_day = CityFile(source).last.date() - timedelta(days=days - 2)
+        if weather:
+            read_weather_file(weather)
+        first_day = CityFile(counts).last.date() - timedelta(days=days - 2)
         console.print(f"starting the stack in {folder} (MLflow takes longest) ...")
         state = lifecycle.start_stack(
             folder,
-            replay=source,
-            weather=sky,
+            replay=counts,
+            weather=weather,
             city="paris" if files else "demoville",
             say=console.print,
         )

@@ -68,7 +68,7 @@ def test_an_entry_point_adds_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = EntryPoint("greeting", f"{__name__}:add_greeting", main.COMMANDS)
     monkeypatch.setattr(EntryPoint, "load", lambda _: add_greeting)
     monkeypatch.setattr(main, "entry_points", lambda group: [plugin] * (group == main.COMMANDS))
-    shown = CliRunner().invoke(main.build_app(), ["greet"])
+    shown = CliRunner().invoke(main.build_command_line(), ["greet"])
     assert (shown.exit_code, shown.stdout) == (0, "hello\n")
 
 

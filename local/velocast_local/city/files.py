@@ -30,9 +30,11 @@ def make_synthetic(
 
     files = synthetic_files(home)
     home.mkdir(parents=True, exist_ok=True)
-    counts, sky = simulate_city(counters, days=days, seed=seed, until=until or DEFAULT_UNTIL)
+    counts, weather_rows = simulate_city(
+        counters, days=days, seed=seed, until=until or DEFAULT_UNTIL
+    )
     if files.weather:
-        write_city(sky, files.weather)
+        write_city(weather_rows, files.weather)
     write_city(counts, files.counts)
     return files
 

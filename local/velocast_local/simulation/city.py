@@ -273,10 +273,10 @@ def simulate_command(
     for file in filter(None, (out, weather)):
         if file.suffix not in (".parquet", ".csv"):
             raise typer.BadParameter(f"{file}: ends in {file.suffix!r}, expected .parquet or .csv")
-    rows, sky = simulate_city(counters, days=days, seed=seed)
+    rows, weather_rows = simulate_city(counters, days=days, seed=seed)
     write_city(rows, out)
     if weather:
-        write_city(sky, weather)
+        write_city(weather_rows, weather)
     first, last = rows["date"].iloc[0], rows["date"].iloc[-1]
     typer.echo(
         f"{out}: {len(rows)} counts of {counters} counters, {first:%Y-%m-%d %H:%MZ} to {last:%Y-%m-%d %H:%MZ}"

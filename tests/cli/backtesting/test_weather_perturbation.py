@@ -77,15 +77,15 @@ def test_the_past_is_as_observed() -> None:
 
 @pytest.mark.parametrize("name", ["temperature_c", "wind_kmh", "humidity_pct", "cloud_pct"])
 def test_errors_grow_with_every_day_ahead(name: str) -> None:
-    spread = many(60).groupby("day")[name].std()
-    assert spread.is_monotonic_increasing
-    assert spread.iloc[-1] > 1.3 * spread.iloc[0]
+    errors = many(60).groupby("day")[name].std()
+    assert errors.is_monotonic_increasing
+    assert errors.iloc[-1] > 1.3 * errors.iloc[0]
 
 
 def test_temperature_errs_as_weather_services_say() -> None:
-    spread = many(200).groupby("day")["temperature_c"].std()
-    assert spread.iloc[0] == pytest.approx(1.0, abs=0.15)
-    assert spread.iloc[4] == pytest.approx(2.3, abs=0.3)
+    errors = many(200).groupby("day")["temperature_c"].std()
+    assert errors.iloc[0] == pytest.approx(1.0, abs=0.15)
+    assert errors.iloc[4] == pytest.approx(2.3, abs=0.3)
 
 
 def test_errors_come_in_runs_of_hours() -> None:
