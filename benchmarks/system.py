@@ -1,4 +1,4 @@
-"""The whole system on this machine, emulators included: `make bench`. Every figure is wall time of the real parts."""
+"""Measure the whole local stack, emulators included: `make bench`. Times are wall time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.latency import measure
+from benchmarks.latency import measure_latency
 from gcp_emulators.core.http_server import free_port
 from velocast_cli.city_file import CityFile
 from velocast_local.demo import AuditReader, Player, Progress, details_of
@@ -33,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Watch:
-    """Seconds of a block, and the largest resident memory of a process meanwhile (MB)."""
+    """Seconds of a block, and the peak resident memory of a process and its children meanwhile (MB)."""
 
     seconds = 0.0
     peak_mb = 0.0
@@ -58,7 +57,7 @@ def watched(process: psutil.Process | None) -> Iterator[Watch]:
 
 
 def part(home: Path, name: str) -> psutil.Process:
-    return psutil.Process(lifecycle.status(home)["parts"][name]["pid"])
+    return psutil.Process(lifecycle.stack_status(home)["parts"][name]["pid"])
 
 
 def bench_ingestion(
@@ -86,7 +85,7 @@ def bench_training(player: Player, table: Table) -> None:
 
 
 def bench_forecasts(player: Player, audit: AuditReader, table: Table) -> None:
-    player.publish("velocast-predict")  # the libraries are loaded once an instance
+    player.publish("velocast-predict")  # the first run of an instance loads the libraries
     with watched(None) as watch:
         player.publish("velocast-predict")
     details = details_of(audit.latest("PREDICTION"))
@@ -109,7 +108,7 @@ def bench_serve(home: Path, table: Table) -> None:
         times.append(watch.seconds)
     table.add_row("serve: interpreter and imports, best of 5", f"{min(times):.2f} s", "1.5 s")
     command = [
-        Path(sys.executable).parent / "functions-framework",
+        str(Path(sys.executable).parent / "functions-framework"),
         "--target=serve",
         f"--port={port}",
     ]
@@ -126,7 +125,7 @@ def bench_serve(home: Path, table: Table) -> None:
         found = httpx.get(f"{base}/v1/counters", headers=headers).raise_for_status().json()
         counters = [c["counter_id"] for c in found["counters"]]
         urls = [f"{base}/v1/counters/{c}/forecast" for c in counters]
-        result = measure(urls, headers, rate=50, seconds=20)
+        result = measure_latency(urls, headers, rate=50, seconds=20)
     finally:
         server.terminate()
         server.wait(10)
@@ -146,14 +145,14 @@ def _wait(url: str) -> None:
 
 
 def run(home: Path, console: Console) -> Table:
-    table = Table("what", "measured", "aim", title="Velocast on this machine")
+    table = Table("step", "measured", "target", title="Velocast on this machine")
     city = home / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), city)
     with watched(None) as watch:
-        state = lifecycle.up(home, replay=city, city="demoville", say=console.print)
+        state = lifecycle.start_stack(home, replay=city, city="demoville", say=console.print)
     table.add_row("start of the local stack", f"{watch.seconds:.1f} s", "")
-    os.environ.update(lifecycle.environment(home))
-    player = Player(state, Progress(console.print, Counter()))
+    os.environ.update(lifecycle.stack_variables(home))
+    player = Player(state, Progress(console.print))
     audit = AuditReader(state["project"], state["location"])
     last = CityFile(city).last
     day = datetime(last.year, last.month, last.day, 2, tzinfo=UTC)
@@ -162,7 +161,7 @@ def run(home: Path, console: Console) -> Table:
     bench_forecasts(player, audit, table)
     bench_serve(home, table)
     table.add_row(
-        "memory of the whole stack", f"{lifecycle.status(home)['memory_mb']:,} MB", "4,000 MB"
+        "memory of the whole stack", f"{lifecycle.stack_status(home)['memory_mb']:,} MB", "4,000 MB"
     )
     return table
 
@@ -174,4 +173,4 @@ def main(_arguments: argparse.Namespace) -> None:
         try:
             console.print(run(home, console))
         finally:
-            lifecycle.down(home)
+            lifecycle.stop_stack(home)

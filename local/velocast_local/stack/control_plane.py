@@ -1,9 +1,8 @@
-"""All of the stack's own servers: one HTTP port for Google's REST APIs and the city, two for gRPC."""
+"""The stack's own servers: one HTTP port for Google's REST APIs and the city's, a proxy, and two gRPC ports."""
 
 from __future__ import annotations
 
 import base64
-import html
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from gcp_emulators.workflows.executions import WorkflowExecutions
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import EventError
+from velocast_cli.html_templates import render_html
 from velocast_local.city import open_meteo_replay, opendatasoft_replay
 from velocast_local.city.open_meteo_replay import WeatherReplay
 from velocast_local.discord import inbox
@@ -68,16 +68,18 @@ _BIGQUERY_PATHS = (
     "/$discovery/rest",
     "/discovery/v1/apis",
 )
-_PAGE = """<!doctype html><meta charset="utf-8"><title>Velocast, local stack</title>
-<style>body{{font:1rem/1.6 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}}</style>
-<h1>Velocast, local stack</h1><p>City <b>{city}</b>, clock at <b>{now}</b></p><ul>{links}</ul>
-<p><code>eval "$(velocast local env)"</code> points gcloud, bq and Google's client libraries here.</p>"""
+_START_LINKS = {
+    "Dashboard and API": "dashboard",
+    "MLflow": "mlflow",
+    "Discord inbox": "discord",
+    "Metrics (Prometheus text)": "metrics",
+}
 
 
 class ControlPlane:
-    """The parts that live in the supervisor's process. `start` opens the ports, `stop` closes them in order.
+    """The parts that run in the supervisor's process. `start` opens the ports, `stop` closes them in order.
 
-    warm_jobs: get the process of the next job ready while one runs.
+    warm_jobs: prepare the process of the next job while a job runs.
     """
 
     def __init__(self, state: StackState, *, warm_jobs: bool = False) -> None:
@@ -104,7 +106,7 @@ class ControlPlane:
         self._grpc.start()
 
     def stop(self) -> None:
-        """End executions and jobs, then deliveries, then the servers; what must survive is written."""
+        """Stop executions and jobs, then deliveries, then the servers; write persistent state to disk."""
         self.executions.stop()
         self.jobs.stop()
         self._pubsub.stop()
@@ -115,10 +117,10 @@ class ControlPlane:
         self.objects.close()
 
     def deliver_to(self, name: str) -> None:
-        """Begin to push messages to a function; to be called when it listens."""
+        """Start to push messages to a function. Call this when the function is listening."""
         function = self.functions[name]
         if function.topic:
-            resource = function_servers.subscription(name, function, self.state)
+            resource = function_servers.push_subscription(name, function, self.state)
             self.broker.put_subscription(resource, function.concurrency * function.max_instances)
 
     def _cloud_run(self, *, warm: bool) -> CloudRun:
@@ -168,17 +170,17 @@ class ControlPlane:
                 self.broker.put_subscription({"name": keeper, "topic": topic})
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes of everything that speaks HTTP, BigQuery's handed on to its emulator."""
+        """Return the routes of all HTTP servers; those of BigQuery are forwarded to its emulator."""
         state = self.state
         return [
             *self._local_routes(),
             *self._city_routes(),
-            *inbox.routes(state.home / "discord"),
+            *inbox.inbox_routes(state.home / "discord"),
             *self.metrics.routes(),
             *self.scheduler.routes(),
             *executions_routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
-            *function_servers.routes(self.functions, state),
+            *function_servers.function_routes(self.functions, state),
             *pubsub_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),
             *storage_routes(self.objects),
@@ -188,13 +190,17 @@ class ControlPlane:
         if self.state.replay is None:
             return []
         city = load_city(self.state.city)
-        # Real counts come as the file has them; a synthetic city corrects itself late, as real ones do.
+        # A replayed file is served as it is. A synthetic city publishes corrections later, as real cities do.
         synthetic = self.state.city == SYNTHETIC_CITY
         replay = opendatasoft_replay.Replay(
             self.state.replay, self.clock.now, city=city, corrections=synthetic
         )
-        weather = self.state.weather and WeatherReplay(self.state.weather, self.clock.now)
-        return [*opendatasoft_replay.routes(replay), *open_meteo_replay.routes(weather)]
+        file = self.state.weather
+        weather = None if file is None else WeatherReplay(file, self.clock.now)
+        return [
+            *opendatasoft_replay.city_routes(replay),
+            *open_meteo_replay.weather_routes(weather),
+        ]
 
     def _local_routes(self) -> list[BaseRoute]:
         secrets = (
@@ -214,8 +220,8 @@ class ControlPlane:
         ]
 
     def activity(self) -> Json:
-        """Tell whether all has come to rest: no message undelivered, no execution or job running."""
-        # An execution may be started by a message, and publish one as its last act: look at each twice.
+        """Return whether the stack is idle: all messages delivered, no execution or job running."""
+        # A message may start an execution, which may publish a message as its last step: check both twice.
         running = self.executions.active() + self.jobs.active()
         delivering = not self.broker.idle()
         running += self.executions.active() + self.jobs.active()
@@ -251,11 +257,9 @@ class ControlPlane:
 
     async def _page(self, _request: Request) -> Response:
         urls = self.state.urls()
-        shown = {"Dashboard and API": "dashboard", "MLflow": "mlflow", "Discord inbox": "discord"}
-        shown |= {"Metrics (Prometheus text)": "metrics"}
-        links = "".join(
-            f'<li><a href="{html.escape(urls[key])}">{label}</a></li>'
-            for label, key in shown.items()
-        )
+        links = {label: urls[key] for label, key in _START_LINKS.items()}
         now = rfc3339(self.clock.now())
-        return HTMLResponse(_PAGE.format(city=html.escape(self.state.city), now=now, links=links))
+        page = render_html(
+            "velocast_local.stack", "start", city=self.state.city, now=now, links=links
+        )
+        return HTMLResponse(page)

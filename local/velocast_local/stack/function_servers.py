@@ -1,4 +1,4 @@
-"""The Cloud Functions of one stack: their configuration, their processes, their push subscriptions, their listing."""
+"""The Cloud Functions of a stack: their commands, environments, push subscriptions and REST API."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MAX_DELIVERY_ATTEMPTS = 5
 LONGEST_ACK_DEADLINE_SECONDS = 600
 
 
-def command(name: str, function: Function, state: StackState) -> list[str]:
-    """Return the command that serves a function as Cloud Functions does, under functions-framework."""
+def function_command(name: str, function: Function, state: StackState) -> list[str]:
+    """Return the command that serves a function with functions-framework, as Cloud Functions does."""
     source = state.root / "functions" / name / "main.py"
     signature = "cloudevent" if function.topic else "http"
     arguments = {
@@ -36,8 +36,8 @@ def command(name: str, function: Function, state: StackState) -> list[str]:
     return [sys.executable, "-m", "functions_framework", *flat]
 
 
-def environment(name: str, function: Function, state: StackState) -> dict[str, str]:
-    """Return the environment of a function's process: the variables its configuration lists, and the runtime's own."""
+def function_environment(name: str, function: Function, state: StackState) -> dict[str, str]:
+    """Return the environment of a function's process: the variables in its configuration and those of the runtime."""
     return process_environment(state, function.environment) | {
         "K_SERVICE": name,
         "FUNCTION_TARGET": function.entry_point,
@@ -47,10 +47,10 @@ def environment(name: str, function: Function, state: StackState) -> dict[str, s
     }
 
 
-def subscription(name: str, function: Function, state: StackState) -> Json:
-    """Return the push subscription that feeds a function, with the dead-letter policy that Terraform gives it."""
+def push_subscription(name: str, function: Function, state: StackState) -> Json:
+    """Return the push subscription of a function, with the same dead-letter policy as in Terraform."""
     topics = f"projects/{state.project}/topics"
-    # functions-framework takes the topic for the event's source from the path it is called at.
+    # functions-framework reads the topic for the event's source from the path of the request.
     push_endpoint = f"{state.part_url(name)}/{topics}/{function.topic}"
     return {
         "name": f"projects/{state.project}/subscriptions/velocast-{name}",
@@ -64,14 +64,14 @@ def subscription(name: str, function: Function, state: StackState) -> Json:
     }
 
 
-def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
-    """Return what `gcloud functions list` and `describe` ask for (API v2, and v1's empty list)."""
+def function_routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
+    """Return the routes of `gcloud functions list` and `describe` (API v2; v1 lists are empty)."""
     parent = f"projects/{state.project}/locations/{state.location}"
 
     def resource(name: str) -> Json:
         if name not in functions:
             raise GoogleApiError(
-                404, f"function '{name}' not found; there are {', '.join(sorted(functions))}"
+                404, f"function '{name}' not found; known are {', '.join(sorted(functions))}"
             )
         return _resource(name, functions[name], state, parent)
 

@@ -103,14 +103,14 @@ def test_it_is_listed_and_verified_beside_the_counts(warehouse_tables: bigquery.
     store((ORIGIN - HOUR, ORIGIN - 9 * HOUR, 5.0))
     frozen = frozen_weather.freeze(job_run())
     Records(job_run()).settle(WEATHER, frozen)
-    (listed,) = baselines.listing(job_run())
+    (listed,) = baselines.list_datasets(job_run())
     assert (listed.role, listed.rows, listed.sha256) == ("weather", 1, frozen.sha256)
-    (intact,) = baselines.verify(job_run())
+    (intact,) = baselines.verify_datasets(job_run())
     assert (intact.object_copy, intact.table_copy, intact.faults) == ("intact", "intact", ())
     table = f"{emulators.PROJECT}.{frozen.table}"
     warehouse_tables.query_and_wait(f"UPDATE `{table}` SET temperature_c = 9.0 WHERE TRUE")
     try:
-        (altered,) = baselines.verify(job_run())
+        (altered,) = baselines.verify_datasets(job_run())
         assert altered.table_copy == "differs"
     finally:
         warehouse_tables.delete_table(table)
