@@ -32,7 +32,7 @@ from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.model_loading import LoadedChampion
 from velocast.usecases.training.datasets.frames import Source, learning_frames
-from velocast.usecases.training.datasets.windows import Window, calibration_start
+from velocast.usecases.training.datasets.windows import DayRange, calibration_start
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
 from velocast.usecases.training.promote import PromoteRequest, promote
 from velocast.usecases.training.train import TrainRequest, train
@@ -86,7 +86,7 @@ def learn(
     """Read features and fit the default model as the train job does, on everything known; leave it in `model`."""
     run, stages = _run(as_of, recording, tiles), {}
     until = local_date(run.as_of, run.settings.city.zone)
-    known = Window(first=date.fromisoformat(first_day), until=until)
+    known = DayRange(first=date.fromisoformat(first_day), until=until)
     source = Source(run, schemas.COUNTS, rows_a_day, weather_table=schemas.WEATHER)
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))

@@ -1,4 +1,4 @@
-"""Frozen datasets as an operator handles them: a newer baseline, all that is frozen, and whether it is intact."""
+"""What an operator does with frozen datasets: freeze a newer baseline, list all datasets, verify them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HALVES = ("train_baseline", "test_baseline")
 class Dataset(Message):
     """One frozen object. `first` and `last` are local days, both included; null where no record describes the object.
 
-    `in_force`: one of the two halves that challengers are judged on now. `used_by`: `forecast/3` is version 3.
+    `in_force`: whether it is half of the baseline in force. `used_by`: versions; `forecast/3` is version 3 of forecast.
     """
 
     sha256: str
@@ -51,9 +51,9 @@ class Dataset(Message):
 
 
 class Verified(Message):
-    """What became of one dataset in Cloud Storage and in BigQuery; `faults` says what is wrong.
+    """The state of one dataset in Cloud Storage and in BigQuery; `faults` says what is wrong.
 
-    A table that is absent has expired and is loaded again from the object when it is needed; halves never have one.
+    An absent table has expired and is loaded again from the object when it is needed. Halves never have a table.
     """
 
     dataset: Dataset
@@ -63,23 +63,23 @@ class Verified(Message):
 
 
 def freeze_baseline(run: Run[JobSettings]) -> tuple[Baseline, bool]:
-    """Freeze all counts before the run's origin as the baseline from now on; returns it, and whether it is new.
+    """Freeze all counts before the run's origin as the baseline in force; return it, and whether it is new.
 
-    The pair before stays where it is, and versions judged on it go on naming it. Counts that make the same bytes again
-    change nothing. Raises TooLittleHistory; EventError when the counts end before those of the baseline in force;
-    ObjectChanged when another was frozen meanwhile.
+    The previous baseline is kept, and versions evaluated on it still name it. Counts that make the same bytes change
+    nothing. Raises TooLittleHistory; EventError when the counts end before those of the baseline in force;
+    ObjectChanged when another baseline was frozen in the meantime.
     """
     bucket = _bucket(run)
     current, generation = _current(bucket)
-    made = baselines.cut_baseline(run, frozen_counts.freeze(run))
+    made = baselines.cut_baseline(run, frozen_counts.freeze_counts(run))
     if current is not None:
         bucket.write_once(current.name, _bytes(current), JSON_TYPE)
         if made.same_bytes(current):
             return current, False
         if parse_instant(made.counts.last) < parse_instant(current.counts.last):
             raise EventError(
-                f"the baseline in force ends with the count of {current.counts.last}, what was known at "
-                f"{rfc3339(run.as_of)} with that of {made.counts.last}; freeze as of a later moment"
+                f"the baseline in force ends with the count of {current.counts.last}, but the counts known at "
+                f"{rfc3339(run.as_of)} end with that of {made.counts.last}; freeze as of a later time"
             )
     bucket.write_once(made.name, _bytes(made), JSON_TYPE)
     bucket.write(BASELINE, _bytes(made), content_type=JSON_TYPE, if_generation=generation)
@@ -88,9 +88,9 @@ def freeze_baseline(run: Run[JobSettings]) -> tuple[Baseline, bool]:
 
 
 def listing(run: Run[JobSettings]) -> list[Dataset]:
-    """Return every frozen object of the datasets bucket and every one that a record names, there or not.
+    """Return every frozen object in the datasets bucket, and every one that is missing but named by a record.
 
-    Sorted by last day, role and hash. Records: the baselines, and what each execution froze.
+    Records are the baselines and what each execution froze. Sorted by last day, role and hash.
     """
     models, bucket = Objects(run.settings.project, run.settings.models_bucket), _bucket(run)
     used = _users(models)
@@ -114,7 +114,7 @@ def listing(run: Run[JobSettings]) -> list[Dataset]:
 def verify(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verified]:
     """Compare each frozen object with its hash and its record, and the table loaded from it with its rows.
 
-    chosen: beginnings of hashes; none for all. Raises ObjectMissing when one of them belongs to no dataset.
+    chosen: hash prefixes; none for all datasets. Raises ObjectMissing when a prefix matches none.
     """
     known = listing(run)
     for start in chosen:
@@ -145,7 +145,9 @@ def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
     rows = pq.read_table(io.BytesIO(data))
     faults = []
     if dataset.rows is not None and rows.num_rows != dataset.rows:
-        faults.append(f"{dataset.uri} holds {rows.num_rows} rows, its record says {dataset.rows}")
+        faults.append(
+            f"{dataset.uri} holds {rows.num_rows} rows, but its record says {dataset.rows}"
+        )
     table, fault = _table_copy(run, dataset, rows)
     faults += [fault] if fault else []
     return Verified(dataset=dataset, object_copy="intact", table_copy=table, faults=tuple(faults))
@@ -153,22 +155,31 @@ def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
 
 def _table_copy(run: Run[JobSettings], dataset: Dataset, rows: pa.Table) -> tuple[Copy, str]:
     weather = dataset.uri == _bucket(run).uri(f"{frozen_weather.FOLDER}/{dataset.sha256}.parquet")
-    table = (frozen_weather if weather else frozen_counts).table_name(dataset.sha256)
+    if weather:
+        table, in_order = (
+            frozen_weather.weather_table_name(dataset.sha256),
+            frozen_weather.sorted_weather,
+        )
+    else:
+        table, in_order = (
+            frozen_counts.counts_table_name(dataset.sha256),
+            frozen_counts.sorted_counts,
+        )
     if dataset.role in HALVES:
         return "none", ""
     if not run.warehouse.table_exists(table):
         return "absent", ""
     loaded = run.warehouse.read(table, columns=rows.column_names)
-    if (frozen_weather if weather else frozen_counts).in_order(loaded).equals(rows):
+    if in_order(loaded).equals(rows):
         return "intact", ""
     return (
         "differs",
-        f"table {table} does not hold the rows of {dataset.uri}; drop it: it is loaded again when needed",
+        f"table {table} does not hold the rows of {dataset.uri}; drop it, and it is loaded again when needed",
     )
 
 
 def _described(run: Run[JobSettings], models: Objects, bucket: Objects) -> Iterator[Dataset]:
-    """Give what the records describe; of an object with two records, the later one given counts."""
+    """Yield the datasets that records describe; for an object with two records, the later one yielded counts."""
     runs = models.names("runs/")
     for name in (n for n in runs if n.endswith(f"/{run_store.FREEZE}")):
         yield _counts(run, FrozenCounts.model_validate(models.read_json(name)[0]))
@@ -214,7 +225,7 @@ def _halves(pair: Baseline, *, in_force: bool) -> Iterator[Dataset]:
 
 
 def _users(models: Objects) -> dict[str, list[str]]:
-    """Return hash -> the versions that name it."""
+    """Return the versions that name each hash."""
     used: dict[str, list[str]] = {}
     for entry in champion_manifest.read_summary(models):
         for sha256 in sorted(set(entry.dataset_hashes.values())):

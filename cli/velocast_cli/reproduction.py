@@ -1,4 +1,4 @@
-"""Trains a version again from the bytes it was trained on, and compares the forecasts of both."""
+"""Trains a version again from the bytes it was trained on, and compares the two models' forecasts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.training import model_io, run_store
 from velocast.usecases.training.datasets import frames
-from velocast.usecases.training.evaluate import source_of
+from velocast.usecases.training.kept_rows import source_of
 from velocast.usecases.training.records import Training
 from velocast.usecases.training.refit import relative_difference
-from velocast.usecases.training.run_store import Records
+from velocast.usecases.training.run_store import RunStore
 from velocast_cli import datasets as baselines
 
 TOLERANCE = 0.01
 
 
 class Reproduction(Message):
-    """A version beside the one trained again.
+    """A version compared with the same version trained again.
 
-    rows: forecasts of test_current compared. largest_difference: between two forecasts of an hour, in bikes per hour,
-    of a classifier between two probabilities.
-    relative_difference: RMS of the differences over the RMS of the version's forecasts. Sums that a database adds up
-    in another order differ in their last bits, and a tree that splits on one of them sends a few hours another way.
+    rows: how many forecasts of test_current were compared. largest_difference: between two forecasts of one hour, in
+    bikes per hour; for a classifier, between two probabilities. relative_difference: RMS of the differences over the
+    RMS of the version's forecasts. BigQuery's summation order is not deterministic, so sums may differ in their last
+    bits, and a tree that splits on such a sum forecasts a few hours differently.
     """
 
     version: int
@@ -59,14 +59,14 @@ def reproduce(
 ) -> Reproduction:
     """Train a version of `velocast-<task>` again and compare; nothing is stored or registered.
 
-    tolerance: the relative difference up to which it counts as reproduced. Raises RegistryError when there is no such
-    version; ModelUnusable when its features are not those of this code, when frozen bytes are missing, altered or not
-    what BigQuery holds, or when its stored model is.
+    tolerance: the relative difference up to which the version counts as reproduced. Raises RegistryError when there is
+    no such version; ModelUnusable when it has other features than this code, when frozen bytes or the stored model are
+    missing or altered, or when BigQuery's table differs from the frozen bytes.
     """
-    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = run_store.training_of(records, registry, task, version)
+    store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
+    training = run_store.training_of_version(store, registry, task, version)
     _check(run, training)
-    stored = model_io.load_model(records.objects, training.artifact)
+    stored = model_io.load_model(store.objects, training.artifact)
     again = _trained(run, training)
     data = again.to_bytes()
     frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)
@@ -94,9 +94,10 @@ def _check(run: Run[JobSettings], training: Training) -> None:
     if training.feature_definition != definition.FEATURE_DEFINITION:
         raise ModelUnusable(
             f"version {training.version} was trained on {training.feature_definition} by code "
-            f"{training.code_version}, this is {definition.FEATURE_DEFINITION} of {code_version()}; install that code"
+            f"{training.code_version}; this is {definition.FEATURE_DEFINITION} of code {code_version()}: "
+            "install that code"
         )
-    source_of(run, training)  # loads the tables again that have expired
+    source_of(run, training)  # loads expired tables again
     found = baselines.verify(run, list(training.dataset_hashes.values()))
     faults = [fault for verified in found for fault in verified.faults]
     if faults:
@@ -113,7 +114,7 @@ def _trained(run: Run[JobSettings], training: Training) -> models.Model:
 
 
 def _changes(training: Training) -> tuple[str, ...]:
-    """Say what is not as it was when the version was trained, and may account for a difference."""
+    """Return what has changed since the version was trained and may explain a difference."""
     here = library_versions() | {"velocast": code_version()}
     then = training.library_versions | {"velocast": training.code_version}
     return tuple(
