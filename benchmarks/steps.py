@@ -1,4 +1,4 @@
-"""The steps that `laboratory.alone` runs in a process of their own: `python -m benchmarks.steps NAME ARGUMENTS`."""
+"""The steps that `laboratory.alone` runs, each in its own process: `python -m benchmarks.steps NAME ARGUMENTS`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from velocast.usecases.training.promote import PromoteRequest, promote
 from velocast.usecases.training.train import TrainRequest, train
 from velocast_cli.backtesting import reference_forest
 
-CLEAR_PEAK = "5"  # proc(5): sets VmHWM back to what is resident now
+CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the memory resident now
 
 Stages = dict[str, dict[str, float]]
 
 
 @contextmanager
 def stage(stages: Stages, name: str) -> Iterator[None]:
-    """Note seconds, seconds of this process's CPU (a busy machine hardly changes them) and most resident memory, MB."""
+    """Record seconds, this process's CPU seconds (a busy machine hardly changes them) and peak resident memory, MB."""
     forget = Path("/proc/self/clear_refs")
     if forget.exists():
         forget.write_text(CLEAR_PEAK)
@@ -60,7 +60,7 @@ def stage(stages: Stages, name: str) -> Iterator[None]:
 
 @contextmanager
 def clocked(owner: Any, name: str) -> Iterator[list[float]]:
-    """Note the seconds of each call of a function while the block runs."""
+    """Record the seconds of each call of a function while the block runs."""
     seconds: list[float] = []
     call: Callable[..., Any] = getattr(owner, name)
 
@@ -83,7 +83,7 @@ def learn(
     recording: str | None = None,
     tiles: int = 0,
 ) -> dict[str, Any]:
-    """Read features and fit the default model as the train job does, on everything known; leave it in `model`."""
+    """Read features and fit the default model on everything known, as the train job does; write it to file `model`."""
     run, stages = _run(as_of, recording, tiles), {}
     until = local_date(run.as_of, run.settings.city.zone)
     known = DayRange(first=date.fromisoformat(first_day), until=until)
@@ -100,14 +100,14 @@ def learn(
 def forecast(
     as_of: str, model: str, recording: str | None = None, tiles: int = 0
 ) -> dict[str, Any]:
-    """Load the model, forecast five days for every counter, twice, and make the serving snapshot."""
+    """Load the model, forecast five days for every counter, twice, and build the serving snapshot."""
     run, stages = _run(as_of, recording, tiles), {}
     with stage(stages, "history"):
         origin = origin_of(run.as_of, run.settings.city.zone)
         history = snapshot.read_history(
             run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of
         )
-    # the second time as an instance that lives on does it: the first loads scikit-learn
+    # The second time is that of a warm instance: the first also loads scikit-learn.
     for name in ("first", "five_days"):
         if name == "first" and tiles:
             continue
@@ -183,7 +183,7 @@ def job(name: str, execution_id: str, as_of: str) -> dict[str, Any]:
     """
     runtime = Runtime(JobSettings.load(), component=name)
     warehouse = CountingWarehouse(runtime.settings.project, runtime.settings.location)
-    runtime.__dict__["warehouse"] = warehouse  # where the cached property would put its own
+    runtime.__dict__["warehouse"] = warehouse  # in place of the cached property's own
     run, stages = Run(runtime, datetime.fromisoformat(as_of), execution_id), {}
     with stage(stages, name):
         perform(run, lambda: JOBS[name](run))
@@ -209,7 +209,7 @@ def _run(as_of: str, recording: str | None, tiles: int) -> Run[JobSettings]:
         if recording and tiles
         else RecordingWarehouse(laboratory.PROJECT, laboratory.LOCATION, keep=bool(recording))
     )
-    runtime.__dict__["warehouse"] = warehouse  # where the cached property would put its own
+    runtime.__dict__["warehouse"] = warehouse  # in place of the cached property's own
     return Run(runtime, datetime.fromisoformat(as_of), "bench")
 
 

@@ -89,8 +89,8 @@ def bench_training(player: Player, table: Table) -> None:
 
 
 def bench_retraining(table: Table, as_of: datetime) -> None:
-    """Run the jobs of a retraining with a champion, each in a process of its own as in its container."""
-    os.environ["MIN_GAIN"] = "-100"  # the same counts again are no gain; all three jobs must run
+    """Run the jobs of a retraining beside a champion, each in its own process as in its container."""
+    os.environ["MIN_GAIN"] = "-100"  # no gain is needed to deploy, so that all three jobs run
     try:
         asked = {"execution_id": "bench-retraining", "as_of": rfc3339(as_of)}
         steps = {name: laboratory.alone("job", name=name, **asked) for name in JOBS}
@@ -107,7 +107,7 @@ def bench_retraining(table: Table, as_of: datetime) -> None:
 
 
 def bench_forecasts(player: Player, audit: AuditReader, table: Table) -> None:
-    player.publish("velocast-predict")  # the libraries are loaded once an instance
+    player.publish("velocast-predict")  # an instance loads its libraries once
     with watched(None) as watch:
         player.publish("velocast-predict")
     details = details_of(audit.latest("PREDICTION"))
