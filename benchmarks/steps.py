@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -13,21 +14,28 @@ from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
+import pyarrow as pa
 
 from benchmarks import harness
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.gcs import Objects
 from velocast.core import schemas
+from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import local_date, origin_of
 from velocast.core.settings import JobSettings
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store, snapshot_format
-from velocast.usecases.context import Run, Runtime
+from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.model_loading import LoadedChampion
 from velocast.usecases.training.datasets.frames import Source, learning_frames
-from velocast.usecases.training.datasets.windows import Window, calibration_start
+from velocast.usecases.training.datasets.windows import DayRange, calibration_start
+from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
+from velocast.usecases.training.promote import PromoteRequest, promote
+from velocast.usecases.training.train import TrainRequest, train
 from velocast_cli.backtesting import reference_forest
 
 CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the current resident memory
@@ -79,7 +87,7 @@ def learn(
     run, warehouse = _run(as_of, recording, tiles)
     stages: Stages = {}
     until = local_date(run.as_of, run.settings.city.zone)
-    known = Window(first=date.fromisoformat(first_day), until=until)
+    known = DayRange(first=date.fromisoformat(first_day), until=until)
     source = Source(run, schemas.COUNTS, rows_a_day, weather_table=schemas.WEATHER)
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))
@@ -145,6 +153,59 @@ def forest(counts: str, zone: str) -> dict[str, Any]:
     return {"stages": stages, "rows": len(rows)}
 
 
+class CountingWarehouse(Warehouse):
+    """The warehouse; `rows` counts what it returned, by SQL file or table."""
+
+    def __init__(self, project: str, location: str) -> None:
+        super().__init__(project, location)
+        self.rows: Counter[str] = Counter()
+
+    def query(self, sql: str, /, **named: Any) -> pd.DataFrame:
+        """Query as the warehouse does."""
+        return self._count(sql, super().query(sql, **named))
+
+    def query_large(self, sql: str, /, **named: Any) -> pd.DataFrame:
+        """Query as the warehouse does."""
+        return self._count(sql, super().query_large(sql, **named))
+
+    def read(self, table: str, **named: Any) -> pa.Table:
+        """Read as the warehouse does."""
+        rows = super().read(table, **named)
+        self.rows[table] += rows.num_rows
+        return rows
+
+    def _count(self, sql: str, frame: pd.DataFrame) -> pd.DataFrame:
+        self.rows[sql] += len(frame)
+        return frame
+
+
+def job(name: str, execution_id: str, as_of: str) -> dict[str, Any]:
+    """Run one job of a retraining against the stack that the environment names.
+
+    name: train, evaluate or promote, in this order for one execution_id. Figures: the rows read from BigQuery.
+    """
+    runtime = Runtime(JobSettings.load(), component=name)
+    warehouse = CountingWarehouse(runtime.settings.project, runtime.settings.location)
+    runtime.__dict__["warehouse"] = warehouse  # in place of the cached property's own
+    run = Run(runtime, datetime.fromisoformat(as_of), execution_id)
+    stages: Stages = {}
+    with stage(stages, name):
+        perform(run, lambda: JOBS[name](run))
+    return {"stages": stages, "rows": warehouse.rows}
+
+
+def _trained_version(run: Run[JobSettings]) -> int:
+    objects = Objects(run.settings.project, run.settings.models_bucket)
+    return int(objects.read_json(f"runs/{run.execution_id}/train.json")[0]["version"])
+
+
+JOBS: dict[str, Callable[[Run[JobSettings]], list[AuditRow]]] = {
+    "train": lambda run: train(TrainRequest(force=True, reason="a benchmark"), run),
+    "evaluate": lambda run: evaluate(EvaluateRequest(version=_trained_version(run)), run),
+    "promote": lambda run: promote(PromoteRequest(version=_trained_version(run)), run),
+}
+
+
 def _run(
     as_of: str, recording: str | None, tiles: int
 ) -> tuple[Run[JobSettings], RecordingWarehouse | TiledWarehouse]:
@@ -167,6 +228,7 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "learn": learn,
     "forecast": forecast,
     "forest": forest,
+    "job": job,
 }
 
 

@@ -72,7 +72,7 @@ def freeze_baseline(run: Run[JobSettings]) -> tuple[Baseline, bool]:
     """
     bucket = _bucket(run)
     current, generation = _current(bucket)
-    made = baselines.cut_baseline(run, frozen_counts.freeze(run))
+    made = baselines.cut_baseline(run, frozen_counts.freeze_counts(run))
     if current is not None:
         bucket.write_once(current.name, _bytes(current), JSON_TYPE)
         if made.same_bytes(current):
@@ -158,13 +158,22 @@ def _verified(run: Run[JobSettings], dataset: Dataset) -> Verification:
 
 def _table_copy(run: Run[JobSettings], dataset: Dataset, rows: pa.Table) -> tuple[Copy, str]:
     weather = dataset.uri == _bucket(run).uri(f"{frozen_weather.FOLDER}/{dataset.sha256}.parquet")
-    table = (frozen_weather if weather else frozen_counts).table_name(dataset.sha256)
+    if weather:
+        table, in_order = (
+            frozen_weather.weather_table_name(dataset.sha256),
+            frozen_weather.sorted_weather,
+        )
+    else:
+        table, in_order = (
+            frozen_counts.counts_table_name(dataset.sha256),
+            frozen_counts.sorted_counts,
+        )
     if dataset.role in HALVES:
         return "none", ""
     if not run.warehouse.table_exists(table):
         return "absent", ""
     loaded = run.warehouse.read(table, columns=rows.column_names)
-    if (frozen_weather if weather else frozen_counts).in_order(loaded).equals(rows):
+    if in_order(loaded).equals(rows):
         return "intact", ""
     return (
         "differs",

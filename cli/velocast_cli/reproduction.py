@@ -18,10 +18,10 @@ from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.training import model_io, run_store
 from velocast.usecases.training.datasets import frames
-from velocast.usecases.training.evaluate import source_of
+from velocast.usecases.training.kept_rows import source_of
 from velocast.usecases.training.records import Training
 from velocast.usecases.training.refit import relative_difference
-from velocast.usecases.training.run_store import Records
+from velocast.usecases.training.run_store import RunStore
 from velocast_cli import datasets as baselines
 
 TOLERANCE = 0.01
@@ -64,10 +64,10 @@ def reproduce(
     version; ModelUnusable when this code has other features, when frozen data is missing, altered or different from its
     copy in BigQuery, or when the stored model is missing or altered.
     """
-    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = run_store.training_of(records, registry, task, version)
+    store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
+    training = run_store.training_of_version(store, registry, task, version)
     _check(run, training)
-    stored = model_io.load_model(records.objects, training.artifact)
+    stored = model_io.load_model(store.objects, training.artifact)
     again = _trained(run, training)
     data = again.to_bytes()
     frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)

@@ -71,10 +71,12 @@ class TestFreeze:
         assert second.test.days.until == date(2025, 3, 10)
         kept = [bucket().read_json(name)[0] for name in bucket().names("baseline/frozen/")]
         assert sorted(Baseline.model_validate(k).frozen_at for k in kept) == [EARLIER, LATER]
-        assert baseline.baseline(job_run(), frozen_counts.freeze(job_run())) == second
+        assert baseline.ensure_baseline(job_run(), frozen_counts.freeze_counts(job_run())) == second
 
     def test_the_pair_that_a_first_training_made_is_kept_too(self, city: pd.DataFrame) -> None:
-        first = baseline.baseline(job_run(EARLIER), frozen_counts.freeze(job_run(EARLIER)))
+        first = baseline.ensure_baseline(
+            job_run(EARLIER), frozen_counts.freeze_counts(job_run(EARLIER))
+        )
         baselines.freeze_baseline(job_run(LATER))
         assert Baseline.model_validate(bucket().read_json(first.name)[0]) == first
 
@@ -128,7 +130,7 @@ class TestListing:
         }
 
     def test_an_object_that_no_record_describes_is_listed(self, city: pd.DataFrame) -> None:
-        frozen = frozen_counts.freeze(job_run())
+        frozen = frozen_counts.freeze_counts(job_run())
         (found,) = baselines.list_datasets(job_run())
         assert (found.sha256, found.role, found.rows) == (frozen.sha256, "unknown", None)
 
@@ -182,7 +184,7 @@ class TestVerify:
             bucket().write_json(
                 name, frozen.model_copy(update={"test": test}).model_dump(mode="json")
             )
-        assert "its record says 5" in faults()[frozen.test.sha256].faults[0]
+        assert "but its record says 5" in faults()[frozen.test.sha256].faults[0]
 
     @pytest.mark.parametrize(
         "change",

@@ -32,7 +32,7 @@ def check(champion: Champion | None, counters: int = 4) -> ChampionValidation:
 
 
 def found(champion: Champion | None, counters: int = 4) -> Validation:
-    finding = check(champion, counters).finding
+    finding = check(champion, counters).result
     assert isinstance(finding, Validation), finding
     return finding
 
@@ -87,7 +87,7 @@ def test_hours_it_was_trained_on_are_left_out() -> None:
     small_city.publish_forecasts(city, version=3, days=28)
     champion = champions.publish(3, trained_until="2025-03-09T00:00:00Z")
 
-    finding = check(champion).finding
+    finding = check(champion).result
 
     assert isinstance(finding, Unknown)
     assert finding.reason.startswith("276 forecasts of the last 7 days have a count, 500 are")
@@ -125,7 +125,7 @@ def test_outages_do_not_enter_the_reference(champion: Champion) -> None:
 def test_nothing_forecast_is_unknown(champion: Champion) -> None:
     small_city.store(small_city.make(days=60))
 
-    assert check(champion).finding == Unknown(
+    assert check(champion).result == Unknown(
         reason="0 forecasts of the last 7 days have a count, 500 are needed"
     )
 
@@ -136,7 +136,7 @@ def test_too_few_of_the_counters_is_unknown(champion: Champion) -> None:
     some = city[city["counter_id"] != city["counter_id"].max()]
     small_city.publish_forecasts(some, version=3, days=7)
 
-    finding = check(champion, counters=4).finding
+    finding = check(champion, counters=4).result
 
     assert isinstance(finding, Unknown)
     assert finding.reason.startswith("3 of 4 counters have a count")
