@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
 def fit_both(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[Step, Step, float]:
     """Fit both, each in its own process; return both steps and the emulator's peak memory, MB."""
     with harness.warehouse(arguments.city) as (store, emulator):
-        counts = city_tables.mark_quality(
+        counts = city_tables.counts_with_quality(
             store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
         )
         harness.load_counts(counts)

@@ -73,7 +73,7 @@ def load_counts(counts: pd.DataFrame) -> None:
 
     file = io.BytesIO()
     pq.write_table(
-        city_tables.counts_table(counts),
+        city_tables.arrow_counts(counts),
         file,
         coerce_timestamps="us",
         allow_truncated_timestamps=True,

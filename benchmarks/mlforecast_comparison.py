@@ -107,7 +107,7 @@ def timed_calls() -> Iterator[TimeSpent]:
 def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd.DataFrame) -> None:
     """Write the usable counts and the plan: the backtest's origins and retraining days."""
     with harness.warehouse(arguments.city) as (store, _):
-        counts = city_tables.mark_quality(
+        counts = city_tables.counts_with_quality(
             store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
         )
     usable = counts[counts["quality"].isna()]

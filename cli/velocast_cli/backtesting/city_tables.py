@@ -33,12 +33,14 @@ def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
     return first, last + timedelta(hours=1)
 
 
-def mark_quality(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> pd.DataFrame:
+def counts_with_quality(
+    warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str
+) -> pd.DataFrame:
     """Return counts with `quality`, which marks outages and merged clock-change hours.
 
     raw: dataset.table into which the counts are loaded for the query. Raises WarehouseError.
     """
-    warehouse.load_table(raw, counts_table(counts.assign(quality=None)), expires_days=None)
+    warehouse.load_table(raw, arrow_counts(counts.assign(quality=None)), expires_days=None)
     thresholds, (first, until) = Thresholds(), span(counts)
     marks = warehouse.query_large(
         "mark_quality",
@@ -54,7 +56,7 @@ def mark_quality(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: st
     return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
 
 
-def counts_table(counts: pd.DataFrame) -> pa.Table:
+def arrow_counts(counts: pd.DataFrame) -> pa.Table:
     """Return marked counts as rows of the counts table, as if ingested when they were counted."""
     rows = counts.assign(
         bike_count=counts["bike_count"].astype("int64"),

@@ -25,7 +25,7 @@ from velocast.usecases.serving import fallback_chain, snapshot_index
 from velocast.usecases.serving.fallback_chain import Estimate
 from velocast.usecases.serving.snapshot_index import SnapshotIndex
 from velocast_cli.backtesting import frames
-from velocast_cli.backtesting.plan import KEPT, BacktestPlan, fit_forecaster, held_out, known_before
+from velocast_cli.backtesting.plan import KEPT, BacktestPlan, fit_before_cut, held_out, known_before
 
 FOLDS = 5
 LEARN_ONE_IN = (
@@ -96,7 +96,7 @@ def _fold(
     asked = asked[asked["origin_at"].isin(seen["origin_at"])]
     if asked.empty or (~held_out(city, cut, others)).sum() < MIN_MODEL_HOURS:
         return pd.DataFrame()
-    model = fit_forecaster(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
+    model = fit_before_cut(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
     seen = seen.join(model.predict(seen)).assign(basis="model")
     parts = []
     for origin_at, rows in asked.groupby("origin_at"):

@@ -62,8 +62,8 @@ def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]
         say("starting the BigQuery emulator")
         with emulator, _environment(emulator):
             warehouse = _warehouse()
-            counted = city_tables.mark_quality(warehouse, city, counts, RAW)
-            warehouse.load_table(COUNTS, city_tables.counts_table(counted), expires_days=None)
+            counted = city_tables.counts_with_quality(warehouse, city, counts, RAW)
+            warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
             warehouse.load_table(COUNTERS, city_tables.counters_of(rows), expires_days=None)
             if weather is not None:
                 known = _as_known(weather, city, plan, asked.weather_as)

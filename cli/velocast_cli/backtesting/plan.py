@@ -124,7 +124,7 @@ def known_before(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:
     return learning[learning["target_at"] < start_of_local_day(cut, city.zone)]
 
 
-def fit_forecaster(
+def fit_before_cut(
     city: City, cut: date, kind: ForecastKind, known: pd.DataFrame
 ) -> forecaster.TrainedModel:
     """Train like the train job: calibrate intervals on the last four weeks, then train on them too."""

@@ -26,7 +26,7 @@ from velocast_cli.backtesting.plan import (
     BacktestPlan,
     BacktestResult,
     BusyHourForecasts,
-    fit_forecaster,
+    fit_before_cut,
     held_out,
     known_before,
 )
@@ -82,7 +82,7 @@ def _forecasts(
         models = {}
         for kind in plan.forecasters:
             with measure_resources() as result.fits[kind]:
-                models[kind] = fit_forecaster(city, cut, kind, known)
+                models[kind] = fit_before_cut(city, cut, kind, known)
         classifier = _classifier(known, result, say) if classifies else None
         classifies = classifier is not None
         with measure_resources() as result.features["a week"]:

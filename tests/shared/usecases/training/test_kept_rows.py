@@ -41,13 +41,13 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     """Count the reads of features by first origin, last origin, and whether each target is read once."""
     found: Reads = Counter()
-    read = feature_store.read
+    read = feature_store.read_features
 
     def counted(*args: Any, first_origin: date, last_origin: date, **named: Any) -> pd.DataFrame:
         found[first_origin, last_origin, named.get("one_lead", False)] += 1
         return read(*args, first_origin=first_origin, last_origin=last_origin, **named)
 
-    monkeypatch.setattr(feature_store, "read", counted)
+    monkeypatch.setattr(feature_store, "read_features", counted)
     return found
 
 
