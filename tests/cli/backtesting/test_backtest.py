@@ -259,7 +259,7 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
     assert f"{hidden['rows']:,} forecasts of 3 counters, history hidden" in text
     for line in (
         "requested by position",
-        "for a counter first seen today",
+        "published on its first day",
         "city's typical week",
     ):
         assert line in text
