@@ -24,7 +24,7 @@ def write(page: Path) -> None:
 
 
 def laid_out(help_text: str) -> str:
-    """Return Typer's Markdown as a page: a title of its own, plain headings, lists of commands that are not cut short."""
+    """Return Typer's Markdown as a page: a title of its own, plain headings, whole summaries of commands."""
     text = re.sub(r"^(#+) `(.*)`$", r"\1 \2", help_text, flags=re.MULTILINE)
     summaries = dict(re.findall(r"^#+ (velocast .*)\n\n(.+)$", text, flags=re.MULTILINE))
     lines, heading = [], "velocast"

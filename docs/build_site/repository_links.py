@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = "https://github.com/velocast/velocast"
+# Pages that the site has and the repository has not; the builder checks links to them.
+GENERATED = ("docs/command-line.md", "docs/http-api.md", "docs/library/")
 # A Markdown link or picture whose address is relative: [text](address "title")
 LINK = re.compile(r"(?<!`)(\]\()(?!https?:|mailto:|#|<)([^)\s#]+)(#[^)\s]*)?")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
@@ -29,6 +31,8 @@ def at_site(text: str, source: str, page: str, root: Path, adopted: Mapping[str,
 
     def changed(match: re.Match[str]) -> str:
         address = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[2]))
+        if address.startswith(GENERATED):
+            return match[0]
         if not (root / address).exists():
             raise BrokenLink(f"{source}: link to {match[2]}, but there is no {address}")
         return f"{match[1]}{_address(address, page, root, adopted)}{match[3] or ''}"

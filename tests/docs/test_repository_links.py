@@ -1,0 +1,92 @@
+"""Links between files of the repository, as the site's source has them; and the paths that prose names."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs" / "build_site"))
+
+from repository_links import BrokenLink, at_site  # noqa: E402  a script's folder, not a package
+
+ADOPTED = {"CHANGELOG.md": "changelog.md"}
+TOP = "functions|shared|cli|local|workflows|terraform|tests|benchmarks|docs|\\.github"
+NAMED = re.compile(rf"`((?:{TOP})/[\w./*-]*)`")
+# Written by Terraform, or by whoever follows a guide.
+EXAMPLES = {"terraform/.terraform.lock.hcl", "shared/velocast/cities/brest.yaml"}
+PROSE = sorted(
+    ROOT / path
+    for path in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "page", "link", "found"),
+    [
+        ("docs/deploy.md", "deploy.md", "adr/index.md", "adr/index.md"),
+        ("docs/adr/index.md", "adr/index.md", "../deploy.md#upgrade", "../deploy.md#upgrade"),
+        ("docs/deploy.md", "deploy.md", "../CHANGELOG.md", "changelog.md"),
+        ("CHANGELOG.md", "changelog.md", "docs/deploy.md", "deploy.md"),
+        (
+            "docs/adr/index.md",
+            "adr/index.md",
+            "../../pyproject.toml",
+            "https://github.com/velocast/velocast/blob/main/pyproject.toml",
+        ),
+        (
+            "CHANGELOG.md",
+            "changelog.md",
+            "terraform",
+            "https://github.com/velocast/velocast/tree/main/terraform",
+        ),
+        ("docs/deploy.md", "deploy.md", "https://example.org/a", "https://example.org/a"),
+        ("docs/deploy.md", "deploy.md", "#upgrade", "#upgrade"),
+        ("docs/deploy.md", "deploy.md", "http-api.md#schemas", "http-api.md#schemas"),
+    ],
+)
+def test_a_link_becomes_one_of_the_site(source: str, page: str, link: str, found: str) -> None:
+    assert at_site(f"[x]({link})", source, page, ROOT, ADOPTED) == f"[x]({found})"
+
+
+def test_code_is_left_alone() -> None:
+    text = "```md\n[x](nowhere.md)\n```\n"
+    assert at_site(text, "docs/deploy.md", "deploy.md", ROOT, ADOPTED) == text
+
+
+def test_a_link_to_no_file_is_refused() -> None:
+    with pytest.raises(BrokenLink, match=r"docs/deploy.md: link to ../gone.py, but there is no"):
+        at_site("[x](../gone.py)", "docs/deploy.md", "deploy.md", ROOT, ADOPTED)
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_that_prose_names_exist(page: Path) -> None:
+    named = NAMED.findall(page.read_text(encoding="utf-8"))
+    missing = [p for p in set(named) - EXAMPLES if not list(ROOT.glob(p.rstrip("/")))]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_relative_links_of_prose_lead_somewhere(page: Path) -> None:
+    source = page.relative_to(ROOT).as_posix()
+    at_site(page.read_text(encoding="utf-8"), source, source, ROOT, {})
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_make_targets_that_prose_names_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = re.findall(
+        r"(?:`|^)make ([a-z][a-z-]*)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(named) <= targets
