@@ -95,7 +95,7 @@ def spending() -> Iterator[Spent]:
 
     with ExitStack() as stack:
         for owner, call, name in (
-            (forecaster, "fit", "fit"),
+            (forecaster, "fit_forecaster", "fit"),
             (forecaster.TrainedModel, "predict", "forecast"),
         ):
             stack.enter_context(patch.object(owner, call, noted(name, getattr(owner, call))))
@@ -139,7 +139,7 @@ def compared(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict
     both = both[both[RIVAL].notna()]
     scores = {}
     for name in [*names, RIVAL]:
-        score = metrics.score(both.assign(predicted_count=both[name]))
+        score = metrics.score_forecasts(both.assign(predicted_count=both[name]))
         scores[name] = {key: getattr(score, key) for key in ("r2", "rmse", "mae", "wape")}
     return {
         "rows": len(both),

@@ -83,7 +83,7 @@ def learn(
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))
     with stage(stages, "fit"):
-        fitted = models.fit("gbm", rows, held_out, seed=models.SEED)
+        fitted = models.fit_model("gbm", rows, held_out, seed=models.SEED)
         Path(model).write_bytes(fitted.to_bytes())
     _keep(run, recording, tiles)
     return {"stages": stages, "rows": len(rows) + len(held_out)}
@@ -103,14 +103,14 @@ def forecast(
     for name in ("first", "five_days"):
         if name == "first" and tiles:
             continue
-        with clocked(feature_store, "read") as read, stage(stages, name):
+        with clocked(feature_store, "read_features") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
             loaded = LoadedChampion(trained, version=1, kind="gbm", run_id="bench")
-            rows = forecast_rows.make(run, loaded, BusyChampion(), history)
+            rows = forecast_rows.make_forecast_rows(run, loaded, BusyChampion(), history)
         stages[name]["features"] = sum(read)
         run.warehouse.asked_again()
     with stage(stages, "snapshot"):
-        made = snapshot.build(
+        made = snapshot.build_snapshot(
             run.settings.city,
             history,
             rows,

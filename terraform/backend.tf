@@ -1,5 +1,5 @@
-# The bucket is given at init, because a backend takes no variables: terraform/deploy does it, and bootstrap/ makes the
-# bucket. Cloud Storage locks the state by itself.
+# A backend cannot use variables, so terraform/deploy passes the bucket to `terraform init`. bootstrap/ creates the bucket.
+# Cloud Storage locks the state without further setup.
 terraform {
   backend "gcs" {}
 }

@@ -1,5 +1,5 @@
-# The whole system, in the order it comes into being. What varies is data: config/*.yaml here, and the library's own
-# schemas, thresholds and cities; the local stack reads the same files.
+# The whole system, in the order of its creation. The configuration is data: config/*.yaml here, and the library's schemas,
+# thresholds and cities. The local stack reads the same files.
 
 locals {
   config = {
@@ -8,10 +8,10 @@ locals {
   }
   library = "${path.module}/../shared/velocast"
 
-  # Whatever runs as an account of its own, by the account's name.
+  # Everything that runs under its own service account, by the account's name.
   runners = merge({ for name, entry in local.config.functions : "velocast-${name}" => entry }, local.config.jobs, local.config.workflows)
 
-  # What config/*.yaml may give roles on, by the words it uses.
+  # Resources on which config/*.yaml can grant roles, by their names there.
   places = {
     buckets  = module.storage.buckets
     datasets = module.warehouse.datasets
@@ -19,7 +19,7 @@ locals {
     topics   = module.messaging.topics
   }
 
-  # Every variable that settings may require; each function, job and workflow gets those that it lists.
+  # All environment variables that settings can require; each function, job and workflow gets those it lists.
   environment = merge({
     GOOGLE_CLOUD_PROJECT     = module.project.project_id
     MLFLOW_TRACKING_URI      = module.mlflow.uri
@@ -34,7 +34,7 @@ locals {
   }, { for name, secret in local.config.secrets : secret.variable => "/secrets/${name}/value" })
   workflow = one(keys(local.config.workflows))
 
-  # What `make package` made: each file's name carries the hash of its content.
+  # The packages written by `make package`: each file name contains the hash of the content.
   packages_dir = coalesce(var.packages_dir, "${path.module}/../build/packages")
   packages     = jsondecode(file("${local.packages_dir}/packages.json"))
 }

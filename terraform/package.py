@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Pack what is deployed: a zip for each function, an archive for each image, and `packages.json` that names them.
+"""Package what is deployed: a zip for each function, an archive for each image, and `packages.json`, which lists them.
 
     python3 terraform/package.py [--out build/packages]
 
-Needs nothing but Python 3.11. The same content gives the same bytes on every machine (sorted names, one date, one mode,
-nothing compressed, since zlib's versions differ), and each file's name carries the hash of its content: what did not
-change is not deployed again.
+Needs only Python 3.11. The same content gives the same bytes on every machine (sorted names, fixed date and mode, no
+compression, because zlib versions differ). Each file name contains the hash of the content, so that only changed
+packages are deployed again.
 
-A function's zip holds main.py, requirements.txt with hashes, and the library as the package directory `velocast` beside
-them. It is not listed in requirements.txt: pip, once hashes are given, refuses whatever has none, and neither a folder
-nor a wheel that is built at this moment has one in that file. A folder beside main.py is importable without pip, since
-the Functions Framework puts main.py's folder on the path; `velocast-<version>.dist-info` makes the version known there.
+A function's zip contains main.py, requirements.txt with hashes, and the library as the folder `velocast` next to them.
+The library is not listed in requirements.txt: with hashes, pip refuses any entry without one, and a folder or a wheel
+built just now has none. The folder is importable without pip, because the Functions Framework puts main.py's folder on
+the path. `velocast-<version>.dist-info` makes the version available to `importlib.metadata`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HASH_DIGITS = 16
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip can store
 LEFT_OUT = {"__pycache__"}
 
-# What each image's Dockerfile copies, by the image's name; the Dockerfile itself goes to the top of the archive.
+# The folders that each image's Dockerfile copies, by image name. The Dockerfile goes to the top of the archive.
 IMAGES = {
     "jobs": ("workflows/jobs/Dockerfile", ["workflows/jobs", "shared/velocast"]),
     "mlflow": ("terraform/modules/mlflow/image/Dockerfile", []),
@@ -42,14 +42,14 @@ Files = dict[str, bytes]
 
 
 def files_under(folder: Path, *, to: str = "") -> Files:
-    """Return the content of every file under a folder by its name in the package, which begins with `to`."""
+    """Return the content of every file under a folder, by its name in the package, which starts with `to`."""
     found = (path for path in folder.rglob("*") if path.is_file())
     kept = (path for path in found if not LEFT_OUT & set(path.relative_to(folder).parts))
     return {f"{to}{path.relative_to(folder).as_posix()}": path.read_bytes() for path in kept}
 
 
 def metadata(root: Path) -> Files:
-    """Return the file from which `importlib.metadata` knows the library's version."""
+    """Return the file from which `importlib.metadata` reads the library's version."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     name, version = project["name"], project["version"]
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -57,19 +57,19 @@ def metadata(root: Path) -> Files:
 
 
 def function_files(root: Path, name: str) -> Files:
-    """Return what a function's zip holds. Raises FileNotFoundError naming what its folder lacks."""
+    """Return the files of a function's zip. Raises FileNotFoundError naming the missing file."""
     files = files_under(root / "functions" / name)
     for needed in ("main.py", "requirements.txt"):
         if needed not in files:
             raise FileNotFoundError(
                 f"functions/{name} has no {needed}; a function needs main.py and requirements.txt "
-                "(`make requirements` writes the second)"
+                "(`make requirements` writes requirements.txt)"
             )
     return files | files_under(root / "shared/velocast", to="velocast/") | metadata(root)
 
 
 def image_files(root: Path, name: str) -> Files:
-    """Return what an image is built from, its Dockerfile as `Dockerfile`."""
+    """Return the files of an image's archive, with its Dockerfile as `Dockerfile`."""
     dockerfile, sources = IMAGES[name]
     folder = root / dockerfile
     files = files_under(folder.parent) if not sources else {"Dockerfile": folder.read_bytes()}
@@ -81,7 +81,7 @@ def image_files(root: Path, name: str) -> Files:
 
 
 def zip_bytes(files: Files) -> bytes:
-    """Return a zip of the files, the same for the same files."""
+    """Return a zip of the files; the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
@@ -93,7 +93,7 @@ def zip_bytes(files: Files) -> bytes:
 
 
 def tar_bytes(files: Files) -> bytes:
-    """Return a tar of the files, the same for the same files."""
+    """Return a tar of the files; the same files give the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(files):
@@ -104,12 +104,12 @@ def tar_bytes(files: Files) -> bytes:
 
 
 def named(name: str, data: bytes, ending: str) -> str:
-    """Return the file's name, which carries the hash of its content."""
+    """Return the file's name, which contains the hash of its content."""
     return f"{name}-{hashlib.sha256(data).hexdigest()[:HASH_DIGITS]}.{ending}"
 
 
 def package(root: Path, out: Path) -> dict[str, dict[str, str]]:
-    """Write all packages and `packages.json` into `out`, take away what else is there, and return packages.json."""
+    """Write all packages and `packages.json` to `out`, remove all other files there, and return packages.json."""
     written: Files = {}
     listing: dict[str, dict[str, str]] = {"functions": {}, "images": {}}
     for main in sorted((root / "functions").glob("*/main.py")):
@@ -139,8 +139,8 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def main() -> None:
-    """Pack and say what was packed."""
-    parser = argparse.ArgumentParser(description="Pack functions and images for Terraform.")
+    """Write the packages and print their paths."""
+    parser = argparse.ArgumentParser(description="Package functions and images for Terraform.")
     parser.add_argument("--out", type=Path, default=ROOT / "build/packages")
     out = parser.parse_args().out
     for kind, files in package(ROOT, out).items():

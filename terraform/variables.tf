@@ -1,12 +1,12 @@
 variable "audit_log_types" {
-  description = "Data Access audit logs to keep: any of ADMIN_READ, DATA_READ, DATA_WRITE. None by default, because they are billed as logs."
+  description = "Data Access audit logs to enable: any of ADMIN_READ, DATA_READ, DATA_WRITE. None by default, because they are billed as logs."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "budget" {
-  description = "Monthly budget that mails the billing account's administrators; null: none. The deployer needs rights on the billing account."
+  description = "Monthly budget that sends email to the billing account's administrators; null: no budget. The deployer needs rights on the billing account."
   type = object({
     amount          = optional(number, 15)
     billing_account = string
@@ -15,37 +15,37 @@ variable "budget" {
 }
 
 variable "city" {
-  description = "The city: the name of a file in shared/velocast/cities."
+  description = "The city: the name of a file in shared/velocast/cities, without its extension."
   type        = string
   default     = "paris"
   nullable    = false
 
   validation {
     condition     = fileexists("${path.module}/../shared/velocast/cities/${var.city}.yaml")
-    error_message = "city is one of ${join(", ", [for file in fileset("${path.module}/../shared/velocast/cities", "*.yaml") : trimsuffix(file, ".yaml")])}; got \"${var.city}\"."
+    error_message = "city must be one of ${join(", ", [for file in fileset("${path.module}/../shared/velocast/cities", "*.yaml") : trimsuffix(file, ".yaml")])}; got \"${var.city}\"."
   }
 }
 
 variable "deletion_protection" {
-  description = "Refuse to destroy anything that holds data. Apply it as false before `make destroy`."
+  description = "Protect resources with data from being destroyed. Apply false before `make destroy`."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "environment" {
-  description = "dev or prod. One project holds one environment, so no other name carries it."
+  description = "dev or prod. A project holds one environment, so resource names do not contain it."
   type        = string
   nullable    = false
 
   validation {
     condition     = contains(["dev", "prod"], var.environment)
-    error_message = "environment is dev or prod, got \"${var.environment}\"."
+    error_message = "environment must be dev or prod, got \"${var.environment}\"."
   }
 }
 
 variable "images" {
-  description = "Which images the registry keeps: the newest keep_versions of each, and any younger than delete_after_days."
+  description = "Images that the registry keeps: the newest keep_versions of each, and any younger than delete_after_days."
   type = object({
     delete_after_days = optional(number, 30)
     keep_versions     = optional(number, 3)
@@ -55,31 +55,31 @@ variable "images" {
 }
 
 variable "labels" {
-  description = "Labels of everything, beside app and environment."
+  description = "Labels of all resources, in addition to app and environment."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
-    error_message = "labels are lower-case letters, digits, _ and -, at most 63, keys starting with a letter; got ${jsonencode(var.labels)}."
+    error_message = "labels must be at most 63 lower-case letters, digits, _ and -, and keys must start with a letter; got ${jsonencode(var.labels)}."
   }
 }
 
 variable "location" {
-  description = "Region of everything."
+  description = "Region of all resources."
   type        = string
   default     = "europe-west1"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.location))
-    error_message = "location is a region like europe-west1 (no zone, no multi-region), got \"${var.location}\"."
+    error_message = "location must be a region like europe-west1, not a zone or multi-region; got \"${var.location}\"."
   }
 }
 
 variable "mlflow" {
-  description = "MLflow's database and service; modules/mlflow says what each setting means. users: who may open it."
+  description = "MLflow's database and service; modules/mlflow explains each setting. users: who may open it."
   type = object({
     availability_type    = optional(string)
     cpu                  = optional(number)
@@ -99,7 +99,7 @@ variable "mlflow" {
 }
 
 variable "monitoring" {
-  description = "Optional parts of the monitoring: the dashboards, and an uptime check on serve."
+  description = "Optional parts of the monitoring: the dashboards, and an uptime check of serve."
   type = object({
     dashboards   = optional(bool, true)
     uptime_check = optional(bool, true)
@@ -109,24 +109,24 @@ variable "monitoring" {
 }
 
 variable "packages_dir" {
-  description = "Folder that `make package` wrote to; null: build/packages beside terraform/."
+  description = "Folder with the output of `make package`; null: build/packages next to terraform/."
   type        = string
   default     = null
 }
 
 variable "project_id" {
-  description = "Id of the project, which must exist and have billing."
+  description = "Id of an existing project with billing enabled."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "project_id is 6 to 30 lower-case letters, digits and hyphens, starting with a letter; got \"${var.project_id}\"."
+    error_message = "project_id must be 6 to 30 lower-case letters, digits and hyphens, starting with a letter; got \"${var.project_id}\"."
   }
 }
 
 variable "retention" {
-  description = "How long overwritten and deleted objects can be had back: an old version goes after noncurrent_days when noncurrent_versions newer ones exist, a deleted object after soft_delete_days."
+  description = "How long overwritten and deleted objects can be restored: an old version is removed after noncurrent_days if noncurrent_versions newer ones exist, a deleted object after soft_delete_days."
   type = object({
     noncurrent_days     = optional(number, 90)
     noncurrent_versions = optional(number, 3)

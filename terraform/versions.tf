@@ -16,7 +16,7 @@ terraform {
 provider "google" {
   project = var.project_id
   region  = var.location
-  # Calls count against the project itself, whoever makes them: some APIs refuse a person's login otherwise.
+  # API calls are billed to this project, whoever makes them; otherwise some APIs refuse user credentials.
   billing_project       = var.project_id
   user_project_override = true
 

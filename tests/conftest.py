@@ -1,6 +1,6 @@
-"""Emulators for the tests, one of each a session and started only when a test asks for it.
+"""Emulators for the tests, one of each per session, started when the first test needs it.
 
-Ask for `storage_buckets`, `warehouse_tables`, `topics` (fresh for every test, environment set) or for the
+Use `storage_buckets`, `warehouse_tables`, `topics` (emptied for every test, environment set) or the
 session-wide `object_store`, `pubsub`, `bigquery_emulator`, `mlflow_server` together with
 `emulator_environment`.
 """
@@ -30,7 +30,7 @@ def emulator_ports() -> emulators.Ports:
 def stack_variables(
     emulator_ports: emulators.Ports, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """The environment that leads to the emulators, not set: for child processes and wider scopes."""
+    """The environment variables of the emulators, not set: for child processes and wider scopes."""
     return emulators.environment(emulator_ports, tmp_path_factory.mktemp("secrets"))
 
 
@@ -79,7 +79,7 @@ def pubsub(
 def topics(
     pubsub: emulators.RunningPubSub, emulator_environment: dict[str, str]
 ) -> emulators.RunningPubSub:
-    """The system's topics without old messages; `.published(topic)` gives what a test published."""
+    """The system's topics without old messages; `.published(topic)` returns what a test published."""
     pubsub.reset()
     return pubsub
 
@@ -105,7 +105,7 @@ def bigquery_emulator(warehouse: emulators.Warehouse) -> str:
 def warehouse_tables(
     warehouse: emulators.Warehouse, emulator_environment: dict[str, str]
 ) -> bigquery.Client:
-    """All tables empty; gives a client to fill and read them."""
+    """Empty all tables and return a client to fill and read them."""
     warehouse.empty()
     return warehouse.client
 
@@ -121,11 +121,31 @@ def mlflow_server(
 
 @pytest.fixture
 def lab(trained: Lab, emulator_environment: dict[str, str]) -> Lab:
-    """The training lab that a module's own `trained` filled, as it was left there."""
+    """The training lab in the state in which the module's own `trained` fixture left it."""
     trained.restore()
     return trained
 
 
+# `trained` is what each module with a training lab calls its own; the lab asks for the servers itself.
+MLFLOW = {"mlflow_server", "trained"}
+SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the quick tests first: those that need the slow start of MLflow come last."""
-    items.sort(key=lambda item: "mlflow_server" in getattr(item, "fixturenames", ()))
+    """Mark tests that need an emulator, and lay out the tests over pytest-xdist's workers.
+
+    The tests of a file stay together, since they share fixtures. All files that need MLflow are one group, which begins
+    first: its server takes 20 s to start and is started once, and the trainings they share are made once.
+    """
+    with_mlflow = {item.path for item in items if MLFLOW & _fixtures(item)}
+    for item in items:
+        if SERVERS & _fixtures(item):
+            item.add_marker(pytest.mark.emulator)
+        if item.get_closest_marker("terraform") is None:
+            group = "mlflow" if item.path in with_mlflow else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path not in with_mlflow)
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))

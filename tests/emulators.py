@@ -1,7 +1,7 @@
-"""The emulators the tests talk to: how each is started, and the environment that leads to it.
+"""The emulators that the tests use: how each is started, and the environment variables that lead to it.
 
-Each pytest-xdist worker starts its own, on ports of its own; a fixture in conftest.py starts one when the
-first test asks for it.
+Each pytest-xdist worker starts its own emulators on its own ports. A fixture in conftest.py starts one when
+the first test needs it.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """Choose seven ports that are free now."""
+        """Return seven ports that are free now."""
         return cls(*free_ports(7))
 
 
 def environment(ports: Ports, folder: Path) -> dict[str, str]:
     """Return the variables a function or job gets on a laptop, with the ports of these emulators.
 
-    folder: gets a file of API keys and one with the address of a Discord webhook that nothing answers.
+    folder: where a file of API keys and one with the address of an unreachable Discord webhook are written.
     """
     keys, webhook = folder / "api-keys", folder / "discord-webhook"
     keys.write_text("test:test-key\n", encoding="utf-8")
@@ -88,7 +88,7 @@ def environment(ports: Ports, folder: Path) -> dict[str, str]:
 
 @dataclass
 class RunningObjectStore:
-    """A Cloud Storage server that answers, and the store behind it."""
+    """A running Cloud Storage server and its store."""
 
     store: ObjectStore
     url: str
@@ -107,14 +107,14 @@ def running_object_store(folder: Path, port: int) -> Iterator[RunningObjectStore
 
 @dataclass
 class RunningPubSub:
-    """A Pub/Sub server that answers, the broker behind it, and the time it publishes at (set it freely)."""
+    """A running Pub/Sub server, its broker, and its publish time, which tests may set."""
 
     host: str
     now: datetime = datetime(2025, 3, 10, 4, 30, tzinfo=UTC)
     broker: Broker = field(init=False)
 
     def reset(self) -> None:
-        """Make the system's topics, each with a subscription that keeps what is published from now on."""
+        """Create the system's topics, each with a subscription that keeps what is published from now on."""
         for subscription in self.broker.subscriptions():
             self.broker.delete_subscription(subscription["name"])
         for topic in TOPICS:
@@ -145,14 +145,14 @@ def running_pubsub(folder: Path, port: int) -> Iterator[RunningPubSub]:
 
 @dataclass
 class Warehouse:
-    """The BigQuery emulator with the library's tables in it, and a client of its own for the tests."""
+    """The BigQuery emulator with the library's tables, and a client for the tests."""
 
     emulator: BigQueryEmulator
     client: bigquery.Client
     tables: list[str] = field(default_factory=list)
 
     def empty(self) -> None:
-        """Remove all rows of all tables, in one script."""
+        """Delete all rows of all tables in one script."""
         script = "".join(f"TRUNCATE TABLE `{PROJECT}.{table}`;\n" for table in self.tables)
         self.client.query_and_wait(script, wait_timeout=60)
 
@@ -183,7 +183,7 @@ def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
 
 @contextmanager
 def running_mlflow(folder: Path, port: int, timeout: float = 180) -> Iterator[str]:
-    """Run an MLflow server on SQLite while the block runs and give its address; the start takes 15-25 s."""
+    """Run an MLflow server on SQLite while the block runs and yield its address; the start takes 15 to 25 s."""
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]

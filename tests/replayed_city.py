@@ -1,15 +1,17 @@
-"""A small city behind the replayed API, for tests: its file, its faults and its clock are in the test's hand."""
+"""A small city behind the replayed API; tests control its file, its faults and its clock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
 from gcp_emulators.core.http_server import HttpServer
+from velocast.adapters.http_source import Limits
 from velocast.core.city import City, load_city
 from velocast_cli.city_file import CityFile
 from velocast_local.city.opendatasoft_replay import Faults, Replay, routes
@@ -21,7 +23,7 @@ COUNTERS = ("100-101", "100-102", "200-201")
 def small_frame(
     first: datetime = FIRST, days: int = 20, counters: tuple[str, ...] = COUNTERS
 ) -> pd.DataFrame:
-    """Three counters for some days of UTC hours: counter number n counts 10 n + the hour."""
+    """Return three counters for some days of UTC hours; counter number n counts 10 n + the hour."""
     hours = pd.date_range(first, periods=24 * days, freq="h", unit="ms")
     rows = [
         pd.DataFrame(
@@ -43,8 +45,13 @@ def small_frame(
     return pd.concat(rows, ignore_index=True)
 
 
+def without_pauses(limits: Limits) -> Limits:
+    """Return limits with which a source is asked again at once."""
+    return replace(limits, first_pause_seconds=0.0, jitter_seconds=0.0)
+
+
 class ReplayedCity:
-    """The city's file, its API's address, and `now`, which a test sets."""
+    """The file of the city, the address of its API, and `now`, which tests set."""
 
     def __init__(self, path: Path, frame: pd.DataFrame, now: datetime) -> None:
         self.path = path
@@ -54,19 +61,19 @@ class ReplayedCity:
         self.replay = Replay(path, lambda: self.now)
 
     def publish(self, frame: pd.DataFrame) -> None:
-        """Replace what the city has in its file; its faults are forgotten."""
+        """Replace the contents of the city's file and clear its faults."""
         frame.to_parquet(self.path, index=False)
         self.replay.file = CityFile(self.path)
         self.replay.faults = Faults()
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong on purpose."""
+        """The faults that are simulated."""
         return self.replay.faults
 
     @property
     def city(self) -> City:
-        """The city's configuration, leading to this server."""
+        """The city's configuration with the address of this server."""
         return load_city("demoville", base_url=self.base_url)
 
     def next_day(self, days: int = 1) -> None:

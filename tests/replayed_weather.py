@@ -1,4 +1,4 @@
-"""Weather behind the replayed API, for tests: its file, its faults and its clock are in the test's hand."""
+"""Weather behind the replayed API; tests control its file, its faults and its clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST = datetime(2025, 2, 20, tzinfo=UTC)
 
 
 def small_weather(first: datetime = FIRST, days: int = 40) -> pd.DataFrame:
-    """Mild days under Open-Meteo's names, with a shower every sixth hour."""
+    """Return mild days with Open-Meteo's column names and a shower every sixth hour."""
     n = np.arange(24 * days)
     return pd.DataFrame(
         {
@@ -33,7 +33,7 @@ def small_weather(first: datetime = FIRST, days: int = 40) -> pd.DataFrame:
 
 
 class ReplayedWeather:
-    """The API's address and `now`, which a test sets."""
+    """The address of the API, and `now`, which tests set."""
 
     def __init__(self, path: Path, frame: pd.DataFrame, now: datetime) -> None:
         self.now = now
@@ -43,7 +43,7 @@ class ReplayedWeather:
 
     @property
     def config(self) -> WeatherConfig:
-        """The weather's configuration, leading to this server."""
+        """The configuration of the weather with the address of this server."""
         config = load_city("paris", weather_base_url=self.base_url).weather
         assert config is not None
         return config

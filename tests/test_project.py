@@ -1,4 +1,4 @@
-"""The project's own promises: layers, requirements from the lock, one version."""
+"""Rules of the project itself: import layers, requirements from the lock file, one version."""
 
 import ast
 import importlib.metadata
@@ -42,14 +42,14 @@ def test_requirements_are_what_the_lock_says(part: str) -> None:
 
 @pytest.fixture(scope="module")
 def imports() -> grimp.ImportGraph:
-    """What the library's modules import, late imports included."""
+    """The import graph of the library, including imports inside functions."""
     return grimp.build_graph(
         "velocast", include_external_packages=True, exclude_type_checking_imports=True
     )
 
 
 def imported_modules(entry: Path, graph: grimp.ImportGraph) -> set[str]:
-    """Every module that an entry point reaches, of the library and beyond."""
+    """Return all modules that an entry point reaches, in the library and beyond."""
     named = set()
     for file in entry.parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

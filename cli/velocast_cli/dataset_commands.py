@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from velocast.core import kinds
 from velocast.core.kinds import Task
 from velocast_cli.target import job_run, reported_errors
 
@@ -146,7 +147,7 @@ def reproduce_command(
 
 def _print_reproduction(found: dict[str, Any]) -> None:
     console = _console()
-    unit = "of probability" if found["kind"] == "affluence" else "bikes an hour"
+    unit = "of probability" if found["kind"] == kinds.AFFLUENCE else "bikes an hour"
     console.print(f"version {found['version']} ({found['kind']}) trained again from")
     for name, sha256 in found["datasets"].items():
         console.print(f"  {name:<14} {sha256}")

@@ -70,7 +70,7 @@ def reproduce(
     again = _trained(run, training)
     data = again.to_bytes()
     frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)
-    before, after = models.compared(stored, frame), models.compared(again, frame)
+    before, after = models.primary_output(stored, frame), models.primary_output(again, frame)
     apart = relative_difference(before, after)
     sha256 = hashlib.sha256(data).hexdigest()
     same = sha256 == training.artifact.sha256
@@ -107,7 +107,7 @@ def _trained(run: Run[JobSettings], training: Training) -> models.Model:
     rows, held_out = frames.learning_frames(
         source_of(run, training), training.windows.learnable, training.windows.calibrate_from
     )
-    return models.fit(
+    return models.fit_model(
         training.kind, rows, held_out, seed=training.seed, test_mode=training.test_mode
     )
 

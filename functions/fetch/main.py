@@ -1,4 +1,4 @@
-"""fetch: stores what the city has published since the last run. Pub/Sub topic velocast-fetch."""
+"""The function `fetch` stores what the city has published since the last run. Topic: velocast-fetch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cloudevents.http import CloudEvent
 from velocast.core.requests import FetchRequest
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Runtime, handle
-from velocast.usecases.ingest import fetch as ingest
+from velocast.usecases.ingest.fetch import fetch_city_data
 
 RUNTIME = Runtime(FetchSettings.load(), component="fetch")
 
 
 @functions_framework.cloud_event
 def fetch(event: CloudEvent) -> None:
-    """Store the city's counts; see velocast.usecases.ingest.fetch."""
-    handle(event, FetchRequest, RUNTIME, ingest.fetch, event_type="INGESTION")
+    """Handle one message of the topic velocast-fetch."""
+    handle(event, FetchRequest, RUNTIME, fetch_city_data, event_type="INGESTION")

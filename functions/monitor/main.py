@@ -1,4 +1,4 @@
-"""monitor: validates the champion, looks for drift, decides whether to retrain. Topic velocast-monitor."""
+"""The function `monitor` validates the champion, checks drift and decides on retraining. Topic: velocast-monitor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloudevents.http import CloudEvent
 from velocast.core.requests import MonitorRequest
 from velocast.core.settings import MonitorSettings
 from velocast.usecases.context import Runtime, handle
-from velocast.usecases.monitoring.monitor import monitor as watch
+from velocast.usecases.monitoring.monitor import monitor_champion
 
 RUNTIME = Runtime(MonitorSettings.load(), component="monitor")
 
@@ -16,4 +16,4 @@ RUNTIME = Runtime(MonitorSettings.load(), component="monitor")
 @functions_framework.cloud_event
 def monitor(event: CloudEvent) -> None:
     """Handle one message of the topic velocast-monitor."""
-    handle(event, MonitorRequest, RUNTIME, watch, event_type="VALIDATION")
+    handle(event, MonitorRequest, RUNTIME, monitor_champion, event_type="VALIDATION")

@@ -1,4 +1,4 @@
-"""The function `notify`: incidents and the system's own events, from topic velocast-alerts to Discord."""
+"""The function `notify` sends incidents and Velocast's own events to Discord. Topic: velocast-alerts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import functions_framework
 from velocast.core.requests import CloudEventLike
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
-from velocast.usecases.notifications import notify as notifications
+from velocast.usecases.notifications.notify import AlertMessage, notify_discord
 
 RUNTIME = Runtime(NotifySettings.load(), component="notify")
 
 
 @functions_framework.cloud_event
 def notify(event: CloudEventLike) -> None:
-    """Tell Discord about one incident or event."""
-    handle(event, notifications.AlertMessage, RUNTIME, notifications.notify, event_type="ALERT")
+    """Handle one message of the topic velocast-alerts."""
+    handle(event, AlertMessage, RUNTIME, notify_discord, event_type="ALERT")

@@ -1,4 +1,4 @@
-"""predict: forecasts five days for every counter and publishes the serving snapshot. Topic velocast-predict."""
+"""The function `predict` forecasts five days for every counter and publishes the snapshot. Topic: velocast-predict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloudevents.http import CloudEvent
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
 from velocast.usecases.context import Runtime, handle
-from velocast.usecases.forecasting.daily_forecast import forecast
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 
 RUNTIME = Runtime(PredictSettings.load(), component="predict")
 
@@ -16,4 +16,4 @@ RUNTIME = Runtime(PredictSettings.load(), component="predict")
 @functions_framework.cloud_event
 def predict(event: CloudEvent) -> None:
     """Handle one message of the topic velocast-predict."""
-    handle(event, PredictRequest, RUNTIME, forecast, event_type="PREDICTION")
+    handle(event, PredictRequest, RUNTIME, forecast_all_counters, event_type="PREDICTION")

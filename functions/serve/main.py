@@ -14,7 +14,7 @@ from velocast.core.settings import ServeSettings
 from velocast.usecases.serving.app import create_app
 
 SETTINGS = ServeSettings.load()
-# The one clock of the system: an HTTP service has no event whose time it could take.
+# An HTTP request carries no event time, so the service is given the system clock.
 APP = create_app(
     SETTINGS,
     Objects(SETTINGS.project, SETTINGS.models_bucket),
@@ -24,8 +24,8 @@ APP = create_app(
 
 @functions_framework.http
 def serve(request: Request) -> Response:
-    """Hand a request of any method and path to the application."""
-    # The framework reads the body once more when the answer is made, so the application gets a copy.
+    """Pass a request of any method and path to the application."""
+    # The framework reads the body again after the response, so the application gets a copy.
     body = request.get_data()
     own = {
         "wsgi.input": BytesIO(body),

@@ -80,7 +80,9 @@ class Player:
 
     def start_workflow(self, argument: RetrainArgument) -> None:
         """Start velocast-retrain as `gcloud workflows run` does, and wait for its end."""
-        workflows.start(self.project, self.location, "velocast-retrain", argument, label="demo")
+        workflows.start_execution(
+            self.project, self.location, "velocast-retrain", argument, label="demo"
+        )
         self.settle("workflow velocast-retrain")
 
     def settle(self, what: str) -> None:

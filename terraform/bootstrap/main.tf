@@ -1,6 +1,6 @@
-# What has to be there before the first plan: the bucket of the state, and the two APIs by which a plan looks at a project.
-# `make deploy` runs this once, when the bucket is missing. Its own state stays on the machine that did and may be lost:
-# nothing here changes again.
+# What must exist before the first plan: the state bucket, and the two APIs that a plan needs to read the project.
+# `make deploy` runs this once, if the bucket is missing. Its own state stays on that machine and may be lost, because
+# nothing here changes later.
 
 resource "google_project_service" "this" {
   for_each = toset(["cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"])
@@ -11,7 +11,7 @@ resource "google_project_service" "this" {
 }
 
 resource "google_storage_bucket" "state" {
-  # checkov:skip=CKV_GCP_62:Access logs would need one more bucket; who may read the state is who may deploy
+  # checkov:skip=CKV_GCP_62:Access logs would need one more bucket; only deployers can read the state
   name                        = "${var.project_id}-terraform-state"
   project                     = var.project_id
   location                    = var.location
@@ -19,7 +19,7 @@ resource "google_storage_bucket" "state" {
   public_access_prevention    = "enforced"
   uniform_bucket_level_access = true
 
-  # A state that was overwritten wrongly is had back from its versions.
+  # Versions allow recovery of a state that was overwritten by mistake.
   versioning {
     enabled = true
   }

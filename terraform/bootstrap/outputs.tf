@@ -1,4 +1,4 @@
 output "bucket" {
-  description = "Name of the state's bucket, for `terraform init -backend-config=bucket=...`."
+  description = "Name of the state bucket, for `terraform init -backend-config=bucket=...`."
   value       = google_storage_bucket.state.name
 }

@@ -1,4 +1,4 @@
-# A place to try things: may be destroyed at any time, keeps little.
+# For experiments: can be destroyed at any time and keeps few backups and versions.
 environment         = "dev"
 city                = "paris"
 deletion_protection = false

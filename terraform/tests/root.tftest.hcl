@@ -1,4 +1,4 @@
-# The whole, with packages that stand for real ones.
+# The whole configuration, with dummy packages.
 mock_provider "google" {
   source = "./tests/mocks/google"
 }
@@ -13,23 +13,23 @@ variables {
 run "defaults" {
   assert {
     condition     = output.topics == tolist(["velocast-alerts", "velocast-dead-letter", "velocast-fetch", "velocast-monitor", "velocast-predict"]) && output.jobs == tolist(["velocast-evaluate", "velocast-promote", "velocast-train"]) && output.workflow == "velocast-retrain"
-    error_message = "Topics, jobs and workflow have the names that the code calls them by."
+    error_message = "Topics, jobs and workflow must have the names that the code uses."
   }
   assert {
     condition     = output.mlflow_url == "https://velocast-mlflow-123456789012.europe-west1.run.app" && output.images.jobs == "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
-    error_message = "MLflow and the images are named before they exist."
+    error_message = "The names of MLflow and of the images must be known before they exist."
   }
   assert {
     condition     = output.deletion_protection && length(output.dashboards) == 4
-    error_message = "By default what holds data is protected, and there are dashboards."
+    error_message = "By default resources with data must be protected, and there must be dashboards."
   }
   assert {
     condition     = strcontains(output.next_steps, "gcloud secrets versions add velocast-discord-webhook --project=velocast-test") && output.api_url == "https://velocast-any-abcdefghij-ew.a.run.app"
-    error_message = "The outputs say what comes next."
+    error_message = "The outputs must give the next steps."
   }
   assert {
     condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", sources = "velocast-test-sources" }
-    error_message = "The buckets are named after the project."
+    error_message = "The buckets must be named after the project."
   }
 }
 
@@ -49,15 +49,15 @@ run "every_option" {
   }
   assert {
     condition     = length(output.dashboards) == 0 && !output.deletion_protection
-    error_message = "Dashboards and protection can be left out."
+    error_message = "It must be possible to switch off dashboards and protection."
   }
   assert {
     condition     = output.images.jobs == "europe-west9-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
-    error_message = "All of it is in the region asked for."
+    error_message = "All resources must be in the given region."
   }
 }
 
-# Each of these is refused; a variable that let its value pass would fail the run.
+# Each of these values is refused; a variable that accepted its value would fail the run.
 run "refuses_what_cannot_be" {
   command = plan
   variables {

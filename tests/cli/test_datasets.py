@@ -7,6 +7,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
+from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
 from velocast.adapters.champion_manifest import SummaryEntry, upsert_summary
 from velocast.adapters.gcs import Objects
@@ -94,11 +95,9 @@ class TestFreeze:
     ) -> None:
         for _ in range(2):
             made, _ = baselines.freeze_baseline(job_run())
-        (row,) = warehouse_tables.query_and_wait(
-            "SELECT event_type, JSON_VALUE(details, '$.baseline.test.sha256') AS sha256 "
-            "FROM monitoring_audit.logs WHERE timestamp > '2000-01-01'"
-        )
-        assert (row["event_type"], row["sha256"]) == ("TRAINING", made.test.sha256)
+        (row,) = audit_rows(warehouse_tables)
+        sha256 = row["details"]["baseline"]["test"]["sha256"]
+        assert (row["event_type"], sha256) == ("TRAINING", made.test.sha256)
 
 
 class TestListing:

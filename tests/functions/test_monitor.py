@@ -13,7 +13,8 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.functions.deployed import FOLDER, Deployed, audit_rows
+from tests.audit_rows import audit_rows
+from tests.functions.deployed import FOLDER, Deployed
 from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import small_city
 
@@ -24,7 +25,7 @@ PUBLISHED = "2025-03-10T04:00:00Z"
 def started(
     emulator_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[Any]]:
-    """The executions that were asked for."""
+    """The requested executions."""
     del emulator_environment  # set before the address below
     with executions_server() as (host, requests):
         monkeypatch.setenv("WORKFLOWS_EXECUTIONS_EMULATOR_HOST", host)
@@ -38,7 +39,7 @@ def monitor(
     topics: emulators.RunningPubSub,
     started: list[Any],
 ) -> Deployed:
-    """The function over empty emulators."""
+    """The function with empty emulators."""
     del storage_buckets, warehouse_tables, topics, started
     return Deployed("monitor")
 
@@ -72,7 +73,7 @@ def test_check_only_starts_nothing(monitor: Deployed, started: list[Any]) -> Non
     [
         (b'{"kind": "xgboost"}', "kind: Input should be 'gbm', 'rf', 'nn' or 'affluence'"),
         (b'{"check_only": "perhaps"}', "check_only: Input should be a valid boolean"),
-        (b'{"as_of": "2026-01-01T00:00:00Z"}', "lies in the future of this event"),
+        (b'{"as_of": "2026-01-01T00:00:00Z"}', "is later than the event itself"),
     ],
 )
 def test_a_malformed_message_is_refused_and_starts_nothing(
@@ -90,7 +91,7 @@ def test_a_malformed_message_is_refused_and_starts_nothing(
     assert started == []
 
 
-def test_a_workflow_that_cannot_be_started_fails_the_run_and_is_tried_again(
+def test_a_workflow_that_cannot_be_started_fails_the_run_and_is_retried(
     monitor: Deployed,
     warehouse_tables: bigquery.Client,
     started: list[Any],

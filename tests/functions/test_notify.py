@@ -1,4 +1,4 @@
-"""The function notify under functions-framework, fed with the push bodies that Pub/Sub sends."""
+"""The function notify under the Functions Framework, called with Pub/Sub's push bodies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def push(client: FlaskClient, payload: Any) -> int:
     return client.post("/projects/velocast-local/topics/velocast-alerts", json=body).status_code
 
 
-def test_a_pushed_event_is_told_and_a_malformed_one_is_refused(inbox: str) -> None:
+def test_a_pushed_event_is_sent_and_a_malformed_one_is_refused(inbox: str) -> None:
     client = create_app("notify", "functions/notify/main.py").test_client()
     assert push(client, PROMOTED.model_dump(mode="json")) == 200
     assert (

@@ -8,7 +8,8 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.functions.deployed import Deployed, audit_rows
+from tests.audit_rows import audit_rows
+from tests.functions.deployed import Deployed
 from tests.shared.usecases import champions, small_city
 from velocast.usecases import snapshot_format
 
@@ -21,7 +22,7 @@ def predict(
     warehouse_tables: bigquery.Client,
     topics: emulators.RunningPubSub,
 ) -> Deployed:
-    """The function over empty emulators."""
+    """The function with empty emulators."""
     del storage_buckets, warehouse_tables, topics
     return Deployed("predict")
 
@@ -48,7 +49,7 @@ def test_a_message_makes_forecasts_a_snapshot_and_one_audit_row(
     assert len(snapshot.counters) == 4
 
 
-def test_a_past_day_is_asked_for_in_the_message(
+def test_a_message_can_request_a_past_day(
     predict: Deployed, warehouse_tables: bigquery.Client
 ) -> None:
     small_city.store(small_city.make())
@@ -69,7 +70,7 @@ def test_a_past_day_is_asked_for_in_the_message(
         (b'{"as_of": 5}', "as_of: Input should be a valid string"),
         (b'{"as_of": "yesterday"}', "is not an RFC 3339 time"),
         (b'{"as_of": "2025-03-10T05:00:00"}', "has no zone"),
-        (b'{"as_of": "2025-03-10T05:00:00Z"}', "lies in the future of this event"),
+        (b'{"as_of": "2025-03-10T05:00:00Z"}', "is later than the event itself"),
     ],
 )
 def test_a_malformed_message_is_refused_and_changes_nothing(
@@ -98,7 +99,7 @@ def test_no_counts_yet_is_no_error(
     assert topics.published("velocast-alerts") == []
 
 
-def test_a_failure_is_told_and_delivered_again(
+def test_a_failure_raises_a_notice_and_is_delivered_again(
     predict: Deployed,
     warehouse_tables: bigquery.Client,
     topics: emulators.RunningPubSub,

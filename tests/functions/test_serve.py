@@ -1,4 +1,4 @@
-"""The function serve under functions-framework: every path and method reaches the application."""
+"""The function serve under the Functions Framework: every path and method reaches the application."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_posted_body_is_read(client: FlaskClient) -> None:
     answer = client.post("/v1/predict", headers=HEADERS, json={"records": records})
     assert answer.status_code == 200
     assert answer.json is not None
-    # The clock of this process is past the snapshot of March 2026, and the answer says so.
+    # The current time is after the snapshot of March 2026, so the response is stale.
     assert answer.json["stale"] is True
     assert answer.json["predictions"][0]["basis"] == "model"
 

@@ -1,7 +1,7 @@
 """Made-up series on which each alert rule must fire, and others on which it must not.
 
-Gauges are sparse, as the system sets them: one value, then nothing (`_xN` is N steps without a sample). Counters have a
-0 before they count; Cloud Monitoring needs none, since it knows when a counter's series began.
+Gauges are sparse, as in the real system: one value, then nothing (`_xN` is N steps without a sample). Counters start
+with a 0; Cloud Monitoring needs none, because it knows when a counter's series started.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ CASES: dict[str, tuple[Case, ...]] = {
     "counts_too_old": (
         Case("three days and a second", "2h", True, {AGE: "259201"}),
         Case("three days", "2h", False, {AGE: "259200"}),
-        Case("fetch has said nothing for three days", "80h", True, {AGE: "90000"}, labels=ABSENT),
-        Case("fetch said something yesterday", "25h", False, {AGE: "90000"}),
+        Case("fetch has reported nothing for three days", "80h", True, {AGE: "90000"}, labels=ABSENT),
+        Case("fetch reported yesterday", "25h", False, {AGE: "90000"}),
         Case("never fetched", "2h", True, labels=ABSENT),
         Case("installed half an hour ago", "30m", False),
     ),

@@ -1,4 +1,4 @@
-"""What a plan or a state of Terraform's holds, as far as the checks ask."""
+"""The parts of a Terraform plan or state that the checks need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 PROJECT = "velocast-test"
 PUBLIC = {"allUsers", "allAuthenticatedUsers"}
-# Where a role stands, by the type that gives it: the attribute that names the resource.
+# The attribute that names the resource of a grant, by the grant's type.
 PLACES = {
     "google_artifact_registry_repository_iam_member": ("registry", "repository"),
     "google_bigquery_dataset_iam_member": ("dataset", "dataset_id"),
@@ -38,14 +38,14 @@ class Resource:
 
 @dataclass(frozen=True)
 class Cloud:
-    """What a plan or a state holds."""
+    """The resources of a plan or a state."""
 
     resources: tuple[Resource, ...]
     text: str
 
     @classmethod
     def planned(cls, plan: Mapping[str, Any]) -> Cloud:
-        """Read what a plan would make."""
+        """Read the resources that a plan would create."""
         made = [
             Resource(change["address"], change["type"], change["change"]["after"])
             for change in plan["resource_changes"]
@@ -55,7 +55,7 @@ class Cloud:
 
     @classmethod
     def stated(cls, state: Mapping[str, Any]) -> Cloud:
-        """Read what a state holds."""
+        """Read the resources of a state."""
 
         def under(module: Mapping[str, Any]) -> Iterator[Resource]:
             for found in module.get("resources", []):
@@ -92,7 +92,7 @@ class Cloud:
 
     @cached_property
     def grants(self) -> set[tuple[str, str, str]]:
-        """Every role given: place, role, who."""
+        """Every granted role: resource, role, member."""
         return {
             (
                 _place(r),
@@ -109,7 +109,7 @@ class Cloud:
         return [s for s in self.of("google_pubsub_subscription") if s["push_config"]]
 
     def callee(self, subscription: Resource) -> str:
-        """Service that a push subscription's account may call: the address is not known before it is made."""
+        """The service that a push subscription's account may call, since its URL is unknown before it exists."""
         account = subscription["push_config"][0]["oidc_token"][0]["service_account_email"]
         services = {
             p for p, role, w in self.grants if role == "run.invoker" and w == _short(account)

@@ -1,4 +1,4 @@
-"""Terraform's own tests need Terraform; `make test-terraform` runs them, `make test` leaves them out."""
+"""Tests that need Terraform: `make test-terraform` runs them, `make test` does not."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 @pytest.fixture
 def mutant(project: Tree, tmp_path: Path) -> Tree:
-    """A copy of one's own, to write into and to break."""
+    """A separate copy that a test may change."""
     return project.copy(tmp_path / "mutant")

@@ -1,7 +1,7 @@
-"""Who may do what, written down a second time: nothing grows a right without this file saying so too.
+"""The expected grants, listed a second time, so that no new permission goes unnoticed.
 
-By place: role -> accounts (velocast-<word>; `@` Google's own agents, `*` everybody, `-push` Pub/Sub's calls). A role
-with `?` holds under a condition only. On the project stands what Google knows no smaller place for.
+By resource: role -> accounts (velocast-<word>; `@` Google's service agents, `*` everyone, `-push` Pub/Sub's calls). A
+role with `?` has a condition. Roles on the project are those for which Google offers no narrower scope.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alert rules as Terraform fills them in, and Prometheus' own tool to try them with."""
+"""Alert rules with their placeholders replaced as Terraform does it, and promtool to test them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DASHBOARDS = ROOT / "terraform" / "modules" / "monitoring" / "dashboards"
 PROMTOOL = shutil.which("promtool")
 
 GENERIC = 'monitored_resource="generic_task"'
-# What Terraform knows and a test has to make up.
+# Values that Terraform provides and a test must make up.
 NAMES = {
     "environment": "dev",
     "project": "velocast-test",
@@ -61,7 +61,7 @@ LOG = "logging_googleapis_com:user_"
 
 
 class Rule(BaseModel):
-    """One alert rule; an unknown key is an error, which Terraform would drop without a word."""
+    """One alert rule. An unknown key is an error; Terraform would silently ignore it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -111,7 +111,7 @@ def log_metrics() -> dict[str, LogMetric]:
 
 
 def values() -> dict[str, str]:
-    """What `${name}` may stand for, numbers written as Terraform writes them."""
+    """The values of `${name}`, with numbers as Terraform writes them."""
     numbers = thresholds() | alerts().parameters
     return {name: f"{number:g}" for name, number in numbers.items()} | NAMES
 
@@ -121,7 +121,7 @@ def placeholders(text: str) -> list[str]:
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:
-    """Fill in the placeholders. Raises KeyError for one that stands for nothing."""
+    """Replace the placeholders. Raises KeyError for an unknown one."""
     return re.sub(r"\$\{(.*?)\}", lambda found: known[found[1]], text)
 
 
@@ -159,7 +159,7 @@ def queries(dashboard: Mapping[str, Any]) -> list[str]:
 
 
 def known_metrics() -> dict[str, tuple[set[str], set[str]]]:
-    """Every metric there is, by its name in PromQL: its monitored resources and its labels."""
+    """Every existing metric, by its PromQL name: its monitored resources and its labels."""
     known = {name: ({resource}, labels) for name, (resource, labels) in GOOGLES.items()}
     for name in telemetry.METRICS:
         known[prometheus_name(f"{telemetry.METRIC_PREFIX}/{name}")] = (
@@ -186,7 +186,7 @@ def selectors(expression: str) -> list[tuple[str, dict[str, str]]]:
 
 @dataclass(frozen=True)
 class Case:
-    """Made-up series (promtool's notation, a value every `step`), a moment, and whether the rule must fire then.
+    """Made-up series (promtool's notation, one value per `step`), a time, and whether the rule must fire then.
 
     labels: those of the alert, where the rule keeps some.
     """
@@ -205,7 +205,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def check(expressions: Sequence[str], folder: Path) -> str:
-    """Return what promtool finds wrong with PromQL expressions; nothing when all are valid."""
+    """Return promtool's errors about PromQL expressions; empty when all are valid."""
     file = folder / "expressions.yaml"
     listed = [{"record": f"r{n}", "expr": expression} for n, expression in enumerate(expressions)]
     file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": listed}]}))
@@ -214,7 +214,7 @@ def check(expressions: Sequence[str], folder: Path) -> str:
 
 
 def disagreement(rule: Rule, cases: Sequence[Case], folder: Path) -> str:
-    """Return what promtool says where a rule does not do what its cases expect; nothing when it does."""
+    """Return promtool's output if a rule does not behave as its cases expect; empty if it does."""
     entry = {"alert": "rule", "expr": rule.expression, "for": rule.duration}
     group = {"name": "g", "interval": rule.every, "rules": [entry]}
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [group]}))

@@ -1,4 +1,4 @@
-"""The alert rules: complete, of metrics that exist, valid PromQL, and each firing when it must and only then."""
+"""The alert rules: complete, with existing metrics and valid PromQL, and firing exactly when they must."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_promtool = pytest.mark.skipif(
 
 
 def all_expressions() -> dict[str, str]:
-    """Every expression of rules and dashboards, by where it stands."""
+    """Every expression of rules and dashboards, by location."""
     found = {f"rule {name}": rule.expression for name, rule in rules.filled().items()}
     for title, dashboard in rules.dashboards().items():
         for number, query in enumerate(rules.queries(dashboard)):
@@ -32,7 +32,7 @@ EXPRESSIONS = all_expressions()
 RULES = rules.filled()
 
 
-def test_every_alarm_that_was_asked_for_is_there() -> None:
+def test_every_required_alert_exists() -> None:
     assert {name: rule.severity for name, rule in RULES.items()} == {
         "champion_r2_critical": "critical",
         "champion_r2_warning": "warning",
@@ -52,7 +52,7 @@ def test_every_alarm_that_was_asked_for_is_there() -> None:
     }
 
 
-def test_numbers_come_from_their_one_home() -> None:
+def test_every_number_is_defined_once() -> None:
     parameters, thresholds = rules.alerts().parameters, rules.thresholds()
     assert not parameters.keys() & thresholds.keys()
     texts = (rules.CONFIG / "alerts.yaml").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_numbers_come_from_their_one_home() -> None:
     assert {"r2_critical", "r2_warning", "drift_critical", "rmse_threshold", "stale_days"} <= used
 
 
-def test_a_placeholder_that_stands_for_nothing_is_an_error() -> None:
+def test_an_unknown_placeholder_is_an_error() -> None:
     with pytest.raises(KeyError, match="r2_crtical"):
         rules.fill("m < ${r2_crtical}", rules.values())
 
@@ -77,7 +77,7 @@ def test_only_metrics_that_exist_are_read(where: str) -> None:
         assert matchers.keys() <= labels, f"{name} has no label {matchers.keys() - labels}"
 
 
-def test_every_custom_metric_is_set_by_the_code_and_read_by_somebody() -> None:
+def test_every_custom_metric_is_set_by_the_code_and_is_used() -> None:
     source = "".join(
         path.read_text(encoding="utf-8")
         for path in sorted((rules.ROOT / "shared" / "velocast" / "usecases").rglob("*.py"))
@@ -129,8 +129,8 @@ TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 @needs_promtool
 @pytest.mark.parametrize("name", CASES)
-def test_a_threshold_turned_round_is_noticed(name: str, tmp_path: Path) -> None:
-    """The check of the check: nothing here may pass for a rule that fires on the wrong side."""
+def test_a_reversed_threshold_is_detected(name: str, tmp_path: Path) -> None:
+    """Test of the test: a rule that fires on the wrong side of its threshold must fail its cases."""
     rule = RULES[name]
     turned = re.sub(r" ([<>]=?) ", lambda sign: f" {TURNED[sign[1]]} ", rule.expression, count=1)
     assert turned != rule.expression
@@ -152,7 +152,7 @@ def test_log_metrics_read_fields_that_lines_have(
 
 
 def line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """A line as `runtime.perform` writes it; its tests and the jobs' see to it that it does."""
+    """A log line as `context.perform` writes it; the tests of functions and jobs check that it does."""
     telemetry.configure_logging("evaluate")
     fields = {"event": "DEPLOYMENT", "status": "OK", "decision": "SKIP"}
     telemetry.log("INFO", "evaluate DEPLOYMENT OK", execution_id="e1", **fields)
@@ -161,14 +161,14 @@ def line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def value_at(written: dict[str, Any], field: str) -> object:
-    """What Cloud Logging stores under a field: labels apart, everything else in jsonPayload."""
+    """What Cloud Logging stores under a field: labels separately, everything else in jsonPayload."""
     place, _, key = field.partition(".")
     found = {"labels": written["logging.googleapis.com/labels"], "jsonPayload": written}[place]
     value: object = found.get(key)
     return value
 
 
-def test_there_are_four_dashboards_with_the_panels_of_old() -> None:
+def test_there_are_four_dashboards_with_all_panels() -> None:
     shown = {
         dashboard["displayName"]: {
             name for q in rules.queries(dashboard) for name, _ in rules.selectors(q)
@@ -196,7 +196,7 @@ def test_there_are_four_dashboards_with_the_panels_of_old() -> None:
 
 
 @pytest.mark.parametrize("title", rules.dashboards())
-def test_a_dashboards_tiles_lie_side_by_side(title: str) -> None:
+def test_a_dashboards_tiles_do_not_overlap(title: str) -> None:
     layout = rules.dashboards()[title]["mosaicLayout"]
     covered: set[tuple[int, int]] = set()
     for tile in layout["tiles"]:

@@ -1,4 +1,4 @@
-"""Terraform's own checks and each module's own tests, and what holds for all modules alike."""
+"""Terraform's own checks, each module's own tests, and rules for all modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tests.terraform.tree import Tree
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
-# With tests of their own, the longest first so that two at a time end together.
+# Modules with tests, the longest first, so that two parallel workers finish together.
 TESTED = sorted(
     (
         tests.parent.relative_to(TERRAFORM).as_posix()

@@ -1,6 +1,6 @@
-"""The checks are checked: one thing broken on purpose is found, and what is said names it.
+"""Tests of the checks: each deliberate error is found, and the message names it.
 
-Each case breaks a copy and looks at what Terraform, or the one check that is meant to notice, says about it.
+Each case breaks a copy of the project and checks the message of Terraform or of the check meant to find the error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def planned(mutant: Tree) -> Cloud:
     return Cloud.planned(mutant.results("dev", tree.PLAN_ONLY)["planned"])
 
 
-def test_what_is_broken_in_the_configuration_is_named(mutant: Tree) -> None:
-    """One plan for all that Terraform itself has nothing against."""
+def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
+    """One plan with all errors that Terraform itself accepts."""
     mutant.edit(
         f"{CONFIG}/functions.yaml",
         "VELOCAST_CITY, VELOCAST_MODELS_BUCKET, VELOCAST_ALERTS_TOPIC]\n",
@@ -64,16 +64,16 @@ def test_what_is_broken_in_the_configuration_is_named(mutant: Tree) -> None:
     ]
 
 
-def test_a_threshold_turned_round_is_named(mutant: Tree, tmp_path: Path) -> None:
+def test_a_reversed_threshold_is_named(mutant: Tree, tmp_path: Path) -> None:
     if rules.PROMTOOL is None:
         pytest.skip("promtool is not installed (Debian's package prometheus)")
     mutant.edit(f"{CONFIG}/alerts.yaml", "[8d])) < ${r2_critical}", "[8d])) > ${r2_critical}")
     mutant.edit(f"{CONFIG}/alerts.yaml", "bike_forecast_rmse{", "bike_forecast_rsme{")
     made = planned(mutant)
-    (turned, misspelt) = sorted(topology.firing(made, tmp_path))
-    assert turned.startswith("alert champion_r2_critical fires when it must not, or the other way")
-    assert "below, a week ago" in turned
-    assert misspelt.startswith("alert rmse_high fires when it must not")
+    (reversed_, misspelt) = sorted(topology.firing(made, tmp_path))
+    assert reversed_.startswith("alert champion_r2_critical does not fire as its cases expect")
+    assert "below, a week ago" in reversed_
+    assert misspelt.startswith("alert rmse_high does not fire as its cases expect")
     assert topology.metrics(made) == [
         "alert rmse_high reads custom_googleapis_com:bike_forecast_rsme, which nothing sets"
     ]
@@ -96,12 +96,12 @@ def test_the_wiring_of_workflow_tables_and_dead_letters_is_checked(mutant: Tree)
     assert topology.workflow(made) == [
         "the workflow runs ['velocast-judge', 'velocast-promote', 'velocast-train'], the jobs are "
         "['velocast-evaluate', 'velocast-promote', 'velocast-train']",
-        "velocast-promote may take 14400 s with its tries, the workflow waits 7500 s",
+        "velocast-promote can take 14400 s with its retries, the workflow waits 7500 s",
     ]
-    assert topology.tables(made) == ["bike_traffic_raw.weather.json is no table"]
+    assert topology.tables(made) == ["bike_traffic_raw.weather.json has no table"]
     assert (
-        "what velocast-fetch cannot deliver goes to projects/velocast-test/topics/velocast-fetch, "
-        "where nothing keeps it"
+        "undeliverable messages of velocast-fetch go to projects/velocast-test/topics/velocast-fetch, "
+        "which no subscription keeps"
     ) in topology.dead_letters(made)
 
 
@@ -113,7 +113,7 @@ def test_a_role_too_wide_is_refused_by_terraform(mutant: Tree) -> None:
     )
     with pytest.raises(
         TerraformFailed,
-        match=r"velocast-retrain: roles\.buckets are roles/storage\.objectUser or objectViewer, "
+        match=r"velocast-retrain: roles\.buckets must be roles/storage\.objectUser or objectViewer, "
         r"got roles/storage\.admin",
     ):
         planned(mutant)

@@ -1,4 +1,4 @@
-"""Packages: the same content gives the same bytes, and what is in a function's zip can be imported as it is."""
+"""Packages: the same content gives the same bytes, and the library can be imported from a function's zip."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def package() -> ModuleType:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A tree with as much of the project's shape as packages look at."""
+    """A tree with the parts of the project that packaging reads."""
     files = {
         "pyproject.toml": '[project]\nname = "velocast"\nversion = "1.2.3"\n',
         "README.md": "readme",
@@ -152,7 +152,7 @@ def test_the_library_of_a_real_zip_is_imported_from_it_with_its_version(
         "from velocast.core import schemas; schemas.table('monitoring_audit.logs'); "
         "sys.stdout.write(velocast.__file__ + ' ' + version('velocast'))"
     )
-    # The folder first on the path, as the Functions Framework has it; this environment has the library too.
+    # The folder comes first on the path, as with the Functions Framework; this environment has the library too.
     environment = {"PYTHONPATH": str(tmp_path / "serve"), "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""The whole for dev and prod, planned, applied against mocked providers and planned again."""
+"""The whole configuration for dev and prod: planned, applied with mocked providers and planned again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_whole(environment: str, mutant: Tree) -> None:
 
 
 def assert_created_once(first: dict[str, Any], again: dict[str, Any]) -> None:
-    """Everything is new at first, nothing changes afterwards, and anybody can have the providers."""
+    """Everything is created at first, nothing changes afterwards, and only public providers are used."""
     changes = first["resource_changes"]
     assert {action for c in changes for action in c["change"]["actions"]} == {"create"}
     later = {c["address"]: c["change"]["actions"] for c in again["resource_changes"]}
@@ -41,9 +41,9 @@ def assert_created_once(first: dict[str, Any], again: dict[str, Any]) -> None:
 
 
 def assert_protected(made: Cloud, protected: bool) -> None:
-    """What holds data refuses to be destroyed, or all of it can be thrown away."""
+    """Either everything with data is protected from being destroyed, or nothing is."""
     flags = {r.address: r["deletion_protection"] for r in made.resources}
     assert {flag for flag in flags.values() if flag is not None} == {protected}
     emptied = {b["name"]: b["force_destroy"] for b in made.of("google_storage_bucket")}
-    assert emptied.pop("velocast-test-sources"), "what is in it comes from the repository"
+    assert emptied.pop("velocast-test-sources"), "its content comes from the repository"
     assert set(emptied.values()) == {not protected}

@@ -1,6 +1,6 @@
 """workflows/retrain.yaml against the JSON schema of Workflows (json.schemastore.org/workflows.json).
 
-The emulator's package ships a copy of it; the local stack itself checks against a looser one.
+The emulator's package contains a copy of it; the local stack itself checks against a less strict one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def workflow() -> dict[str, Any]:
 
 
 def wrong(validator: jsonschema.Draft7Validator, workflow: dict[str, Any]) -> str:
-    """What is wrong with a workflow, and where; nothing when it is valid."""
+    """The errors of a workflow, with their locations; empty when it is valid."""
     if validator.is_valid(workflow):
         return ""
     error = jsonschema.exceptions.best_match(validator.iter_errors(workflow))

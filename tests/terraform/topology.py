@@ -1,4 +1,4 @@
-"""What the whole must look like, read from Terraform's JSON. Each check returns what is wrong, a sentence each."""
+"""Checks of the whole configuration, from Terraform's JSON. Each check returns one sentence per error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SETTINGS = {
 
 
 def schedules(cloud: Cloud) -> list[str]:
-    """Each schedule reaches one topic, and that topic one function, the one it is named for."""
+    """Each schedule publishes to one topic, and that topic triggers exactly the function of the same name."""
     wrong = []
     for job in cloud.of("google_cloud_scheduler_job"):
         topic = job["pubsub_target"][0]["topic_name"]
@@ -77,7 +77,7 @@ def environments(cloud: Cloud) -> list[str]:
 
 
 def values(cloud: Cloud) -> list[str]:
-    """What a variable names exists."""
+    """Each resource named by a variable exists."""
     volumes = {
         f["name"]: {
             f"{v['mount_path']}/{v['versions'][0]['path']}"
@@ -109,7 +109,7 @@ def roles(cloud: Cloud) -> list[str]:
     """Every role is one that grants.py lists."""
     iam = [r for r in cloud.resources if "_iam_" in r.type and not r.type.endswith("audit_config")]
     wrong = [
-        f"{r.address}: {r.type} is no grant of one role to one account on a known kind of resource"
+        f"{r.address}: {r.type} is not a grant of one role to one account on a known kind of resource"
         for r in iam
         if r.type not in PLACES and r.type != "google_project_iam_member"
     ]
@@ -131,7 +131,7 @@ def roles(cloud: Cloud) -> list[str]:
 
 
 def accounts(cloud: Cloud) -> list[str]:
-    """Each function, job, service and workflow runs as an account of its own name."""
+    """Each function, job, service and workflow runs under an account with its own name."""
     used = {
         f["name"]: f["service_config"][0]["service_account_email"]
         for f in cloud.of("google_cloudfunctions2_function")
@@ -157,9 +157,9 @@ def accounts(cloud: Cloud) -> list[str]:
 
 
 def public(cloud: Cloud) -> list[str]:
-    """Nothing can be reached by everybody but serve."""
+    """Only serve is public."""
     wrong = [
-        f"{r.address} lets {r['member']} in; only velocast-serve may"
+        f"{r.address} gives access to {r['member']}; only velocast-serve may"
         for r in cloud.resources
         if {r["member"], *(r["members"] or [])} & PUBLIC and r["name"] != "velocast-serve"
     ]
@@ -171,7 +171,7 @@ def public(cloud: Cloud) -> list[str]:
     for function in cloud.of("google_cloudfunctions2_function"):
         ingress = function["service_config"][0]["ingress_settings"]
         if function["name"] != "velocast-serve" and ingress != "ALLOW_INTERNAL_ONLY":
-            wrong.append(f"{function['name']} takes calls from anywhere ({ingress})")
+            wrong.append(f"{function['name']} accepts calls from anywhere ({ingress})")
     for instance in cloud.of("google_sql_database_instance"):
         network = instance["settings"][0]["ip_configuration"][0]
         if (
@@ -183,7 +183,7 @@ def public(cloud: Cloud) -> list[str]:
 
 
 def tables(cloud: Cloud) -> list[str]:
-    """Every schema file is a table, with its columns, and a partitioned one demands a filter."""
+    """Every schema file has a table with its columns, and a partitioned table requires a filter."""
     files = {
         p.stem: json.loads(p.read_text()) for p in (ROOT / "shared/velocast/schemas").glob("*.json")
     }
@@ -192,7 +192,7 @@ def tables(cloud: Cloud) -> list[str]:
         for t in cloud.of("google_bigquery_table")
         if not t["view"]
     }
-    wrong = [f"{name}.json is no table" for name in files.keys() - made.keys()]
+    wrong = [f"{name}.json has no table" for name in files.keys() - made.keys()]
     wrong += [
         f"table {name} has no file in shared/velocast/schemas"
         for name in made.keys() - files.keys()
@@ -200,14 +200,14 @@ def tables(cloud: Cloud) -> list[str]:
     for name in files.keys() & made.keys():
         columns = [field["name"] for field in json.loads(made[name]["schema"])]
         if columns != [field["name"] for field in files[name]["fields"]]:
-            wrong.append(f"table {name} has other columns than its file: {columns}")
+            wrong.append(f"table {name} has columns that differ from its file: {columns}")
         if made[name]["time_partitioning"] and not made[name]["require_partition_filter"]:
-            wrong.append(f"table {name} may be read without a filter on its partitions")
+            wrong.append(f"table {name} can be read without a partition filter")
     return wrong
 
 
 def workflow(cloud: Cloud) -> list[str]:
-    """The workflow's jobs exist, end before it stops waiting, and it gets the variables it reads."""
+    """The workflow's jobs exist and end before it stops waiting, and the workflow gets the variables it reads."""
     (made,) = cloud.of("google_workflows_workflow")
     source = made["source_contents"]
     jobs = {
@@ -226,11 +226,11 @@ def workflow(cloud: Cloud) -> list[str]:
         longest = int(job["timeout"].removesuffix("s")) * (job["max_retries"] + 1)
         if longest >= waits:
             wrong.append(
-                f"{name} may take {longest} s with its tries, the workflow waits {waits} s"
+                f"{name} can take {longest} s with its retries, the workflow waits {waits} s"
             )
     if waits * len(jobs) >= lease:
         wrong.append(
-            f"the lease ends after {lease} s, {len(jobs)} jobs may take {waits * len(jobs)} s"
+            f"the lease expires after {lease} s, {len(jobs)} jobs can take {waits * len(jobs)} s"
         )
     read = {v for v in re.findall(r'sys\.get_env\("(\w+)"', source) if not v.startswith("GOOGLE_")}
     if read != set(made["user_env_vars"]):
@@ -240,7 +240,7 @@ def workflow(cloud: Cloud) -> list[str]:
 
 
 def dead_letters(cloud: Cloud) -> list[str]:
-    """What no function can process ends in a subscription that keeps it; the two grants for it are in grants.py."""
+    """Undeliverable messages end in a subscription that keeps them; grants.py lists the two grants for it."""
     kept = {
         s["topic"]
         for s in cloud.of("google_pubsub_subscription")
@@ -251,17 +251,18 @@ def dead_letters(cloud: Cloud) -> list[str]:
         policy = (push["dead_letter_policy"] or [{}])[0]
         if policy.get("dead_letter_topic") not in kept:
             wrong.append(
-                f"what {push['name']} cannot deliver goes to {policy.get('dead_letter_topic')}, where nothing keeps it"
+                f"undeliverable messages of {push['name']} go to {policy.get('dead_letter_topic')}, "
+                "which no subscription keeps"
             )
         if push["expiration_policy"][0]["ttl"]:
             wrong.append(
-                f"subscription {push['name']} vanishes after {push['expiration_policy'][0]['ttl']} without a message"
+                f"subscription {push['name']} is deleted after {push['expiration_policy'][0]['ttl']} without a message"
             )
     return wrong
 
 
 def secrets(cloud: Cloud) -> list[str]:
-    """Each secret has a first version, and no value of any is written down."""
+    """Each secret has a first version, and no secret value is stored."""
     entries = yaml.safe_load((ROOT / "terraform/config/secrets.yaml").read_text(encoding="utf-8"))
     wrong = [
         f"the value of {name} is in Terraform's JSON"
@@ -269,7 +270,7 @@ def secrets(cloud: Cloud) -> list[str]:
         if entry["first_value"].split("{")[0] in cloud.text
     ]
     wrong += [
-        f"{v.address} writes its value down"
+        f"{v.address} stores its value"
         for v in cloud.of("google_secret_manager_secret_version")
         if v["secret_data"] or v["secret_data_wo"]
     ]
@@ -287,7 +288,7 @@ def secrets(cloud: Cloud) -> list[str]:
 
 
 def metrics(cloud: Cloud) -> list[str]:
-    """Alerts and dashboards read metrics that something sets; every rule is a policy that tells the alerts topic."""
+    """Alerts and dashboards read existing metrics; every rule has a policy that notifies the alerts topic."""
     known, wrong = rules.known_metrics(), []
     queries = dict(_queries(cloud))
     for where, query in queries.items():
@@ -300,12 +301,12 @@ def metrics(cloud: Cloud) -> list[str]:
     made = {p["user_labels"]["rule"] for p in cloud.of("google_monitoring_alert_policy")}
     if made != set(rules.alerts().rules):
         wrong.append(
-            f"rules without policy, or the other way round: {made ^ set(rules.alerts().rules)}"
+            f"rules without a policy, or policies without a rule: {made ^ set(rules.alerts().rules)}"
         )
     topics = [c["labels"]["topic"] for c in cloud.of("google_monitoring_notification_channel")]
     if topics != [f"projects/{PROJECT}/topics/velocast-alerts"]:
         wrong.append(
-            f"incidents go to {topics}, must go to velocast-alerts, from where notify takes them"
+            f"incidents go to {topics}, must go to velocast-alerts, from which notify sends them"
         )
     return wrong
 
@@ -323,7 +324,7 @@ def _queries(cloud: Cloud) -> Iterator[tuple[str, str]]:
 
 
 def firing(cloud: Cloud, folder: Path) -> list[str]:
-    """Each alert fires on the series on which it must, and only on those (promtool)."""
+    """Each alert fires on exactly the series on which it must (promtool)."""
     wrong = []
     for where, query in _queries(cloud):
         name = where.removeprefix("alert ")
@@ -331,9 +332,7 @@ def firing(cloud: Cloud, folder: Path) -> list[str]:
             continue
         rule = rules.filled()[name].model_copy(update={"expression": query})
         said = rules.disagreement(rule, CASES[name], folder)
-        wrong += (
-            [f"alert {name} fires when it must not, or the other way round: {said}"] if said else []
-        )
+        wrong += [f"alert {name} does not fire as its cases expect: {said}"] if said else []
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""A copy of everything Terraform reads, and Terraform run in it: no lock file or state is left in the project."""
+"""Runs Terraform in a copy of everything it reads, so that no lock file or state is left in the project."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 TERRAFORM = shutil.which("terraform")
 
-# The whole as its environment's variables make it, against mocked providers: nobody needs an account. `applied` makes
-# every value known, `again` is the plan after it.
+# The whole configuration with one environment's variables and mocked providers, so that no account is needed. After
+# `applied` every value is known; `again` is the plan after it.
 PLAN_ONLY = """
 mock_provider "google" {
   source = "./tests/mocks/google"
@@ -41,7 +41,7 @@ run "again" {{
 
 
 class TerraformFailed(Exception):
-    """Terraform refused; the message is what it said."""
+    """Terraform failed; the message is its output."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Tree:
         return self.path / "terraform"
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace the one place where `old` stands. Raises ValueError when there is none, or more than one."""
+        """Replace the only occurrence of `old`. Raises ValueError when there is none or more than one."""
         path = self.path / file
         text = path.read_text(encoding="utf-8")
         if text.count(old) != 1:
@@ -63,7 +63,7 @@ class Tree:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def copy(self, to: Path) -> Tree:
-        """Return a second copy with what `init` has left in this one."""
+        """Return a second copy, including what `init` has installed in this one."""
         installed = self.terraform / ".terraform/providers"
         shutil.copytree(
             self.path,
@@ -91,14 +91,14 @@ class Tree:
         return done.stdout
 
     def init(self, folder: str = ".") -> None:
-        """Install providers: for the root from where Terraform is told to, for all others from the root."""
+        """Install providers: for the root from Terraform's configured source, for all others from the root."""
         installed = (
             [] if folder == "." else [f"-plugin-dir={self.terraform / '.terraform/providers'}"]
         )
         self.run("init", "-backend=false", "-input=false", *installed, folder=folder)
 
     def results(self, environment: str, runs: str) -> dict[str, dict[str, Any]]:
-        """Run a test file on the whole and return the JSON plan or state of each of its runs."""
+        """Run a test file on the root and return the JSON plan or state of each of its runs."""
         (self.terraform / "tests/topology.tftest.hcl").write_text(runs, encoding="utf-8")
         try:
             said = self.run(
@@ -119,7 +119,7 @@ class Tree:
 
 
 def _diagnostics(output: str) -> str:
-    """What went wrong, out of Terraform's lines of JSON."""
+    """The error messages in Terraform's JSON lines."""
     start = output.find("{")
     lines = [json.loads(line) for line in output[start:].splitlines() if line.startswith("{")]
     found = [line["diagnostic"] for line in lines if "diagnostic" in line]
@@ -128,7 +128,7 @@ def _diagnostics(output: str) -> str:
 
 
 def copy_project(to: Path) -> Tree:
-    """Copy what Terraform reads: terraform/, and of the library and the workflows what it takes from them."""
+    """Copy what Terraform reads: terraform/, and the files it uses of the library and the workflows."""
     ignored: Callable[[str, list[str]], Sequence[str]] = shutil.ignore_patterns(
         ".terraform*", "*.tfstate*", "__pycache__", ".mypy_cache"
     )

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests import emulators
+from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
 from velocast.adapters.gcs import Objects
 from velocast.core.settings import JobSettings
@@ -41,13 +42,6 @@ def start(script: str, *arguments: str, **variables: str) -> subprocess.Complete
 
 def objects() -> Objects:
     return Objects(emulators.PROJECT, emulators.BUCKETS["models"])
-
-
-def audit(client: bigquery.Client) -> list[dict[str, Any]]:
-    rows = client.query_and_wait(
-        "SELECT * FROM monitoring_audit.logs WHERE timestamp > '2000-01-01' ORDER BY event_id"
-    )
-    return [dict(row) for row in rows]
 
 
 @pytest.mark.parametrize("job", CONFIG)
@@ -98,7 +92,7 @@ def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
     assert said["error"].startswith(
         "too_little_history: no usable count before 2025-03-09T23:00:00Z"
     )
-    (row,) = audit(warehouse_tables)
+    (row,) = audit_rows(warehouse_tables)
     assert (row["event_id"], row["status"], row["event_type"]) == (
         "train:e1:failed",
         "FAILED",
@@ -142,5 +136,30 @@ def test_by_hand_from_a_training_to_the_champion(
         assert ended.returncode == 0, ended.stdout + ended.stderr
     champion, _ = objects().read_json("serving/champion.json")
     assert champion["version"] == trained["version"]
-    kinds = {(row["event_type"], row["status"]) for row in audit(warehouse_tables)}
+    kinds = {(row["event_type"], row["status"]) for row in audit_rows(warehouse_tables)}
     assert kinds == {("TRAINING", "OK"), ("DEPLOYMENT", "OK"), ("VALIDATION", "OK")}
+
+
+@pytest.mark.parametrize(
+    ("named_by", "notices"),
+    [
+        ({"CLOUD_RUN_EXECUTION": "velocast-train-abcde"}, ["run_failed"]),
+        ({}, []),  # the workflow gives --execution-id and tells people itself
+    ],
+)
+def test_a_failure_outside_the_workflow_publishes_a_notice(
+    storage_buckets: dict[str, str],
+    topics: emulators.RunningPubSub,
+    warehouse_tables: bigquery.Client,
+    named_by: dict[str, str],
+    notices: list[str],
+) -> None:
+    arguments = [] if named_by else ["--execution-id=e1"]
+    ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", *arguments, **named_by)
+    assert ended.returncode == 1, ended.stderr
+    published = [json.loads(m.data) for m in topics.published("velocast-alerts")]
+    assert [n["event"] for n in published] == notices
+    for notice in published:
+        assert notice["component"] == "train"
+        assert notice["event_id"] == "train:velocast-train-abcde:failed"
+        assert notice["error"].startswith("too_little_history: no usable count before")

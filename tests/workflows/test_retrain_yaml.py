@@ -20,6 +20,7 @@ from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.workflows import execution as workflow_run
 from tests import emulators
+from tests.audit_rows import audit_rows
 from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import parse_instant
 from velocast.core.notices import NOTICE, TrainingFailed
@@ -124,12 +125,6 @@ def run(
             )
 
         yield execute
-
-
-def audit_rows(client: bigquery.Client) -> list[dict[str, Any]]:
-    sql = """SELECT event_id, event_type, status, as_of, environment, error_message, details, execution_id
-             FROM monitoring_audit.logs WHERE timestamp > '2000-01-01'"""
-    return [dict(row) for row in client.query_and_wait(sql)]
 
 
 def expressions(node: Any) -> Iterator[str]:
@@ -333,14 +328,14 @@ def test_a_decision_nobody_knows_is_a_failure(run: Any, cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ({"forced": True}, "forced is not an argument"),
+        ({"forced": True}, "forced is unknown; the fields are"),
         ({"force": "yes"}, "force must be true or false"),
         ({"test_mode": 1}, "test_mode must be true or false"),
         ({"kind": "tree"}, "kind must be gbm, rf, nn or affluence"),
-        ({"reason": 3}, "reason must be a text"),
+        ({"reason": 3}, "reason must be a string"),
         ({"as_of": 3}, "as_of must be an RFC 3339 time"),
         ({"as_of": "yesterday"}, "as_of yesterday is not an RFC 3339 time"),
-        ({"as_of": "2025-03-02T00:06:00Z"}, "lies in the future"),
+        ({"as_of": "2025-03-02T00:06:00Z"}, "is in the future"),
         ([1], "give a JSON object"),
     ],
 )

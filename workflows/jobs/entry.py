@@ -1,35 +1,30 @@
 """The edge of the three jobs: arguments in, one run, an exit code out.
 
-`--as-of`, else the variable VELOCAST_AS_OF, else the start of this process says at which moment the job stands: this is
-the one place of the product that reads the clock, because a job started by hand has no event that carries a time.
-`--execution-id`, else the name of Cloud Run's execution (its retries share it), else the arguments themselves.
+A job has no event that carries a time: it runs at `--as-of`, else VELOCAST_AS_OF, else the start of its process, which
+this module reads from the clock. Its execution id is `--execution-id` (given by the workflow), else the name of Cloud
+Run's execution, which retries share, else the component and the start.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from velocast.adapters.gcs import Objects
-from velocast.core import telemetry
-from velocast.core.audit_row import AuditRow
+from velocast.core.audit_row import AuditRow, EventType
 from velocast.core.datetimes import parse_instant, rfc3339
-from velocast.core.errors import VelocastError
 from velocast.core.settings import JobSettings
-from velocast.usecases import audit
-from velocast.usecases.context import Run, Runtime, perform
+from velocast.usecases.context import Run, Runtime, describe_error, perform, report_failure
 
 Work = Callable[[Run[JobSettings]], list[AuditRow]]
 
 
 def parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of the arguments that all jobs share."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument(
-        "--as-of", default=os.environ.get("VELOCAST_AS_OF"), help="RFC 3339; default: now"
-    )
-    made.add_argument("--execution-id", default=os.environ.get("CLOUD_RUN_EXECUTION"))
+    made.add_argument("--as-of", help="RFC 3339; default: VELOCAST_AS_OF, else now")
+    made.add_argument("--execution-id", help="default: the name of Cloud Run's execution")
     return made
 
 
@@ -43,45 +38,29 @@ def flag(text: str) -> bool:
 def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
     """Do the work of one job; returns the exit code, 0 only on success.
 
-    An error is logged and leaves a FAILED audit row and `runs/<execution_id>/error.json`, from which the workflow
-    takes what it tells.
+    A failure is reported as a function's is (`report_failure`) and leaves `runs/<execution_id>/error.json`, from which
+    the workflow tells people. So only a job that runs outside the workflow publishes a notice of its own.
     """
     started_at = datetime.now(UTC)
-    runtime = Runtime(JobSettings.load(), component=component)
-    as_of = started_at
-    execution_id = options.execution_id or f"{component}-by-hand-{started_at:%Y%m%dT%H%M%SZ}"
+    settings = JobSettings.load()
+    by_hand = f"{component}-by-hand-{started_at:%Y%m%dT%H%M%SZ}"
+    execution_id = options.execution_id or settings.execution or by_hand
+    run = Run(Runtime(settings, component=component), started_at, execution_id)
     try:
-        as_of = parse_instant(options.as_of) if options.as_of else started_at
-        run = Run(runtime, as_of, execution_id)
+        if asked := options.as_of or settings.as_of:
+            run = Run(run.runtime, parse_instant(asked), execution_id)
         perform(run, lambda: work(run))
     except Exception as exc:  # noqa: BLE001  the outermost handler: reports, and fails
-        report(Run(runtime, as_of, execution_id), exc)
+        _leave_error(run, exc)
+        event_type: EventType = "DEPLOYMENT" if component == "promote" else "TRAINING"
+        details = {"as_of": rfc3339(run.as_of)}
+        in_workflow = options.execution_id is not None
+        report_failure(run, exc, event_type=event_type, details=details, notify=not in_workflow)
         return 1
     return 0
 
 
-def report(run: Run[JobSettings], error: Exception) -> None:
-    code = error.code if isinstance(error, VelocastError) else type(error).__name__
-    component, said = run.runtime.component, f"{code}: {error}"
-    event_type = "DEPLOYMENT" if component == "promote" else "TRAINING"
-    telemetry.log(
-        "ERROR",
-        f"{component} failed: {error}",
-        execution_id=run.execution_id,
-        event=event_type,
-        status="FAILED",
-        code=code,
-    )
+def _leave_error(run: Run[JobSettings], error: Exception) -> None:
     objects = Objects(run.settings.project, run.settings.models_bucket)
-    objects.write_json(f"runs/{run.execution_id}/error.json", {"step": component, "error": said})
-    row = AuditRow(
-        event_id=f"{component}:{run.execution_id}:failed",
-        timestamp=run.as_of,
-        event_type=event_type,
-        as_of=run.as_of,
-        execution_id=run.execution_id,
-        status="FAILED",
-        error_message=said,
-        details={"as_of": rfc3339(run.as_of)},
-    )
-    audit.write(run.warehouse, [row], environment=run.settings.environment)
+    left = {"step": run.runtime.component, "error": describe_error(error)}
+    objects.write_json(f"runs/{run.execution_id}/error.json", left)

@@ -9,13 +9,14 @@ import sys
 
 from entry import parser, run_job
 
+from velocast.core.kinds import TASKS
 from velocast.usecases.training.promote import PromoteRequest, promote
 
 
 def main(arguments: list[str] | None = None) -> int:
     made = parser("Fit a judged version again on everything known, and make it the champion.")
     made.add_argument("--version", type=int, required=True)
-    made.add_argument("--task", choices=["forecast", "affluence"], default="forecast")
+    made.add_argument("--task", choices=TASKS, default="forecast")
     options = made.parse_args(arguments)
     request = PromoteRequest(version=options.version, task=options.task)
     return run_job("promote", options, lambda run: promote(request, run))

@@ -9,12 +9,13 @@ import sys
 
 from entry import flag, parser, run_job
 
+from velocast.core.kinds import DEFAULT_KIND, KINDS
 from velocast.usecases.training.train import TrainRequest, train
 
 
 def main(arguments: list[str] | None = None) -> int:
     made = parser("Fit a challenger on everything known except the test sets, and register it.")
-    made.add_argument("--kind", choices=["gbm", "rf", "nn", "affluence"], default="gbm")
+    made.add_argument("--kind", choices=KINDS, default=DEFAULT_KIND)
     made.add_argument("--force", type=flag, default=False)
     made.add_argument("--test-mode", type=flag, default=False)
     made.add_argument("--reason", default="")

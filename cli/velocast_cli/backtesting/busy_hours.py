@@ -18,12 +18,12 @@ KEPT = ["counter_id", "origin_at", "target_at", "lead_day", "bike_count", "busy_
 
 def fitted(known: pd.DataFrame) -> BusyModel:
     """Train as the train job does. known: the rows whose hours were counted before. Raises TooLittleHistory."""
-    return busy_classifier.fit(known, seed=SEED)
+    return busy_classifier.fit_busy_classifier(known, seed=SEED)
 
 
 def add(found: BusyHours, model: BusyModel, asked: pd.DataFrame) -> None:
     """Ask the classifier for a week. asked: feature frame of its origins."""
-    rows = classification_metrics.judgeable(asked[asked["lead_day"] < SCORED_LEAD_DAYS])
+    rows = classification_metrics.labelled_rows(asked[asked["lead_day"] < SCORED_LEAD_DAYS])
     said = rows[KEPT].join(model.predict(rows))
     usual = rows["similar_day_mean"] > rows["busy_threshold"]
     found.parts.append(said.assign(usual=usual))
@@ -35,8 +35,8 @@ def summary(found: BusyHours) -> dict[str, Any] | None:
     if not found.parts:
         return None
     rows = pd.concat(found.parts, ignore_index=True)
-    scores = classification_metrics.score(rows)
-    usual = classification_metrics.score(
+    scores = classification_metrics.score_busy_hours(rows)
+    usual = classification_metrics.score_busy_hours(
         rows.assign(busy=rows["usual"], busy_probability=rows["usual"] * 1.0)
     )
     return {

@@ -9,20 +9,10 @@ import pyarrow as pa
 
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
+from velocast.core import schemas
 from velocast.core.city import City
 from velocast.core.settings import Thresholds
 from velocast.usecases.ingest.quality import repeated_hours
-
-_UTC = pa.timestamp("us", tz="UTC")
-_COUNTS = pa.schema(
-    [
-        ("counter_id", pa.string()),
-        ("counted_at", _UTC),
-        ("bike_count", pa.int64()),
-        ("quality", pa.string()),
-        ("ingested_at", _UTC),
-    ]
-)
 
 
 def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +61,11 @@ def table(counts: pd.DataFrame) -> pa.Table:
         quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
         ingested_at=counts["counted_at"],
     )
-    return pa.Table.from_pandas(rows[_COUNTS.names], schema=_COUNTS, preserve_index=False)
+    return pa.Table.from_pandas(
+        rows[list(schemas.table(schemas.COUNTS).columns)],
+        schema=schemas.arrow(schemas.COUNTS),
+        preserve_index=False,
+    )
 
 
 def counters_of(rows: pd.DataFrame) -> pa.Table:
@@ -84,6 +78,6 @@ def counters_of(rows: pd.DataFrame) -> pa.Table:
             "latitude": newest["latitude"].to_numpy(dtype="float64"),
             "longitude": newest["longitude"].to_numpy(dtype="float64"),
             # a file says where its counters stand, not since when
-            "moved_at": pa.nulls(len(newest), _UTC),
+            "moved_at": pa.nulls(len(newest), schemas.arrow_type("TIMESTAMP")),
         }
     )

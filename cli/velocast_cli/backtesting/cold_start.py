@@ -21,9 +21,9 @@ from velocast.usecases.forecasting import fallbacks, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import MIN_MODEL_HOURS
 from velocast.usecases.forecasting.snapshot import History
-from velocast.usecases.serving import answers, lookup
-from velocast.usecases.serving.answers import Estimate
-from velocast.usecases.serving.lookup import Board
+from velocast.usecases.serving import fallback_chain, snapshot_index
+from velocast.usecases.serving.fallback_chain import Estimate
+from velocast.usecases.serving.snapshot_index import SnapshotIndex
 from velocast_cli.backtesting import frames
 from velocast_cli.backtesting.plan import KEPT, Plan, fitted, held_out, known_at
 
@@ -122,7 +122,7 @@ def _without(history: History, hidden: pd.DataFrame) -> History:
         history,
         counters=counters,
         typical=history.typical.reindex(seen.index).reindex(counters.index),
-        spread=history.spread.reindex(seen.index).reindex(counters.index),
+        typical_spread=history.typical_spread.reindex(seen.index).reindex(counters.index),
         recent=history.recent.reindex(seen.index).reindex(counters.index),
     )
 
@@ -136,17 +136,19 @@ def _asked(
     origin_at: datetime,
 ) -> pd.DataFrame:
     """Ask for the hidden counters' rows of one origin. seen: the others' forecasts from there."""
-    board = _board(city, history, seen, origin_at)
+    index = _index(city, history, seen, origin_at)
     hours = rows.drop_duplicates("target_at")[["target_at", "lead_hours", "lead_day"]]
     hours = hours.sort_values("target_at", ignore_index=True)
-    published = fallbacks.forecast(hours, history, sorted(rows["counter_id"].unique()), city.zone)
+    published = fallbacks.forecast_without_recent_counts(
+        hours, history, sorted(rows["counter_id"].unique()), city.zone
+    )
     published = published.set_index(["counter_id", "target_at"]).reindex(
         pd.MultiIndex.from_frame(rows[["counter_id", "target_at"]])
     )
-    served = dict(_served(board, hidden, rows))
+    served = dict(_served(index, hidden, rows))
     targets = [target.to_pydatetime() for target in rows["target_at"]]
     keys = zip(rows["counter_id"], targets, strict=True)
-    week = {t: answers.city_profile(board, None, t) for t in set(targets)}
+    week = {t: fallback_chain.from_city_profile(index, None, t) for t in set(targets)}
     return rows[list(KEPT)].assign(
         **_columns(POSITION, [served[key] for key in keys]),
         **_columns(CITY_WEEK, [week[target] for target in targets]),
@@ -158,8 +160,8 @@ def _asked(
     )
 
 
-def _board(city: City, history: History, seen: pd.DataFrame, origin_at: datetime) -> Board:
-    made = snapshot.build(
+def _index(city: City, history: History, seen: pd.DataFrame, origin_at: datetime) -> SnapshotIndex:
+    made = snapshot.build_snapshot(
         city,
         history,
         seen.sort_values(["counter_id", "target_at"]),
@@ -169,18 +171,18 @@ def _board(city: City, history: History, seen: pd.DataFrame, origin_at: datetime
         busy=BusyChampion(),
         generated_by="backtest",
     )
-    return lookup.prepare(made)
+    return snapshot_index.build_index(made)
 
 
 def _served(
-    board: Board, hidden: pd.DataFrame, rows: pd.DataFrame
+    index: SnapshotIndex, hidden: pd.DataFrame, rows: pd.DataFrame
 ) -> Iterator[tuple[tuple[str, datetime], Estimate]]:
     """Answer by position; the counters of a pole have one answer."""
     targets = [target.to_pydatetime() for target in rows["target_at"].unique()]
     for _, pole in hidden.groupby(PLACE):
         latitude, longitude = (float(pole[name].iloc[0]) for name in PLACE)
         for target in targets:
-            found = answers.estimate(board, target, position=(latitude, longitude))
+            found = fallback_chain.estimate(index, target, position=(latitude, longitude))
             yield from (((str(counter_id), target), found) for counter_id in pole.index)
 
 

@@ -26,7 +26,7 @@ def learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
     until = start_of_local_day(last, city.zone)
     first = plan.known_from + WARM_UP_DAYS * DAY
     parts = [
-        feature_store.read(
+        feature_store.read_features(
             warehouse,
             city,
             first_origin=begin,
@@ -46,7 +46,7 @@ def week(warehouse: Warehouse, city: City, plan: Plan, cut: date) -> pd.DataFram
 
     Counts after the plan's last horizon are not among the actuals. Raises WarehouseError.
     """
-    return feature_store.read(
+    return feature_store.read_features(
         warehouse,
         city,
         first_origin=cut - level_correction.DAYS * DAY,

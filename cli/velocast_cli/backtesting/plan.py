@@ -10,11 +10,12 @@ from typing import Protocol
 
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.core.city import City
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
-from velocast.core.kinds import Kind
-from velocast.model.learning import forecaster, regressors
+from velocast.core.kinds import ForecastKind, Kind
+from velocast.model.learning import forecaster
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.windows import CALIBRATION_DAYS, DAY
 
@@ -87,9 +88,9 @@ class Plan:
         )
 
     @property
-    def forecasters(self) -> list[regressors.Kind]:
+    def forecasters(self) -> list[ForecastKind]:
         """The kinds that forecast counts."""
-        return [kind for kind in self.kinds if kind != "affluence"]
+        return [kind for kind in self.kinds if kind != kinds.AFFLUENCE]
 
     def cuts(self) -> list[date]:
         """The days on which everything is trained again."""
@@ -137,11 +138,11 @@ def known_at(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:
 
 
 def fitted(
-    city: City, cut: date, kind: regressors.Kind, known: pd.DataFrame
+    city: City, cut: date, kind: ForecastKind, known: pd.DataFrame
 ) -> forecaster.TrainedModel:
     """Train as the train job does: the last four weeks tell how far it misses, then they are learned from too."""
     late = held_out(city, cut, known)
-    return forecaster.fit(kind, known[~late], known[late], seed=SEED)
+    return forecaster.fit_forecaster(kind, known[~late], known[late], seed=SEED)
 
 
 def held_out(city: City, cut: date, known: pd.DataFrame) -> pd.Series[bool]:

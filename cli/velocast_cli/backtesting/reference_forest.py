@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.preprocessing import thinned
+from velocast.model.features.preprocessing import subsample
 
 PREDECESSOR = "predecessor_forest"
 FOREST = {"n_estimators": 50, "max_depth": 20}
@@ -34,7 +34,7 @@ class Predecessor:
         from sklearn.ensemble import RandomForestRegressor
 
         rows = frame[frame["bike_count"].notna()].rename(columns={"counted_at": "target_at"})
-        rows = thinned(rows, MOST_LEARNED, seed)
+        rows = subsample(rows, MOST_LEARNED, seed)
         counters = tuple(sorted(rows["counter_id"].unique()))
         forest = RandomForestRegressor(**FOREST, n_jobs=-1, random_state=seed)
         forest.fit(_columns(rows, counters), rows["bike_count"].to_numpy(dtype="float64"))

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import kinds
 from velocast.core.city import City
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
@@ -75,7 +76,7 @@ def _forecasts(
 ) -> pd.DataFrame:
     """Return `Backtest.rows`, and `weather`: whether it was known. Week by week, so that only one is held at a time."""
     parts: list[pd.DataFrame] = []
-    tells_busy = "affluence" in plan.kinds
+    tells_busy = kinds.AFFLUENCE in plan.kinds
     for cut in plan.cuts():
         say(f"week of {cut}")
         known = known_at(city, cut, learning)

@@ -104,9 +104,9 @@ def _model(backtest: Backtest, name: str) -> dict[str, Any]:
 
 def _scores(all_rows: pd.DataFrame, name: str) -> dict[str, Any]:
     rows = of_model(all_rows, name)
-    pooled = metrics.score(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
+    pooled = metrics.score_forecasts(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
     return {
         "name": name,
         **{key: getattr(pooled, key) for key in POOLED},
-        "lead_days": [lead.model_dump() for lead in metrics.score(rows).lead_days],
+        "lead_days": [lead.model_dump() for lead in metrics.score_forecasts(rows).lead_days],
     }

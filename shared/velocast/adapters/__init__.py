@@ -1,1 +1,1 @@
-"""Layer 2, adapters: BigQuery, Cloud Storage, MLflow, Pub/Sub, Workflows, cities, weather, message channels."""
+"""Layer 2, adapters to the outside: BigQuery, Cloud Storage, MLflow, Pub/Sub, Workflows, cities, weather, channels."""

@@ -1,8 +1,8 @@
-"""What serves now (`serving/champion.json`, of busy hours `serving/affluence.json`), and every trained version
-(`models/summary.json`).
+"""The manifests of the serving models and the summary of all trained versions, in the models bucket.
 
-They live in the models bucket and are written with generation preconditions, so two writers cannot lose each other's
-work, and serving needs no MLflow.
+`serving/champion.json` names the model that forecasts counts, `serving/affluence.json` the one for busy hours;
+`models/summary.json` lists every trained version. All are written with generation preconditions, so two writers cannot
+overwrite each other's work. Serving needs no MLflow.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from datetime import datetime
 from pydantic import Field, TypeAdapter, ValidationError
 
 from velocast.adapters.gcs import JSON_TYPE, Objects
+from velocast.core import kinds
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import ModelUnusable, ObjectChanged, ObjectMissing
 from velocast.core.requests import Message
 
 MANIFEST = "serving/champion.json"
-MANIFESTS = {"forecast": MANIFEST, "affluence": "serving/affluence.json"}
+MANIFESTS: dict[str, str] = {kinds.FORECAST: MANIFEST, kinds.AFFLUENCE: "serving/affluence.json"}
 SUMMARY = "models/summary.json"
 UPSERT_ATTEMPTS = 20
 
 
 class Champion(Message):
-    """The model that serves, with all that is needed to load, check and describe it.
+    """The serving model, with everything that is needed to load, check and describe it.
 
-    `sha256` is of the artifact's bytes; `baseline` the hash of the frozen dataset it was judged on; `judged_*` the
-    challenger that was judged, whose refit this is. `metrics` as in the summary; times are RFC 3339 in UTC.
+    `sha256` is the hash of the artifact, `baseline` that of the frozen dataset on which it was evaluated. `judged_*`
+    identify the evaluated challenger, of which this is the refit. `metrics` as in the summary; times: RFC 3339 in UTC.
     """
 
     version: int
@@ -47,7 +48,7 @@ class Champion(Message):
 
 
 class SummaryEntry(Message):
-    """One trained version. Key: task, version. `decision` is None until it was judged."""
+    """One trained version. Key: task, version. `decision` is None until it has been evaluated."""
 
     version: int
     run_id: str
@@ -68,9 +69,9 @@ _ENTRIES = TypeAdapter(list[SummaryEntry])
 
 
 def read_champion(objects: Objects, task: str = "forecast") -> tuple[Champion | None, int]:
-    """Return the champion of a task and its manifest's generation; (None, 0) when there is none yet.
+    """Return the champion of a task and its manifest's generation; (None, 0) if there is none yet.
 
-    Raises ModelUnusable when the manifest cannot be understood.
+    Raises ModelUnusable if the manifest is invalid.
     """
     try:
         stored = objects.read(MANIFESTS[task])
@@ -80,12 +81,12 @@ def read_champion(objects: Objects, task: str = "forecast") -> tuple[Champion | 
         return Champion.model_validate_json(stored.data), stored.generation
     except ValidationError as exc:
         raise ModelUnusable(
-            f"{objects.uri(MANIFESTS[task])} is no manifest: {_wrong(exc)}"
+            f"{objects.uri(MANIFESTS[task])} is not a valid manifest: {_wrong(exc)}"
         ) from exc
 
 
 def age_seconds(champion: Champion | None, as_of: datetime) -> float | None:
-    """Return how long the champion has served at `as_of`; None without one, and for a moment before it did."""
+    """Return for how many seconds the champion has served at `as_of`; None without one or before its publication."""
     if champion is None:
         return None
     age = (as_of - parse_instant(champion.published_at, name="published_at")).total_seconds()
@@ -93,9 +94,9 @@ def age_seconds(champion: Champion | None, as_of: datetime) -> float | None:
 
 
 def publish_champion(objects: Objects, champion: Champion, *, if_generation: int) -> int:
-    """Make `champion` the one that serves its task and return the manifest's new generation.
+    """Make `champion` the serving model of its task and return the manifest's new generation.
 
-    if_generation: what `read_champion` gave. Raises ObjectChanged when another was published since.
+    if_generation: as returned by `read_champion`. Raises ObjectChanged if another champion was published since.
     """
     data = champion.model_dump_json(indent=1).encode("utf-8")
     name = MANIFESTS[champion.task]
@@ -103,18 +104,18 @@ def publish_champion(objects: Objects, champion: Champion, *, if_generation: int
 
 
 def read_summary(objects: Objects) -> list[SummaryEntry]:
-    """Return every trained version, by task and version; none when the summary is not there.
+    """Return all trained versions, sorted by task and version; an empty list if there is no summary.
 
-    Raises ModelUnusable when it cannot be understood.
+    Raises ModelUnusable if the summary is invalid.
     """
     return _read_entries(objects)[0]
 
 
 def upsert_summary(objects: Objects, entry: SummaryEntry) -> None:
-    """Put `entry` in the summary in place of the same task and version.
+    """Add `entry` to the summary, or replace the entry with the same task and version.
 
-    A champion takes the mark from the other entries of its task, so at most one has it. Begins again when
-    somebody else wrote in between; raises ObjectChanged after UPSERT_ATTEMPTS times.
+    If it is a champion, the other entries of its task lose that mark, so at most one has it. Starts again if someone
+    else wrote in between; raises ObjectChanged after UPSERT_ATTEMPTS attempts.
     """
     for attempt in range(UPSERT_ATTEMPTS):
         entries, generation = _read_entries(objects)
@@ -146,7 +147,9 @@ def _read_entries(objects: Objects) -> tuple[list[SummaryEntry], int]:
     try:
         return _ENTRIES.validate_json(stored.data), stored.generation
     except ValidationError as exc:
-        raise ModelUnusable(f"{objects.uri(SUMMARY)} is no summary: {_wrong(exc)}") from exc
+        raise ModelUnusable(
+            f"{objects.uri(SUMMARY)} is not a valid summary: {_wrong(exc)}"
+        ) from exc
 
 
 def _wrong(exc: ValidationError) -> str:

@@ -1,8 +1,8 @@
 """Objects of one Cloud Storage bucket, read and written with generations.
 
-A generation is the number Cloud Storage gives each content of a name; 0 stands for "there is none". A write that names
-the generation it replaces fails when someone else wrote in between. Failures of the service itself are Google's own
-errors (google.api_core.exceptions.GoogleAPICallError), after retries of at most RETRY_SECONDS.
+Cloud Storage gives every content of an object a number, its generation; 0 means that there is no object. A write that
+names the generation it replaces fails if someone else wrote in between. When the service itself fails, Google's own
+errors (google.api_core.exceptions.GoogleAPICallError) are raised, after at most RETRY_SECONDS of retries.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _WRITE_MARK = "velocast-write"
 
 
 @dataclass(frozen=True)
-class StoredObject:
-    """An object's bytes, and the generation they are of."""
+class ObjectContent:
+    """An object's bytes and their generation."""
 
     data: bytes
     generation: int
 
 
 class Objects:
-    """One bucket. Its client is made, and the storage library imported, at first use."""
+    """One bucket. The storage library is imported and the client created at first use."""
 
     def __init__(self, project: str, bucket: str) -> None:
         self.project = project
@@ -51,10 +51,10 @@ class Objects:
         return {"timeout": CALL_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
 
     def uri(self, name: str) -> str:
-        """Return the gs:// address of a name."""
+        """Return the gs:// address of an object."""
         return f"gs://{self.bucket}/{name}"
 
-    def read(self, name: str) -> StoredObject:
+    def read(self, name: str) -> ObjectContent:
         """Return an object's bytes and their generation. Raises ObjectMissing."""
         from google.api_core.exceptions import NotFound
 
@@ -62,11 +62,11 @@ class Objects:
         try:
             data = blob.download_as_bytes(**self._bounds)
         except NotFound as exc:
-            raise ObjectMissing(f"{self.uri(name)} is not there") from exc
-        return StoredObject(data, int(blob.generation))
+            raise ObjectMissing(f"{self.uri(name)} does not exist") from exc
+        return ObjectContent(data, int(blob.generation))
 
-    def read_unless(self, name: str, generation: int) -> StoredObject | None:
-        """Return an object as `read` does, or None without a download when it still has that generation (0: never)."""
+    def read_unless(self, name: str, generation: int) -> ObjectContent | None:
+        """Return an object as `read` does, or None without a download if it still has that generation (0: never)."""
         from google.api_core.exceptions import NotFound, NotModified
 
         blob = self._bucket.blob(name)
@@ -77,11 +77,11 @@ class Objects:
         except NotModified:
             return None
         except NotFound as exc:
-            raise ObjectMissing(f"{self.uri(name)} is not there") from exc
-        return StoredObject(data, int(blob.generation))
+            raise ObjectMissing(f"{self.uri(name)} does not exist") from exc
+        return ObjectContent(data, int(blob.generation))
 
     def read_json(self, name: str) -> tuple[Any, int]:
-        """Return a JSON object's value and its generation. Raises ObjectMissing; ValueError when it is not JSON."""
+        """Return an object parsed as JSON, and its generation. Raises ObjectMissing; ValueError if it is not JSON."""
         stored = self.read(name)
         try:
             return json.loads(stored.data), stored.generation
@@ -95,8 +95,8 @@ class Objects:
     ) -> int:
         """Write an object and return its new generation.
 
-        if_generation: the generation it must have now; 0, that it must not exist; None writes whatever is there.
-        Raises ObjectChanged when the precondition fails.
+        if_generation: the generation that the object must have now; 0: it must not exist; None: write in any case.
+        Raises ObjectChanged if the precondition fails.
         """
         from google.api_core.exceptions import PreconditionFailed
 
@@ -112,36 +112,36 @@ class Objects:
         return int(blob.generation)
 
     def _own_generation(self, name: str, mark: str, wanted: int | None, cause: Exception) -> int:
-        """Return the generation of a write whose answer got lost: its retry then meets its own object."""
+        """Return the generation of our own write, if its answer was lost and the retry then met the new object."""
         now = self._bucket.get_blob(name, **self._bounds)
         if now is not None and (now.metadata or {}).get(_WRITE_MARK) == mark:
             return int(now.generation)
         raise self._changed(name, wanted, int(now.generation) if now else 0) from cause
 
     def write_json(self, name: str, value: Any, *, if_generation: int | None = None) -> int:
-        """Write a value as JSON; returns and raises as `write`."""
+        """Write a value as JSON. Returns and raises as `write` does."""
         text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
         return self.write(
             name, text.encode("utf-8"), content_type=JSON_TYPE, if_generation=if_generation
         )
 
     def write_once(self, name: str, data: bytes, content_type: str) -> None:
-        """Write an object whose name says its content; one that exists already is left as it is."""
+        """Write an object whose name identifies its content. An existing object is left unchanged."""
         try:
             self.write(name, data, content_type=content_type, if_generation=0)
         except ObjectChanged:
             return
 
     def exists(self, name: str) -> bool:
-        """Return whether an object is there."""
+        """Return whether an object exists."""
         return bool(self._bucket.blob(name).exists(**self._bounds))
 
     def names(self, prefix: str) -> list[str]:
-        """Return the names that begin with `prefix`, sorted."""
+        """Return the names of the objects that begin with `prefix`, sorted."""
         return sorted(blob.name for blob in self._bucket.list_blobs(prefix=prefix, **self._bounds))
 
     def delete(self, name: str, *, if_generation: int | None = None) -> None:
-        """Delete an object; one that is gone already is fine. Raises ObjectChanged when the precondition fails."""
+        """Delete an object; it may be missing already. Raises ObjectChanged if the precondition fails."""
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
         try:
@@ -152,8 +152,8 @@ class Objects:
             raise self._changed(name, if_generation, None) from exc
 
     def _changed(self, name: str, wanted: int | None, found: int | None) -> ObjectChanged:
-        has = "" if found is None else f", it is {found}"
+        has = "" if found is None else f", but is {found}"
         return ObjectChanged(
-            f"{self.uri(name)}: generation should be {wanted}{has} (0 = absent); "
-            "someone else wrote: read it again"
+            f"{self.uri(name)}: generation should be {wanted}{has} (0 = no object); "
+            "someone else wrote it, so read it again"
         )

@@ -1,9 +1,9 @@
-"""The one place that builds Google's clients and prepares MLflow's token.
+"""The one place that creates Google's clients and prepares MLflow's token.
 
-Each client honours the variable that its own ecosystem knows for another endpoint; without it, it is the real service:
+A client talks to the real service unless the variable that its own ecosystem uses names another endpoint:
 BIGQUERY_EMULATOR_HOST (URL), BIGQUERY_STORAGE_EMULATOR_HOST (host:port), STORAGE_EMULATOR_HOST (URL; read by the client
 itself), PUBSUB_EMULATOR_HOST (host:port; read by the client itself), WORKFLOWS_EXECUTIONS_EMULATOR_HOST (host:port).
-Clients are imported inside the functions: a process loads only those it uses.
+Client libraries are imported inside the functions, so that a process loads only those it uses.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client as StorageClient
     from google.cloud.workflows.executions_v1 import ExecutionsClient
 
-TOKEN_SECONDS = 50 * 60  # an ID token lives an hour
+TOKEN_SECONDS = 50 * 60  # an ID token is valid for an hour
 MLFLOW_VARIABLES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for log lines
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for log entries
 }
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
@@ -87,11 +87,11 @@ _tokens: dict[str, tuple[str, float]] = {}
 
 
 def prepare_mlflow(tracking_uri: str) -> None:
-    """Make this process fit to call MLflow; to be called before each use of its client.
+    """Prepare this process to call MLflow. Call this before each use of its client.
 
-    Bounds MLflow's retries and turns its telemetry off, unless the environment says otherwise. For a server behind IAM
-    (an https URI) MLFLOW_TRACKING_TOKEN becomes an ID token, renewed after 50 minutes; MLflow reads it on every
-    request. Raises google.auth.exceptions.GoogleAuthError when there is no account to sign one for.
+    Limits MLflow's retries and turns off its telemetry, unless the environment sets them. For a server behind IAM
+    (an https URI), sets MLFLOW_TRACKING_TOKEN, which MLflow reads on every request, to an ID token and renews it after
+    50 minutes. Raises google.auth.exceptions.GoogleAuthError if there is no account to issue a token for.
     """
     for name, value in MLFLOW_VARIABLES.items():
         os.environ.setdefault(name, value)

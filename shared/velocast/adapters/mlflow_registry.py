@@ -1,6 +1,7 @@
-"""The book of record: MLflow's runs, model versions and aliases.
+"""The record of all trainings: MLflow's runs, model versions and aliases.
 
-Uses the API of mlflow-skinny alone (no pandas, no model flavours): a model is bytes. Nothing that serves needs this.
+Uses only the API of mlflow-skinny (no pandas, no model flavours); a model is stored as bytes. Serving does not need
+this module.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
 RUN_KEY = "run_key"
-DIGEST_LENGTH = 36  # what MLflow takes at most; the whole hash stands in the dataset's profile
-_PARAMS, _METRICS, _TAGS = 100, 1000, 100  # what MLflow takes at once
+DIGEST_LENGTH = 36  # MLflow's maximum; the whole hash is in the dataset's profile
+_PARAMS, _METRICS, _TAGS = 100, 1000, 100  # MLflow's maximum for one request
 
 ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True)
 class DatasetUse:
-    """A frozen dataset a run used; `context` says for what, such as train, test_baseline or test_current."""
+    """A frozen dataset that a run used; `context` says for what, such as train, test_baseline or test_current."""
 
     name: str
     sha256: str
@@ -40,7 +41,7 @@ class DatasetUse:
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """A run and the version of the registered model that it made."""
+    """A run and the version of the registered model that it created."""
 
     run_id: str
     version: int
@@ -56,7 +57,7 @@ class VersionInfo:
 
 
 class Registry:
-    """The MLflow server at `tracking_uri`. Every method raises RegistryError when it refuses or does not answer."""
+    """The MLflow server at `tracking_uri`. Every method raises RegistryError if it refuses or does not answer."""
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
@@ -80,10 +81,11 @@ class Registry:
         tags: Mapping[str, str],
         run_key: str,
     ) -> LoggedRun:
-        """Log a training as a run, and register it as a version of `velocast-<task>`, which carries `tags` too.
+        """Log a training as a run, and register it as a version of `velocast-<task>` with the same `tags`.
 
-        artifacts: path in the run to its bytes (`model.skops`, `plots/hours.png`).
-        run_key: the same key is the same run: one that broke off is completed, a complete one returned as it is.
+        artifacts: path in the run to content (`model.skops`, `plots/hours.png`).
+        run_key: identifies the run. With the key of an earlier run, an interrupted one is completed and a complete one
+        is returned unchanged.
         """
         with _reporting(f"log the training {run_key}", self.tracking_uri):
             run = self._run(task, run_key, f"{kind}-{run_key}")
@@ -98,7 +100,7 @@ class Registry:
             return LoggedRun(run_id, version)
 
     def _run(self, task: str, run_key: str, name: str) -> Run:
-        """Return the run with this key, a new one when there is none."""
+        """Return the run with this key, creating it if there is none."""
         experiment = self._experiment(model_name(task))
         found = self._client.search_runs(
             [experiment], f"tags.{RUN_KEY} = {_literal(run_key)}", max_results=1
@@ -132,7 +134,7 @@ class Registry:
     def _log_metrics(self, run: Run, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
-        # All at the run's start, so that logging them again adds no second point.
+        # All have the time of the run's start, so that logging them again adds no second point.
         moment = run.info.start_time
         points = [Metric(k, float(v), moment, 0) for k, v in metrics.items()]
         for chunk in _chunks(points, _METRICS):
@@ -147,7 +149,7 @@ class Registry:
             self._client.log_artifacts(run_id, folder)
 
     def _version(self, task: str, run: Run, tags: Mapping[str, str]) -> int:
-        """Return the version that the run made, a new one when there is none."""
+        """Return the version that the run created, creating it if there is none."""
         name = model_name(task)
         found = self._client.search_model_versions(
             f"name = {_literal(name)} and run_id = {_literal(run.info.run_id)}"
@@ -163,17 +165,17 @@ class Registry:
         return int(made.version)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Add metrics to a run; the same again change nothing."""
+        """Add metrics to a run. Adding the same metrics again changes nothing."""
         with _reporting(f"log metrics of run {run_id}", self.tracking_uri):
             self._log_metrics(self._client.get_run(run_id), metrics)
 
     def set_alias(self, task: str, alias: str, version: int) -> None:
-        """Point an alias (champion, challenger) at a version; it leaves the one that had it."""
+        """Point an alias (champion, challenger) at a version, and no longer at any other."""
         with _reporting(f"set {alias} of {model_name(task)} to {version}", self.tracking_uri):
             self._client.set_registered_model_alias(model_name(task), alias, str(version))
 
     def get_alias(self, task: str, alias: str) -> int | None:
-        """Return the version an alias points at; None when it is not set or nothing is registered."""
+        """Return the version that an alias points at; None if it is not set or no model is registered."""
         from mlflow.exceptions import MlflowException
 
         with _reporting(f"read {alias} of {model_name(task)}", self.tracking_uri):
@@ -186,25 +188,25 @@ class Registry:
         return None if version is None else int(version)
 
     def version_info(self, task: str, version: int) -> VersionInfo:
-        """Return a version's run and tags. Raises RegistryError when there is no such version."""
+        """Return a version's run and tags. Raises RegistryError if there is no such version."""
         with _reporting(f"read version {version} of {model_name(task)}", self.tracking_uri):
             found = self._client.get_model_version(model_name(task), str(version))
         return VersionInfo(int(found.version), str(found.run_id), dict(found.tags))
 
     def set_tags(self, task: str, version: int, tags: Mapping[str, str]) -> None:
-        """Set tags of a version; others stay."""
+        """Set tags of a version; its other tags stay."""
         with _reporting(f"tag version {version} of {model_name(task)}", self.tracking_uri):
             for key, value in tags.items():
                 self._client.set_model_version_tag(model_name(task), str(version), key, str(value))
 
 
 def model_name(task: str) -> str:
-    """Return the name of the registered model, and of the experiment, of a task."""
+    """Return the name of a task's registered model, which is also the name of its experiment."""
     return f"velocast-{task}"
 
 
 def _dataset_inputs(uses: Sequence[DatasetUse]) -> list[DatasetInput]:
-    """Return MLflow's inputs, one for each dataset: of one used twice MLflow would keep the first context only."""
+    """Return one MLflow input for each dataset; of two for the same dataset MLflow would keep only the first."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     contexts: dict[tuple[str, str, str], list[str]] = {}
@@ -226,10 +228,10 @@ def _dataset_inputs(uses: Sequence[DatasetUse]) -> list[DatasetInput]:
 
 
 def _literal(text: str) -> str:
-    """Write a text for MLflow's filters, which have no escapes. Raises RegistryError for a quote in it."""
+    """Return a text as a literal for MLflow's filters. Raises RegistryError for a quote, which cannot be escaped."""
     if "'" in text:
         raise RegistryError(
-            f"{text!r} holds a quote, which MLflow cannot search for; choose another key"
+            f"{text!r} contains a quote, which MLflow cannot search for; choose another key"
         )
     return f"'{text}'"
 

@@ -1,4 +1,4 @@
-"""Messages published to Pub/Sub."""
+"""Publishes messages to Pub/Sub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PUBLISH_SECONDS = 60.0
 
 
 class Publisher:
-    """Publishes to the topics of one project. Its client is made at first use."""
+    """Publishes to the topics of one project. The client is created at first use."""
 
     def __init__(self, project: str) -> None:
         self.project = project
@@ -25,9 +25,9 @@ class Publisher:
         return google_clients.publisher_client()
 
     def publish(self, topic: str, message: BaseModel) -> str:
-        """Publish a message as JSON and return its id, once Pub/Sub has taken it.
+        """Publish a message as JSON and return its id, once Pub/Sub has accepted it.
 
-        A notice carries its kind in the attribute `event` too, so that a subscription can filter on it.
+        The kind of a notice is also set as the attribute `event`, so that a subscription can filter on it.
         Raises google.api_core.exceptions.GoogleAPICallError (NotFound: no such topic), or TimeoutError after 60 s.
         """
         from google.api_core import retry
@@ -38,14 +38,14 @@ class Publisher:
         future = self._client.publish(
             path,
             message.model_dump_json().encode("utf-8"),
-            retry=retry.Retry(predicate=_passes_by, initial=0.2, timeout=PUBLISH_SECONDS / 2),
+            retry=retry.Retry(predicate=_is_transient, initial=0.2, timeout=PUBLISH_SECONDS / 2),
             timeout=PUBLISH_SECONDS / 2,
             **attributes,
         )
         return str(future.result(timeout=PUBLISH_SECONDS))
 
 
-def _passes_by(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     from google.api_core import exceptions
 
     kinds = (

@@ -1,4 +1,4 @@
-"""Executions of workflows."""
+"""Starts executions of workflows."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ START_SECONDS = 60.0
 LABEL = "velocast-cause"
 
 
-def start(
+def start_execution(
     project: str, location: str, workflow: str, argument: RetrainArgument, *, label: str
 ) -> str:
-    """Start an execution of a workflow and return its id, without waiting for its end.
+    """Start an execution of a workflow and return its id, without waiting for it to end.
 
-    label: who or what asked for it (a message id); it becomes the execution's label `velocast-cause`.
-    Raises WorkflowError when the service refuses or does not answer.
+    label: what caused the execution (a message id); becomes its label `velocast-cause`.
+    Raises WorkflowError if the service refuses or does not answer.
     """
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
@@ -27,7 +27,7 @@ def start(
     parent = f"projects/{project}/locations/{location}/workflows/{workflow}"
     execution = Execution(argument=argument.model_dump_json(), labels={LABEL: _label_value(label)})
     try:
-        # No retries: a start whose answer got lost may have happened, and the event that asked comes again anyway.
+        # No retries: the execution may have started even if its answer was lost, and the event comes again anyway.
         created = google_clients.executions_client().create_execution(
             parent=parent, execution=execution, retry=None, timeout=START_SECONDS
         )
@@ -40,5 +40,5 @@ def start(
 
 
 def _label_value(text: str) -> str:
-    """Spell a text as Google's labels must be: lower case letters, digits, - and _, at most 63."""
+    """Return a text as a valid Google label: at most 63 characters, which are lower-case letters, digits, - or _."""
     return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:63]

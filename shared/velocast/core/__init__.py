@@ -1,1 +1,1 @@
-"""Layer 1, core: settings, dates and times, table schemas, the messages between parts, telemetry, errors."""
+"""Layer 1, core: settings, dates and times, table schemas, messages between components, telemetry, errors."""

@@ -9,15 +9,17 @@ from pydantic import Field
 
 from velocast.core.requests import Message
 
+EventType = Literal[
+    "INGESTION", "PREDICTION", "VALIDATION", "DRIFT", "TRAINING", "DEPLOYMENT", "ALERT"
+]
+
 
 class AuditRow(Message):
-    """One row of `monitoring_audit.logs`, without its `environment`, which the writer adds."""
+    """One row of `monitoring_audit.logs`, without `environment`, which the writer adds."""
 
     event_id: str
     timestamp: datetime
-    event_type: Literal[
-        "INGESTION", "PREDICTION", "VALIDATION", "DRIFT", "TRAINING", "DEPLOYMENT", "ALERT"
-    ]
+    event_type: EventType
     as_of: datetime
     execution_id: str | None = None
     old_champion_run_id: str | None = None

@@ -1,4 +1,4 @@
-"""A city is configuration: `velocast/cities/<name>.yaml`."""
+"""The configuration of a city, read from `velocast/cities/<name>.yaml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Strict(BaseModel):
 
 
 class FieldNames(_Strict):
-    """What the city calls each thing in its records."""
+    """The names of the fields in the city's records."""
 
     counter_id: str
     counter_name: str
@@ -31,7 +31,7 @@ class FieldNames(_Strict):
 
 
 class BoundingBox(_Strict):
-    """Where a counter of the city can stand, in degrees (WGS 84)."""
+    """The area in which a counter of the city can be, in degrees (WGS 84)."""
 
     south: float
     west: float
@@ -39,12 +39,12 @@ class BoundingBox(_Strict):
     east: float
 
     def contains(self, latitude: float, longitude: float) -> bool:
-        """Tell whether a position lies in the box, its edges included."""
+        """Return whether a position is inside the box, edges included."""
         return self.south <= latitude <= self.north and self.west <= longitude <= self.east
 
 
 class WeatherConfig(_Strict):
-    """Where the city's weather comes from: one place (degrees, WGS 84) stands for the city."""
+    """The source of the city's weather, read for one point (degrees, WGS 84)."""
 
     adapter: Literal["open_meteo"]
     latitude: float
@@ -58,7 +58,7 @@ class WeatherConfig(_Strict):
 
 
 class City(_Strict):
-    """One city: where its counts are published, how to read them, and what clock it lives by."""
+    """One city: where its counts are published, how to read them, and its time zone and holidays."""
 
     name: str
     adapter: Literal["opendatasoft_long"]
@@ -80,19 +80,20 @@ class City(_Strict):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The city's clock."""
+        """The city's time zone."""
         return ZoneInfo(self.time_zone)
 
 
-@cache  # a run asks for its city a dozen times
+@cache  # one run calls this about a dozen times
 def load_city(
     name: str, *, base_url: str | None = None, weather_base_url: str | None = None
 ) -> City:
-    """Read a city's configuration; `base_url` replaces its address and its fallbacks, `weather_base_url` the weather's.
+    """Read a city's configuration.
 
-    A city that is read at another address has no weather unless that has an address too: the hours of a replay are not
-    those that the real weather API speaks of. Raises SettingsError when there is no such city or its file has a wrong
-    or unknown key.
+    base_url: replaces the address of the counts and its fallbacks; weather_base_url: replaces the addresses of the
+    weather. With a base_url and no weather_base_url the city has no weather, because the hours of a replay are not the
+    hours of the real weather API. Raises SettingsError when the city does not exist or its file has a wrong or unknown
+    key.
     """
     folder = files("velocast").joinpath("cities")
     file = folder.joinpath(f"{name}.yaml")
@@ -101,7 +102,7 @@ def load_city(
             f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
         )
         raise SettingsError(
-            f"VELOCAST_CITY={name!r} is not among the cities {known}; add cities/{name}.yaml or choose one of them"
+            f"VELOCAST_CITY={name!r} is none of the cities {known}; choose one of them or add cities/{name}.yaml"
         )
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
     if base_url:

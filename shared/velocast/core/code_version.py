@@ -1,4 +1,4 @@
-"""Which code this is."""
+"""The version of the running code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCES = (".py", ".sql", ".yaml", ".json")
 
 @cache
 def code_version() -> str:
-    """Return the library's version and, after a plus, a hash of its sources: two builds of one version may differ."""
+    """Return the library's version, a plus and a hash of its sources, since two builds of one version may differ."""
     digest = hashlib.sha256()
     for name, source in sorted(_sources(files("velocast"), "")):
         digest.update(f"{name}\0".encode() + source.read_bytes() + b"\0")

@@ -1,4 +1,4 @@
-"""Hours in UTC inside, the city's clock at the edges; no clock is read here."""
+"""Conversions between UTC, which the code uses, and the city's local time. Nothing here reads the clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FUTURE_TOLERANCE = timedelta(minutes=5)
 def parse_instant(text: str, *, name: str = "as_of") -> datetime:
     """Read an RFC 3339 instant and return it in UTC.
 
-    Raises EventError when the text is no instant or has no zone: a naive time is ambiguous twice a year.
+    Raises EventError when the text is not an RFC 3339 time or has no zone: a naive time is ambiguous twice a year.
     """
     try:
         instant = datetime.fromisoformat(text)
@@ -30,28 +30,28 @@ def parse_instant(text: str, *, name: str = "as_of") -> datetime:
 
 
 def resolve_as_of(asked: str | None, published_at: datetime) -> datetime:
-    """Return the moment a run stands at: the event's `as_of`, else when the event was published (UTC).
+    """Return the time as of which a run works: the event's `as_of`, or else its publication time (UTC).
 
-    Raises EventError when `as_of` lies more than 5 minutes after the publication: nothing can be known there.
+    Raises EventError when `as_of` is more than 5 minutes after publication, since nothing is known of the future.
     """
     if asked is None:
         return published_at.astimezone(UTC)
     as_of = parse_instant(asked)
     if as_of > published_at + FUTURE_TOLERANCE:
         raise EventError(
-            f"as_of {rfc3339(as_of)} lies in the future of this event ({rfc3339(published_at)}); "
-            "give a past moment, or leave it out"
+            f"as_of {rfc3339(as_of)} is later than the event itself ({rfc3339(published_at)}); "
+            "give an earlier time or omit as_of"
         )
     return as_of
 
 
 def rfc3339(instant: datetime) -> str:
-    """Write an aware instant in UTC with a Z."""
+    """Format an aware datetime in UTC, with a Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:
-    """Return the date on the city's clock."""
+    """Return the date in the city's time zone."""
     return instant.astimezone(zone).date()
 
 
@@ -66,10 +66,10 @@ def origin_of(as_of: datetime, zone: ZoneInfo) -> datetime:
 
 
 def horizon_end(origin: datetime, zone: ZoneInfo, days: int = HORIZON_DAYS) -> datetime:
-    """Return the end (exclusive, UTC) of the local days that a run forecasts from `origin`."""
+    """Return the end (exclusive, UTC) of the local days forecast from `origin`."""
     return start_of_local_day(local_date(origin, zone) + timedelta(days=days), zone)
 
 
 def lead_day(target: datetime, origin: datetime, zone: ZoneInfo) -> int:
-    """Return the number of local days from the origin's day to the target's (0 = the same day)."""
+    """Return the number of local days from the origin's day to the target's day (0: the same day)."""
     return (local_date(target, zone) - local_date(origin, zone)).days

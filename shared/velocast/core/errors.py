@@ -1,28 +1,28 @@
-"""The one exception hierarchy.
+"""All exceptions that Velocast raises.
 
 VelocastError
 ├── SettingsError        a setting is missing or unreadable
 ├── EventError           a message or request cannot be understood
 ├── CityError            the city's API
-│   ├── CityUnreachable  no answer, or 429/5xx                              (retryable)
-│   ├── CityTruncated    fewer records than the API itself counts           (retryable)
-│   └── CityRefused      4xx, or an answer that is not records
-├── WeatherError         the weather API; counts go on without it
-│   ├── WeatherUnreachable  no answer, or 429/5xx                           (retryable)
-│   ├── WeatherTruncated    half an answer, or fewer hours than were asked  (retryable)
-│   └── WeatherRefused      4xx, or an answer that is not weather in our units
+│   ├── CityUnreachable  no response, or 429/5xx                            (retryable)
+│   ├── CityTruncated    fewer records than the API reports                 (retryable)
+│   └── CityRefused      4xx, or a response without records
+├── WeatherError         the weather API; counts are ingested without it
+│   ├── WeatherUnreachable  no response, or 429/5xx                         (retryable)
+│   ├── WeatherTruncated    an incomplete response, or missing hours            (retryable)
+│   └── WeatherRefused      4xx, or a response that is not weather in the units requested
 ├── WarehouseError       BigQuery refused or failed
-├── ObjectMissing        a Cloud Storage object is not there
-├── ObjectChanged        a generation precondition failed: someone else wrote
+├── ObjectMissing        a Cloud Storage object does not exist
+├── ObjectChanged        a generation precondition failed: another process wrote the object first
 ├── RegistryError        MLflow refused or failed                           (retryable)
-├── ModelUnusable        an artifact is missing, altered or made by other library versions
+├── ModelUnusable        an artifact is missing, altered or made with other library versions
 ├── TooLittleHistory     fewer counts than the step needs
-├── PromotionRefused     a challenger that must not be published
+├── PromotionRefused     the challenger must not be published
 ├── WorkflowError        an execution could not be started                  (retryable)
-└── DiscordError         the webhook did not take the message               (retryable)
-    └── DiscordRefused   it never will: the message is wrong, or the webhook gone
+└── DiscordError         the webhook did not accept the message             (retryable)
+    └── DiscordRefused   retrying cannot help: the message is invalid or the webhook deleted
 
-A message says who, what was found, what was needed, where, and what to do.
+A message names the component, what was found, what was needed, where, and what to do.
 """
 
 from __future__ import annotations
@@ -31,72 +31,72 @@ from typing import ClassVar
 
 
 class VelocastError(Exception):
-    """Base of all errors that Velocast raises on purpose."""
+    """Base of all errors that Velocast raises deliberately."""
 
     code: ClassVar[str] = "velocast_error"
     retryable: ClassVar[bool] = False
 
 
 class SettingsError(VelocastError):
-    """A setting is missing or unreadable; the process must not start."""
+    """A setting is missing or unreadable, so the process must not start."""
 
     code = "settings"
 
 
 class EventError(VelocastError):
-    """A message or request cannot be understood; trying it again cannot help."""
+    """A message or request cannot be understood. Retrying cannot help."""
 
     code = "bad_event"
 
 
 class CityError(VelocastError):
-    """The city's open-data API."""
+    """The city's open-data API failed."""
 
     code = "city"
 
 
 class CityUnreachable(CityError):
-    """No answer, or one that asks to come back later."""
+    """No response, or a response that asks the client to retry later (429, 5xx)."""
 
     code = "city_unreachable"
     retryable = True
 
 
 class CityTruncated(CityError):
-    """Fewer records arrived than the API itself counts, or the stream broke off."""
+    """Fewer records arrived than the API reports, or the stream was cut off."""
 
     code = "city_truncated"
     retryable = True
 
 
 class CityRefused(CityError):
-    """The API refused the question, or answered something that is not records."""
+    """The API rejected the request, or its response does not contain records."""
 
     code = "city_refused"
 
 
 class WeatherError(VelocastError):
-    """The weather API. Forecasts are made without weather, only less well."""
+    """The weather API failed. Forecasts are made without weather and are less accurate."""
 
     code = "weather"
 
 
 class WeatherUnreachable(WeatherError):
-    """No answer, or one that asks to come back later."""
+    """No response, or a response that asks the client to retry later (429, 5xx)."""
 
     code = "weather_unreachable"
     retryable = True
 
 
 class WeatherTruncated(WeatherError):
-    """The answer broke off, or has fewer hours than were asked."""
+    """The response was cut off, or has fewer hours than requested."""
 
     code = "weather_truncated"
     retryable = True
 
 
 class WeatherRefused(WeatherError):
-    """The API refused the question, or answered something that is not weather in our units."""
+    """The API rejected the request, or its response is not weather in the units requested."""
 
     code = "weather_refused"
 
@@ -108,13 +108,13 @@ class WarehouseError(VelocastError):
 
 
 class ObjectMissing(VelocastError):
-    """A Cloud Storage object is not there."""
+    """A Cloud Storage object does not exist."""
 
     code = "object_missing"
 
 
 class ObjectChanged(VelocastError):
-    """A generation precondition failed: someone else wrote the object first."""
+    """A generation precondition failed: another process wrote the object first."""
 
     code = "object_changed"
 
@@ -127,7 +127,7 @@ class RegistryError(VelocastError):
 
 
 class ModelUnusable(VelocastError):
-    """A model artifact is missing, altered, or was made by other library versions."""
+    """A model artifact is missing, altered, or was made with other library versions."""
 
     code = "model_unusable"
 
@@ -139,7 +139,7 @@ class TooLittleHistory(VelocastError):
 
 
 class PromotionRefused(VelocastError):
-    """A challenger that must not be published."""
+    """The challenger must not be published."""
 
     code = "promotion_refused"
 
@@ -152,14 +152,14 @@ class WorkflowError(VelocastError):
 
 
 class DiscordError(VelocastError):
-    """The webhook did not take the message."""
+    """The webhook did not accept the message."""
 
     code = "discord"
     retryable = True
 
 
 class DiscordRefused(DiscordError):
-    """Discord will not take this message or knows the webhook no more; trying again cannot help."""
+    """Discord rejects the message or no longer has the webhook. Retrying cannot help."""
 
     code = "discord_refused"
     retryable = False

@@ -1,4 +1,4 @@
-"""Distances within a city: positions are laid on a plane (equirectangular), metres off at a city's size."""
+"""Distances within a city, by an equirectangular projection that is accurate to metres at the size of a city."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Degrees = TypeVar("Degrees", bound=_Scalable)
 
 
 class Plane(NamedTuple):
-    """A plane that touches the earth at one latitude; its axes point east (x) and north (y), in km."""
+    """A local projection at one latitude, with axes in km to the east (x) and north (y)."""
 
     km_per_longitude: float
 
     @classmethod
     def at(cls, latitude: float) -> Plane:
-        """Return the plane of a latitude, in degrees."""
+        """Return the plane for a latitude, in degrees."""
         return cls(KM_PER_DEGREE * cos(radians(latitude)))
 
     def point(self, latitude: Degrees, longitude: Degrees) -> tuple[Degrees, Degrees]:
-        """Return (x, y) in km of a position, or of arrays of positions."""
+        """Return a position, or arrays of positions, as (x, y) in km."""
         return longitude * self.km_per_longitude, latitude * KM_PER_DEGREE
 
 
 def distance_km(one: Position, other: Position) -> float:
-    """Return the distance between two positions of a city, km."""
+    """Return the distance between two positions within a city, in km."""
     plane = Plane.at(one[0])
     (x, y), (other_x, other_y) = plane.point(*one), plane.point(*other)
     return hypot(other_x - x, other_y - y)

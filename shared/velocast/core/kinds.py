@@ -1,18 +1,23 @@
-"""The kinds of model and the tasks they are for. Every other place takes these names from here."""
+"""The kinds of model and their tasks. All other modules import these names from here."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
-Kind = Literal["gbm", "rf", "nn", "affluence"]
+ForecastKind = Literal["gbm", "rf", "nn"]
+BusyKind = Literal["affluence"]
+Kind = Literal[ForecastKind, BusyKind]
 Task = Literal["forecast", "affluence"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS: tuple[Task, ...] = get_args(Task)
-DEFAULT_KIND: Kind = "gbm"
-SIMILAR_DAYS = "similar_days"  # forecasts before there is a champion; needs no training
+FORECAST_KINDS: tuple[ForecastKind, ...] = get_args(ForecastKind)
+DEFAULT_KIND: ForecastKind = "gbm"
+FORECAST: Final = "forecast"  # bikes per hour
+AFFLUENCE: Final = "affluence"  # how likely an hour is busy; the name of the one kind for it too
+SIMILAR_DAYS = "similar_days"  # forecasts until there is a champion; needs no training
 
 
 def task_of(kind: Kind) -> Task:
-    """Return the task a kind is for."""
-    return "affluence" if kind == "affluence" else "forecast"
+    """Return the task of a kind of model."""
+    return FORECAST if kind in FORECAST_KINDS else AFFLUENCE

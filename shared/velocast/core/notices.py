@@ -1,4 +1,4 @@
-"""What people are told: the messages on the topic velocast-alerts, which `notify` turns into cards."""
+"""Notices to people: the messages on the topic velocast-alerts, which `notify` turns into Discord cards."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from velocast.core.requests import Message
 
 
 class _Notice(Message):
-    """Topic velocast-alerts: something a person should know. `event_id` is the same when it is told twice."""
+    """Topic velocast-alerts: something a person should know. A notice that is sent twice keeps its `event_id`."""
 
     event_id: str
     occurred_at: str
 
 
 class ChampionPromoted(_Notice):
-    """A challenger became the champion. measure: what `old_r2` and `new_r2` are, where it is not R2."""
+    """A challenger became the champion. measure: the score that `old_r2` and `new_r2` hold."""
 
     event: Literal["champion_promoted"] = "champion_promoted"
     version: int
@@ -60,7 +60,7 @@ class DriftDetected(_Notice):
 
 
 class PerformanceDegraded(_Notice):
-    """The champion's R2 fell below the warning threshold, or it lost to last week."""
+    """The champion's R2 fell below the warning threshold, or the value a week earlier was more accurate."""
 
     event: Literal["performance_degraded"] = "performance_degraded"
     version: int
@@ -72,7 +72,7 @@ class PerformanceDegraded(_Notice):
 
 
 class TrainingFailed(_Notice):
-    """A retraining run ended in an error."""
+    """A retraining run failed."""
 
     event: Literal["training_failed"] = "training_failed"
     step: str
@@ -91,7 +91,7 @@ class DataStale(_Notice):
 
 
 class WeatherMissing(_Notice):
-    """The weather API gave nothing that could be stored; counts and forecasts go on without it."""
+    """The weather API returned nothing that could be stored; counts and forecasts continue without it."""
 
     event: Literal["weather_missing"] = "weather_missing"
     newest_issued_at: str | None
@@ -99,7 +99,7 @@ class WeatherMissing(_Notice):
 
 
 class CountersOutOfOrder(_Notice):
-    """Counters that usually count sent zeros for a day or more, or moved."""
+    """Faulty counters: they sent zeros for a day or more although they usually count, or they moved."""
 
     event: Literal["counters_out_of_order"] = "counters_out_of_order"
     counters: tuple[str, ...]
@@ -107,7 +107,7 @@ class CountersOutOfOrder(_Notice):
 
 
 class ModelFallback(_Notice):
-    """The champion could not be loaded; forecasts come from the next step down of the loading order."""
+    """The champion could not be loaded; forecasts come from the next model in the loading order."""
 
     event: Literal["model_fallback"] = "model_fallback"
     wanted_version: int | None
@@ -116,7 +116,7 @@ class ModelFallback(_Notice):
 
 
 class RunFailed(_Notice):
-    """A function's run ended in an error; the message will be delivered again or dead-lettered."""
+    """A function's run failed; its message will be redelivered or dead-lettered."""
 
     event: Literal["run_failed"] = "run_failed"
     component: str

@@ -24,24 +24,26 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FetchRequest(Message):
-    """Topic velocast-fetch. `since`/`until` (RFC 3339, half-open) backfill a range; else newest hour - overlap."""
+class RunRequest(Message):
+    """Asks for one run. as_of (RFC 3339): the moment at which it runs; default: when the message was published."""
 
     as_of: str | None = None
+
+
+class FetchRequest(RunRequest):
+    """Topic velocast-fetch. `since`/`until` (RFC 3339, half-open) backfill a range; else newest hour - overlap."""
+
     since: str | None = None
     until: str | None = None
 
 
-class PredictRequest(Message):
+class PredictRequest(RunRequest):
     """Topic velocast-predict."""
 
-    as_of: str | None = None
 
-
-class MonitorRequest(Message):
+class MonitorRequest(RunRequest):
     """Topic velocast-monitor. `check_only` validates and looks for drift and starts nothing."""
 
-    as_of: str | None = None
     check_only: bool = False
     force: bool = False
     test_mode: bool = False

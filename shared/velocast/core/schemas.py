@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RAW = "bike_traffic_raw"
 PREDICTIONS = "bike_traffic_predictions"
@@ -59,6 +63,32 @@ def _document(name: str) -> dict[str, Any]:
     text = files("velocast").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
+
+
+def arrow(name: str, columns: Sequence[str] | None = None) -> pa.Schema:
+    """Return the Arrow schema of `dataset.table`: all its columns, or those given, in that order.
+
+    Times are microseconds in UTC, JSON is text. Raises KeyError for a column that the table lacks.
+    """
+    import pyarrow as pa
+
+    types = {field.name: arrow_type(field.type) for field in table(name).fields}
+    return pa.schema([(column, types[column]) for column in columns or types])
+
+
+def arrow_type(bigquery_type: str) -> pa.DataType:
+    """Return the Arrow type in which values of a column of this type are loaded."""
+    import pyarrow as pa
+
+    return {
+        "STRING": pa.string(),
+        "INTEGER": pa.int64(),
+        "FLOAT": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+        "DATE": pa.date32(),
+        "JSON": pa.string(),
+    }[bigquery_type]
 
 
 @cache

@@ -1,8 +1,9 @@
-"""The one module that reads the environment.
+"""The settings of each function and job, read from environment variables.
 
-Each function and job has a class of settings that names exactly the variables it needs;
-`terraform/config/functions.yaml` and `jobs.yaml` list the same names, and a test compares them. A missing variable
-stops the start and is named.
+Each class names exactly the variables that its function or job needs; `terraform/config/functions.yaml` and `jobs.yaml`
+list the same names, and a test compares them. A missing variable stops the start with a message that names it. Outside
+this module only `adapters/google_clients.py` reads the environment: the addresses of emulators and MLflow's variables,
+which belong to those libraries.
 """
 
 from __future__ import annotations
@@ -120,25 +121,27 @@ def _variable(name: str) -> Any:
     return Field(validation_alias=AliasChoices(name))
 
 
-class FetchSettings(Settings):
-    """functions/fetch."""
+class NotifyingSettings(Settings):
+    """Settings of what publishes notices, which the function `notify` sends to people."""
 
     alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
 
 
-class PredictSettings(Settings):
+class FetchSettings(NotifyingSettings):
+    """functions/fetch."""
+
+
+class PredictSettings(NotifyingSettings):
     """functions/predict."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
-    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
 
 
-class MonitorSettings(Settings):
+class MonitorSettings(NotifyingSettings):
     """functions/monitor."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     reports_bucket: str = _variable("VELOCAST_REPORTS_BUCKET")
-    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
     workflow: str = _variable("VELOCAST_WORKFLOW")
 
 
@@ -159,10 +162,17 @@ class ServeSettings(Settings):
     )
 
 
-class JobSettings(Settings):
-    """workflows/jobs: train, evaluate, promote."""
+class JobSettings(NotifyingSettings):
+    """workflows/jobs: train, evaluate, promote.
+
+    as_of: RFC 3339; replaces the start of the process as the moment at which the job runs. execution: Cloud Run's name
+    of the execution, the same for all its retries.
+    """
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     datasets_bucket: str = _variable("VELOCAST_DATASETS_BUCKET")
-    alerts_topic: str = _variable("VELOCAST_ALERTS_TOPIC")
     mlflow_tracking_uri: str = _variable("MLFLOW_TRACKING_URI")
+    as_of: str | None = Field(default=None, validation_alias=AliasChoices("VELOCAST_AS_OF"))
+    execution: str | None = Field(
+        default=None, validation_alias=AliasChoices("CLOUD_RUN_EXECUTION")
+    )

@@ -1,7 +1,7 @@
 """Structured logs in Cloud Logging's field names, and gauges through OpenTelemetry.
 
-A function's or job's results are gauges, flushed once at the end of the work: counters of short-lived instances do not
-add up, and Cloud Monitoring refuses two points of a series within seconds of each other.
+Results of functions and jobs are gauges, flushed once when the work is done. Counters of short-lived instances could
+not be summed, and Cloud Monitoring rejects two points of a series within seconds of each other.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Exporter = Literal["gcp_monitoring", "otlp", "none"]
 METRIC_PREFIX = "custom.googleapis.com"
 FLUSH_TIMEOUT_MS = 10_000
-# A gauge tells of the system and not of the process that set it, so all processes write one series: with the random
-# instance the SDK would add, each run would be a series of its own, and an alert rule would go on seeing the values
-# of runs long over, beside the newest one.
+# A gauge describes the system, not the process that sets it, so all processes write to one series. With the random
+# instance id that the SDK would add, each run would have a series of its own, and alert rules would still see the
+# values of earlier runs beside the newest.
 RESOURCE = {
     "service.namespace": "velocast",
     "service.name": "velocast",
@@ -49,7 +49,7 @@ METRICS = frozenset(
 
 
 class _CloudFormatter(logging.Formatter):
-    """One JSON object a line, as Cloud Logging reads it from standard output."""
+    """Format each record as one line of JSON, as Cloud Logging reads it from standard output."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {"severity": record.levelname, "message": record.getMessage()}
@@ -74,7 +74,7 @@ _labels: dict[str, str] = {}
 
 
 def log(severity: Literal["INFO", "WARNING", "ERROR"], message: str, **fields: Any) -> None:
-    """Write one structured line. `fields` become its payload; `execution_id` and the component its labels."""
+    """Write one structured log line. `fields` become its payload, `execution_id` and the component its labels."""
     labels = _labels | {k: str(fields[k]) for k in ("execution_id",) if k in fields}
     level = logging.getLevelNamesMapping()[severity]
     extra = {"fields": fields | {"logging.googleapis.com/labels": labels}}
@@ -82,17 +82,17 @@ def log(severity: Literal["INFO", "WARNING", "ERROR"], message: str, **fields: A
 
 
 class Metrics:
-    """Gauges of one process. `set` remembers, `flush` exports what was set."""
+    """Gauges of one process: `set` stores a value, `flush` exports all values that were set."""
 
     def __init__(self, exporter: Exporter, *, project: str) -> None:
-        # The SDK takes 0.2 s to import, and `serve`, which only logs, starts without it.
+        # Importing the SDK takes 0.2 s; `serve` only logs and starts without it.
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
         from opentelemetry.sdk.resources import Resource
 
         resource = Resource.create(RESOURCE)
         self._readers = [
-            # The interval never comes: only flush() exports.
+            # The interval never elapses: only flush() exports.
             PeriodicExportingMetricReader(e, export_interval_millis=float("inf"))
             for e in _exporters(exporter, project)
         ]
@@ -103,16 +103,16 @@ class Metrics:
         self._gauges: dict[str, Any] = {}
 
     def set(self, name: str, value: float | int | bool, **labels: str) -> None:
-        """Set a gauge of METRICS. Raises KeyError for another name: alert rules read these and no others."""
+        """Set a gauge of METRICS. Raises KeyError for any other name, because alert rules read only these."""
         if name not in METRICS:
             raise KeyError(f"metric {name!r} is not declared in telemetry.METRICS")
         if name not in self._gauges:
             self._gauges[name] = self._meter.create_gauge(name)
-        # The first value fixes the type of a descriptor in Cloud Monitoring, so all are sent as floats.
+        # The first value fixes the type of a descriptor in Cloud Monitoring, so all values are sent as floats.
         self._gauges[name].set(float(value), labels)
 
     def flush(self) -> None:
-        """Export every gauge that was set. A failed export is logged by the exporter and fails nothing."""
+        """Export every gauge that was set. The exporter logs a failed export; no error is raised."""
         self._provider.force_flush(FLUSH_TIMEOUT_MS)
 
 

@@ -1,4 +1,4 @@
-"""A value for what could not be found out."""
+"""The value that stands for an unknown result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Unknown(BaseModel):
-    """A check that could not run, and why. Never 0, never "no drift"."""
+    """The result of a check that could not run, with the reason. It is never read as 0 or as "no drift"."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What is known of an hour's weather, and what Open-Meteo calls it."""
+"""The weather variables of an hour and their names in Open-Meteo."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Variable:
     """One column of the weather table.
 
-    api: Open-Meteo's name of it; unit: the one that its answers must name; least, most: what an hour can have on this
-    planet. after_the_hour: the API gives the value under the hour's end (rain is the sum of the hour before).
+    api: its name in Open-Meteo; unit: the unit that responses must state; least, most: physically possible values.
+    after_the_hour: the API stamps the value with the end of the hour (rain is the sum of the preceding hour).
     """
 
     api: str

@@ -1,1 +1,1 @@
-"""Layer 3, the model: pure functions from data frames to data frames; no client, clock or environment."""
+"""Layer 3, model: pure functions from data frames to data frames, without clients, clock or environment."""

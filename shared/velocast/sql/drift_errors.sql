@@ -1,5 +1,5 @@
--- Forecasts of the hours from first_hour to before until beside what was usably counted, lead days before lead_days.
--- Of several versions' forecasts from one origin only those in force, which are the last made up to as_of.
+-- Forecasts of the hours in [first_hour, until) with their usable counts, for lead days below lead_days.
+-- Of several forecasts from one origin only those in force: the last that were made up to as_of.
 SELECT in_force.predicted_count, CAST(counted.bike_count AS FLOAT64) AS bike_count
 FROM (
   SELECT counter_id, target_at, predicted_count

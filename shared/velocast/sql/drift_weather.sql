@@ -1,4 +1,4 @@
--- The weather of each hour from first_hour to before until, as it was last known at as_of.
+-- The weather of each hour in [first_hour, until), as last known at as_of.
 SELECT temperature_c, precipitation_mm
 FROM {weather}
 WHERE valid_at >= @first_hour AND valid_at < @until AND issued_at <= @as_of

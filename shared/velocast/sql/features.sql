@@ -1,15 +1,15 @@
--- What was known of each counter at each origin, beside the hours to forecast from there.
--- One row per (counter_id, origin_at, target_at). The origin is the start of local day D: windows end on the day
--- before D, so no count at or after the origin enters. `bike_count` is the actual, NULL where none is usable.
+-- The hours to forecast from each origin, with what was known of each counter at the origin.
+-- One row per (counter_id, origin_at, target_at). The origin is the start of local day D. Windows end on the day before
+-- D, so no count at or after the origin is used. `bike_count` is the count to forecast, NULL where none is usable.
 --
 -- @first_origin, @last_origin DATE   local days of the origins, both included
--- @lead_days INT64                   days forecast from each origin, at most 7 (the week lags reach no further)
--- @one_lead BOOL                     training: each target with an actual once, its lead day drawn by hash
--- @keep_one_in INT64                 of that many targets one, drawn by hash, with all its lead days (1: all)
+-- @lead_days INT64                   days forecast from each origin, at most 7 (the weekly lags reach no further)
+-- @one_lead BOOL                     training: return each target with a count once, for one lead day chosen by hash
+-- @keep_one_in INT64                 keep one in this many targets, chosen by hash, with all lead days (1: keep all)
 -- @zone STRING, @holidays ARRAY<DATE>, @counter_ids ARRAY<STRING> (empty: all)
 -- @last_target TIMESTAMP             last hour to forecast, included
--- @scan_from, @scan_until TIMESTAMP  35 local days before the first origin (28 before each of the last 7 days, whose
---                                    share of what was usual then is known); end of what may be known, excluded
+-- @scan_from, @scan_until TIMESTAMP  start: 35 local days before the first origin (shares compare each of the last 7
+--                                    days with the 28 days before it); end, excluded, of the counts that may be used
 WITH
 hours AS (
   SELECT
@@ -49,19 +49,19 @@ days AS (
       WHEN EXTRACT(DAYOFWEEK FROM local_date) = 7 THEN 'saturday'
       ELSE 'working'
     END AS day_type,
-    -- half-life 10 days; only ratios of weights matter, so they may count from any day
+    -- half-life 10 days; only ratios of weights matter, so any day can be the reference
     POW(2.0, DATE_DIFF(local_date, @first_origin, DAY) / 10.0) AS weight
   FROM UNNEST(GENERATE_DATE_ARRAY(
     DATE_SUB(@first_origin, INTERVAL 35 DAY),
     DATE_ADD(@last_origin, INTERVAL @lead_days - 1 DAY)
   )) AS local_date
 ),
-hourly AS ( -- two UTC hours share a local hour when the clock goes back: their mean
+hourly AS ( -- when the clock goes back, two UTC hours share a local hour: use their mean
   SELECT counter_id, local_date, local_hour, AVG(bike_count) AS bike_count
   FROM usable
   GROUP BY counter_id, local_date, local_hour
 ),
-grid AS ( -- dense, so that a window of n rows is a window of n days
+grid AS ( -- one row per day and hour, so that a window of n rows covers n days
   SELECT
     chosen.counter_id,
     days.local_date,
@@ -105,7 +105,7 @@ hour_history AS (
     last_7 AS (by_hour ROWS BETWEEN 7 PRECEDING AND 1 PRECEDING),
     last_28 AS (by_hour ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING)
 ),
-expected AS ( -- what similar days before it led to expect of each hour gone by
+expected AS ( -- the count of each past hour that is expected from the similar days before it
   SELECT
     counter_id,
     local_date,
@@ -133,7 +133,7 @@ day_history AS (
     SUM(bikes) OVER last_7 / NULLIF(SUM(hours) OVER last_7, 0) AS day_mean_7d,
     SUM(bikes) OVER last_28 / NULLIF(SUM(hours) OVER last_28, 0) AS level,
     SUM(hours) OVER last_28 AS history_hours,
-    -- a bike an hour is added to both, so that a counter that hardly counts does not swing
+    -- one bike per hour is added to both, so that the shares of a nearly idle counter stay stable
     (SUM(met) OVER last_1 + 24.0) / (SUM(usual) OVER last_1 + 24.0) AS share_1d,
     (SUM(met) OVER last_3 + 24.0) / (SUM(usual) OVER last_3 + 24.0) AS share_3d,
     (SUM(met) OVER last_7 + 24.0) / (SUM(usual) OVER last_7 + 24.0) AS share_7d
@@ -152,7 +152,7 @@ origins AS (
   WHERE local_date BETWEEN @first_origin AND @last_origin
   GROUP BY local_date
 ),
-busy AS ( -- 75th percentile of the 28 days before, the lower neighbour where it falls between two counts
+busy AS ( -- 75th percentile of the 28 days before; between two counts, the lower one
   SELECT
     usable.counter_id,
     origins.origin_date,
@@ -165,7 +165,7 @@ busy AS ( -- 75th percentile of the 28 days before, the lower neighbour where it
     AND usable.local_date < origins.origin_date
   GROUP BY usable.counter_id, origins.origin_date
 ),
-drawn AS ( -- arithmetic, because a hash of every hour costs more than all the rest
+drawn AS ( -- integer arithmetic, because hashing every hour would cost more than the rest of the query
   SELECT
     chosen.counter_id,
     hours.utc_hour,

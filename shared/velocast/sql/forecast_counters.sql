@@ -1,5 +1,5 @@
--- Every counter that was counted from first_hour to before until, with its place, its newest usable count, and the mean
--- of its usable counts before origin_at; when it last moved, if before until.
+-- Every counter with counts in [first_hour, until): its position, its newest usable count, the mean of its usable counts
+-- before origin_at, and when it last moved, if before until.
 SELECT
   seen.counter_id,
   known.counter_name,

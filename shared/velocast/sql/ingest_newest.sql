@@ -1,4 +1,4 @@
--- The newest stored hour before as_of; null when there is none.
+-- The newest stored hour before as_of; NULL without any.
 SELECT MAX(counted_at) AS newest
 FROM {counts}
 WHERE counted_at < @as_of

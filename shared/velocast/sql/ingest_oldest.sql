@@ -1,4 +1,4 @@
--- The oldest stored hour from first_hour to before as_of; null when there is none.
+-- The oldest stored hour in [first_hour, as_of); NULL without any.
 SELECT MIN(counted_at) AS oldest
 FROM {counts}
 WHERE counted_at >= @first_hour AND counted_at < @as_of

@@ -1,8 +1,8 @@
--- Rows of [mark_from, until) whose quality is not what it should be, with what it should be.
---   outage: in a run of outage_hours or more zeros, on a counter whose usual mean is above usual_mean. The usual mean
---     leaves those runs out; a run that was an outage before stays one, though all its counter's good hours be forgotten.
---   clock_change: the only one of the two hours that the local clock repeats (repeated: the first of each pair).
--- Rows back to look_from are looked at, so that a run is seen from its beginning. A `suspect` is left alone.
+-- Rows of [mark_from, until) whose stored quality is wrong, with the right one.
+--   outage: in a run of at least outage_hours zeros, on a counter whose usual mean is above usual_mean. The usual mean
+--     excludes such runs. A run already marked as an outage remains one, even when no good hours are left in the window.
+--   clock_change: only one of the two hours that the local clock repeats is stored (repeated: the first of each pair).
+-- Rows from look_from on are read, so that runs are seen from their start. Rows marked `suspect` are not changed.
 WITH recent AS (
   SELECT
     counter_id, counted_at, bike_count, quality, ingested_at,
@@ -38,7 +38,7 @@ outages AS (
   WHERE zeros.known OR usual.usual_mean > @usual_mean
 ),
 repeated AS (
-  -- the cast costs nothing in BigQuery and helps engines that take an array of timestamps for one of text
+  -- no effect in BigQuery; needed by engines that read an array of timestamps as an array of strings
   SELECT CAST(hour AS TIMESTAMP) AS hour
   FROM UNNEST(@repeated) AS hour
 ),

@@ -1,5 +1,5 @@
--- How much was usably counted from first_hour to before until: local days with any count, oldest and newest hour, and the
--- counters counted since recent_hour.
+-- The usable counts in [first_hour, until): number of local days with any count, oldest and newest hour, and number of
+-- counters with a count since recent_hour.
 SELECT
   COUNT(DISTINCT DATE(counted_at, @zone)) AS days,
   MIN(counted_at) AS first_at,

@@ -1,9 +1,9 @@
--- Each counter's typical week: median and spread of its usable counts in each of the 168 local hours, Monday 0 h first.
--- One row per counter and local hour that was counted at least min_weeks times from first_hour to before until.
+-- The typical week of each counter: median and standard deviation of its usable counts in each of the 168 local hours,
+-- from Monday 00:00. One row per counter and local hour with at least min_weeks counts in [first_hour, until).
 SELECT
   counter_id,
   local_slot,
-  -- of an even number of counts the lower one in the middle
+  -- for an even number of counts, the lower of the middle two
   ARRAY_AGG(bike_count ORDER BY bike_count)[
     SAFE_OFFSET(CAST(FLOOR(0.5 * (COUNT(*) - 1)) AS INT64))
   ] AS median_count,

@@ -1,6 +1,6 @@
--- One version's forecasts of the hours from first_hour to before until, beside what was usably counted and the count of
--- 168 hours earlier. Each target once per origin (the key holds it), lead days before lead_days, and no target that the
--- model may have learned from (before learned_until).
+-- One version's forecasts of the hours in [first_hour, until), with their usable counts and those of 168 hours earlier.
+-- Each target once per origin (guaranteed by the key), for lead days below lead_days, without targets before
+-- learned_until, which the model may have been trained on.
 SELECT
   forecast.counter_id,
   forecast.target_at,

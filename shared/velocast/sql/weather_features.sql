@@ -1,7 +1,7 @@
--- The weather of each hour to forecast, as it was known at the origin, beside that of the days before.
--- One row per (origin_at, target_at); no row where nothing was known of the hour. Of several values for an hour the
--- newest issued at or before the origin counts, so a forecast never gives way to what came of it later.
--- A day's weather is that of its local hours 7 to 20, when people ride.
+-- The weather of each hour to forecast, as known at the origin, and its difference from the days before.
+-- One row per (origin_at, target_at); no row where no weather of the hour was known. Of several values for an hour, the
+-- newest issued at or before the origin is used, so that later observations never replace the forecast.
+-- The weather of a day is that of its local hours 7 to 20, when most people ride.
 --
 -- @first_origin, @last_origin DATE   local days of the origins, both included
 -- @lead_days INT64                   days forecast from each origin
@@ -80,7 +80,7 @@ lately AS (
   WHERE days_ago BETWEEN 1 AND 7
   GROUP BY origin_date
 ),
-similar AS ( -- weighted as the counts of similar days are: half-life 10 days
+similar AS ( -- weighted like the counts of similar days: half-life 10 days
   SELECT
     origin_date,
     day_type,

@@ -1,4 +1,4 @@
-"""Audit rows: what every run of every function and job leaves in `monitoring_audit.logs`."""
+"""Audit rows: every run of every function and job writes them to `monitoring_audit.logs`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def write(warehouse: Warehouse, rows: list[AuditRow], *, environment: str) -> None:
-    """Store audit rows, once for each `event_id`: a run that happens again replaces its row.
+    """Store audit rows by `event_id`: a repeated run replaces its row.
 
-    Raises WarehouseError. No rows, no call.
+    Does nothing without rows. Raises WarehouseError.
     """
     if not rows:
         return
     import pyarrow as pa
 
     columns = schemas.table(schemas.LOGS).columns
-    # The last of two rows with one id wins, as it would in two writes.
+    # Of rows with the same id the last is kept, as it would be in separate writes.
     values = list({row.event_id: _values(row, environment) for row in rows}.values())
     table = pa.table({name: [v[name] for v in values] for name in columns})
     warehouse.merge(schemas.LOGS, table, keys=["event_id"])
@@ -35,6 +35,6 @@ def _values(row: AuditRow, environment: str) -> dict[str, Any]:
 
 
 def _json(details: dict[str, Any]) -> str:
-    """Write the details as JSON; NaN and infinity, which JSON lacks, become null."""
+    """Return the details as JSON; NaN and infinity, which JSON lacks, become null."""
     text = to_json(details, inf_nan_mode="null", fallback=str)
     return json.dumps(json.loads(text), ensure_ascii=False)

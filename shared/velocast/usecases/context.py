@@ -1,8 +1,9 @@
-"""What a use case is handed, and the one handler around every Pub/Sub function and job.
+"""What a use case receives, and how every run of a function or job begins and ends.
 
-A use case is `def use_case(request, run) -> list[AuditRow]`. The handler around it reads the message, settles `as_of`,
-stores the audit rows, flushes the gauges, and on any error stores a FAILED row and raises it again, so that Pub/Sub
-delivers the message once more and in the end dead-letters it.
+A use case is `def use_case(request, run) -> list[AuditRow]`. `handle` runs one for a Pub/Sub event, `perform` runs any
+piece of work; both store the audit rows, flush the gauges and log the result. A run that fails is reported by
+`report_failure`, whatever it was: an ERROR line, a FAILED audit row and a notice. The error is then raised again, so
+that Pub/Sub delivers the message once more and dead-letters it in the end, or the job ends with a failure.
 """
 
 from __future__ import annotations
@@ -12,25 +13,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.pubsub import Publisher
 from velocast.core import telemetry
-from velocast.core.audit_row import AuditRow
+from velocast.core.audit_row import AuditRow, EventType
 from velocast.core.datetimes import resolve_as_of, rfc3339
 from velocast.core.errors import EventError, VelocastError
 from velocast.core.notices import Notice, RunFailed
-from velocast.core.requests import CloudEventLike, Delivery, Message, unpack
-from velocast.core.settings import Settings
+from velocast.core.requests import CloudEventLike, Message, RunRequest, unpack
+from velocast.core.settings import NotifyingSettings, Settings
 from velocast.usecases import audit
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+# Covariant: a use case that needs no more than Settings can be given a run with any of them.
+SettingsT = TypeVar("SettingsT", bound=Settings, covariant=True)
 MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Runtime(Generic[SettingsT]):
-    """One process: its settings, and clients made at first use and kept between requests."""
+    """One process: its settings, and clients created at first use and kept between requests."""
 
     def __init__(self, settings: SettingsT, *, component: str) -> None:
         telemetry.configure_logging(component)
@@ -76,9 +78,9 @@ class Run(Generic[SettingsT]):
         """Gauges of this run."""
         return self.runtime.metrics
 
-    def tell(self, notice: Notice) -> None:
-        """Publish a notice on the alerts topic, from where `notify` takes it to Discord."""
-        self.runtime.publisher.publish(self.settings.alerts_topic, notice)  # type: ignore[attr-defined]
+    def tell(self: Run[NotifyingSettings], notice: Notice) -> None:
+        """Publish a notice on the alerts topic, from where `notify` sends it to people."""
+        self.runtime.publisher.publish(self.settings.alerts_topic, notice)
 
 
 UseCase = Callable[[MessageT, Run[SettingsT]], list[AuditRow]]
@@ -90,23 +92,25 @@ def handle(
     runtime: Runtime[SettingsT],
     use_case: UseCase[MessageT, SettingsT],
     *,
-    event_type: str,
+    event_type: EventType,
 ) -> None:
-    """Run a use case for one Pub/Sub event. Raises whatever it raised, after a FAILED audit row."""
+    """Run a use case for one Pub/Sub event. Raises whatever it raised, after the failure was reported."""
     delivery = unpack(event)
-    as_of = delivery.published_at
+    run = Run(runtime, delivery.published_at, delivery.message_id)
     try:
         request = delivery.read(kind)
-        as_of = resolve_as_of(getattr(request, "as_of", None), delivery.published_at)
+        asked = request.as_of if isinstance(request, RunRequest) else None
+        as_of = resolve_as_of(asked, delivery.published_at)
         run = Run(runtime, as_of, delivery.message_id)
         perform(run, lambda: use_case(request, run))
     except Exception as exc:  # the outermost handler: reports, and fails
-        _report_failure(runtime, delivery, as_of, event_type, exc)
+        details = {"payload": delivery.text} if isinstance(exc, EventError) else {}
+        report_failure(run, exc, event_type=event_type, details=details)
         raise
 
 
 def perform(run: Run[SettingsT], work: Callable[[], list[AuditRow]]) -> list[AuditRow]:
-    """Do the work of one run, store its audit rows, flush its gauges and log how it went."""
+    """Do the work of one run, store its audit rows, flush its gauges and log the result."""
     started = time.monotonic()
     rows = work()
     seconds = round(time.monotonic() - started, 3)
@@ -127,46 +131,54 @@ def perform(run: Run[SettingsT], work: Callable[[], list[AuditRow]]) -> list[Aud
     return rows
 
 
-def _report_failure(
-    runtime: Runtime[SettingsT],
-    delivery: Delivery,
-    as_of: datetime,
-    event_type: str,
-    exc: Exception,
+def describe_error(error: Exception) -> str:
+    """Return an error as `code: message`, as audit rows and notices show it."""
+    return f"{_code(error)}: {error}"
+
+
+def report_failure(
+    run: Run[SettingsT],
+    error: Exception,
+    *,
+    event_type: EventType,
+    details: dict[str, Any],
+    notify: bool = True,
 ) -> None:
-    code = exc.code if isinstance(exc, VelocastError) else type(exc).__name__
+    """Log an error, store a FAILED audit row with these details, and publish a notice where the component has a topic.
+
+    notify: False where somebody else tells people about this run (the workflow, about its jobs).
+    """
+    component, settings = run.runtime.component, run.settings
     telemetry.log(
         "ERROR",
-        f"{runtime.component} failed: {exc}",
-        execution_id=delivery.message_id,
+        f"{component} failed: {error}",
+        execution_id=run.execution_id,
         event=event_type,
         status="FAILED",
-        code=code,
+        code=_code(error),
     )
-    audit.write(
-        runtime.warehouse,
-        [
-            AuditRow(
-                event_id=f"{runtime.component}:{delivery.message_id}:failed",
-                timestamp=as_of,
-                event_type=event_type,
-                as_of=as_of,
-                execution_id=delivery.message_id,
-                status="FAILED",
-                error_message=f"{code}: {exc}",
-                details={"payload": delivery.text} if isinstance(exc, EventError) else {},
-            )
-        ],
-        environment=runtime.settings.environment,
+    event_id = f"{component}:{run.execution_id}:failed"
+    row = AuditRow(
+        event_id=event_id,
+        timestamp=run.as_of,
+        event_type=event_type,
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        status="FAILED",
+        error_message=describe_error(error),
+        details=details,
     )
-    if topic := getattr(runtime.settings, "alerts_topic", None):
-        runtime.publisher.publish(
-            topic,
-            RunFailed(
-                event_id=f"{runtime.component}:{delivery.message_id}:failed",
-                occurred_at=rfc3339(as_of),
-                component=runtime.component,
-                error=f"{code}: {exc}",
-                execution_id=delivery.message_id,
-            ),
+    audit.write(run.warehouse, [row], environment=settings.environment)
+    if notify and isinstance(settings, NotifyingSettings):
+        notice = RunFailed(
+            event_id=event_id,
+            occurred_at=rfc3339(run.as_of),
+            component=component,
+            error=describe_error(error),
+            execution_id=run.execution_id,
         )
+        run.runtime.publisher.publish(settings.alerts_topic, notice)
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, VelocastError) else type(error).__name__

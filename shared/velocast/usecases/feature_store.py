@@ -1,4 +1,4 @@
-"""Features from BigQuery, the same for training, forecasting and judging."""
+"""Features from BigQuery, computed alike for training, forecasting and evaluation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from velocast.model.features.calendar_features import calendar_columns, holiday_
 HISTORY_DAYS = 35
 WEATHER_HISTORY_DAYS = 28
 LARGEST_LEAD_DAYS = 7
-# A warehouse adds up in any order, so the last bits of a mean differ from run to run: enough to bin rows otherwise and
-# to grow another tree of the same counts. What is left after rounding differs far less than counts do.
+# BigQuery's summation order is not deterministic, so the last bits of a mean differ between runs. That is enough to
+# grow another tree from the same counts. The rounding error is far smaller than the differences between counts.
 DECIMALS = 4
 
 
-def read(
+def read_features(
     warehouse: Warehouse,
     city: City,
     *,
@@ -38,21 +38,21 @@ def read(
     weather: pd.DataFrame | None = None,
     counter_ids: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return what was known at each origin beside the hours to forecast from there.
+    """Return the hours to forecast from each origin, with what was known at the origin.
 
-    first_origin, last_origin: local days, both included. actual_until: no count at or after it is read at all (UTC,
-    excluded). lead_days: 1 to 7 local days from each origin. one_lead: for training, each target that has an actual
-    once, with one lead day drawn by hash; keep_one_in: of so many targets one, drawn alike. counts_table,
-    weather_table: dataset.table, in place of the system's own. weather: of `read_weather`, where it was read for other
-    counters already. counter_ids: empty for all. Returns one row per
-    (origin_at, counter_id, target_at), sorted so; `bike_count` is the actual or NaN, the columns of
-    `model.features.FEATURES` (weather NaN where none was known), `lag_168h`, `busy_threshold`, `history_hours`,
-    `local_date`, `day_type` beside it. Raises EventError for a range that cannot be, WarehouseError. Source:
-    `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`, sql/weather_features.sql.
+    first_origin, last_origin: local days, both included. actual_until: end of the counts to read (UTC, excluded).
+    lead_days: 1 to 7 local days from each origin. one_lead: for training, return each target with a count once, for one
+    lead day chosen by hash. keep_one_in: keep one in this many targets, chosen by hash. counts_table, weather_table:
+    dataset.table to read instead of the system's own. weather: result of `read_weather_features`, if already read.
+    counter_ids: empty for all counters.
+    Returns one row per (origin_at, counter_id, target_at), sorted by them, with `bike_count` (the count, NaN where
+    unknown), the columns of `features.definition.FEATURES` (weather NaN where unknown), `lag_168h`, `busy_threshold`,
+    `history_hours`, `local_date` and `day_type`. Raises EventError for an invalid range, WarehouseError.
+    Source: `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`, sql/weather_features.sql.
     """
-    _check(first_origin, last_origin, lead_days)
+    _check_range(first_origin, last_origin, lead_days)
     if weather is None:
-        weather = read_weather(
+        weather = read_weather_features(
             warehouse,
             city,
             first_origin=first_origin,
@@ -61,7 +61,7 @@ def read(
             weather_table=weather_table,
         )
     zone = city.zone
-    asked = _asked(city, first_origin, last_origin, lead_days)
+    parameters = _query_parameters(city, first_origin, last_origin, lead_days)
     first_day = first_origin - timedelta(days=HISTORY_DAYS)
     frame = warehouse.query_large(
         "features",
@@ -70,8 +70,8 @@ def read(
         keep_one_in=keep_one_in,
         counter_ids=list(counter_ids) or Empty("STRING"),
         scan_from=start_of_local_day(first_day, zone),
-        scan_until=min(asked["last_target"] + HOUR, actual_until),
-        **asked,
+        scan_until=min(parameters["last_target"] + HOUR, actual_until),
+        **parameters,
     )
     frame = frame.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
     frame = frame.merge(weather, how="left", on=["origin_at", "target_at"])
@@ -81,7 +81,7 @@ def read(
     return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
 
 
-def read_weather(
+def read_weather_features(
     warehouse: Warehouse,
     city: City,
     *,
@@ -90,22 +90,24 @@ def read_weather(
     lead_days: int = HORIZON_DAYS,
     weather_table: str | None = None,
 ) -> pd.DataFrame:
-    """Return what was known of the weather at each origin, one row per (origin_at, target_at) of which something was.
+    """Return the weather known at each origin, one row per (origin_at, target_at) with any known value.
 
-    Arguments as for `read`; the same for all counters. Raises WarehouseError. Source: `bike_traffic_raw.weather`,
-    sql/weather_features.sql.
+    The arguments are those of `read_features`; the result is the same for all counters. Raises WarehouseError. Source:
+    `bike_traffic_raw.weather`, sql/weather_features.sql.
     """
     scan_from = first_origin - timedelta(days=WEATHER_HISTORY_DAYS)
     return warehouse.query_large(
         "weather_features",
         tables={"weather": weather_table} if weather_table else None,
         scan_from=start_of_local_day(scan_from, city.zone),
-        **_asked(city, first_origin, last_origin, lead_days),
+        **_query_parameters(city, first_origin, last_origin, lead_days),
     )
 
 
-def _asked(city: City, first_origin: date, last_origin: date, lead_days: int) -> dict[str, Any]:
-    """Return the parameters that both statements take."""
+def _query_parameters(
+    city: City, first_origin: date, last_origin: date, lead_days: int
+) -> dict[str, Any]:
+    """Return the parameters of both queries."""
     end = start_of_local_day(last_origin + timedelta(days=lead_days), city.zone)
     return {
         "first_origin": first_origin,
@@ -125,12 +127,12 @@ def _holidays(city: City, first_origin: date, last_origin: date, lead_days: int)
     )
 
 
-def _check(first_origin: date, last_origin: date, lead_days: int) -> None:
+def _check_range(first_origin: date, last_origin: date, lead_days: int) -> None:
     if last_origin < first_origin:
         raise EventError(
-            f"origins from {first_origin} to {last_origin}: the last lies before the first"
+            f"origins from {first_origin} to {last_origin}: the last is before the first"
         )
     if not 1 <= lead_days <= LARGEST_LEAD_DAYS:
         raise EventError(
-            f"{lead_days} lead days asked, 1 to {LARGEST_LEAD_DAYS} can be had: the week lags reach no further"
+            f"{lead_days} lead days requested, 1 to {LARGEST_LEAD_DAYS} are possible: the weekly lags reach no further"
         )

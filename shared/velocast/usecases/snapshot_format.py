@@ -1,6 +1,6 @@
-"""The serving snapshot `serving/snapshot.json.gz`: what `predict` publishes and `serve` answers from.
+"""The serving snapshot `serving/snapshot.json.gz`, which `predict` publishes and `serve` answers from.
 
-Writer and reader share these classes. No data frame library is imported: `serve` starts with this module.
+Writer and reader share these classes. This module imports no data frame library, so that `serve` starts fast.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Basis = Literal[
 
 
 class _Part(BaseModel):
-    # Unknown fields are left out, not refused: during a deployment an older `serve` reads a newer snapshot.
+    # Unknown fields are ignored, because during a deployment an older `serve` may read a newer snapshot.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class ChampionCard(_Part):
-    """What is told about the model behind the forecasts. Metrics carry evaluation's names (`r2`, ...)."""
+    """Facts about the model behind the forecasts. Metrics have the names of the evaluation (`r2`, ...)."""
 
     version: int
     run_id: str
@@ -42,7 +42,7 @@ class ChampionCard(_Part):
 
 
 class CityCard(_Part):
-    """The city's name, clock and the attribution that its licence asks for."""
+    """The city's name, time zone and the attribution that its licence requires."""
 
     name: str
     time_zone: str
@@ -53,13 +53,13 @@ class CityCard(_Part):
 
 
 class CounterSnapshot(_Part):
-    """One counter: where it stands, its forecast, its typical week and its last seven days.
+    """One counter: its position, its forecast, its typical week and its last seven days.
 
     predicted, lower, upper: bikes per hour, one value for each hour of `Snapshot.hours`; empty without a forecast.
-    busy: probability that the hour is above `busy_threshold`, as long as `predicted`, or null.
-    typical_week, typical_spread: 168 local hours from Monday 0 h: median bikes, and half the width of the 90 % band
-    around it; null where the counter has too little history.
-    recent: bikes counted in each UTC hour from `recent_from`; null where nothing usable was counted.
+    busy: probabilities that the hours are above `busy_threshold`, as long as `predicted`, or null.
+    typical_week, typical_spread: 168 local hours from Monday 00:00, the median count and half the width of the 90 %
+    band around it; null where the counter has too little history.
+    recent: the count of each UTC hour from `recent_from`; null where there is no usable count.
     """
 
     counter_id: str
@@ -88,9 +88,10 @@ class CounterSnapshot(_Part):
 class Snapshot(_Part):
     """Five local days of forecasts for every counter of a city, as of `origin_at`.
 
-    hours: the forecast hours (start of each, UTC), unbroken from `origin_at`; 119 to 121 of them where a clock changes.
-    champion: null before there is one; the forecasts then come from similar days. busy_champion: what made the busy
-    probabilities; null when the forecasts' distribution did. busy_from: the probability from which an hour is busy.
+    hours: start of each forecast hour (UTC), consecutive from `origin_at`; 120 hours, or 119 or 121 at a clock change.
+    champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
+    busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
+    which an hour is busy.
     """
 
     origin_at: AwareDatetime
@@ -110,20 +111,20 @@ class Snapshot(_Part):
                 have = len(getattr(counter, name) or ())
                 if have not in (0, len(self.hours)):
                     raise ValueError(
-                        f"counter {counter.counter_id}: {name} has {have} values, needs {len(self.hours)} or none"
+                        f"counter {counter.counter_id}: {name} has {have} values, {len(self.hours)} or none are needed"
                     )
         return self
 
 
 def dumps(snapshot: Snapshot) -> bytes:
-    """Write a snapshot as gzipped JSON; the same snapshot gives the same bytes."""
+    """Return a snapshot as gzipped JSON; equal snapshots give equal bytes."""
     return gzip.compress(snapshot.model_dump_json().encode("utf-8"), COMPRESSION_LEVEL, mtime=0)
 
 
 def loads(data: bytes) -> Snapshot:
-    """Read what `dumps` wrote.
+    """Return the snapshot that `dumps` serialized.
 
-    Raises EventError when the bytes are no gzipped JSON, or not that of a snapshot (naming the first wrong fields).
+    Raises EventError when the bytes are not gzipped JSON, or not that of a snapshot (naming the first wrong fields).
     """
     try:
         return Snapshot.model_validate_json(gzip.decompress(data))

@@ -9,15 +9,15 @@ variables {
 run "defaults" {
   assert {
     condition     = output.bucket == "velocast-test-terraform-state" && google_storage_bucket.state.versioning[0].enabled && !google_storage_bucket.state.force_destroy
-    error_message = "The state's bucket keeps versions and is not destroyed with its content."
+    error_message = "The state bucket must keep versions and must not be destroyed with its content."
   }
   assert {
     condition     = google_storage_bucket.state.public_access_prevention == "enforced" && google_storage_bucket.state.uniform_bucket_level_access
-    error_message = "The state is never public."
+    error_message = "The state must never be public."
   }
   assert {
     condition     = keys(google_project_service.this) == ["cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"]
-    error_message = "The APIs by which a plan looks at the project are on before the first plan."
+    error_message = "The APIs that a plan needs must be enabled before the first plan."
   }
 }
 

@@ -1,8 +1,8 @@
-# A service account with the least it needs: each role on the resource itself, and on the project only where Google knows
-# no smaller place.
+# A least-privilege service account: each role is granted on the resource itself, and on the project only where Google
+# offers no narrower scope.
 
 locals {
-  # Spelt out rather than read from the account, so that a plan already shows who may do what.
+  # Built from names instead of read from the account, so that a plan already shows who may do what.
   email  = "${var.account_id}@${var.project_id}.iam.gserviceaccount.com"
   member = "serviceAccount:${local.email}"
 }
@@ -67,7 +67,7 @@ resource "google_secret_manager_secret_iam_member" "this" {
   depends_on = [google_service_account.this]
 }
 
-# A new account and its grants take up to a minute to be known everywhere; what starts earlier is refused.
+# A new account and its grants take up to a minute to take effect; earlier calls are refused.
 resource "time_sleep" "settled" {
   create_duration = "60s"
   triggers        = { roles = sha256(jsonencode(var.roles)) }

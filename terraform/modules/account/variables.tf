@@ -5,7 +5,7 @@ variable "account_id" {
 
   validation {
     condition     = can(regex("^velocast-[a-z0-9-]{1,20}[a-z0-9]$", var.account_id))
-    error_message = "account_id is velocast-<thing>, at most 30 characters; got \"${var.account_id}\"."
+    error_message = "account_id must be velocast-<thing>, at most 30 characters; got \"${var.account_id}\"."
   }
 }
 
@@ -16,7 +16,7 @@ variable "description" {
 }
 
 variable "places" {
-  description = "The resources that roles may be given on: their names by the words that `roles` uses."
+  description = "Names of the resources on which roles can be granted, by the keys used in `roles`."
   type = object({
     buckets  = map(string)
     datasets = map(string)
@@ -33,7 +33,7 @@ variable "project_id" {
 }
 
 variable "roles" {
-  description = "Roles of the account. `project` lists those that can only be given on the whole project; the others name a resource and its one role."
+  description = "Roles of the account. `project` lists roles that can only be granted on the whole project; the others map a resource to its one role."
   type = object({
     buckets  = optional(map(string), {})
     datasets = optional(map(string), {})
@@ -45,8 +45,8 @@ variable "roles" {
   nullable = false
 
   validation {
-    # Each of these has no smaller place: jobs, read sessions, metrics and log entries belong to a project; a workflow has
-    # no policy of its own in Terraform; the operation that a run of a Cloud Run job returns belongs to no job.
+    # These have no narrower scope: BigQuery jobs, read sessions, metrics and log entries belong to a project; a workflow has
+    # no IAM policy of its own in Terraform; the operation that running a Cloud Run job returns belongs to no job.
     condition = length(setsubtract(var.roles.project, [
       "roles/bigquery.jobUser",
       "roles/bigquery.readSessionUser",
@@ -55,21 +55,21 @@ variable "roles" {
       "roles/run.viewer",
       "roles/workflows.invoker",
     ])) == 0
-    error_message = "${var.account_id}: roles.project takes only what no single resource can be given: bigquery.jobUser, bigquery.readSessionUser, logging.logWriter, monitoring.metricWriter, run.viewer, workflows.invoker; got ${join(", ", var.roles.project)}."
+    error_message = "${var.account_id}: roles.project must only contain roles that cannot be granted on a resource: bigquery.jobUser, bigquery.readSessionUser, logging.logWriter, monitoring.metricWriter, run.viewer, workflows.invoker; got ${join(", ", var.roles.project)}."
   }
 
   validation {
     condition     = alltrue([for role in values(var.roles.datasets) : contains(["roles/bigquery.dataEditor", "roles/bigquery.dataViewer"], role)])
-    error_message = "${var.account_id}: roles.datasets are roles/bigquery.dataEditor or dataViewer, got ${join(", ", values(var.roles.datasets))}."
+    error_message = "${var.account_id}: roles.datasets must be roles/bigquery.dataEditor or dataViewer, got ${join(", ", values(var.roles.datasets))}."
   }
 
   validation {
     condition     = alltrue([for role in values(var.roles.buckets) : contains(["roles/storage.objectUser", "roles/storage.objectViewer"], role)])
-    error_message = "${var.account_id}: roles.buckets are roles/storage.objectUser or objectViewer, got ${join(", ", values(var.roles.buckets))}."
+    error_message = "${var.account_id}: roles.buckets must be roles/storage.objectUser or objectViewer, got ${join(", ", values(var.roles.buckets))}."
   }
 
   validation {
     condition     = alltrue([for role in values(var.roles.topics) : role == "roles/pubsub.publisher"]) && alltrue([for role in values(var.roles.secrets) : role == "roles/secretmanager.secretAccessor"])
-    error_message = "${var.account_id}: roles.topics are roles/pubsub.publisher and roles.secrets roles/secretmanager.secretAccessor, got ${join(", ", concat(values(var.roles.topics), values(var.roles.secrets)))}."
+    error_message = "${var.account_id}: roles.topics must be roles/pubsub.publisher and roles.secrets must be roles/secretmanager.secretAccessor, got ${join(", ", concat(values(var.roles.topics), values(var.roles.secrets)))}."
   }
 }

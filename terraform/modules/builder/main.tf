@@ -1,5 +1,5 @@
-# What turns source into something that runs: the bucket that sources are put into, the account that builds, and the
-# registry that images come out of, those of Cloud Functions included.
+# Builds: the bucket for sources, the service account that builds, and the registry for images, including those of Cloud
+# Functions.
 
 locals {
   account_id = "velocast-build"
@@ -9,14 +9,14 @@ locals {
 }
 
 resource "google_artifact_registry_repository" "this" {
-  # checkov:skip=CKV_GCP_84:Google's own encryption keys: a key of one's own costs money and a service agent more per month
+  # checkov:skip=CKV_GCP_84:Google-managed encryption keys: customer-managed ones cost more and need another service agent
   project       = var.project_id
   location      = var.location
   repository_id = "velocast"
   description   = "Images of the jobs, of MLflow and of the functions."
   format        = "DOCKER"
 
-  # Keeping outranks deleting, so what runs and what one may go back to stays.
+  # Keep policies override delete policies, so the running image and the one to roll back to are kept.
   cleanup_policies {
     id     = "keep-newest"
     action = "KEEP"
@@ -35,8 +35,8 @@ resource "google_artifact_registry_repository" "this" {
 }
 
 resource "google_storage_bucket" "sources" {
-  # checkov:skip=CKV_GCP_62:Access logs would need one more bucket; Data Access audit logs are the option for it (audit_log_types)
-  # checkov:skip=CKV_GCP_78:Each object's name carries the hash of its content, so none is ever overwritten
+  # checkov:skip=CKV_GCP_62:Access logs would need one more bucket; Data Access audit logs are available instead (audit_log_types)
+  # checkov:skip=CKV_GCP_78:Object names contain the hash of the content, so objects are never overwritten
   name                        = "${var.project_id}-sources"
   project                     = var.project_id
   location                    = var.location
@@ -48,7 +48,7 @@ resource "google_storage_bucket" "sources" {
     retention_duration_seconds = 0
   }
 
-  # What Cloud Build was sent. The functions' own objects stay: Terraform would miss them.
+  # Archives submitted to Cloud Build expire. The functions' objects must stay, because Terraform manages them.
   lifecycle_rule {
     action {
       type = "Delete"
@@ -64,10 +64,10 @@ resource "google_service_account" "this" {
   project      = var.project_id
   account_id   = local.account_id
   display_name = local.account_id
-  description  = "Builds images from sources. New projects give no other account the right to."
+  description  = "Builds images from sources. In new projects, no other account may do so by default."
 }
 
-# Its logs. Logging has no narrower place to write to.
+# Build logs. Logging offers no narrower scope than the project.
 resource "google_project_iam_member" "logs" {
   project = var.project_id
   role    = "roles/logging.logWriter"
@@ -94,8 +94,8 @@ resource "google_storage_bucket_iam_member" "sources" {
   depends_on = [google_service_account.this]
 }
 
-# Cloud Functions copies a function's source into a bucket of its own and builds from there. It makes that bucket with
-# the first function, too late for a grant on it: hence on the project, for that one name.
+# Cloud Functions copies a function's source to its own bucket and builds from there. It creates that bucket with the first
+# function, too late for a grant on the bucket, so the grant is on the project with a condition for that bucket's name.
 resource "google_project_iam_member" "function_sources" {
   project = var.project_id
   role    = "roles/storage.objectViewer"
@@ -110,7 +110,7 @@ resource "google_project_iam_member" "function_sources" {
   depends_on = [google_service_account.this]
 }
 
-# A build that starts before its grants are known everywhere fails.
+# A build that starts before its grants have taken effect fails.
 resource "time_sleep" "settled" {
   create_duration = "60s"
 

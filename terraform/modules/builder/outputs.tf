@@ -1,16 +1,16 @@
 output "account" {
-  description = "Full name of the account that builds, for those who may build: whoever reads it waits for its grants."
+  description = "Full name of the service account that builds. Reading it waits until its grants have taken effect."
   value       = "projects/${var.project_id}/serviceAccounts/${local.email}"
   depends_on  = [time_sleep.settled]
 }
 
 output "bucket" {
-  description = "Name of the bucket that sources are put into."
+  description = "Name of the bucket for sources."
   value       = google_storage_bucket.sources.name
 }
 
 output "images" {
-  description = "Images by name, tagged with the hash of what they are built from: an image is never another one under the same name."
+  description = "Images by name, tagged with the hash of their sources, so that a tag never changes its content."
   value       = { for name, file in var.sources : name => "${local.registry}/${name}:${regex("-([0-9a-f]{16})\\.tgz$", file)[0]}" }
   depends_on  = [google_artifact_registry_repository.this]
 }

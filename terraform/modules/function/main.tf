@@ -1,15 +1,15 @@
-# One Cloud Function: its source, itself, who may call it, and, when a topic feeds it, the push subscription. That is our
-# own and no Eventarc trigger, because only so do retries and dead letters belong to Terraform.
+# One Cloud Function: its source, the function, who may call it, and the push subscription if it has a topic. We create the
+# subscription instead of using an Eventarc trigger, so that Terraform controls retries and dead letters.
 
 locals {
   is_public  = var.config.topic == null
   push_email = "${var.name}-push@${var.project_id}.iam.gserviceaccount.com"
-  # Pub/Sub waits this long for an answer, 600 s at most, before it delivers again.
+  # How long Pub/Sub waits for a response before it delivers again; 600 s at most.
   ack_deadline_seconds = min(var.config.timeout_seconds + 60, 600)
 }
 
 resource "google_storage_bucket_object" "source" {
-  # The file's name carries the hash of its content, so a change is a new object, and the function sees that it changed.
+  # The file name contains the hash of the content, so a change creates a new object and redeploys the function.
   name   = "functions/${basename(var.source_file)}"
   bucket = var.builder.bucket
   source = var.source_file
@@ -17,7 +17,7 @@ resource "google_storage_bucket_object" "source" {
   lifecycle {
     precondition {
       condition     = fileexists(var.source_file)
-      error_message = "${var.name}: ${var.source_file} is not there; run `make package`."
+      error_message = "${var.name}: ${var.source_file} does not exist; run `make package`."
     }
   }
 }
@@ -54,7 +54,7 @@ resource "google_cloudfunctions2_function" "this" {
     all_traffic_on_latest_revision   = true
     service_account_email            = var.service_account_email
 
-    # Mounted as files, which follow the latest version while the instance runs.
+    # Mounted as files, which are updated to the latest version while an instance runs.
     dynamic "secret_volumes" {
       for_each = var.secrets
 
@@ -77,9 +77,9 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
 
   project  = var.project_id
   location = var.location
-  name     = google_cloudfunctions2_function.this.name # the function's service has its name
+  name     = google_cloudfunctions2_function.this.name # the function's service has the same name
   role     = "roles/run.invoker"
-  member   = "allUsers" # the API checks its own keys, and its page is for everybody
+  member   = "allUsers" # the API checks its own keys, and its page is public
 }
 
 resource "google_service_account" "push" {
@@ -103,7 +103,7 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
   depends_on = [google_service_account.push]
 }
 
-# In projects where Pub/Sub was enabled before 8 April 2021 its agent may not sign tokens by itself.
+# In projects where Pub/Sub was enabled before 8 April 2021, its service agent may not create tokens by default.
 resource "google_service_account_iam_member" "push_tokens" {
   count = local.is_public ? 0 : 1
 
@@ -124,7 +124,7 @@ resource "google_pubsub_subscription" "push" {
   message_retention_duration = "${7 * 24 * 60 * 60}s"
 
   push_config {
-    # The Functions Framework takes the topic for the event's source from the path.
+    # The Functions Framework reads the topic, the event's source, from the path.
     push_endpoint = "${google_cloudfunctions2_function.this.service_config[0].uri}/${var.topic_id}"
 
     oidc_token {
@@ -144,7 +144,7 @@ resource "google_pubsub_subscription" "push" {
   }
 
   expiration_policy {
-    ttl = "" # never: one idle for 31 days would vanish
+    ttl = "" # never; by default it would be deleted after 31 idle days
   }
 
   depends_on = [
@@ -153,7 +153,7 @@ resource "google_pubsub_subscription" "push" {
   ]
 }
 
-# To move a message on, Pub/Sub takes it from here and publishes it there.
+# To move a message to the dead-letter topic, Pub/Sub must pull it from this subscription.
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
   count = local.is_public ? 0 : 1
 

@@ -4,6 +4,6 @@ output "service" {
 }
 
 output "uri" {
-  description = "Address of the function."
+  description = "URL of the function."
   value       = google_cloudfunctions2_function.this.service_config[0].uri
 }

@@ -1,5 +1,5 @@
 variable "builder" {
-  description = "What builds the function: full names of account and registry, and the bucket that its source goes into."
+  description = "How the function is built: full names of the service account and the registry, and the bucket for its source."
   type = object({
     account    = string
     bucket     = string
@@ -9,7 +9,7 @@ variable "builder" {
 }
 
 variable "config" {
-  description = "The function's entry in config/functions.yaml. topic null: called over HTTPS, by anybody. cpu null: what Google gives to that much memory."
+  description = "The function's entry in config/functions.yaml. topic null: called over HTTPS by anyone. cpu null: Google's default for that much memory."
   type = object({
     concurrency     = optional(number, 1)
     cpu             = optional(number)
@@ -24,7 +24,7 @@ variable "config" {
 
   validation {
     condition     = var.config.memory_mb >= 128 && var.config.memory_mb <= 32768
-    error_message = "${var.name}: memory_mb is 128 to 32768, got ${var.config.memory_mb}."
+    error_message = "${var.name}: memory_mb must be 128 to 32768, got ${var.config.memory_mb}."
   }
 
   validation {
@@ -34,22 +34,22 @@ variable "config" {
       && (var.config.cpu >= 0.5 || var.config.memory_mb <= 512)
       && var.config.cpu >= 0.08
     )
-    error_message = "${var.name}: cpu is 0.08 to 1, 2, 4, 6 or 8, with at most 512 MB below 0.5, 1024 MB below 1 and 4096 MB for each whole one; got ${coalesce(var.config.cpu, 0)} with ${var.config.memory_mb} MB."
+    error_message = "${var.name}: cpu must be 0.08 to 1, or 2, 4, 6 or 8, with at most 512 MB below 0.5, 1024 MB below 1 and 4096 MB per whole CPU; got ${coalesce(var.config.cpu, 0)} with ${var.config.memory_mb} MB."
   }
 
   validation {
     condition     = var.config.concurrency >= 1 && var.config.concurrency <= 1000 && (var.config.concurrency == 1 || coalesce(var.config.cpu, var.config.memory_mb >= 2048 ? 1 : 0) >= 1)
-    error_message = "${var.name}: concurrency is 1 to 1000, and more than 1 needs a whole cpu; got ${var.config.concurrency}, so write cpu: 1."
+    error_message = "${var.name}: concurrency must be 1 to 1000, and more than 1 needs at least one CPU; got ${var.config.concurrency}. Set cpu: 1."
   }
 
   validation {
     condition     = var.config.timeout_seconds >= 1 && var.config.timeout_seconds <= (var.config.topic == null ? 3600 : 540)
-    error_message = "${var.name}: timeout_seconds is at most ${var.config.topic == null ? 3600 : 540}${var.config.topic == null ? "" : ", because Pub/Sub waits 600 s for an answer"}; got ${var.config.timeout_seconds}."
+    error_message = "${var.name}: timeout_seconds must be at most ${var.config.topic == null ? 3600 : 540}${var.config.topic == null ? "" : ", because Pub/Sub waits at most 600 s for a response"}; got ${var.config.timeout_seconds}."
   }
 
   validation {
     condition     = var.config.max_instances >= 1 && var.config.max_instances <= 100
-    error_message = "${var.name}: max_instances is 1 to 100, got ${var.config.max_instances}; it bounds what the function can cost."
+    error_message = "${var.name}: max_instances must be 1 to 100, got ${var.config.max_instances}; it limits the cost of the function."
   }
 }
 
@@ -60,7 +60,7 @@ variable "dead_letter_topic" {
 }
 
 variable "environment" {
-  description = "Environment variables: exactly those that the function's settings require."
+  description = "Environment variables: exactly those required by the function's settings."
   type        = map(string)
   nullable    = false
 }
@@ -72,13 +72,13 @@ variable "location" {
 }
 
 variable "name" {
-  description = "Name of the function, and so of its Cloud Run service and subscription."
+  description = "Name of the function, of its Cloud Run service and of its subscription."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^velocast-[a-z]{1,16}$", var.name))
-    error_message = "name is velocast-<word>, short enough for an account called <name>-push; got \"${var.name}\"."
+    error_message = "name must be velocast-<word>, short enough for an account named <name>-push; got \"${var.name}\"."
   }
 }
 
@@ -95,36 +95,36 @@ variable "pubsub_agent" {
 }
 
 variable "secrets" {
-  description = "Secrets mounted as files: id of the secret to the folder that its file `value` appears in."
+  description = "Secrets mounted as files: maps a secret's id to the folder of its file `value`."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "service_account_email" {
-  description = "Account that the function runs as."
+  description = "Service account of the function."
   type        = string
   nullable    = false
 }
 
 variable "source_file" {
-  description = "Path of the function's zip, whose name carries the hash of its content."
+  description = "Path of the function's zip file. Its name contains the hash of the content."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("-[0-9a-f]{16}\\.zip$", var.source_file))
-    error_message = "${var.name}: source_file is <function>-<16 hex digits>.zip as `make package` names it, got \"${var.source_file}\"."
+    error_message = "${var.name}: source_file must be named <function>-<16 hex digits>.zip, as by `make package`; got \"${var.source_file}\"."
   }
 }
 
 variable "topic_id" {
-  description = "Full name of the topic that feeds the function; null when config.topic is."
+  description = "Full name of the topic that triggers the function; null if config.topic is null."
   type        = string
   default     = null
 
   validation {
     condition     = (var.topic_id == null) == (var.config.topic == null)
-    error_message = "${var.name}: topic_id and config.topic are given together or not at all."
+    error_message = "${var.name}: topic_id and config.topic must both be set or both be null."
   }
 }

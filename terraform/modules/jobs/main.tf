@@ -1,4 +1,4 @@
-# Cloud Run jobs: one image, one script each.
+# Cloud Run jobs: one shared image, one script per job.
 
 resource "google_cloud_run_v2_job" "this" {
   for_each = var.jobs
@@ -19,7 +19,7 @@ resource "google_cloud_run_v2_job" "this" {
 
       containers {
         image = var.image
-        # In `command`, because the overrides of a run replace `args`.
+        # In `command`, because the overrides of an execution replace `args`.
         command = ["python", each.value.script]
 
         resources {
@@ -42,7 +42,7 @@ resource "google_cloud_run_v2_job" "this" {
   }
 }
 
-# roles/run.invoker would not do: it has no right to run with overrides.
+# roles/run.invoker is not enough: it does not allow overrides.
 resource "google_cloud_run_v2_job_iam_member" "executor" {
   for_each = var.jobs
 

@@ -1,35 +1,35 @@
 variable "deletion_protection" {
-  description = "Refuse to destroy the jobs."
+  description = "Protect the jobs from being destroyed."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "environment" {
-  description = "Values of the environment variables that jobs may list."
+  description = "Values of the environment variables that jobs can list."
   type        = map(string)
   nullable    = false
 }
 
 variable "executor" {
-  description = "IAM member that may run the jobs with arguments of its own: the workflow's account."
+  description = "IAM member that may run the jobs with its own arguments: the workflow's account."
   type        = string
   nullable    = false
 }
 
 variable "image" {
-  description = "Image of the jobs, by a tag that is the hash of its content, or by digest."
+  description = "Image of the jobs, with a content hash as tag, or with a digest."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex(":[0-9a-f]{16}$|@sha256:[0-9a-f]{64}$", var.image))
-    error_message = "image ends in :<16 hex digits> or @sha256:<64 hex digits>, so that it never changes under its name; got \"${var.image}\"."
+    error_message = "image must end in :<16 hex digits> or @sha256:<64 hex digits>, so that its name identifies its content; got \"${var.image}\"."
   }
 }
 
 variable "jobs" {
-  description = "Jobs by name, as in config/jobs.yaml."
+  description = "The jobs of config/jobs.yaml, by name."
   type = map(object({
     cpu             = optional(number, 1)
     description     = string
@@ -43,17 +43,17 @@ variable "jobs" {
 
   validation {
     condition     = alltrue([for job in var.jobs : contains([1, 2, 4, 6, 8], job.cpu) && job.memory_mb >= 512 && job.memory_mb <= 4096 * job.cpu])
-    error_message = "jobs: cpu is 1, 2, 4, 6 or 8 and memory_mb 512 to 4096 for each; not so: ${join(", ", [for name, job in var.jobs : "${name} (${job.cpu}, ${job.memory_mb})" if !contains([1, 2, 4, 6, 8], job.cpu) || job.memory_mb < 512 || job.memory_mb > 4096 * job.cpu])}."
+    error_message = "jobs: cpu must be 1, 2, 4, 6 or 8, and memory_mb at least 512 and at most 4096 per CPU; wrong: ${join(", ", [for name, job in var.jobs : "${name} (${job.cpu}, ${job.memory_mb})" if !contains([1, 2, 4, 6, 8], job.cpu) || job.memory_mb < 512 || job.memory_mb > 4096 * job.cpu])}."
   }
 
   validation {
     condition     = alltrue([for job in var.jobs : job.timeout_seconds >= 1 && job.timeout_seconds <= 86400 && job.max_retries >= 0 && job.max_retries <= 3])
-    error_message = "jobs: timeout_seconds is 1 to 86400 and max_retries 0 to 3, for each try repeats everything; not so: ${join(", ", [for name, job in var.jobs : "${name} (${job.timeout_seconds}, ${job.max_retries})" if job.timeout_seconds < 1 || job.timeout_seconds > 86400 || job.max_retries < 0 || job.max_retries > 3])}."
+    error_message = "jobs: timeout_seconds must be 1 to 86400, and max_retries 0 to 3, because each retry repeats everything; wrong: ${join(", ", [for name, job in var.jobs : "${name} (${job.timeout_seconds}, ${job.max_retries})" if job.timeout_seconds < 1 || job.timeout_seconds > 86400 || job.max_retries < 0 || job.max_retries > 3])}."
   }
 
   validation {
     condition     = alltrue(flatten([for job in var.jobs : [for name in job.environment : contains(keys(var.environment), name)]]))
-    error_message = "jobs: environment lists variables that have no value: ${join(", ", setsubtract(flatten([for job in var.jobs : job.environment]), keys(var.environment)))}; there are ${join(", ", keys(var.environment))}."
+    error_message = "jobs: environment lists variables without a value: ${join(", ", setsubtract(flatten([for job in var.jobs : job.environment]), keys(var.environment)))}; available are ${join(", ", keys(var.environment))}."
   }
 }
 
@@ -70,7 +70,7 @@ variable "project_id" {
 }
 
 variable "service_accounts" {
-  description = "Addresses of the accounts that the jobs run as, by job."
+  description = "Email addresses of the jobs' service accounts, by job."
   type        = map(string)
   nullable    = false
 }

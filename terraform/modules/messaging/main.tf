@@ -1,20 +1,20 @@
-# Topics, the place for messages that nobody could process, and the clock that publishes.
+# Topics, the dead-letter topic, and the scheduler that publishes.
 
 locals {
-  # Spelt out rather than read from the topic, so that a plan already shows what goes where.
+  # Built from names instead of read from the topic, so that a plan already shows the full names.
   ids  = { for name, topic in google_pubsub_topic.this : name => "projects/${var.project_id}/topics/${topic.name}" }
   keep = { for name, topic in var.topics : name => topic.keep_subscription if topic.keep_subscription != null }
 }
 
 resource "google_pubsub_topic" "this" {
-  # checkov:skip=CKV_GCP_83:Google's own encryption keys: messages hold no personal data
+  # checkov:skip=CKV_GCP_83:Google-managed encryption keys: messages contain no personal data
   for_each = var.topics
 
   project = var.project_id
   name    = each.key
 }
 
-# Without a subscription of its own a dead-letter topic loses what falls in.
+# Without a subscription, a dead-letter topic loses its messages.
 resource "google_pubsub_subscription" "keep" {
   for_each = local.keep
 
@@ -24,11 +24,11 @@ resource "google_pubsub_subscription" "keep" {
   message_retention_duration = "${31 * 24 * 60 * 60}s"
 
   expiration_policy {
-    ttl = "" # never: nothing pulls from it in good times
+    ttl = "" # never; nothing is pulled from it in normal operation
   }
 }
 
-# It is Pub/Sub itself that moves a message to the dead-letter topic.
+# Pub/Sub's service agent moves messages to the dead-letter topic.
 resource "google_pubsub_topic_iam_member" "dead_letters" {
   for_each = local.keep
 
@@ -50,7 +50,7 @@ resource "google_cloud_scheduler_job" "this" {
 
   pubsub_target {
     topic_name = local.ids[each.value.topic]
-    # Never empty: the Functions Framework takes a message without a body for no Pub/Sub message.
+    # Never empty: the Functions Framework rejects a Pub/Sub message without data.
     data = base64encode(each.value.payload)
   }
 

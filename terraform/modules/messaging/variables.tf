@@ -1,5 +1,5 @@
 variable "location" {
-  description = "Region of the scheduler's jobs."
+  description = "Region of the scheduler jobs."
   type        = string
   nullable    = false
 }
@@ -17,7 +17,7 @@ variable "pubsub_agent" {
 }
 
 variable "schedules" {
-  description = "Scheduler jobs by name: at each time of `cron` (UTC) `payload`, a JSON object as text, is published to `topic`, one of topics."
+  description = "Scheduler jobs by name. At the times of `cron` (UTC), `payload`, a JSON object as text, is published to `topic`, one of topics."
   type = map(object({
     cron        = string
     description = string
@@ -29,22 +29,22 @@ variable "schedules" {
 
   validation {
     condition     = alltrue([for job in var.schedules : can(regex("^(\\S+ ){4}\\S+$", job.cron))])
-    error_message = "schedules: cron has five fields like \"0 2 * * *\"; not so: ${join(", ", [for name, job in var.schedules : "${name} (${job.cron})" if !can(regex("^(\\S+ ){4}\\S+$", job.cron))])}."
+    error_message = "schedules: cron must have five fields like \"0 2 * * *\"; wrong: ${join(", ", [for name, job in var.schedules : "${name} (${job.cron})" if !can(regex("^(\\S+ ){4}\\S+$", job.cron))])}."
   }
 
   validation {
     condition     = alltrue([for job in var.schedules : can(keys(jsondecode(job.payload)))])
-    error_message = "schedules: payload is a JSON object, {} at least; not so: ${join(", ", [for name, job in var.schedules : "${name} (${job.payload})" if !can(keys(jsondecode(job.payload)))])}."
+    error_message = "schedules: payload must be a JSON object, at least {}; wrong: ${join(", ", [for name, job in var.schedules : "${name} (${job.payload})" if !can(keys(jsondecode(job.payload)))])}."
   }
 
   validation {
     condition     = alltrue([for job in var.schedules : contains(keys(var.topics), job.topic)])
-    error_message = "schedules: topic is one of ${join(", ", keys(var.topics))}; not so: ${join(", ", [for name, job in var.schedules : "${name} (${job.topic})" if !contains(keys(var.topics), job.topic)])}."
+    error_message = "schedules: topic must be one of ${join(", ", keys(var.topics))}; wrong: ${join(", ", [for name, job in var.schedules : "${name} (${job.topic})" if !contains(keys(var.topics), job.topic)])}."
   }
 }
 
 variable "topics" {
-  description = "Topics by name. keep_subscription makes a topic one for dead letters and names the subscription that keeps them."
+  description = "Topics by name. keep_subscription marks the dead-letter topic and names the subscription that keeps its messages."
   type = map(object({
     description       = string
     keep_subscription = optional(string)
@@ -53,6 +53,6 @@ variable "topics" {
 
   validation {
     condition     = length([for topic in var.topics : topic if topic.keep_subscription != null]) == 1
-    error_message = "topics: exactly one has a keep_subscription, and so is the one for dead letters; got ${length([for topic in var.topics : topic if topic.keep_subscription != null])}."
+    error_message = "topics: exactly one must have a keep_subscription, the dead-letter topic; got ${length([for topic in var.topics : topic if topic.keep_subscription != null])}."
   }
 }

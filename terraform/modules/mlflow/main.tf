@@ -1,5 +1,5 @@
-# MLflow: a Cloud Run service that sleeps when nobody calls, its database behind the Cloud SQL Auth Proxy, its artifacts in
-# Cloud Storage. Nothing here has a password: the service logs in as its own account, callers show a Google identity.
+# MLflow: a Cloud Run service that scales to zero, its database behind the Cloud SQL Auth Proxy, its artifacts in Cloud
+# Storage. There are no passwords: the service logs in with its own account, and callers present a Google identity.
 
 locals {
   account_id    = "velocast-mlflow"
@@ -7,7 +7,7 @@ locals {
   email         = "${local.account_id}@${var.project_id}.iam.gserviceaccount.com"
   member        = "serviceAccount:${local.email}"
   database_user = trimsuffix(local.email, ".gserviceaccount.com")
-  # Cloud Run's deterministic address: known before the service is, so those who call it need no second apply.
+  # Cloud Run's deterministic URL is known before the service exists, so its callers need no second apply.
   host = "${local.service}-${var.project_number}.${var.location}.run.app"
 
   database_flags = merge({
@@ -22,16 +22,16 @@ locals {
   }, var.settings.database_flags)
 
   environment = {
-    # The job runner takes 0.9 GB and nothing here uses it.
+    # The job runner needs 0.9 GB of memory and is not used.
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION = "false"
     MLFLOW_DISABLE_TELEMETRY           = "true"
-    # The smallest instance takes some 25 connections.
+    # The smallest instance allows about 25 connections.
     MLFLOW_SQLALCHEMYSTORE_POOL_SIZE    = "2"
     MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW = "3"
-    # A connection does not live through a sleep of the proxy.
+    # Connections do not survive while the proxy has no CPU.
     MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE = "300"
-    # MLflow answers 403 to any other name. Cross-origin calls stay refused, which matters to whoever has it on localhost
-    # through `gcloud run services proxy`.
+    # MLflow returns 403 for any other host name. Cross-origin calls stay forbidden, which protects users who open it on
+    # localhost through `gcloud run services proxy`.
     MLFLOW_SERVER_ALLOWED_HOSTS        = "*.run.app"
     MLFLOW_SERVER_CORS_ALLOWED_ORIGINS = "https://${local.host}"
   }
@@ -41,10 +41,10 @@ resource "google_service_account" "this" {
   project      = var.project_id
   account_id   = local.account_id
   display_name = local.account_id
-  description  = "MLflow runs as this account and logs in to its database with it."
+  description  = "MLflow runs as this account and uses it to log in to its database."
 }
 
-# Cloud SQL has no policy on an instance; the condition makes it one.
+# Cloud SQL has no IAM policy per instance, so a condition limits the grant to one instance.
 resource "google_project_iam_member" "database" {
   for_each = toset(["roles/cloudsql.client", "roles/cloudsql.instanceUser"])
 
@@ -61,7 +61,7 @@ resource "google_project_iam_member" "database" {
   depends_on = [google_service_account.this]
 }
 
-# To show artifacts; those who log them write to the bucket themselves, which Cloud Run's 32 MB for a request would limit.
+# For showing artifacts. Clients write artifacts to the bucket directly, because Cloud Run limits requests to 32 MB.
 resource "google_storage_bucket_iam_member" "artifacts" {
   bucket = var.artifacts_bucket
   role   = "roles/storage.objectViewer"
@@ -71,13 +71,13 @@ resource "google_storage_bucket_iam_member" "artifacts" {
 }
 
 resource "google_sql_database_instance" "this" {
-  # checkov:skip=CKV_GCP_60:A public address without authorised networks, which only the Auth Proxy can reach; a private one costs a network and a connector a month
+  # checkov:skip=CKV_GCP_60:A public address without authorised networks, which only the Auth Proxy can reach; a private one adds the monthly cost of a network and a connector
   # checkov:skip=CKV_GCP_109:log_min_error_statement is set, in a dynamic block that checkov does not read
-  # checkov:skip=CKV_GCP_79:The version is the newest, as a variable's default that checkov does not read
-  # checkov:skip=CKV_GCP_110:pgAudit takes memory that the smallest instance lacks, and one account alone logs in
-  # checkov:skip=CKV_GCP_111:Statements are not logged: they hold nothing but metrics
+  # checkov:skip=CKV_GCP_79:The version is the newest, set by a variable's default that checkov does not read
+  # checkov:skip=CKV_GCP_110:pgAudit needs memory that the smallest instance lacks, and only one account logs in
+  # checkov:skip=CKV_GCP_111:Statements are not logged: they contain only metrics
   # checkov:skip=CKV_GCP_55:log_min_messages is set, in a dynamic block that checkov does not read
-  # checkov:skip=CKV_GCP_6:ssl_mode is ENCRYPTED_ONLY, which took the place of require_ssl
+  # checkov:skip=CKV_GCP_6:ssl_mode is ENCRYPTED_ONLY, which replaced require_ssl
   # checkov:skip=CKV2_GCP_13:log_duration would log every query
   project             = var.project_id
   region              = var.location
@@ -86,11 +86,11 @@ resource "google_sql_database_instance" "this" {
   deletion_protection = var.deletion_protection
 
   settings {
-    edition                     = "ENTERPRISE" # the default from PostgreSQL 16 on refuses small tiers
+    edition                     = "ENTERPRISE" # the default since PostgreSQL 16 has no small tiers
     tier                        = var.settings.tier
     availability_type           = var.settings.availability_type
     disk_type                   = var.settings.disk_type
-    disk_autoresize             = true # hence no size here: Terraform would want to shrink it again
+    disk_autoresize             = true # so no size is set here: Terraform would shrink the disk again
     connector_enforcement       = "REQUIRED"
     deletion_protection_enabled = var.deletion_protection
 
@@ -112,7 +112,7 @@ resource "google_sql_database_instance" "this" {
     }
 
     maintenance_window {
-      day  = 1 # Monday: monitor has run on Sunday
+      day  = 1 # Monday; monitor runs on Sunday
       hour = 3
     }
 
@@ -131,7 +131,7 @@ resource "google_sql_database" "this" {
   project  = var.project_id
   instance = google_sql_database_instance.this.name
   name     = "mlflow"
-  # What owns tables cannot be dropped one by one; it goes with the instance.
+  # A database with tables cannot be dropped by Terraform; it is deleted with the instance.
   deletion_policy = "ABANDON"
 }
 
@@ -140,14 +140,14 @@ resource "google_sql_user" "this" {
   instance = google_sql_database_instance.this.name
   name     = local.database_user
   type     = "CLOUD_IAM_SERVICE_ACCOUNT"
-  # An IAM user starts without the right to make tables.
+  # By default an IAM user may not create tables.
   database_roles  = ["cloudsqlsuperuser"]
   deletion_policy = "ABANDON"
 
   depends_on = [google_service_account.this]
 }
 
-# What starts before its grants are known everywhere fails its start-up probe.
+# A service that starts before its grants have taken effect fails its startup probe.
 resource "time_sleep" "settled" {
   create_duration = "60s"
 
@@ -163,9 +163,9 @@ resource "google_cloud_run_v2_service" "this" {
   project             = var.project_id
   location            = var.location
   name                = local.service
-  description         = "MLflow: the book of record of training runs and model versions."
+  description         = "MLflow: the record of training runs and model versions."
   deletion_protection = var.deletion_protection
-  ingress             = "INGRESS_TRAFFIC_ALL" # and every call needs roles/run.invoker
+  ingress             = "INGRESS_TRAFFIC_ALL" # every call needs roles/run.invoker
   custom_audiences    = ["https://${local.host}"]
 
   template {
@@ -175,7 +175,7 @@ resource "google_cloud_run_v2_service" "this" {
 
     scaling {
       min_instance_count = 0
-      max_instance_count = 1 # two starting at once would race to make the tables
+      max_instance_count = 1 # two instances starting at once would both create the tables
     }
 
     containers {
@@ -197,7 +197,7 @@ resource "google_cloud_run_v2_service" "this" {
       }
 
       resources {
-        cpu_idle          = true # billed while it answers only
+        cpu_idle          = true # CPU is billed only while a request is handled
         startup_cpu_boost = true
         limits = {
           cpu    = tostring(var.settings.cpu)
@@ -205,7 +205,7 @@ resource "google_cloud_run_v2_service" "this" {
         }
       }
 
-      # 20 to 30 s, and longer the first time, when it makes its tables.
+      # Startup takes 20 to 30 s, and longer the first time, when it creates its tables.
       startup_probe {
         period_seconds    = 10
         timeout_seconds   = 5
@@ -236,7 +236,7 @@ resource "google_cloud_run_v2_service" "this" {
         "--health-check",
         "--http-address=0.0.0.0",
         "--http-port=9090",
-        "--lazy-refresh", # its CPU sleeps between requests, and so would a refresh in the background
+        "--lazy-refresh", # it has no CPU between requests, so a background refresh would not run
         "--port=5432",
         "--structured-logs",
         google_sql_database_instance.this.connection_name,
@@ -276,7 +276,7 @@ resource "google_cloud_run_v2_service_iam_member" "callers" {
   member   = each.value
 }
 
-# People, through `gcloud run services proxy`.
+# Users who open MLflow through `gcloud run services proxy`.
 resource "google_cloud_run_v2_service_iam_member" "users" {
   for_each = var.settings.users
 

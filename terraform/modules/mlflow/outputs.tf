@@ -9,6 +9,6 @@ output "service" {
 }
 
 output "uri" {
-  description = "Address of MLflow, which is also the audience of the identity tokens that its callers show."
+  description = "URL of MLflow, which is also the audience of its callers' identity tokens."
   value       = "https://${local.host}"
 }

@@ -1,35 +1,35 @@
 variable "artifacts_bucket" {
-  description = "Bucket of the runs' artifacts, which are under mlflow/ in it."
+  description = "Bucket for the runs' artifacts, which are stored under mlflow/."
   type        = string
   nullable    = false
 }
 
 variable "callers" {
-  description = "IAM members that call MLflow, by name: the accounts of the jobs."
+  description = "IAM members that may call MLflow, by name: the accounts of the jobs."
   type        = map(string)
   nullable    = false
 }
 
 variable "deletion_protection" {
-  description = "Refuse to destroy the service and the database."
+  description = "Protect the service and the database from being destroyed."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "image" {
-  description = "Image of the server (image/Dockerfile), by a tag that is the hash of its content, or by digest."
+  description = "Image of the server (image/Dockerfile), with a content hash as tag, or with a digest."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex(":[0-9a-f]{16}$|@sha256:[0-9a-f]{64}$", var.image))
-    error_message = "image ends in :<16 hex digits> or @sha256:<64 hex digits>, so that it never changes under its name; got \"${var.image}\"."
+    error_message = "image must end in :<16 hex digits> or @sha256:<64 hex digits>, so that its name identifies its content; got \"${var.image}\"."
   }
 }
 
 variable "location" {
-  description = "Region of service and database."
+  description = "Region of the service and the database."
   type        = string
   nullable    = false
 }
@@ -41,13 +41,13 @@ variable "project_id" {
 }
 
 variable "project_number" {
-  description = "The project's number, a part of the service's address."
+  description = "The project's number, which is part of the service's URL."
   type        = string
   nullable    = false
 }
 
 variable "settings" {
-  description = "The database and the service. The defaults are the smallest there are. A deleted instance's name stays taken for a week: give instance_name another one to come back earlier. users: IAM members (user:..., group:...) that may open MLflow."
+  description = "The database and the service. The defaults are the smallest available sizes. The name of a deleted instance is reserved for a week: change instance_name to create it again earlier. users: IAM members (user:..., group:...) that may open MLflow."
   type = object({
     availability_type    = optional(string, "ZONAL")
     cpu                  = optional(number, 1)
@@ -67,36 +67,36 @@ variable "settings" {
 
   validation {
     condition     = can(regex("^db-(f1-micro|g1-small|custom-[0-9]+-[0-9]+)$", var.settings.tier))
-    error_message = "tier of the edition ENTERPRISE is db-f1-micro, db-g1-small or db-custom-<cpus>-<MB>, got \"${var.settings.tier}\"."
+    error_message = "tier must be db-f1-micro, db-g1-small or db-custom-<cpus>-<MB> (edition ENTERPRISE), got \"${var.settings.tier}\"."
   }
 
   validation {
     condition     = contains(["POSTGRES_15", "POSTGRES_16", "POSTGRES_17", "POSTGRES_18"], var.settings.database_version)
-    error_message = "database_version is POSTGRES_15 to POSTGRES_18, got \"${var.settings.database_version}\"."
+    error_message = "database_version must be POSTGRES_15 to POSTGRES_18, got \"${var.settings.database_version}\"."
   }
 
   validation {
     condition     = contains(["PD_HDD", "PD_SSD"], var.settings.disk_type) && contains(["ZONAL", "REGIONAL"], var.settings.availability_type)
-    error_message = "disk_type is PD_HDD or PD_SSD and availability_type ZONAL or REGIONAL, got \"${var.settings.disk_type}\" and \"${var.settings.availability_type}\"."
+    error_message = "disk_type must be PD_HDD or PD_SSD and availability_type ZONAL or REGIONAL, got \"${var.settings.disk_type}\" and \"${var.settings.availability_type}\"."
   }
 
   validation {
     condition     = var.settings.transaction_log_days >= 1 && var.settings.transaction_log_days <= 7 && var.settings.retained_backups >= var.settings.transaction_log_days
-    error_message = "transaction_log_days is 1 to 7 and retained_backups at least as many, got ${var.settings.transaction_log_days} and ${var.settings.retained_backups}."
+    error_message = "transaction_log_days must be 1 to 7 and retained_backups at least as large, got ${var.settings.transaction_log_days} and ${var.settings.retained_backups}."
   }
 
   validation {
     condition     = contains([1, 2, 4], var.settings.cpu) && var.settings.memory_mb >= 1024 && var.settings.memory_mb <= 4096 * var.settings.cpu
-    error_message = "cpu is 1, 2 or 4 and memory_mb 1024 (the server needs 540) to 4096 for each, got ${var.settings.cpu} and ${var.settings.memory_mb}."
+    error_message = "cpu must be 1, 2 or 4, and memory_mb at least 1024 (the server needs 540) and at most 4096 per CPU, got ${var.settings.cpu} and ${var.settings.memory_mb}."
   }
 
   validation {
     condition     = alltrue([for user in var.settings.users : can(regex("^(user|group|serviceAccount|domain):[^:]+$", user))])
-    error_message = "users are IAM members like user:ada@example.org or group:team@example.org (never allUsers), got ${join(", ", var.settings.users)}."
+    error_message = "users must be IAM members like user:ada@example.org or group:team@example.org (never allUsers), got ${join(", ", var.settings.users)}."
   }
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,61}[a-z0-9]$", var.settings.instance_name))
-    error_message = "instance_name is lower-case letters, digits and hyphens, starting with a letter; got \"${var.settings.instance_name}\"."
+    error_message = "instance_name must be lower-case letters, digits and hyphens, starting with a letter; got \"${var.settings.instance_name}\"."
   }
 }

@@ -1,7 +1,8 @@
-# What watches the system: incidents go to the alerts topic, from where notify takes them to Discord.
+# Monitoring: alert policies, log-based metrics, dashboards, an uptime check and a budget. Incidents go to the alerts topic,
+# from which notify sends them to Discord.
 
 locals {
-  # What `$${name}` may stand for in alert rules and dashboards.
+  # Values for `$${name}` in alert rules and dashboards.
   values = merge(var.thresholds, var.alerts.parameters, {
     environment              = var.environment
     project                  = var.project_id
@@ -20,14 +21,13 @@ locals {
 resource "google_monitoring_notification_channel" "alerts" {
   project      = var.project_id
   display_name = "Velocast alerts topic"
-  description  = "Pub/Sub topic from which notify takes incidents to Discord."
+  description  = "Pub/Sub topic from which notify sends incidents to Discord."
   type         = "pubsub"
   labels       = { topic = var.alerts_topic_id }
-  force_delete = true # else a policy made by hand that uses it stops a destroy
+  force_delete = true # otherwise a manually created policy that uses the channel would block a destroy
 }
 
-# The agent comes into being with the project's first Pub/Sub channel, and a grant to an account that is not there yet
-# is refused.
+# Google creates the agent with the project's first Pub/Sub channel, and refuses a grant to an account that does not exist.
 resource "time_sleep" "notification_agent" {
   create_duration = "60s"
   triggers        = { channel = google_monitoring_notification_channel.alerts.name }
@@ -71,14 +71,14 @@ resource "google_monitoring_alert_policy" "this" {
   user_labels  = { rule = each.key, environment = var.environment }
   combiner     = "OR"
 
-  # A PromQL condition must be the only one of its policy.
+  # A policy with a PromQL condition can have no other condition.
   conditions {
     display_name = templatestring(each.value.title, local.values)
     condition_prometheus_query_language {
       query               = trimspace(templatestring(each.value.expression, local.values))
       duration            = each.value.duration
       evaluation_interval = each.value.every
-      # On the first apply no run has written its metrics yet.
+      # On the first apply, no run has written the metrics yet.
       disable_metric_validation = true
     }
   }
@@ -94,7 +94,7 @@ resource "google_monitoring_alert_policy" "this" {
   }
 
   notification_channels = [google_monitoring_notification_channel.alerts.name]
-  # An incident before the grant would be told to nobody.
+  # An incident before the grant would not reach anyone.
   depends_on = [google_pubsub_topic_iam_member.notification_agent]
 }
 
@@ -102,9 +102,9 @@ resource "google_monitoring_uptime_check_config" "serve" {
   count        = var.uptime_check ? 1 : 0
   project      = var.project_id
   display_name = "Velocast API"
-  # More often would keep an instance warm day and night, which costs more than everything else here.
+  # Checking more often would keep an instance running all day, which costs more than everything else here.
   period           = "900s"
-  timeout          = "30s" # a cold start included
+  timeout          = "30s" # includes a cold start
   selected_regions = ["EUROPE", "USA_VIRGINIA", "ASIA_PACIFIC"]
 
   http_check {
@@ -126,7 +126,7 @@ resource "google_monitoring_dashboard" "this" {
   dashboard_json = jsonencode(yamldecode(templatefile("${path.module}/dashboards/${each.key}", local.values)))
 }
 
-# Budgets tell by mail only: their Pub/Sub messages come several times a day whether or not a threshold is passed.
+# Budgets send email only: their Pub/Sub messages arrive several times a day even if no threshold is exceeded.
 resource "google_billing_budget" "project" {
   count           = var.billing_account == null ? 0 : 1
   billing_account = var.billing_account
@@ -139,7 +139,7 @@ resource "google_billing_budget" "project" {
 
   amount {
     specified_amount {
-      # Without a currency the account's own is meant; another is refused.
+      # Without a currency code, the billing account's currency applies; any other is refused.
       units = tostring(var.budget_usd)
     }
   }

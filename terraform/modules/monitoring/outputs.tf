@@ -1,5 +1,5 @@
 output "dashboards" {
-  description = "Addresses of the dashboards in the console, by file name without its ending."
+  description = "URLs of the dashboards in the console, by file name without extension."
   value = {
     for file, dashboard in google_monitoring_dashboard.this :
     trimsuffix(file, ".yaml") => "https://console.cloud.google.com/monitoring/dashboards/builder/${basename(dashboard.id)}?project=${var.project_id}"
@@ -12,7 +12,7 @@ output "log_metrics" {
 }
 
 output "notification_channel" {
-  description = "Name of the notification channel, for policies made elsewhere."
+  description = "Name of the notification channel, for alert policies defined elsewhere."
   value       = google_monitoring_notification_channel.alerts.name
 }
 

@@ -1,5 +1,5 @@
 variable "alerts" {
-  description = "Alert rules (terraform/config/alerts.yaml): PromQL and runbooks in which $${name} stands for a number or a name, and the numbers that only alerts need."
+  description = "Alert rules (terraform/config/alerts.yaml): PromQL and runbooks in which $${name} is replaced by a number or a name, and the numbers that only alerts need."
   type = object({
     parameters = map(number)
     rules = map(object({
@@ -14,24 +14,24 @@ variable "alerts" {
   nullable = false
   validation {
     condition     = alltrue([for rule in values(var.alerts.rules) : contains(["critical", "warning"], rule.severity)])
-    error_message = "alerts: severity is critical or warning, not so in ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.severity})" if !contains(["critical", "warning"], rule.severity)])}."
+    error_message = "alerts: severity must be critical or warning; wrong: ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.severity})" if !contains(["critical", "warning"], rule.severity)])}."
   }
   validation {
     condition     = alltrue([for rule in values(var.alerts.rules) : can(regex("^[0-9]+s$", rule.duration))])
-    error_message = "alerts: duration is a number of seconds like 300s, not so in ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.duration})" if !can(regex("^[0-9]+s$", rule.duration))])}."
+    error_message = "alerts: duration must be a number of seconds like 300s; wrong: ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.duration})" if !can(regex("^[0-9]+s$", rule.duration))])}."
   }
   validation {
     condition     = alltrue([for rule in values(var.alerts.rules) : try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])
-    error_message = "alerts: every is a multiple of 30 s like 600s, not so in ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.every})" if !try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])}."
+    error_message = "alerts: every must be a multiple of 30 s like 600s; wrong: ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.every})" if !try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])}."
   }
   validation {
     condition     = length(setintersection(keys(var.alerts.parameters), keys(var.thresholds))) == 0
-    error_message = "alerts: ${join(", ", setintersection(keys(var.alerts.parameters), keys(var.thresholds)))} has its home in thresholds.yaml; take it out of parameters."
+    error_message = "alerts: ${join(", ", setintersection(keys(var.alerts.parameters), keys(var.thresholds)))} is already defined in thresholds.yaml; remove it from parameters."
   }
 }
 
 variable "alerts_topic_id" {
-  description = "Full id of the topic velocast-alerts (projects/<project>/topics/<topic>), from which notify takes incidents to Discord."
+  description = "Full id of the topic velocast-alerts (projects/<project>/topics/<topic>), from which notify sends incidents to Discord."
   type        = string
   nullable    = false
   validation {
@@ -41,17 +41,17 @@ variable "alerts_topic_id" {
 }
 
 variable "billing_account" {
-  description = "Billing account of the budget, like 012345-567890-ABCDEF; null: no budget. Whoever applies needs billing.budgets rights on it."
+  description = "Billing account of the budget, like 012345-567890-ABCDEF; null: no budget. The deployer needs billing.budgets permissions on it."
   type        = string
   default     = null
   validation {
     condition     = var.billing_account == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.billing_account))
-    error_message = "billing_account: ${coalesce(var.billing_account, "null")} is not written like 012345-567890-ABCDEF."
+    error_message = "billing_account: ${coalesce(var.billing_account, "null")} is not an id like 012345-567890-ABCDEF."
   }
 }
 
 variable "budget_usd" {
-  description = "What the project may cost a month, in whole units of the billing account's currency; at half of it, at nine tenths and at all of it the account's administrators get mail."
+  description = "Monthly budget of the project, in whole units of the billing account's currency. At 50 %, 90 % and 100 % of it, the account's administrators get an email."
   type        = number
   default     = 15
   nullable    = false
@@ -62,7 +62,7 @@ variable "budget_usd" {
 }
 
 variable "dashboards" {
-  description = "Whether to make the four dashboards."
+  description = "Whether to create the four dashboards."
   type        = bool
   default     = true
   nullable    = false
@@ -75,7 +75,7 @@ variable "dead_letter_subscription" {
 }
 
 variable "environment" {
-  description = "dev or prod; part of the dashboards' titles and of the policies' labels."
+  description = "dev or prod; part of the dashboard titles and the policy labels."
   type        = string
   nullable    = false
   validation {
@@ -85,29 +85,29 @@ variable "environment" {
 }
 
 variable "functions" {
-  description = "Cloud Run service of each function, by the function's name; serve must be among them."
+  description = "Cloud Run service of each function, by the function's name; must include serve."
   type        = map(string)
   nullable    = false
   validation {
     condition     = contains(keys(var.functions), "serve")
-    error_message = "functions: serve is not among ${join(", ", keys(var.functions))}; its errors and its latency are watched."
+    error_message = "functions: serve is not among ${join(", ", keys(var.functions))}; its errors and latency are monitored."
   }
 }
 
 variable "jobs" {
-  description = "Names of the Cloud Run jobs, by the name they have in terraform/config/jobs.yaml."
+  description = "Names of the Cloud Run jobs, by their names in terraform/config/jobs.yaml."
   type        = map(string)
   nullable    = false
 }
 
 variable "location" {
-  description = "Region, as the runbooks' commands need it."
+  description = "Region, for the commands in the runbooks."
   type        = string
   nullable    = false
 }
 
 variable "log_metrics" {
-  description = "Log-based metrics (terraform/config/log_metrics.yaml): a filter, and for each label the field of the log entry it is taken from."
+  description = "Log-based metrics (terraform/config/log_metrics.yaml): a filter, and the log entry's field for each label."
   type = map(object({
     description = string
     filter      = string
@@ -117,37 +117,37 @@ variable "log_metrics" {
 }
 
 variable "mlflow_service" {
-  description = "Name of MLflow's Cloud Run service; it is shown among the services."
+  description = "Name of MLflow's Cloud Run service, which the overview dashboard shows with the other services."
   type        = string
   nullable    = false
 }
 
 variable "project_id" {
-  description = "Project everything is made in."
+  description = "Id of the project."
   type        = string
   nullable    = false
 }
 
 variable "project_number" {
-  description = "Number of that project; the address of Cloud Monitoring's notification agent and the budget's filter are made of it."
+  description = "Number of the project, used in the email of Cloud Monitoring's notification agent and in the budget's filter."
   type        = string
   nullable    = false
 }
 
 variable "serve_host" {
-  description = "Host of serve's URL, without scheme and path; the uptime check calls it."
+  description = "Host of serve's URL, without scheme and path, for the uptime check."
   type        = string
   nullable    = false
 }
 
 variable "thresholds" {
-  description = "Numbers of shared/velocast/thresholds.yaml, by name."
+  description = "The thresholds of shared/velocast/thresholds.yaml, by name."
   type        = map(number)
   nullable    = false
 }
 
 variable "uptime_check" {
-  description = "Whether to call serve's /health from three places every quarter of an hour."
+  description = "Whether to request serve's /health from three regions every 15 minutes."
   type        = bool
   default     = true
   nullable    = false

@@ -1,5 +1,5 @@
-# What has to be true of the project before anything else can be made in it: APIs that answer, and its number, from
-# which the names of Google's service agents and the addresses of Cloud Run services follow.
+# What the project needs before anything else can be created: enabled APIs, and the project number, from which the names of
+# Google's service agents and the URLs of Cloud Run services are built.
 
 locals {
   services = toset([
@@ -30,17 +30,17 @@ resource "google_project_service" "this" {
 
   project = var.project_id
   service = each.key
-  # Others may use the API too, and switching it on again takes minutes.
+  # Other workloads may use the API too, and enabling it again takes minutes.
   disable_on_destroy = false
 }
 
-# An API that was just enabled refuses calls for a minute or so, and its service agent does not exist at once.
+# A newly enabled API refuses calls for about a minute, and its service agent is not created immediately.
 resource "time_sleep" "apis_answer" {
   create_duration = "90s"
   triggers        = { services = join(",", sort([for service in google_project_service.this : service.service])) }
 }
 
-# The only look at the project; whoever needs its number gets it from here.
+# The only place that reads the project; other modules get its number from this module.
 data "google_project" "this" {
   project_id = var.project_id
 }

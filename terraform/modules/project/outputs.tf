@@ -1,6 +1,6 @@
 output "agents" {
-  description = "IAM members of Google's own service agents, by short name."
-  # Built from the number: the resource that would name them is only in the beta provider.
+  description = "IAM members of Google's service agents, by short name."
+  # Built from the number, because the resource for them exists only in the beta provider.
   value = {
     for name, domain in {
       monitoring_notification = "gcp-sa-monitoring-notification"
@@ -16,7 +16,7 @@ output "number" {
 }
 
 output "project_id" {
-  description = "The project's id, for everything that needs its APIs: whoever reads it waits until they answer."
+  description = "The project's id, for everything that needs its APIs. Reading it waits until they are ready."
   value       = var.project_id
   depends_on  = [time_sleep.apis_answer]
 }

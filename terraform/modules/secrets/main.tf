@@ -1,5 +1,5 @@
-# Secrets. Their values are never in Terraform's state: the first version is written through a write-only argument, later
-# ones are added by hand (`gcloud secrets versions add`), and functions read whichever is the latest.
+# Secrets. Their values are never in Terraform's state: the first version is written through a write-only argument, and
+# operators add later versions with `gcloud secrets versions add`. Functions read the latest version.
 
 resource "google_secret_manager_secret" "this" {
   for_each = var.secrets
@@ -17,12 +17,12 @@ resource "google_secret_manager_secret" "this" {
   }
 }
 
-# A function that mounts a secret cannot be deployed while the secret has no version.
+# A function that mounts a secret cannot be deployed until the secret has a version.
 resource "google_secret_manager_secret_version" "first" {
   for_each = var.secrets
 
   secret = google_secret_manager_secret.this[each.key].id
-  # uuid() differs in every run, which only the version's number would turn into a new secret.
+  # uuid() differs in every run, but a new version is only written when secret_data_wo_version changes.
   secret_data_wo         = replace(each.value.first_value, "{random}", replace(uuid(), "-", ""))
   secret_data_wo_version = "1"
 }

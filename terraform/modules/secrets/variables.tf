@@ -1,12 +1,12 @@
 variable "deletion_protection" {
-  description = "Refuse to destroy the secrets."
+  description = "Protect the secrets from being destroyed."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "location" {
-  description = "Region that the secrets stay in."
+  description = "Region in which the secrets are stored."
   type        = string
   nullable    = false
 }
@@ -18,7 +18,7 @@ variable "project_id" {
 }
 
 variable "secrets" {
-  description = "Secrets by name. first_value is what the first version holds, {random} in it standing for 32 random characters."
+  description = "Secrets by name. first_value is the value of the first version; {random} is replaced by 32 random characters."
   type = map(object({
     description = string
     first_value = string
@@ -27,6 +27,6 @@ variable "secrets" {
 
   validation {
     condition     = alltrue([for name, secret in var.secrets : can(regex("^velocast-[a-z0-9-]+$", name)) && length(secret.first_value) > 0])
-    error_message = "secrets are named velocast-<thing> and have a first_value; check ${join(", ", [for name, secret in var.secrets : name if !can(regex("^velocast-[a-z0-9-]+$", name)) || length(secret.first_value) == 0])}."
+    error_message = "secrets must be named velocast-<thing> and have a first_value; wrong: ${join(", ", [for name, secret in var.secrets : name if !can(regex("^velocast-[a-z0-9-]+$", name)) || length(secret.first_value) == 0])}."
   }
 }

@@ -1,20 +1,20 @@
-# The buckets that hold data. Names start with the project's id, because a bucket's name is unique worldwide.
+# The buckets with data. Their names start with the project's id, because bucket names are globally unique.
 
 locals {
   day_seconds = 24 * 60 * 60
   buckets = {
-    # Models, the registry's artifacts and what serves now. An overwritten manifest must be recoverable.
+    # Models, MLflow's artifacts, the champion's manifest and the serving snapshot. An overwritten manifest must be recoverable.
     models = { versioned = true, expire = { "runs/" = 180 } }
-    # Drift reports and what notify remembers of the messages it sent.
+    # Drift reports, monitor's started executions, and notify's markers of sent messages.
     reports = { versioned = false, expire = { "drift_reports/" = 730, "monitor/" = 180 } }
-    # Frozen baselines under the hash of their content: never expire, since a model version names them.
+    # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them.
     datasets = { versioned = true, expire = {} }
   }
 }
 
 resource "google_storage_bucket" "this" {
-  # checkov:skip=CKV_GCP_62:Access logs would need one more bucket; Data Access audit logs are the option for it (audit_log_types)
-  # checkov:skip=CKV_GCP_78:Versions are kept where an overwritten object could not be made again
+  # checkov:skip=CKV_GCP_62:Access logs would need one more bucket; Data Access audit logs are available instead (audit_log_types)
+  # checkov:skip=CKV_GCP_78:Versions are kept where an overwritten object could not be recreated
   for_each = local.buckets
 
   name                        = "${var.project_id}-${each.key}"
@@ -61,7 +61,7 @@ resource "google_storage_bucket" "this" {
     }
   }
 
-  # An upload that broke off is billed and seen by nobody.
+  # An incomplete upload is billed but not visible.
   lifecycle_rule {
     action {
       type = "AbortIncompleteMultipartUpload"

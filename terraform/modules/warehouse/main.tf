@@ -1,10 +1,10 @@
-# BigQuery: datasets, the tables that the library's JSON files describe, and views for people and dashboards.
+# BigQuery: datasets, the tables described by the library's JSON files, and views for analysts and dashboards.
 
 locals {
   datasets = {
-    bike_traffic_predictions = "Forecasts, as they were made."
-    bike_traffic_raw         = "What the city published: counts, counters, weather, and what could not be understood."
-    monitoring_audit         = "One row for every run of every function and job."
+    bike_traffic_predictions = "All forecasts that were made."
+    bike_traffic_raw         = "What the city published: counts, counters, weather, and rejected records."
+    monitoring_audit         = "The audit log: one row per run and event of the functions and jobs."
   }
 
   # A view's file is <dataset>.<view>.sql; its first line, a comment, is the description.
@@ -19,7 +19,7 @@ locals {
 }
 
 resource "google_bigquery_dataset" "this" {
-  # checkov:skip=CKV_GCP_81:Google's own encryption keys: public counts need no key of one's own
+  # checkov:skip=CKV_GCP_81:Google-managed encryption keys: public counts need no customer-managed keys
   for_each = local.datasets
 
   project                    = var.project_id
@@ -30,7 +30,7 @@ resource "google_bigquery_dataset" "this" {
 }
 
 resource "google_bigquery_table" "this" {
-  # checkov:skip=CKV_GCP_80:Google's own encryption keys: public counts need no key of one's own
+  # checkov:skip=CKV_GCP_80:Google-managed encryption keys: public counts need no customer-managed keys
   for_each = var.schemas
 
   project             = var.project_id
@@ -41,7 +41,7 @@ resource "google_bigquery_table" "this" {
   clustering          = length(each.value.clustering) == 0 ? null : each.value.clustering
   deletion_protection = var.deletion_protection
 
-  # Without it one careless query reads, and bills, the whole history.
+  # Otherwise one careless query would read the whole history, and be billed for it.
   require_partition_filter = each.value.partition_field == null ? null : true
 
   dynamic "time_partitioning" {
@@ -55,7 +55,7 @@ resource "google_bigquery_table" "this" {
 }
 
 resource "google_bigquery_table" "view" {
-  # checkov:skip=CKV_GCP_80:A view holds no data
+  # checkov:skip=CKV_GCP_80:A view contains no data
   for_each = local.views
 
   project             = var.project_id
@@ -69,6 +69,6 @@ resource "google_bigquery_table" "view" {
     use_legacy_sql = false
   }
 
-  # BigQuery checks a view's query when it is made.
+  # BigQuery validates a view's query when the view is created.
   depends_on = [google_bigquery_table.this]
 }

@@ -1,4 +1,4 @@
-# A workflow, from the very file that the local stack executes.
+# A workflow, from the same file that the local stack executes.
 
 resource "google_workflows_workflow" "this" {
   project                 = var.project_id

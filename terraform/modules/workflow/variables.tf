@@ -1,5 +1,5 @@
 variable "deletion_protection" {
-  description = "Refuse to destroy the workflow."
+  description = "Protect the workflow from being destroyed."
   type        = bool
   default     = true
   nullable    = false
@@ -12,13 +12,13 @@ variable "description" {
 }
 
 variable "environment" {
-  description = "Variables that the workflow reads with sys.get_env, at most 20."
+  description = "Environment variables that the workflow reads with sys.get_env, at most 20."
   type        = map(string)
   nullable    = false
 
   validation {
     condition     = length(var.environment) <= 20 && alltrue([for name, _ in var.environment : can(regex("^[A-Z][A-Z0-9_]*$", name)) && !startswith(name, "GOOGLE")])
-    error_message = "${var.name}: environment holds at most 20 variables, in capitals and not beginning with GOOGLE, which is reserved; got ${join(", ", keys(var.environment))}."
+    error_message = "${var.name}: environment must have at most 20 variables, in capitals and not starting with the reserved prefix GOOGLE; got ${join(", ", keys(var.environment))}."
   }
 }
 
@@ -41,18 +41,18 @@ variable "project_id" {
 }
 
 variable "service_account" {
-  description = "Full name of the account that the workflow runs as, projects/<project>/serviceAccounts/<email>."
+  description = "Full name of the workflow's service account, projects/<project>/serviceAccounts/<email>."
   type        = string
   nullable    = false
 }
 
 variable "source_contents" {
-  description = "The workflow, YAML."
+  description = "The workflow's source, in YAML."
   type        = string
   nullable    = false
 
   validation {
     condition     = length(var.source_contents) <= 131072 && can(yamldecode(var.source_contents).main)
-    error_message = "${var.name}: source_contents is YAML with a `main` workflow, at most 128 KB; got ${length(var.source_contents)} characters."
+    error_message = "${var.name}: source_contents must be YAML with a `main` workflow, at most 128 KB; got ${length(var.source_contents)} characters."
   }
 }

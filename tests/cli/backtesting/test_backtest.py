@@ -21,8 +21,8 @@ from typer.testing import CliRunner, Result
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
+from velocast.core.kinds import ForecastKind
 from velocast.model.learning import forecaster, regressors
-from velocast.model.learning.regressors import Kind
 from velocast_cli import backtest_command
 from velocast_cli.backtesting import backtest, cold_start, reference_forest, scores
 from velocast_cli.backtesting import report as backtest_report
@@ -38,8 +38,8 @@ CITY = load_city("demoville")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fit for seconds, as test mode does."""
-    settings = regressors.settings(test_mode=True)
-    monkeypatch.setattr(regressors, "settings", lambda test_mode: settings)
+    settings = regressors.hyperparameters(test_mode=True)
+    monkeypatch.setattr(regressors, "hyperparameters", lambda test_mode: settings)
 
 
 @pytest.fixture(scope="module")
@@ -269,9 +269,11 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
 def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     """Every frame that a model was fitted to, with `at`, the hour counted; the predecessor's forest's first."""
     frames: list[pd.DataFrame] = []
-    fit, fit_old = forecaster.fit, reference_forest.Predecessor.fit
+    fit, fit_old = forecaster.fit_forecaster, reference_forest.Predecessor.fit
 
-    def fit_seen(kind: Kind, *parts: pd.DataFrame, **options: Any) -> forecaster.TrainedModel:
+    def fit_seen(
+        kind: ForecastKind, *parts: pd.DataFrame, **options: Any
+    ) -> forecaster.TrainedModel:
         frames.extend(part.assign(at=part["target_at"]) for part in parts)
         return fit(kind, *parts, **options)
 
@@ -279,7 +281,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
         frames.insert(0, frame.assign(at=frame["counted_at"]))
         return fit_old(frame, seed=seed)
 
-    monkeypatch.setattr(forecaster, "fit", fit_seen)
+    monkeypatch.setattr(forecaster, "fit_forecaster", fit_seen)
     monkeypatch.setattr(reference_forest.Predecessor, "fit", fit_old_seen)
     return frames
 

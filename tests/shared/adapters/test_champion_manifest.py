@@ -128,11 +128,11 @@ def test_a_writer_that_never_gets_its_turn_gives_up(
 def test_an_unreadable_file_is_named_with_what_is_wrong(objects: Objects):
     objects.write_json(champion_manifest.MANIFEST, {"version": "one"})
     with pytest.raises(
-        ModelUnusable, match=r"champion\.json is no manifest: version: Input should be"
+        ModelUnusable, match=r"champion\.json is not a valid manifest: version: Input should be"
     ):
         champion_manifest.read_champion(objects)
     objects.write_json(champion_manifest.SUMMARY, [{"version": 1}])
     with pytest.raises(
-        ModelUnusable, match=r"summary\.json is no summary: 0\.run_id: Field required"
+        ModelUnusable, match=r"summary\.json is not a valid summary: 0\.run_id: Field required"
     ):
         champion_manifest.read_summary(objects)

@@ -45,14 +45,16 @@ def test_what_is_known_already_is_not_read_again(objects: Objects):
 
 
 def test_reading_what_is_not_there_says_where(objects: Objects):
-    with pytest.raises(ObjectMissing, match=f"gs://{objects.bucket}/none.txt is not there"):
+    with pytest.raises(ObjectMissing, match=f"gs://{objects.bucket}/none.txt does not exist"):
         objects.read("none.txt")
     assert not objects.exists("none.txt")
 
 
 def test_a_write_that_must_be_the_first_fails_when_it_is_not(objects: Objects):
     generation = write(objects, "lease", "me", generation=0)
-    with pytest.raises(ObjectChanged, match=rf"/lease: generation should be 0, it is {generation}"):
+    with pytest.raises(
+        ObjectChanged, match=rf"/lease: generation should be 0, but is {generation}"
+    ):
         write(objects, "lease", "you", generation=0)
     assert objects.read("lease").data == b"me"
 
@@ -60,10 +62,10 @@ def test_a_write_that_must_be_the_first_fails_when_it_is_not(objects: Objects):
 def test_a_write_replaces_only_the_generation_it_names(objects: Objects):
     old = write(objects, "x", "1")
     new = write(objects, "x", "2", generation=old)
-    with pytest.raises(ObjectChanged, match=f"should be {old}, it is {new}.*read it again"):
+    with pytest.raises(ObjectChanged, match=f"should be {old}, but is {new}.*read it again"):
         write(objects, "x", "3", generation=old)
     objects.delete("x")
-    with pytest.raises(ObjectChanged, match=f"should be {new}, it is 0"):
+    with pytest.raises(ObjectChanged, match=f"should be {new}, but is 0"):
         write(objects, "x", "4", generation=new)
 
 

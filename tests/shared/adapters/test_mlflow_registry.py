@@ -119,7 +119,7 @@ def test_errors_say_where_and_what(registry: Registry, task: str, mlflow_server:
         RegistryError, match=f"MLflow at {mlflow_server} could not read version 9 of velocast"
     ):
         registry.version_info(task, 9)
-    with pytest.raises(RegistryError, match="holds a quote"):
+    with pytest.raises(RegistryError, match="contains a quote"):
         log(registry, task, key="it's")
 
 

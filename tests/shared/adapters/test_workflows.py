@@ -47,7 +47,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[CreateExecutionReque
 
 def test_the_argument_and_the_cause_arrive(asked: list[CreateExecutionRequest]):
     argument = RetrainArgument(force=True, as_of="2025-03-01T00:00:00Z", reason="drift 0.6")
-    found = workflows.start("p", "europe-west1", "velocast-retrain", argument, label="Monitor:12 é")
+    found = workflows.start_execution(
+        "p", "europe-west1", "velocast-retrain", argument, label="Monitor:12 é"
+    )
     assert found == "abc-1"
     [request] = asked
     assert RetrainArgument(**json.loads(request.execution.argument)) == argument
@@ -58,11 +60,11 @@ def test_a_refusal_names_the_workflow_and_says_why(asked: list[CreateExecutionRe
     with pytest.raises(
         WorkflowError, match=r"workflow other in europe-west1 was not started: .*not found"
     ):
-        workflows.start("p", "europe-west1", "other", RetrainArgument(), label="x")
+        workflows.start_execution("p", "europe-west1", "other", RetrainArgument(), label="x")
 
 
 def test_nobody_there_is_an_error_that_may_pass(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORKFLOWS_EXECUTIONS_EMULATOR_HOST", "127.0.0.1:9")
     with pytest.raises(WorkflowError, match="was not started") as caught:
-        workflows.start("p", "europe-west1", "w", RetrainArgument(), label="x")
+        workflows.start_execution("p", "europe-west1", "w", RetrainArgument(), label="x")
     assert caught.value.retryable

@@ -1,4 +1,4 @@
-"""UTC inside, the city's clock at the edges; days of 23 and 25 hours lose none."""
+"""Conversions between UTC and local time, including days of 23 and 25 hours."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ def test_reads_instants_in_any_zone(text: str, expected: datetime) -> None:
         (7, "as_of 7 is not an RFC 3339 time"),
     ],
 )
-def test_refuses_what_is_no_instant(text: str, message: str) -> None:
+def test_text_that_is_no_instant_is_refused(text: str, message: str) -> None:
     with pytest.raises(EventError, match=message):
         datetimes.parse_instant(text)
 
@@ -41,13 +41,13 @@ def test_as_of_falls_back_to_the_publish_time() -> None:
     assert datetimes.resolve_as_of(None, PUBLISHED) == PUBLISHED
 
 
-def test_as_of_may_be_past_and_not_future() -> None:
+def test_as_of_may_be_in_the_past_but_not_in_the_future() -> None:
     assert datetimes.resolve_as_of("2025-01-01T00:00:00Z", PUBLISHED) == datetime(
         2025, 1, 1, tzinfo=UTC
     )
     edge = datetimes.rfc3339(PUBLISHED + datetimes.FUTURE_TOLERANCE)
     assert datetimes.resolve_as_of(edge, PUBLISHED) == PUBLISHED + datetimes.FUTURE_TOLERANCE
-    with pytest.raises(EventError, match="lies in the future of this event"):
+    with pytest.raises(EventError, match="is later than the event itself"):
         datetimes.resolve_as_of("2026-03-01T02:05:01Z", PUBLISHED)
 
 

@@ -1,4 +1,4 @@
-"""Settings: one home for each number, and a start that stops when something is missing."""
+"""Settings: thresholds come from one file, and a missing variable stops the start."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_wrong_environment_is_refused(environment: pytest.MonkeyPatch) -> None:
 def test_unknown_city_lists_the_known_ones(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("VELOCAST_CITY", "atlantis")
     with pytest.raises(
-        SettingsError, match=r"'atlantis' is not among the cities \['demoville', 'paris'\]"
+        SettingsError, match=r"'atlantis' is none of the cities \['demoville', 'paris'\]"
     ):
         settings.FetchSettings.load()
 

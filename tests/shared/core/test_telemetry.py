@@ -1,4 +1,4 @@
-"""Telemetry: lines that Cloud Logging understands, and gauges that arrive."""
+"""Telemetry: log lines in Cloud Logging's format, and gauges that reach the collector."""
 
 import json
 import logging
@@ -53,7 +53,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
@@ -87,7 +87,7 @@ def test_flush_sends_the_last_value_of_every_gauge_as_a_float(collector: list[by
 
 
 def test_every_process_writes_the_same_series(collector: list[bytes]) -> None:
-    """Else alert rules, which read back over days, would see each run's value as a series of its own."""
+    """Otherwise alert rules, which look back over days, would see a separate series for each run."""
     for _ in range(2):
         metrics = telemetry.Metrics("otlp", project="p")
         metrics.set("bike/forecast_r2", 0.8)

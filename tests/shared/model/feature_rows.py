@@ -1,4 +1,4 @@
-"""Feature frames made up for tests: what `usecases.feature_frames.read` would answer, without a warehouse."""
+"""Synthetic feature frames with the columns of `usecases.feature_store.read_features`, without BigQuery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from velocast.model.features.definition import HISTORY, SHARES, WEATHER
 def feature_rows(
     first_origin: date, *, origins: int = 6, counters: int = 3, seed: int = 0
 ) -> pd.DataFrame:
-    """Counters of different level whose counts scatter around the mean of similar days; lead days 0 to 4."""
+    """Return counters of different levels whose counts vary around the mean of similar days; lead days 0 to 4."""
     random = np.random.default_rng(seed)
     begin = start_of_local_day(first_origin, ZONE)
     keys = pd.MultiIndex.from_product(
@@ -44,7 +44,7 @@ def feature_rows(
 
 
 def without_history(frame: pd.DataFrame, counter_id: str) -> pd.DataFrame:
-    """The same frame, but nothing is known of one counter."""
+    """Return the same frame with one counter's history set to NaN."""
     bare = frame.copy()
     rows = bare["counter_id"] == counter_id
     bare.loc[rows, [*HISTORY, *SHARES, "busy_threshold", "lag_168h"]] = np.nan

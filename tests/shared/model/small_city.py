@@ -1,4 +1,4 @@
-"""A small random city, and what its features must be, computed hour by hour the slow and obvious way."""
+"""A small random city and an oracle for its features, computed hour by hour in plain Python."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _repeated_hours(hours: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 class Oracle:
-    """Features of one hour at a time, straight from their description."""
+    """An oracle that computes the features of one hour at a time from their definition."""
 
     def __init__(self, city: pd.DataFrame, holidays: Iterable[date]) -> None:
         usable = city[city["quality"].isna()]
@@ -75,21 +75,21 @@ class Oracle:
             self._by_local_hour[counter, local.date(), local.hour].append(value)
 
     def actual(self, counter: str, at: datetime) -> float | None:
-        """The usable count of an hour."""
+        """Return the usable count of an hour."""
         return self.known.get((counter, at))
 
     def at_local_hour(self, counter: str, day: date, hour: int) -> float | None:
-        """Mean of the usable counts of the UTC hours that carry this hour on the city's clock."""
+        """Return the mean of the usable counts of the UTC hours that share this local hour."""
         values = self._by_local_hour.get((counter, day, hour))
         return fmean(values) if values else None
 
     def of_day(self, counter: str, day: date) -> list[float]:
-        """The values of a day, one for each local hour that has one."""
+        """Return the values of a day, one for each local hour that has one."""
         values = [self.at_local_hour(counter, day, hour) for hour in range(24)]
         return [value for value in values if value is not None]
 
     def features(self, counter: str, origin: date, target: datetime) -> dict[str, float | None]:
-        """Everything sql/features.sql says of one target."""
+        """Return all columns of sql/features.sql for one target."""
         local = target.astimezone(ZONE)
         past = [origin - n * DAY for n in range(1, 29)]
         same_hour = {day: self.at_local_hour(counter, day, local.hour) for day in past}
@@ -128,7 +128,7 @@ class Oracle:
         return [v for hour in hours for v in self._by_local_hour.get((counter, day, hour), [])]
 
     def _share(self, counter: str, days: tuple[date, ...]) -> float:
-        """Counts of these days over what similar days before each of them led to expect."""
+        """Return the counts of these days, divided by those expected from the similar days before each."""
         if (counter, days) not in self._shares:
             self._shares[counter, days] = self._computed_share(counter, days)
         return self._shares[counter, days]

@@ -1,4 +1,4 @@
-"""A few weeks of made-up weather in many versions, and what its features must be, the slow and obvious way."""
+"""A few weeks of synthetic weather in many versions, and an oracle for its features in plain Python."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def versions(first: date, days: int, *, seed: int) -> pd.DataFrame:
 
 
 class WeatherOracle:
-    """Weather features of one hour at a time, straight from their description."""
+    """An oracle that computes the weather features of one hour at a time from their definition."""
 
     def __init__(self, weather: pd.DataFrame, holidays: Iterable[date]) -> None:
         self.holidays = frozenset(holidays)
@@ -61,7 +61,7 @@ class WeatherOracle:
             self.versions.setdefault(row.valid_at.to_pydatetime(), []).append((issued, values))
 
     def known(self, at: datetime, origin: datetime, name: str) -> float | None:
-        """The value that was newest at the origin; None where it is unknown."""
+        """Return the newest value at the origin; None where unknown."""
         seen = [v for v in self.versions.get(at, []) if v[0] <= origin]
         if not seen:
             return None
@@ -69,7 +69,7 @@ class WeatherOracle:
         return None if np.isnan(value) else value
 
     def of_day(self, day: date, origin: datetime, name: str, first: int, last: int) -> list[float]:
-        """What was known of the local hours first to last of a day."""
+        """Return the known values of the local hours first to last of a day."""
         begin, end = start_of_local_day(day, ZONE), start_of_local_day(day + DAY, ZONE)
         hours = [begin + n * HOUR for n in range(int((end - begin) / HOUR))]
         values = [
@@ -80,7 +80,7 @@ class WeatherOracle:
         return [value for value in values if value is not None]
 
     def day(self, day: date, origin: datetime) -> dict[str, float | None]:
-        """A day's weather."""
+        """Return the weather of a day."""
         rain = self.of_day(day, origin, "precipitation_mm", 7, 20)
         return {
             "temperature": _mean(self.of_day(day, origin, "temperature_c", 7, 20)),
@@ -90,7 +90,7 @@ class WeatherOracle:
         }
 
     def features(self, origin_day: date, target: datetime) -> dict[str, float | None]:
-        """Everything sql/weather_features.sql says of one target, all None where nothing was known of its hour."""
+        """Return all columns of sql/weather_features.sql for one target, all None where its hour is unknown."""
         origin = start_of_local_day(origin_day, ZONE)
         here = target.astimezone(ZONE).date()
         today = self.day(here, origin)

@@ -1,4 +1,4 @@
-"""Trained models of no worth, and what the models bucket holds about them."""
+"""Small trained models, and their objects in the models bucket."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion, SummaryEntry
 from velocast.adapters.gcs import Objects
 from velocast.model.features import definition
-from velocast.model.learning.forecaster import TrainedModel, fit, library_versions
+from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
 
 def models() -> Objects:
-    """The models bucket."""
+    """Return the models bucket."""
     return Objects(emulators.PROJECT, emulators.BUCKETS["models"])
 
 
 @cache
 def model(seed: int = 1) -> tuple[TrainedModel, bytes]:
-    """A small model of random rows, and its bytes, which differ from seed to seed; the forecasts do not."""
+    """Return a small model of random rows and its bytes. The bytes depend on the seed, the forecasts do not."""
     made = replace(_fitted(), seed=seed)
     return made, made.to_bytes()
 
@@ -46,11 +46,11 @@ def _fitted() -> TrainedModel:
         local_hour=8,
         busy_threshold=15.0,
     )
-    return fit("gbm", frame.head(200), frame.tail(100), seed=1, test_mode=True)
+    return fit_forecaster("gbm", frame.head(200), frame.tail(100), seed=1, test_mode=True)
 
 
 def put(version: int, *, data: bytes | None = None) -> dict[str, Any]:
-    """Store a version's artifact and return what manifest and summary say of it alike."""
+    """Store a version's artifact and return the fields that manifest and summary share."""
     content = model(version)[1] if data is None else data
     name = f"models/gbm/run-{version}/model.skops"
     models().write(name, content, content_type="application/octet-stream")
@@ -84,7 +84,7 @@ def publish(version: int = 3, **changes: Any) -> Champion:
 
 
 def enter(version: int, r2: float, **changes: Any) -> SummaryEntry:
-    """Put a trained version into the summary."""
+    """Add a trained version to the summary."""
     values = put(version) | {
         "trained_at": "2025-02-20T05:00:00Z",
         "metrics": {"current_r2": r2},

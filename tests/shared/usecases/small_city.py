@@ -1,4 +1,4 @@
-"""A small synthetic city put straight into the warehouse, and runs to work on it."""
+"""A small synthetic city stored in BigQuery, and runs that use it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORIGIN = parse_instant("2025-03-09T23:00:00Z")
 
 
 def warehouse() -> Warehouse:
-    """The emulator of the environment that is set."""
+    """Return a client of the emulator in the current environment."""
     return Warehouse(emulators.PROJECT, emulators.LOCATION)
 
 
@@ -46,7 +46,7 @@ def make(counters: int = 4, days: int = 35, until: date = UNTIL) -> pd.DataFrame
 
 
 def store(city: pd.DataFrame, *, ingested_at: datetime = AS_OF) -> None:
-    """Put counts and counters into their tables."""
+    """Store counts and counters in their tables."""
     counts = city[["counter_id", "counted_at", "bike_count"]].assign(
         quality=city.get("quality"), ingested_at=ingested_at
     )
@@ -64,19 +64,19 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 
 
 def predict_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[PredictSettings]:
-    """A run of `predict` as its handler makes it."""
+    """Return a run of `predict` as its handler creates it."""
     return Run(Runtime(PredictSettings.load(), component="predict"), as_of, message_id)
 
 
 def monitor_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[MonitorSettings]:
-    """A run of `monitor` as its handler makes it."""
+    """Return a run of `monitor` as its handler creates it."""
     return Run(Runtime(MonitorSettings.load(), component="monitor"), as_of, message_id)
 
 
 def publish_forecasts(
     city: pd.DataFrame, *, version: int, days: int, error: float = 0.05, until: date = UNTIL
 ) -> None:
-    """Store what a version would have published in the `days` local days before `until`, `error` of the count off.
+    """Store the forecasts of a version for the `days` local days before `until`, off by the share `error` of the count.
 
     Origins of every day and lead days 0 to 2, alternately too high and too low; intervals hold nine of ten counts.
     """

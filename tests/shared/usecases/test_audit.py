@@ -1,4 +1,4 @@
-"""Audit rows, as they are stored."""
+"""Audit rows as stored."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
+from tests.audit_rows import audit_rows
 from tests.emulators import LOCATION, PROJECT
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
@@ -21,11 +22,6 @@ AS_OF = datetime(2026, 3, 1, 2, tzinfo=UTC)
 def row(event_id: str, **changes: Any) -> AuditRow:
     values = {"timestamp": AS_OF, "event_type": "DRIFT", "as_of": AS_OF}
     return AuditRow(event_id=event_id, **{**values, **changes})
-
-
-def stored(client: bigquery.Client) -> list[dict[str, Any]]:
-    text = f"SELECT * FROM `{PROJECT}.{schemas.LOGS}` ORDER BY event_id"
-    return [dict(r) for r in client.query_and_wait(text)]
 
 
 def test_the_row_has_the_columns_of_the_table():
@@ -45,7 +41,7 @@ def test_rows_are_stored_with_all_they_say(warehouse_tables: bigquery.Client):
         row("b", status="UNKNOWN", error_message="too few rows"),
     ]
     audit.write(Warehouse(PROJECT, LOCATION), rows, environment="dev")
-    first, second = stored(warehouse_tables)
+    first, second = audit_rows(warehouse_tables)
     expected = rows[0].model_dump() | {"environment": "dev"}
     expected["details"] = {
         "share": None,
@@ -62,14 +58,16 @@ def test_a_run_that_happens_again_replaces_its_row(warehouse_tables: bigquery.Cl
     warehouse = Warehouse(PROJECT, LOCATION)
     audit.write(warehouse, [row("a", status="FAILED")], environment="dev")
     audit.write(warehouse, [row("a", details={"seconds": 2}), row("b")], environment="dev")
-    found = [(r["event_id"], r["status"], r["details"]) for r in stored(warehouse_tables)]
+    found = [(r["event_id"], r["status"], r["details"]) for r in audit_rows(warehouse_tables)]
     assert found == [("a", "OK", {"seconds": 2}), ("b", "OK", {})]
 
 
 def test_of_two_rows_with_one_id_the_last_is_stored(warehouse_tables: bigquery.Client):
     rows = [row("a", status="UNKNOWN"), row("a", status="OK")]
     audit.write(Warehouse(PROJECT, LOCATION), rows, environment="prod")
-    assert [(r["status"], r["environment"]) for r in stored(warehouse_tables)] == [("OK", "prod")]
+    assert [(r["status"], r["environment"]) for r in audit_rows(warehouse_tables)] == [
+        ("OK", "prod")
+    ]
 
 
 def test_no_rows_need_no_warehouse():

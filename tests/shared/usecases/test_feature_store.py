@@ -17,7 +17,7 @@ from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import EventError
 from velocast.model.features.calendar_features import holiday_dates
-from velocast.model.features.definition import FEATURES, matrix
+from velocast.model.features.definition import FEATURES, feature_matrix
 from velocast.usecases import feature_store
 
 ROUNDED = 0.5 * 10**-feature_store.DECIMALS + 1e-9
@@ -45,7 +45,7 @@ def fill(store: Warehouse, city: pd.DataFrame) -> None:
 
 def read(store: Warehouse, first: date, last: date, **options: Any) -> pd.DataFrame:
     options = {"actual_until": LATER} | options
-    return feature_store.read(store, CITY, first_origin=first, last_origin=last, **options)
+    return feature_store.read_features(store, CITY, first_origin=first, last_origin=last, **options)
 
 
 @pytest.mark.parametrize(
@@ -201,16 +201,16 @@ def test_a_counter_that_never_counted_has_rows_without_history(store: Warehouse)
         found[["similar_day_mean", "level", "busy_threshold", "bike_count"]].isna().all(axis=None)
     )
     assert (found["history_hours"] == 0).all()
-    assert matrix(found).shape == (119, len(FEATURES))
-    assert matrix(found).dtype == np.float64
+    assert feature_matrix(found).shape == (119, len(FEATURES))
+    assert feature_matrix(found).dtype == np.float64
 
 
 @pytest.mark.parametrize(
     ("first", "last", "lead_days", "message"),
     [
-        (date(2021, 3, 2), date(2021, 3, 1), 5, "the last lies before the first"),
-        (date(2021, 3, 1), date(2021, 3, 1), 8, "8 lead days asked, 1 to 7 can be had"),
-        (date(2021, 3, 1), date(2021, 3, 1), 0, "0 lead days asked"),
+        (date(2021, 3, 2), date(2021, 3, 1), 5, "the last is before the first"),
+        (date(2021, 3, 1), date(2021, 3, 1), 8, "8 lead days requested, 1 to 7 are possible"),
+        (date(2021, 3, 1), date(2021, 3, 1), 0, "0 lead days requested"),
     ],
 )
 def test_an_impossible_range_is_refused(

@@ -32,7 +32,9 @@ def test_a_field_of_a_newer_writer_is_left_out() -> None:
 
 def test_a_forecast_needs_a_value_for_each_hour() -> None:
     short = counter(1, 100, predicted=(1.0, 2.0))
-    with pytest.raises(ValueError, match="counter c-1: predicted has 2 values, needs 120 or none"):
+    with pytest.raises(
+        ValueError, match="counter c-1: predicted has 2 values, 120 or none are needed"
+    ):
         Snapshot(**dict(snapshot()) | {"counters": (short,)})
 
 

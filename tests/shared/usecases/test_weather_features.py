@@ -1,4 +1,4 @@
-"""Weather features against a slow oracle; what was issued after the origin does not exist at it."""
+"""Weather features against an oracle; weather issued after the origin is not used."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_weather_feature_is_what_its_description_says(store: Warehouse, or
         ],
         index=found.index,
     )[list(WEATHER)].astype("float64")
-    # of an hour of which nothing was known at the origin, nothing is said
+    # an hour without weather known at the origin has no row
     issued = weather.groupby("valid_at")["issued_at"].min().reindex(found["target_at"]).array
     unknown = ~(issued <= found["origin_at"].array)
     expected.loc[unknown] = np.nan
@@ -94,7 +94,7 @@ def test_weather_of_another_table(store: Warehouse) -> None:
     fill(store, small_city.counts(origin - 4 * DAY, 6, seed=2, counters=2))
     table = pa.Table.from_pandas(versions(origin - 5 * DAY, 9, seed=5), preserve_index=False)
     store.load_table("bike_traffic_raw.other_weather", table, expires_days=1)
-    found = feature_store.read(
+    found = feature_store.read_features(
         store,
         CITY,
         first_origin=origin,

@@ -1,7 +1,7 @@
-"""BigQuery: queries from SQL files, idempotent writes, and large reads by the Storage API.
+"""BigQuery: queries from SQL files, idempotent writes, and large reads through the Storage API.
 
-Every call has a bounded time and bounded retries (the client by itself repeats a 500 for ten minutes). Times come back
-as UTC, dates as `datetime.date`; integers with nulls as float64 with NaN, as pandas does.
+Time and retries of every call are bounded (by default the client retries a 500 for ten minutes). Results have times in
+UTC, dates as `datetime.date`, and integers with nulls as float64 with NaN, as pandas does.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["Empty", "MergeResult", "Warehouse"]
 
 CALL_SECONDS = 60.0  # one HTTP request
-RETRY_SECONDS = 60.0  # one request with its repetitions
+RETRY_SECONDS = 60.0  # one request with its retries
 JOB_SECONDS = 300.0  # one job
-SCRATCH = schemas.PREDICTIONS  # dataset of the tables that large results pass through
+SCRATCH = schemas.PREDICTIONS  # dataset for the temporary tables of large results
 
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a merge did, in rows; the three add up to the rows given."""
+    """The result of a merge, in rows; the three add up to the number of rows given."""
 
     inserted: int
     updated: int
@@ -44,7 +44,7 @@ class MergeResult:
 
 
 class Warehouse:
-    """The tables of one project. `location` is where its datasets are. Clients are made at first use."""
+    """The tables of one project, whose datasets are in `location`. Clients are created at first use."""
 
     def __init__(self, project: str, location: str) -> None:
         self.project = project
@@ -61,7 +61,7 @@ class Warehouse:
     def query(
         self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
     ) -> pd.DataFrame:
-        """Run `velocast/sql/<sql>.sql` and return its rows; for some thousands of rows at most.
+        """Run `velocast/sql/<sql>.sql` and return its rows; for a few thousand rows at most.
 
         tables: placeholder to dataset.table, where it is not the table of that name. Raises WarehouseError.
         """
@@ -73,9 +73,9 @@ class Warehouse:
     def query_large(
         self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
     ) -> pd.DataFrame:
-        """Run a SQL file of any size of result; the rows pass through a table that is dropped again.
+        """Run a SQL file whose result may be of any size; it passes through a table that is dropped afterwards.
 
-        Arguments and errors as `query`.
+        Arguments and errors as for `query`.
         """
         text = statement(sql, self.project, tables)
         with self._scratch(SCRATCH) as scratch, _reporting(f"sql/{sql}.sql"):
@@ -102,12 +102,12 @@ class Warehouse:
         update: Sequence[str] | None = None,
         insert_only: Sequence[str] = (),
     ) -> MergeResult:
-        """Insert the rows whose key is not in `table` (dataset.table of `schemas`), update those that differ.
+        """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
-        update: the columns whose difference makes a change, by default all but keys and insert_only; columns in none of
-        the three are written with a change but make none. Nulls are equal to each other. JSON columns come as text.
-        Only the partitions between the rows' first and last value are searched, so the key must go with the partition.
-        The same rows again change nothing. Raises WarehouseError, also for rows that repeat a key.
+        update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
+        in none of the three are written with a change but do not count as one. Nulls equal each other. JSON is passed
+        as text. Only partitions between the rows' first and last value are searched, so the key must determine the
+        partition. Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
         schema = schemas.table(table)
         plan = merging.Merge.of(schema, rows.column_names, keys, update, insert_only)
@@ -122,27 +122,27 @@ class Warehouse:
             return self._merge(plan, names, data.num_rows)
 
     def _merge(self, plan: merging.Merge, names: tuple[str, str, str], total: int) -> MergeResult:
-        # Counted first, because not every server says how a MERGE's rows divide into inserted and updated.
+        # Counted first, because not every server reports how many rows a MERGE inserted and updated.
         counted = next(iter(self._run(plan.count_sql(*names), {})))
         if not counted["inserted"] and not counted["updated"]:
             return MergeResult(0, 0, total)
         changed = self._change(plan.merge_sql(*names), {})
-        # Another writer may have stored some of them in between.
+        # Another writer may have stored some of the rows in between.
         inserted = min(int(counted["inserted"]), changed)
         return MergeResult(inserted, changed - inserted, total - changed)
 
     def append_once(self, table: str, rows: pa.Table, key: str) -> int:
-        """Insert the rows whose `key` is not there yet; change none. Returns the rows inserted.
+        """Insert the rows whose `key` is not stored yet, change no other, and return the number of rows inserted.
 
-        Bounds and errors as `merge`.
+        Searched partitions and errors as for `merge`.
         """
         others = [c for c in rows.column_names if c != key]
         return self.merge(table, rows, keys=[key], update=(), insert_only=others).inserted
 
     def load_table(self, name: str, rows: pa.Table, *, expires_days: int | None) -> None:
-        """Make the table `name` (dataset.table) out of the rows; one that exists is left as it is.
+        """Create the table `name` (dataset.table) from the rows. An existing table is left unchanged.
 
-        The table appears whole or not at all. expires_days None keeps it. Raises WarehouseError.
+        The table appears complete or not at all. expires_days None: it never expires. Raises WarehouseError.
         """
         if self.table_exists(name):
             return
@@ -156,7 +156,7 @@ class Warehouse:
             )
 
     def table_exists(self, name: str) -> bool:
-        """Return whether the table dataset.table is there. Raises WarehouseError when that cannot be known."""
+        """Return whether the table `name` (dataset.table) exists. Raises WarehouseError if that is unknown."""
         from google.api_core.exceptions import NotFound
 
         with _reporting(f"look for {name}"):
@@ -167,9 +167,9 @@ class Warehouse:
         return True
 
     def read(self, table: str, *, columns: Sequence[str], where: str | None = None) -> pa.Table:
-        """Read columns of a table by the Storage Read API, in Arrow.
+        """Read columns of a table through the Storage Read API, as Arrow.
 
-        where: a SQL condition on the table's own columns; one on a partitioned table must bound the partition field.
+        where: a SQL condition on the table's own columns; for a partitioned table it must bound the partition field.
         Raises WarehouseError.
         """
         field = schemas.table(table).partition_field if table in schemas.TABLES else None
@@ -207,7 +207,7 @@ class Warehouse:
         return rows.select(list(columns)) if columns else rows
 
     def _load(self, name: str, rows: pa.Table, *, hours: int) -> None:
-        """Make a staging table of the rows."""
+        """Create a staging table from the rows."""
         import pyarrow.parquet as pq
         from google.cloud import bigquery
 
@@ -224,11 +224,11 @@ class Warehouse:
         job.result(timeout=JOB_SECONDS, retry=_bounds()["retry"])
 
     def _run(self, text: str, parameters: dict[str, Any]) -> bigquery.table.RowIterator:
-        """Run a statement to its end and return its rows."""
+        """Run a statement, wait for it and return its rows."""
         return self._wait(self._start(text, parameters))
 
     def _change(self, text: str, parameters: dict[str, Any]) -> int:
-        """Run a statement that changes rows and return how many it changed."""
+        """Run a statement that changes rows, and return how many it changed."""
         job = self._start(text, parameters)
         self._wait(job)
         return int(job.num_dml_affected_rows or 0)
@@ -245,7 +245,7 @@ class Warehouse:
 
     @contextmanager
     def _scratch(self, dataset: str) -> Iterator[str]:
-        """Give the name of a table nobody else uses, and drop that table in the end; killed before, it expires."""
+        """Yield a unique table name, and drop that table afterwards; if this process is killed, the table expires."""
         name = f"{dataset}.staging_{uuid.uuid4().hex}"
         try:
             yield name
@@ -268,7 +268,7 @@ def _job_retry() -> Any:
 
 @contextmanager
 def _reporting(doing: str) -> Iterator[None]:
-    """Turn what the clients raise into WarehouseError that says what was being done."""
+    """Turn the clients' exceptions into a WarehouseError that says what was being done."""
     from concurrent.futures import TimeoutError as FutureTimeout
 
     from google.api_core.exceptions import GoogleAPIError
@@ -283,7 +283,7 @@ def _reporting(doing: str) -> Iterator[None]:
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
-    """Return Arrow rows as a frame, times in UTC by microseconds whichever way they came."""
+    """Return Arrow rows as a data frame, with all times in UTC and microseconds."""
     import pyarrow as pa
 
     utc = pa.timestamp("us", tz="UTC")

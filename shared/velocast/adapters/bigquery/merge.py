@@ -1,7 +1,7 @@
-"""The pieces of a MERGE: rows cast and checked against a table's schema, and the statements around them.
+"""The parts of a MERGE: casts the rows and checks them against a table's schema, and writes the SQL statements.
 
-The rows go to a staging table first. There JSON is text, and every column may be null: BigQuery refuses to load Parquet
-into a REQUIRED column, whose check is made here.
+The rows first go to a staging table, in which JSON is text and every column may be null: BigQuery refuses to load
+Parquet into a REQUIRED column, so nulls are checked here.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "JSON":
 
 @dataclass(frozen=True)
 class Merge:
-    """How the columns of staged rows take part in a MERGE.
+    """The role of each column in a MERGE.
 
-    keys find the row; `compared` decide whether it changed; `insert_only` never change an existing row. The columns in
-    none of them are written together with a change, but make none.
+    `keys` identify a row, `compared` decide whether it changed, and `insert_only` are never written to an existing row.
+    The other columns are written when a row changed, but do not count as a change.
     """
 
     table: schemas.Table
@@ -46,7 +46,7 @@ class Merge:
         update: Sequence[str] | None,
         insert_only: Sequence[str],
     ) -> Merge:
-        """Check the names against the rows' columns. `update` None compares all but keys and insert_only."""
+        """Check the names against the rows' columns. If `update` is None, all but keys and insert_only are compared."""
         fixed = {*keys, *insert_only}
         compared = [c for c in columns if c not in fixed] if update is None else update
         if unknown := {*keys, *compared, *insert_only} - {*columns}:
@@ -55,17 +55,17 @@ class Merge:
             )
         if both := fixed & {*compared}:
             raise WarehouseError(
-                f"merge into {table.name}: {sorted(both)} cannot be updated, being key or insert_only"
+                f"merge into {table.name}: {sorted(both)} cannot be updated, because it is in keys or insert_only"
             )
         return cls(table, tuple(columns), tuple(keys), tuple(compared), tuple(insert_only))
 
     @cached_property
     def written(self) -> tuple[str, ...]:
-        """Columns written to a row that changed."""
+        """The columns that are written to a changed row."""
         return tuple(c for c in self.columns if c not in {*self.keys, *self.insert_only})
 
     def count_sql(self, target: str, staging: str, bounds: str) -> str:
-        """Return the query that counts what the MERGE would insert and update: columns `inserted`, `updated`."""
+        """Return the query that counts what the MERGE would insert and update, as `inserted` and `updated`."""
         new = f"T.{self.keys[0]} IS NULL"
         lines = (
             f"SELECT COUNTIF({new}) AS inserted,",
@@ -77,7 +77,7 @@ class Merge:
         return "\n".join(lines)
 
     def merge_sql(self, target: str, staging: str, bounds: str) -> str:
-        """Return the MERGE. `bounds` is a constant predicate on the partitions, so that only those are read."""
+        """Return the MERGE. `bounds`: a constant predicate on the partitions, so that only those are read."""
         names = ", ".join(self.columns)
         values = ", ".join(self._value(c) for c in self.columns)
         update = ", ".join(f"{c} = {self._value(c)}" for c in self.written)
@@ -116,10 +116,10 @@ class Merge:
 
 
 def staged(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Return the rows in the table's column order and types, JSON as text.
+    """Return the rows with the table's column order and types, JSON as text.
 
-    Raises WarehouseError for a column the table lacks, a value that does not fit its type, a null in a REQUIRED
-    column, text that is no JSON, or two rows with one key (BigQuery would refuse them, or store both).
+    Raises WarehouseError for a column that the table lacks, a value that does not fit its type, a null in a REQUIRED
+    column, text that is not JSON, or two rows with the same key (BigQuery would refuse them, or store both).
     """
     import pyarrow as pa
 
@@ -129,7 +129,7 @@ def staged(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) -> pa.Tabl
     columns = {f.name: _column(table, f, rows[f.name]) for f in fields}
     missing = [f.name for f in table.fields if f.mode == "REQUIRED" and f.name not in columns]
     if missing:
-        raise WarehouseError(f"rows for {table.name}: column {missing} is required and absent")
+        raise WarehouseError(f"rows for {table.name}: column {missing} is required and missing")
     result = pa.table(columns)
     _refuse_repeated(table, result, keys)
     return result
@@ -140,26 +140,26 @@ def _column(table: schemas.Table, field: schemas.Field, values: pa.ChunkedArray)
 
     if field.type == "TIMESTAMP" and pa.types.is_timestamp(values.type) and not values.type.tz:
         raise WarehouseError(
-            f"rows for {table.name}: times of {field.name} have no zone; make them UTC"
+            f"rows for {table.name}: times of {field.name} have no time zone; make them UTC"
         )
     try:
-        column = _without_nan(values.cast(_arrow_type(field.type)))
+        column = _without_nan(values.cast(schemas.arrow_type(field.type)))
         if field.type == "JSON":
             column = pa.chunked_array([[_canonical(v) for v in column.to_pylist()]], pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as exc:
         raise WarehouseError(
-            f"rows for {table.name}: {field.name} ({field.type}) cannot take them: {exc}"
+            f"rows for {table.name}: {field.name} ({field.type}) cannot hold the values: {exc}"
         ) from exc
     if field.mode == "REQUIRED" and column.null_count:
         raise WarehouseError(
-            f"rows for {table.name}: {field.name} is required and null in {column.null_count} of "
+            f"rows for {table.name}: {field.name} is required, but null in {column.null_count} of "
             f"{len(column)} rows"
         )
     return column
 
 
 def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the column with null for NaN: there is one spelling of absence, and NaN would differ from itself."""
+    """Return the column with nulls for NaN, so that absence is written in one way (NaN would differ from itself)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -169,7 +169,7 @@ def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _canonical(text: str | None) -> str | None:
-    """Return JSON in one spelling; NaN, which Python's reader takes, is refused with ValueError."""
+    """Return JSON in canonical form. Raises ValueError for NaN too, which Python's parser would accept."""
     return (
         None if text is None else json.dumps(json.loads(text), ensure_ascii=False, allow_nan=False)
     )
@@ -179,7 +179,7 @@ def _refuse_repeated(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) 
     import pyarrow.compute as pc
 
     if not keys:
-        raise WarehouseError(f"rows for {table.name}: no key given")
+        raise WarehouseError(f"rows for {table.name}: no key columns given")
     for key in keys:
         if rows[key].null_count:
             raise WarehouseError(
@@ -191,26 +191,12 @@ def _refuse_repeated(table: schemas.Table, rows: pa.Table, keys: Sequence[str]) 
         shown = {k: str(first[k]) for k in keys}
         raise WarehouseError(
             f"rows for {table.name}: {rows.num_rows - groups.num_rows} of {rows.num_rows} repeat a key, "
-            f"first {shown}; give one row a key"
+            f"first {shown}; pass one row per key"
         )
 
 
-def _arrow_type(bigquery_type: str) -> pa.DataType:
-    import pyarrow as pa
-
-    return {
-        "STRING": pa.string(),
-        "INTEGER": pa.int64(),
-        "FLOAT": pa.float64(),
-        "BOOLEAN": pa.bool_(),
-        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
-        "DATE": pa.date32(),
-        "JSON": pa.string(),
-    }[bigquery_type]
-
-
 def partition_bounds(table: schemas.Table, rows: pa.Table) -> str:
-    """Return the constant predicate on T's partitions that the rows' first and last value give; TRUE without any."""
+    """Return a constant predicate on T's partitions from the rows' first and last value; TRUE if T has none."""
     if table.partition_field is None:
         return "TRUE"
     import pyarrow.compute as pc
@@ -221,16 +207,16 @@ def partition_bounds(table: schemas.Table, rows: pa.Table) -> str:
 
 
 def create_sql(name: str, rows: pa.Schema, hours: int | None) -> str:
-    """Return the statement that makes an empty table of the rows' columns, if it is not there yet.
+    """Return the statement that creates an empty table with the rows' columns, if it does not exist yet.
 
-    hours: after how many the table goes away by itself; None keeps it.
+    hours: after which the table expires; None: never.
     """
     columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in rows)
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns}){expiry(hours)}"
 
 
 def expiry(hours: int | None) -> str:
-    """Return the OPTIONS of a table that goes away after so many hours by the service's clock."""
+    """Return the OPTIONS of a table that expires after so many hours, measured by the service's clock."""
     if hours is None:
         return ""
     moment = f"TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL {hours} HOUR)"
@@ -252,6 +238,4 @@ def _sql_type(kind: pa.DataType) -> str:
         return "FLOAT64"
     if t.is_string(kind) or t.is_large_string(kind) or t.is_dictionary(kind):
         return "STRING"
-    raise WarehouseError(
-        f"a column of Arrow type {kind} has no type in the warehouse; cast it first"
-    )
+    raise WarehouseError(f"Arrow type {kind} has no equivalent in BigQuery; cast the column first")

@@ -1,4 +1,4 @@
-"""SQL files of `velocast/sql` made ready to run, and Python values made query parameters."""
+"""Prepares the SQL files of `velocast/sql` for execution, and turns Python values into query parameters."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ NAMES: Mapping[str, str] = {name.split(".")[1]: name for name in schemas.TABLES}
 
 @dataclass(frozen=True)
 class Empty:
-    """An empty array parameter; an empty list does not say of which type, such as DATE or STRING."""
+    """An empty array parameter of a BigQuery type such as DATE or STRING, which an empty list cannot state."""
 
     type: str
 
 
 def statement(name: str, project: str, tables: Mapping[str, str] | None = None) -> str:
-    """Return the text of `velocast/sql/<name>.sql` with tables put in for `{counts}`, `{forecasts}` and so on.
+    """Return the text of `velocast/sql/<name>.sql`, with tables in place of `{counts}`, `{forecasts}` and so on.
 
-    tables: placeholder to dataset.table, in place of or beside those of `schemas.TABLES`.
-    Raises WarehouseError when there is no such file or no such table.
+    tables: placeholder to dataset.table; overrides or extends those of `schemas.TABLES`.
+    Raises WarehouseError if there is no such file or no such table.
     """
     known = {**NAMES, **(tables or {})}
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in known:
             raise WarehouseError(
-                f"sql/{name}.sql: no table {match[0]}; known are {sorted(known)}, pass it in `tables`"
+                f"sql/{name}.sql: unknown table {match[0]}; pass it in `tables`, or use one of {sorted(known)}"
             )
         return quoted(project, known[match[1]])
 
@@ -49,26 +49,26 @@ def statement(name: str, project: str, tables: Mapping[str, str] | None = None) 
 
 @cache
 def text(name: str) -> str:
-    """Return the text of `velocast/sql/<name>.sql`. Raises WarehouseError when there is none."""
+    """Return the text of `velocast/sql/<name>.sql`. Raises WarehouseError if there is no such file."""
     try:
         return files("velocast").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     except FileNotFoundError as exc:
-        raise WarehouseError(f"velocast/sql has no file {name}.sql") from exc
+        raise WarehouseError(f"there is no file velocast/sql/{name}.sql") from exc
 
 
 def quoted(project: str, name: str) -> str:
-    """Return `project.dataset.table` in backquotes. Raises WarehouseError unless `name` is dataset.table."""
+    """Return `project.dataset.table` in backticks. Raises WarehouseError unless `name` is dataset.table."""
     if not _TABLE_NAME.fullmatch(name):
-        raise WarehouseError(f"{name!r} is no table name; write dataset.table")
+        raise WarehouseError(f"{name!r} is not a table name; write dataset.table")
     return f"`{project}.{name}`"
 
 
 def query_parameters(
     values: Mapping[str, Any],
 ) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
-    """Return query parameters, typed by their Python values; lists, tuples and sets become arrays.
+    """Return query parameters whose types follow from their Python values; lists, tuples and sets become arrays.
 
-    Raises WarehouseError for None, an empty list (pass Empty), a naive time or a type BigQuery does not know.
+    Raises WarehouseError for None, an empty list (pass Empty), a time without a zone, or a type BigQuery lacks.
     """
     return [_parameter(name, value) for name, value in values.items()]
 
@@ -83,7 +83,7 @@ def _parameter(name: str, value: Any) -> Any:
     items = list(value)
     if not items:
         raise WarehouseError(
-            f"parameter @{name} is an empty list, which has no type; pass Empty('DATE') or the like"
+            f"parameter @{name} is an empty list, which has no type; pass Empty with one, such as Empty('DATE')"
         )
     return bigquery.ArrayQueryParameter(name, _type(name, items[0]), items)
 
@@ -91,7 +91,7 @@ def _parameter(name: str, value: Any) -> Any:
 def _type(name: str, value: Any) -> str:
     if isinstance(value, datetime) and value.tzinfo is None:
         raise WarehouseError(f"parameter @{name}: {value} has no zone; pass an aware time")
-    # The order counts: a bool is an int, and a datetime is a date.
+    # The order matters: a bool is also an int, and a datetime is also a date.
     kinds = (
         (bool, "BOOL"),
         (Integral, "INT64"),
@@ -104,6 +104,6 @@ def _type(name: str, value: Any) -> str:
         if isinstance(value, kind):
             return type_name
     raise WarehouseError(
-        f"parameter @{name}: {type(value).__name__} {value!r} is no parameter type of BigQuery; "
+        f"parameter @{name}: {type(value).__name__} {value!r} cannot be a BigQuery parameter; "
         "pass str, int, float, bool, datetime, date or a list of those"
     )

@@ -1,1 +1,1 @@
-"""Where messages to people go: one module for each channel."""
+"""Channels for messages to people, one module each."""

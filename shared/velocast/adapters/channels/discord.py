@@ -1,7 +1,7 @@
-"""Messages to a Discord channel, by its webhook.
+"""Messages to a Discord channel, sent through its webhook.
 
-The webhook's address is a secret: it is read from a mounted file for each message, and neither logged nor put into an
-error. Limits: discord/discord-api-docs, "Message" and "Execute Webhook"; counted in characters.
+The webhook's address is a secret: it is read from a mounted file for each message, and never logged or put into an
+error. Limits, in characters: discord/discord-api-docs, "Message" and "Execute Webhook".
 """
 
 from __future__ import annotations
@@ -16,26 +16,28 @@ from typing import Any
 
 import httpx
 
+from velocast.adapters.http_client import Deadline, OutOfTime, open_client
 from velocast.core.errors import DiscordError, DiscordRefused, SettingsError
 
 CONTENT, TITLE, DESCRIPTION, FIELDS, NAME, VALUE, FOOTER = 2000, 256, 4096, 25, 256, 1024, 2048
 TOTAL = 6000
 CUT = " … (cut)"
 NOTHING = "–"
-CALL_SECONDS = 10.0
-PATIENCE_SECONDS = 5.0
+TIMEOUT = httpx.Timeout(10.0)  # seconds of silence
+SEND_SECONDS = 30.0  # one message, with all tries and pauses; the function `notify` has 120 s
+PATIENCE_SECONDS = 5.0  # pauses after 429, together
 USER_AGENT = "DiscordBot (https://github.com/velocast/velocast, 0.1)"
 VARIABLE = "VELOCAST_DISCORD_WEBHOOK_FILE"
 GONE = frozenset({401, 403, 404})
 
-# httpx writes the address of every request to its log, and this address is a secret.
+# httpx logs the address of every request, and this address is a secret.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
-class Field:
-    """One field of an embed: at most 256 characters of name, 1,024 of value."""
+class EmbedField:
+    """One field of an embed: a name of at most 256 characters and a value of at most 1,024."""
 
     name: str
     value: str
@@ -49,22 +51,22 @@ class Embed:
     title: str
     color: int
     description: str = ""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[EmbedField, ...] = ()
     url: str = ""
     timestamp: str = ""
     footer: str = ""
 
 
-def fit(embed: Embed) -> Embed:
-    """Return an embed within Discord's limits: what is too long is cut, with a sign; fields beyond them are counted.
+def within_limits(embed: Embed) -> Embed:
+    """Return an embed that Discord accepts: text that is too long is cut and marked, surplus fields are counted.
 
-    The 6,000 characters of all parts together cost the last fields first, then the end of the description.
+    If all parts together exceed 6,000 characters, the last fields go first, then the end of the description.
     """
     fields = tuple(
-        Field(_cut(f.name, NAME) or NOTHING, _cut(f.value, VALUE) or NOTHING, f.inline)
+        EmbedField(_cut(f.name, NAME) or NOTHING, _cut(f.value, VALUE) or NOTHING, f.inline)
         for f in embed.fields
     )
-    fitted = replace(
+    shortened = replace(
         embed,
         title=_cut(embed.title, TITLE) or NOTHING,
         description=_cut(embed.description, DESCRIPTION),
@@ -72,23 +74,24 @@ def fit(embed: Embed) -> Embed:
         fields=_first(fields, FIELDS),
     )
     kept = len(fields)
-    while length(fitted) > TOTAL and kept > 0:
+    while length(shortened) > TOTAL and kept > 0:
         kept -= 1
-        fitted = replace(fitted, fields=_first(fields, kept))
-    over = max(0, length(fitted) - TOTAL)
-    return replace(fitted, description=_cut(fitted.description, len(fitted.description) - over))
+        shortened = replace(shortened, fields=_first(fields, kept))
+    surplus = max(0, length(shortened) - TOTAL)
+    description = _cut(shortened.description, len(shortened.description) - surplus)
+    return replace(shortened, description=description)
 
 
 def length(embed: Embed) -> int:
-    """Return the characters that count towards the 6,000."""
+    """Return the number of characters that count towards the limit of 6,000."""
     of_fields = sum(len(f.name) + len(f.value) for f in embed.fields)
     return len(embed.title) + len(embed.description) + len(embed.footer) + of_fields
 
 
 def payload(embed: Embed, content: str = "") -> dict[str, Any]:
-    """Return the body of one message. Nobody is pinged, whatever its text says."""
-    fitted = fit(embed)
-    card = asdict(fitted) | {"footer": {"text": fitted.footer}}
+    """Return the request body of one message, within Discord's limits. Mentions in the text notify nobody."""
+    shortened = within_limits(embed)
+    card = asdict(shortened) | {"footer": {"text": shortened.footer}}
     if not embed.url.startswith(("http://", "https://")):
         card["url"] = ""
     empty = {name for name, value in card.items() if value in ("", (), [], {"text": ""})}
@@ -101,20 +104,32 @@ def payload(embed: Embed, content: str = "") -> dict[str, Any]:
 
 
 class DiscordWebhook:
-    """One channel, reached by the webhook whose address stands in a file."""
+    """One channel, reached through the webhook whose address is in a file.
 
-    def __init__(self, file: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    sleep waits so many seconds; clock gives seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._file = file
         self._sleep = sleep
-        self._client = httpx.Client(timeout=CALL_SECONDS, headers={"User-Agent": USER_AGENT})
+        self._deadline = Deadline(clock)
+        self._client = open_client(self._deadline, user_agent=USER_AGENT, timeout=TIMEOUT)
 
     def send(self, embed: Embed, content: str = "") -> str:
         """Send one message and return its id, once Discord has stored it.
 
-        A 429 is waited for up to 5 s in all. Raises DiscordError when the answer is a longer wait, 5xx or none (Pub/Sub
-        brings the message again), DiscordRefused when Discord will never take it, SettingsError without an address.
+        After a 429 it waits as long as asked, up to 5 s in total. Raises DiscordError when that is not enough, for a
+        5xx and when there is no complete answer within 30 s (Pub/Sub delivers the message again), DiscordRefused when
+        Discord will never accept the message, SettingsError without a usable address.
         """
         body, waited = payload(embed, content), 0.0
+        self._deadline.start(SEND_SECONDS)
         while True:
             answer = self._post(body)
             if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
@@ -124,7 +139,7 @@ class DiscordWebhook:
             if waited > PATIENCE_SECONDS:
                 raise DiscordError(
                     f"Discord asks to wait {pause:g} s (429), more than the {PATIENCE_SECONDS:g} s that one run waits; "
-                    "the message comes again from Pub/Sub"
+                    "Pub/Sub delivers the message again"
                 )
             self._sleep(pause)
 
@@ -135,9 +150,13 @@ class DiscordWebhook:
     def _post(self, body: dict[str, Any]) -> httpx.Response:
         try:
             return self._client.post(self._address(), params={"wait": "true"}, json=body)
+        except OutOfTime as exc:
+            raise DiscordError(
+                f"Discord did not answer within {exc.seconds:g} s; Pub/Sub delivers the message again"
+            ) from None
         except httpx.HTTPError as exc:
             raise DiscordError(
-                f"Discord does not answer ({type(exc).__name__}: {exc}); the message comes again from Pub/Sub"
+                f"Discord does not answer ({type(exc).__name__}: {exc}); Pub/Sub delivers the message again"
             ) from None  # the request in httpx's error holds the address
         except httpx.InvalidURL:
             raise SettingsError(
@@ -153,7 +172,7 @@ class DiscordWebhook:
             ) from exc
         if not address.startswith(("http://", "https://")) or len(address.split()) != 1:
             raise SettingsError(
-                f"{VARIABLE}: {self._file} holds no web address; put the webhook's URL into the secret"
+                f"{VARIABLE}: {self._file} holds no web address; put the webhook's URL in the secret"
             )
         return address
 
@@ -167,16 +186,16 @@ def _message_id(answer: httpx.Response) -> str:
     said = str(_json(answer) or answer.text)[:500]
     if status in GONE:
         raise DiscordRefused(
-            f"Discord answers {status}: the webhook is gone or its token wrong ({said}); "
-            "make a new one in the channel's settings and put it into the secret velocast-discord-webhook"
+            f"Discord answers {status}: the webhook is gone or its token is wrong ({said}); "
+            "make a new one in the channel's settings and put its URL in the secret velocast-discord-webhook"
         )
     if answer.is_client_error:
         raise DiscordRefused(f"Discord refuses the message with {status}: {said}")
-    raise DiscordError(f"Discord answers {status}: {said}; the message comes again from Pub/Sub")
+    raise DiscordError(f"Discord answers {status}: {said}; Pub/Sub delivers the message again")
 
 
 def _retry_after(answer: httpx.Response) -> float:
-    """Return the seconds a 429 asks to wait; one from Discord's edge has no JSON, only the header."""
+    """Return the seconds that a 429 asks to wait. One from Discord's edge network has only the header, no JSON."""
     for value in (_json(answer).get("retry_after"), answer.headers.get("Retry-After")):
         try:
             seconds = float(value)  # type: ignore[arg-type]
@@ -195,12 +214,13 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _first(fields: tuple[Field, ...], count: int) -> tuple[Field, ...]:
-    """Return the first fields, `count` at most, the last of them saying how many were left out."""
+def _first(fields: tuple[EmbedField, ...], count: int) -> tuple[EmbedField, ...]:
+    """Return at most `count` fields; if some were left out, the last one says how many."""
     if len(fields) <= count:
         return fields
     kept = fields[: max(0, count - 1)]
-    return (*kept, Field("…", f"{len(fields) - len(kept)} more fields were left out", inline=False))
+    left_out = f"{len(fields) - len(kept)} more fields were left out"
+    return (*kept, EmbedField("…", left_out, inline=False))
 
 
 def _cut(text: str, limit: int) -> str:

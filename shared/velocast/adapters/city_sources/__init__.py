@@ -1,1 +1,1 @@
-"""Where counts come from: one module for each kind of open-data portal."""
+"""Sources of counts, one module for each kind of open-data portal."""

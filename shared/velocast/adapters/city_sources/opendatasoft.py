@@ -1,7 +1,7 @@
-"""The city's open-data API: Opendatasoft Explore API v2.1, one record a counter and hour (adapter `opendatasoft_long`).
+"""Counts of a city from Opendatasoft's Explore API v2.1, one record per counter and hour (adapter `opendatasoft_long`).
 
-An export that breaks off is a 200 with an error text in its body, so nothing is believed before as many records have
-arrived as the API itself counts.
+An export that breaks off still has status 200, with an error text in its body. So an answer is only accepted once it
+has as many records as the API itself counts.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from velocast.adapters.city_sources.opendatasoft_answers import (
-    TooManyRequests,
-    failure,
-    json_lines,
-    unexpected,
-)
+from velocast.adapters.city_sources.opendatasoft_answers import json_lines, reset_time
 from velocast.adapters.city_sources.records import (
     Count,
     CounterRecord,
@@ -28,30 +23,30 @@ from velocast.adapters.city_sources.records import (
     read_counter,
     read_record,
 )
+from velocast.adapters.http_answer import HttpAnswer
+from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.core.city import City
-from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable
-from velocast.core.telemetry import log
+from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
+from velocast.core.schemas import COUNTS, arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-USER_AGENT = "velocast (+https://github.com/velocast/velocast; one export a day)"
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-RETRY_SECONDS = (1.0, 4.0)  # pauses between the tries of a whole window
+# The function `fetch` has 540 s: 330 s for the city, 120 s for the weather, and the rest for storing. A first run reads
+# 13 months, about 130 MB for Paris, in one answer.
+LIMITS = Limits(answer_seconds=270.0, total_seconds=330.0)
 BATCH_ROWS = 20_000
-
-AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True)
-class Window:
-    """Hours from `since` (None: from the first) up to, not including, `until`; aware."""
+class TimeRange:
+    """Hours from `since` (None: from the first one) up to but not including `until`; both aware."""
 
     since: datetime | None
     until: datetime
 
     def where(self, field_name: str) -> str:
-        """Write the window in ODSQL. Literals are UTC, as the API reads them when no timezone is asked for."""
+        """Return the range as an ODSQL condition. The API reads its literals as UTC unless a time zone is asked for."""
         half = f"{field_name} < date'{_literal(self.until)}'"
         if self.since is None:
             return half
@@ -66,8 +61,8 @@ class Window:
 class Harvest:
     """One complete answer.
 
-    counts: Arrow columns counter_id, counted_at (UTC), bike_count and line (the record's own text), duplicates
-    included. fetched: records in the answer, counts and rejects alike.
+    counts: Arrow columns counter_id, counted_at (UTC), bike_count and line (the record as it was sent), with
+    duplicates. fetched: the number of records in the answer, rejects included. unknown_fields: sorted names.
     """
 
     counts: pa.Table
@@ -76,45 +71,48 @@ class Harvest:
     unknown_fields: list[str]
 
 
-class CitySource:
-    """Reads one city; leave it by `with`, which closes its connections. `pause` waits so many seconds."""
+class CitySource(HttpSource):
+    """Reads one city."""
+
+    errors = SourceErrors(CityUnreachable, CityTruncated, CityRefused)
+    needs = "records"
+    setting = "base_url"
+    purpose = "one export a day"
 
     def __init__(
         self,
         city: City,
         *,
-        pause: Callable[[float], None] = time.sleep,
+        limits: Limits | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(city.name, limits or LIMITS, sleep=sleep, clock=clock)
         self.city = city
-        self._client = httpx.Client(
-            timeout=TIMEOUT, headers={"User-Agent": USER_AGENT}, follow_redirects=True
-        )
-        self._pause = pause
 
-    def __enter__(self) -> Self:
-        return self
+    def read_counts(self, hours: TimeRange, *, as_of: datetime) -> Harvest:
+        """Read all counts of a time range; those of hours that end after `as_of` become rejects.
 
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def read_counts(self, window: Window, *, as_of: datetime) -> Harvest:
-        """Read all counts of a window, hours that `as_of` has not seen the end of being rejected.
-
-        The whole window is tried again, twice, when the city fails or breaks off. Raises CityUnreachable (no answer,
-        429, 5xx), CityTruncated (fewer records than the API counts), CityRefused (4xx, or no records at all).
+        The whole range is read again, up to twice, when the city fails or its answer breaks off. Raises CityUnreachable
+        (no answer, 429 or 5xx), CityTruncated (fewer records than the API counts, or an answer beyond LIMITS),
+        CityRefused (any other 4xx, or an answer that is not records).
         """
-        return self._persistently(lambda: self._read_counts(window, as_of))
+        return self.ask(lambda: self._read_counts(hours, as_of))
 
     def read_counters(self) -> list[CounterRecord]:
         """Read the counters' names, places and installation dates; records without an id are left out.
 
-        Errors as `read_counts`.
+        Errors as for `read_counts`.
         """
-        return self._persistently(self._read_counters)
+        return self.ask(self._read_counters)
 
-    def _read_counts(self, window: Window, as_of: datetime) -> Harvest:
+    def describe_too_many(self, answer: HttpAnswer) -> str:
+        """Return the message for a 429, with the time at which the API accepts requests again."""
+        return f"{answer.place}: 429, too many requests; the API takes requests again at {reset_time(answer)}"
+
+    def _read_counts(self, hours: TimeRange, as_of: datetime) -> Harvest:
         names = self.city.fields
-        where = {"where": window.where(names.counted_at)}
+        where = {"where": hours.where(names.counted_at)}
         expected = self._count(self.city.counts_dataset, where)
         fields = ",".join((names.counter_id, names.counted_at, names.bike_count))
         gathered = _Gathered()
@@ -123,7 +121,7 @@ class CitySource:
                 gathered.add(line, read_record(line, self.city, as_of=as_of))
         if gathered.fetched < expected:
             raise CityTruncated(
-                f"{self.city.name} {self.city.counts_dataset} {window}: {gathered.fetched} records "
+                f"{self.city.name} {self.city.counts_dataset} {hours}: {gathered.fetched} records "
                 f"arrived, the API counts {expected}; fetch the window again"
             )
         return gathered.harvest()
@@ -144,81 +142,39 @@ class CitySource:
             records = [read_counter(line, self.city) for line in lines]
         if len(records) < expected:
             raise CityTruncated(
-                f"{self.city.name} {dataset}: {len(records)} records arrived, the API counts {expected}"
+                f"{self.city.name} {dataset}: {len(records)} records arrived, the API counts {expected}; fetch again"
             )
         return [record for record in records if record is not None]
 
     def _count(self, dataset: str, where: dict[str, str]) -> int:
-        with self._get(dataset, "records", {"limit": "1", **where}) as answer:
-            answer.read()
-            try:
-                total = answer.json()["total_count"]
-            except (ValueError, KeyError, TypeError) as exc:
-                raise CityRefused(unexpected(answer, "a JSON object with total_count")) from exc
+        with self._get(dataset, "records", {"limit": "1", **where}) as response:
+            answer = self.read(response)
+        try:
+            total = answer.json()["total_count"]
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            raise CityRefused(answer.unexpected("a JSON object with total_count")) from exc
         if not isinstance(total, int) or total < 0:
-            raise CityRefused(unexpected(answer, "a total_count of at least 0"))
+            raise CityRefused(answer.unexpected("a total_count of at least 0"))
         return total
 
     @contextmanager
     def _export(self, dataset: str, query: dict[str, str]) -> Iterator[Iterator[bytes]]:
-        with self._get(dataset, "exports/jsonl", query) as answer:
-            if "html" in answer.headers.get("content-type", ""):
-                answer.read()
-                raise CityRefused(unexpected(answer, "JSON lines"))
-            yield json_lines(answer.iter_bytes(), f"{self.city.name} {dataset}")
+        with self._get(dataset, "exports/jsonl", query) as response:
+            if "html" in response.headers.get("content-type", ""):
+                raise CityRefused(self.read(response).unexpected("JSON lines"))
+            yield json_lines(self.lines(response), f"{self.city.name} {dataset}")
 
     @contextmanager
     def _get(self, dataset: str, endpoint: str, query: dict[str, str]) -> Iterator[httpx.Response]:
         path = f"/api/explore/v2.1/catalog/datasets/{dataset}/{endpoint}"
-        with self._opened(path, query) as answer:
-            if answer.status_code != httpx.codes.OK:
-                answer.read()
-                raise failure(answer)
-            try:
-                yield answer
-            except httpx.TransportError as exc:
-                raise CityTruncated(f"{answer.url}: the answer broke off: {exc!r}") from exc
-
-    @contextmanager
-    def _opened(self, path: str, query: dict[str, str]) -> Iterator[httpx.Response]:
-        """Ask the first address that can be connected to. Another one is tried for no other reason."""
-        refusals = []
-        for base in (self.city.base_url, *self.city.fallback_base_urls):
-            request = self._client.build_request("GET", base.rstrip("/") + path, params=query)
-            try:
-                answer = self._client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
-                refusals.append(f"{base}: {exc}")
-                continue
-            except httpx.TransportError as exc:
-                raise CityUnreachable(f"{request.url}: no answer: {exc!r}") from exc
-            try:
-                yield answer
-            finally:
-                answer.close()
-            return
-        raise CityUnreachable(
-            f"{self.city.name}: none of its addresses can be connected to: {'; '.join(refusals)}; "
-            "check base_url in its file under cities/"
-        )
-
-    def _persistently(self, ask: Callable[[], AnswerT]) -> AnswerT:
-        for pause in RETRY_SECONDS:
-            try:
-                return ask()
-            except TooManyRequests:
-                raise
-            except CityError as exc:
-                if not exc.retryable:
-                    raise
-                log("WARNING", f"asking the city again in {pause:g} s: {exc}", code=exc.code)
-                self._pause(pause)
-        return ask()
+        bases = (self.city.base_url, *self.city.fallback_base_urls)
+        with self.opened([base.rstrip("/") + path for base in bases], query) as response:
+            yield response
 
 
 @dataclass
 class _Gathered:
-    """Records of one answer, packed into Arrow batch by batch so that their Python objects do not pile up."""
+    """The records of one answer, packed into Arrow in batches, which take less memory than Python objects."""
 
     fetched: int = 0
     rejects: list[Reject] = field(default_factory=list)
@@ -257,14 +213,8 @@ class _Gathered:
 def _counts_schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counted_at", pa.timestamp("us", tz="UTC")),
-            ("bike_count", pa.int64()),
-            ("line", pa.large_binary()),
-        ]
-    )
+    read = arrow(COUNTS, ("counter_id", "counted_at", "bike_count"))
+    return read.append(pa.field("line", pa.large_binary()))
 
 
 def _literal(moment: datetime) -> str:

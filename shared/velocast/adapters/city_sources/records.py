@@ -1,4 +1,4 @@
-"""One record of a city's answer, understood or refused. Pure, and quick: a backfill has a million of them."""
+"""Parses single records of a city's answer. Pure and fast: a backfill has a million records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from velocast.core.city import City
 from velocast.core.datetimes import HOUR
 
-FIRST_YEAR = 1990  # no city counted bikes by the hour before
+FIRST_YEAR = 1990  # no city counted bikes hourly before that
 REASONS = (
     "not_json",
     "not_a_record",
@@ -33,7 +33,7 @@ _SEPARATORS = re.compile(r"[,\s\u00a0\u202f]")
 
 
 class Count(NamedTuple):
-    """One counter's bikes in the hour that starts at `counted_at` (UTC)."""
+    """The number of bikes at one counter in the hour that starts at `counted_at` (UTC)."""
 
     counter_id: str
     counted_at: datetime
@@ -42,14 +42,14 @@ class Count(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A record that was refused: one of REASONS, and its text as it came."""
+    """A rejected record: one of REASONS, and its original text."""
 
     reason: str
     text: str
 
 
 class CounterRecord(NamedTuple):
-    """What a city says of a counter. None where it says nothing, or nothing that can be understood."""
+    """What a city publishes about a counter. A field is None if it is missing or cannot be parsed."""
 
     counter_id: str
     counter_name: str | None
@@ -62,13 +62,13 @@ class CounterRecord(NamedTuple):
 
 
 class _Refused(Exception):
-    """Carries a reason out of the checks."""
+    """Carries the reason out of the checks that reject a record."""
 
 
 def read_record(line: bytes, city: City, *, as_of: datetime) -> Count | Reject:
-    """Read one JSON line of counts. A count of 3.0 is 3; a field nobody asked for is tolerated and named.
+    """Parse one JSON line of counts. A count of 3.0 becomes 3. Fields that were not requested are accepted and named.
 
-    An hour that is not over at `as_of` is refused as future_hour: its count cannot be whole.
+    An hour that is not over at `as_of` is rejected as future_hour, because its count cannot be complete.
     """
     try:
         record = _object(line)
@@ -87,9 +87,9 @@ def read_record(line: bytes, city: City, *, as_of: datetime) -> Count | Reject:
 
 
 def read_counter(line: bytes, city: City) -> CounterRecord | None:
-    """Read one JSON line of the counters dataset; None without a usable id. A wrong field becomes None.
+    """Parse one JSON line of the counters dataset; None without a usable id. An invalid field becomes None.
 
-    A position outside the city's bounding box becomes None too, and `outside_city` says so.
+    So does a position outside the city's bounding box, and then `outside_city` is True.
     """
     names = city.fields
     try:
@@ -124,10 +124,10 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
-# made once: json.loads with an argument makes a decoder for every call
+# created once: json.loads with an argument creates a decoder on every call
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
@@ -154,7 +154,7 @@ def _hour(value: Any) -> datetime:
 
 @lru_cache(maxsize=20_000)
 def _moment(text: str) -> datetime | None:
-    # every counter sends the same hours, so nearly all are found in the cache
+    # all counters have the same hours, so nearly all of them are in the cache
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else None
@@ -189,7 +189,7 @@ def _day(value: Any) -> date | None:
 
 
 def _position(value: Any) -> tuple[float | None, float | None]:
-    """Read {"lon": degrees, "lat": degrees} as latitude, longitude."""
+    """Return latitude and longitude in degrees from {"lon": ..., "lat": ...}; None for both if they are invalid."""
     try:
         return float(value["lat"]), float(value["lon"])
     except (TypeError, KeyError, ValueError):

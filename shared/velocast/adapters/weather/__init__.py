@@ -1,1 +1,1 @@
-"""Where weather comes from: one module for each weather service."""
+"""Sources of weather, one module for each service."""

@@ -1,1 +1,1 @@
-"""When to retrain and what to deploy: pure rules over thresholds."""
+"""The decisions to retrain and to deploy: pure rules over thresholds."""

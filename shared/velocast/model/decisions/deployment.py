@@ -1,23 +1,20 @@
-"""Whether a challenger is deployed: pure rules over thresholds; the first rule that matches decides."""
+"""The decision to deploy a challenger: pure rules over thresholds; the first rule that matches decides."""
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
-from velocast.model.decisions.numbers import short as _n
-
-if TYPE_CHECKING:  # the jobs judge without Evidently, which drift needs
-    pass
+from velocast.model.decisions.numbers import short
 
 
 class DeploymentDecision(BaseModel):
-    """What becomes of a challenger. gain: share of the champion's unexplained variance that it removes."""
+    """The decision about a challenger. gain: share of the champion's unexplained variance that it removes."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +23,7 @@ class DeploymentDecision(BaseModel):
     gain: float | None
 
 
-def deploy(
+def decide_deployment(
     *,
     old_baseline: float | Unknown | None,
     new_baseline: float | Unknown,
@@ -39,15 +36,17 @@ def deploy(
 ) -> DeploymentDecision:
     """Decide about a challenger by R2 on the same rows of test_baseline and test_current.
 
-    old_*: the champion's, None when there is no champion, Unknown when it could not be scored. old_skill: None when
-    not known. A NaN counts as unknown. measure: what the figures are where another score, 1 at best, stands for R2.
+    old_*: scores of the champion, None when there is no champion, Unknown when it could not be scored. old_skill: None
+    when unknown. NaN counts as unknown. measure: name of the score, if another score with the optimum 1 replaces R2.
     """
     baseline, current, old = _known(new_baseline), _known(new_current), _known(old_current)
     gain = _gain(old, current)
-    if baseline is not None and baseline < thresholds.r2_floor:
+    floor = thresholds.r2_floor
+    if baseline is not None and baseline < floor:
         return DeploymentDecision(
             decision="REJECT",
-            reason=f"The challenger's {measure} on test_baseline is {_n(baseline)}, below {_n(thresholds.r2_floor)}.",
+            reason=f"The challenger's {measure} on test_baseline is {short(baseline, beside=floor)}, "
+            f"below the minimum of {short(floor)}.",
             gain=_number(gain),
         )
     if test_mode:
@@ -63,8 +62,8 @@ def deploy(
     if old_baseline is None and old_current is None:
         return DeploymentDecision(
             decision="DEPLOY",
-            reason=f"There is no champion and the challenger's {measure} is {_n(current)} on test_current, "
-            f"{_n(baseline)} on test_baseline.",
+            reason=f"There is no champion. The challenger's {measure} is {short(current)} on test_current and "
+            f"{short(baseline)} on test_baseline.",
             gain=None,
         )
     return _against_champion(old, current, gain, old_skill, old_current, thresholds, measure)
@@ -79,47 +78,56 @@ def _against_champion(
     thresholds: Thresholds,
     measure: str,
 ) -> DeploymentDecision:
-    loses = old_skill is not None and old_skill < 0
     if old is None:
-        why = (
-            old_current.reason if isinstance(old_current, Unknown) else f"it has no {measure} there"
-        )
         return DeploymentDecision(
-            decision="SKIP",
-            reason=f"The champion's {measure} on test_current is unknown ({why}), so no gain can be shown.",
-            gain=None,
+            decision="SKIP", reason=_champion_unscored(old_current, measure), gain=None
         )
-    compared = f"{measure} on test_current {_n(new)} against the champion's {_n(old)}"
     if gain is None:
         return DeploymentDecision(
             decision="SKIP",
-            reason=f"The champion leaves nothing unexplained: {compared}.",
+            reason=f"The champion's {measure} on test_current is {short(old)} and cannot be improved.",
             gain=None,
         )
-    share = f"{_n(100 * float(gain))} % of what it leaves unexplained"
-    if loses and gain > 0:
-        return DeploymentDecision(
-            decision="DEPLOY",
-            reason=f"The champion loses to last week's value (skill {_n(old_skill or 0.0)}), so any improvement "
-            f"will do: {compared} removes {share}.",
-            gain=float(gain),
+    needed, condition = _needed_gain(old_skill, thresholds)
+    verdict = "better" if gain > 0 else "worse" if gain < 0 else "no better"
+    scores = f"{measure} {short(new, beside=old)} against the champion's {short(old, beside=new)} on test_current"
+    removal = f"{_removal(gain, needed, measure)}; {condition}."
+    if gain > needed:
+        reason = f"The challenger is {verdict}: {scores}. {removal}"
+        return DeploymentDecision(decision="DEPLOY", reason=reason, gain=float(gain))
+    if gain > 0:
+        reason = f"The challenger is better by too little: {scores}. {removal}"
+    else:
+        reason = f"The challenger is {verdict}: {scores}."
+    return DeploymentDecision(decision="SKIP", reason=reason, gain=float(gain))
+
+
+def _needed_gain(old_skill: float | None, thresholds: Thresholds) -> tuple[Fraction, str]:
+    """Return what the gain must exceed, and the reason that states it."""
+    if old_skill is not None and old_skill < 0:
+        return Fraction(0), (
+            "any improvement is enough, because the champion is less accurate than the value a week earlier "
+            f"(skill {short(old_skill, beside=0)})"
         )
-    needed = f"{_n(100 * (0.0 if loses else thresholds.min_gain))} %"
-    if gain > (0 if loses else _exact(thresholds.min_gain)):
-        return DeploymentDecision(
-            decision="DEPLOY",
-            reason=f"{compared} removes {share}, more than {needed}.",
-            gain=float(gain),
-        )
-    return DeploymentDecision(
-        decision="SKIP",
-        reason=f"{compared} removes {share}, no more than {needed}.",
-        gain=float(gain),
-    )
+    needed = _exact(thresholds.min_gain)
+    return needed, f"more than {short(100 * float(needed))} % is needed"
+
+
+def _removal(gain: Fraction, needed: Fraction, measure: str) -> str:
+    """Say how far the gain leads towards 1, the perfect score; for R2 that is the unexplained variance."""
+    percent = short(100 * float(gain), beside=100 * float(needed), decimals=1)
+    if measure == "R2":
+        return f"It removes {percent} % of the unexplained variance"
+    return f"It closes {percent} % of the champion's gap to a perfect score"
+
+
+def _champion_unscored(old_current: float | Unknown | None, measure: str) -> str:
+    why = old_current.reason if isinstance(old_current, Unknown) else f"it has no {measure} there"
+    return f"The challenger cannot be compared: the champion's {measure} on test_current is unknown ({why})."
 
 
 def _gain(old: float | None, new: float | None) -> Fraction | None:
-    """(new - old) / (1 - old), exactly: 0.902 against 0.9 is a gain of 0.02 and not a hair more."""
+    """Return (new - old) / (1 - old) without rounding errors: 0.902 against 0.9 is a gain of exactly 0.02."""
     if old is None or new is None or old >= 1:
         return None
     return (_exact(new) - _exact(old)) / (1 - _exact(old))

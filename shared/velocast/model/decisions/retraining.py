@@ -1,6 +1,6 @@
-"""When to retrain: pure rules over thresholds; the first rule that matches decides.
+"""The decision to retrain: pure rules over thresholds; the first rule that matches decides.
 
-What is unknown neither triggers nor prevents a retraining by itself; the reason says that it was unknown.
+An unknown result neither triggers nor prevents a retraining by itself; the reason states that it is unknown.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
+from velocast.model.decisions.numbers import short
 from velocast.model.evaluation.metrics import Validation
 
-if TYPE_CHECKING:  # the jobs judge without Evidently, which drift needs
-    from velocast.model.drift.detection import DriftFinding
-from velocast.model.decisions.numbers import short as _n
+if TYPE_CHECKING:  # drift needs Evidently, which the jobs do not install
+    from velocast.model.drift.detection import DriftResult
 
 Retrain = Literal["FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH", "WAIT", "ALL_GOOD"]
 TRAINING_DECISIONS: frozenset[Retrain] = frozenset(
@@ -24,7 +24,7 @@ TRAINING_DECISIONS: frozenset[Retrain] = frozenset(
 
 
 class RetrainDecision(BaseModel):
-    """What to do about the champion, and why, in a sentence."""
+    """Whether to retrain, and the reason in plain sentences."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,53 +33,49 @@ class RetrainDecision(BaseModel):
 
     @property
     def trains(self) -> bool:
-        """Whether the retraining workflow is to be started."""
+        """Whether to start the retraining workflow."""
         return self.decision in TRAINING_DECISIONS
 
 
-def retrain(
+def decide_retraining(
     *,
     forced: bool,
     champion: bool,
     history_days: float,
     validation: Validation | Unknown,
-    drift: DriftFinding | Unknown,
+    drift: DriftResult | Unknown,
     trained_until_age_days: float | None,
     thresholds: Thresholds,
 ) -> RetrainDecision:
-    """Decide about a retraining; rules 0 to 5, first match wins.
+    """Decide whether to retrain; the first rule that matches decides.
 
-    champion: whether one serves. history_days: days of counts. trained_until_age_days: days since the end of the
-    champion's training data, None when that is not known.
+    champion: whether there is one. history_days: days of counts. trained_until_age_days: days since the end of the
+    champion's training data, None when unknown.
     """
     if forced:
-        return RetrainDecision(decision="FORCE", reason="The event asks for a retraining.")
+        return RetrainDecision(decision="FORCE", reason="The event requests a retraining.")
     if not champion:
         return _without_champion(history_days, thresholds)
     if found := _reactive(validation, thresholds):
         return found
     if found := _proactive(validation, drift, thresholds):
         return found
-    if trained_until_age_days is not None and trained_until_age_days > thresholds.refresh_days:
+    limit = thresholds.refresh_days
+    if trained_until_age_days is not None and trained_until_age_days > limit:
+        age = short(trained_until_age_days, beside=limit, decimals=1)
         return RetrainDecision(
             decision="REFRESH",
-            reason=f"The champion's training data end {_n(trained_until_age_days)} days ago, more than "
-            f"{thresholds.refresh_days}.",
+            reason=f"The champion's training data ended {age} days ago; the limit is {limit} days.",
         )
     return _wait_or_good(validation, drift, thresholds)
 
 
 def _without_champion(history_days: float, thresholds: Thresholds) -> RetrainDecision:
     needed = thresholds.min_history_days
-    if history_days >= needed:
-        return RetrainDecision(
-            decision="FIRST",
-            reason=f"There is no champion yet and {_n(history_days)} days of counts, {needed} are enough.",
-        )
+    stored = short(history_days, beside=needed, decimals=1)
     return RetrainDecision(
-        decision="WAIT",
-        reason=f"There is no champion yet and {_n(history_days)} days of counts: "
-        f"{_n(needed - history_days)} of {needed} days are missing.",
+        decision="FIRST" if history_days >= needed else "WAIT",
+        reason=f"There is no champion yet. {stored} days of counts are stored, {needed} are needed.",
     )
 
 
@@ -88,20 +84,21 @@ def _reactive(validation: Validation | Unknown, thresholds: Thresholds) -> Retra
         return None
     faults = []
     if validation.r2 is not None and validation.r2 < thresholds.r2_critical:
-        faults.append(f"R2 {_n(validation.r2)} is below {_n(thresholds.r2_critical)}")
-    if validation.rmse > thresholds.rmse_threshold:
-        faults.append(f"RMSE {_n(validation.rmse)} is above {_n(thresholds.rmse_threshold)}")
+        faults.append(_below("R2", validation.r2, thresholds.r2_critical))
+    if validation.rmse > (limit := thresholds.rmse_threshold):
+        rmse = short(validation.rmse, beside=limit, decimals=1)
+        faults.append(f"RMSE is {rmse}, above {short(limit)}")
     if validation.skill is not None and validation.skill < 0:
-        faults.append(f"skill {_n(validation.skill)} is below 0, last week's value does better")
+        faults.append(
+            _below("skill", validation.skill, 0) + " (the value a week earlier is more accurate)"
+        )
     if not faults:
         return None
-    return RetrainDecision(
-        decision="REACTIVE", reason=f"The champion's {' and its '.join(faults)}."
-    )
+    return RetrainDecision(decision="REACTIVE", reason=f"The champion's {'; its '.join(faults)}.")
 
 
 def _proactive(
-    validation: Validation | Unknown, drift: DriftFinding | Unknown, thresholds: Thresholds
+    validation: Validation | Unknown, drift: DriftResult | Unknown, thresholds: Thresholds
 ) -> RetrainDecision | None:
     if isinstance(validation, Unknown) or isinstance(drift, Unknown):
         return None
@@ -109,38 +106,52 @@ def _proactive(
         return None
     if drift.share < thresholds.drift_critical:
         return None
+    r2 = _below("R2", validation.r2, thresholds.r2_warning)
     return RetrainDecision(
         decision="PROACTIVE",
-        reason=f"The drift share {_n(drift.share)} reaches {_n(thresholds.drift_critical)} and the champion's R2 "
-        f"{_n(validation.r2)} is below {_n(thresholds.r2_warning)}.",
+        reason=f"The {_drifted(drift.share, thresholds.drift_critical)}, and the champion's {r2}.",
     )
 
 
 def _wait_or_good(
-    validation: Validation | Unknown, drift: DriftFinding | Unknown, thresholds: Thresholds
+    validation: Validation | Unknown, drift: DriftResult | Unknown, thresholds: Thresholds
 ) -> RetrainDecision:
-    concerns, facts = [], []
-    if isinstance(validation, Unknown):
-        facts.append(f"accuracy unknown ({validation.reason})")
-    elif validation.r2 is None:
-        facts.append("R2 unknown (the counts of the week do not vary)")
-    elif validation.r2 < thresholds.r2_warning:
-        concerns.append(
-            f"the champion's R2 {_n(validation.r2)} is below {_n(thresholds.r2_warning)}"
-        )
-    else:
-        facts.append(f"R2 {_n(validation.r2)}")
-    if isinstance(drift, Unknown):
-        facts.append(f"drift unknown ({drift.reason})")
-    elif drift.share >= thresholds.drift_warning:
-        concerns.append(f"the drift share {_n(drift.share)} reaches {_n(thresholds.drift_warning)}")
-    else:
-        facts.append(f"drift share {_n(drift.share)}")
+    found = (_accuracy(validation, thresholds.r2_warning), _drift(drift, thresholds.drift_warning))
+    concerns = [text for concern, text in found if concern]
+    facts = [text for concern, text in found if not concern]
     if not concerns:
         return RetrainDecision(
-            decision="ALL_GOOD", reason=f"Nothing asks for a retraining: {', '.join(facts)}."
+            decision="ALL_GOOD", reason=f"Nothing calls for a retraining: {' and '.join(facts)}."
         )
-    beside = f" ({', '.join(facts)})" if facts else ""
+    besides = "".join(f" {fact[0].upper()}{fact[1:]}." for fact in facts)
     return RetrainDecision(
-        decision="WAIT", reason=f"Watched, not retrained: {' and '.join(concerns)}{beside}."
+        decision="WAIT", reason=f"No retraining yet: {', and '.join(concerns)}.{besides}"
     )
+
+
+def _accuracy(validation: Validation | Unknown, limit: float) -> tuple[bool, str]:
+    """Return whether accuracy is a concern, and what is known of it."""
+    if isinstance(validation, Unknown):
+        return False, f"accuracy is unknown ({validation.reason})"
+    if validation.r2 is None:
+        return False, "R2 is unknown (the counts of the week do not vary)"
+    if validation.r2 < limit:
+        return True, f"the champion's {_below('R2', validation.r2, limit)}"
+    return False, f"R2 is {short(validation.r2, beside=limit)}"
+
+
+def _drift(drift: DriftResult | Unknown, limit: float) -> tuple[bool, str]:
+    """Return whether drift is a concern, and what is known of it."""
+    if isinstance(drift, Unknown):
+        return False, f"drift is unknown ({drift.reason})"
+    if drift.share >= limit:
+        return True, f"the {_drifted(drift.share, limit)}"
+    return False, f"the drift share is {short(drift.share, beside=limit)}"
+
+
+def _below(name: str, value: float, limit: float) -> str:
+    return f"{name} is {short(value, beside=limit)}, below {short(limit)}"
+
+
+def _drifted(share: float, limit: float) -> str:
+    return f"drift share is {short(share, beside=limit)}, at or above {short(limit)}"

@@ -1,1 +1,1 @@
-"""Data drift: the columns that are compared and the comparison."""
+"""Data drift: which columns are compared, and the test for drift."""

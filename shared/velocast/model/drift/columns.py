@@ -1,4 +1,4 @@
-"""The columns that drift is looked for in, made from counts, weather and forecasts of one period."""
+"""The columns that are tested for drift, computed from the counts, weather and forecasts of one period."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ COLUMNS = (
 )
 NIGHT = (22, 23, 0, 1, 2, 3, 4)
 MORNING = (7, 8, 9)
-HOURS_OF_A_DAY = 20  # fewer counted hours make no share of a day
+HOURS_OF_A_DAY = 20  # days with fewer counted hours are left out
 HOURS_OF_A_WEEK = 140
-FEWEST_BIKES = 24  # a day with less has no rhythm to speak of
-YEAR = timedelta(days=364)  # the same weekdays
+FEWEST_BIKES = 24  # days with fewer bikes have no meaningful daily profile
+YEAR = timedelta(days=364)  # 52 weeks, so that weekdays match
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The period to compare with: local days, both included, and what to call it in a report."""
+    """The period to compare with: first and last local day, both included, and its name in reports."""
 
     first: date
     last: date
@@ -46,9 +46,9 @@ class Reference:
 
 
 def choose_reference(*, last_day: date, history_first: date, days: int) -> Reference:
-    """Return the same weeks a year earlier where the history reaches that far, else the days before.
+    """Return the same weeks a year earlier if the history reaches that far, or else the days before.
 
-    last_day: last local day of the current period of `days` days; history_first: first day with counts.
+    last_day: last local day of the current period, which has `days` days; history_first: first day with counts.
     """
     first = last_day - timedelta(days=days - 1)
     if history_first <= first - YEAR:
@@ -65,12 +65,12 @@ def drift_columns(
     weather: pd.DataFrame | None = None,
     errors: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Lay the columns of one period side by side.
+    """Return the columns of one period in one frame.
 
     counts: counter_id, counted_at (aware), bike_count, usable rows only. weather: temperature_c, precipitation_mm, one
     row per hour. errors: bike_count, predicted_count of the forecasts in force.
-    Returns COLUMNS as far as they can be made, each padded with NaN below: they have different lengths, and a row means
-    nothing across them. A column without any value is left out.
+    Returns those of COLUMNS that can be computed. Columns differ in length, are padded with NaN at the end, and their
+    rows do not correspond. Columns without values are omitted.
     """
     columns: dict[str, pd.Series[float]] = {}
     if len(counts):

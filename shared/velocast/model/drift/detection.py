@@ -1,4 +1,4 @@
-"""Have the data changed? Distances between the columns of two periods, computed and reported by Evidently."""
+"""The test for data drift: distances between the columns of two periods, computed and reported by Evidently."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from velocast.model.drift.columns import COLUMNS, Reference, choose_reference, d
 __all__ = [
     "ALLOWANCE",
     "COLUMNS",
-    "DriftFinding",
+    "DriftResult",
     "Reference",
     "choose_reference",
     "column_thresholds",
-    "detect",
+    "detect_drift",
     "drift_columns",
 ]
 
-METHOD = "wasserstein"  # earth mover's distance over the reference's standard deviation
-FEWEST_VALUES = 20  # of a column in either period; with less it counts as missing
+METHOD = "wasserstein"  # earth mover's distance divided by the reference's standard deviation
+FEWEST_VALUES = 20  # a column with fewer in either period is reported as missing
 SEED = 20
-# How many times `drift_column_threshold` a column may move: about the third quartile of what it moved from one four
-# weeks to the next in Paris, 2020-21. A mean of days moves by more of its own deviation than an hour's count does.
+# The distance from which a column has drifted, as a multiple of `drift_column_threshold`: about the third quartile of
+# the distances between consecutive periods of four weeks in Paris, 2020-21. Daily shares move by more of their own
+# standard deviation than hourly counts do.
 ALLOWANCE: dict[str, float] = {
     "bike_count": 2.5,
     "relative_count": 1.0,
@@ -43,8 +44,8 @@ ALLOWANCE: dict[str, float] = {
 
 
 @dataclass(frozen=True)
-class DriftFinding:
-    """What drifted. share: drifted of the compared columns; columns: each one's distance; html, json: the report."""
+class DriftResult:
+    """The result of the test. share: of the compared columns, those that drifted; columns: distance by column."""
 
     share: float
     drifted: list[str]
@@ -56,17 +57,17 @@ class DriftFinding:
 
 
 def column_thresholds(thresholds: Thresholds) -> dict[str, float]:
-    """Return the distance from which each column counts as drifted."""
+    """Return for each column the distance from which it has drifted."""
     return {name: thresholds.drift_column_threshold * factor for name, factor in ALLOWANCE.items()}
 
 
-def detect(
+def detect_drift(
     current: pd.DataFrame, reference: pd.DataFrame, *, reference_name: str, thresholds: Thresholds
-) -> DriftFinding | Unknown:
+) -> DriftResult | Unknown:
     """Compare two periods column by column.
 
-    current, reference: of `drift_columns`. A column that either lacks is reported as missing and not compared.
-    Unknown with fewer than drift_min_rows counts in either. Takes some seconds: Evidently is imported here.
+    current, reference: frames from `drift_columns`. A column that is missing in either is reported and not compared.
+    Returns Unknown when either has fewer than drift_min_rows counts. Takes some seconds, because it imports Evidently.
     """
     for period, frame in (("current period", current), (f"reference, {reference_name}", reference)):
         rows = _values(frame, "bike_count")
@@ -87,7 +88,7 @@ def detect(
     )
     distances = _distances(report)
     drifted = [name for name in compared if distances[name] >= limits[name]]
-    return DriftFinding(
+    return DriftResult(
         share=len(drifted) / len(compared),
         drifted=drifted,
         columns={name: distances[name] for name in compared},
@@ -103,7 +104,7 @@ def _values(frame: pd.DataFrame, name: str) -> int:
 
 
 def _sampled(frame: pd.DataFrame, columns: list[str], rows: int) -> pd.DataFrame:
-    """At most `rows` values of each column, drawn with a fixed seed; padded with NaN as before."""
+    """Draw at most `rows` values of each column with a fixed seed; shorter columns are padded with NaN."""
     drawn = []
     for name in columns:
         values = frame[name].dropna()
@@ -117,7 +118,7 @@ def _report(
     current: pd.DataFrame, reference: pd.DataFrame, limits: dict[str, float]
 ) -> tuple[bytes, str]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # Evidently's own use of what others have deprecated
+        warnings.simplefilter("ignore")  # deprecation warnings from inside Evidently
         from evidently import DataDefinition, Dataset, Report
         from evidently.presets import DataDriftPreset
 

@@ -1,1 +1,1 @@
-"""Scores, and the reference models that a forecast has to beat."""
+"""Scores, and the reference models that a model has to beat."""

@@ -1,4 +1,4 @@
-"""Scores of busy hours: how well a model tells the hours above a counter's threshold from the others."""
+"""Scores of busy-hour predictions: how well a model separates hours above the counter's threshold from others."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Bools = NDArray[np.bool_]
 
 
 class _BusyErrors(BaseModel):
-    """Shares of the rows, but brier (a mean square); None where the rows do not define it.
+    """Shares of the rows, except brier (a mean square); None where the rows do not define the score.
 
-    base_rate: share of busy hours. brier_relative: Brier score over that of always saying the base rate.
+    base_rate: share of busy hours. brier_relative: Brier score divided by that of always predicting the base rate.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
@@ -47,23 +47,23 @@ class BusyScores(_BusyErrors):
 
 
 def is_busy(frame: pd.DataFrame) -> pd.Series[bool]:
-    """Return whether each hour's count is above the counter's threshold; False where one of them is unknown."""
+    """Return whether each hour's count is above the counter's threshold; False where either is unknown."""
     return frame["bike_count"] > frame["busy_threshold"]
 
 
-def judgeable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that have a count and a threshold: of the others nobody knows whether they were busy."""
+def labelled_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a count and a threshold; the others have no label."""
     return frame[frame["bike_count"].notna() & frame["busy_threshold"].notna()]
 
 
-def score(frame: pd.DataFrame) -> BusyScores:
-    """Score busy hours, pooled and per lead day, over the rows that have a count and a threshold.
+def score_busy_hours(frame: pd.DataFrame) -> BusyScores:
+    """Score busy-hour predictions, pooled and per lead day, over the rows that have a count and a threshold.
 
     frame: one row per counter_id, target_at, lead_day (and origin_at) with bike_count, busy_threshold,
-    busy_probability (0 to 1) and busy (what is said). Raises RowsMismatch when a row comes twice, when a judged row
-    has no probability, or when there is none to judge.
+    busy_probability (0 to 1) and busy (the prediction). Raises RowsMismatch when a row is repeated, when a row with a
+    label has no probability, or when no row has a label.
     """
-    rows = _judged(frame)
+    rows = _checked(frame)
     return BusyScores(
         **_errors(rows),
         counters=int(rows["counter_id"].nunique()),
@@ -74,21 +74,21 @@ def score(frame: pd.DataFrame) -> BusyScores:
     )
 
 
-def balanced_accuracy(busy: Bools, said: Bools) -> float | None:
-    """Return the mean of the shares of busy and of other hours that were told right; None without one of them."""
+def balanced_accuracy(busy: Bools, predicted: Bools) -> float | None:
+    """Return the mean of recall on busy hours and recall on other hours; None when all hours are of one class."""
     if busy.all() or not busy.any():
         return None
-    return float((said[busy].mean() + (~said[~busy]).mean()) / 2)
+    return float((predicted[busy].mean() + (~predicted[~busy]).mean()) / 2)
 
 
-def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in (*KEYS, "origin_at") if name in frame.columns]
     repeated = int(frame.duplicated(keys).sum())
     if repeated:
         raise RowsMismatch(
             f"{repeated} of {len(frame)} rows repeat {keys}; join forecasts and counts by key"
         )
-    rows = judgeable(frame)
+    rows = labelled_rows(frame)
     if rows.empty:
         raise RowsMismatch(
             f"none of {len(frame)} rows has a count and a threshold; there is nothing to score"
@@ -96,22 +96,22 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
     lacking = int(rows["busy_probability"].isna().sum())
     if lacking:
         raise RowsMismatch(
-            f"{lacking} of {len(rows)} judged rows have no probability; score the same rows for every model"
+            f"{lacking} of {len(rows)} rows with a label have no probability; score the same rows for every model"
         )
     return rows
 
 
 def _errors(rows: pd.DataFrame) -> dict[str, float | int | None]:
-    busy, said = is_busy(rows).to_numpy(dtype=bool), rows["busy"].to_numpy(dtype=bool)
+    busy, predicted = is_busy(rows).to_numpy(dtype=bool), rows["busy"].to_numpy(dtype=bool)
     probability = rows["busy_probability"].to_numpy(dtype="float64")
     base_rate = float(busy.mean())
     brier, naive = float(np.mean((probability - busy) ** 2)), base_rate * (1 - base_rate)
-    hits, alarms, events = int((busy & said).sum()), int(said.sum()), int(busy.sum())
+    hits, alarms, events = int((busy & predicted).sum()), int(predicted.sum()), int(busy.sum())
     return {
         "rows": len(rows),
         "base_rate": base_rate,
-        "accuracy": float((busy == said).mean()),
-        "balanced_accuracy": balanced_accuracy(busy, said),
+        "accuracy": float((busy == predicted).mean()),
+        "balanced_accuracy": balanced_accuracy(busy, predicted),
         "precision": hits / alarms if alarms else None,
         "recall": hits / events if events else None,
         "f1": 2 * hits / (alarms + events) if alarms + events else None,

@@ -1,4 +1,4 @@
-"""Scores of forecasts against what was counted, and comparisons of two models on the same rows."""
+"""Scores of forecasts against counts, and the comparison of two models on the same rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RESAMPLES = 1000
 
 
 class RowsMismatch(VelocastError):
-    """Forecasts and actuals that are not the same rows; the caller joined them wrongly."""
+    """Forecasts and actuals do not cover the same rows; the caller joined them wrongly."""
 
     code = "rows_mismatch"
 
 
 class _Errors(BaseModel):
-    """Bikes per hour, but r2 and wape (shares); None where the rows do not define it."""
+    """Bikes per hour, except r2, wape and coverage (shares); None where the rows do not define the score."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ class Scores(_Errors):
 
 
 class Validation(BaseModel):
-    """The champion's last days: scores of the last week, skill over the last four."""
+    """The champion's recent accuracy: scores of the last `validation_days`, skill over the last `skill_days`."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,17 +62,17 @@ class Validation(BaseModel):
 
     @property
     def r2(self) -> float | None:
-        """Pooled R2 of the last week."""
+        """Pooled R2 of the last `validation_days`."""
         return self.scores.r2
 
     @property
     def rmse(self) -> float:
-        """Pooled RMSE of the last week, in bikes per hour."""
+        """Pooled RMSE of the last `validation_days`, in bikes per hour."""
         return self.scores.rmse
 
 
 class BootstrapResult(BaseModel):
-    """By how much the new model's RMSE is lower, in bikes per hour, over resampled days (90 % interval)."""
+    """Reduction of RMSE by the new model, in bikes per hour, over resampled days (90 % interval)."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,12 +83,12 @@ class BootstrapResult(BaseModel):
     days: int
 
 
-def score(frame: pd.DataFrame) -> Scores:
+def score_forecasts(frame: pd.DataFrame) -> Scores:
     """Score forecasts over the rows that have an actual, pooled and per lead day.
 
-    frame: one row per counter_id, target_at, lead_day with bike_count (NaN: not counted, left out), predicted_count,
-    and, where there are any, lower, upper and lag_168h. Raises RowsMismatch when a row comes twice, when a counted row
-    has no forecast, or when none is counted.
+    frame: one row per counter_id, target_at, lead_day with bike_count (NaN: not counted, left out), predicted_count
+    and optionally lower, upper and lag_168h. Raises RowsMismatch when a row is repeated, when a counted row has no
+    forecast, or when no row is counted.
     """
     counted = _counted(frame)
     return Scores(
@@ -103,7 +103,7 @@ def score(frame: pd.DataFrame) -> Scores:
 
 
 def skill(frame: pd.DataFrame) -> float | None:
-    """Return 1 - RMSE / RMSE of the value 168 hours earlier over rows that have all three; None without any."""
+    """Return 1 - RMSE / RMSE of the value 168 hours earlier, over rows that have all three; None without such rows."""
     if "lag_168h" not in frame.columns:
         return None
     rows = frame.dropna(subset=["bike_count", "predicted_count", "lag_168h"])
@@ -114,11 +114,11 @@ def skill(frame: pd.DataFrame) -> float | None:
 def validate(
     week: pd.DataFrame, month: pd.DataFrame, *, counters: int, thresholds: Thresholds
 ) -> Validation | Unknown:
-    """Judge the champion by its forecasts of the last days, lead days 0 to 2.
+    """Score the champion's recent forecasts, lead days 0 to 2.
 
-    week: rows of the last `validation_days`; month: of the last `skill_days`; both as for `score`.
-    counters: how many counters there are to forecast. Unknown with fewer than min_pairs pairs or min_counter_share of
-    the counters in the week. Raises as `score`.
+    week: rows of the last `validation_days`; month: rows of the last `skill_days`; both as for `score_forecasts`.
+    counters: number of counters to forecast. Returns Unknown when the week has fewer than min_pairs pairs or less than
+    min_counter_share of the counters. Raises as `score_forecasts`.
     """
     scored = week[week["lead_day"] < SCORED_LEAD_DAYS]
     pairs = scored[scored["bike_count"].notna()]
@@ -134,17 +134,17 @@ def validate(
             f"{thresholds.min_counter_share:.0%} are needed"
         )
     return Validation(
-        scores=score(scored), skill=skill(month[month["lead_day"] < SCORED_LEAD_DAYS])
+        scores=score_forecasts(scored), skill=skill(month[month["lead_day"] < SCORED_LEAD_DAYS])
     )
 
 
 def paired_bootstrap(
     frame: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES
 ) -> BootstrapResult | Unknown:
-    """Resample local days to see how sure it is that the new model beats the old one on the same rows.
+    """Resample local days to estimate how certain it is that the new model beats the old one on the same rows.
 
-    frame: bike_count, predicted_old, predicted_new, local_date; rows without an actual are left out.
-    Unknown with fewer than two days. Raises RowsMismatch when a counted row lacks one of the forecasts.
+    frame: bike_count, predicted_old, predicted_new, local_date; rows without a count are left out.
+    Returns Unknown with fewer than two days. Raises RowsMismatch when a counted row lacks either forecast.
     """
     counted = frame[frame["bike_count"].notna()]
     lacking = int(counted[["predicted_old", "predicted_new"]].isna().any(axis="columns").sum())
@@ -212,7 +212,7 @@ def _errors(rows: pd.DataFrame) -> dict[str, float | int | None]:
 
 
 def _interval(rows: pd.DataFrame) -> tuple[float | None, float | None]:
-    """Share of the actuals within [lower, upper] and its mean width, over the rows that have both."""
+    """Return the share of counts within [lower, upper] and the mean width, over the rows that have both ends."""
     if not {"lower", "upper"} <= set(rows.columns):
         return None, None
     with_interval = rows.dropna(subset=["lower", "upper"])

@@ -1,4 +1,4 @@
-"""Reference models: the mean of similar days and two naive forecasts. They need no fit; a model has to beat them."""
+"""Reference models: the mean of similar days and two naive forecasts. A model has to beat them; they need no fit."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SIMILAR_DAYS = "similar_days"
 
 
 def forecast_similar_days(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Forecast with the mean of similar days, or the next best that the history gives.
+    """Forecast with the mean of similar days, or the best substitute that the history offers.
 
-    frame: (n, any) of `usecases.feature_store.read`. Returns (n, 4) with its index: predicted_count, lower, upper,
-    busy_probability; never NaN but for busy_probability where a counter has no threshold.
+    frame: (n, any) from `usecases.feature_store.read_features`. Returns (n, 4) with the frame's index: predicted_count,
+    lower, upper, busy_probability. Only busy_probability can be NaN: where a counter has no threshold.
     """
-    return conformal.apply(frame, similar_days_mean(frame), calibration)
+    return conformal.add_intervals(frame, similar_days_mean(frame), calibration)
 
 
 def calibrate_similar_days(frame: pd.DataFrame) -> Calibration:
-    """Learn how far this forecast misses, from recent origins whose hours were counted meanwhile.
+    """Learn the errors of this forecast from recent origins whose hours have been counted since.
 
-    frame: as `forecast_similar_days`, with bike_count; nothing is fitted, so any past origins do.
+    frame: as for `forecast_similar_days`, with bike_count. Nothing is fitted, so any past origins can be used.
     """
     return conformal.calibrate(frame.assign(predicted_count=similar_days_mean(frame)))
 
@@ -35,7 +35,7 @@ def calibrate_similar_days(frame: pd.DataFrame) -> Calibration:
 def naive_forecasts(frame: pd.DataFrame) -> dict[str, Floats]:
     """Return the naive forecasts of a feature frame by name, each (n,), bikes per hour.
 
-    Where the hour they repeat was not counted, the mean of similar days stands in: all are scored on the same rows.
+    Where the repeated hour was not counted, they use the mean of similar days, so that all are scored on the same rows.
     """
     similar = similar_days_mean(frame)
     return {
@@ -45,6 +45,6 @@ def naive_forecasts(frame: pd.DataFrame) -> dict[str, Floats]:
     }
 
 
-def _or(values: pd.Series[float], stand_in: Floats) -> Floats:
+def _or(values: pd.Series[float], fallback: Floats) -> Floats:
     known = values.to_numpy(dtype="float64", na_value=np.nan)
-    return np.where(np.isnan(known), stand_in, known)
+    return np.where(np.isnan(known), fallback, known)

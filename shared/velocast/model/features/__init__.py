@@ -1,1 +1,1 @@
-"""The columns a model learns from, as of the forecast origin."""
+"""The features of a model, as of the forecast origin."""

@@ -1,4 +1,4 @@
-"""What a local day is: working day, Saturday or rest, holidays and the days around them."""
+"""Calendar features of a local day: working day, Saturday or rest day, holidays and the days around them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def day_type(day: date, holidays: Collection[date]) -> DayType:
 def holiday_dates(country: str, first: date, last: date) -> list[date]:
     """Return the public holidays from `first` to `last`, both included, in order.
 
-    country: ISO 3166 code, with a subdivision after a hyphen where there is one (`FR`, `DE-BE`).
-    Raises SettingsError for a country the package `holidays` does not know.
+    country: ISO 3166 code, optionally with a subdivision after a hyphen (`FR`, `DE-BE`).
+    Raises SettingsError when the package `holidays` does not know the country.
     """
     import holidays
 
@@ -46,7 +46,7 @@ def holiday_dates(country: str, first: date, last: date) -> list[date]:
         known = holidays.country_holidays(code, subdiv=subdivision or None, years=years)
     except NotImplementedError as exc:
         raise SettingsError(
-            f"holidays: {country!r} is no holiday calendar ({exc}); write an ISO 3166 code in the city's file"
+            f"holidays: {country!r} is no holiday calendar ({exc}); set an ISO 3166 code in the city's file"
         ) from exc
     return sorted(day for day in known if first <= day <= last)
 
@@ -54,9 +54,9 @@ def holiday_dates(country: str, first: date, last: date) -> list[date]:
 def calendar_columns(
     frame: pd.DataFrame, zone: ZoneInfo, holidays: Collection[date]
 ) -> pd.DataFrame:
-    """Describe the local day of each target.
+    """Return the calendar features of the local day of each target.
 
-    frame: (n, any) with `target_at` (aware). holidays: those of the targets' days, and of a day before and after.
+    frame: (n, any) with `target_at` (aware). holidays: those from one day before to one day after the targets.
     Returns (n, 8) with the frame's index: `local_date` (naive midnight), CALENDAR_COLUMNS (float64; weekday 0 = Monday,
     the others 0 or 1).
     """
@@ -89,7 +89,7 @@ def _describe(day: date, holidays: frozenset[date]) -> tuple[float, ...]:
 
 
 def _is_bridge(day: date, holidays: frozenset[date]) -> bool:
-    """A Friday after or a Monday before a holiday."""
+    """Return whether the day is a Friday after or a Monday before a holiday."""
     return (day.weekday() == 4 and day - ONE_DAY in holidays) or (
         day.weekday() == 0 and day + ONE_DAY in holidays
     )

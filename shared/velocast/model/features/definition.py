@@ -1,5 +1,6 @@
-"""The columns a model learns from, as of the origin. Their history comes from `velocast/sql/features.sql`,
-what was known of the weather from `velocast/sql/weather_features.sql`.
+"""The features of a model, as of the origin.
+
+History comes from `velocast/sql/features.sql`, the weather known at the origin from `sql/weather_features.sql`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ HISTORY = (
     "day_mean_7d",
     "level",
 )
-# a counter's own last days, as a share of what similar days before them led to expect
+# counts of the counter's last days, divided by those expected from the similar days before them
 SHARES = ("share_1d", "share_3d", "share_7d")
-# Degrees Celsius, mm, hours, per cent. `rain_before`: of the two hours before. `day_`: of the target's local hours 7 to
-# 20 (morning: 6 to 9, evening: 16 to 19). `_7d`, `_similar`: less the mean of the seven days before the origin, and of
-# the similar days before it.
+# Degrees Celsius, mm, hours, percent. `rain_before`: sum of the two hours before. `day_`: local hours 7 to 20 of the
+# target's day (morning: 6 to 9, evening: 16 to 19). `_7d`, `_similar`: difference from the mean of the seven days, or
+# of the similar days, before the origin.
 WEATHER = (
     "temperature",
     "rain",
@@ -65,7 +66,7 @@ _SQL = ("features.sql", "weather_features.sql")
 
 
 def _definition() -> str:
-    """Name the definition by its content: columns and SQL, comments and spacing aside."""
+    """Return a name made from a hash of the columns and the SQL, without comments and spacing."""
     folder = files("velocast").joinpath("sql")
     sql = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _SQL)
     code = " ".join(re.sub(r"--[^\n]*", "", sql).split())
@@ -76,14 +77,14 @@ def _definition() -> str:
 FEATURE_DEFINITION: str = _definition()
 
 
-def matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the features of each row, (n, len(FEATURES)), float64, NaN where the history has none.
+def feature_matrix(frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the features of each row, (n, len(FEATURES)), float64, NaN where unknown.
 
-    frame: (n, any) as `usecases.feature_store.read` makes it. Raises TooLittleHistory when a column is missing.
+    frame: (n, any) from `usecases.feature_store.read_features`. Raises TooLittleHistory when a column is missing.
     """
     missing = [name for name in FEATURES if name not in frame.columns]
     if missing:
         raise TooLittleHistory(
-            f"feature frame of {len(frame)} rows lacks {missing}; read it with usecases.feature_store.read"
+            f"feature frame of {len(frame)} rows lacks {missing}; read it with usecases.feature_store.read_features"
         )
     return np.ascontiguousarray(frame[list(FEATURES)].to_numpy(dtype="float64", na_value=np.nan))

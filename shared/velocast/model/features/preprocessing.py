@@ -1,4 +1,4 @@
-"""What the learners see: feature frames as matrices, in bikes or in units of the counter's level."""
+"""The inputs of the estimators: feature frames as matrices, in bikes or relative to the counter's level."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.definition import FEATURES, HISTORY, WEATHER, matrix
+from velocast.model.features.definition import FEATURES, HISTORY, WEATHER, feature_matrix
 
 SMALLEST_LEVEL = (
-    1.0  # bikes per hour: a counter that hardly counts must not turn noise into huge ratios
+    1.0  # bikes per hour: keeps the noise of a nearly idle counter from becoming huge ratios
 )
 _HISTORY_COLUMNS = len(HISTORY)
 _LEVEL = FEATURES.index("level")
@@ -19,18 +19,18 @@ _WITHOUT_WEATHER = 0.05
 
 
 def base_and_level(frame: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Mean of similar days and level, both (n,), never NaN; where a counter has none the city's at that origin."""
+    """Return the mean of similar days and the level, both (n,), never NaN: the city's where a counter has none."""
     level = frame["level"].astype("float64")
     level = level.fillna(level.groupby(frame["origin_at"]).transform("mean")).fillna(0.0)
     return similar_days_mean(frame), np.maximum(level.to_numpy(), SMALLEST_LEVEL)
 
 
 def similar_days_mean(frame: pd.DataFrame) -> Floats:
-    """Return the count to expect of each hour, (n,), bikes per hour, never NaN.
+    """Return the mean count of similar days for each hour, (n,), bikes per hour, never NaN.
 
-    The mean of similar days (which the query fills with the hour's mean and the counter's level); for a counter without
-    history the mean of the others of the frame at the same origin, of the same day type and hour, else hour, else any;
-    where nobody had counted by then, 0.
+    The query has already replaced missing values with the hour's mean or the counter's level. A counter without history
+    gets the mean of the other counters at the same origin, for the same day type and hour, or else for the hour, or
+    else for all rows; 0 where no counter has any history.
     """
     own = frame["similar_day_mean"].astype("float64")
     if not own.isna().any():
@@ -38,35 +38,35 @@ def similar_days_mean(frame: pd.DataFrame) -> Floats:
     for keys in (
         ["origin_at", "day_type", "local_hour"],
         ["origin_at", "local_hour"],
-        ["origin_at"],  # never of another origin: a later one knows what was counted since
+        ["origin_at"],  # never across origins: later ones know later counts
     ):
         others = own.groupby([frame[key] for key in keys]).transform("mean")
         own = own.fillna(others)
     return np.asarray(own.fillna(0.0), dtype="float64")
 
 
-def in_levels(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
-    """Features, (n, len(FEATURES)), with the history in units of the level, and the level itself as a logarithm.
+def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
+    """Return features, (n, len(FEATURES)), with the history divided by the level, and the level as a logarithm.
 
-    The two that stand in for a missing history are filled in.
+    base, level: of `base_and_level`; they replace the frame's own columns, which may be NaN.
     """
-    x = matrix(frame)
+    x = feature_matrix(frame)
     x[:, 0] = base
     x[:, :_HISTORY_COLUMNS] /= level[:, None]
     x[:, _LEVEL] = np.log(level)
     return x
 
 
-def some_without_weather(x: Floats, seed: int) -> Floats:
-    """Blank the weather of some rows, so that a model has learned what to do on the day it is missing."""
+def mask_some_weather(x: Floats, seed: int) -> Floats:
+    """Set the weather of some rows to NaN, so that a model learns to forecast when it is missing."""
     blank = np.random.default_rng(seed).random(len(x)) < _WITHOUT_WEATHER
     weather = np.isin(np.arange(x.shape[1]), _WEATHER_COLUMNS)
     x[blank[:, None] & weather] = np.nan
     return x
 
 
-def imputed(x: Floats) -> Floats:
-    """Fill gaps: the hour's history with the mean of similar days (the first column), the rest with what is usual."""
+def impute(x: Floats) -> Floats:
+    """Fill gaps: history with the mean of similar days (the first column), other features with a typical value."""
     usual = np.repeat(x[:, :1], x.shape[1], axis=1)
     usual[:, _HISTORY_COLUMNS:] = 0.0
     usual[:, [FEATURES.index(f"share_{n}d") for n in (1, 3, 7)]] = 1.0
@@ -76,19 +76,19 @@ def imputed(x: Floats) -> Floats:
     return np.where(np.isnan(x), usual, x)
 
 
-def binnable(x: Floats) -> Floats:
-    """Return features without a column that is all NaN: scikit-learn 1.9 cannot bin one.
+def fill_empty_columns(x: Floats) -> Floats:
+    """Fill columns that are all NaN with zeros, because scikit-learn 1.9 cannot bin them.
 
-    Weeks back are such columns in a young city. They are filled with zeros, so that every column keeps its place.
+    In a city with little history the values of earlier weeks are such columns. The number of columns stays the same.
     """
     return np.asarray(np.where(np.isnan(x).all(axis=0), 0.0, x), dtype="float64")
 
 
-def coarse(x: Floats, values: int) -> Floats:
+def quantize(x: Floats, values: int) -> Floats:
     """Move each column's values to the nearest of at most `values` quantiles; NaN stays.
 
-    scikit-learn 1.9 sorts a weighted column once for each of its 255 bins, four fifths of a fit. A column with no more
-    values than bins is binned midway between them, so that a value met later falls where it would have fallen here.
+    Without this, scikit-learn 1.9 sorts a weighted column once for each of its 255 bins, which takes four fifths of a
+    fit. It bins a column with no more values than bins midway between the values, so later values get the same bins.
     """
     moved = x.copy()
     for column in moved.T:
@@ -98,10 +98,10 @@ def coarse(x: Floats, values: int) -> Floats:
     return moved
 
 
-def thinned(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
-    """Return at most `rows` rows: of every counter and every season the same share.
+def subsample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
+    """Return at most `rows` rows, with the same share of every counter and every season.
 
-    Ordered by counter and time, one row is drawn of each of `rows` equal stretches.
+    The frame is ordered by counter and time, and one row is drawn from each of `rows` equal parts.
     """
     if len(frame) <= rows:
         return frame

@@ -1,1 +1,1 @@
-"""How wide the prediction intervals are: conformal calibration, learned error scale, daily adaptation."""
+"""The width of prediction intervals: conformal calibration, learned residual scale, daily adaptation."""

@@ -1,7 +1,7 @@
-"""Intervals kept up to date: widened or narrowed by how often the last weeks' forecasts missed them.
+"""Adaptive intervals: widened or narrowed according to the forecast errors of the last two weeks.
 
-A model's errors are learned when it is trained and then get old: a strike, a summer, new cycle lanes. What the same
-model, intervals and all, would have said of the days since is compared with what was counted.
+The errors learned in training become outdated: a strike, the summer, new cycle lanes. The intervals that the same model
+would have given on the days since are compared with the counts.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.intervals.conformal import MIN_ERRORS, NOMINAL, Calibration, ends
+from velocast.model.intervals.conformal import MIN_ERRORS, NOMINAL, Calibration, interval_bounds
 
-DAYS = 14  # days before the origin that enter
+DAYS = 14  # days before the origin that are used
 MIN_DAYS = 3
-DOUBT = 7.0  # days that the errors learned in training weigh
+PRIOR_DAYS = 7.0  # weight, in days, of the errors learned in training
 NARROWEST, WIDEST = 0.7, 1.6
 
 
-def refreshed(
+def adapt_scale(
     frame: pd.DataFrame,
     expected: Floats,
     scale: Floats,
     calibration: Calibration,
     learned_until: datetime,
 ) -> Floats:
-    """Return the scale of each forecast, (n,), as the days before its origin suggest.
+    """Return the residual scale of each forecast, (n,), adapted to the days before its origin.
 
-    frame: n rows with origin_at, lead_day and, for days gone by, bike_count; expected, scale: (n,), its forecasts and
-    what their intervals are measured in. Of each earlier origin its own day's rows (lead day 0) enter, which end where
-    the next origin begins: nothing at or after an origin moves it. Only origins at or after `learned_until` enter: the
-    model knows the counts before it.
+    frame: n rows with origin_at, lead_day and, for past days, bike_count; expected, scale: (n,), the forecasts and
+    their residual scale. Of earlier origins only lead day 0 is used, which ends where the next origin begins, so no
+    count at or after an origin affects it. Only origins at or after `learned_until` are used, because the model was
+    trained on the counts before.
     """
     if "bike_count" not in frame.columns:
         return scale
@@ -49,14 +49,14 @@ def _missed(
     calibration: Calibration,
     learned_until: datetime,
 ) -> pd.DataFrame:
-    """Return origin_at and share: how far each count lay from its forecast, 1 at the end of its interval."""
+    """Return origin_at and share: the error of each forecast, relative to the distance to its interval's end."""
     rows = (
         (frame["lead_day"] == 0)
         & frame["bike_count"].notna()
         & (frame["origin_at"] >= learned_until)
     ).to_numpy()
     error = frame["bike_count"].to_numpy(dtype="float64")[rows] - expected[rows]
-    low, high = (end[rows] for end in ends(frame, calibration))
+    low, high = (end[rows] for end in interval_bounds(frame, calibration))
     reach = np.where(error < 0, -low, high) * scale[rows]
     share = np.divide(np.abs(error), reach, out=np.zeros_like(reach), where=reach > 0)
     return pd.DataFrame({"origin_at": frame["origin_at"].to_numpy()[rows], "share": share})
@@ -72,4 +72,4 @@ def _factor(missed: pd.DataFrame, origin: pd.Timestamp) -> float:
     if days < MIN_DAYS or len(share) < MIN_ERRORS:
         return 1.0
     needed = float(share.quantile(NOMINAL))
-    return float(np.clip(needed ** (days / (days + DOUBT)), NARROWEST, WIDEST))
+    return float(np.clip(needed ** (days / (days + PRIOR_DAYS)), NARROWEST, WIDEST))

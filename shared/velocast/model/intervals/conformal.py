@@ -1,8 +1,8 @@
-"""90 % intervals and busy probabilities, conformal: read off the errors of recent forecasts.
+"""Conformal 90 % intervals and busy probabilities, from the errors of recent forecasts.
 
-An error is divided by its scale: what is usual for a forecast of that size, or what a model has learned of it
-(`spread`). Per lead day, the distribution of these scaled errors gives the interval and the probability of exceeding a
-threshold; `recent` widens and narrows it by what newer errors say.
+Each error is divided by its scale: the usual error of a forecast of that size, or a learned one (`residual_scale`). Per
+lead day, the distribution of the scaled errors gives the interval and the probability of exceeding a threshold.
+`adaptive` then widens or narrows the intervals according to newer errors.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pydantic import BaseModel, ConfigDict
 from velocast.model.arrays import Floats
 
 NOMINAL = 0.90
-MIN_ERRORS = 100  # fewer on a lead day: the errors of all lead days stand for it
+MIN_ERRORS = 100  # a lead day with fewer uses the errors of all lead days
 BINS = 20
 SMALLEST_SCALE = 0.5
-NO_HISTORY_FACTOR = 2.5  # without any history of its own a counter's interval is this much wider
+NO_HISTORY_FACTOR = 2.5  # intervals of a counter without history are wider by this factor
 GRID = np.linspace(0.0, 1.0, 201)
 
 
 class LeadErrors(BaseModel):
-    """Scaled errors of one lead day: the interval's ends and quantiles at GRID."""
+    """Scaled errors of one lead day: the ends of the interval, and quantiles at GRID."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,9 +35,10 @@ class LeadErrors(BaseModel):
 
 
 class Calibration(BaseModel):
-    """How far forecasts usually miss. knots: (predicted count, its usual error), both in bikes per hour, ascending.
+    """The error distribution of forecasts.
 
-    No knots: the errors are in units of a scale that comes with each forecast.
+    knots: (predicted count, usual error), both in bikes per hour, ascending. Without knots, errors are in units of a
+    scale that is given with each forecast.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
@@ -49,11 +50,11 @@ class Calibration(BaseModel):
 
 
 def calibrate(frame: pd.DataFrame, scale: Floats | None = None) -> Calibration:
-    """Learn the errors of forecasts that were made without knowing the actuals.
+    """Learn the errors of out-of-sample forecasts.
 
-    frame: n rows of bike_count (NaN: left out), predicted_count, lead_day; scale: (n,), what their errors are measured
-    in, otherwise what is usual for a forecast of the size. With fewer than MIN_ERRORS actuals the answer is wide
-    and the same for every city: there is nothing yet to learn from.
+    frame: n rows of bike_count (NaN: left out), predicted_count, lead_day; scale: (n,), the residual scale of each
+    forecast, or None to use the usual error of a forecast of that size. With fewer than MIN_ERRORS counts there is too
+    little to learn from: the intervals are then wide and the same for every city.
     """
     known = (frame["bike_count"].notna() & frame["predicted_count"].notna()).to_numpy()
     rows = frame[known]
@@ -73,13 +74,13 @@ def calibrate(frame: pd.DataFrame, scale: Floats | None = None) -> Calibration:
     )
 
 
-def apply(
+def add_intervals(
     frame: pd.DataFrame, predicted: Floats, calibration: Calibration, scale: Floats | None = None
 ) -> pd.DataFrame:
-    """Give each forecast its interval and busy probability.
+    """Return each forecast with its interval and busy probability.
 
     frame: (n, any) with lead_day, and level and busy_threshold where known; predicted: (n,), bikes per hour; scale:
-    (n,), needed where the calibration was made with one.
+    (n,), required if the calibration was made with one.
     Returns (n, 4): predicted_count, lower, upper (0 <= lower <= predicted_count <= upper), busy_probability (NaN
     without a threshold), with the frame's index.
     """
@@ -87,9 +88,9 @@ def apply(
     if scale is None:
         scale = _usual(expected, calibration.knots)
     scale = np.where(_column(frame, "level") >= 0, scale, scale * NO_HISTORY_FACTOR)
-    # counts are whole: above 12 means 13 and more, so the limit lies half way
+    # counts are integers: above 12 means 13 or more, so the limit is 12.5
     limit = (_column(frame, "busy_threshold") + 0.5 - expected) / scale
-    low, high = ends(frame, calibration)
+    low, high = interval_bounds(frame, calibration)
     busy = np.empty_like(expected)
     lead_day = frame["lead_day"].to_numpy()
     for day in np.unique(lead_day):
@@ -107,8 +108,8 @@ def apply(
     )
 
 
-def ends(frame: pd.DataFrame, calibration: Calibration) -> tuple[Floats, Floats]:
-    """Return the interval's two ends of each row by its lead_day, both (n,), in units of its scale."""
+def interval_bounds(frame: pd.DataFrame, calibration: Calibration) -> tuple[Floats, Floats]:
+    """Return the two ends of each row's interval, both (n,), relative to the forecast and in units of its scale."""
     lead_day = frame["lead_day"].to_numpy()
     low, high = np.empty(len(frame)), np.empty(len(frame))
     for day in np.unique(lead_day):
@@ -124,7 +125,7 @@ def _column(frame: pd.DataFrame, name: str) -> Floats:
 
 
 def _usual_errors(predicted: Floats, error: Floats) -> tuple[tuple[float, float], ...]:
-    """Mean absolute error of BINS equally filled classes of forecasts, never falling with their size."""
+    """Return size and mean absolute error of BINS equally large groups of forecasts; errors never fall with size."""
     order = np.argsort(predicted, kind="stable")
     classes = np.array_split(order, BINS)
     sizes = np.array([predicted[c].mean() for c in classes])
@@ -133,14 +134,14 @@ def _usual_errors(predicted: Floats, error: Floats) -> tuple[tuple[float, float]
 
 
 def _usual(predicted: Floats, knots: tuple[tuple[float, float], ...]) -> Floats:
-    """The usual error of a forecast of a size; above the last knot it grows in proportion."""
+    """Return the usual error of forecasts by size; above the last knot it grows in proportion."""
     sizes, errors = np.array(knots).T
     beyond = np.maximum(predicted / max(sizes[-1], 1.0), 1.0)
     return np.asarray(np.interp(predicted, sizes, errors) * beyond, dtype="float64")
 
 
 def _lead_errors(scaled: Floats) -> LeadErrors:
-    """Conformal ends: the ranks that leave (1 - NOMINAL) / 2 of n + 1 errors outside on each side."""
+    """Return conformal ends: the ranks that leave (1 - NOMINAL) / 2 of n + 1 errors outside on each side."""
     ordered = np.sort(scaled)
     n = len(ordered)
     outside = (1.0 - NOMINAL) / 2.0
@@ -153,7 +154,7 @@ def _lead_errors(scaled: Floats) -> LeadErrors:
 
 
 def _uninformed() -> Calibration:
-    """Errors of about half the forecast, spread evenly: wide until there is something to learn from."""
+    """Return a wide, uniform error distribution, in use until there are enough errors to learn from."""
     spread: Any = np.linspace(-3.0, 3.0, len(GRID))
     errors = LeadErrors(low=-2.7, high=2.7, quantiles=tuple(float(value) for value in spread))
     return Calibration(

@@ -1,7 +1,7 @@
-"""How far each forecast usually misses, learned: by its size, the hour and how much the counter scattered lately.
+"""Residual scale: the usual error of a forecast, learned from its size, the hour and the counter's recent variation.
 
-The errors that teach it are of forecasts made without knowing their counts. Where there are too few of them the size of
-the forecast alone tells (`intervals`).
+It is learned from the errors of out-of-sample forecasts. Where these are too few, the usual error depends only on the
+size of the forecast (`conformal`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import pandas as pd
 
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import RECENT, SHARES, WEEKS
-from velocast.model.features.preprocessing import base_and_level, binnable
+from velocast.model.features.preprocessing import base_and_level, fill_empty_columns
 
 MIN_ROWS = 2_000
-SMALLEST_ERROR = 0.5  # bikes per hour: counts are whole, so no forecast of one is surer
-# Intervals grow with this power of the usual error. With 1 every hour would be covered alike; with less quiet hours are
-# covered more often than rush hours, and at the same coverage overall intervals are a sixth narrower on average (Paris,
-# 12 weeks: 73 bikes with 1, 61 with this; the interval score, which weighs both, is 3 % worse).
+SMALLEST_ERROR = 0.5  # bikes per hour: counts are integers, so no forecast is more certain
+# Interval width is proportional to this power of the usual error. With 1, all hours would have the same coverage. With
+# less, quiet hours are covered more often than rush hours, and at the same overall coverage intervals are on average a
+# sixth narrower (Paris, 12 weeks: 61 bikes instead of 73; the interval score, which weighs both, is 3 % worse).
 POWER = 0.77
 SETTINGS = {
     "loss": "gamma",
@@ -32,12 +32,13 @@ SETTINGS = {
 }
 
 
-def fit(frame: pd.DataFrame, expected: Floats, seed: int) -> tuple[Any, Floats]:
-    """Learn the usual error of forecasts from their errors.
+def fit_residual_scale(frame: pd.DataFrame, expected: Floats, seed: int) -> tuple[Any, Floats]:
+    """Learn the residual scale of forecasts from their errors.
 
-    frame: feature frame with bike_count, n rows; expected: (n,), forecasts that knew none of these counts, bikes per
-    hour. Returns the estimator, None with fewer than MIN_ROWS rows, and (n,) the scale of each row by an estimator that
-    did not see its week: errors in units of it are as large as those to come.
+    frame: feature frame with bike_count, n rows; expected: (n,), out-of-sample forecasts, bikes per hour. Returns the
+    estimator and (n,) the scale of each row, predicted by an estimator that was not trained on the row's week, so that
+    the scaled errors are as large as future ones. Returns None and an empty array with fewer than MIN_ROWS rows or with
+    a single week.
     """
     if len(frame) < MIN_ROWS:
         return None, np.empty(0)
@@ -54,8 +55,8 @@ def fit(frame: pd.DataFrame, expected: Floats, seed: int) -> tuple[Any, Floats]:
     return _fitted(x, error, seed), unseen
 
 
-def scale(estimator: Any, frame: pd.DataFrame, expected: Floats) -> Floats:
-    """Return what each forecast's interval is measured in, (n,), > 0."""
+def predict_scale(estimator: Any, frame: pd.DataFrame, expected: Floats) -> Floats:
+    """Return the residual scale of each forecast, (n,), > 0: the unit of its interval."""
     return _scale(estimator, _inputs(frame, expected))
 
 
@@ -63,9 +64,9 @@ def _fitted(x: Floats, error: Floats, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
+    with threadpool_limits(limits=1, user_api="openmp"):  # see regressors._in_parallel
         return HistGradientBoostingRegressor(**SETTINGS, random_state=seed).fit(
-            binnable(x), np.maximum(error, SMALLEST_ERROR)
+            fill_empty_columns(x), np.maximum(error, SMALLEST_ERROR)
         )
 
 
@@ -78,12 +79,12 @@ def _scale(estimator: Any, x: Floats) -> Floats:
 
 
 def _inputs(frame: pd.DataFrame, expected: Floats) -> Floats:
-    """Size of the forecast, hour, lead, how much the counter scattered and moved lately, (n, 15); NaN where unknown."""
+    """Return forecast size, hour, lead day and the counter's recent variation, (n, 15), NaN where unknown."""
     base, level = base_and_level(frame)
     days = frame[list(RECENT)].to_numpy(dtype="float64", na_value=np.nan)
     weeks = frame[list(WEEKS)].to_numpy(dtype="float64", na_value=np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # hours of which nothing is known
+        warnings.simplefilter("ignore", RuntimeWarning)  # hours without any known value
         scatter = [
             np.nanstd(days, axis=1),
             np.nanstd(weeks, axis=1),

@@ -1,1 +1,1 @@
-"""The estimators: fit, predict, store and load."""
+"""The models: fit, predict, store and load."""

@@ -1,7 +1,7 @@
-"""The classifier of busy hours: how likely an hour is above the 75th percentile of the counter's 28 days before.
+"""The busy-hour classifier: the probability that an hour is above the 75th percentile of the counter's last 28 days.
 
-It learns from the features of the forecasts, their history in units of the counter's threshold, so that what it learns
-of one counter serves every other. An hour is called busy from a probability on that training chooses.
+It uses the features of the forecaster, with the history divided by the counter's threshold, so that all counters share
+what is learned. An hour is predicted busy from a probability that is chosen in training.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.core.errors import TooLittleHistory
 from velocast.model.arrays import Floats
 from velocast.model.evaluation.classification_metrics import (
     Bools,
     balanced_accuracy,
     is_busy,
-    judgeable,
+    labelled_rows,
 )
-from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES, HISTORY, matrix
-from velocast.model.features.preprocessing import binnable
+from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES, HISTORY, feature_matrix
+from velocast.model.features.preprocessing import fill_empty_columns
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import library_versions
 
-KIND = TASK = "affluence"
-SMALLEST_THRESHOLD = 1.0  # bikes per hour: a counter that hardly counts must not give huge ratios
-# Every fourth week is held out to choose the threshold. The last four weeks alone would tie it to their own level: on
-# Paris in May 2021, after a curfew, it came out at 0.05 where 0.25 was best for the weeks that followed.
+KIND = TASK = kinds.AFFLUENCE
+SMALLEST_THRESHOLD = 1.0  # bikes per hour: keeps a nearly idle counter from giving huge ratios
+# Every fourth week is held out to choose the threshold. The last four weeks alone would fit it to their own level: in
+# Paris in May 2021, after a curfew, they gave 0.05, while 0.25 was best for the following weeks.
 HELD_OUT_WEEKS = 4
 CANDIDATES = np.round(np.arange(0.02, 0.99, 0.01), 2)
-AS_GOOD = 0.001  # balanced accuracies this near to each other are the same; the nearest to the base rate is taken
+AS_GOOD = 0.001  # balanced accuracies this close count as equal; the candidate closest to the base rate is chosen
 _IN_BIKES = [FEATURES.index(name) for name in HISTORY]
 
 
-class BusyCard(serialization.AnyCard):
-    """Card of a classifier of busy hours. threshold: the probability from which an hour is called busy."""
+class BusyClassifierCard(serialization.ModelCard):
+    """Card of a busy-hour classifier. threshold: the probability from which an hour is predicted busy."""
 
     threshold: float
     base_rate: float
@@ -44,7 +45,7 @@ class BusyCard(serialization.AnyCard):
 
 @dataclass(frozen=True)
 class BusyModel:
-    """A fitted classifier with all that is needed to call hours busy."""
+    """A fitted classifier with all that is needed to predict busy hours."""
 
     kind: str
     task: str
@@ -58,7 +59,7 @@ class BusyModel:
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return (n, 2) with the frame's index: busy_probability (NaN without a threshold) and busy (then False).
 
-        frame: (n, any) of `usecases.feature_store.read`.
+        frame: (n, any) from `usecases.feature_store.read_features`.
         """
         probability = np.full(len(frame), np.nan)
         known = frame["busy_threshold"].notna().to_numpy()
@@ -68,7 +69,7 @@ class BusyModel:
         return pd.DataFrame(columns, index=frame.index)
 
     def describe(self) -> dict[str, Any]:
-        """What is logged about the model: names, settings, seed, threshold."""
+        """Return what is logged about the model: names, hyperparameters, seed, threshold."""
         return {
             "kind": self.kind,
             "task": self.task,
@@ -81,8 +82,8 @@ class BusyModel:
         }
 
     def to_bytes(self) -> bytes:
-        """Store the model in skops format; equal models give equal bytes."""
-        card = BusyCard(
+        """Serialize the model in skops format; equal models give equal bytes."""
+        card = BusyClassifierCard(
             kind=self.kind,
             task=self.task,
             feature_definition=self.feature_definition,
@@ -98,7 +99,7 @@ class BusyModel:
     def from_bytes(data: bytes) -> BusyModel:
         """Load a stored model without executing code. Raises ModelUnusable as `TrainedModel.from_bytes`."""
         estimator, card = serialization.unpack_as(
-            BusyCard, data, feature_definition=FEATURE_DEFINITION
+            BusyClassifierCard, data, feature_definition=FEATURE_DEFINITION
         )
         return BusyModel(
             card.kind,
@@ -112,18 +113,18 @@ class BusyModel:
         )
 
 
-def fit(rows: pd.DataFrame, *, seed: int, test_mode: bool = False) -> BusyModel:
-    """Fit a classifier without every fourth week, choose on those weeks when to call an hour busy, fit it on all.
+def fit_busy_classifier(rows: pd.DataFrame, *, seed: int, test_mode: bool = False) -> BusyModel:
+    """Fit a classifier without every fourth week, choose the threshold on those weeks, then fit it on all weeks.
 
-    rows: feature frame with bike_count and busy_threshold (rows without are left out). test_mode: seconds, and worth
-    nothing. Raises TooLittleHistory when no hour, or every hour, was busy.
+    rows: feature frame with bike_count and busy_threshold (rows without are left out). test_mode: fits in seconds; the
+    model is not usable. Raises TooLittleHistory when no hour, or every hour, was busy.
     """
-    known = judgeable(rows).reset_index(drop=True)
+    known = labelled_rows(rows).reset_index(drop=True)
     busy = is_busy(known).to_numpy(dtype=bool)
     if not busy.any() or busy.all():
         raise TooLittleHistory(
             f"training a classifier of busy hours: {int(busy.sum())} of {len(known)} rows with a count and a threshold "
-            "are busy, some of both are needed; backfill earlier counts"
+            "are busy, both classes are needed; backfill earlier counts"
         )
     params = _params(test_mode)
     base_rate = float(busy.mean())
@@ -139,9 +140,9 @@ def fit(rows: pd.DataFrame, *, seed: int, test_mode: bool = False) -> BusyModel:
 
 
 def choose_threshold(probability: Floats, busy: Bools, base_rate: float) -> float:
-    """Return the probability from which calling an hour busy gives the best balanced accuracy.
+    """Return the probability threshold with the best balanced accuracy.
 
-    probability, busy: (n,) of rows that were not learned from; base_rate stands in where they are all of one kind.
+    probability, busy: (n,) of held-out rows. Returns base_rate when all of them are of one class.
     """
     scores = [balanced_accuracy(busy, probability >= candidate) for candidate in CANDIDATES]
     found = [(c, s) for c, s in zip(CANDIDATES, scores, strict=True) if s is not None]
@@ -164,7 +165,7 @@ def _params(test_mode: bool) -> dict[str, Any]:
 
 
 def _held_out(rows: pd.DataFrame) -> Bools:
-    """Tell which rows lie in every fourth week, counted back from the newest day (its week is learned from)."""
+    """Return which rows are in every fourth week, counted back from the newest week, which is not held out."""
     days = pd.to_datetime(rows["local_date"])
     weeks = (days.max() - days).dt.days.to_numpy() // 7
     return np.asarray(weeks % HELD_OUT_WEEKS == 1)
@@ -176,8 +177,8 @@ def _fit(params: dict[str, Any], rows: pd.DataFrame, busy: Bools, seed: int) -> 
 
     x = _inputs(rows)
     estimator = HistGradientBoostingClassifier(**params, early_stopping=False, random_state=seed)
-    with threadpool_limits(limits=1, user_api="openmp"):  # see learners: its threads would spin
-        return estimator.fit(binnable(x), busy)
+    with threadpool_limits(limits=1, user_api="openmp"):  # see regressors._in_parallel
+        return estimator.fit(fill_empty_columns(x), busy)
 
 
 def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
@@ -188,8 +189,8 @@ def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
 
 
 def _inputs(frame: pd.DataFrame) -> Floats:
-    """Features with the history in units of the threshold, and the threshold itself as a logarithm."""
-    x = matrix(frame)
+    """Return features with the history divided by the threshold, and the threshold as a logarithm."""
+    x = feature_matrix(frame)
     threshold = np.maximum(frame["busy_threshold"].to_numpy(dtype="float64"), SMALLEST_THRESHOLD)
     x[:, _IN_BIKES] /= threshold[:, None]
     return np.column_stack([x, np.log(threshold)])

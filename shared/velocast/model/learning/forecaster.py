@@ -1,7 +1,7 @@
-"""The kinds of model behind one interface: fit, predict, describe, to and from bytes.
+"""The forecaster of counts, for all kinds of regressor: fit, predict, describe, to and from bytes.
 
-What each kind learns is in `learners`; all are moved by what the last days' forecasts missed (`day_level`) and get
-their intervals from `intervals`, in units of an error learned too (`spread`) and kept up to date (`recent`).
+`regressors` forecasts counts, and `level_correction` corrects them by the errors of the last days. Intervals come from
+`intervals.conformal`, in units of a learned scale (`residual_scale`) that is adapted to recent errors (`adaptive`).
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Any
 import pandas as pd
 
 from velocast.core.errors import TooLittleHistory
+from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
 from velocast.model.evaluation import reference_models
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import adaptive, conformal, residual_scale
 from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import level_correction, regressors, serialization
-from velocast.model.learning.regressors import Kind
-
-__all__ = ["Kind", "TrainedModel", "fit", "library_versions"]
 
 TASK = "forecast"
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator with all that is needed to forecast with it.
+    """A fitted estimator with all that is needed to forecast.
 
-    estimator: the `forecast` of `learners` and the `spread` of its errors, None where too few were known.
-    similar_days: how far the mean of similar days misses, for counters that the model knows too little of.
-    learned_until: no count at or after it was learned from (UTC).
+    estimator: a dictionary of `forecast`, from `regressors`, and `spread`, from `residual_scale` (None where too few
+    errors were known).
+    calibration: the error distribution of the model; similar_days: that of the mean of similar days, which forecasts
+    counters with too little history for the model.
+    learned_until: end (exclusive, UTC) of the counts that the model was trained on.
     """
 
     kind: str
@@ -47,22 +47,22 @@ class TrainedModel:
     params: dict[str, Any]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Forecast each row of a feature frame, also of a counter without history.
+        """Forecast each row of a feature frame, also of counters without history.
 
-        frame: (n, any) of `usecases.feature_store.read`; where the `day_level.DAYS` and `recent.DAYS` origins before
-        one are in it too, that one's forecasts are moved by what theirs missed, and its intervals widened or narrowed.
-        Returns (n, 4) with its index: predicted_count, lower and
-        upper (90 %, 0 <= lower <= predicted_count <= upper), busy_probability (NaN where a counter has no threshold).
+        frame: (n, any) from `usecases.feature_store.read_features`. If it includes the preceding origins of an origin
+        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals.
+        Returns (n, 4) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
+        upper), busy_probability (NaN where a counter has no threshold).
         """
         expected = _expected(self.estimator["forecast"], frame)
         if self.estimator["spread"] is None:
-            return conformal.apply(frame, expected, self.calibration)
-        scale = residual_scale.scale(self.estimator["spread"], frame, expected)
-        scale = adaptive.refreshed(frame, expected, scale, self.calibration, self.learned_until)
-        return conformal.apply(frame, expected, self.calibration, scale)
+            return conformal.add_intervals(frame, expected, self.calibration)
+        scale = residual_scale.predict_scale(self.estimator["spread"], frame, expected)
+        scale = adaptive.adapt_scale(frame, expected, scale, self.calibration, self.learned_until)
+        return conformal.add_intervals(frame, expected, self.calibration, scale)
 
     def describe(self) -> dict[str, Any]:
-        """What is logged about the model: names, settings, seed, sizes."""
+        """Return what is logged about the model: names, hyperparameters, seed, sizes."""
         return {
             "kind": self.kind,
             "task": self.task,
@@ -74,8 +74,8 @@ class TrainedModel:
         }
 
     def to_bytes(self) -> bytes:
-        """Store the model in skops format; equal models give equal bytes."""
-        card = serialization.Card(
+        """Serialize the model in skops format; equal models give equal bytes."""
+        card = serialization.ForecasterCard(
             kind=self.kind,
             task=self.task,
             feature_definition=self.feature_definition,
@@ -92,10 +92,12 @@ class TrainedModel:
     def from_bytes(data: bytes) -> TrainedModel:
         """Load a stored model without executing code.
 
-        Raises ModelUnusable when it is no model, was made by another scikit-learn or for other features, or holds
-        a type that is not on the list.
+        Raises ModelUnusable when the bytes are no model, when the model was made with another scikit-learn version or
+        for other features, or when it contains a type that is not trusted.
         """
-        estimator, card = serialization.unpack(data, feature_definition=FEATURE_DEFINITION)
+        estimator, card = serialization.unpack_forecaster(
+            data, feature_definition=FEATURE_DEFINITION
+        )
         return TrainedModel(
             card.kind,
             card.task,
@@ -110,39 +112,39 @@ class TrainedModel:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide what a model forecasts."""
+    """Return the versions of the libraries that affect a model's forecasts."""
     return {name: version(name) for name in ("numpy", "pandas", "scikit-learn", "skops")}
 
 
-def fit(
-    kind: Kind,
+def fit_forecaster(
+    kind: ForecastKind,
     train: pd.DataFrame,
     calibration: pd.DataFrame,
     *,
     seed: int,
     test_mode: bool = False,
 ) -> TrainedModel:
-    """Fit a model, learn from `calibration` how far it misses, then fit it again on both.
+    """Fit a model on `train`, learn its errors on `calibration`, then fit it again on both.
 
-    train, calibration: feature frames with bike_count (rows without are left out), the latter of origins after those of
-    train and not among them, else the intervals come out too narrow. test_mode: seconds, and worth nothing.
-    Raises TooLittleHistory when train has no actuals.
+    train, calibration: feature frames with bike_count (rows without are left out). The origins of calibration must be
+    later than those of train, or the intervals are too narrow. test_mode: fits in seconds; the model is not usable.
+    Raises TooLittleHistory when train has no counts.
     """
     known, held_out = _with_actuals(train), _with_actuals(calibration)
     if known.empty:
         raise TooLittleHistory(
             f"training a {kind}: none of {len(train)} rows has a count and a history; backfill earlier counts"
         )
-    params = regressors.settings(test_mode)[kind]
-    estimator = regressors.fitted(kind, params, known, seed)
+    params = regressors.hyperparameters(test_mode)[kind]
+    estimator = regressors.fit_regressor(kind, params, known, seed)
     expected = _expected(estimator, held_out)
-    usual, scale = residual_scale.fit(held_out, expected, seed)
+    usual, scale = residual_scale.fit_residual_scale(held_out, expected, seed)
     errors = conformal.calibrate(
         held_out.assign(predicted_count=expected), None if usual is None else scale
     )
     everything = pd.concat([known, held_out], ignore_index=True)
     if not held_out.empty:
-        estimator = regressors.fitted(kind, params, everything, seed)
+        estimator = regressors.fit_regressor(kind, params, everything, seed)
     return TrainedModel(
         kind=kind,
         task=TASK,
@@ -161,4 +163,4 @@ def _with_actuals(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _expected(estimator: Any, frame: pd.DataFrame) -> Floats:
-    return level_correction.corrected(frame, regressors.expected(estimator, frame))
+    return level_correction.correct_level(frame, regressors.predict_counts(estimator, frame))

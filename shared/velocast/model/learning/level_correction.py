@@ -1,7 +1,7 @@
-"""How high a day stands as a whole: forecasts moved by what the last days' forecasts missed in sum.
+"""City-wide daily level correction: forecasts are scaled by the total error of the last days' forecasts.
 
-Half of a good model's squared error is the level of the day, the same for all counters: a warm spell, a strike, the end
-of a curfew. What yesterday's forecasts missed in sum tells of today.
+Half of a good model's squared error is the level of the day, which all counters share: a warm spell, a strike, the end
+of a curfew. The total error of yesterday's forecasts predicts part of today's.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 from velocast.model.arrays import Floats
 
 Integers = NDArray[np.int64]
-DAYS = 3  # days before the origin that enter
-YESTERDAY, LAST_DAYS = 0.2, 0.2  # powers of the ratios; found on Paris, where 0.1 to 0.4 did alike
+DAYS = 3  # days before the origin that are used
+YESTERDAY, LAST_DAYS = (
+    0.2,
+    0.2,
+)  # exponents of the ratios, tuned on Paris, where 0.1 to 0.4 perform alike
 SMALLEST, LARGEST = 0.7, 1.4
-MIN_ROWS = 24  # counted hours of a day; fewer tell more of themselves than of the city
+MIN_ROWS = 24  # counted hours of a day; fewer do not represent the city
 
 
-def corrected(frame: pd.DataFrame, expected: Floats) -> Floats:
-    """Return forecasts, (n,), moved by the ratio of counts to forecasts of the DAYS before their origin.
+def correct_level(frame: pd.DataFrame, expected: Floats) -> Floats:
+    """Return forecasts, (n,), corrected by the ratio of counts to forecasts over the DAYS before their origin.
 
-    frame: (n, any) with origin_at, lead_day and, for days gone by, bike_count; expected: (n,), its forecasts in bikes.
-    Of each earlier origin in the frame its own day's rows (lead day 0) enter, which end where the next origin begins:
-    nothing at or after an origin moves it. An origin without earlier ones in the frame is left as it is.
+    frame: (n, any) with origin_at, lead_day and, for past days, bike_count; expected: (n,), its forecasts in bikes per
+    hour. Of earlier origins only lead day 0 is used, which ends where the next origin begins, so no count at or after
+    an origin affects it. Forecasts of an origin without earlier ones in the frame are unchanged.
     """
     if "bike_count" not in frame.columns or frame.empty:
         return expected
@@ -35,7 +38,7 @@ def corrected(frame: pd.DataFrame, expected: Floats) -> Floats:
 
 
 def _day_numbers(frame: pd.DataFrame) -> Integers:
-    """Number the origins' local days; they begin 23 to 25 hours apart."""
+    """Number the local days of the origins, which are 23 to 25 hours apart."""
     origin = frame["origin_at"]
     days = (origin - origin.min()) / pd.Timedelta(days=1)
     return np.asarray(np.rint(days.to_numpy()), dtype=np.int64)

@@ -1,36 +1,37 @@
-"""The estimators of each kind, and what they make of a feature frame. Called by `estimators`."""
+"""The regressors of each kind, which forecast counts from a feature frame. Called by `forecaster`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import FEATURES
 from velocast.model.features.preprocessing import (
     base_and_level,
-    coarse,
-    imputed,
-    in_levels,
-    some_without_weather,
-    thinned,
+    impute,
+    mask_some_weather,
+    quantize,
+    scale_by_level,
+    subsample,
 )
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Kind = Literal["gbm", "rf", "nn"]
-LARGEST_RATIO = 30.0  # forecasts stop at this many times the level
+LARGEST_RATIO = 30.0  # forecasts are capped at this multiple of the level
 MAX_BINS = 255
 
 
-def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
-    """Settings of each kind. `max_rows`: of a longer history as many rows are learned from, evenly spread.
+def hyperparameters(test_mode: bool) -> dict[str, dict[str, Any]]:
+    """Return the hyperparameters of each kind.
 
-    `boosters`: so many are fitted, each on rows and columns drawn for itself; their mean beats any of them.
+    `max_rows`: a longer history is sampled down to this number of rows, evenly spread. `boosters`: number of boosters,
+    each fitted to a sample of its own; their mean is the forecast.
     """
     return {
         "gbm": {
@@ -60,63 +61,70 @@ def settings(test_mode: bool) -> dict[str, dict[str, Any]]:
     }
 
 
-def fitted(kind: Kind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
-    """Fit the estimator of a kind to rows that all have a bike_count."""
+def fit_regressor(
+    kind: ForecastKind, params: dict[str, Any], frame: pd.DataFrame, seed: int
+) -> Any:
+    """Fit the regressor of a kind. frame: feature frame whose rows all have a bike_count."""
     return _FITTERS[kind](params, frame, seed)
 
 
-def expected(estimator: Any, frame: pd.DataFrame) -> Floats:
-    """Forecast counts, (n,), bikes per hour, >= 0, never NaN."""
+def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
+    """Return forecast counts, (n,), bikes per hour, >= 0, never NaN."""
     if frame.empty:
         return np.empty(0)
     base, level = base_and_level(frame)
-    x = in_levels(frame, base, level)
+    x = scale_by_level(frame, base, level)
     if isinstance(estimator, list):
-        said = _at_once(lambda part: part["booster"].predict(x[:, part["columns"]]), estimator)
-        residual = np.mean(said, axis=0)
+        residuals = _in_parallel(
+            lambda part: part["booster"].predict(x[:, part["columns"]]), estimator
+        )
+        residual = np.mean(residuals, axis=0)
     else:
-        residual = estimator.predict(imputed(x))
+        residual = estimator.predict(impute(x))
     counts = base + level * residual
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
 
 
 def _residuals(frame: pd.DataFrame, seed: int) -> tuple[Floats, Floats, Floats]:
-    """How far each count lies from the mean of similar days in units of the level, weighted by its square.
+    """Return inputs, targets and weights: the targets are counts less the mean of similar days, divided by the level.
 
-    What is learned of one counter so serves every other, and it is the squared error in bikes that counts.
+    In units of the level, all counters share what is learned. The weights are squared levels, so that the fit minimizes
+    the squared error in bikes.
     """
     base, level = base_and_level(frame)
     target = (frame["bike_count"].to_numpy(dtype="float64") - base) / level
-    x = some_without_weather(in_levels(frame, base, level), seed)
+    x = mask_some_weather(scale_by_level(frame, base, level), seed)
     return x, target, level**2 / np.mean(level**2)
 
 
 def _fit_gbm(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
-    """Boosters that each saw other rows and columns; their mean beats any of them."""
+    """Fit boosters on different rows and columns; their mean is more accurate than any one of them."""
     seeds = range(seed, seed + params["boosters"])
-    return _at_once(lambda drawn: _booster(params, frame, drawn), seeds)
+    return _in_parallel(lambda drawn: _booster(params, frame, drawn), seeds)
 
 
 def _booster(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
-    columns = _telling(x)
-    booster = HistGradientBoostingRegressor(**_own(params), early_stopping=False, random_state=seed)
-    booster.fit(coarse(x[:, columns], MAX_BINS), target, sample_weight=weight)
+    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    columns = _varying_columns(x)
+    booster = HistGradientBoostingRegressor(
+        **_estimator_params(params), early_stopping=False, random_state=seed
+    )
+    booster.fit(quantize(x[:, columns], MAX_BINS), target, sample_weight=weight)
     return {"columns": columns, "booster": booster}
 
 
-def _own(params: dict[str, Any]) -> dict[str, Any]:
-    """Return those settings that the estimator takes itself."""
+def _estimator_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters that the scikit-learn estimator itself takes."""
     return {name: value for name, value in params.items() if name not in ("boosters", "max_rows")}
 
 
-def _telling(x: Floats) -> list[int]:
-    """Columns of which more than one value is known.
+def _varying_columns(x: Floats) -> list[int]:
+    """Return the columns with more than one distinct value.
 
-    The others cost as much time as any, and scikit-learn 1.9 cannot bin a column that is empty: a young city knows no
-    value four weeks back, and some know no weather.
+    The others would take as much time as any, and scikit-learn 1.9 cannot bin an empty column: a city with little
+    history has no value of four weeks earlier, and some cities have no weather.
     """
     known = ~np.isnan(x)
     low = np.where(known, x, np.inf).min(axis=0)
@@ -127,11 +135,14 @@ def _telling(x: Floats) -> list[int]:
 def _fit_rf(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
-    size = {**_own(params), "max_samples": params["max_samples"] if len(x) > 10_000 else None}
+    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    size = {
+        **_estimator_params(params),
+        "max_samples": params["max_samples"] if len(x) > 10_000 else None,
+    }
     estimator = RandomForestRegressor(**size, n_jobs=-1, random_state=seed)
-    estimator.fit(imputed(x), target, sample_weight=weight)
-    # trees added up by several threads come in any order, and so do the last bits
+    estimator.fit(impute(x), target, sample_weight=weight)
+    # several threads add the trees in any order, so the last bits of the sum would vary
     return estimator.set_params(n_jobs=None)
 
 
@@ -152,36 +163,34 @@ def _fit_nn(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
             ("classes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), classes),
         ]
     )
-    x, target, weight = _residuals(thinned(frame, params["max_rows"], seed), seed)
-    size = {**_own(params), "batch_size": min(params["batch_size"], len(x))}
+    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    size = {**_estimator_params(params), "batch_size": min(params["batch_size"], len(x))}
     network = MLPRegressor(**size, early_stopping=False, random_state=seed)
-    with (
-        warnings.catch_warnings()
-    ):  # the number of passes is the setting; it is not meant to converge
+    with warnings.catch_warnings():  # the number of passes is fixed; convergence is not required
         warnings.simplefilter("ignore", ConvergenceWarning)
         return Pipeline([("encode", encode), ("network", network)]).fit(
-            imputed(x), target, network__sample_weight=weight
+            impute(x), target, network__sample_weight=weight
         )
 
 
-_FITTERS: dict[str, Callable[[dict[str, Any], pd.DataFrame, int], Any]] = {
+_FITTERS: dict[ForecastKind, Callable[[dict[str, Any], pd.DataFrame, int], Any]] = {
     "gbm": _fit_gbm,
     "rf": _fit_rf,
     "nn": _fit_nn,
 }
 
 
-def _at_once(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Do the work for each item in a thread of its own, whose OpenMP is kept to one more.
+def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Process each item in a thread of its own, with OpenMP limited to one thread in each.
 
-    Boosters leave Python's lock to others most of the time, so two cores do two at once. Left to itself, OpenMP's
+    Boosters release Python's global lock most of the time, so two cores fit two at once. Without the limit, the OpenMP
     threads on busy cores wait for each other by spinning. Measured on 70,000 rows and two shared cores: a fit took
     2.7 s with one thread, 2.4 s with two that sleep, 34 s with two that spin.
     """
     from threadpoolctl import threadpool_limits
 
     def alone(item: Item) -> Result:
-        with threadpool_limits(limits=1, user_api="openmp"):  # holds for the thread that asks
+        with threadpool_limits(limits=1, user_api="openmp"):  # applies to the calling thread
             return work(item)
 
     with ThreadPoolExecutor(len(items)) as pool:

@@ -1,4 +1,4 @@
-"""Models as bytes: a skops file, which loads without executing code, with a card that is read before it."""
+"""Serialized models: a skops file, which loads without executing code, with a card that is read first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from velocast.model.intervals.conformal import Calibration
 CARD = "velocast.json"
 SCHEMA = "schema.json"
 LIBRARY = "scikit-learn"
-# What each kind needs beyond the types skops trusts by itself; none of them can call anything.
+# Types that each kind needs beyond those that skops trusts by default; none of them can execute code.
 _TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 TRUSTED: dict[str, frozenset[str]] = {
     "affluence": frozenset({_TREES}),
@@ -26,7 +26,7 @@ TRUSTED: dict[str, frozenset[str]] = {
     "rf": frozenset({_TREES, "sklearn.tree._tree.Tree"}),
     "nn": frozenset({_TREES, "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),
 }
-# what zipfile, json and skops raise over a file that was cut off, altered or never was a model
+# raised by zipfile, json and skops for a file that is truncated, altered or no model
 _BROKEN = (
     AttributeError,
     EOFError,
@@ -42,8 +42,8 @@ _BROKEN = (
 )
 
 
-class AnyCard(BaseModel):
-    """What every stored model says about itself, readable before any of it is loaded."""
+class ModelCard(BaseModel):
+    """The metadata of a stored model, which can be read before the model is loaded."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,18 +55,18 @@ class AnyCard(BaseModel):
     library_versions: dict[str, str]
 
 
-class Card(AnyCard):
-    """Card of a model that forecasts counts; the fields as `TrainedModel` has them."""
+class ForecasterCard(ModelCard):
+    """Card of a model that forecasts counts; its fields are those of `TrainedModel`."""
 
     calibration: Calibration
     similar_days: Calibration
     learned_until: datetime
 
 
-CardT = TypeVar("CardT", bound=AnyCard)
+CardT = TypeVar("CardT", bound=ModelCard)
 
 
-def pack(estimator: Any, card: AnyCard) -> bytes:
+def pack(estimator: Any, card: ModelCard) -> bytes:
     """Return the estimator and its card as one zip file; equal models give equal bytes."""
     import skops.io
 
@@ -85,13 +85,13 @@ def pack(estimator: Any, card: AnyCard) -> bytes:
     return out.getvalue()
 
 
-def unpack(data: bytes, *, feature_definition: str) -> tuple[Any, Card]:
+def unpack_forecaster(data: bytes, *, feature_definition: str) -> tuple[Any, ForecasterCard]:
     """Return the estimator and its card. Raises ModelUnusable as `TrainedModel.from_bytes`."""
-    return unpack_as(Card, data, feature_definition=feature_definition)
+    return unpack_as(ForecasterCard, data, feature_definition=feature_definition)
 
 
-def task_of(data: bytes) -> str:
-    """Return the task a stored model is for, without loading it. Raises ModelUnusable when it is no model."""
+def stored_task(data: bytes) -> str:
+    """Return the task of a stored model without loading it. Raises ModelUnusable when the bytes are no model."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             return str(json.loads(file.read(CARD))["task"])
@@ -102,7 +102,7 @@ def task_of(data: bytes) -> str:
 def unpack_as(
     kind_of_card: type[CardT], data: bytes, *, feature_definition: str
 ) -> tuple[Any, CardT]:
-    """Return the estimator and its card, which must be of the given kind. Raises ModelUnusable as `unpack`."""
+    """Return the estimator and its card, validated as the given class. Raises ModelUnusable."""
     import skops.io
 
     card = _card(kind_of_card, data)
@@ -117,12 +117,14 @@ def unpack_as(
         refused = asked - TRUSTED[card.kind]
         if refused:
             raise ModelUnusable(
-                f"the {card.kind} model holds {sorted(refused)}, allowed are {sorted(TRUSTED[card.kind])}; "
-                "do not load it, find out who wrote it"
+                f"the {card.kind} model contains {sorted(refused)}, trusted are {sorted(TRUSTED[card.kind])}; "
+                "do not load it and find out who wrote it"
             )
         return skops.io.loads(data, trusted=sorted(asked)), card
     except _BROKEN as exc:
-        raise ModelUnusable(f"the model's content cannot be read: {exc!r}; train it again") from exc
+        raise ModelUnusable(
+            f"the content of the model cannot be read: {exc!r}; train it again"
+        ) from exc
 
 
 def _card(kind_of_card: type[CardT], data: bytes) -> CardT:
@@ -135,24 +137,24 @@ def _card(kind_of_card: type[CardT], data: bytes) -> CardT:
 
 def _no_model(data: bytes, cause: Exception) -> ModelUnusable:
     return ModelUnusable(
-        f"{len(data)} bytes are no model of Velocast ({cause}); publish the artifact again"
+        f"{len(data)} bytes are not a Velocast model ({cause}); publish the artifact again"
     )
 
 
-def _check_versions(card: AnyCard) -> None:
+def _check_versions(card: ModelCard) -> None:
     made, here = card.library_versions.get(LIBRARY, "unknown"), version(LIBRARY)
     if made.split(".")[:2] != here.split(".")[:2]:
         raise ModelUnusable(
-            f"the model was made by {LIBRARY} {made}, installed is {here}; train it again or install that version"
+            f"the model was made with {LIBRARY} {made}, but {here} is installed; train it again or install that version"
         )
     if card.kind not in TRUSTED:
         raise ModelUnusable(
-            f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish another model"
+            f"kind {card.kind!r} is none of {sorted(TRUSTED)}; publish a model of a known kind"
         )
 
 
 def _renumbered(schema: Any) -> tuple[Any, dict[str, str]]:
-    """Replace the memory addresses that skops uses as ids and file names by running numbers."""
+    """Replace the memory addresses that skops uses as ids and file names with consecutive numbers."""
     ids: dict[Any, int] = {}
     names: dict[str, str] = {}
 

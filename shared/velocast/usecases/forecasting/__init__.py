@@ -1,1 +1,1 @@
-"""The function `predict`: the coming five days for every counter, and the serving snapshot."""
+"""The function `predict`: forecasts the next five days for every counter and publishes the serving snapshot."""

@@ -1,4 +1,4 @@
-"""Busy probabilities by the champion of the task affluence; without one, the forecast's own distribution stands."""
+"""Busy probabilities from the champion of the task affluence; without one, the forecast's distribution gives them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import ModelUnusable, ObjectMissing
 from velocast.model.learning.busy_classifier import TASK, BusyModel
-from velocast.usecases.forecasting.model_loading import OnFallback, StepDown, artifact
+from velocast.usecases.forecasting.model_loading import FallbackStep, OnFallback, read_artifact
 
-BUSY_FROM = 0.5  # of a distribution: more likely than not
+BUSY_FROM = 0.5  # more likely than not, for probabilities from the forecast's distribution
 DISTRIBUTION = "the forecast's own distribution"
 
 
 @dataclass(frozen=True)
 class BusyChampion:
-    """What says how likely an hour is busy. Without a `model`, the forecasts' distribution does."""
+    """The source of busy probabilities. Without a `model`, they come from the forecast's distribution."""
 
     model: BusyModel | None = None
     manifest: Champion | None = None
 
     @property
     def busy_from(self) -> float:
-        """The probability from which an hour is called busy."""
+        """The probability from which an hour counts as busy."""
         return BUSY_FROM if self.model is None else self.model.threshold
 
 
-def load(objects: Objects, *, on_fallback: OnFallback) -> BusyChampion:
-    """Load the champion that classifies hours.
+def load_busy_champion(objects: Objects, *, on_fallback: OnFallback) -> BusyChampion:
+    """Load the champion of the task affluence.
 
-    on_fallback: called when there is one and it cannot be used. Raises GoogleAPICallError when Cloud Storage fails.
+    on_fallback: called when a champion exists but cannot be used. Raises GoogleAPICallError when Cloud Storage fails.
     """
     wanted: int | None = None
     try:
@@ -41,22 +41,26 @@ def load(objects: Objects, *, on_fallback: OnFallback) -> BusyChampion:
         if champion is None:
             return BusyChampion()
         wanted = champion.version
-        model = BusyModel.from_bytes(artifact(objects, champion))
+        model = BusyModel.from_bytes(read_artifact(objects, champion))
     except (ModelUnusable, ObjectMissing) as exc:
-        on_fallback(StepDown(wanted, DISTRIBUTION, str(exc), TASK))
+        on_fallback(FallbackStep(wanted, DISTRIBUTION, str(exc), TASK))
         return BusyChampion()
     return BusyChampion(model, champion)
 
 
-def fill(champion: BusyChampion, forecasts: pd.DataFrame, *, min_hours: int) -> pd.DataFrame:
-    """Return forecasts with the champion's busy probabilities where a counter has `min_hours` of history.
+def fill_busy_probabilities(
+    champion: BusyChampion, forecasts: pd.DataFrame, *, min_hours: int
+) -> pd.DataFrame:
+    """Return forecasts with the champion's busy probabilities where a counter has at least `min_hours` of history.
 
-    forecasts: feature frame with busy_probability, which stays where the champion has nothing to say.
+    forecasts: feature frame with busy_probability, which is kept where the champion gives none.
     """
     if champion.model is None or forecasts.empty:
         return forecasts
-    said = champion.model.predict(forecasts)["busy_probability"]
+    probability = champion.model.predict(forecasts)["busy_probability"]
     enough = forecasts["history_hours"] >= min_hours
     return forecasts.assign(
-        busy_probability=said.where(enough & said.notna(), forecasts["busy_probability"])
+        busy_probability=probability.where(
+            enough & probability.notna(), forecasts["busy_probability"]
+        )
     )

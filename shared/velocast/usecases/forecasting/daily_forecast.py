@@ -1,4 +1,4 @@
-"""Forecasts the coming five local days for every counter, stores them, and publishes the serving snapshot."""
+"""Forecast the next five local days for every counter, store the forecasts and publish the serving snapshot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, forecast_rows, model_loading, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
-from velocast.usecases.forecasting.model_loading import LoadedChampion, StepDown
+from velocast.usecases.forecasting.model_loading import FallbackStep, LoadedChampion
 
 ATTEMPTS = 3
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
@@ -41,10 +41,10 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
-class Published:
-    """What a run forecast: rows, how many counters rest on which basis, and what became of the snapshot.
+class ForecastSummary:
+    """What a run produced: number of rows, counters by forecast basis, and whether the snapshot was published.
 
-    weather_hours: hours of the horizon of which the weather was known at the origin.
+    weather_hours: hours of the horizon for which a weather forecast was known at the origin.
     """
 
     origin_at: datetime
@@ -73,14 +73,14 @@ class Published:
         }
 
 
-def forecast(
+def forecast_all_counters(
     request: PredictRequest,  # noqa: ARG001  # its as_of is the run's
     run: Run[PredictSettings],
 ) -> list[AuditRow]:
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
-    The same run again changes no row. A past day's run stores that day's forecasts and leaves a newer snapshot alone.
-    Raises WarehouseError, ObjectChanged (others kept publishing; try again).
+    Repeating a run changes no row. A run for a past day stores that day's forecasts and keeps a newer snapshot. Raises
+    WarehouseError, ObjectChanged (other runs kept publishing; try again).
     """
     published = publish_forecasts(run)
     run.metrics.set("bike/forecasts_generated", published.forecasts)
@@ -100,10 +100,11 @@ def forecast(
     ]
 
 
-def publish_forecasts(run: ForecastRun) -> Published:
-    """Forecast with what serves now, MERGE into the forecasts table, publish the snapshot; also for `promote`.
+def publish_forecasts(run: ForecastRun) -> ForecastSummary:
+    """Forecast with the current champion, MERGE the rows into the forecasts table, publish the snapshot.
 
-    Begins again when another run published meanwhile: its champion may be a newer one. Raises as `forecast`.
+    `promote` uses it too. Starts again when another run has published in the meantime, since that run may have used a
+    newer champion. Raises the same errors as `forecast_all_counters`.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -113,22 +114,22 @@ def publish_forecasts(run: ForecastRun) -> Published:
     return _publish_once(run)
 
 
-def _publish_once(run: ForecastRun) -> Published:
+def _publish_once(run: ForecastRun) -> ForecastSummary:
     city, origin_at = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
-    # Before the champion is read: one promoted after this line also publishes after it, and the write below fails.
+    # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
     newest, generation = snapshot.published_origin(objects)
     history = snapshot.read_history(run.warehouse, city, origin_at=origin_at, as_of=run.as_of)
     if not history.counters["mean_count"].notna().any():
-        return Published(origin_at, LoadedChampion())
-    loaded = model_loading.load(objects, on_fallback=_teller(run))
-    busy = busy_hours.load(objects, on_fallback=_teller(run))
-    forecasts = forecast_rows.make(run, loaded, busy, history)
+        return ForecastSummary(origin_at, LoadedChampion())
+    loaded = model_loading.load_champion(objects, on_fallback=_fallback_notifier(run))
+    busy = busy_hours.load_busy_champion(objects, on_fallback=_fallback_notifier(run))
+    forecasts = forecast_rows.make_forecast_rows(run, loaded, busy, history)
     changed = _store(run, loaded, forecasts, origin_at)
     if newest is not None and newest > origin_at:
-        state = f"kept: the published one is of {rfc3339(newest)}"
+        state = f"kept: the published snapshot is newer, from {rfc3339(newest)}"
     else:
-        made = snapshot.build(
+        made = snapshot.build_snapshot(
             city,
             history,
             forecasts,
@@ -143,13 +144,13 @@ def _publish_once(run: ForecastRun) -> Published:
     bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
     counters = {str(basis): int(count) for basis, count in bases.sort_index().items()}
     weather = forecast_rows.weather_hours(forecasts)
-    return Published(
+    return ForecastSummary(
         origin_at, loaded, busy, len(forecasts), counters, changed, weather, snapshot=state
     )
 
 
-def _teller(run: ForecastRun) -> Callable[[StepDown], None]:
-    def tell(step: StepDown) -> None:
+def _fallback_notifier(run: ForecastRun) -> Callable[[FallbackStep], None]:
+    def publish_notice(step: FallbackStep) -> None:
         wanted = "manifest" if step.wanted_version is None else str(step.wanted_version)
         if step.task != model_loading.TASK:
             wanted = f"{step.task}:{wanted}"
@@ -163,13 +164,13 @@ def _teller(run: ForecastRun) -> Callable[[StepDown], None]:
             )
         )
 
-    return tell
+    return publish_notice
 
 
 def _store(
     run: ForecastRun, loaded: LoadedChampion, forecasts: pd.DataFrame, origin_at: datetime
 ) -> int:
-    """MERGE forecasts into their table; returns how many were new or differ from those of an earlier run."""
+    """MERGE forecasts into their table; return the number of rows that are new or differ from an earlier run's."""
     rows = forecasts.assign(
         origin_at=origin_at,
         model_version=loaded.version,

@@ -1,8 +1,8 @@
-"""Forecasts for counters that were not counted lately: from their own typical week, else from the city's profile, at
-their own level or, where they never counted, at that of their neighbours.
+"""Forecasts for counters without recent counts.
 
-Intervals are wider than a model's: they cover what differs between weeks and between counters, and a margin for the
-months that went by.
+A counter's own typical week comes first. Without one, the city's weekly profile is scaled to the counter's level or, if
+it has never counted, to the level of its neighbours. Intervals are wider than a model's: they cover the variation
+between weeks and between counters, and a margin for the time without counts.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from velocast.usecases.forecasting.snapshot import History
 from velocast.usecases.snapshot_format import Basis
 
 MARGIN = 1.5
-MIN_SLOTS = 150  # of 168: a week with a few holes is still a week
+MIN_SLOTS = 150  # of 168: a typical week may lack a few hours
 PROFILE_QUANTILES = (0.05, 0.5, 0.95)
-# of the counters; with the margin more than nine in ten counts of a new one lie within
+# over the counters; with the margin, the interval of a new counter contains over 90 % of its counts
 LEVEL_QUANTILES = (0.25, 0.5, 0.75)
-# lower, forecast, upper in terms of the level, where no profile is known yet
+# lower, forecast, upper as multiples of the level, when there is no profile yet
 FLAT = (0.0, 1.0, 3.0)
 
 
-def forecast(
+def forecast_without_recent_counts(
     hours: pd.DataFrame, history: History, counter_ids: Sequence[str], zone: ZoneInfo
 ) -> pd.DataFrame:
-    """Forecast every hour for every counter given.
+    """Forecast every hour for each of the given counters.
 
-    hours: target_at (UTC), lead_hours, lead_day: one row an hour of the horizon.
-    Returns one row a counter and hour, in that order: counter_id, those columns, predicted_count, lower, upper (bikes
-    per hour, >= 0), busy_probability (NaN: nothing recent to be busier than), basis (`typical_week`, `neighbours`,
-    `city_profile`).
+    hours: target_at (UTC), lead_hours, lead_day: one row per hour of the horizon.
+    Returns one row per counter and hour, in that order: counter_id, those columns, predicted_count, lower, upper (bikes
+    per hour, >= 0), busy_probability (NaN, since there are no recent counts to compare with), basis (`typical_week`,
+    `neighbours`, `city_profile`).
     """
     slots = _local_slots(hours["target_at"], zone)
     profile = _profile(history)
@@ -50,14 +50,14 @@ def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> np.ndarray:
 
 
 def _profile(history: History) -> np.ndarray:
-    """Return (3, 168): lower, middle and upper share of a counter's level in each local hour of the week.
+    """Return (3, 168): lower, middle and upper count relative to a counter's level, by local hour of the week.
 
-    The ends hold what differs between counters, then what differs between the weeks of one, and the margin.
+    The bounds cover the variation between counters and between the weeks of one counter, times the margin.
     """
     levels = history.counters["mean_count"].astype(float)
     level = levels.where(levels > 0)
     shares = history.typical.div(level, axis=0)
-    weekly = history.spread.div(level, axis=0).median().to_numpy()
+    weekly = history.typical_spread.div(level, axis=0).median().to_numpy()
     low, middle, high = (shares.quantile(q).to_numpy() for q in PROFILE_QUANTILES)
     rows = (
         middle - MARGIN * (middle - low + weekly),
@@ -77,7 +77,7 @@ def _one(
     level, basis = _level(history, counter_id)
     low, middle, high = profile * np.array(level)[:, None]
     own = history.typical.loc[counter_id].to_numpy()
-    spread = MARGIN * history.spread.loc[counter_id].to_numpy()
+    spread = MARGIN * history.typical_spread.loc[counter_id].to_numpy()
     known = ~np.isnan(own)
     if known.sum() >= MIN_SLOTS:
         basis = "typical_week"
@@ -94,8 +94,11 @@ def _one(
 
 
 def _level(history: History, counter_id: str) -> tuple[tuple[float, float, float], Basis]:
-    """Return the counter's mean count thrice; of one never counted, what few, half and most counters have, the half
-    moved towards its neighbours as far as an answer for a bare position is."""
+    """Return lower, middle and upper level, and the basis.
+
+    A counter with counts has its mean count for all three. A counter without counts gets the city's quartiles, the
+    middle blended with its neighbours' level as it is for a position without a counter.
+    """
     means = history.counters["mean_count"].astype(float)
     own = float(means.loc[counter_id])
     if not np.isnan(own):
@@ -111,7 +114,7 @@ def _level(history: History, counter_id: str) -> tuple[tuple[float, float, float
 
 
 def _neighbours(history: History, counter_id: str) -> list[tuple[float, str]]:
-    """Return the nearest counters that were counted, (km, counter_id), the nearest first."""
+    """Return the nearest counters that have counts, (km, counter_id), nearest first."""
     places = history.counters[["latitude", "longitude"]].astype("float64")
     latitude, longitude = places.loc[counter_id].to_numpy()
     counted = places[history.counters["mean_count"].notna()]

@@ -1,4 +1,4 @@
-"""The rows of a forecast: every counter, every hour of the horizon, each on the best basis its history gives."""
+"""The rows of a forecast: every counter at every hour of the horizon, each on the best basis its history allows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ ForecastRun = Run[PredictSettings] | Run[JobSettings]
 
 MIN_MODEL_HOURS = 72
 THIN_HISTORY_MARGIN = 1.5
-SETTLED_DAYS = 28  # after a move: by then the history that forecasts rest on is of the new place
-BLOCK = 500  # counters forecast at once: memory stays the same however large the city
-KEPT = (
+SETTLED_DAYS = (
+    28  # days after a move until the history behind the forecasts is that of the new position
+)
+BLOCK = 500  # counters forecast at once, so that memory does not grow with the city
+FORECAST_COLUMNS = (
     "counter_id",
     "target_at",
     "lead_hours",
@@ -40,19 +42,19 @@ KEPT = (
 )
 
 
-def make(
+def make_forecast_rows(
     run: ForecastRun, loaded: LoadedChampion, busy: BusyChampion, history: History
 ) -> pd.DataFrame:
     """Forecast every counter seen in the last year at every hour of the horizon.
 
-    Returns KEPT, one row a counter and hour, sorted so: counts in bikes per hour, 0 <= lower <= predicted_count <=
-    upper, level, busy_threshold and temperature NaN where unknown. In blocks of counters, each of which is judged as a
-    city would be: BLOCK counters tell the level of a day as well as all of them. Raises WarehouseError.
+    Returns FORECAST_COLUMNS, one row per counter and hour, in that order: counts in bikes per hour, 0 <= lower <=
+    predicted_count <= upper; level, busy_threshold and temperature NaN where unknown. Counters are forecast in blocks,
+    each with its own level correction: BLOCK counters show a day's level as well as all of them. Raises WarehouseError.
     """
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
     day = local_date(run.as_of, run.settings.city.zone)
-    weather = feature_store.read_weather(
+    weather = feature_store.read_weather_features(
         run.warehouse,
         run.settings.city,
         first_origin=day - timedelta(days=adaptive.DAYS),
@@ -71,19 +73,19 @@ def _block(
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
-    lately = _lately(run, loaded, weather, counter_ids)
-    frame = _today(run, weather, counter_ids)
+    recent = _recent_rows(run, loaded, weather, counter_ids)
+    frame = _rows_to_forecast(run, weather, counter_ids)
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
     parts = [
         *(
-            busy_hours.fill(busy, part, min_hours=MIN_MODEL_HOURS)
+            busy_hours.fill_busy_probabilities(busy, part, min_hours=MIN_MODEL_HOURS)
             for part in (
-                _modelled(loaded, lately, frame[by_model]),
-                _similar(loaded, lately, frame[known & ~by_model]),
+                _by_model(loaded, recent, frame[by_model]),
+                _by_similar_days(loaded, recent, frame[known & ~by_model]),
             )
         ),
-        fallbacks.forecast(
+        fallbacks.forecast_without_recent_counts(
             _hours(run),
             history,
             sorted(set(counter_ids) - set(frame.loc[known, "counter_id"])),
@@ -91,15 +93,17 @@ def _block(
         ),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    forecasts = _former_place(run, history, forecasts)
-    # Of a city that fell silent, stand-ins are all there is, and they know neither level nor threshold.
-    return _ordered(forecasts.reindex(columns=list(KEPT)))
+    forecasts = _widen_after_move(run, history, forecasts)
+    # When no counter has recent counts, all rows are fallbacks, which have neither level nor busy threshold.
+    return _ordered(forecasts.reindex(columns=list(FORECAST_COLUMNS)))
 
 
-def _today(run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str]) -> pd.DataFrame:
+def _rows_to_forecast(
+    run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str]
+) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    return feature_store.read(
+    return feature_store.read_features(
         run.warehouse,
         city,
         first_origin=day,
@@ -110,16 +114,16 @@ def _today(run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str]) -> p
     )
 
 
-def _lately(
+def _recent_rows(
     run: ForecastRun, loaded: LoadedChampion, weather: pd.DataFrame, counter_ids: list[str]
 ) -> pd.DataFrame:
-    """Return what the last days' origins knew, with what was counted since.
+    """Return the feature rows of the last days' origins, with the counts that followed.
 
-    With a model their own days, since what its forecasts missed there moves today's (`day_level`, `recent`); without
-    one every hour once, at any lead, since similar days have yet to learn how far they miss.
+    With a model, each origin's first day: the errors there adjust today's forecasts (`level_correction`, `adaptive`).
+    Without a model, every hour once at any lead, to calibrate the intervals of similar days.
     """
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
-    frame = feature_store.read(
+    frame = feature_store.read_features(
         run.warehouse,
         city,
         first_origin=day - timedelta(days=adaptive.DAYS),
@@ -149,35 +153,32 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
     )
 
 
-def _modelled(loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+def _by_model(loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     if loaded.model is None or frame.empty:
         return frame
-    made = loaded.model.predict(pd.concat([lately, frame], ignore_index=True))
-    return _beside(frame, made.iloc[len(lately) :]).assign(basis="model")
+    forecast = loaded.model.predict(pd.concat([recent, frame], ignore_index=True))
+    return _with_forecast(frame, forecast.iloc[len(recent) :]).assign(basis="model")
 
 
-def _similar(loaded: LoadedChampion, lately: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+def _by_similar_days(
+    loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame
+) -> pd.DataFrame:
     """Forecast with the mean of similar days.
 
-    Beside a model, for counters with too little history for it, with a margin.
+    When there is a model, these counters have too little history for it, and their intervals get a margin.
     """
     if frame.empty:
         return frame
     if loaded.model is None:
-        made, margin = (
-            reference_models.forecast_similar_days(
-                frame, reference_models.calibrate_similar_days(lately)
-            ),
-            1.0,
-        )
+        calibration, margin = reference_models.calibrate_similar_days(recent), 1.0
     else:
-        made = reference_models.forecast_similar_days(frame, loaded.model.similar_days)
-        margin = THIN_HISTORY_MARGIN
-    return _beside(frame, _widened(made, margin)).assign(basis="similar_days")
+        calibration, margin = loaded.model.similar_days, THIN_HISTORY_MARGIN
+    forecast = reference_models.forecast_similar_days(frame, calibration)
+    return _with_forecast(frame, _widened(forecast, margin)).assign(basis="similar_days")
 
 
-def _former_place(run: ForecastRun, history: History, forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Widen what rests on counts of another place, for as long as most of them are."""
+def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Widen the intervals of counters that moved less than SETTLED_DAYS ago."""
     settled = pd.Timedelta(days=SETTLED_DAYS)
     moved_at = pd.to_datetime(history.counters["moved_at"], utc=True)
     moved = moved_at.index[moved_at > pd.Timestamp(run.as_of) - settled]
@@ -188,19 +189,19 @@ def _former_place(run: ForecastRun, history: History, forecasts: pd.DataFrame) -
     return pd.concat([forecasts[~rows], wider], ignore_index=True)
 
 
-def _widened(made: pd.DataFrame, margin: float) -> pd.DataFrame:
-    middle = made["predicted_count"]
-    lower = (middle - margin * (middle - made["lower"])).clip(lower=0)
-    return made.assign(lower=lower, upper=middle + margin * (made["upper"] - middle))
+def _widened(forecast: pd.DataFrame, margin: float) -> pd.DataFrame:
+    middle = forecast["predicted_count"]
+    lower = (middle - margin * (middle - forecast["lower"])).clip(lower=0)
+    return forecast.assign(lower=lower, upper=middle + margin * (forecast["upper"] - middle))
 
 
-def _beside(frame: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
+def _with_forecast(frame: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
     columns = ["predicted_count", "lower", "upper", "busy_probability"]
-    return frame.assign(**{name: made[name].to_numpy() for name in columns})
+    return frame.assign(**{name: forecast[name].to_numpy() for name in columns})
 
 
 def _ordered(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Return forecasts with 0 <= lower <= predicted_count <= upper, whatever made them."""
+    """Return forecasts of any basis with 0 <= lower <= predicted_count <= upper."""
     middle = forecasts["predicted_count"].clip(lower=0)
     return forecasts.assign(
         predicted_count=middle,
@@ -210,5 +211,5 @@ def _ordered(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def weather_hours(forecasts: pd.DataFrame) -> int:
-    """Return of how many hours of the horizon the weather was known; without any, a model forecasts less well."""
+    """Return the number of hours of the horizon with a known weather forecast; without it, accuracy is lower."""
     return int(forecasts.loc[forecasts["temperature"].notna(), "target_at"].nunique())

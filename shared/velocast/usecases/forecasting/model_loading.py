@@ -1,7 +1,8 @@
-"""Loads the model that forecasts.
+"""Load the model that makes the forecasts.
 
-Loading order: the manifest's artifact; when it is missing, altered or incompatible, the best compatible version of
-`models/summary.json`; then none, and similar days forecast instead. Each step down is told to the caller.
+Loading order: the manifest's artifact; if it is missing, altered or incompatible, the best compatible version of
+`models/summary.json`; if there is none, no model, and similar days make the forecasts. The caller is told of each
+fallback.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ CACHED_MODELS = 2
 
 
 @dataclass(frozen=True)
-class StepDown:
-    """A model that should have been used and could not be, and what takes its place."""
+class FallbackStep:
+    """A model version that could not be used, the reason, and what is used instead."""
 
     wanted_version: int | None
     used: str
@@ -36,7 +37,7 @@ class StepDown:
 
 @dataclass(frozen=True)
 class LoadedChampion:
-    """What forecasts now. Without a `model`, similar days do. `manifest` is None when that is not the champion."""
+    """The model that makes the forecasts. No `model`: similar days do. No `manifest`: it is not the champion."""
 
     model: TrainedModel | None = None
     manifest: Champion | None = None
@@ -45,39 +46,39 @@ class LoadedChampion:
     run_id: str | None = None
 
 
-OnFallback = Callable[[StepDown], None]
+OnFallback = Callable[[FallbackStep], None]
 Version = Champion | SummaryEntry
 
 _cache: dict[str, TrainedModel] = {}
 
 
-def load(objects: Objects, *, on_fallback: OnFallback) -> LoadedChampion:
-    """Load the best model there is; similar days (no model, version 0) when there is none.
+def load_champion(objects: Objects, *, on_fallback: OnFallback) -> LoadedChampion:
+    """Load the best usable model; similar days (no model, version 0) when there is none.
 
-    objects: the models bucket. on_fallback: called once for each step down the loading order; before there is any
-    champion nothing is stepped down from, and it is not called. A loaded model is kept for the process by its SHA-256.
-    Raises GoogleAPICallError when Cloud Storage itself fails: that is no reason to forecast worse.
+    objects: the models bucket. on_fallback: called once for each step down the loading order, but not before the first
+    champion was promoted. A loaded model is cached in the process by its SHA-256. Raises GoogleAPICallError when Cloud
+    Storage fails: a worse model must not be used because of an outage.
     """
-    champion, trouble = _published(objects)
-    if champion is None and trouble is None:
+    champion, failure = _read_champion(objects)
+    if champion is None and failure is None:
         return LoadedChampion()
     first = [] if champion is None else [champion]
-    candidates = chain(first, _others(objects, champion))
-    return _first_usable(objects, candidates, trouble, on_fallback)
+    candidates = chain(first, _other_versions(objects, champion))
+    return _first_usable(objects, candidates, failure, on_fallback)
 
 
-def _published(objects: Objects) -> tuple[Champion | None, StepDown | None]:
-    """Return the champion; without a readable manifest, why that is a step down, or None when none ever was."""
+def _read_champion(objects: Objects) -> tuple[Champion | None, FallbackStep | None]:
+    """Return the champion or, without a readable manifest, the failure; neither before the first promotion."""
     try:
         champion, _ = champion_manifest.read_champion(objects)
     except ModelUnusable as exc:
-        return None, StepDown(None, "", str(exc))
+        return None, FallbackStep(None, "", str(exc))
     if champion is not None:
         return champion, None
     gone = [entry.version for entry in _summary(objects) if entry.is_champion]
     if not gone:
         return None, None
-    return None, StepDown(
+    return None, FallbackStep(
         gone[0], "", f"{objects.uri(champion_manifest.MANIFEST)} is gone; promote again"
     )
 
@@ -86,12 +87,12 @@ def _summary(objects: Objects) -> list[SummaryEntry]:
     try:
         entries = champion_manifest.read_summary(objects)
     except ModelUnusable:
-        return []  # as good as absent; whoever writes it next fails loudly
+        return []  # treated as absent here; the next promotion, which must update it, fails
     return [entry for entry in entries if entry.task == TASK]
 
 
-def _others(objects: Objects, champion: Champion | None) -> Iterator[Version]:
-    """Give the other versions that may serve, best first; nothing is read until one is asked for."""
+def _other_versions(objects: Objects, champion: Champion | None) -> Iterator[Version]:
+    """Yield the other versions that may serve, best first; nothing is read until the first is requested."""
     known = [
         entry
         for entry in _summary(objects)
@@ -106,23 +107,23 @@ def _others(objects: Objects, champion: Champion | None) -> Iterator[Version]:
 def _first_usable(
     objects: Objects,
     candidates: Iterable[Version],
-    trouble: StepDown | None,
+    failure: FallbackStep | None,
     on_fallback: OnFallback,
 ) -> LoadedChampion:
     for version in candidates:
-        if trouble is not None:
+        if failure is not None:
             used = f"version {version.version} ({version.kind})"
-            on_fallback(StepDown(trouble.wanted_version, used, trouble.reason))
+            on_fallback(FallbackStep(failure.wanted_version, used, failure.reason))
         try:
-            return _described(version, _model(objects, version))
+            return _loaded(version, _model(objects, version))
         except (ModelUnusable, ObjectMissing) as exc:
-            trouble = StepDown(version.version, "", str(exc))
-    if trouble is not None:
-        on_fallback(StepDown(trouble.wanted_version, SIMILAR_DAYS, trouble.reason))
+            failure = FallbackStep(version.version, "", str(exc))
+    if failure is not None:
+        on_fallback(FallbackStep(failure.wanted_version, SIMILAR_DAYS, failure.reason))
     return LoadedChampion()
 
 
-def _described(version: Version, model: TrainedModel) -> LoadedChampion:
+def _loaded(version: Version, model: TrainedModel) -> LoadedChampion:
     champion = version if isinstance(version, Champion) else None
     return LoadedChampion(model, champion, version.version, version.kind, version.run_id)
 
@@ -132,39 +133,39 @@ def _model(objects: Objects, version: Version) -> TrainedModel:
     if reason := _incompatibility(version):
         raise ModelUnusable(reason)
     if version.sha256 not in _cache:
-        model = TrainedModel.from_bytes(artifact(objects, version))
+        model = TrainedModel.from_bytes(read_artifact(objects, version))
         while len(_cache) >= CACHED_MODELS:
             del _cache[next(iter(_cache))]
         _cache[version.sha256] = model
     return _cache[version.sha256]
 
 
-def artifact(objects: Objects, version: Version) -> bytes:
-    """Return a version's stored bytes. Raises ObjectMissing; ModelUnusable when they are not those of its hash."""
+def read_artifact(objects: Objects, version: Version) -> bytes:
+    """Return a version's stored bytes. Raises ObjectMissing; ModelUnusable when their hash is not the recorded one."""
     root = objects.uri("")
     if not version.artifact_uri.startswith(root):
         raise ModelUnusable(
-            f"version {version.version}: artifact {version.artifact_uri} is not in {root}; promote it again"
+            f"version {version.version}: artifact {version.artifact_uri} is outside {root}; promote the version again"
         )
     data = objects.read(version.artifact_uri.removeprefix(root)).data
     found = hashlib.sha256(data).hexdigest()
     if found != version.sha256:
         raise ModelUnusable(
             f"version {version.version}: {version.artifact_uri} has SHA-256 {found[:12]}..., the manifest says "
-            f"{version.sha256[:12]}...; restore that generation or promote another version"
+            f"{version.sha256[:12]}...; restore the original object or promote another version"
         )
     return data
 
 
 def _incompatibility(version: Version) -> str | None:
-    """Tell why this code cannot use a version, from what is written about it."""
+    """Return why this code cannot use a version, judged by its metadata; None when it can."""
     if version.feature_definition != definition.FEATURE_DEFINITION:
         return (
-            f"version {version.version} was trained on features {version.feature_definition}, this code makes "
+            f"version {version.version} was trained on features {version.feature_definition}, this code computes "
             f"{definition.FEATURE_DEFINITION}; train again"
         )
     name = "scikit-learn"
     made, here = version.library_versions.get(name), library_versions().get(name)
     if made != here:
-        return f"version {version.version} was made by {name} {made}, here is {here}; train again"
+        return f"version {version.version} was trained with {name} {made}, {here} is installed; train again"
     return None

@@ -1,4 +1,4 @@
-"""Builds the serving snapshot that `predict` publishes and `serve` answers from."""
+"""Build the serving snapshot that `predict` publishes and `serve` reads."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class History:
-    """What is known of the counters beside the features.
+    """What is known about the counters besides the features.
 
-    counters: one row a counter seen in the last year: counter_name, latitude, longitude, moved_at, last_counted_at,
+    counters: one row per counter seen in the last year: counter_name, latitude, longitude, moved_at, last_counted_at,
         last_count, mean_count (bikes per hour); index counter_id, sorted.
-    typical, spread: (counters, 168) local hours from Monday 0 h, NaN where there is too little; index counter_id.
+    typical, typical_spread: (counters, 168) median count and half the width of its 90 % band by local hour from Monday
+        0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 168) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     """
 
     counters: pd.DataFrame
     typical: pd.DataFrame
-    spread: pd.DataFrame
+    typical_spread: pd.DataFrame
     recent: pd.DataFrame
     recent_from: datetime
 
@@ -66,9 +67,11 @@ def read_history(
     as_of: datetime,
     tables: dict[str, str] | None = None,
 ) -> History:
-    """Read what the snapshot shows beside the forecasts. No count at or after `as_of` enters; typical weeks and means
-    end at `origin_at`, as forecasts rest on them. tables: `counts` and `counters` in place of the system's own
-    (dataset.table). Raises WarehouseError."""
+    """Read what the snapshot shows besides the forecasts.
+
+    No count at or after `as_of` is used. Typical weeks and means end at `origin_at`, because forecasts are based on
+    them. tables: `counts` and `counters` (dataset.table) to read instead of the default tables. Raises WarehouseError.
+    """
     counters = warehouse.query(
         "forecast_counters",
         tables=tables,
@@ -87,13 +90,13 @@ def read_history(
     end = as_of.replace(minute=0, second=0, microsecond=0)
     ids = pd.Index(counters["counter_id"])
     week = range(HOURS_PER_WEEK)
-    # Few weeks may agree by chance; no count of n bikes is steadier than sqrt(n).
+    # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).
     noise = np.sqrt(typical["median_count"].clip(lower=1).astype(float))
     typical["spread"] = Z_90 * typical["deviation"].clip(lower=noise)
     return History(
         counters=counters.set_index("counter_id"),
         typical=_matrix(typical, "local_slot", "median_count", ids, week),
-        spread=_matrix(typical, "local_slot", "spread", ids, week),
+        typical_spread=_matrix(typical, "local_slot", "spread", ids, week),
         recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
         recent_from=end - RECENT_HOURS * HOUR,
     )
@@ -117,7 +120,7 @@ def _matrix(
     return wide.reindex(index=ids, columns=list(columns)).astype("float64")
 
 
-def build(
+def build_snapshot(
     city: City,
     history: History,
     forecasts: pd.DataFrame,
@@ -128,11 +131,12 @@ def build(
     busy: BusyChampion,
     generated_by: str,
 ) -> Snapshot:
-    """Put a snapshot together.
+    """Build a snapshot.
 
     forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
         per hour), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id, target_at.
-    champion: the model that made them; None when similar days or a stand-in did. busy: what made the probabilities.
+    champion: the model that made them; None when similar days or another version did. busy: the source of the busy
+        probabilities.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     counters = [
@@ -172,7 +176,9 @@ def _counter(counter_id: str, rows: pd.DataFrame, history: History) -> CounterSn
         upper=_rounded(rows["upper"]),
         busy=None if np.isnan(busy).any() else tuple(busy.round(PROBABILITY_DECIMALS).tolist()),
         typical_week=typical,
-        typical_spread=_or_null(history.spread.loc[counter_id].to_numpy()) if typical else None,
+        typical_spread=_or_null(history.typical_spread.loc[counter_id].to_numpy())
+        if typical
+        else None,
         recent=_or_null(history.recent.loc[counter_id].to_numpy()) or (),
         recent_from=history.recent_from,
     )
@@ -183,7 +189,7 @@ def _rounded(values: pd.Series[float]) -> tuple[float, ...]:
 
 
 def _or_null(values: Floats) -> tuple[float | None, ...] | None:
-    """Return the values with None for NaN; None when there is nothing but NaN."""
+    """Return the values with None for NaN; None when all values are NaN."""
     if np.isnan(values).all():
         return None
     return tuple(None if np.isnan(v) else v for v in values.round(COUNT_DECIMALS).tolist())
@@ -208,7 +214,7 @@ def _city_card(city: City) -> CityCard:
 
 
 def published_origin(objects: Objects) -> tuple[datetime | None, int]:
-    """Return the origin of the published snapshot, None when there is none that can be read, and its generation."""
+    """Return origin and generation of the published snapshot; the origin is None without a readable snapshot."""
     try:
         stored = objects.read(SNAPSHOT)
     except ObjectMissing:
@@ -216,11 +222,11 @@ def published_origin(objects: Objects) -> tuple[datetime | None, int]:
     try:
         return loads(stored.data).origin_at, stored.generation
     except EventError:
-        return None, stored.generation  # serve cannot read it either: replace it
+        return None, stored.generation  # serve cannot read it either, so it is replaced
 
 
 def publish(objects: Objects, snapshot: Snapshot, *, if_generation: int) -> int:
-    """Write the snapshot and return its generation. Raises ObjectChanged when another was published since."""
+    """Write the snapshot and return its generation. Raises ObjectChanged when another has been published since."""
     return objects.write(
         SNAPSHOT, dumps(snapshot), content_type=CONTENT_TYPE, if_generation=if_generation
     )

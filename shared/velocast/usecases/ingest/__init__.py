@@ -1,1 +1,1 @@
-"""The function `fetch`: counts, counters and weather are read, checked and stored."""
+"""The function `fetch`: reads, checks and stores counts, counters and weather."""

@@ -1,4 +1,4 @@
-"""The table of counters: what the city says of each, and when it was first and last heard of."""
+"""The table of counters: the city's description of each counter, and when it was first and last seen."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.records import CounterRecord
 from velocast.core.geo import distance_km
-from velocast.core.schemas import COUNTERS
+from velocast.core.schemas import COUNTERS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.core.telemetry import log
 from velocast.usecases.context import Run
-from velocast.usecases.ingest.notices import tell_out_of_order
+from velocast.usecases.ingest.notices import publish_faulty_counters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +39,8 @@ class StoredCounter:
 
 
 @dataclass
-class Changes:
-    """What is new about the counters, by their ids; `without_counts` are described but never counted."""
+class CounterChanges:
+    """Ids of the counters that changed. `without_counts` is how many the city describes without publishing counts."""
 
     new: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
@@ -49,45 +49,45 @@ class Changes:
     without_counts: int = 0
 
     def details(self) -> dict[str, Any]:
-        """Return them for the audit row; of the new ones only the number, for a first run has all of them."""
+        """Return the changes for the audit row. New counters are only counted: in a first run every counter is new."""
         return asdict(self) | {"new": len(self.new)}
 
 
-def update(
+def update_counters(
     run: Run[FetchSettings], counts: pa.Table, records: Sequence[CounterRecord] | None
-) -> Changes:
-    """Bring the table of counters up to date and tell which moved.
+) -> CounterChanges:
+    """Update the table of counters and publish a notice about those that moved.
 
-    counts: counter_id and counted_at of what was just stored. records: the city's own description, None when it gave
-    none. Raises WarehouseError.
+    counts: counter_id and counted_at of the rows just stored. records: the city's description of its counters; None
+    when it is unavailable. Raises WarehouseError.
     """
     stored = _read(run.warehouse.query("ingest_counters"))
-    rows, changes = describe(stored, records or (), seen_hours(counts), run.as_of)
+    rows, changes = updated_rows(stored, records or (), seen_hours(counts), run.as_of)
     if changes.outside_city:
         log(
             "WARNING",
             "counters outside the city's bounding box",
             counters=changes.outside_city[:20],
         )
-    reason = f"moved more than {1000 * MOVED_KM:g} m; the new place is stored"
-    tell_out_of_order(run, "moved", changes.moved, reason)
+    reason = f"moved more than {1000 * MOVED_KM:g} m; the new position is stored"
+    publish_faulty_counters(run, "moved", changes.moved, reason)
     if rows:
         run.warehouse.merge(COUNTERS, _table(rows), keys=["counter_id"])
     return changes
 
 
-def describe(
+def updated_rows(
     stored: Mapping[str, StoredCounter],
     records: Sequence[CounterRecord],
     seen: Mapping[str, tuple[datetime, datetime]],
     as_of: datetime,
-) -> tuple[list[StoredCounter], Changes]:
-    """Return the rows as they should be stored, by id, and what is new in them.
+) -> tuple[list[StoredCounter], CounterChanges]:
+    """Return the rows to store, sorted by id, and the changes in them.
 
-    A counter gets a row once it has counts. What the city leaves out or puts outside its bounding box never replaces
-    what is known. seen: first and last hour just stored; as_of: since when a counter that is elsewhere counts as moved.
+    A counter gets a row once it has counts. A missing value, or a position outside the city's bounding box, never
+    replaces a stored one. seen: first and last hour just stored, by id. as_of: stored as `moved_at` of moved counters.
     """
-    changes = Changes()
+    changes = CounterChanges()
     described = {record.counter_id: record for record in records}
     rows = []
     for counter_id in sorted(stored.keys() | seen.keys()):
@@ -96,13 +96,13 @@ def describe(
             changes.new.append(counter_id)
         if record := described.pop(counter_id, None):
             row = _described(row, record, changes, as_of)
-        rows.append(_heard(row, seen.get(counter_id)))
+        rows.append(_with_seen_hours(row, seen.get(counter_id)))
     changes.without_counts = len(described)
     return rows, changes
 
 
 def _described(
-    row: StoredCounter, record: CounterRecord, changes: Changes, as_of: datetime
+    row: StoredCounter, record: CounterRecord, changes: CounterChanges, as_of: datetime
 ) -> StoredCounter:
     if record.outside_city:
         changes.outside_city.append(row.counter_id)
@@ -111,13 +111,13 @@ def _described(
     if _moved_km(row, record) > MOVED_KM:
         changes.moved.append(row.counter_id)
         row = replace(row, moved_at=as_of)
-    told = {name: value for name, value in record._asdict().items() if value is not None}
-    told.pop("outside_city")
-    return replace(row, **told)
+    published = {name: value for name, value in record._asdict().items() if value is not None}
+    published.pop("outside_city")
+    return replace(row, **published)
 
 
 def _moved_km(row: StoredCounter, record: CounterRecord) -> float:
-    """Return how far the counter is from its former place; 0 when either place is unknown."""
+    """Return the distance from the stored to the new position in km; 0 when either is unknown."""
     if row.latitude is None or row.longitude is None:
         return 0.0
     if record.latitude is None or record.longitude is None:
@@ -125,7 +125,7 @@ def _moved_km(row: StoredCounter, record: CounterRecord) -> float:
     return distance_km((row.latitude, row.longitude), (record.latitude, record.longitude))
 
 
-def _heard(row: StoredCounter, hours: tuple[datetime, datetime] | None) -> StoredCounter:
+def _with_seen_hours(row: StoredCounter, hours: tuple[datetime, datetime] | None) -> StoredCounter:
     if hours is None:
         return row
     first = min(filter(None, (row.first_seen_at, hours[0])))
@@ -135,7 +135,7 @@ def _heard(row: StoredCounter, hours: tuple[datetime, datetime] | None) -> Store
 
 
 def seen_hours(counts: pa.Table) -> dict[str, tuple[datetime, datetime]]:
-    """Return each counter's first and last hour among `counts`."""
+    """Return each counter's first and last hour in `counts`."""
     hours = [("counted_at", "min"), ("counted_at", "max")]
     rows = counts.group_by("counter_id").aggregate(hours).to_pylist()
     return {r["counter_id"]: (r["counted_at_min"], r["counted_at_max"]) for r in rows}
@@ -154,19 +154,4 @@ def _read(frame: pd.DataFrame) -> dict[str, StoredCounter]:
 def _table(rows: Sequence[StoredCounter]) -> pa.Table:
     import pyarrow as pa
 
-    instant = pa.timestamp("us", tz="UTC")
-    schema = pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counter_name", pa.string()),
-            ("site_id", pa.string()),
-            ("site_name", pa.string()),
-            ("latitude", pa.float64()),
-            ("longitude", pa.float64()),
-            ("installed_on", pa.date32()),
-            ("first_seen_at", instant),
-            ("last_seen_at", instant),
-            ("moved_at", instant),
-        ]
-    )
-    return pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    return pa.Table.from_pylist([asdict(row) for row in rows], schema=arrow(COUNTERS))

@@ -1,7 +1,8 @@
-"""fetch: what the city published since the last run, stored once, with what cannot be understood put aside; weather.
+"""fetch: store what the city has published since the last run, set invalid records aside, and store the weather.
 
-The window begins at the newest stored hour less an overlap, for cities correct late; so a run after days without an
-answer fetches what was missed. Nothing is written before the answer is known to be complete.
+The window begins before the newest stored hour, because cities publish late corrections. A run after days of failures
+therefore fetches everything that was missed. Nothing is written until the city's answer is known to be complete. Every
+write can be repeated: if BigQuery fails in the middle, the message is delivered again and the next run completes it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import MergeResult
-from velocast.adapters.city_sources.opendatasoft import CitySource, Harvest, Window
+from velocast.adapters.city_sources.opendatasoft import CitySource, Harvest, TimeRange
 from velocast.adapters.city_sources.records import CounterRecord, Reject
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant, rfc3339
@@ -32,16 +33,16 @@ from velocast.usecases.ingest.notices import report_age
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REJECTS_REMEMBERED = timedelta(
+REJECT_LOOKBACK = timedelta(
     days=400
-)  # a city publishes 13 months; what it keeps sending is put aside once
+)  # a city publishes 13 months; a record that is sent again and again is stored once
 KEY = ("counter_id", "counted_at")
 
 
-def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
-    """Store the city's counts of the window, its counters, its weather and the records that were refused.
+def fetch_city_data(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
+    """Store the city's counts of the window, its counters, its weather and the rejected records.
 
-    Raises EventError for an unreadable or empty window, CityError when the city gives no complete answer (nothing is
+    Raises EventError when the window is invalid or empty, CityError when the city's answer is incomplete (nothing is
     stored then), WarehouseError.
     """
     before = _newest_stored(run)
@@ -50,35 +51,35 @@ def fetch(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
         try:
             harvest = source.read_counts(window, as_of=run.as_of)
         except CityError as exc:
-            report_age(run, before, f"the city gave no complete answer: {exc}")
-            # the handler flushes what succeeded only, and this age is what an alert waits for
+            report_age(run, before, f"the city's answer was incomplete: {exc}")
+            # the handler flushes gauges only after success, but an alert depends on this age
             run.metrics.flush()
             raise
         records, counters_status = _read_counters(source)
     details = _store(run, window, before, harvest, records, counters_status)
     explicit = bool(request.since or request.until)
-    hours = weather.Range(window.since or _first(harvest.counts), window.until, explicit)
-    details["weather"] = weather.update(run, hours)
+    hours = weather.WeatherRange(window.since or _first(harvest.counts), window.until, explicit)
+    details["weather"] = weather.update_weather(run, hours)
     return [_audit_row(run, details)]
 
 
 def _store(
     run: Run[FetchSettings],
-    window: Window,
+    window: TimeRange,
     before: datetime | None,
     harvest: Harvest,
     records: list[CounterRecord] | None,
     counters_status: str,
 ) -> dict[str, Any]:
-    """Store what the city gave, judge its quality, and return what the audit row says of it."""
-    counts, conflicts = settle_duplicates(harvest.counts)
+    """Store the city's records, mark their quality, and return the details for the audit row."""
+    counts, conflicts = resolve_duplicates(harvest.counts)
     rejects = harvest.rejects + conflicts
-    put_aside = _put_aside(run, window, rejects)
+    put_aside = _store_rejects(run, window, rejects)
     merged = _merge_counts(run, counts)
-    counters = ingest_counters.update(run, counts, records)
-    quality = ingest_quality.mark(run, counts)
+    counters = ingest_counters.update_counters(run, counts, records)
+    quality = ingest_quality.mark_quality(run, counts)
     newest = max(filter(None, (before, _last(counts))), default=None)
-    report_age(run, newest, "the city answered, but has published nothing newer")
+    report_age(run, newest, "the city answered but has published no newer counts")
     run.metrics.set("bike/records_ingested", merged.inserted + merged.updated)
     run.metrics.set("bike/records_rejected", len(rejects))
     return {
@@ -117,8 +118,8 @@ def _newest_stored(run: Run[FetchSettings]) -> datetime | None:
     return None if pd.isna(newest) else newest.to_pydatetime()
 
 
-def _window(request: FetchRequest, run: Run[FetchSettings], newest: datetime | None) -> Window:
-    """Return the hours to ask for: those of the request, else from the newest stored hour less the overlap."""
+def _window(request: FetchRequest, run: Run[FetchSettings], newest: datetime | None) -> TimeRange:
+    """Return the hours to fetch: those requested, or by default from `overlap_days` before the newest stored hour."""
     until = parse_instant(request.until, name="until") if request.until else run.as_of
     until = min(until, run.as_of)
     if request.since:
@@ -131,22 +132,22 @@ def _window(request: FetchRequest, run: Run[FetchSettings], newest: datetime | N
         raise EventError(
             f"since {rfc3339(since)} is not before until {rfc3339(until)}; the window would be empty"
         )
-    return Window(since, until)
+    return TimeRange(since, until)
 
 
 def _read_counters(source: CitySource) -> tuple[list[CounterRecord] | None, str]:
-    """Read the counters' names and places. Counts go on without them, so a failure is reported, not raised."""
+    """Read the counters' names and positions. Counts do not depend on them, so a failure is logged and not raised."""
     try:
         return source.read_counters(), "read"
     except CityError as exc:
-        log("WARNING", f"counters' names and places are not updated: {exc}", code=exc.code)
+        log("WARNING", f"counter names and positions not updated: {exc}", code=exc.code)
         return None, f"unavailable: {exc}"
 
 
-def settle_duplicates(counts: pa.Table) -> tuple[pa.Table, list[Reject]]:
-    """Keep one row a counter and hour. Rows that contradict each other are refused, all of them.
+def resolve_duplicates(counts: pa.Table) -> tuple[pa.Table, list[Reject]]:
+    """Keep one row per counter and hour. Rows that contradict each other are all rejected.
 
-    counts: Harvest.counts. Returns counter_id, counted_at and bike_count, and the refused records.
+    counts: Harvest.counts. Returns counter_id, counted_at and bike_count, and the rejected records.
     """
     columns = [*KEY, "bike_count"]
     keys = counts.select(list(KEY)).to_pandas()
@@ -168,27 +169,27 @@ def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
     rows = counts.append_column("quality", pa.nulls(len(counts), pa.string()))
     stored_at = pa.repeat(pa.scalar(run.as_of, pa.timestamp("us", tz="UTC")), len(counts))
     rows = rows.append_column("ingested_at", stored_at)
-    # ingested_at follows a change and makes none; quality is judged afterwards
+    # a new ingested_at alone does not update a row; quality is marked afterwards
     return run.warehouse.merge(
         COUNTS, rows, keys=KEY, update=["bike_count"], insert_only=["quality"]
     )
 
 
-def _put_aside(run: Run[FetchSettings], window: Window, rejects: Sequence[Reject]) -> int:
-    """Store the refused records that are not stored yet; return how many."""
+def _store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence[Reject]) -> int:
+    """Store the rejected records that are not stored yet and return their number."""
     import pyarrow as pa
 
     if not rejects:
         return 0
     dataset = run.settings.city.counts_dataset
-    since = run.as_of - REJECTS_REMEMBERED
+    since = run.as_of - REJECT_LOOKBACK
     known = set(run.warehouse.query_large("ingest_known_rejects", since=since)["reject_id"])
     found = {reject_id(dataset, reject): reject for reject in rejects}
     rows = [
         {
             "reject_id": key,
             "reason": reject.reason,
-            "record": as_json(reject.text),
+            "record": reject_as_json(reject.text),
             "source": f"{dataset} {window}",
             "ingested_at": run.as_of,
         }
@@ -201,16 +202,16 @@ def _put_aside(run: Run[FetchSettings], window: Window, rejects: Sequence[Reject
 
 
 def reject_id(dataset: str, reject: Reject) -> str:
-    """Return what names a refused record: the same one from the same data set is the same reject."""
+    """Return the id of a rejected record: the same record of the same data set has the same id."""
     text = "\n".join((dataset, reject.reason, reject.text))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def as_json(text: str) -> str:
-    """Return a refused record as JSON: itself where it is JSON that can be stored, else one JSON string."""
+def reject_as_json(text: str) -> str:
+    """Return a rejected record as JSON: the record itself if it is JSON that can be stored, else a JSON string."""
     try:
         canonical = json.dumps(json.loads(text), ensure_ascii=False, allow_nan=False)
-        canonical.encode("utf-8")  # an escaped half of a surrogate pair is JSON, but no text
+        canonical.encode("utf-8")  # an escaped lone surrogate is valid JSON but cannot be encoded
     except (ValueError, RecursionError):
         return json.dumps(text)
     return canonical

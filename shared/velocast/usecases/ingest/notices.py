@@ -1,6 +1,7 @@
-"""What fetch tells people: data that grows old, counters that are out of order.
+"""The notices that fetch publishes: stale data and faulty counters.
 
-A notice goes out before what it speaks of is stored: killed in between, the run tells it again under the same id.
+A notice is published before the change it reports is stored. If the run is killed in between, the next delivery
+publishes the notice again under the same id.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from velocast.usecases.context import Run
 
 
 def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) -> None:
-    """Set the age of the newest count, and tell when it is older than `stale_days` or there is none (one id a day)."""
+    """Set the gauge of the newest count's age; publish a notice (one id a day) if stale, or if there is no count."""
     age = None if newest is None else run.as_of - newest
     if age is not None:
         run.metrics.set("bike/newest_count_age_seconds", age.total_seconds())
@@ -33,10 +34,10 @@ def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) ->
     )
 
 
-def tell_out_of_order(
+def publish_faulty_counters(
     run: Run[FetchSettings], what: str, counters: Sequence[str], reason: str
 ) -> None:
-    """Tell that counters are out of order; no counters, no notice."""
+    """Publish a notice about faulty counters; without counters, publish nothing."""
     if not counters:
         return
     names = hashlib.sha256("\n".join(counters).encode()).hexdigest()[:12]

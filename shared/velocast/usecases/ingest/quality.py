@@ -1,4 +1,4 @@
-"""Which stored counts are not to be learned from: outages, and the hour that the clock repeats."""
+"""Mark the stored counts that are excluded from training: outages, and the hour repeated when summer time ends."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from zoneinfo import ZoneInfo
 
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.datetimes import HOUR
-from velocast.core.schemas import COUNTS
+from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
-from velocast.usecases.ingest.notices import tell_out_of_order
+from velocast.usecases.ingest.notices import publish_faulty_counters
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-USUAL_DAYS = 28  # what a counter's usual mean is taken over, before the first hour that is judged
-NEWS_DAYS = 14  # an outage that ended before is history when it is found, and no news
+USUAL_DAYS = 28  # days before the first marked hour over which a counter's usual mean is computed
+NEWS_DAYS = 14  # an older outage, found in a backfill, raises no notice
 DAY = timedelta(days=1)
 
 
 @dataclass
-class Marks:
-    """Rows whose quality was changed, and the counters whose outage is news."""
+class QualityChanges:
+    """Numbers of rows whose quality changed, and ids of the counters with a new outage (named as in the audit row)."""
 
     outage: int = 0
     clock_change: int = 0
@@ -33,26 +33,26 @@ class Marks:
     out_of_order: list[str] = field(default_factory=list)
 
     def details(self) -> dict[str, Any]:
-        """Return them for the audit row."""
+        """Return the changes for the audit row."""
         return vars(self)
 
 
-def mark(run: Run[FetchSettings], counts: pa.Table) -> Marks:
-    """Judge the quality of the stored counts around the hours of `counts` and tell of counters newly out of order.
+def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
+    """Mark the quality of the stored counts around the hours of `counts` and publish a notice about new outages.
 
-    Looks at USUAL_DAYS before them, to know what is usual, and at all that follows, for a run of zeros may go on.
-    Judging again changes nothing. Raises WarehouseError.
+    Reads USUAL_DAYS before those hours to learn each counter's usual mean, and everything after them, because a run of
+    zeros may continue. Marking again changes nothing. Raises WarehouseError.
     """
     if not len(counts):
-        return Marks()
+        return QualityChanges()
     changes = _changes(run, *_bounds(run, counts))
     marks = _summary(changes, news_since=run.as_of - NEWS_DAYS * DAY)
     hours = run.settings.thresholds.outage_hours
-    tell_out_of_order(
+    publish_faulty_counters(
         run,
         "silent",
         marks.out_of_order,
-        f"sent nothing but zeros for {hours} hours or more; not learned from until they count again",
+        f"reported only zeros for {hours} hours or more; excluded from training until they count again",
     )
     if len(changes):
         _store(run, changes)
@@ -63,7 +63,7 @@ def _bounds(run: Run[FetchSettings], counts: pa.Table) -> tuple[datetime, dateti
     import pyarrow.compute as pc
 
     first: datetime = pc.min(counts["counted_at"]).as_py()
-    # twice an outage's length: a run that comes of age now began there, a few hours missing
+    # twice an outage's length: a run of zeros that becomes an outage now may contain missing hours
     return first - 2 * run.settings.thresholds.outage_hours * HOUR, run.as_of
 
 
@@ -81,9 +81,9 @@ def _changes(run: Run[FetchSettings], mark_from: datetime, until: datetime) -> p
     )
 
 
-def _summary(changes: pd.DataFrame, *, news_since: datetime) -> Marks:
+def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
     news = changes["new_outage"].fillna(False).astype(bool) & (changes["counted_at"] >= news_since)
-    return Marks(
+    return QualityChanges(
         outage=int((changes["quality"] == "outage").sum()),
         clock_change=int((changes["quality"] == "clock_change").sum()),
         usable_again=int(changes["quality"].isna().sum()),
@@ -94,15 +94,7 @@ def _summary(changes: pd.DataFrame, *, news_since: datetime) -> Marks:
 def _store(run: Run[FetchSettings], changes: pd.DataFrame) -> None:
     import pyarrow as pa
 
-    schema = pa.schema(
-        [
-            ("counter_id", pa.string()),
-            ("counted_at", pa.timestamp("us", tz="UTC")),
-            ("bike_count", pa.int64()),
-            ("quality", pa.string()),
-            ("ingested_at", pa.timestamp("us", tz="UTC")),
-        ]
-    )
+    schema = arrow(COUNTS)
     rows = pa.Table.from_pandas(changes[schema.names], schema=schema, preserve_index=False)
     run.warehouse.merge(
         COUNTS,
@@ -114,7 +106,7 @@ def _store(run: Run[FetchSettings], changes: pd.DataFrame) -> None:
 
 
 def repeated_hours(zone: ZoneInfo, since: datetime, until: datetime) -> list[datetime]:
-    """Return each UTC hour whose local time comes again in the next hour: the end of summer time."""
+    """Return each UTC hour whose local time is repeated by the next hour, when summer time ends."""
     found = []
     day = since.replace(minute=0, second=0, microsecond=0)
     while day < until:

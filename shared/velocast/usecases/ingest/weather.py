@@ -1,8 +1,8 @@
-"""fetch's weather: today's forecast, and from the archive what was missed or is asked for.
+"""fetch's weather: today's forecast, and from the archive the hours that were missed or requested.
 
-Counts never wait for it: when the weather API fails, that is logged, told and written into the audit row, and forecasts
-are made without. A day whose forecast was missed is read from the archive by the next run, all of the history by the
-first that has weather to store. What no later run would find is named with the event that asks for it.
+Counts never wait for the weather. When the weather API fails, the failure is logged, published as a notice and written
+to the audit row, and forecasts are made without weather. The next run reads a missed day from the archive. The first
+run that stores weather reads the whole history. If no later run would find a gap, the notice gives the event that does.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 KEY = ("valid_at", "issued_at")
 MISSED_AFTER = timedelta(
     hours=36
-)  # a run a day: the last forecast is then older than the one before
-REMEMBERED = timedelta(days=400)  # what is older is backfilled by hand only
-ARCHIVE_BEGINS = datetime(2024, 1, 1, tzinfo=UTC)  # years before it cost requests and give nulls
+)  # fetch runs once a day: after 36 hours, a day's forecast is missing
+LOOKBACK = timedelta(days=400)  # older gaps are only filled by a backfill
+ARCHIVE_BEGINS = datetime(2024, 1, 1, tzinfo=UTC)  # earlier years cost requests and return nulls
 
 
 @dataclass(frozen=True)
-class Range:
-    """Hours of weather to store. since: None when the archive need not be asked; explicit: somebody gave a range."""
+class WeatherRange:
+    """Hours of weather to store. since: None when the archive is not needed. explicit: the request gave the range."""
 
     since: datetime | None
     until: datetime
@@ -43,34 +43,34 @@ class Range:
 
 
 @dataclass
-class _Read:
-    """What came: the rows of both APIs, what went wrong, and whether the archive owes what it was needed for."""
+class _Collected:
+    """Rows of both APIs, errors, and whether hours needed from the archive are still missing."""
 
     parts: list[Weather] = field(default_factory=list)
     errors: list[WeatherError] = field(default_factory=list)
-    archive_owes: bool = False
+    archive_missing: bool = False
 
     @property
-    def worth_storing(self) -> bool:
-        """Whether to store it. What can be had by asking again is waited for, so that the next run finds the gap."""
+    def storable(self) -> bool:
+        """Whether to store the rows. After a retryable error nothing is stored, so that the next run finds the gap."""
         return not any(error.retryable for error in self.errors)
 
 
-def update(run: Run[FetchSettings], hours: Range) -> dict[str, Any]:
-    """Store the weather and return what the audit row says of it; never raises WeatherError.
+def update_weather(run: Run[FetchSettings], hours: WeatherRange) -> dict[str, Any]:
+    """Store the weather and return the details for the audit row; never raises WeatherError.
 
-    Comes after the counts are stored: while there is no weather, the archive is read from the oldest of them on. Raises
-    WarehouseError.
+    Runs after the counts are stored: as long as no weather is stored, the archive is read from the oldest count on.
+    Raises WarehouseError.
     """
     config = run.settings.city.weather
     if config is None:
         return {"status": "not configured"}
     newest = _newest_issue(run)
-    since = hours.since if hours.explicit else _missed_since(run, newest)
-    wanted = Range(since, hours.until, hours.explicit)
+    since = hours.since if hours.explicit else _gap_start(run, newest)
+    wanted = WeatherRange(since, hours.until, hours.explicit)
     found = _read(run, config, wanted)
-    again = _to_publish(wanted, found)
-    rows = _together(found) if found.worth_storing else Weather.nothing().rows
+    again = _backfill_request(wanted, found)
+    rows = _combined(found) if found.storable else Weather.nothing().rows
     merged = run.warehouse.merge(WEATHER, rows, keys=KEY)
     if found.errors:
         _report(run, newest, found, again)
@@ -89,49 +89,49 @@ def update(run: Run[FetchSettings], hours: Range) -> dict[str, Any]:
 
 
 def _newest_issue(run: Run[FetchSettings]) -> datetime | None:
-    return _moment(run, "ingest_weather_newest", first_hour=run.as_of - REMEMBERED)
+    return _query_instant(run, "ingest_weather_newest", first_hour=run.as_of - LOOKBACK)
 
 
-def _missed_since(run: Run[FetchSettings], newest: datetime | None) -> datetime | None:
-    """Return from when on the archive has to fill in: None when the last run's forecast is there."""
+def _gap_start(run: Run[FetchSettings], newest: datetime | None) -> datetime | None:
+    """Return the start of the hours to read from the archive; None when the last forecast is not overdue."""
     if newest is None:
-        # The oldest stored, not fetched: after a first run without weather, a run fetches days of the history only.
-        # A replay may stand before the archive begins; its own goes back as far as its file.
-        first_hour = min(ARCHIVE_BEGINS, run.as_of - REMEMBERED)
-        return _moment(run, "ingest_oldest", first_hour=first_hour)
+        # The oldest stored count, not the oldest fetched now: after a first run without weather, later runs fetch only
+        # a few days. A replayed day may be earlier than ARCHIVE_BEGINS; its archive goes back as far as its file.
+        first_hour = min(ARCHIVE_BEGINS, run.as_of - LOOKBACK)
+        return _query_instant(run, "ingest_oldest", first_hour=first_hour)
     return newest if run.as_of - newest > MISSED_AFTER else None
 
 
-def _moment(run: Run[FetchSettings], sql: str, *, first_hour: datetime) -> datetime | None:
-    """Return the one moment that a query gives, None for null."""
+def _query_instant(run: Run[FetchSettings], sql: str, *, first_hour: datetime) -> datetime | None:
+    """Return the single timestamp that a query gives, None for null."""
     import pandas as pd
 
     moment: Any = run.warehouse.query(sql, first_hour=first_hour, as_of=run.as_of).iloc[0, 0]
     return None if pd.isna(moment) else moment.to_pydatetime()
 
 
-def _read(run: Run[FetchSettings], config: WeatherConfig, hours: Range) -> _Read:
-    read = _Read()
+def _read(run: Run[FetchSettings], config: WeatherConfig, hours: WeatherRange) -> _Collected:
+    read = _Collected()
     with WeatherSource(config) as source:
         if not hours.explicit or hours.until >= run.as_of:
             hours = _read_forecast(run, source, hours, read)
         if hours.since is None or hours.since >= hours.until:
             return read
-        read.archive_owes = True
-        if not read.worth_storing:
+        read.archive_missing = True
+        if not read.storable:
             return read
         try:
             read.parts.append(source.read_archive(hours.since, hours.until, as_of=run.as_of))
-            read.archive_owes = False
+            read.archive_missing = False
         except WeatherError as exc:
             read.errors.append(exc)
     return read
 
 
 def _read_forecast(
-    run: Run[FetchSettings], source: WeatherSource, hours: Range, read: _Read
-) -> Range:
-    """Read today's forecast; return the hours to ask the archive for, those to come included for a past day."""
+    run: Run[FetchSettings], source: WeatherSource, hours: WeatherRange, read: _Collected
+) -> WeatherRange:
+    """Read today's forecast; return the hours to read from the archive, for a past day including its forecast hours."""
     try:
         forecast = source.read_forecast(run.as_of)
     except WeatherError as exc:
@@ -141,11 +141,11 @@ def _read_forecast(
         read.parts.append(forecast)
         return hours
     since = hours.since or run.as_of - timedelta(days=1)
-    return Range(since, run.as_of + timedelta(days=FORECAST_DAYS), hours.explicit)
+    return WeatherRange(since, run.as_of + timedelta(days=FORECAST_DAYS), hours.explicit)
 
 
-def _together(read: _Read) -> pa.Table:
-    """Return all rows, one a key: of two, today's forecast, which comes first."""
+def _combined(read: _Collected) -> pa.Table:
+    """Return all rows, one per key. Today's forecast comes first and wins over the archive."""
     import pyarrow as pa
 
     rows = pa.concat_tables([Weather.nothing().rows, *(part.rows for part in read.parts)])
@@ -153,13 +153,13 @@ def _together(read: _Read) -> pa.Table:
     return rows.filter(pa.array(~keys.duplicated()))
 
 
-def _to_publish(hours: Range, read: _Read) -> FetchRequest | None:
-    """Return the event that asks for hours which a later run may not see to be missing; None: there are none.
+def _backfill_request(hours: WeatherRange, read: _Collected) -> FetchRequest | None:
+    """Return the event that requests the hours whose absence a later run may not notice; None when there are none.
 
-    They are those of a given range, and those before a forecast that is stored, for it ends the gap.
+    These are the hours of an explicit range, and those before a forecast that was stored, because it ends the gap.
     """
-    stored = read.worth_storing and bool(read.parts)
-    if hours.since is None or not read.archive_owes or not (hours.explicit or stored):
+    stored = read.storable and bool(read.parts)
+    if hours.since is None or not read.archive_missing or not (hours.explicit or stored):
         return None
     return FetchRequest(since=rfc3339(hours.since), until=rfc3339(hours.until))
 
@@ -169,13 +169,15 @@ def _as_event(request: FetchRequest) -> str:
 
 
 def _report(
-    run: Run[FetchSettings], newest: datetime | None, read: _Read, again: FetchRequest | None
+    run: Run[FetchSettings], newest: datetime | None, read: _Collected, again: FetchRequest | None
 ) -> None:
-    """Log and tell what is missing: once a day, and once for each range that has to be published again."""
+    """Log the missing weather and publish a notice: one a day, and one for each range to request again."""
     reason = "; ".join(str(error) for error in read.errors)
     event_id = f"fetch:weather_missing:{run.as_of:%Y-%m-%d}"
     if again:
-        reason += f"; a later run may not see this gap: publish {_as_event(again)} to velocast-fetch again"
+        reason += (
+            f"; a later run may not notice this gap: publish {_as_event(again)} to velocast-fetch"
+        )
         event_id += f":{again.since}/{again.until}"
     log("WARNING", f"weather is missing: {reason}", code=read.errors[0].code)
     run.tell(

@@ -1,1 +1,1 @@
-"""The function `monitor`: recent accuracy, drift, and the decision to retrain."""
+"""The function `monitor`: validates recent forecasts, checks for drift and decides whether to retrain."""

@@ -1,4 +1,4 @@
-"""Have the data changed? The last weeks against a reference, and the report of it in the reports bucket."""
+"""Drift check: compare the last weeks with a reference period and store the report in the reports bucket."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start
 from velocast.core.settings import MonitorSettings
 from velocast.core.unknown import Unknown
 from velocast.model.drift.columns import choose_reference, drift_columns
-from velocast.model.drift.detection import DriftFinding, detect
+from velocast.model.drift.detection import DriftResult, detect_drift
 from velocast.usecases.context import Run
 
 REPORTS = "drift_reports/drift_report_"
 
 
 @dataclass(frozen=True)
-class Drift:
-    """The finding and where its report lies; none when nothing could be compared."""
+class DriftCheck:
+    """The result and the address of its report; no report when nothing could be compared."""
 
-    finding: DriftFinding | Unknown
+    result: DriftResult | Unknown
     report_uri: str | None = None
 
 
-def check(run: Run[MonitorSettings], *, first_count_at: datetime | None) -> Drift:
-    """Compare the last `drift_days` local days with their reference and store the report under the run's local day.
+def check_drift(run: Run[MonitorSettings], *, first_count_at: datetime | None) -> DriftCheck:
+    """Compare the last `drift_days` local days with their reference and store a report named after the run's local day.
 
-    first_count_at: the oldest usable count. Unknown, without a report, when there is too little to compare. Raises
-    WarehouseError. Sources: counts, weather and forecasts in force; what a table lacks is reported as missing.
+    first_count_at: the oldest usable count. Unknown, without a report, when there is too little data to compare.
+    Sources: counts, weather and the forecasts of the time; columns without data are reported as missing. Raises
+    WarehouseError.
     """
     if first_count_at is None:
-        return Drift(Unknown(reason="no usable count is stored"))
+        return DriftCheck(Unknown(reason="no usable count is stored"))
     zone, thresholds = run.settings.city.zone, run.settings.thresholds
     today = local_date(run.as_of, zone)
     reference = choose_reference(
@@ -45,19 +46,19 @@ def check(run: Run[MonitorSettings], *, first_count_at: datetime | None) -> Drif
         days=thresholds.drift_days,
     )
     start = start_of_local_day(today - timedelta(days=thresholds.drift_days), zone)
-    finding = detect(
+    result = detect_drift(
         _period(run, start, start_of_local_day(today, zone)),
         _period(run, *reference.bounds(zone)),
         reference_name=reference.name,
         thresholds=thresholds,
     )
-    if isinstance(finding, Unknown):
-        return Drift(finding)
-    return Drift(finding, _store_report(run, finding))
+    if isinstance(result, Unknown):
+        return DriftCheck(result)
+    return DriftCheck(result, _store_report(run, result))
 
 
 def _period(run: Run[MonitorSettings], first_hour: datetime, until: datetime) -> pd.DataFrame:
-    """Return the columns of one period; those whose table has no row for it are left out."""
+    """Return the columns of one period; a column whose table has no rows in it is left out."""
     counts = run.warehouse.read(
         schemas.COUNTS,
         columns=["counter_id", "counted_at", "bike_count"],
@@ -74,19 +75,19 @@ def _period(run: Run[MonitorSettings], first_hour: datetime, until: datetime) ->
     )
 
 
-def _store_report(run: Run[MonitorSettings], finding: DriftFinding) -> str:
-    """Write the page and its figures; the same run again writes the same names. Returns the page's address."""
+def _store_report(run: Run[MonitorSettings], result: DriftResult) -> str:
+    """Write the HTML report and its figures, and return the report's address. A repeated run overwrites both."""
     reports = Objects(run.settings.project, run.settings.reports_bucket)
     name = f"{REPORTS}{local_date(run.as_of, run.settings.city.zone)}"
     figures = {
         "as_of": rfc3339(run.as_of),
-        "reference": finding.reference,
-        "share": finding.share,
-        "drifted": finding.drifted,
-        "columns": finding.columns,
-        "missing": finding.missing,
-        "evidently": json.loads(finding.json),
+        "reference": result.reference,
+        "share": result.share,
+        "drifted": result.drifted,
+        "columns": result.columns,
+        "missing": result.missing,
+        "evidently": json.loads(result.json),
     }
     reports.write_json(f"{name}.json", figures)
-    reports.write(f"{name}.html", finding.html, content_type="text/html; charset=utf-8")
+    reports.write(f"{name}.html", result.html, content_type="text/html; charset=utf-8")
     return reports.uri(f"{name}.html")

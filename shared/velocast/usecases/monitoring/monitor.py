@@ -1,6 +1,7 @@
-"""Watches the champion: validates it, looks for drift, decides about a retraining, and starts it when it is due.
+"""Monitor the champion: validate it, check for drift, decide whether to retrain, and start the retraining when due.
 
-What cannot be known is `unknown` with its reason, in the audit row and in the decision, and triggers nothing.
+A check that cannot run has the result `unknown` with a reason, in the audit row and in the decision, and triggers
+nothing.
 """
 
 from __future__ import annotations
@@ -22,59 +23,59 @@ from velocast.model.decisions import retraining
 from velocast.model.decisions.retraining import RetrainDecision
 from velocast.usecases.monitoring import drift_check, validation
 from velocast.usecases.monitoring.outcome import (
-    Counted,
-    Findings,
+    CountHistory,
+    MonitoringResult,
     MonitorRun,
-    audit_rows,
-    measure,
+    monitoring_audit_rows,
     notices,
+    set_monitoring_gauges,
 )
 
 LOOKBACK = timedelta(days=366)
 DAY = timedelta(days=1)
 
 
-def monitor(request: MonitorRequest, run: MonitorRun) -> list[AuditRow]:
-    """Validate, look for drift, decide, and start the workflow when the decision trains and not `check_only`.
+def monitor_champion(request: MonitorRequest, run: MonitorRun) -> list[AuditRow]:
+    """Validate, check for drift, decide, and start the workflow if the decision is to train (never with `check_only`).
 
     A redelivered message starts no second execution. Raises WarehouseError, ModelUnusable (manifest unreadable),
     WorkflowError.
     """
-    found = _look(request, run)
-    if found.decision.trains and not request.check_only:
-        found = replace(found, execution=_start_once(request, run, found.decision))
-    measure(run, found)
-    for notice in notices(run, found):
+    result = _check(request, run)
+    if result.decision.trains and not request.check_only:
+        result = replace(result, execution=_start_once(request, run, result.decision))
+    set_monitoring_gauges(run, result)
+    for notice in notices(run, result):
         run.tell(notice)
-    return audit_rows(run, found)
+    return monitoring_audit_rows(run, result)
 
 
-def _look(request: MonitorRequest, run: MonitorRun) -> Findings:
+def _check(request: MonitorRequest, run: MonitorRun) -> MonitoringResult:
     settings, thresholds = run.settings, run.settings.thresholds
     champion, _ = champion_manifest.read_champion(Objects(settings.project, settings.models_bucket))
-    counted = _counted(run)
-    checked = validation.check(
+    history = _count_history(run)
+    validated = validation.validate_champion(
         run.warehouse,
         settings.city,
         thresholds,
         champion=champion,
         as_of=run.as_of,
-        counters=counted.recent_counters,
+        counters=history.recent_counters,
     )
-    drift = drift_check.check(run, first_count_at=counted.first_at)
-    decision = retraining.retrain(
+    drift = drift_check.check_drift(run, first_count_at=history.first_at)
+    decision = retraining.decide_retraining(
         forced=request.force,
         champion=champion is not None,
-        history_days=counted.days,
-        validation=checked.finding,
-        drift=drift.finding,
+        history_days=history.days,
+        validation=validated.result,
+        drift=drift.result,
         trained_until_age_days=_trained_age_days(champion, run.as_of),
         thresholds=thresholds,
     )
-    return Findings(champion, counted, checked, drift, decision, _r2_before(run))
+    return MonitoringResult(champion, history, validated, drift, decision, _r2_before(run))
 
 
-def _counted(run: MonitorRun) -> Counted:
+def _count_history(run: MonitorRun) -> CountHistory:
     skill_days = timedelta(days=run.settings.thresholds.skill_days)
     row = run.warehouse.query(
         "monitor_history",
@@ -87,7 +88,7 @@ def _counted(run: MonitorRun) -> Counted:
         None if pd.isna(row[name]) else row[name].to_pydatetime()
         for name in ("first_at", "newest_at")
     )
-    return Counted(int(row["days"]), first, newest, int(row["recent_counters"]))
+    return CountHistory(int(row["days"]), first, newest, int(row["recent_counters"]))
 
 
 def _trained_age_days(champion: Champion | None, as_of: datetime) -> float | None:
@@ -102,9 +103,10 @@ def _r2_before(run: MonitorRun) -> float | None:
 
 
 def _start_once(request: MonitorRequest, run: MonitorRun, decision: RetrainDecision) -> str:
-    """Start the workflow and note the execution under the message's id; return what an earlier delivery noted.
+    """Start the workflow once per message and return the execution's name, recorded under the message's id.
 
-    Killed between start and note, the next delivery starts another execution: the workflow's lease keeps the two apart.
+    If the run is killed between starting and recording, the next delivery starts a second execution; the workflow's
+    lease lets only one of them train.
     """
     settings = run.settings
     reports = Objects(settings.project, settings.reports_bucket)
@@ -120,10 +122,10 @@ def _start_once(request: MonitorRequest, run: MonitorRun, decision: RetrainDecis
         as_of=rfc3339(run.as_of),
         reason=f"{decision.decision}: {decision.reason}",
     )
-    execution = workflows.start(
+    execution = workflows.start_execution(
         settings.project, settings.location, settings.workflow, argument, label=run.execution_id
     )
-    note = {"execution": execution, "argument": argument.model_dump()}
-    with suppress(ObjectChanged):  # the same message at the same moment: the lease parts the two
-        reports.write_json(name, note, if_generation=0)
+    record = {"execution": execution, "argument": argument.model_dump()}
+    with suppress(ObjectChanged):  # two deliveries at once: the lease lets only one execution train
+        reports.write_json(name, record, if_generation=0)
     return execution

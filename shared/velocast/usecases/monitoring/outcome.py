@@ -1,6 +1,6 @@
-"""What one run of `monitor` found, and how it is told: gauges, notices, audit rows.
+"""The result of one `monitor` run, and how it is reported: gauges, notices, audit rows.
 
-What is unknown has no gauge and raises no notice; its row says why.
+An unknown result sets no gauge and publishes no notice; its audit row gives the reason.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from velocast.core.unknown import Unknown
 from velocast.model.decisions.retraining import RetrainDecision
 from velocast.model.evaluation.metrics import Validation
 from velocast.usecases.context import Run
-from velocast.usecases.monitoring.drift_check import Drift
-from velocast.usecases.monitoring.validation import Checked
+from velocast.usecases.monitoring.drift_check import DriftCheck
+from velocast.usecases.monitoring.validation import ChampionValidation
 
 MonitorRun = Run[MonitorSettings]
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What is stored: local days with usable counts, first and newest hour, counters of the last weeks."""
+class CountHistory:
+    """The stored history: number of local days with usable counts, first and newest hour, recently active counters."""
 
     days: int
     first_at: datetime | None
@@ -37,24 +37,24 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """Everything one run found."""
+class MonitoringResult:
+    """The results of all checks, the decision, and the workflow execution it started."""
 
     champion: Champion | None
-    counted: Counted
-    checked: Checked
-    drift: Drift
+    history: CountHistory
+    validation: ChampionValidation
+    drift: DriftCheck
     decision: RetrainDecision
     r2_before: float | None
     execution: str | None = None
 
 
-def measure(run: MonitorRun, found: Findings) -> None:
-    """Set the gauges of what is known; what is unknown has none."""
+def set_monitoring_gauges(run: MonitorRun, result: MonitoringResult) -> None:
+    """Set the gauges of all known results."""
     gauges: dict[str, float | None] = {
-        "bike/champion_age_seconds": champion_manifest.age_seconds(found.champion, run.as_of)
+        "bike/champion_age_seconds": champion_manifest.age_seconds(result.champion, run.as_of)
     }
-    if isinstance(checked := found.checked.finding, Validation):
+    if isinstance(checked := result.validation.result, Validation):
         gauges |= {
             "bike/forecast_rmse": checked.rmse,
             "bike/forecast_mae": checked.scores.mae,
@@ -62,7 +62,7 @@ def measure(run: MonitorRun, found: Findings) -> None:
             "bike/forecast_skill": checked.skill,
             "bike/interval_coverage": checked.scores.coverage,
         }
-    if not isinstance(drift := found.drift.finding, Unknown):
+    if not isinstance(drift := result.drift.result, Unknown):
         gauges |= {
             "bike/drift_share": drift.share,
             "bike/drifted_features": len(drift.drifted),
@@ -77,13 +77,13 @@ def _drift_detected(run: MonitorRun, share: float) -> bool:
     return share >= run.settings.thresholds.drift_critical
 
 
-def notices(run: MonitorRun, found: Findings) -> Iterator[Notice]:
-    """Give what a person should know: stale data, drift, a champion that does worse than it should."""
-    if notice := _stale(run, found.counted.newest_at):
+def notices(run: MonitorRun, result: MonitoringResult) -> Iterator[Notice]:
+    """Yield the notices that are due: stale data, drift, degraded performance of the champion."""
+    if notice := _stale(run, result.history.newest_at):
         yield notice
-    if notice := _drifted(run, found.drift):
+    if notice := _drifted(run, result.drift):
         yield notice
-    if notice := _degraded(run, found):
+    if notice := _degraded(run, result):
         yield notice
 
 
@@ -92,73 +92,73 @@ def _stale(run: MonitorRun, newest: datetime | None) -> Notice | None:
     if newest is not None and run.as_of - newest <= timedelta(days=stale_days):
         return None
     return DataStale(
-        **_told(run, "data_stale"),
+        **_notice_identity(run, "data_stale"),
         newest_count_at=newest and rfc3339(newest),
         age_hours=None if newest is None else round((run.as_of - newest) / HOUR, 1),
-        reason="no usable count of the last year is stored"
+        reason="no usable count from the last year is stored"
         if newest is None
-        else f"no usable count for more than {stale_days} days; look at fetch's last runs",
+        else f"no usable count for more than {stale_days} days; check the last runs of fetch",
     )
 
 
-def _drifted(run: MonitorRun, drift: Drift) -> Notice | None:
-    finding = drift.finding
-    if isinstance(finding, Unknown) or finding.share < run.settings.thresholds.drift_warning:
+def _drifted(run: MonitorRun, drift: DriftCheck) -> Notice | None:
+    result = drift.result
+    if isinstance(result, Unknown) or result.share < run.settings.thresholds.drift_warning:
         return None
     return DriftDetected(
-        **_told(run, "drift_detected"),
-        share=finding.share,
-        drifted_columns=tuple(finding.drifted),
-        columns=len(finding.columns),
-        reference=finding.reference,
+        **_notice_identity(run, "drift_detected"),
+        share=result.share,
+        drifted_columns=tuple(result.drifted),
+        columns=len(result.columns),
+        reference=result.reference,
         report_uri=drift.report_uri or "",
     )
 
 
-def _degraded(run: MonitorRun, found: Findings) -> Notice | None:
-    checked, limits = found.checked.finding, run.settings.thresholds
-    if found.champion is None or isinstance(checked, Unknown) or checked.r2 is None:
+def _degraded(run: MonitorRun, result: MonitoringResult) -> Notice | None:
+    checked, limits = result.validation.result, run.settings.thresholds
+    if result.champion is None or isinstance(checked, Unknown) or checked.r2 is None:
         return None
     loses = checked.skill is not None and checked.skill < 0
     if checked.r2 >= limits.r2_warning and checked.rmse <= limits.rmse_threshold and not loses:
         return None
     return PerformanceDegraded(
-        **_told(run, "performance_degraded"),
-        version=found.champion.version,
+        **_notice_identity(run, "performance_degraded"),
+        version=result.champion.version,
         r2=checked.r2,
-        r2_before=found.r2_before,
+        r2_before=result.r2_before,
         rmse=checked.rmse,
         skill=checked.skill,
-        decision=found.decision.decision,
+        decision=result.decision.decision,
     )
 
 
-def _told(run: MonitorRun, event: str) -> dict[str, str]:
+def _notice_identity(run: MonitorRun, event: str) -> dict[str, str]:
     return {
         "event_id": f"{run.runtime.component}:{run.execution_id}:{event}",
         "occurred_at": rfc3339(run.as_of),
     }
 
 
-def audit_rows(run: MonitorRun, found: Findings) -> list[AuditRow]:
-    """Return the VALIDATION and the DRIFT row; both carry the decision."""
-    return [_validation_row(run, found), _drift_row(run, found)]
+def monitoring_audit_rows(run: MonitorRun, result: MonitoringResult) -> list[AuditRow]:
+    """Return the VALIDATION and the DRIFT row; both contain the decision."""
+    return [_validation_row(run, result), _drift_row(run, result)]
 
 
-def _validation_row(run: MonitorRun, found: Findings) -> AuditRow:
-    checked = found.checked.finding
+def _validation_row(run: MonitorRun, result: MonitoringResult) -> AuditRow:
+    checked = result.validation.result
     details: dict[str, Any] = {
-        "version": found.checked.version,
-        "decision_reason": found.decision.reason,
-        "execution": found.execution,
-        "history_days": found.counted.days,
-        "newest_count_at": found.counted.newest_at,
-        "r2_before": found.r2_before,
+        "version": result.validation.version,
+        "decision_reason": result.decision.reason,
+        "execution": result.execution,
+        "history_days": result.history.days,
+        "newest_count_at": result.history.newest_at,
+        "r2_before": result.r2_before,
     }
     if isinstance(checked, Unknown):
         return _row(
             run,
-            found,
+            result,
             "VALIDATION",
             status="UNKNOWN",
             error_message=checked.reason,
@@ -166,7 +166,7 @@ def _validation_row(run: MonitorRun, found: Findings) -> AuditRow:
         )
     return _row(
         run,
-        found,
+        result,
         "VALIDATION",
         r2=checked.r2,
         rmse=checked.rmse,
@@ -176,16 +176,16 @@ def _validation_row(run: MonitorRun, found: Findings) -> AuditRow:
     )
 
 
-def _drift_row(run: MonitorRun, found: Findings) -> AuditRow:
-    drift = found.drift.finding
-    details = {"report": found.drift.report_uri, "decision_reason": found.decision.reason}
+def _drift_row(run: MonitorRun, result: MonitoringResult) -> AuditRow:
+    drift = result.drift.result
+    details = {"report": result.drift.report_uri, "decision_reason": result.decision.reason}
     if isinstance(drift, Unknown):
         return _row(
-            run, found, "DRIFT", status="UNKNOWN", error_message=drift.reason, details=details
+            run, result, "DRIFT", status="UNKNOWN", error_message=drift.reason, details=details
         )
     return _row(
         run,
-        found,
+        result,
         "DRIFT",
         drift_detected=_drift_detected(run, drift.share),
         drift_share=drift.share,
@@ -200,14 +200,14 @@ def _drift_row(run: MonitorRun, found: Findings) -> AuditRow:
     )
 
 
-def _row(run: MonitorRun, found: Findings, event_type: Any, **values: Any) -> AuditRow:
+def _row(run: MonitorRun, result: MonitoringResult, event_type: Any, **values: Any) -> AuditRow:
     return AuditRow(
         event_id=f"{run.runtime.component}:{run.execution_id}:{event_type.lower()}",
         timestamp=run.as_of,
         event_type=event_type,
         as_of=run.as_of,
         execution_id=run.execution_id,
-        old_champion_run_id=found.champion.run_id if found.champion else None,
-        retrain_decision=found.decision.decision,
+        old_champion_run_id=result.champion.run_id if result.champion else None,
+        retrain_decision=result.decision.decision,
         **values,
     )

@@ -1,4 +1,4 @@
-"""How well what serves did lately: its own published forecasts against what was counted."""
+"""Recent accuracy of the serving model: its published forecasts compared with the counts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Checked:
-    """The finding, and the rows it rests on: a forecast and its count each, over `skill_days`."""
+class ChampionValidation:
+    """The result and the rows behind it: one row per forecast and its count, over `skill_days`."""
 
     version: int
-    finding: Validation | Unknown
+    result: Validation | Unknown
     pairs: pd.DataFrame
 
 
-def check(
+def validate_champion(
     warehouse: Warehouse,
     city: City,
     thresholds: Thresholds,
@@ -35,10 +35,10 @@ def check(
     champion: Champion | None,
     as_of: datetime,
     counters: int,
-) -> Checked:
-    """Score the champion's forecasts (similar days' before there is one) over the local days that ended before `as_of`.
+) -> ChampionValidation:
+    """Score the champion's forecasts of the local days that ended before `as_of`; without a champion, similar days'.
 
-    counters: how many were counted in the last `skill_days`. Scores are over `validation_days`, skill over
+    counters: number of counters with counts in the last `skill_days`. Scores cover `validation_days`, skill covers
     `skill_days`; Unknown when too few forecasts can be compared. Raises WarehouseError.
     """
     today = local_date(as_of, city.zone)
@@ -51,19 +51,19 @@ def check(
     )
     week_ago = start_of_local_day(today - timedelta(days=thresholds.validation_days), city.zone)
     week = pairs[pairs["target_at"] >= week_ago]
-    finding = validate(week, pairs, counters=counters, thresholds=thresholds)
-    return Checked(champion.version if champion else 0, finding, pairs)
+    result = validate(week, pairs, counters=counters, thresholds=thresholds)
+    return ChampionValidation(champion.version if champion else 0, result, pairs)
 
 
 def read_pairs(
     warehouse: Warehouse, city: City, *, champion: Champion | None, first_day: date, until_day: date
 ) -> pd.DataFrame:
-    """Return one version's forecasts of the local days first_day <= day < until_day beside what was usably counted.
+    """Return one version's forecasts of the local days first_day <= day < until_day with the usable counts.
 
     Columns: counter_id, target_at, origin_at, lead_day (0 to 2), predicted_count, lower, upper, bike_count, lag_168h
-    (bikes per hour), sorted by origin, counter and hour. A backfill with today's champion is no test of the days it
-    learned from: those are left out. Source: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`. Raises
-    WarehouseError.
+    (bikes per hour), sorted by origin, counter and hour. Days that the champion was trained on are left out, because a
+    backfill with it would not be a fair test. Sources: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`.
+    Raises WarehouseError.
     """
     first_hour = start_of_local_day(first_day, city.zone)
     learned_until = first_hour
@@ -78,5 +78,5 @@ def read_pairs(
         learned_until=learned_until,
         lead_days=SCORED_LEAD_DAYS,
     )
-    # in one order, whatever the warehouse's: the same rows then give the same scores to the last bit
+    # A fixed order, so that the same rows give exactly the same scores; the warehouse's order varies.
     return pairs.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)

@@ -1,1 +1,1 @@
-"""The function `notify`: incidents and events become messages in a channel."""
+"""The function `notify`: sends incidents and events as cards to a Discord channel."""

@@ -1,7 +1,7 @@
-"""Tell the Discord channel what happened: incidents of Cloud Monitoring and the system's own events.
+"""Send Cloud Monitoring incidents and Velocast's own events to a Discord channel.
 
-At least once, effect once: a marker object is written after Discord has stored the message, so a message is never lost,
-and told twice only when the function dies between the two. What cannot be understood is raised, and dead-lettered.
+A marker object is written after Discord has accepted the message. So no message is lost, and one is sent twice only if
+the function is killed between the two. A message that cannot be parsed raises an error and is dead-lettered.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ from velocast.core.notices import Notice
 from velocast.core.requests import Message
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Run
-from velocast.usecases.notifications.events import notice_embed, notice_key
-from velocast.usecases.notifications.incidents import Incident, incident_embed, incident_key
+from velocast.usecases.notifications.event_cards import notice_embed, notice_key
+from velocast.usecases.notifications.incident_cards import Incident, incident_embed, incident_key
 
 MARKERS = "notifications/"
 LONGEST_NAME = 200
 
 
 class AlertMessage(Message):
-    """Topic velocast-alerts: an incident ({"incident": {...}, "version": ...}) or one of the `Notice` types."""
+    """A message of topic velocast-alerts: an incident ({"incident": {...}, "version": ...}) or a `Notice`."""
 
     incident: Incident | None = None
     notice: Notice | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _tell_apart(cls, payload: Any) -> Any:
+    def _event_or_incident(cls, payload: Any) -> Any:
         if isinstance(payload, dict) and isinstance(payload.get("incident"), dict):
             return {"incident": payload["incident"]}
         if isinstance(payload, dict) and "event" in payload:
             return {"notice": payload}
-        raise ValueError("neither an incident of Cloud Monitoring nor an event of Velocast")
+        raise ValueError("neither a Cloud Monitoring incident nor a Velocast event")
 
     def key(self, message_id: str) -> str:
-        """Return the name under which this is told once."""
+        """Return the key under which this message is sent only once."""
         if self.notice is not None:
             return notice_key(self.notice)
         return incident_key(self.incident or Incident(), message_id)
 
     def embed(self) -> Embed:
-        """Return the card to show."""
+        """Return the card to send."""
         if self.notice is not None:
             return notice_embed(self.notice)
         return incident_embed(self.incident or Incident())
 
 
-def notify(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
+def notify_discord(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
     """Send one message to Discord, unless it was sent before, and return its audit row.
 
-    Raises DiscordError (the message comes again), DiscordRefused, SettingsError.
+    Raises DiscordError (the message is delivered again), DiscordRefused, SettingsError.
     """
     key, embed = message.key(run.execution_id), message.embed()
     objects = _objects(run.settings.project, run.settings.reports_bucket)
@@ -75,7 +75,7 @@ def notify(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
 
 
 def marker_name(key: str) -> str:
-    """Return the object that says a message was sent; a long key goes in by its hash."""
+    """Return the name of the object that marks a message as sent; a long key is replaced by its hash."""
     name = quote(key, safe=":")
     if len(name) > LONGEST_NAME:
         name = hashlib.sha256(key.encode("utf-8")).hexdigest()
@@ -106,7 +106,7 @@ def _objects(project: str, bucket: str) -> Objects:
     return Objects(project, bucket)
 
 
-# One connection for the life of the process, as the clients of the runtime.
+# One connection for the life of the process, as for the clients of the runtime.
 @cache
 def _webhook(file: Path) -> DiscordWebhook:
     return DiscordWebhook(file)

@@ -1,4 +1,4 @@
-"""Who may ask, and how often: API keys from a mounted file, and a moving window of requests for each key."""
+"""Authentication and rate limits: API keys from a mounted file, and a moving window of requests for each key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from limits.strategies import MovingWindowRateLimiter
 
 from velocast.core import telemetry
 from velocast.core.errors import SettingsError
-from velocast.usecases.serving.problems import Refused
+from velocast.usecases.serving.problems import RequestRefused
 
 WINDOW_SECONDS = 60
-# A secret mounted as a volume may change without its file's time changing, so it is read again after this long.
+# A mounted secret may change while its file's time stays the same, so the file is read again after this long.
 REREAD_SECONDS = 60.0
-NO_KEY = "No X-API-Key header; send the key you were given in it."
-WRONG_KEY = "This X-API-Key is not known; ask the operator for one, or check it for a cut end."
+NO_KEY = "The X-API-Key header is missing; send your API key in it."
+WRONG_KEY = "Unknown API key; check that it was pasted in full, or ask the operator for a key."
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class _Key:
 
 
 class KeyFile:
-    """The API keys of a file, one `name:key` a line (`#` begins a comment); read again when the file changes."""
+    """The API keys in a file, one `name:key` per line (`#` starts a comment); read again when the file changes."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises SettingsError when it cannot be read or holds no key."""
+        """Read the file. Raises SettingsError when it cannot be read or contains no key."""
         self._path = path
         self._lock = threading.Lock()
         self._keys = _read(path)
@@ -47,7 +47,7 @@ class KeyFile:
     def name_of(self, given: str) -> str | None:
         """Return the name of a key, None when there is no such key.
 
-        All keys are compared, by digests of one length, so the time taken tells nothing about any of them.
+        All keys are compared, as digests of equal length, so that the response time reveals nothing about them.
         """
         self._reread_if_changed()
         digest = _digest(given)
@@ -65,7 +65,7 @@ class KeyFile:
             self._stamp, self._read_at = stamp, time.monotonic()
             try:
                 self._keys = _read(self._path)
-            except SettingsError as exc:  # the keys known so far stay good
+            except SettingsError as exc:  # the keys read before stay valid
                 telemetry.log("ERROR", str(exc), code=exc.code)
 
 
@@ -78,13 +78,13 @@ class Limiter:
         self._per_minute = per_minute
 
     def take(self, name: str, now: datetime) -> dict[str, str]:
-        """Count one request and return the RateLimit headers of its answer. Raises Refused (429) over the limit.
+        """Count one request and return its RateLimit headers. Raises RequestRefused (429) over the limit.
 
-        now: the time of the request, from which the seconds until the window frees are told.
+        now: the time of the request, used for the seconds until the limit resets.
         """
         allowed = self._window.hit(self._item, name)
         reset_at, remaining = self._window.get_window_stats(self._item, name)
-        # The library stamps its entries with the wall clock, whatever clock `now` is.
+        # The library times its entries by the system clock, whatever clock `now` comes from.
         seconds = min(WINDOW_SECONDS, max(1, math.ceil(reset_at - now.timestamp())))
         headers = {
             "RateLimit-Policy": f'"key";q={self._per_minute};w={WINDOW_SECONDS}',
@@ -92,22 +92,22 @@ class Limiter:
         }
         if allowed:
             return headers
-        raise Refused(
+        raise RequestRefused(
             HTTPStatus.TOO_MANY_REQUESTS,
             f"More than {self._per_minute} requests in {WINDOW_SECONDS} s with this key; "
-            f"wait {seconds} s, or ask for many records in one POST /v1/predict.",
+            f"wait {seconds} s, or send many records in one POST /v1/predict.",
             headers | {"Retry-After": str(seconds)},
         )
 
 
 def authenticate(keys: KeyFile, given: str | None) -> str:
-    """Return the name behind a key. Raises Refused: 401 without a key, 403 with a wrong one."""
+    """Return the name of a key. Raises RequestRefused: 401 without a key, 403 with an unknown one."""
     if not given:
         headers = {"WWW-Authenticate": 'ApiKey realm="velocast", header="X-API-Key"'}
-        raise Refused(HTTPStatus.UNAUTHORIZED, NO_KEY, headers)
+        raise RequestRefused(HTTPStatus.UNAUTHORIZED, NO_KEY, headers)
     name = keys.name_of(given)
     if name is None:
-        raise Refused(HTTPStatus.FORBIDDEN, WRONG_KEY)
+        raise RequestRefused(HTTPStatus.FORBIDDEN, WRONG_KEY)
     return name
 
 
@@ -121,7 +121,7 @@ def _read(path: Path) -> tuple[_Key, ...]:
     keys = tuple(key for number, line in enumerate(lines, 1) if (key := _parse(path, number, line)))
     if not keys:
         raise SettingsError(
-            f"VELOCAST_API_KEYS_FILE: {path} holds no key; write one `name:key` a line"
+            f"VELOCAST_API_KEYS_FILE: {path} contains no key; write one `name:key` per line"
         )
     return keys
 
@@ -132,7 +132,7 @@ def _parse(path: Path, number: int, line: str) -> _Key | None:
         return None
     name, colon, key = (part.strip() for part in text.partition(":"))
     if not (name and colon and key):
-        telemetry.log("ERROR", f"{path}: line {number} is not `name:key`; it is left out")
+        telemetry.log("ERROR", f"{path}: line {number} is not `name:key` and is ignored")
         return None
     return _Key(name, _digest(key))
 

@@ -1,4 +1,4 @@
-"""What the API takes and gives. The OpenAPI document is made from these classes, and every answer is one of them."""
+"""Requests and responses of the API. The OpenAPI document is generated from these classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def _credible(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Task = Literal["count", "affluence"]
+Task = Literal[
+    "count", "affluence"
+]  # the API's own words: a count is what the task `forecast` makes
 At = Annotated[AwareDatetime, AfterValidator(_credible)]
 
 
@@ -42,7 +44,7 @@ class _Question(BaseModel):
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the schema; flask-openapi3 asks for the plain one on every request, so it is made once."""
+        """Return the schema. flask-openapi3 requests the plain schema every time, so it is cached."""
         if args or kwargs:
             return super().model_json_schema(*args, **kwargs)
         return _plain_schema(cls)
@@ -66,7 +68,7 @@ class Health(_Answer):
 
 
 class Readiness(_Answer):
-    """A snapshot is loaded. `age_seconds` counts from its publication; `stale` when its hours are all past."""
+    """A snapshot is loaded. `age_seconds`: time since it was published. `stale`: all of its hours are in the past."""
 
     status: Literal["ready"] = "ready"
     origin_at: AwareDatetime
@@ -77,11 +79,11 @@ class Readiness(_Answer):
 
 
 class Provenance(_Answer):
-    """Where an answer comes from.
+    """Where a response comes from.
 
-    origin_at: every count before it may have been used. published_at: when the forecasts were published.
-    stale: now lies outside the published hours, so the coming hours are those after `published_at`.
-    champion: null before there is one; the forecasts then are means of similar days.
+    origin_at: forecasts use only counts before this time. published_at: when the forecasts were published.
+    stale: the current time is outside the published hours, so the response starts at `published_at` instead.
+    champion: the model behind the forecasts; null before the first promotion, when forecasts are means of similar days.
     """
 
     origin_at: AwareDatetime
@@ -94,7 +96,7 @@ class Provenance(_Answer):
 
 
 class Counter(_Answer):
-    """A counter, its position (degrees, WGS 84) and the last hour it counted."""
+    """A counter, its position (degrees, WGS 84) and its last count."""
 
     counter_id: str
     counter_name: str | None
@@ -107,8 +109,8 @@ class Counter(_Answer):
 class Point(_Answer):
     """One forecast hour: bikes in the hour that starts at `at` (UTC), and the 90 % interval.
 
-    busy_probability: that the hour is above the counter's own 75th percentile of 28 days; null when unknown.
-    basis: what the forecast rests on.
+    busy_probability: probability that the count exceeds the counter's 75th percentile of 28 days; null when unknown.
+    basis: what the forecast is based on.
     """
 
     at: AwareDatetime
@@ -120,9 +122,9 @@ class Point(_Answer):
 
 
 class Observation(_Answer):
-    """One past hour: bikes counted (null: nothing usable, or not published yet), and what was expected.
+    """One past hour: the bikes counted (null: no usable count, or not published yet) and the expected number.
 
-    typical_count: what the counter's typical week holds there. forecast: null before the first published hour.
+    typical_count: count of the counter's typical week at that hour. forecast: null before the first published hour.
     """
 
     at: AwareDatetime
@@ -142,12 +144,12 @@ class CounterList(Provenance):
 
     city: str
     time_zone: str
-    hours: list[AwareDatetime] = Field(description="The hours that the published forecasts cover.")
+    hours: list[AwareDatetime] = Field(description="The hours covered by the published forecasts.")
     counters: list[Counter]
 
 
 class CounterForecast(Provenance):
-    """One counter's coming hours, and the hours before them when they were asked for."""
+    """The next hours of one counter and, if requested, the hours before them."""
 
     counter: Counter
     forecast: list[Point]
@@ -155,20 +157,20 @@ class CounterForecast(Provenance):
 
 
 class CityForecast(Provenance):
-    """Every counter at one hour."""
+    """The forecasts of all counters for one hour."""
 
     at: AwareDatetime
     forecasts: list[CounterPoint]
 
 
 class ChampionAnswer(Provenance):
-    """The model behind the forecasts; `similar_days` when there is no champion."""
+    """The model behind the forecasts; model_kind is `similar_days` when there is no champion."""
 
     model_kind: str
 
 
 class PredictRecord(_Question):
-    """One place and hour. A place is a counter's id, its name or a position; a time within an hour means that hour."""
+    """One place and hour. A place is a counter's id, its name or a position. A time within an hour means that hour."""
 
     counter_id: str | None = None
     counter_name: str | None = None
@@ -179,21 +181,21 @@ class PredictRecord(_Question):
     @model_validator(mode="after")
     def _names_a_place(self) -> Self:
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude go together; give both or neither")
+            raise ValueError("only one of latitude and longitude; give both or neither")
         if self.counter_id is None and self.counter_name is None and self.latitude is None:
             raise ValueError("no place; give counter_id, counter_name, or latitude and longitude")
         return self
 
 
 class PredictBody(_Question):
-    """Places and hours to forecast, by count or by whether the hour is a busy one."""
+    """Places and hours to forecast. task: `count` for the number of bikes, `affluence` for whether the hour is busy."""
 
     records: list[PredictRecord] = Field(min_length=1, max_length=MAX_RECORDS)
     task: Task = "count"
 
 
 class Prediction(Point):
-    """The answer to one record, naming the counter that was meant. `busy` is given for the task `affluence`."""
+    """The forecast for one record, with the counter it refers to. `busy` is set for the task `affluence` only."""
 
     counter_id: str | None
     counter_name: str | None
@@ -201,7 +203,7 @@ class Prediction(Point):
 
 
 class PredictAnswer(Provenance):
-    """Predictions in the order of the records."""
+    """The predictions, in the order of the records."""
 
     task: Task
     predictions: list[Prediction]
@@ -214,13 +216,13 @@ class CounterPath(_Question):
 
 
 class ForecastQuery(_Question):
-    """How many coming hours, and how many of the past ones before them."""
+    """Number of hours to forecast, and number of past hours to include."""
 
     hours: int = Field(default=72, ge=1, le=MAX_HOURS)
     observed: int = Field(default=0, ge=0, le=MAX_RECENT_HOURS)
 
 
 class AtQuery(_Question):
-    """Which hour (RFC 3339, with a zone); the coming one when left out."""
+    """The hour to forecast (RFC 3339, with a zone); the current hour by default."""
 
     at: At | None = None

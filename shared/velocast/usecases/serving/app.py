@@ -1,4 +1,4 @@
-"""The HTTP application: DESIGN's routes, with API keys, limits and problem+json. No BigQuery, no model library."""
+"""The HTTP application: routes, API keys, rate limits and problem+json errors. Imports no BigQuery or model library."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from velocast.usecases.serving.routes import (
     SECURITY_SCHEME,
     V1,
     Service,
-    as_json,
+    json_response,
     service,
 )
 from velocast.usecases.serving.snapshot_holder import CHECK_SECONDS, SnapshotHolder
 
 DESCRIPTION = (
     "Hourly forecasts of the number of bikes at every counter of a city, with 90 % intervals. "
-    "Times are RFC 3339; an hour is named by its start. Errors are application/problem+json (RFC 9457)."
+    "Times are RFC 3339; an hour is identified by its start. Errors are application/problem+json (RFC 9457)."
 )
-OPERATIONS = Tag(name="operations", description="For whoever runs the service; no key needed.")
+OPERATIONS = Tag(name="operations", description="For operators of the service; no API key needed.")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -52,9 +52,9 @@ def create_app(
 ) -> OpenAPI:
     """Build the application.
 
-    objects: the models bucket, where `predict` publishes the snapshot; it is looked at every `check_seconds`.
-    now: the time of a request, aware.
-    Raises SettingsError when the file of API keys cannot be read or holds none.
+    objects: the models bucket, where `predict` publishes the snapshot; it is checked every `check_seconds`.
+    now: returns the time of a request, timezone-aware.
+    Raises SettingsError when the file of API keys cannot be read or contains no key.
     """
     telemetry.configure_logging("serve")
     app = OpenAPI(
@@ -62,7 +62,7 @@ def create_app(
         info=Info(title="Velocast", version=version("velocast"), description=DESCRIPTION),
         security_schemes={SECURITY_SCHEME: {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
         validation_error_model=Problem,
-        validation_error_callback=problems.invalid,
+        validation_error_callback=problems.invalid_request,
         doc_ui=False,
         static_folder=None,
     )
@@ -74,7 +74,7 @@ def create_app(
         metrics=serving_metrics.ServingMetrics(),
         now=now,
     )
-    problems.register(app)
+    problems.register_error_handlers(app)
     app.register_blueprint(PAGE)
     app.register_api(V1)
     _add_operations(app)
@@ -86,7 +86,7 @@ def _add_operations(app: OpenAPI) -> None:
     app.get("/healthz", tags=[OPERATIONS], responses={"200": Health})(healthz)
     app.get("/readyz", tags=[OPERATIONS], responses={"200": Readiness})(readyz)
     app.get("/metrics", tags=[OPERATIONS], responses={"200": _text("Prometheus text")})(metrics)
-    # Cloud Run's front end keeps paths that end in z for itself; these reach the service there too.
+    # Cloud Run reserves paths that end in z; these aliases reach the service there too.
     app.add_url_rule("/health", "health", healthz)
     app.add_url_rule("/ready", "ready", readyz)
     app.add_url_rule("/openapi.json", "openapi", lambda: jsonify(app.api_doc))
@@ -97,27 +97,27 @@ def _text(description: str) -> dict[str, object]:
 
 
 def healthz() -> Response:
-    """Alive."""
-    return as_json(Health(version=version("velocast")))
+    """Liveness: the process answers."""
+    return json_response(Health(version=version("velocast")))
 
 
 def readyz() -> Response:
-    """Snapshot loaded, and its age; 503 before there is one."""
-    board = service().board()
+    """Readiness: a snapshot is loaded, and its age; 503 until the first one is published."""
+    index = service().index()
     now = service().now()
-    return as_json(
+    return json_response(
         Readiness(
-            origin_at=board.snapshot.origin_at,
-            published_at=board.snapshot.published_at,
-            age_seconds=(now - board.snapshot.published_at).total_seconds(),
-            stale=board.current_hour(now)[1],
-            counters=len(board.snapshot.counters),
+            origin_at=index.snapshot.origin_at,
+            published_at=index.snapshot.published_at,
+            age_seconds=(now - index.snapshot.published_at).total_seconds(),
+            stale=index.current_hour(now)[1],
+            counters=len(index.snapshot.counters),
         )
     )
 
 
 def metrics() -> Response:
-    """Metrics of this process for Prometheus."""
+    """Metrics of this process, in Prometheus text format."""
     holder = service().holder
     text = service().metrics.text(holder.current(), holder.generation, service().now())
     return Response(text, content_type=serving_metrics.CONTENT_TYPE)
@@ -135,7 +135,7 @@ def _start() -> None:
 def _finish(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "(none)"
     seconds = time.perf_counter() - g.started
-    service().metrics.answered(route, request.method, response.status_code, seconds)
+    service().metrics.count_request(route, request.method, response.status_code, seconds)
     for name, value in {**HEADERS, **g.get("rate_headers", {})}.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", STRICT)

@@ -1,4 +1,4 @@
-"""What a serving process tells Prometheus: requests, their duration, and how old its snapshot is."""
+"""Prometheus metrics of a serving process: requests, their duration, and the age of its snapshot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from velocast.usecases.serving.lookup import Board
+from velocast.usecases.serving.snapshot_index import SnapshotIndex
 from velocast.usecases.snapshot_format import Basis
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -35,7 +35,7 @@ class ServingMetrics:
         )
         self._forecasts = Counter(
             "velocast_forecasts_served",
-            "Forecast hours answered, by what they rest on.",
+            "Forecast hours served, by basis.",
             ["basis"],
             registry=self._registry,
         )
@@ -46,16 +46,16 @@ class ServingMetrics:
         )
         self._generation = Gauge(
             "velocast_snapshot_generation",
-            "Generation of the snapshot in memory; 0: none.",
+            "Generation of the snapshot in memory; 0 when there is none.",
             registry=self._registry,
         )
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one request. `route` is the rule, not the path: a path would be a label without end."""
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request. `route` is the URL rule: paths as labels would be unbounded."""
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def served(self, bases: Iterable[Basis]) -> None:
+    def count_forecasts(self, bases: Iterable[Basis]) -> None:
         """Count forecast hours by basis."""
         tally: dict[str, int] = {}
         for basis in bases:
@@ -63,9 +63,9 @@ class ServingMetrics:
         for name, count in tally.items():
             self._forecasts.labels(name).inc(count)
 
-    def text(self, board: Board | None, generation: int, now: datetime) -> bytes:
-        """Return everything in Prometheus' text format."""
+    def text(self, index: SnapshotIndex | None, generation: int, now: datetime) -> bytes:
+        """Return all metrics in Prometheus text format."""
         self._generation.set(generation)
-        if board is not None:
-            self._age.set((now - board.snapshot.published_at).total_seconds())
+        if index is not None:
+            self._age.set((now - index.snapshot.published_at).total_seconds())
         return generate_latest(self._registry)

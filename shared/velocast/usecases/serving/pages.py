@@ -1,4 +1,4 @@
-"""The dashboard page and the API's documentation: files of the package, under a policy that lets in nothing else."""
+"""The dashboard page and the API's documentation: files of this package, under a strict content security policy."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def index() -> Response:
 
 @PAGE.get("/docs")
 def docs() -> Response:
-    """The API's documentation, read from /openapi.json."""
+    """The API's documentation, generated from /openapi.json."""
     return _page("docs.html", DOCS)
 
 
 @PAGE.get("/page/<any(" + ", ".join(f"'{name}'" for name in sorted(PAGE_FILES)) + "):name>")
 def page_file(name: str) -> Response:
-    """A file of the page."""
+    """A file that the pages load."""
     return send_from_directory(_folder("velocast.usecases.serving", "static"), name)
 
 

@@ -1,55 +1,55 @@
-"""POST /v1/predict: find the place each record means, and answer it."""
+"""POST /v1/predict: find the place of each record and forecast it."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import NamedTuple
 
-from velocast.usecases.serving.answers import estimate
 from velocast.usecases.serving.api_types import PredictBody, Prediction, PredictRecord, Task
-from velocast.usecases.serving.lookup import Board, floor_hour, name_key
-from velocast.usecases.serving.problems import Refused
+from velocast.usecases.serving.fallback_chain import estimate
+from velocast.usecases.serving.problems import RequestRefused
+from velocast.usecases.serving.snapshot_index import SnapshotIndex, floor_hour, name_key
 from velocast.usecases.snapshot_format import CounterSnapshot
 
 REPORTED = 20
 
 
 class Place(NamedTuple):
-    """Where a record asks for: a counter, or else a position (latitude, longitude)."""
+    """The place of a record: a known counter, or a position (latitude, longitude), or both."""
 
     counter: CounterSnapshot | None
     position: tuple[float, float] | None
 
 
 class _NoSuchPlace(Exception):
-    """A record that names a counter which does not exist, or several."""
+    """A record names a counter that does not exist, or a name that several counters have."""
 
 
-def predict(board: Board, body: PredictBody) -> list[Prediction]:
-    """Answer every record, in order. Raises Refused (422) naming each record whose place is not known."""
+def predict_records(index: SnapshotIndex, body: PredictBody) -> list[Prediction]:
+    """Forecast every record, in order. Raises RequestRefused (422) naming each record whose place is unknown."""
     places: list[Place] = []
     errors: list[dict[str, str]] = []
     for number, record in enumerate(body.records):
         try:
-            places.append(find_place(board, record))
+            places.append(find_place(index, record))
         except _NoSuchPlace as exc:
             errors.append({"where": f"records.{number}", "what": str(exc)})
     if errors:
         detail = f"{errors[0]['where']}: {errors[0]['what']}"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors[:REPORTED])
+        raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors[:REPORTED])
     return [
-        _prediction(board, record, place, body.task)
+        _prediction(index, record, place, body.task)
         for record, place in zip(body.records, places, strict=True)
     ]
 
 
-def find_place(board: Board, record: PredictRecord) -> Place:
-    """Return the counter a record names, else its position: a counter of tomorrow can be asked for by both."""
+def find_place(index: SnapshotIndex, record: PredictRecord) -> Place:
+    """Return the counter that a record names, and its position: an unknown counter with a position is accepted."""
     position = _position(record)
     if record.counter_id is not None:
-        counter = board.by_id.get(record.counter_id)
+        counter = index.by_id.get(record.counter_id)
     elif record.counter_name is not None:
-        counter = _by_name(board, record.counter_name)
+        counter = _by_name(index, record.counter_name)
     else:
         return Place(None, position)
     if counter is None and position is None:
@@ -66,8 +66,8 @@ def _position(record: PredictRecord) -> tuple[float, float] | None:
     return record.latitude, record.longitude
 
 
-def _by_name(board: Board, name: str) -> CounterSnapshot | None:
-    found = board.by_name.get(name_key(name), ())
+def _by_name(index: SnapshotIndex, name: str) -> CounterSnapshot | None:
+    found = index.by_name.get(name_key(name), ())
     if len(found) > 1:
         ids = ", ".join(c.counter_id for c in found)
         raise _NoSuchPlace(
@@ -76,12 +76,14 @@ def _by_name(board: Board, name: str) -> CounterSnapshot | None:
     return found[0] if found else None
 
 
-def _prediction(board: Board, record: PredictRecord, place: Place, task: Task) -> Prediction:
+def _prediction(
+    index: SnapshotIndex, record: PredictRecord, place: Place, task: Task
+) -> Prediction:
     at = floor_hour(record.at)
-    found = estimate(board, at, counter=place.counter, position=place.position)
+    found = estimate(index, at, counter=place.counter, position=place.position)
     chance = found.busy_probability
     busy = (
-        chance >= board.snapshot.busy_from if task == "affluence" and chance is not None else None
+        chance >= index.snapshot.busy_from if task == "affluence" and chance is not None else None
     )
     return Prediction(
         at=at,

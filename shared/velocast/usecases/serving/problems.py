@@ -1,4 +1,4 @@
-"""Every error of the API as application/problem+json (RFC 9457), made in one place."""
+"""The API's error responses: application/problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from velocast.usecases.serving.api_types import Problem
 PROBLEM_TYPE = "application/problem+json"
 MAX_BYTES = 1024 * 1024
 HINTS = {
-    404: "No route here; /openapi.json lists them all.",
-    413: f"The request is larger than {MAX_BYTES} bytes; send fewer records at a time.",
+    404: "There is no such route; /openapi.json lists all routes.",
+    413: f"The request is larger than {MAX_BYTES} bytes; send fewer records per request.",
 }
 
 
-class Refused(HTTPException):
-    """A request that is turned down: status, what is wrong and what to do, and headers that go with it."""
+class RequestRefused(HTTPException):
+    """A refused request: the status, what is wrong and what to do, and the headers of the response."""
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ def problem(
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return an error answer."""
+    """Return an error response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     text = body.model_dump_json(exclude_none=True)
     return Response(text, status=status, content_type=PROBLEM_TYPE, headers=headers)
 
 
-def invalid(error: ValidationError) -> Response:
-    """Return 422 with one entry for each wrong field."""
+def invalid_request(error: ValidationError) -> Response:
+    """Return 422 with one entry for each invalid field."""
     errors = [
         {"where": ".".join(map(str, e["loc"])) or "request", "what": e["msg"]}
         for e in error.errors(include_url=False, include_context=False, include_input=False)[:20]
@@ -61,8 +61,8 @@ def invalid(error: ValidationError) -> Response:
     return problem(422, f"{first['where']}: {first['what']}", errors=errors)
 
 
-def described() -> dict[str | int, Any]:
-    """Return the error answers of the `/v1` routes, for the OpenAPI document."""
+def problem_responses() -> dict[str | int, Any]:
+    """Return the error responses of the `/v1` routes, for the OpenAPI document."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
     statuses = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
     return {
@@ -74,8 +74,8 @@ def described() -> dict[str | int, Any]:
     }
 
 
-def register(app: Flask) -> None:
-    """Answer every error of `app` with a problem."""
+def register_error_handlers(app: Flask) -> None:
+    """Return a problem response for every error of `app`."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(TooLittleHistory, _too_little_history)
     app.register_error_handler(Exception, _unexpected)
@@ -83,17 +83,17 @@ def register(app: Flask) -> None:
 
 def _http_error(error: HTTPException) -> Response:
     response = error.response
-    if isinstance(response, Response):  # made by us already (a 422)
+    if isinstance(response, Response):  # already a problem response (a 422)
         return response
     status = error.code or 500
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRefused):
         return problem(status, error.description or "", errors=error.errors, headers=error.headers)
     detail = HINTS.get(status) or error.description or ""
     return problem(status, detail, headers=_own_headers(error))
 
 
 def _own_headers(error: HTTPException) -> dict[str, str]:
-    """Return the headers werkzeug attaches to an error, such as the Allow of a 405."""
+    """Return the headers that werkzeug adds to an error, such as Allow with a 405."""
     return {k: v for k, v in error.get_headers() if k.lower() != "content-type"}
 
 
@@ -109,5 +109,6 @@ def _unexpected(error: Exception) -> Response:
         stack_trace=traceback.format_exc(),
     )
     return problem(
-        InternalServerError.code, "Something broke here; it is in the log. Try again later."
+        InternalServerError.code,
+        "The service failed to handle this request; the error was logged. Try again later.",
     )

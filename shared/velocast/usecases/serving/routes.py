@@ -1,4 +1,4 @@
-"""The routes under /v1: each reads its question, asks `serving_answers`, and writes one of `serving_types`."""
+"""The routes under /v1. Each reads its request, calls `fallback_chain`, and returns a response from `api_types`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
 from velocast.core.datetimes import HOUR
-from velocast.usecases.serving import answers, api_keys
-from velocast.usecases.serving import predict as serving_predict
+from velocast.usecases.serving import api_keys, fallback_chain
 from velocast.usecases.serving.api_types import (
     MAX_RECORDS,
     AtQuery,
@@ -33,10 +32,11 @@ from velocast.usecases.serving.api_types import (
     PredictAnswer,
     PredictBody,
 )
-from velocast.usecases.serving.lookup import Board, floor_hour
 from velocast.usecases.serving.metrics import ServingMetrics
-from velocast.usecases.serving.problems import Refused, described
+from velocast.usecases.serving.predict import predict_records
+from velocast.usecases.serving.problems import RequestRefused, problem_responses
 from velocast.usecases.serving.snapshot_holder import SnapshotHolder
+from velocast.usecases.serving.snapshot_index import SnapshotIndex, floor_hour
 from velocast.usecases.snapshot_format import CounterSnapshot
 
 EXTENSION = "velocast"
@@ -50,7 +50,7 @@ WITHOUT_CHAMPION = "similar_days"
 
 @dataclass(frozen=True)
 class Service:
-    """What the routes work with. `now` is the time of a request: an HTTP service has no event to take it from."""
+    """What the routes need. `now` returns the time of a request, since an HTTP request carries no event time."""
 
     holder: SnapshotHolder
     keys: api_keys.KeyFile
@@ -58,21 +58,21 @@ class Service:
     metrics: ServingMetrics
     now: Callable[[], datetime]
 
-    def board(self) -> Board:
-        """Return the snapshot to answer from. Raises Refused (503) before the first one is published."""
-        board = self.holder.current()
-        if board is None:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, NO_SNAPSHOT, {"Retry-After": "30"})
-        return board
+    def index(self) -> SnapshotIndex:
+        """Return the current snapshot's index. Raises RequestRefused (503) before the first one is published."""
+        index = self.holder.current()
+        if index is None:
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, NO_SNAPSHOT, {"Retry-After": "30"})
+        return index
 
 
 def service() -> Service:
-    """Return what the running application works with."""
+    """Return the service of the running application."""
     return cast(Service, current_app.extensions[EXTENSION])
 
 
-def as_json(answer: BaseModel) -> Response:
-    """Write an answer."""
+def json_response(answer: BaseModel) -> Response:
+    """Return a response with a JSON body."""
     return Response(answer.model_dump_json(), content_type="application/json")
 
 
@@ -80,15 +80,15 @@ V1 = APIBlueprint(
     "v1",
     __name__,
     url_prefix="/v1",
-    abp_tags=[Tag(name="v1", description="Forecasts; every call needs X-API-Key.")],
+    abp_tags=[Tag(name="v1", description="Forecasts; every request needs an X-API-Key header.")],
     abp_security=[{SECURITY_SCHEME: []}],
-    abp_responses=described(),
+    abp_responses=problem_responses(),
 )
 
 
 @V1.before_request
 def admit() -> None:
-    """Let a request in: a known key, not too often, and a body of a size and kind that can be read."""
+    """Check the API key, the rate limit and the body of a request."""
     name = api_keys.authenticate(service().keys, request.headers.get("X-API-Key"))
     g.rate_headers = service().limiter.take(name, service().now())
     if request.method == "POST":
@@ -97,14 +97,14 @@ def admit() -> None:
 
 def _read_body() -> Any:
     if not request.is_json:
-        raise Refused(
+        raise RequestRefused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body is {request.mimetype or 'of no type'}; send Content-Type: application/json.",
+            f"The body's content type is {request.mimetype or 'missing'}; send Content-Type: application/json.",
         )
     try:
         return json.loads(request.get_data())
     except (ValueError, RecursionError) as exc:
-        raise Refused(
+        raise RequestRefused(
             HTTPStatus.BAD_REQUEST, f'The body is not JSON ({exc}); send {{"records": [...]}}.'
         ) from exc
 
@@ -112,20 +112,20 @@ def _read_body() -> Any:
 def _check_body(body: Any) -> None:
     records = body.get("records") if isinstance(body, dict) else None
     if isinstance(records, list) and len(records) > MAX_RECORDS:
-        raise Refused(
+        raise RequestRefused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{len(records)} records; send at most {MAX_RECORDS} at a time.",
+            f"The request has {len(records)} records; send at most {MAX_RECORDS} per request.",
         )
 
 
 @V1.get("/counters", responses={"200": CounterList})
 def counters() -> Response:
-    """Counters with position and last count."""
-    board = service().board()
-    snapshot = board.snapshot
-    return as_json(
+    """All counters with position and last count."""
+    index = service().index()
+    snapshot = index.snapshot
+    return json_response(
         CounterList(
-            **_provenance(board),
+            **_provenance(index),
             city=snapshot.city.name,
             time_zone=snapshot.city.time_zone,
             hours=list(snapshot.hours),
@@ -136,20 +136,20 @@ def counters() -> Response:
 
 @V1.get("/counters/<string:counter_id>/forecast", responses={"200": CounterForecast})
 def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
-    """The coming hours of one counter, with 90 % interval, origin and champion."""
-    board = service().board()
-    counter = board.by_id.get(path.counter_id)
+    """The next hours of one counter, with 90 % interval, origin and champion."""
+    index = service().index()
+    counter = index.by_id.get(path.counter_id)
     if counter is None:
-        raise Refused(
+        raise RequestRefused(
             HTTPStatus.NOT_FOUND, f"No counter {path.counter_id!r}; GET /v1/counters lists them."
         )
-    first, _ = board.current_hour(service().now())
-    points = _coming(board, counter, first, query.hours)
-    service().metrics.served(p.basis for p in points)
-    past = answers.past(board, counter, first, query.observed)
-    return as_json(
+    first, _ = index.current_hour(service().now())
+    points = _coming(index, counter, first, query.hours)
+    service().metrics.count_forecasts(p.basis for p in points)
+    past = fallback_chain.past_hours(index, counter, first, query.observed)
+    return json_response(
         CounterForecast(
-            **_provenance(board),
+            **_provenance(index),
             counter=_counter(counter),
             forecast=points,
             observed=[_observation(at, known) for at, known in past],
@@ -159,49 +159,49 @@ def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
 
 @V1.get("/forecast", responses={"200": CityForecast})
 def city_forecast(query: AtQuery) -> Response:
-    """Every counter at one hour."""
-    board = service().board()
-    target = floor_hour(query.at) if query.at else board.current_hour(service().now())[0]
+    """All counters at one hour."""
+    index = service().index()
+    target = floor_hour(query.at) if query.at else index.current_hour(service().now())[0]
     points = [
         CounterPoint(
             counter_id=counter.counter_id,
             at=target,
-            **answers.estimate(board, target, counter=counter)._asdict(),
+            **fallback_chain.estimate(index, target, counter=counter)._asdict(),
         )
-        for counter in board.snapshot.counters
+        for counter in index.snapshot.counters
     ]
-    service().metrics.served(p.basis for p in points)
-    return as_json(CityForecast(**_provenance(board), at=target, forecasts=points))
+    service().metrics.count_forecasts(p.basis for p in points)
+    return json_response(CityForecast(**_provenance(index), at=target, forecasts=points))
 
 
 @V1.post("/predict", responses={"200": PredictAnswer})
 def predict(body: PredictBody) -> Response:
-    """Predictions for places and hours of one's own choice, in order, each with interval and basis."""
-    board = service().board()
-    predictions = serving_predict.predict(board, body)
-    service().metrics.served(p.basis for p in predictions)
-    said_by = _provenance(board)
+    """Predictions for any places and hours, in the order of the records, each with interval and basis."""
+    index = service().index()
+    predictions = predict_records(index, body)
+    service().metrics.count_forecasts(p.basis for p in predictions)
+    provenance = _provenance(index)
     if body.task == "affluence":
-        said_by["champion"] = board.snapshot.busy_champion or board.snapshot.champion
-    return as_json(PredictAnswer(**said_by, task=body.task, predictions=predictions))
+        provenance["champion"] = index.snapshot.busy_champion or index.snapshot.champion
+    return json_response(PredictAnswer(**provenance, task=body.task, predictions=predictions))
 
 
 @V1.get("/champion", responses={"200": ChampionAnswer})
 def champion() -> Response:
-    """The model behind the forecasts: version, metrics, trained range."""
-    board = service().board()
-    card = board.snapshot.champion
-    return as_json(
-        ChampionAnswer(**_provenance(board), model_kind=card.kind if card else WITHOUT_CHAMPION)
+    """The model behind the forecasts: version, metrics, training period."""
+    index = service().index()
+    card = index.snapshot.champion
+    return json_response(
+        ChampionAnswer(**_provenance(index), model_kind=card.kind if card else WITHOUT_CHAMPION)
     )
 
 
-def _provenance(board: Board) -> dict[str, Any]:
-    snapshot = board.snapshot
+def _provenance(index: SnapshotIndex) -> dict[str, Any]:
+    snapshot = index.snapshot
     return {
         "origin_at": snapshot.origin_at,
         "published_at": snapshot.published_at,
-        "stale": board.current_hour(service().now())[1],
+        "stale": index.current_hour(service().now())[1],
         "champion": snapshot.champion,
         "attribution": snapshot.city.attribution,
         "attribution_url": snapshot.city.attribution_url,
@@ -209,25 +209,29 @@ def _provenance(board: Board) -> dict[str, Any]:
     }
 
 
-def _coming(board: Board, counter: CounterSnapshot, first: datetime, hours: int) -> list[Point]:
-    """Return the coming hours; those that were published are made ready once, for they are asked for most."""
-    start = board.hour_index(first)
-    near = () if start is None else _published(board, counter)[start : start + hours]
-    beyond = answers.coming(board, counter, first + len(near) * HOUR, hours - len(near))
+def _coming(
+    index: SnapshotIndex, counter: CounterSnapshot, first: datetime, hours: int
+) -> list[Point]:
+    """Return the next hours; the published ones are prepared once, because they are requested most."""
+    start = index.hour_index(first)
+    near = () if start is None else _published(index, counter)[start : start + hours]
+    beyond = fallback_chain.coming_hours(
+        index, counter, first + len(near) * HOUR, hours - len(near)
+    )
     return [*near, *(Point(at=at, **estimate._asdict()) for at, estimate in beyond)]
 
 
-def _published(board: Board, counter: CounterSnapshot) -> tuple[Point, ...]:
-    points = board.points.get(counter.counter_id)
+def _published(index: SnapshotIndex, counter: CounterSnapshot) -> tuple[Point, ...]:
+    points = index.points.get(counter.counter_id)
     if points is None:
-        snapshot = board.snapshot
-        hours = answers.coming(board, counter, snapshot.hours[0], len(snapshot.hours))
+        snapshot = index.snapshot
+        hours = fallback_chain.coming_hours(index, counter, snapshot.hours[0], len(snapshot.hours))
         points = tuple(Point(at=at, **estimate._asdict()) for at, estimate in hours)
-        board.points[counter.counter_id] = points
+        index.points[counter.counter_id] = points
     return points
 
 
-def _observation(at: datetime, known: answers.Past) -> Observation:
+def _observation(at: datetime, known: fallback_chain.PastHour) -> Observation:
     forecast = Point(at=at, **known.forecast._asdict()) if known.forecast else None
     return Observation(
         at=at, bike_count=known.bike_count, typical_count=known.typical_count, forecast=forecast

@@ -103,7 +103,7 @@ def _decide(
     baseline: Trial | BusyTrial,
     current: Trial | BusyTrial,
 ) -> Decision:
-    decided = deployment.deploy(
+    decided = deployment.decide_deployment(
         old_baseline=_known(baseline.old) if baseline.old else None,
         new_baseline=_known(baseline.new),
         old_current=_old_current(opponent, current),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from velocast.model.evaluation.classification_metrics import is_busy, judgeable
+from velocast.model.evaluation.classification_metrics import is_busy, labelled_rows
 
 
 def error_plots(frame: pd.DataFrame, zone: ZoneInfo) -> dict[str, bytes]:
@@ -29,7 +29,7 @@ def busy_plots(frame: pd.DataFrame, zone: ZoneInfo) -> dict[str, bytes]:
 
     frame: target_at, lead_day, bike_count, busy_threshold (rows without are left out), busy_probability.
     """
-    rows = judgeable(frame)
+    rows = labelled_rows(frame)
     local = rows["target_at"].dt.tz_convert(zone)
     errors = (rows["busy_probability"] - is_busy(rows)) ** 2
     groups = {"hour": local.dt.hour, "weekday": local.dt.dayofweek, "lead_day": rows["lead_day"]}

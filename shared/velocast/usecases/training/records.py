@@ -15,7 +15,7 @@ from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows
 
-MEASURES = {"forecast": "R2", "affluence": "balanced accuracy"}
+MEASURES: dict[str, str] = {kinds.FORECAST: "R2", kinds.AFFLUENCE: "balanced accuracy"}
 
 
 class Artifact(Message):

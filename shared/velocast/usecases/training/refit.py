@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.core.errors import PromotionRefused
 from velocast.core.settings import JobSettings
 from velocast.model.evaluation import classification_metrics
@@ -35,7 +36,7 @@ def fitted(
         tables = frozen_counts.table_of(run, counts), frozen_weather.table_of(run, weather)
         source = Source(run, tables[0], counts.rows_a_day(run), weather_table=tables[1])
         rows, held_out = frames.learning_frames(source, [known], calibration_start([known]))
-        model = models.fit(training.kind, rows, held_out, seed=training.seed)
+        model = models.fit_model(training.kind, rows, held_out, seed=training.seed)
         data = records.settle_model(run_store.REFITTED, model.to_bytes())
     return models.from_bytes(data), data
 
@@ -50,10 +51,10 @@ def checked_difference(
     """
     judged = model_io.load_model(records.objects, training.artifact)
     frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)
-    forecasts = models.compared(judged, frame)
-    difference = relative_difference(forecasts, models.compared(refitted, frame))
+    forecasts = models.primary_output(judged, frame)
+    difference = relative_difference(forecasts, models.primary_output(refitted, frame))
     actual = frame["bike_count"].astype("float64")
-    if judged.task == "affluence":
+    if judged.task == kinds.AFFLUENCE:
         actual = classification_metrics.is_busy(frame).astype("float64")
     error = relative_difference(forecasts, actual)
     tolerance = max(run.settings.thresholds.refit_tolerance, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from velocast.core import kinds
 from velocast.model.evaluation import (
     classification_metrics,
     metrics,
@@ -25,7 +26,7 @@ def trial(
     calibration: Calibration,
 ) -> Trial | BusyTrial:
     """Score everybody on the rows of one test set; calibration: how far similar days miss."""
-    if challenger.task == "affluence":
+    if challenger.task == kinds.AFFLUENCE:
         return _busy_trial(frame, challenger, champion, calibration)
     return _forecast_trial(frame, challenger, champion, calibration)
 
@@ -56,14 +57,16 @@ def _forecast_trial(
 
 def _scored(frame: pd.DataFrame, predicted: pd.DataFrame) -> Scores:
     names = ("predicted_count", "lower", "upper")
-    return metrics.score(frame.assign(**{name: predicted[name].to_numpy() for name in names}))
+    return metrics.score_forecasts(
+        frame.assign(**{name: predicted[name].to_numpy() for name in names})
+    )
 
 
 def _scored_lag(frame: pd.DataFrame) -> Scores | None:
     if frame["lag_168h"].isna().all():
         return None
     week_before = reference_models.naive_forecasts(frame)[reference_models.WEEK_BEFORE]
-    return metrics.score(frame.assign(predicted_count=week_before))
+    return metrics.score_forecasts(frame.assign(predicted_count=week_before))
 
 
 def _busy_trial(
@@ -83,6 +86,6 @@ def _busy_trial(
 
 def _scored_busy(frame: pd.DataFrame, said: pd.DataFrame) -> BusyScores:
     names = ("busy_probability", "busy")
-    return classification_metrics.score(
+    return classification_metrics.score_busy_hours(
         frame.assign(**{name: said[name].to_numpy() for name in names})
     )

@@ -37,7 +37,7 @@ from velocast.usecases.training.scores import named_scores
 class TrainRequest(Message):
     """Arguments of the job velocast-train; `force` and `reason` are recorded, the decision was taken before."""
 
-    kind: kinds.Kind = "gbm"
+    kind: kinds.Kind = kinds.DEFAULT_KIND
     force: bool = False
     reason: str = ""
     test_mode: bool = False
@@ -140,7 +140,7 @@ def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[models.
     )
     data = records.find_model(run_store.FITTED)
     if data is None:
-        fresh = models.fit(
+        fresh = models.fit_model(
             request.kind, rows, held_out, seed=models.SEED, test_mode=request.test_mode
         )
         data = records.settle_model(run_store.FITTED, fresh.to_bytes())
@@ -161,8 +161,10 @@ def _log(
     data: bytes,
     trial: pd.DataFrame,
 ) -> LoggedRun:
-    busy, zone = model.task == "affluence", run.settings.city.zone
-    scores = classification_metrics.score(trial) if busy else metrics.score(trial)
+    busy, zone = model.task == kinds.AFFLUENCE, run.settings.city.zone
+    scores = (
+        classification_metrics.score_busy_hours(trial) if busy else metrics.score_forecasts(trial)
+    )
     plots = (
         training_plots.busy_plots(trial, zone) if busy else training_plots.error_plots(trial, zone)
     )

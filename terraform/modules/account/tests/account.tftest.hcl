@@ -18,11 +18,11 @@ variables {
 run "without_roles" {
   assert {
     condition     = output.email == "velocast-fetch@velocast-test.iam.gserviceaccount.com" && output.member == "serviceAccount:${output.email}" && output.id == "projects/velocast-test/serviceAccounts/${output.email}"
-    error_message = "The account is handed on as address, member and full name."
+    error_message = "The outputs must be the account's email, member and full name."
   }
   assert {
     condition     = length(google_project_iam_member.this) + length(google_storage_bucket_iam_member.this) + length(google_bigquery_dataset_iam_member.this) == 0
-    error_message = "An account may do nothing by default."
+    error_message = "An account must have no roles by default."
   }
 }
 
@@ -38,15 +38,15 @@ run "every_kind_of_role" {
   }
   assert {
     condition     = google_storage_bucket_iam_member.this["models"].bucket == "velocast-test-models" && google_storage_bucket_iam_member.this["models"].member == output.member
-    error_message = "A word of the configuration becomes the bucket's name."
+    error_message = "A key of the configuration must become the bucket's name."
   }
   assert {
     condition     = google_bigquery_dataset_iam_member.this["bike_traffic_raw"].role == "roles/bigquery.dataViewer" && google_secret_manager_secret_iam_member.this["velocast-api-keys"].secret_id == "velocast-api-keys" && google_pubsub_topic_iam_member.this["velocast-alerts"].topic == "velocast-alerts"
-    error_message = "Roles are given on the resource."
+    error_message = "Roles must be granted on the resource."
   }
   assert {
     condition     = keys(google_project_iam_member.this) == ["roles/bigquery.jobUser"]
-    error_message = "Only what has no smaller place is given on the project."
+    error_message = "Only roles without a narrower scope may be granted on the project."
   }
 }
 

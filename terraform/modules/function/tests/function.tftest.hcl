@@ -29,39 +29,39 @@ variables {
 run "fed_by_a_topic" {
   assert {
     condition     = google_storage_bucket_object.source.name == "functions/fetch-0123456789abcdef.zip"
-    error_message = "The source's name carries the hash of its content."
+    error_message = "The source's name must contain the hash of the content."
   }
   assert {
     condition     = google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY" && length(google_cloud_run_v2_service_iam_member.public) == 0
-    error_message = "Only Pub/Sub reaches it."
+    error_message = "Only Pub/Sub may reach the function."
   }
   assert {
     condition     = google_cloudfunctions2_function.this.service_config[0].min_instance_count == 0 && google_cloudfunctions2_function.this.service_config[0].max_instance_count == 1 && google_cloudfunctions2_function.this.service_config[0].max_instance_request_concurrency == 1
-    error_message = "It sleeps when nobody calls, and one message at a time is the default."
+    error_message = "The function must scale to zero, and handle one message at a time by default."
   }
   assert {
     condition     = google_cloudfunctions2_function.this.service_config[0].environment_variables == tomap({ VELOCAST_CITY = "paris" })
-    error_message = "It gets the variables it is given and no other."
+    error_message = "The function must get exactly the given variables."
   }
   assert {
     condition     = google_pubsub_subscription.push[0].push_config[0].push_endpoint == "https://velocast-any-abcdefghij-ew.a.run.app/projects/velocast-test/topics/velocast-fetch"
-    error_message = "The path of the push names the topic."
+    error_message = "The path of the push endpoint must name the topic."
   }
   assert {
     condition     = google_pubsub_subscription.push[0].push_config[0].oidc_token[0].audience == "https://velocast-any-abcdefghij-ew.a.run.app" && google_pubsub_subscription.push[0].push_config[0].oidc_token[0].service_account_email == "velocast-fetch-push@velocast-test.iam.gserviceaccount.com"
-    error_message = "The token is for the bare address, in the push account's name."
+    error_message = "The token's audience must be the URL without path, and its account the push account."
   }
   assert {
     condition     = google_pubsub_subscription.push[0].ack_deadline_seconds == 600 && google_pubsub_subscription.push[0].expiration_policy[0].ttl == "" && google_pubsub_subscription.push[0].dead_letter_policy[0].dead_letter_topic == var.dead_letter_topic
-    error_message = "Pub/Sub waits for the function's end, never forgets the subscription, and moves on what fails."
+    error_message = "Pub/Sub must wait until the function ends, never delete the subscription, and dead-letter failed messages."
   }
   assert {
     condition     = google_cloud_run_v2_service_iam_member.push[0].member == "serviceAccount:velocast-fetch-push@velocast-test.iam.gserviceaccount.com" && google_pubsub_subscription_iam_member.dead_letters[0].role == "roles/pubsub.subscriber"
-    error_message = "The push account may call, and Pub/Sub may take a dead letter out."
+    error_message = "The push account must be allowed to call, and Pub/Sub to pull dead letters."
   }
   assert {
     condition     = output.service == "velocast-fetch" && output.uri == "https://velocast-any-abcdefghij-ew.a.run.app"
-    error_message = "Service and address are handed on."
+    error_message = "The outputs must be the service and the URL."
   }
 }
 
@@ -83,19 +83,19 @@ run "called_over_https" {
   }
   assert {
     condition     = google_cloud_run_v2_service_iam_member.public[0].member == "allUsers" && google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_ALL"
-    error_message = "A function without a topic is for everybody."
+    error_message = "A function without a topic must be public."
   }
   assert {
     condition     = length(google_pubsub_subscription.push) + length(google_service_account.push) + length(google_service_account_iam_member.push_tokens) == 0
-    error_message = "Nothing is pushed to it."
+    error_message = "A function without a topic must have no push subscription."
   }
   assert {
     condition     = google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].mount_path == "/secrets/velocast-api-keys" && google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].versions[0].version == "latest"
-    error_message = "A secret is a file that follows the latest version."
+    error_message = "A secret must be mounted as a file with the latest version."
   }
   assert {
     condition     = google_cloudfunctions2_function.this.service_config[0].available_cpu == "1" && google_cloudfunctions2_function.this.service_config[0].available_memory == "512Mi"
-    error_message = "Several requests at once need a whole cpu."
+    error_message = "Concurrent requests need at least one CPU."
   }
 }
 

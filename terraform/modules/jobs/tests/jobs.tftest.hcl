@@ -17,23 +17,23 @@ variables {
 run "defaults" {
   assert {
     condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].command == tolist(["python", "train.py"]) && google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].args == null
-    error_message = "The script is in `command`, for a run's overrides replace `args`."
+    error_message = "The script must be in `command`, because overrides replace `args`."
   }
   assert {
     condition     = toset(google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].env[*].name) == toset(["VELOCAST_CITY"])
-    error_message = "A job gets the variables that it lists and no other."
+    error_message = "A job must get exactly the variables that it lists."
   }
   assert {
     condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].timeout == "3600s" && google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "4096Mi" })
-    error_message = "Time, cpu and memory come from the configuration."
+    error_message = "Timeout, CPU and memory must come from the configuration."
   }
   assert {
     condition     = google_cloud_run_v2_job_iam_member.executor["velocast-train"].role == "roles/run.jobsExecutorWithOverrides" && google_cloud_run_v2_job_iam_member.executor["velocast-train"].member == var.executor
-    error_message = "The workflow may run the job with arguments of its own."
+    error_message = "The workflow must be allowed to run the job with its own arguments."
   }
   assert {
     condition     = google_cloud_run_v2_job.this["velocast-train"].deletion_protection && output.jobs == { velocast-train = "velocast-train" }
-    error_message = "Jobs are protected and handed on by name."
+    error_message = "Jobs must be protected, and their names be outputs."
   }
 }
 
@@ -43,7 +43,7 @@ run "unprotected" {
   }
   assert {
     condition     = !google_cloud_run_v2_job.this["velocast-train"].deletion_protection
-    error_message = "Without protection a job can be destroyed."
+    error_message = "Without protection it must be possible to destroy a job."
   }
 }
 
@@ -53,7 +53,7 @@ run "by_digest" {
   }
   assert {
     condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].image == var.image
-    error_message = "An image may be named by its digest."
+    error_message = "An image may be given by its digest."
   }
 }
 

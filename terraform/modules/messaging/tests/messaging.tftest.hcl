@@ -18,23 +18,23 @@ variables {
 run "defaults" {
   assert {
     condition     = google_pubsub_subscription.keep["velocast-dead-letter"].topic == "projects/velocast-test/topics/velocast-dead-letter" && google_pubsub_subscription.keep["velocast-dead-letter"].expiration_policy[0].ttl == ""
-    error_message = "Dead letters are kept by a subscription that never expires."
+    error_message = "A subscription that never expires must keep dead letters."
   }
   assert {
     condition     = google_pubsub_topic_iam_member.dead_letters["velocast-dead-letter"].role == "roles/pubsub.publisher" && google_pubsub_topic_iam_member.dead_letters["velocast-dead-letter"].member == var.pubsub_agent
-    error_message = "Pub/Sub itself may publish dead letters."
+    error_message = "Pub/Sub's service agent must be allowed to publish dead letters."
   }
   assert {
     condition     = google_cloud_scheduler_job.this["velocast-fetch"].time_zone == "Etc/UTC" && google_cloud_scheduler_job.this["velocast-fetch"].retry_config[0].retry_count > 0
-    error_message = "Schedules are in UTC and are retried."
+    error_message = "Schedules must be in UTC and be retried."
   }
   assert {
     condition     = google_cloud_scheduler_job.this["velocast-fetch"].pubsub_target[0].topic_name == "projects/velocast-test/topics/velocast-fetch" && google_cloud_scheduler_job.this["velocast-fetch"].pubsub_target[0].data == "e30="
-    error_message = "A schedule publishes its payload, {} here, to its topic."
+    error_message = "A schedule must publish its payload, here {}, to its topic."
   }
   assert {
     condition     = output.dead_letter_topic == "projects/velocast-test/topics/velocast-dead-letter" && output.dead_letter_subscription == "velocast-dead-letter-keep" && output.topics["velocast-fetch"] == "velocast-fetch"
-    error_message = "Topics are handed on by name and in full."
+    error_message = "The outputs must be the topics' names and full names."
   }
 }
 
@@ -44,7 +44,7 @@ run "without_schedules" {
   }
   assert {
     condition     = length(google_cloud_scheduler_job.this) == 0 && output.schedules == []
-    error_message = "Schedules are optional."
+    error_message = "Schedules must be optional."
   }
 }
 

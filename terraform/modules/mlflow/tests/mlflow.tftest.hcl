@@ -15,55 +15,55 @@ variables {
 run "defaults" {
   assert {
     condition     = google_sql_database_instance.this.settings[0].tier == "db-f1-micro" && google_sql_database_instance.this.settings[0].edition == "ENTERPRISE" && google_sql_database_instance.this.settings[0].disk_type == "PD_HDD"
-    error_message = "The smallest database there is."
+    error_message = "The database must have the smallest size."
   }
   assert {
     condition     = google_sql_database_instance.this.settings[0].backup_configuration[0].enabled && google_sql_database_instance.this.settings[0].backup_configuration[0].point_in_time_recovery_enabled
-    error_message = "Backups and point-in-time recovery are on."
+    error_message = "Backups and point-in-time recovery must be on."
   }
   assert {
     condition     = google_sql_database_instance.this.deletion_protection && google_sql_database_instance.this.settings[0].deletion_protection_enabled && google_cloud_run_v2_service.this.deletion_protection
-    error_message = "Database and service are protected, the database against the API too."
+    error_message = "Database and service must be protected, the database also against deletion through the API."
   }
   assert {
     condition     = length(google_sql_database_instance.this.settings[0].ip_configuration[0].authorized_networks) == 0 && google_sql_database_instance.this.settings[0].connector_enforcement == "REQUIRED" && google_sql_database_instance.this.settings[0].ip_configuration[0].ssl_mode == "ENCRYPTED_ONLY"
-    error_message = "Only the Auth Proxy reaches the database."
+    error_message = "Only the Auth Proxy may reach the database."
   }
   assert {
     condition     = contains([for flag in google_sql_database_instance.this.settings[0].database_flags : "${flag.name}=${flag.value}"], "cloudsql.iam_authentication=on")
-    error_message = "Accounts log in without a password."
+    error_message = "Accounts must log in without a password."
   }
   assert {
     condition     = google_sql_user.this.name == "velocast-mlflow@velocast-test.iam" && google_sql_user.this.type == "CLOUD_IAM_SERVICE_ACCOUNT" && google_sql_user.this.deletion_policy == "ABANDON" && google_sql_database.this.deletion_policy == "ABANDON"
-    error_message = "The user is the account, and neither it nor its tables stand in the way of destroy."
+    error_message = "The database user must be the account, and neither it nor its tables may block a destroy."
   }
   assert {
     condition     = alltrue([for grant in google_project_iam_member.database : strcontains(grant.condition[0].expression, "projects/velocast-test/instances/velocast-mlflow")])
-    error_message = "The account may use this instance and no other."
+    error_message = "The account may only use this instance."
   }
   assert {
     condition     = google_cloud_run_v2_service.this.template[0].scaling[0].min_instance_count == 0 && google_cloud_run_v2_service.this.template[0].scaling[0].max_instance_count == 1 && alltrue([for container in google_cloud_run_v2_service.this.template[0].containers : container.resources[0].cpu_idle])
-    error_message = "It sleeps when nobody calls, and there is never a second one."
+    error_message = "The service must scale to zero and never to a second instance."
   }
   assert {
     condition     = google_cloud_run_v2_service.this.template[0].containers[0].depends_on == tolist(["cloud-sql-proxy"]) && google_cloud_run_v2_service.this.template[0].containers[1].startup_probe[0].http_get[0].path == "/startup"
-    error_message = "The server starts once the proxy is up."
+    error_message = "The server must start after the proxy."
   }
   assert {
     condition     = contains(google_cloud_run_v2_service.this.template[0].containers[0].args, "--backend-store-uri=postgresql+psycopg2://velocast-mlflow%40velocast-test.iam@127.0.0.1:5432/mlflow") && contains(google_cloud_run_v2_service.this.template[0].containers[0].args, "--default-artifact-root=gs://velocast-test-models/mlflow")
-    error_message = "Runs go to the database behind the proxy, artifacts to the bucket."
+    error_message = "Runs must go to the database behind the proxy, artifacts to the bucket."
   }
   assert {
     condition     = contains(google_cloud_run_v2_service.this.template[0].containers[1].args, "velocast-test:europe-west1:velocast-mlflow")
-    error_message = "The proxy connects to this instance."
+    error_message = "The proxy must connect to this instance."
   }
   assert {
     condition     = values(google_cloud_run_v2_service_iam_member.callers)[*].role == ["roles/run.invoker"] && length(google_cloud_run_v2_service_iam_member.users) == 0
-    error_message = "The jobs may call it; no person may by default."
+    error_message = "The jobs must be allowed to call it; by default, no user may."
   }
   assert {
     condition     = output.uri == "https://velocast-mlflow-123456789012.europe-west1.run.app" && google_cloud_run_v2_service.this.custom_audiences == tolist([output.uri])
-    error_message = "The address is known beforehand and good as a token's audience."
+    error_message = "The URL must be known in advance and be a valid token audience."
   }
 }
 
@@ -83,19 +83,19 @@ run "larger_and_open_to_people" {
   }
   assert {
     condition     = google_sql_database_instance.this.name == "velocast-mlflow-2" && google_sql_database_instance.this.settings[0].availability_type == "REGIONAL" && google_sql_database_instance.this.settings[0].tier == "db-custom-1-3840"
-    error_message = "The settings reach the database."
+    error_message = "The settings must reach the database."
   }
   assert {
     condition     = contains([for flag in google_sql_database_instance.this.settings[0].database_flags : "${flag.name}=${flag.value}"], "log_min_messages=warning")
-    error_message = "A flag that is given outranks the default."
+    error_message = "A given flag must override the default."
   }
   assert {
     condition     = !google_sql_database_instance.this.deletion_protection && !google_sql_database_instance.this.settings[0].deletion_protection_enabled && !google_cloud_run_v2_service.this.deletion_protection
-    error_message = "Without protection all of it can be destroyed."
+    error_message = "Without protection it must be possible to destroy everything."
   }
   assert {
     condition     = google_cloud_run_v2_service_iam_member.users["user:ada@example.org"].role == "roles/run.invoker"
-    error_message = "A person who is named may open it."
+    error_message = "A listed user must be allowed to open it."
   }
 }
 

@@ -1,5 +1,5 @@
-# Defaults, each option on and off, each refusal. Rules and log metrics here are small ones; those that are deployed are
-# tested where they are data (tests/terraform/test_alerts.py).
+# Defaults, each option on and off, each refusal, with small example rules and log metrics. The deployed ones are tested in
+# tests/terraform/test_alerts.py.
 mock_provider "google" {
   source = "../../tests/mocks/google"
 }
@@ -46,18 +46,18 @@ variables {
 run "a_rule_becomes_a_policy" {
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].display_name == "R2 below 0.65"
-    error_message = "The title must carry the threshold."
+    error_message = "The title must contain the threshold."
   }
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].severity == "CRITICAL"
-    error_message = "The severity is written as the API wants it."
+    error_message = "The severity must have the API's spelling."
   }
   assert {
     condition = (
       google_monitoring_alert_policy.this["r2"].conditions[0].condition_prometheus_query_language[0].query ==
       "m{service_name=\"velocast-serve\",job_name=~\"velocast-promote|velocast-train\"} < 0.65"
     )
-    error_message = "Names and thresholds must be filled in, and nothing else changed."
+    error_message = "Names and thresholds must be replaced, and nothing else."
   }
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].conditions[0].condition_prometheus_query_language[0].disable_metric_validation
@@ -65,7 +65,7 @@ run "a_rule_becomes_a_policy" {
   }
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].documentation[0].content == "gcloud workflows run velocast-retrain --location=europe-west1"
-    error_message = "The runbook's commands must be ready to be pasted."
+    error_message = "The runbook's commands must be ready to paste."
   }
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].notification_channels == tolist([google_monitoring_notification_channel.alerts.name])
@@ -80,53 +80,53 @@ run "incidents_reach_the_topic" {
   }
   assert {
     condition     = google_pubsub_topic_iam_member.notification_agent.member == "serviceAccount:service-123456789012@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
-    error_message = "It is Cloud Monitoring's notification agent that publishes incidents."
+    error_message = "Cloud Monitoring's notification agent must be the member that publishes incidents."
   }
   assert {
     condition     = google_pubsub_topic_iam_member.notification_agent.role == "roles/pubsub.publisher" && google_pubsub_topic_iam_member.notification_agent.topic == "velocast-alerts"
-    error_message = "The agent may publish on that topic and do nothing else."
+    error_message = "The agent may only publish on that topic."
   }
 }
 
 run "log_lines_are_counted" {
   assert {
     condition     = google_logging_metric.this["velocast_runs"].label_extractors == tomap({ component = "EXTRACT(labels.component)", status = "EXTRACT(jsonPayload.status)" })
-    error_message = "Labels are taken from the fields that log_metrics.yaml names."
+    error_message = "Labels must be taken from the fields named in log_metrics.yaml."
   }
   assert {
     condition     = google_logging_metric.this["velocast_runs"].metric_descriptor[0].metric_kind == "DELTA" && google_logging_metric.this["velocast_runs"].metric_descriptor[0].value_type == "INT64"
-    error_message = "A log-based metric counts lines."
+    error_message = "A log-based metric must count log lines."
   }
   assert {
     condition     = output.log_metrics["velocast_runs"] == "logging_googleapis_com:user_velocast_runs"
-    error_message = "The output gives the name by which PromQL knows the metric."
+    error_message = "The output must be the metric's PromQL name."
   }
 }
 
 run "everything_but_the_budget_by_default" {
   assert {
     condition     = toset(keys(output.dashboards)) == toset(["drift_monitoring", "model_performance", "overview", "training_deployment"])
-    error_message = "There are four dashboards."
+    error_message = "There must be four dashboards."
   }
   assert {
     condition     = jsondecode(google_monitoring_dashboard.this["overview.yaml"].dashboard_json).displayName == "Velocast dev - Overview"
-    error_message = "A dashboard's title says which environment it shows."
+    error_message = "A dashboard's title must name its environment."
   }
   assert {
     condition     = jsondecode(google_monitoring_dashboard.this["drift_monitoring.yaml"].dashboard_json).mosaicLayout.tiles[0].widget.xyChart.thresholds[0].value == 0.7
-    error_message = "Thresholds in dashboards are numbers, and those of the rules."
+    error_message = "Thresholds in dashboards must be numbers, and those of the rules."
   }
   assert {
     condition     = google_monitoring_uptime_check_config.serve[0].http_check[0].path == "/health" && google_monitoring_uptime_check_config.serve[0].monitored_resource[0].labels.host == "velocast-serve-abc-ew.a.run.app"
-    error_message = "The uptime check must call serve's /health."
+    error_message = "The uptime check must request serve's /health."
   }
   assert {
     condition     = google_monitoring_uptime_check_config.serve[0].http_check[0].use_ssl && google_monitoring_uptime_check_config.serve[0].http_check[0].validate_ssl
-    error_message = "The uptime check must notice a wrong certificate."
+    error_message = "The uptime check must detect an invalid certificate."
   }
   assert {
     condition     = length(google_billing_budget.project) == 0
-    error_message = "Without a billing account there is no budget."
+    error_message = "Without a billing account there must be no budget."
   }
 }
 
@@ -137,7 +137,7 @@ run "options_can_be_left_out" {
   }
   assert {
     condition     = length(google_monitoring_dashboard.this) == 0 && length(google_monitoring_uptime_check_config.serve) == 0
-    error_message = "Dashboards and the uptime check can be switched off."
+    error_message = "It must be possible to switch off the dashboards and the uptime check."
   }
 }
 
@@ -148,15 +148,15 @@ run "a_budget_where_there_is_an_account" {
   }
   assert {
     condition     = google_billing_budget.project[0].amount[0].specified_amount[0].units == "20" && google_billing_budget.project[0].budget_filter[0].projects == toset(["projects/123456789012"])
-    error_message = "The budget is that of this project."
+    error_message = "The budget must cover this project only."
   }
   assert {
     condition     = [for rule in google_billing_budget.project[0].threshold_rules : format("%.1f", rule.threshold_percent)] == ["0.5", "0.9", "1.0"]
-    error_message = "Half, nine tenths and all of the budget are told."
+    error_message = "There must be alerts at 50 %, 90 % and 100 % of the budget."
   }
 }
 
-# Each of these is refused; a variable that let its value pass would fail the run.
+# Each of these values is refused; a variable that accepted its value would fail the run.
 run "refuses_what_cannot_be" {
   command = plan
   variables {
@@ -208,21 +208,21 @@ run "what_is_deployed_can_be_filled_in" {
   }
   assert {
     condition     = length(google_monitoring_alert_policy.this) == length(var.alerts.rules)
-    error_message = "Each rule makes one policy."
+    error_message = "Each rule must create one policy."
   }
   assert {
     condition = alltrue([
       for policy in values(google_monitoring_alert_policy.this) :
       !strcontains("${policy.display_name}${policy.conditions[0].condition_prometheus_query_language[0].query}${policy.documentation[0].content}", "$${")
     ])
-    error_message = "Nothing is left to be filled in."
+    error_message = "No placeholder may remain."
   }
   assert {
     condition     = google_monitoring_alert_policy.this["champion_r2_critical"].conditions[0].condition_prometheus_query_language[0].query == "max(last_over_time(custom_googleapis_com:bike_forecast_r2{monitored_resource=\"generic_task\"}[8d])) < 0.65"
-    error_message = "Thresholds arrive as they are written."
+    error_message = "Thresholds must appear as written in the file."
   }
   assert {
     condition     = alltrue([for policy in values(google_monitoring_alert_policy.this) : length(policy.documentation[0].content) <= 8192])
-    error_message = "Documentation of a policy holds 8,192 characters."
+    error_message = "The documentation of a policy may have at most 8,192 characters."
   }
 }

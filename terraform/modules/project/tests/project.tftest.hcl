@@ -10,23 +10,23 @@ variables {
 run "defaults" {
   assert {
     condition     = alltrue([for service in google_project_service.this : !service.disable_on_destroy]) && contains(keys(google_project_service.this), "run.googleapis.com")
-    error_message = "APIs are enabled, and left enabled when everything else goes."
+    error_message = "APIs must be enabled, and stay enabled after a destroy."
   }
   assert {
     condition     = length(google_project_iam_audit_config.this) == 0
-    error_message = "Data Access audit logs cost money and are off by default."
+    error_message = "Data Access audit logs cost money and must be off by default."
   }
   assert {
     condition     = output.agents.pubsub == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    error_message = "Pub/Sub's agent is named by the project's number."
+    error_message = "The name of Pub/Sub's agent must contain the project's number."
   }
   assert {
     condition     = output.project_id == "velocast-test" && output.number == "123456789012"
-    error_message = "Id and number are handed on."
+    error_message = "The outputs must be the project's id and number."
   }
   assert {
     condition     = contains(split(",", time_sleep.apis_answer.triggers.services), "run.googleapis.com")
-    error_message = "What needs an API waits after it was enabled, also after one is added."
+    error_message = "Resources must wait after an API is enabled, also when one is added later."
   }
 }
 
@@ -37,7 +37,7 @@ run "audit_logs" {
   }
   assert {
     condition     = keys(google_project_iam_audit_config.this) == ["bigquery.googleapis.com"] && toset(google_project_iam_audit_config.this["bigquery.googleapis.com"].audit_log_config[*].log_type) == toset(["DATA_READ", "DATA_WRITE"])
-    error_message = "The types asked for are logged for the services asked for."
+    error_message = "The given types must be logged for the given services."
   }
 }
 
@@ -47,11 +47,11 @@ run "extra_services" {
   }
   assert {
     condition     = contains(keys(google_project_service.this), "billingbudgets.googleapis.com")
-    error_message = "An API asked for is enabled too."
+    error_message = "An extra API must be enabled too."
   }
 }
 
-# Each of these is refused; a variable that let its value pass would fail the run.
+# Each of these values is refused; a variable that accepted its value would fail the run.
 run "refuses_what_cannot_be" {
   command = plan
   variables {

@@ -11,19 +11,19 @@ variables {
 run "defaults" {
   assert {
     condition     = google_secret_manager_secret_version.first["velocast-api-keys"].secret_data_wo_version == "1"
-    error_message = "A secret has a version from the start, and a later apply writes no other."
+    error_message = "A secret must have a version from the start, and a later apply must not write another."
   }
   assert {
     condition     = google_secret_manager_secret_version.first["velocast-api-keys"].secret_data == null && google_secret_manager_secret_version.first["velocast-api-keys"].secret_data_wo == null
-    error_message = "No value is in the state."
+    error_message = "No value may be in the state."
   }
   assert {
     condition     = google_secret_manager_secret.this["velocast-api-keys"].deletion_protection && google_secret_manager_secret.this["velocast-api-keys"].replication[0].user_managed[0].replicas[0].location == "europe-west1"
-    error_message = "Secrets are protected and stay in the region."
+    error_message = "Secrets must be protected and stay in the region."
   }
   assert {
     condition     = output.secrets == { velocast-api-keys = "velocast-api-keys" }
-    error_message = "Secrets are handed on by id."
+    error_message = "The output must be the ids of the secrets."
   }
 }
 
@@ -33,7 +33,7 @@ run "unprotected" {
   }
   assert {
     condition     = !google_secret_manager_secret.this["velocast-api-keys"].deletion_protection
-    error_message = "Without protection a secret can be destroyed."
+    error_message = "Without protection it must be possible to destroy a secret."
   }
 }
 

@@ -10,23 +10,23 @@ variables {
 run "defaults" {
   assert {
     condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports" }
-    error_message = "Three buckets, named after the project."
+    error_message = "There must be three buckets, named after the project."
   }
   assert {
     condition     = alltrue([for bucket in google_storage_bucket.this : bucket.uniform_bucket_level_access && bucket.public_access_prevention == "enforced"])
-    error_message = "Nobody can be let in object by object, and never everybody."
+    error_message = "Access must be uniform per bucket and never public."
   }
   assert {
     condition     = [for name, bucket in google_storage_bucket.this : name if bucket.versioning[0].enabled] == ["datasets", "models"]
-    error_message = "Versions are kept where an overwritten object could not be made again."
+    error_message = "Versions must be kept where an overwritten object could not be recreated."
   }
   assert {
     condition     = alltrue([for bucket in google_storage_bucket.this : !bucket.force_destroy && bucket.soft_delete_policy[0].retention_duration_seconds == 604800])
-    error_message = "A bucket with objects is not destroyed, and deleted objects can be had back for a week."
+    error_message = "A bucket with objects must not be destroyed, and deleted objects must be restorable for a week."
   }
   assert {
     condition     = length([for rule in google_storage_bucket.this["datasets"].lifecycle_rule : rule if one(rule.action[*].type) == "Delete" && one(rule.condition[*].with_state) != "ARCHIVED"]) == 0
-    error_message = "A frozen dataset never expires: a model version names it."
+    error_message = "A frozen dataset must never expire, because model versions refer to it."
   }
 }
 
@@ -37,11 +37,11 @@ run "unprotected_with_short_memory" {
   }
   assert {
     condition     = alltrue([for bucket in google_storage_bucket.this : bucket.force_destroy && bucket.soft_delete_policy[0].retention_duration_seconds == 0])
-    error_message = "Without protection a bucket goes with what it holds."
+    error_message = "Without protection it must be possible to destroy a bucket with its content."
   }
   assert {
     condition     = contains(flatten([for rule in google_storage_bucket.this["models"].lifecycle_rule : rule.condition[*].days_since_noncurrent_time]), 14)
-    error_message = "Old versions go after the days asked for."
+    error_message = "Old versions must be deleted after the configured number of days."
   }
 }
 

@@ -26,31 +26,31 @@ variables {
 run "defaults" {
   assert {
     condition     = keys(output.datasets) == ["bike_traffic_predictions", "bike_traffic_raw", "monitoring_audit"]
-    error_message = "Three datasets."
+    error_message = "There must be three datasets."
   }
   assert {
     condition     = google_bigquery_table.this["bike_traffic_raw.counts"].require_partition_filter && google_bigquery_table.this["bike_traffic_raw.counts"].time_partitioning[0].field == "counted_at"
-    error_message = "A partitioned table refuses queries that would read all of it."
+    error_message = "A partitioned table must refuse queries without a partition filter."
   }
   assert {
     condition     = google_bigquery_table.this["bike_traffic_raw.counters"].require_partition_filter == null && length(google_bigquery_table.this["bike_traffic_raw.counters"].time_partitioning) == 0
-    error_message = "A table without partitions asks for no filter."
+    error_message = "A table without partitions must require no filter."
   }
   assert {
     condition     = jsondecode(google_bigquery_table.this["bike_traffic_raw.counts"].schema)[1].name == "counted_at"
-    error_message = "Columns come in the order of the file."
+    error_message = "Columns must have the order of the file."
   }
   assert {
     condition     = alltrue([for table in google_bigquery_table.this : table.deletion_protection]) && alltrue([for dataset in google_bigquery_dataset.this : !dataset.delete_contents_on_destroy])
-    error_message = "Tables are protected by default."
+    error_message = "Tables must be protected by default."
   }
   assert {
     condition     = alltrue([for view in google_bigquery_table.view : !view.view[0].use_legacy_sql && strcontains(view.view[0].query, "velocast-test.") && length(view.description) > 20])
-    error_message = "Views are standard SQL, name the project and say what they show."
+    error_message = "Views must be standard SQL, name the project and have a description."
   }
   assert {
     condition     = contains(output.views, "bike_traffic_predictions.accuracy_daily") && output.tables == tolist(["bike_traffic_raw.counters", "bike_traffic_raw.counts"])
-    error_message = "Views and tables are listed."
+    error_message = "The outputs must list views and tables."
   }
 }
 
@@ -60,7 +60,7 @@ run "unprotected" {
   }
   assert {
     condition     = alltrue([for table in google_bigquery_table.this : !table.deletion_protection]) && alltrue([for view in google_bigquery_table.view : !view.deletion_protection]) && alltrue([for dataset in google_bigquery_dataset.this : dataset.delete_contents_on_destroy])
-    error_message = "Without protection all of it can be destroyed in one go."
+    error_message = "Without protection it must be possible to destroy everything at once."
   }
 }
 

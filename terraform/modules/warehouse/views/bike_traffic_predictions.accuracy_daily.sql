@@ -1,4 +1,4 @@
--- Error of each day's forecasts against usable counts, by lead day and model version, over the last 60 days.
+-- Errors of the forecasts of the last 60 days, by day, lead day and model version; usable counts only.
 SELECT
   DATE(forecast.target_at) AS target_date,
   forecast.lead_day,

@@ -1,4 +1,4 @@
--- Each counter's newest hour and how much of the last 7 days came in, usable and not.
+-- Each counter's newest hour, and its hours of the last 7 days: all, in an outage, and usable.
 SELECT
   counter.counter_id,
   counter.counter_name,

@@ -1,4 +1,4 @@
--- Decisions to retrain and to deploy of the last year, with the figures they were taken on.
+-- Retraining and deployment decisions of the last year, with the figures behind them.
 SELECT
   timestamp,
   event_type,

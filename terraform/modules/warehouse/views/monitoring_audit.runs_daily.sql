@@ -1,4 +1,4 @@
--- Runs of the last 90 days by day, kind of event and status.
+-- Runs of the last 90 days, by day, event type and status.
 SELECT
   DATE(timestamp) AS run_date,
   event_type,

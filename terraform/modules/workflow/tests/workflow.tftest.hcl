@@ -15,11 +15,11 @@ variables {
 run "defaults" {
   assert {
     condition     = google_workflows_workflow.this.source_contents == var.source_contents && google_workflows_workflow.this.user_env_vars == tomap({ VELOCAST_ENVIRONMENT = "dev" })
-    error_message = "The file is deployed as it is; what varies reaches it as variables."
+    error_message = "The file must be deployed unchanged, with variables from the environment."
   }
   assert {
     condition     = google_workflows_workflow.this.deletion_protection && output.name == "velocast-retrain"
-    error_message = "The workflow is protected and handed on by name."
+    error_message = "The workflow must be protected, and its name be an output."
   }
 }
 
@@ -29,7 +29,7 @@ run "unprotected" {
   }
   assert {
     condition     = !google_workflows_workflow.this.deletion_protection
-    error_message = "Without protection it can be destroyed."
+    error_message = "Without protection it must be possible to destroy it."
   }
 }
 

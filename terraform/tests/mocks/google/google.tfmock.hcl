@@ -1,4 +1,4 @@
-# Computed values as Google writes them: the provider refuses random words where an account, a member or a name is meant.
+# Computed values in Google's format: the provider refuses random strings for an account, a member or a name.
 mock_data "google_project" {
   defaults = {
     number     = "123456789012"

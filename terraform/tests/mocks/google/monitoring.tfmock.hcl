@@ -1,4 +1,4 @@
-# Computed values as Google writes them: the provider refuses random words where a name or an address is meant.
+# Computed values in Google's format: the provider refuses random strings for a name or an address.
 mock_resource "google_monitoring_notification_channel" {
   defaults = { name = "projects/velocast-test/notificationChannels/1234567890123456789" }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,21 +13,22 @@ import httpx
 import pytest
 
 from gcp_emulators.core.http_server import HttpServer
+from tests.shared.adapters.raw_server import dripping, raw_server
 from velocast.adapters.channels.discord import (
     CUT,
     TOTAL,
     DiscordWebhook,
     Embed,
-    Field,
-    fit,
+    EmbedField,
     length,
     payload,
+    within_limits,
 )
 from velocast.core.errors import DiscordError, DiscordRefused, SettingsError
 from velocast_local.discord.inbox import routes
 
 TOKEN = "very-secret-token"
-CARD = Embed("Champion promoted", 0x2E9E5B, "It is better.", (Field("Old", "R² 0.68"),))
+CARD = Embed("Champion promoted", 0x2E9E5B, "It is better.", (EmbedField("Old", "R² 0.68"),))
 
 
 @dataclass
@@ -82,17 +84,17 @@ def test_nobody_is_pinged() -> None:
     [
         Embed("t" * 300, 0),
         Embed("t", 0, "d" * 5000),
-        Embed("t", 0, fields=(Field("n" * 300, "v" * 2000),)),
-        Embed("t", 0, fields=tuple(Field(f"field {i}", "v") for i in range(40))),
+        Embed("t", 0, fields=(EmbedField("n" * 300, "v" * 2000),)),
+        Embed("t", 0, fields=tuple(EmbedField(f"field {i}", "v") for i in range(40))),
         Embed(
             "t",
             0,
             "d" * 4096,
-            tuple(Field("n" * 256, "v" * 1024) for _ in range(25)),
+            tuple(EmbedField("n" * 256, "v" * 1024) for _ in range(25)),
             footer="f" * 3000,
         ),
         Embed("t", 0, "d" * 4096, footer="f" * 2048),
-        Embed("  ", 0, fields=(Field("", ""), Field(" \n", "v"))),
+        Embed("  ", 0, fields=(EmbedField("", ""), EmbedField(" \n", "v"))),
         Embed("t", 0, url="gs://bucket/report.html"),
     ],
     ids=[
@@ -107,28 +109,32 @@ def test_nobody_is_pinged() -> None:
     ],
 )
 def test_what_is_too_much_is_cut_to_what_discord_takes(channel: Channel, embed: Embed) -> None:
-    assert length(fit(embed)) <= TOTAL
+    assert length(within_limits(embed)) <= TOTAL
     channel.webhook.send(embed)
     assert len(channel.messages()) == 1
 
 
 def test_a_cut_is_told() -> None:
-    fitted = fit(Embed("t", 0, "d" * 5000, tuple(Field(f"f{i}", "v") for i in range(40))))
+    fitted = within_limits(
+        Embed("t", 0, "d" * 5000, tuple(EmbedField(f"f{i}", "v") for i in range(40)))
+    )
     assert fitted.description.endswith(CUT)
     assert len(fitted.description) == 4096
-    assert fitted.fields[-1] == Field("…", "16 more fields were left out", inline=False)
+    assert fitted.fields[-1] == EmbedField("…", "16 more fields were left out", inline=False)
     assert len(fitted.fields) == 25
 
 
 def test_the_last_fields_go_before_the_description() -> None:
-    fitted = fit(Embed("t", 0, "d" * 4096, tuple(Field(f"f{i}", "v" * 1000) for i in range(5))))
+    fitted = within_limits(
+        Embed("t", 0, "d" * 4096, tuple(EmbedField(f"f{i}", "v" * 1000) for i in range(5)))
+    )
     assert fitted.description == "d" * 4096
     assert [f.name for f in fitted.fields] == ["f0", "…"]
     assert fitted.fields[-1].value == "4 more fields were left out"
 
 
 def test_what_fits_is_left_as_it_is() -> None:
-    assert fit(CARD) == CARD
+    assert within_limits(CARD) == CARD
 
 
 @pytest.mark.parametrize("without_json", [False, True])
@@ -187,6 +193,30 @@ def test_nobody_answering_is_left_to_pubsub(tmp_path: Path) -> None:
     webhook.close()
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_an_answer_that_never_ends_is_left_to_pubsub(tmp_path: Path) -> None:
+    file = tmp_path / "webhook"
+    ticks = itertools.count()
+    with raw_server(dripping) as server:
+        file.write_text(f"{server.url}/api/webhooks/42/{TOKEN}", encoding="utf-8")
+        webhook = DiscordWebhook(file, clock=lambda: float(next(ticks)))
+        words = "Discord did not answer within 30 s; Pub/Sub delivers the message again"
+        with pytest.raises(DiscordError, match=words) as caught:
+            webhook.send(CARD)
+        webhook.close()
+    assert caught.value.retryable
+    assert TOKEN not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_waits_of_no_length_are_not_repeated_for_ever(channel: Channel) -> None:
+    ticks = itertools.count()
+    channel.refuse(status=429, times=1000, retry_after=0)
+    webhook = DiscordWebhook(channel.file, clock=lambda: float(next(ticks)))
+    with pytest.raises(DiscordError, match="did not answer within 30 s"):
+        webhook.send(CARD)
+    webhook.close()
 
 
 @pytest.mark.parametrize(

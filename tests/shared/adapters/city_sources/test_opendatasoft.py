@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.replayed_city import ReplayedCity, serving, small_frame
 from velocast.adapters.city_sources import opendatasoft
-from velocast.adapters.city_sources.opendatasoft import CitySource, Window
+from velocast.adapters.city_sources.opendatasoft import LIMITS, CitySource, TimeRange
 from velocast.adapters.city_sources.opendatasoft_answers import json_lines
 from velocast.adapters.city_sources.records import (
     REASONS,
@@ -26,13 +27,15 @@ from velocast.adapters.city_sources.records import (
     read_counter,
     read_record,
 )
+from velocast.adapters.http_answer import split_lines
 from velocast.core.city import load_city
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
 
 CITY = load_city("demoville")
+EXACT = replace(LIMITS, jitter_seconds=0.0)
 AS_OF = datetime(2025, 3, 10, 2, tzinfo=UTC)
 HOUR_5 = datetime(2025, 3, 9, 5, tzinfo=UTC)
-WINDOW = Window(datetime(2025, 3, 4, tzinfo=UTC), datetime(2025, 3, 6, tzinfo=UTC))
+WINDOW = TimeRange(datetime(2025, 3, 4, tzinfo=UTC), datetime(2025, 3, 6, tzinfo=UTC))
 
 
 def line(**changes: Any) -> bytes:
@@ -151,7 +154,7 @@ class TestJsonLines:
         body = '{"a":"\u2028"}\n\n{"b":"\x85"}\r\n{"c":1}'.encode()
         chunks = [body[i : i + size] for i in range(0, len(body), size)]
 
-        assert [json.loads(text) for text in json_lines(chunks, "x")] == [
+        assert [json.loads(text) for text in json_lines(split_lines(chunks, 1000), "x")] == [
             {"a": "\u2028"},
             {"b": "\x85"},
             {"c": 1},
@@ -163,12 +166,12 @@ class TestJsonLines:
         assert list(json_lines([text], "x")) == [text]
 
 
-class TestWindow:
+class TestTimeRange:
     def test_where(self) -> None:
         assert WINDOW.where("date") == (
             "date >= date'2025-03-04T00:00:00' AND date < date'2025-03-06T00:00:00'"
         )
-        assert Window(None, AS_OF).where("jour") == "jour < date'2025-03-10T02:00:00'"
+        assert TimeRange(None, AS_OF).where("jour") == "jour < date'2025-03-10T02:00:00'"
 
 
 @pytest.fixture
@@ -197,7 +200,7 @@ def patience() -> Patience:
 @pytest.fixture
 def source(city: ReplayedCity, patience: Patience) -> Iterator[CitySource]:
     """The source that reads the city."""
-    with CitySource(city.city, pause=patience) as source:
+    with CitySource(city.city, sleep=patience, limits=EXACT) as source:
         yield source
 
 
@@ -235,7 +238,8 @@ class TestReadCounts:
 
     def test_nothing_in_the_window(self, source: CitySource) -> None:
         harvest = source.read_counts(
-            Window(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)), as_of=AS_OF
+            TimeRange(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)),
+            as_of=AS_OF,
         )
 
         assert (harvest.fetched, harvest.counts.num_rows) == (0, 0)
@@ -283,7 +287,9 @@ class TestAnswersNotBelieved:
 
         with (
             answering(records, exports) as base_url,
-            CitySource(load_city("demoville", base_url=base_url), pause=patience) as source,
+            CitySource(
+                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+            ) as source,
             pytest.raises(
                 CityTruncated, match="1 records arrived, the API counts 2; fetch the window again"
             ),
@@ -309,8 +315,10 @@ class TestAnswersNotBelieved:
 
         with (
             answering(records, exports) as base_url,
-            CitySource(load_city("demoville", base_url=base_url), pause=patience) as source,
-            pytest.raises(CityRefused, match="a page of HTML came instead of JSON lines"),
+            CitySource(
+                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+            ) as source,
+            pytest.raises(CityRefused, match="an HTML page came instead of JSON lines"),
         ):
             source.read_counts(WINDOW, as_of=AS_OF)
 
@@ -323,7 +331,9 @@ class TestAnswersNotBelieved:
 
         with (
             answering(records, records) as base_url,
-            CitySource(load_city("demoville", base_url=base_url), pause=patience) as source,
+            CitySource(
+                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+            ) as source,
             pytest.raises(CityRefused, match="total_count"),
         ):
             source.read_counts(WINDOW, as_of=AS_OF)
@@ -360,7 +370,7 @@ class TestCityThatFails:
         wrong = city.city.model_copy(update={"fields": fields})
 
         with (
-            CitySource(wrong, pause=patience) as source,
+            CitySource(wrong, sleep=patience, limits=EXACT) as source,
             pytest.raises(CityRefused, match=r"400 .*Unknown field: velos"),
         ):
             source.read_counts(WINDOW, as_of=AS_OF)
@@ -374,7 +384,7 @@ class TestCityThatFails:
             update={"base_url": dead, "fallback_base_urls": (city.base_url,)}
         )
 
-        with CitySource(moved, pause=patience) as source:
+        with CitySource(moved, sleep=patience, limits=EXACT) as source:
             assert source.read_counts(WINDOW, as_of=AS_OF).fetched == 144
 
     def test_fallback_address_is_not_used_for_an_error_answer(
@@ -388,7 +398,7 @@ class TestCityThatFails:
                 update={"base_url": base_url, "fallback_base_urls": (city.base_url,)}
             )
             with (
-                CitySource(both, pause=patience) as source,
+                CitySource(both, sleep=patience, limits=EXACT) as source,
                 pytest.raises(CityRefused, match="400"),
             ):
                 source.read_counts(WINDOW, as_of=AS_OF)
@@ -397,7 +407,9 @@ class TestCityThatFails:
         dead = f"http://127.0.0.1:{free_port()}"
 
         with (
-            CitySource(load_city("demoville", base_url=dead), pause=patience) as source,
+            CitySource(
+                load_city("demoville", base_url=dead), sleep=patience, limits=EXACT
+            ) as source,
             pytest.raises(
                 CityUnreachable, match=f"none of its addresses can be connected to: {dead}"
             ),
@@ -425,7 +437,9 @@ class TestReadCounters:
 
         with (
             answering(records, exports) as base_url,
-            CitySource(load_city("demoville", base_url=base_url), pause=patience) as source,
+            CitySource(
+                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+            ) as source,
         ):
             assert source.read_counters() == []
         assert agents[0].startswith("velocast (+https://")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from velocast_local.city.open_meteo_replay import SEED, WeatherFaults
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
 MIDNIGHT = datetime(2025, 3, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
+EXACT = replace(open_meteo.LIMITS, jitter_seconds=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def source(weather: ReplayedWeather, pauses: list[float]) -> Iterator[WeatherSource]:
-    with WeatherSource(weather.config, pause=pauses.append) as opened:
+    with WeatherSource(weather.config, sleep=pauses.append, limits=EXACT) as opened:
         yield opened
 
 
@@ -179,12 +181,12 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("kind", "error", "match", "tries"),
         [
-            ("truncated", WeatherTruncated, "no whole JSON", 3),
+            ("truncated", WeatherTruncated, "not complete JSON", 3),
             ("missing_hours", WeatherTruncated, "hours are missing", 3),
             ("unavailable", WeatherUnreachable, "503", 3),
             ("too_many_requests", WeatherUnreachable, "Daily API request limit exceeded", 1),
             ("html", WeatherRefused, "needs JSON: .*Bad gateway", 1),
-            ("fahrenheit", WeatherRefused, "temperature_2m in '°F', needs '°C'", 1),
+            ("fahrenheit", WeatherRefused, "temperature_2m is in '°F', needs '°C'", 1),
         ],
     )
     def test_bad_answers(
@@ -221,7 +223,7 @@ class TestTrouble:
         config = load_city("paris", weather_base_url=f"http://127.0.0.1:{free_port()}").weather
         assert config is not None
         with (
-            WeatherSource(config, pause=pauses.append) as source,
+            WeatherSource(config, sleep=pauses.append, limits=EXACT) as source,
             pytest.raises(WeatherUnreachable, match=r"no answer: .*check weather"),
         ):
             source.read_forecast(NOW)
@@ -254,7 +256,7 @@ def answers() -> Iterator[tuple[dict[str, Any], WeatherConfig]]:
 
 def read(answers: tuple[dict[str, Any], WeatherConfig], text: str) -> open_meteo.Weather | None:
     answers[0]["text"] = text
-    with WeatherSource(answers[1], pause=lambda _: None) as source:
+    with WeatherSource(answers[1], sleep=lambda _: None) as source:
         return source.read_forecast(NOW)
 
 
@@ -284,14 +286,14 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("answer", "error", "match"),
         [
-            ("", WeatherTruncated, "no whole JSON"),
-            ("[" * 100_000, WeatherTruncated, "no whole JSON"),
+            ("", WeatherTruncated, "not complete JSON"),
+            ("[" * 100_000, WeatherTruncated, "not complete JSON"),
             ("[]", WeatherRefused, "needs a JSON object"),
             ('{"error": true, "reason": "Something went wrong."}', WeatherRefused, "went wrong"),
             (body(utc_offset_seconds=3600), WeatherRefused, "weather in UTC"),
             (body(source="a guess"), WeatherRefused, "got 'a guess'"),
             (body(hourly=None), WeatherRefused, "needs hourly"),
-            (body(hourly_units={}), WeatherRefused, "temperature_2m in None"),
+            (body(hourly_units={}), WeatherRefused, "temperature_2m is in None"),
             (body(hourly={}), WeatherTruncated, "no hours"),
             (body(hourly={"time": ["2025-03-09T00:00"]}), WeatherTruncated, "no hours"),
             (body(hourly={"time": ["today", "now"]}), WeatherRefused, "is not like 2025"),
@@ -317,7 +319,7 @@ class TestAnswers:
     def test_values_that_are_no_numbers(self, answers: Any, value: Any) -> None:
         answer = body()
         answer["hourly"]["precipitation"][4] = value
-        with pytest.raises(WeatherRefused, match="precipitation holds"):
+        with pytest.raises(WeatherRefused, match="precipitation has"):
             read(answers, json.dumps(answer))
 
     def test_a_value_too_few(self, answers: Any) -> None:

@@ -25,12 +25,12 @@ def said(probability: list[float], busy: list[bool], *, threshold: float = 0.5) 
     )
 
 
-def test_scores_are_those_of_their_definitions() -> None:
+def test_scores_follow_their_definitions() -> None:
     random = np.random.default_rng(4)
     busy = random.random(300) < 0.3
     probability = np.clip(0.5 * busy + random.random(300) * 0.7, 0, 1)
     frame = said(list(probability), list(busy))
-    found = classification_metrics.score(frame)
+    found = classification_metrics.score_busy_hours(frame)
     guess = probability >= 0.5
     assert found.rows == 300
     assert found.counters == 3
@@ -52,15 +52,15 @@ def test_a_count_at_the_threshold_is_not_busy() -> None:
     assert classification_metrics.is_busy(frame).tolist() == [False, True]
 
 
-def test_rows_nobody_can_judge_are_left_out() -> None:
+def test_rows_without_a_label_are_left_out() -> None:
     frame = said([0.9, 0.1, 0.4, 0.6], [True, False, True, False])
     frame.loc[2, "bike_count"] = np.nan
     frame.loc[3, ["busy_threshold", "busy_probability"]] = np.nan
-    assert classification_metrics.score(frame).rows == 2
+    assert classification_metrics.score_busy_hours(frame).rows == 2
 
 
-def test_what_is_not_defined_is_none() -> None:
-    found = classification_metrics.score(said([0.1, 0.2], [False, False]))
+def test_undefined_scores_are_none() -> None:
+    found = classification_metrics.score_busy_hours(said([0.1, 0.2], [False, False]))
     assert found.brier == pytest.approx(0.025)
     assert found == BusyScores(
         rows=2,
@@ -82,9 +82,12 @@ def test_what_is_not_defined_is_none() -> None:
     [
         (lambda f: pd.concat([f, f.head(1)]), "1 of 3 rows repeat"),
         (lambda f: f.assign(bike_count=np.nan), "none of 2 rows has a count and a threshold"),
-        (lambda f: f.assign(busy_probability=[0.5, np.nan]), "1 of 2 judged rows have no prob"),
+        (
+            lambda f: f.assign(busy_probability=[0.5, np.nan]),
+            "1 of 2 rows with a label have no prob",
+        ),
     ],
 )
-def test_other_rows_are_refused(broken, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_rows_that_do_not_match_are_refused(broken, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(RowsMismatch, match=message):
-        classification_metrics.score(broken(said([0.9, 0.1], [True, False])))
+        classification_metrics.score_busy_hours(broken(said([0.9, 0.1], [True, False])))

@@ -24,9 +24,9 @@ def scored_rows(**options: int) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def test_scores_are_those_of_the_textbook() -> None:
+def test_scores_follow_their_definitions() -> None:
     rows = scored_rows()
-    found = metrics.score(rows)
+    found = metrics.score_forecasts(rows)
     actual, predicted = rows["bike_count"], rows["predicted_count"]
     naive = root_mean_squared_error(actual, rows["lag_168h"])
     expected = {
@@ -50,13 +50,13 @@ def test_scores_are_those_of_the_textbook() -> None:
     assert sum(lead.rows for lead in found.lead_days) == len(rows)
 
 
-def test_an_hour_without_a_count_is_left_out_not_taken_for_zero() -> None:
+def test_an_hour_without_a_count_is_left_out_not_read_as_zero() -> None:
     rows = scored_rows()
     gaps = rows.assign(bike_count=rows["bike_count"].where(rows.index % 3 > 0))
-    assert metrics.score(gaps) == metrics.score(rows[rows.index % 3 > 0])
+    assert metrics.score_forecasts(gaps) == metrics.score_forecasts(rows[rows.index % 3 > 0])
 
 
-def test_skill_compares_only_where_last_week_was_counted() -> None:
+def test_skill_uses_only_rows_with_a_value_a_week_earlier() -> None:
     rows = scored_rows()
     half = rows.assign(lag_168h=rows["lag_168h"].where(rows.index % 2 == 0))
     assert metrics.skill(half) == metrics.skill(rows[rows.index % 2 == 0])
@@ -65,11 +65,11 @@ def test_skill_compares_only_where_last_week_was_counted() -> None:
     assert metrics.skill(rows.assign(lag_168h=rows["bike_count"])) is None
 
 
-def test_what_the_rows_do_not_define_is_none() -> None:
+def test_undefined_scores_are_none() -> None:
     rows = scored_rows().assign(bike_count=0.0).drop(columns=["lower", "upper"])
-    found = metrics.score(rows)
+    found = metrics.score_forecasts(rows)
     assert (found.r2, found.wape, found.coverage, found.width) == (None, None, None, None)
-    without = metrics.score(rows.assign(lower=np.nan, upper=np.nan))
+    without = metrics.score_forecasts(rows.assign(lower=np.nan, upper=np.nan))
     assert (without.coverage, without.width) == (None, None)
 
 
@@ -86,7 +86,7 @@ def test_what_the_rows_do_not_define_is_none() -> None:
 )
 def test_rows_that_do_not_match_are_refused(change: object, message: str) -> None:
     with pytest.raises(RowsMismatch, match=message):
-        metrics.score(change(scored_rows()))  # type: ignore[operator]
+        metrics.score_forecasts(change(scored_rows()))  # type: ignore[operator]
 
 
 def test_validation_scores_the_first_three_lead_days_of_the_week_and_skill_over_the_month() -> None:
@@ -94,7 +94,7 @@ def test_validation_scores_the_first_three_lead_days_of_the_week_and_skill_over_
     week = month[month["origin_at"] >= month["origin_at"].max() - pd.Timedelta(days=4)]
     found = metrics.validate(week, month, counters=3, thresholds=LIMITS)
     assert isinstance(found, Validation)
-    assert found.scores == metrics.score(week[week["lead_day"] < 3])
+    assert found.scores == metrics.score_forecasts(week[week["lead_day"] < 3])
     assert found.skill == metrics.skill(month[month["lead_day"] < 3])
     assert (found.r2, found.rmse) == (found.scores.r2, found.scores.rmse)
 

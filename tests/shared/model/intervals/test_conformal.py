@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.shared.model.feature_rows import feature_rows, without_history
-from velocast.model.evaluation import reference_models
-from velocast.model.features import preprocessing
-from velocast.model.features.preprocessing import similar_days_mean
+from tests.shared.model.feature_rows import feature_rows
 from velocast.model.intervals import conformal
 
 LEARNED = conformal.calibrate(
@@ -22,7 +19,7 @@ LEARNED = conformal.calibrate(
 
 
 def noisy(rows: int, seed: int, bias: float = 0.0) -> pd.DataFrame:
-    """Forecasts of 0 to 300 bikes that miss by a tenth of themselves, twice that on lead day 1."""
+    """Return forecasts of 0 to 300 bikes with errors of about a tenth, twice that on lead day 1."""
     random = np.random.default_rng(seed)
     predicted = random.uniform(0, 300, rows)
     lead_day = random.integers(0, 2, rows)
@@ -39,10 +36,10 @@ def noisy(rows: int, seed: int, bias: float = 0.0) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.05])
-def test_intervals_cover_nine_tenths_of_what_they_have_not_seen(bias: float) -> None:
+def test_intervals_cover_nine_tenths_of_unseen_counts(bias: float) -> None:
     learned = conformal.calibrate(noisy(20_000, 1, bias))
     fresh = noisy(20_000, 2, bias)
-    found = conformal.apply(fresh, fresh["predicted_count"].to_numpy(), learned)
+    found = conformal.add_intervals(fresh, fresh["predicted_count"].to_numpy(), learned)
     inside = fresh["bike_count"].between(found["lower"], found["upper"])
     assert inside.groupby(fresh["lead_day"]).mean().between(0.88, 0.92).all()
     small, large = fresh["predicted_count"] < 100, fresh["predicted_count"] > 200
@@ -51,14 +48,14 @@ def test_intervals_cover_nine_tenths_of_what_they_have_not_seen(bias: float) -> 
     assert width[fresh["lead_day"] == 1].mean() > 1.7 * width[fresh["lead_day"] == 0].mean()
 
 
-def test_busy_probability_is_as_often_right_as_it_says() -> None:
+def test_busy_probabilities_are_calibrated() -> None:
     learned, fresh = conformal.calibrate(noisy(20_000, 3)), noisy(20_000, 4)
-    found = conformal.apply(fresh, fresh["predicted_count"].to_numpy(), learned)
+    found = conformal.add_intervals(fresh, fresh["predicted_count"].to_numpy(), learned)
     busy = fresh["bike_count"] > fresh["busy_threshold"]
     classes = pd.cut(found["busy_probability"], [-0.01, 0.1, 0.5, 0.9, 1.0])
-    said = found["busy_probability"].groupby(classes, observed=True).mean()
+    predicted = found["busy_probability"].groupby(classes, observed=True).mean()
     happened = busy.groupby(classes, observed=True).mean()
-    assert (said - happened).abs().max() < 0.05
+    assert (predicted - happened).abs().max() < 0.05
 
 
 @settings(max_examples=30, deadline=None)
@@ -69,7 +66,7 @@ def test_busy_probability_is_as_often_right_as_it_says() -> None:
     threshold=st.one_of(st.none(), st.integers(0, 3000)),
 )
 @pytest.mark.parametrize("calibration", [LEARNED, conformal.calibrate(noisy(10, 0))])
-def test_an_interval_holds_its_forecast_whatever_comes(
+def test_an_interval_always_contains_its_forecast(
     calibration: conformal.Calibration,
     predicted: float,
     level: float | None,
@@ -79,7 +76,7 @@ def test_an_interval_holds_its_forecast_whatever_comes(
     frame = pd.DataFrame(
         {"lead_day": [lead_day], "level": [level], "busy_threshold": [threshold]}, index=[7]
     )
-    row = conformal.apply(frame, np.array([predicted]), calibration).loc[7]
+    row = conformal.add_intervals(frame, np.array([predicted]), calibration).loc[7]
     assert 0 <= row["lower"] <= row["predicted_count"] <= row["upper"] < np.inf
     assert row["predicted_count"] == max(predicted, 0)
     assert (
@@ -91,7 +88,7 @@ def test_an_interval_holds_its_forecast_whatever_comes(
 
 def test_busy_probability_falls_as_the_threshold_rises() -> None:
     frame = pd.DataFrame({"lead_day": 0, "level": 50.0, "busy_threshold": np.arange(0.0, 200.0)})
-    found = conformal.apply(frame, np.full(200, 60.0), LEARNED)["busy_probability"]
+    found = conformal.add_intervals(frame, np.full(200, 60.0), LEARNED)["busy_probability"]
     assert found.is_monotonic_decreasing
     assert found.iloc[0] == 1.0
     assert found.iloc[-1] == 0.0
@@ -100,75 +97,19 @@ def test_busy_probability_falls_as_the_threshold_rises() -> None:
 def test_less_than_a_hundred_counts_give_the_wide_uninformed_interval() -> None:
     few = conformal.calibrate(noisy(99, 1))
     assert (few.rows, few.lead_days) == (0, {})
-    found = conformal.apply(noisy(1, 1), np.array([100.0]), few).iloc[0]
+    found = conformal.add_intervals(noisy(1, 1), np.array([100.0]), few).iloc[0]
     assert found["upper"] - found["lower"] > 100
 
 
-def test_a_lead_day_with_few_errors_is_read_from_all() -> None:
+def test_a_lead_day_with_few_errors_uses_those_of_all() -> None:
     rows = pd.concat([noisy(500, 1).assign(lead_day=0), noisy(99, 2).assign(lead_day=4)])
     learned = conformal.calibrate(rows)
     assert list(learned.lead_days) == [0]
     frame = pd.DataFrame({"lead_day": [4], "level": [1.0]})
-    found = conformal.apply(frame, np.array([50.0]), learned).iloc[0]
+    found = conformal.add_intervals(frame, np.array([50.0]), learned).iloc[0]
     assert found["upper"] > 50
     assert np.isnan(found["busy_probability"])
 
 
 def test_a_calibration_survives_json() -> None:
     assert conformal.Calibration.model_validate_json(LEARNED.model_dump_json()) == LEARNED
-
-
-def test_similar_days_forecast_what_they_counted() -> None:
-    frame = feature_rows(date(2021, 3, 1))
-    calibration = reference_models.calibrate_similar_days(frame)
-    found = reference_models.forecast_similar_days(frame, calibration)
-    pd.testing.assert_series_equal(
-        found["predicted_count"], frame["similar_day_mean"], check_names=False
-    )
-    inside = frame["bike_count"].between(found["lower"], found["upper"])
-    assert inside.mean() == pytest.approx(0.9, abs=0.02)
-
-
-def test_what_is_known_at_other_origins_says_nothing_of_a_counter_without_history() -> None:
-    frame = without_history(feature_rows(date(2021, 3, 1)), "c1")
-    frame.loc[frame["target_at"].dt.day == 3, "day_type"] = "saturday"
-    first = frame["origin_at"] == frame["origin_at"].min()
-    alone = frame[first & (frame["counter_id"] == "c1")]
-    known = pd.concat([alone, frame[~first].assign(similar_day_mean=5000.0, level=5000.0)])
-    assert (similar_days_mean(known)[: len(alone)] == 0).all()
-    base, level = preprocessing.base_and_level(known)
-    assert (base[: len(alone)] == 0).all()
-    assert (level[: len(alone)] == preprocessing.SMALLEST_LEVEL).all()
-    # beside others at the same origin it gets theirs, whatever later origins know
-    both = pd.concat([frame[first], frame[~first].assign(similar_day_mean=5000.0, level=5000.0)])
-    for found, expected in zip(
-        preprocessing.base_and_level(both), preprocessing.base_and_level(frame[first]), strict=True
-    ):
-        np.testing.assert_array_equal(found[: first.sum()], expected)
-        assert expected.mean() > 10
-
-
-def test_a_counter_without_history_gets_the_city_s_profile_and_a_wider_interval() -> None:
-    whole = feature_rows(date(2021, 3, 1))
-    frame = without_history(whole, "c1")
-    calibration = reference_models.calibrate_similar_days(whole)
-    found = reference_models.forecast_similar_days(frame, calibration)
-    bare = frame["counter_id"] == "c1"
-    others = frame[~bare].groupby(["origin_at", "local_hour"])["similar_day_mean"].mean()
-    expected = frame[bare].join(others.rename("mean"), on=["origin_at", "local_hour"])["mean"]
-    pd.testing.assert_series_equal(found.loc[bare, "predicted_count"], expected, check_names=False)
-    usual = reference_models.forecast_similar_days(whole, calibration)
-
-    def relative(rows: pd.DataFrame) -> float:
-        return float((rows["upper"] - rows["lower"]).sum() / rows["predicted_count"].sum())
-
-    assert relative(found[bare]) > 1.5 * relative(usual[bare])
-
-
-def test_where_nobody_counted_the_forecast_is_none_at_all_but_a_number() -> None:
-    frame = without_history(feature_rows(date(2021, 3, 1), counters=1), "c0")
-    found = reference_models.forecast_similar_days(
-        frame, reference_models.calibrate_similar_days(frame)
-    )
-    assert (found["predicted_count"] == 0).all()
-    assert (found["upper"] > 0).all()

@@ -16,13 +16,13 @@ from sklearn.pipeline import FunctionTransformer, Pipeline
 
 from tests.shared.model.feature_rows import feature_rows, without_history
 from velocast.core.errors import ModelUnusable, TooLittleHistory
+from velocast.core.kinds import ForecastKind
 from velocast.model.evaluation import metrics, reference_models
-from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.learning import serialization
-from velocast.model.learning.forecaster import Kind, TrainedModel, fit, library_versions
+from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
-KINDS: tuple[Kind, ...] = ("gbm", "rf", "nn")
+KINDS: tuple[ForecastKind, ...] = ("gbm", "rf", "nn")
 TRAIN = feature_rows(date(2021, 2, 1), origins=6)
 CALIBRATION = feature_rows(date(2021, 2, 12), origins=3, seed=1)
 TEST = feature_rows(date(2021, 3, 1), origins=3, seed=2)
@@ -30,12 +30,14 @@ TEST = feature_rows(date(2021, 3, 1), origins=3, seed=2)
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, TrainedModel]:
-    return {kind: fit(kind, TRAIN, CALIBRATION, seed=7, test_mode=True) for kind in KINDS}
+    return {
+        kind: fit_forecaster(kind, TRAIN, CALIBRATION, seed=7, test_mode=True) for kind in KINDS
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_forecasts_every_row_with_its_interval(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: ForecastKind
 ) -> None:
     frame = TEST.sample(frac=1.0, random_state=0)
     found = models[kind].predict(frame)
@@ -48,7 +50,7 @@ def test_a_model_forecasts_every_row_with_its_interval(
     pd.testing.assert_frame_equal(
         found.sort_index(), models[kind].predict(TEST), rtol=1e-9, check_exact=False
     )
-    scores = metrics.score(frame.join(found))
+    scores = metrics.score_forecasts(frame.join(found))
     assert scores.r2 is not None
     assert scores.r2 > (0.8 if kind == "nn" else 0.85)  # three passes of a tiny network
     assert scores.coverage == pytest.approx(0.9, abs=0.07)
@@ -56,7 +58,7 @@ def test_a_model_forecasts_every_row_with_its_interval(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_counter_without_history_gets_a_number_and_a_wider_interval(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: ForecastKind
 ) -> None:
     bare = without_history(TEST, "c1")
     rows = bare["counter_id"] == "c1"
@@ -72,7 +74,7 @@ def test_a_counter_without_history_gets_a_number_and_a_wider_interval(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_city_without_any_history_gets_numbers(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: ForecastKind
 ) -> None:
     alone = without_history(TEST[TEST["counter_id"] == "c0"], "c0")
     found = models[kind].predict(alone)[["predicted_count", "lower", "upper"]]
@@ -83,54 +85,54 @@ def test_no_rows_give_no_forecasts(models: dict[str, TrainedModel]) -> None:
     assert len(models["gbm"].predict(TEST.head(0))) == 0
 
 
-def test_a_model_learns_what_the_mean_of_similar_days_misses() -> None:
+def test_a_model_learns_the_error_of_the_mean_of_similar_days() -> None:
     def biased(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(
             bike_count=frame["bike_count"] * np.where(frame["local_hour"] < 12, 1.5, 0.6)
         )
 
-    model = fit("gbm", biased(TRAIN), biased(CALIBRATION), seed=7, test_mode=True)
+    model = fit_forecaster("gbm", biased(TRAIN), biased(CALIBRATION), seed=7, test_mode=True)
     test = biased(TEST)
-    plain = metrics.score(
+    plain = metrics.score_forecasts(
         test.join(reference_models.forecast_similar_days(test, model.calibration))
     )
-    learned = metrics.score(test.join(model.predict(test)))
+    learned = metrics.score_forecasts(test.join(model.predict(test)))
     assert learned.rmse < 0.7 * plain.rmse
 
 
-def test_the_last_weeks_are_learned_too() -> None:
+def test_the_final_fit_includes_the_calibration_rows() -> None:
     shifted = CALIBRATION.assign(bike_count=CALIBRATION["bike_count"] * 3)
     doubled = pd.concat([shifted] * 4, ignore_index=True)
     without = (
-        fit("gbm", TRAIN, CALIBRATION.head(0), seed=7, test_mode=True)
+        fit_forecaster("gbm", TRAIN, CALIBRATION.head(0), seed=7, test_mode=True)
         .predict(TEST)["predicted_count"]
         .mean()
     )
-    model = fit("gbm", TRAIN, doubled, seed=7, test_mode=True)
+    model = fit_forecaster("gbm", TRAIN, doubled, seed=7, test_mode=True)
     assert model.predict(TEST)["predicted_count"].mean() > 1.3 * without
     assert model.calibration.rows == len(doubled)
 
 
-def test_calibration_never_sees_what_it_is_measured_on() -> None:
-    """Its errors are those of an estimator that was fitted without it: here 2/3 of the tripled counts."""
+def test_calibration_rows_are_forecast_out_of_sample() -> None:
+    """Its errors are those of an estimator fitted without it: here 2/3 of the tripled counts."""
     shifted = CALIBRATION.assign(bike_count=CALIBRATION["bike_count"] * 3)
-    model = fit("gbm", TRAIN, shifted, seed=7, test_mode=True)
+    model = fit_forecaster("gbm", TRAIN, shifted, seed=7, test_mode=True)
     assert model.calibration.pooled.quantiles[100] > 0.5
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
-    models: dict[str, TrainedModel], kind: Kind
+    models: dict[str, TrainedModel], kind: ForecastKind
 ) -> None:
-    again = fit(kind, TRAIN, CALIBRATION, seed=7, test_mode=True)
-    other = fit(kind, TRAIN, CALIBRATION, seed=8, test_mode=True)
+    again = fit_forecaster(kind, TRAIN, CALIBRATION, seed=7, test_mode=True)
+    other = fit_forecaster(kind, TRAIN, CALIBRATION, seed=8, test_mode=True)
     assert again.to_bytes() == models[kind].to_bytes()
     assert other.to_bytes() != models[kind].to_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stored_model_forecasts_the_very_same(
-    models: dict[str, TrainedModel], kind: Kind
+def test_a_stored_model_gives_the_same_forecasts(
+    models: dict[str, TrainedModel], kind: ForecastKind
 ) -> None:
     loaded = TrainedModel.from_bytes(models[kind].to_bytes())
     pd.testing.assert_frame_equal(
@@ -164,34 +166,13 @@ def test_a_model_describes_itself(models: dict[str, TrainedModel]) -> None:
     assert set(library_versions()) == {"numpy", "pandas", "scikit-learn", "skops"}
 
 
-def test_nothing_to_learn_from_is_said() -> None:
+def test_training_without_counts_is_refused() -> None:
     with pytest.raises(TooLittleHistory, match="training a gbm: none of 2160 rows has a count"):
-        fit("gbm", TRAIN.assign(bike_count=np.nan), CALIBRATION, seed=1)
-
-
-def test_a_frame_that_lacks_features_is_refused(models: dict[str, TrainedModel]) -> None:
-    with pytest.raises(TooLittleHistory, match=r"lacks \['week_2', 'is_eve'\]"):
-        definition.matrix(TEST.drop(columns=["week_2", "is_eve"]))
-
-
-def test_the_definition_names_columns_and_sql_but_not_comments(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    folder = tmp_path / "sql"
-    folder.mkdir()
-    monkeypatch.setattr(definition, "files", lambda _: tmp_path)
-    definitions = []
-    texts = ("SELECT 1 -- one\n", "SELECT\n  1 -- other\n", "SELECT 2\n")
-    for counts, weather in [*((text, "SELECT 3") for text in texts), ("SELECT 1", "SELECT 4")]:
-        (folder / "features.sql").write_text(counts)
-        (folder / "weather_features.sql").write_text(weather)
-        definitions.append(definition._definition())
-    assert definitions[0] == definitions[1]
-    assert len(set(definitions)) == 3
+        fit_forecaster("gbm", TRAIN.assign(bike_count=np.nan), CALIBRATION, seed=1)
 
 
 def repacked(data: bytes, **changes: Any) -> bytes:
-    """The stored model with other values on its card, or with another member in place of its own."""
+    """Return the stored model with changed values in its card."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
         card = json.loads(source.read(serialization.CARD))
@@ -208,15 +189,15 @@ def repacked(data: bytes, **changes: Any) -> bytes:
     [
         (
             {"library_versions": {"scikit-learn": "1.2.9"}},
-            r"made by scikit-learn 1\.2\.9, installed is \d+\.\d+",
+            r"made with scikit-learn 1\.2\.9, but \d+\.\d+\S* is installed",
         ),
-        ({"library_versions": {}}, "made by scikit-learn unknown, installed is"),
+        ({"library_versions": {}}, "made with scikit-learn unknown, but"),
         ({"feature_definition": "features-old"}, "trained on features-old, this release computes"),
         ({"kind": "oracle"}, "kind 'oracle' is none of"),
-        ({"surprise": 1}, "are no model of Velocast"),
+        ({"surprise": 1}, "are not a Velocast model"),
     ],
 )
-def test_an_unusable_model_is_named_before_it_is_loaded(
+def test_an_unusable_model_is_refused_before_it_is_loaded(
     models: dict[str, TrainedModel], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ModelUnusable, match=message):
@@ -226,31 +207,33 @@ def test_an_unusable_model_is_named_before_it_is_loaded(
 def test_a_model_of_another_kind_than_its_card_says_is_refused(
     models: dict[str, TrainedModel],
 ) -> None:
-    with pytest.raises(ModelUnusable, match=r"the gbm model holds \['sklearn.tree._tree.Tree'\]"):
+    with pytest.raises(
+        ModelUnusable, match=r"the gbm model contains \['sklearn.tree._tree.Tree'\]"
+    ):
         TrainedModel.from_bytes(repacked(models["rf"].to_bytes(), kind="gbm"))
 
 
-def test_a_patch_release_of_the_library_is_welcome(models: dict[str, TrainedModel]) -> None:
+def test_another_patch_release_of_scikit_learn_is_accepted(models: dict[str, TrainedModel]) -> None:
     versions = library_versions()
     versions["scikit-learn"] = ".".join([*versions["scikit-learn"].split(".")[:2], "99"])
     TrainedModel.from_bytes(repacked(models["gbm"].to_bytes(), library_versions=versions))
 
 
-def test_a_model_that_could_call_something_is_refused(models: dict[str, TrainedModel]) -> None:
+def test_a_model_that_could_execute_code_is_refused(models: dict[str, TrainedModel]) -> None:
     estimator = Pipeline(
         [("f", FunctionTransformer(partial(print, "x"))), ("l", LinearRegression())]
     )
     with zipfile.ZipFile(io.BytesIO(models["gbm"].to_bytes())) as source:
-        card = serialization.Card.model_validate_json(source.read(serialization.CARD))
+        card = serialization.ForecasterCard.model_validate_json(source.read(serialization.CARD))
     assert skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-    with pytest.raises(ModelUnusable, match=r"holds \[.*partial.*do not load it"):
+    with pytest.raises(ModelUnusable, match=r"contains \[.*partial.*do not load it"):
         TrainedModel.from_bytes(serialization.pack(estimator, card))
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
 def test_bytes_that_are_no_model_are_refused(models: dict[str, TrainedModel], kept: float) -> None:
     data = models["gbm"].to_bytes()
-    with pytest.raises(ModelUnusable, match="are no model of Velocast"):
+    with pytest.raises(ModelUnusable, match="are not a Velocast model"):
         TrainedModel.from_bytes(data[: int(kept * len(data)) if kept < 1 else int(kept)])
 
 

@@ -1,4 +1,4 @@
-"""Forecasts moved by what the last days' forecasts missed in sum."""
+"""Forecasts corrected by the total error of the last days' forecasts."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pytest
 
 from tests.shared.model.feature_rows import feature_rows
 from velocast.model.learning import level_correction
-from velocast.model.learning.level_correction import corrected
+from velocast.model.learning.level_correction import correct_level
 
 ROWS = feature_rows(date(2021, 3, 25), origins=6)  # over the clock change of 28 March
 EXPECTED = ROWS["similar_day_mean"].to_numpy() + 1.0
 
 
 def factors(frame: pd.DataFrame, expected: np.ndarray) -> list[float]:
-    """The factor of each origin, in order."""
-    moved = pd.Series(corrected(frame, expected) / expected, index=frame.index)
+    """Return the factor of each origin, in order."""
+    moved = pd.Series(correct_level(frame, expected) / expected, index=frame.index)
     spread = moved.groupby(frame["origin_at"]).agg(["min", "max"])
     assert (spread["max"] - spread["min"]).max() < 1e-12
     return [float(value) for value in spread["min"]]
 
 
-def test_counts_that_are_as_expected_move_nothing() -> None:
+def test_counts_as_expected_change_nothing() -> None:
     assert factors(ROWS.assign(bike_count=EXPECTED), EXPECTED) == pytest.approx([1.0] * 6)
 
 
@@ -39,25 +39,25 @@ def test_a_day_above_its_forecasts_lifts_the_next_ones() -> None:
     assert found[5] == pytest.approx(of_three, rel=0.02)
 
 
-def test_nothing_at_or_after_an_origin_moves_its_forecasts() -> None:
+def test_counts_at_or_after_an_origin_do_not_change_its_forecasts() -> None:
     origins = ROWS["origin_at"].unique()
-    before = corrected(ROWS, EXPECTED)
+    before = correct_level(ROWS, EXPECTED)
     for origin in origins:
         nonsense = ROWS.assign(
             bike_count=ROWS["bike_count"].where(ROWS["target_at"] < origin, 4999.0)
         )
         rows = (ROWS["origin_at"] == origin).to_numpy()
-        np.testing.assert_array_equal(corrected(nonsense, EXPECTED)[rows], before[rows])
+        np.testing.assert_array_equal(correct_level(nonsense, EXPECTED)[rows], before[rows])
 
 
-def test_a_jump_moves_by_no_more_than_the_bounds() -> None:
+def test_the_factor_is_bounded() -> None:
     counted = ROWS.assign(bike_count=EXPECTED * 1000)
     sunk = ROWS.assign(bike_count=0.001 * EXPECTED)
     assert max(factors(counted, EXPECTED)) == pytest.approx(level_correction.LARGEST)
     assert min(factors(sunk, EXPECTED)) == pytest.approx(level_correction.SMALLEST)
 
 
-def test_a_few_hours_tell_nothing_of_a_day() -> None:
+def test_a_few_hours_of_a_day_are_not_enough() -> None:
     counted = ROWS["bike_count"].where(ROWS.index % 24 == 0) * 5  # 3 counters, an hour a day
     assert factors(ROWS.assign(bike_count=counted), EXPECTED) == [1.0] * 6
 
@@ -73,4 +73,4 @@ def test_a_few_hours_tell_nothing_of_a_day() -> None:
 )
 def test_without_past_days_forecasts_stay_as_they_are(frame: pd.DataFrame) -> None:
     expected = EXPECTED[: len(frame)]
-    np.testing.assert_array_equal(corrected(frame, expected), expected)
+    np.testing.assert_array_equal(correct_level(frame, expected), expected)

@@ -1,4 +1,4 @@
-"""What the learners see and learn: thinned rows, telling columns, weather that is there or not."""
+"""The regressors: columns that are left out, weather known or missing, the mean of boosters."""
 
 from __future__ import annotations
 
@@ -9,44 +9,17 @@ import pandas as pd
 import pytest
 
 from tests.shared.model.feature_rows import feature_rows
+from velocast.core.kinds import ForecastKind
 from velocast.model.features import preprocessing
-from velocast.model.features.definition import FEATURES, SHARES, WEATHER
+from velocast.model.features.definition import FEATURES, WEATHER
 from velocast.model.learning import regressors
-from velocast.model.learning.regressors import Kind
 
 ROWS = feature_rows(date(2021, 2, 1), origins=8)
-SETTINGS = regressors.settings(test_mode=True)
-
-
-def test_thinned_rows_are_of_every_counter_and_every_season() -> None:
-    kept = preprocessing.thinned(ROWS, 720, seed=1)
-    assert len(kept) == 720
-    assert kept.index.is_monotonic_increasing
-    assert kept.index.is_unique
-    assert kept["counter_id"].value_counts().between(239, 241).all()
-    days = (ROWS["target_at"] - ROWS["target_at"].min()) // pd.Timedelta(days=3)
-    share = kept.groupby(["counter_id", days]).size() / ROWS.groupby(["counter_id", days]).size()
-    assert share.between(0.2, 0.3).all()
-    hours = kept["local_hour"].value_counts()
-    assert hours.between(10, 55).all()  # no hour of the day falls through a stride
-
-
-def test_few_rows_are_kept_as_they_are() -> None:
-    pd.testing.assert_frame_equal(preprocessing.thinned(ROWS, len(ROWS), seed=1), ROWS)
-
-
-def test_no_gap_is_left_where_gaps_are_filled() -> None:
-    frame = ROWS.assign(**dict.fromkeys([*WEATHER, *SHARES, "week_2"], np.nan))
-    base, level = preprocessing.base_and_level(frame)
-    x = preprocessing.imputed(preprocessing.in_levels(frame, base, level))
-    assert np.isfinite(x).all()
-    assert (x[:, FEATURES.index("share_3d")] == 1.0).all()
-    assert (x[:, FEATURES.index("rain")] == 0.0).all()
-    np.testing.assert_allclose(x[:, FEATURES.index("week_2")], base / level)
+SETTINGS = regressors.hyperparameters(test_mode=True)
 
 
 def with_rain(frame: pd.DataFrame, *, share: float) -> pd.DataFrame:
-    """Rain all day on a share of the days, which halves the counts."""
+    """Return the frame with rain all day on a share of the days, which halves the counts."""
     days = frame["target_at"].dt.dayofyear
     wet = (days * 7919 % 100) < 100 * share
     return frame.assign(
@@ -56,37 +29,40 @@ def with_rain(frame: pd.DataFrame, *, share: float) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", ["gbm", "rf", "nn"])
-def test_weather_is_learned_and_may_be_missing(kind: Kind) -> None:
+def test_weather_is_learned_and_may_be_missing(kind: ForecastKind) -> None:
     params = SETTINGS[kind] | ({"max_iter": 60} if kind != "rf" else {})
     train = with_rain(feature_rows(date(2021, 1, 1), origins=40), share=0.5)
-    estimator = regressors.fitted(kind, params, train, seed=1)
+    estimator = regressors.fit_regressor(kind, params, train, seed=1)
     wet, dry = ROWS.assign(day_rain=10.0), ROWS.assign(day_rain=0.0)
-    ratio = regressors.expected(estimator, wet).sum() / regressors.expected(estimator, dry).sum()
+    ratio = (
+        regressors.predict_counts(estimator, wet).sum()
+        / regressors.predict_counts(estimator, dry).sum()
+    )
     assert ratio < 0.75
-    unknown = regressors.expected(estimator, ROWS.assign(**dict.fromkeys(WEATHER, np.nan)))
+    unknown = regressors.predict_counts(estimator, ROWS.assign(**dict.fromkeys(WEATHER, np.nan)))
     assert np.isfinite(unknown).all()
     assert 0.4 < unknown.sum() / ROWS["similar_day_mean"].sum() < 1.3
 
 
-def test_columns_that_tell_nothing_are_left_out() -> None:
+def test_columns_without_information_are_left_out() -> None:
     train = ROWS.assign(**dict.fromkeys(WEATHER, np.nan), is_holiday=0.0)
-    estimator = regressors.fitted("gbm", SETTINGS["gbm"], train, seed=1)
+    estimator = regressors.fit_regressor("gbm", SETTINGS["gbm"], train, seed=1)
     kept = {FEATURES[column] for part in estimator for column in part["columns"]}
     assert "similar_day_mean" in kept
     assert kept.isdisjoint({*WEATHER, "is_holiday"})
-    # weather that is known all of a sudden changes nothing then
+    # weather that becomes known later then changes nothing
     np.testing.assert_array_equal(
-        regressors.expected(estimator, ROWS), regressors.expected(estimator, train)
+        regressors.predict_counts(estimator, ROWS), regressors.predict_counts(estimator, train)
     )
 
 
 def test_the_forecast_is_the_mean_of_boosters_that_differ() -> None:
-    estimator = regressors.fitted("gbm", SETTINGS["gbm"] | {"max_iter": 40}, ROWS, seed=1)
+    estimator = regressors.fit_regressor("gbm", SETTINGS["gbm"] | {"max_iter": 40}, ROWS, seed=1)
     assert len(estimator) == SETTINGS["gbm"]["boosters"] == 2
     base, level = preprocessing.base_and_level(ROWS)
-    x = preprocessing.in_levels(ROWS, base, level)
+    x = preprocessing.scale_by_level(ROWS, base, level)
     each = [base + level * part["booster"].predict(x[:, part["columns"]]) for part in estimator]
     np.testing.assert_allclose(
-        regressors.expected(estimator, ROWS), np.maximum((each[0] + each[1]) / 2, 0)
+        regressors.predict_counts(estimator, ROWS), np.maximum((each[0] + each[1]) / 2, 0)
     )
     assert not np.allclose(*each)

@@ -14,7 +14,7 @@ from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import PredictRequest
 from velocast.usecases.forecasting import forecast_rows, model_loading
-from velocast.usecases.forecasting.daily_forecast import forecast
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -36,15 +36,15 @@ def make(days: int = 60) -> pd.DataFrame:
 
 
 def predicted(city: pd.DataFrame) -> dict[str, int]:
-    """Run `predict` over a city; returns how many counters rest on which basis."""
+    """Run `predict` for a city; return the number of counters by forecast basis."""
     small_city.store(city)
-    (row,) = forecast(PredictRequest(), small_city.predict_run())
+    (row,) = forecast_all_counters(PredictRequest(), small_city.predict_run())
     bases: dict[str, int] = row.details["basis"]
     return bases
 
 
 def answers(hours: list[datetime], **place: Any) -> list[dict[str, Any]]:
-    """Ask `serve` for a place at these hours."""
+    """Request forecasts of a place at these hours from `serve`."""
     records = [{**place, "at": rfc3339(hour)} for hour in hours]
     client = serving_app.app(now=lambda: AS_OF).test_client()
     found = client.post("/v1/predict", json={"records": records}, headers=serving_app.HEADERS)
@@ -62,20 +62,20 @@ def bases(found: list[dict[str, Any]]) -> set[str]:
 
 
 def width(found: list[dict[str, Any]]) -> float:
-    """The mean interval, in terms of the mean forecast."""
+    """The mean width of the interval relative to the mean forecast."""
     total = sum(p["predicted_count"] for p in found)
     return float(sum(p["upper"] - p["lower"] for p in found) / total)
 
 
 def widest_of_models(city: pd.DataFrame, without: str) -> float:
-    """The widest interval of the counters that the model forecasts, in terms of their forecasts."""
+    """The largest relative width among the counters that the model forecasts."""
     ids = sorted(set(city["counter_id"]) - {without})
     found = [answers(RUSH_HOURS, counter_id=counter_id) for counter_id in ids]
     assert [bases(f) for f in found] == [{"model"}] * len(ids)
     return max(width(f) for f in found)
 
 
-def test_a_counter_first_seen_today_takes_its_neighbours() -> None:
+def test_a_counter_first_seen_today_uses_its_neighbours() -> None:
     city = small_city.make(days=60, until=small_city.UNTIL + DAY)
     new = city["counter_id"].max()
     begun, own = city["counted_at"] >= ORIGIN, city["counter_id"] == new
@@ -89,7 +89,7 @@ def test_a_counter_first_seen_today_takes_its_neighbours() -> None:
     assert width(beyond) > widest_of_models(city, new)
 
 
-def test_a_new_counter_far_from_all_others_takes_the_city() -> None:
+def test_a_new_counter_far_from_all_others_uses_the_city_profile() -> None:
     city = small_city.make(days=60, until=small_city.UNTIL + DAY)
     new = city["counter_id"].max()
     begun, own = city["counted_at"] >= ORIGIN, city["counter_id"] == new
@@ -101,7 +101,7 @@ def test_a_new_counter_far_from_all_others_takes_the_city() -> None:
         assert width(found) > widest_of_models(city, new)
 
 
-def test_a_counter_of_two_days_rests_on_similar_days_with_a_margin(
+def test_a_counter_with_two_days_uses_similar_days_with_a_margin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     city = make()
@@ -116,7 +116,7 @@ def test_a_counter_of_two_days_rests_on_similar_days_with_a_margin(
 
 
 @pytest.mark.parametrize(("days", "basis"), [(40, "typical_week"), (70, "city_profile")])
-def test_a_counter_silent_for_months_rests_on_its_own_past_or_level(days: int, basis: str) -> None:
+def test_a_counter_silent_for_months_uses_its_typical_week_or_level(days: int, basis: str) -> None:
     city = make(days=100)
     quiet = city["counter_id"].min()
     late = city["counted_at"] >= ORIGIN - days * DAY
@@ -126,7 +126,7 @@ def test_a_counter_silent_for_months_rests_on_its_own_past_or_level(days: int, b
     assert width(found) > widest_of_models(city, quiet)
 
 
-def test_an_hour_beyond_the_horizon_is_the_counter_s_typical_week_and_wider() -> None:
+def test_an_hour_beyond_the_horizon_uses_the_typical_week_with_a_wider_interval() -> None:
     city = make()
     assert predicted(city) == {"model": 4}
     for counter_id in city["counter_id"].unique():
@@ -135,7 +135,7 @@ def test_an_hour_beyond_the_horizon_is_the_counter_s_typical_week_and_wider() ->
         assert width(far) > width(near)
 
 
-def test_a_bare_position_takes_the_counters_around_it_or_the_city() -> None:
+def test_a_position_uses_nearby_counters_or_the_city_profile() -> None:
     city = make()
     assert predicted(city) == {"model": 4}
     pole = city.iloc[0]
@@ -151,7 +151,7 @@ def test_a_bare_position_takes_the_counters_around_it_or_the_city() -> None:
             assert width(found) > models
 
 
-def test_a_counter_that_moved_rests_on_its_former_place() -> None:
+def test_a_counter_that_moved_uses_its_former_position() -> None:
     city = make()
     moved = city["counter_id"].max()
     assert predicted(city) == {"model": 4}
@@ -167,8 +167,8 @@ def test_a_counter_that_moved_rests_on_its_former_place() -> None:
     assert width(after) > 1.2 * width(before)
 
 
-def test_a_counter_that_moved_long_ago_is_forecast_where_it_stands_now() -> None:
-    """What surrounds its new place speaks through it."""
+def test_a_counter_that_moved_long_ago_uses_its_new_position() -> None:
+    """The neighbours of the new position use it as their neighbour."""
     city = make()
     moved = city["counter_id"].max()
     there = {"latitude": 48.95, "longitude": 2.5}

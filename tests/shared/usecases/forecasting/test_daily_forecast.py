@@ -1,4 +1,4 @@
-"""Forecasts of every counter, into the warehouse's table and the serving snapshot."""
+"""Forecasts of every counter, written to BigQuery and to the serving snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from velocast.core.notices import NOTICE, ModelFallback
 from velocast.core.requests import PredictRequest
 from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.forecasting import forecast_rows, model_loading, snapshot
-from velocast.usecases.forecasting.daily_forecast import forecast
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
@@ -29,7 +29,7 @@ ALL_FORECASTS = "SELECT * FROM bike_traffic_predictions.forecasts WHERE target_a
 
 def forecast_at(as_of: str | None = None, message_id: str = "m1") -> AuditRow:
     moment = AS_OF if as_of is None else parse_instant(as_of)
-    (row,) = forecast(PredictRequest(), small_city.predict_run(moment, message_id))
+    (row,) = forecast_all_counters(PredictRequest(), small_city.predict_run(moment, message_id))
     return row
 
 
@@ -45,12 +45,12 @@ def published() -> Snapshot:
 
 
 def width(counter: CounterSnapshot) -> float:
-    """The mean interval, in terms of the mean forecast."""
+    """The mean width of the interval relative to the mean forecast."""
     return (sum(counter.upper) - sum(counter.lower)) / sum(counter.predicted)
 
 
 class TestBeforeThereIsAChampion:
-    def test_similar_days_forecast_every_counter_hour_by_hour_and_nobody_is_alarmed(
+    def test_similar_days_forecast_every_counter_and_hour_without_a_notice(
         self, warehouse_tables: bigquery.Client, topics: emulators.RunningPubSub
     ) -> None:
         small_city.store(small_city.make())
@@ -91,7 +91,7 @@ class TestBeforeThereIsAChampion:
         whole = stored(warehouse_tables)
         asked: list[list[str]] = []
         weather: list[pd.DataFrame] = []
-        read, read_weather = feature_store.read, feature_store.read_weather
+        read, read_weather = feature_store.read_features, feature_store.read_weather_features
 
         def spied(*args: Any, counter_ids: list[str], **options: Any) -> pd.DataFrame:
             asked.append(counter_ids)
@@ -101,8 +101,8 @@ class TestBeforeThereIsAChampion:
             weather.append(read_weather(*args, **options))
             return weather[-1]
 
-        monkeypatch.setattr(feature_store, "read", spied)
-        monkeypatch.setattr(feature_store, "read_weather", spied_weather)
+        monkeypatch.setattr(feature_store, "read_features", spied)
+        monkeypatch.setattr(feature_store, "read_weather_features", spied_weather)
         monkeypatch.setattr(forecast_rows, "BLOCK", 3)
 
         forecast_at(message_id="m2")
@@ -153,7 +153,7 @@ class TestRunAgain:
     def test_later_on_the_same_day_changes_no_forecast(
         self, warehouse_tables: bigquery.Client
     ) -> None:
-        """Counts after the origin must not enter: a second run in the evening gives the morning's forecasts."""
+        """Counts after the origin must not be used: a second run in the evening gives the morning's forecasts."""
         city = small_city.make(until=small_city.UNTIL + DAY)
         small_city.store(city[city["counted_at"] < ORIGIN])
         forecast_at()
@@ -173,7 +173,9 @@ class TestRunAgain:
 
         row = forecast_at("2025-03-05T04:00:00Z", "m2")
 
-        assert row.details["snapshot"] == "kept: the published one is of 2025-03-09T23:00:00Z"
+        assert row.details["snapshot"] == (
+            "kept: the published snapshot is newer, from 2025-03-09T23:00:00Z"
+        )
         assert published().origin_at == ORIGIN
         origins = stored(warehouse_tables)["origin_at"].unique()
         assert sorted(origins) == [pd.Timestamp("2025-03-04T23:00Z"), pd.Timestamp(ORIGIN)]
@@ -220,7 +222,7 @@ class TestCountersWithoutRecentCounts:
             assert width(counters[quiet]) > max(width(other) for other in others)
             assert counters[quiet].busy is None
 
-    def test_of_a_whole_city_that_fell_silent_still_get_forecasts(self) -> None:
+    def test_still_get_forecasts_when_the_whole_city_is_silent(self) -> None:
         city = small_city.make(days=50)
         small_city.store(city[city["counted_at"] < ORIGIN - 30 * DAY])
 
@@ -288,7 +290,7 @@ class TestWithAChampion:
         assert card is not None
         assert card.version == 4
 
-    def test_a_counter_with_two_days_rests_on_similar_days(self) -> None:
+    def test_a_counter_with_two_days_uses_similar_days(self) -> None:
         city = small_city.make()
         new = city["counter_id"].max()
         small_city.store(
@@ -298,7 +300,7 @@ class TestWithAChampion:
 
         assert forecast_at().details["basis"] == {"model": 3, "similar_days": 1}
 
-    def test_a_spoilt_champion_is_told_and_similar_days_step_in(
+    def test_an_unusable_champion_raises_a_notice_and_similar_days_are_used(
         self, topics: emulators.RunningPubSub, warehouse_tables: bigquery.Client
     ) -> None:
         small_city.store(small_city.make())

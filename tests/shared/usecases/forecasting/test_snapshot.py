@@ -49,7 +49,7 @@ def test_a_typical_week_is_the_median_of_eight_weeks_of_local_hours() -> None:
 
     typical = history.typical.loc["c1"]
     assert typical.tolist() == [30 + slot for slot in range(168)]
-    spread = history.spread.loc["c1"]
+    spread = history.typical_spread.loc["c1"]
     assert spread.tolist() == pytest.approx([Z_90 * 24.4949] * 168, rel=1e-4)
 
 
@@ -60,11 +60,11 @@ def test_one_week_is_no_typical_week() -> None:
     assert read().typical.isna().all(axis=None)
 
 
-def test_an_unvarying_hour_is_not_believed_to_be_certain() -> None:
+def test_a_constant_hour_still_has_an_interval() -> None:
     hours = pd.date_range(end=ORIGIN, periods=4 * 168 + 1, freq="h", inclusive="left")
     small_city.store(one_counter(hours, [25] * len(hours)))
 
-    assert read().spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
+    assert read().typical_spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
 
 
 def test_recent_counts_end_with_the_last_whole_hour_and_leave_out_outages() -> None:
@@ -89,7 +89,7 @@ def test_recent_counts_end_with_the_last_whole_hour_and_leave_out_outages() -> N
     assert (counter["latitude"], counter["longitude"]) == (48.85, 2.35)
 
 
-def test_means_rest_on_what_was_known_at_the_origin() -> None:
+def test_means_use_only_counts_known_at_the_origin() -> None:
     hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10 if hour < ORIGIN else 900 for hour in hours]))
 
@@ -112,7 +112,7 @@ def test_flagged_counts_enter_neither_typical_weeks_nor_means(quality: str) -> N
 
     assert history.counters.at["c1", "mean_count"] == 25
     assert history.typical.loc["c1"].tolist() == [25] * 168
-    assert history.spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
+    assert history.typical_spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
 
 
 def forecasts_of_one_counter() -> pd.DataFrame:
@@ -132,7 +132,7 @@ def forecasts_of_one_counter() -> pd.DataFrame:
 
 
 def build() -> snapshot_format.Snapshot:
-    return snapshot.build(
+    return snapshot.build_snapshot(
         CITY,
         read(),
         forecasts_of_one_counter(),
@@ -174,7 +174,7 @@ def test_the_same_snapshot_is_the_same_bytes() -> None:
     assert snapshot_format.dumps(build()) == snapshot_format.dumps(build())
 
 
-def test_a_snapshot_published_meanwhile_is_not_overwritten() -> None:
+def test_a_snapshot_published_in_the_meantime_is_not_overwritten() -> None:
     hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10] * len(hours)))
     _, before = snapshot.published_origin(champions.models())
@@ -185,7 +185,7 @@ def test_a_snapshot_published_meanwhile_is_not_overwritten() -> None:
         snapshot.publish(champions.models(), made, if_generation=before)
 
 
-def test_a_snapshot_that_nobody_can_read_is_replaced() -> None:
+def test_an_unreadable_snapshot_is_replaced() -> None:
     champions.models().write(snapshot_format.SNAPSHOT, b"?", content_type="application/gzip")
 
     origin, generation = snapshot.published_origin(champions.models())

@@ -1,4 +1,4 @@
-"""fetch, from the replayed city to the tables: what is stored, put aside and told, and how the next run heals."""
+"""fetch, from the replayed city to the tables: stored counts, rejects, notices, and recovery by the next run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame
+from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources import opendatasoft
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable, EventError
@@ -30,7 +30,7 @@ SPOT = "2025-03-09T05:00:00+00:00"  # counter 100-101 counts 15 there
 
 
 class Gauges:
-    """Stands in for the gauges and remembers them."""
+    """Records gauges instead of exporting them."""
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
@@ -45,7 +45,7 @@ class Gauges:
 
 @cache
 def warm_runtime() -> Runtime[FetchSettings]:
-    """One process serves many events: its clients are made once."""
+    """One process serves many events: its clients are created once."""
     return Runtime(FetchSettings.load(), component="fetch")
 
 
@@ -65,10 +65,10 @@ class Lab:
         self.runtime.__dict__["metrics"] = self.gauges
 
     def fetch(self, **request: str) -> dict[str, Any]:
-        """Run fetch at the city's moment and return the details of its audit row."""
+        """Run fetch at the city's current time and return the details of its audit row."""
         self.runs += 1
         run = Run(self.runtime, self.city.now, f"m{self.runs}")
-        (row,) = ingest.fetch(FetchRequest(**request), run)
+        (row,) = ingest.fetch_city_data(FetchRequest(**request), run)
         assert (row.event_type, row.status, row.as_of) == ("INGESTION", "OK", self.city.now)
         assert row.event_id == f"fetch:m{self.runs}:ingestion"
         return row.details
@@ -78,7 +78,7 @@ class Lab:
         return self.client.query_and_wait(query).to_arrow(create_bqstorage_client=False).to_pandas()
 
     def counts(self, *, quality: bool = False) -> dict[tuple[str, str], Any]:
-        """Return what is stored: (counter, hour) -> bikes, or quality where there is one."""
+        """Return the stored rows: (counter, hour) -> bikes, or the quality if it is set."""
         rows = self.rows("counts")
         column = "quality" if quality else "bike_count"
         values = rows[rows[column].notna()]
@@ -95,7 +95,7 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def served_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayedCity]:
-    """A city behind its API, the same one for all tests here."""
+    """A city behind its API, shared by all tests here."""
     path = tmp_path_factory.mktemp("city") / "city.parquet"
     with serving(ReplayedCity(path, small_frame(), NOW)) as city:
         yield city
@@ -108,8 +108,8 @@ def lab(
     topics: emulators.RunningPubSub,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
-    """The small city at NOW before empty tables; nobody waits between two tries."""
-    monkeypatch.setattr(opendatasoft, "RETRY_SECONDS", (0.0, 0.0))
+    """The small city at NOW with empty tables and no wait between retries."""
+    monkeypatch.setattr(opendatasoft, "LIMITS", without_pauses(opendatasoft.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY_BASE_URL", served_city.base_url)
     served_city.now = NOW
     served_city.publish(small_frame())
@@ -117,7 +117,7 @@ def lab(
 
 
 def expected(until: datetime, frame: pd.DataFrame | None = None) -> dict[tuple[str, str], int]:
-    """What the table should hold when everything before `until` is stored."""
+    """The expected rows when everything before `until` is stored."""
     frame = small_frame() if frame is None else frame
     rows = frame[frame["date"] < pd.Timestamp(until)]
     keys = [(r.id_compteur, rfc3339(r.date)) for r in rows.itertuples()]
@@ -181,7 +181,7 @@ class TestWhatIsStored:
         stored_at = lab.rows("counts")["ingested_at"].value_counts()
         assert sorted(stored_at) == [72, 3 * HOURS]
 
-    def test_late_correction_is_taken_and_only_its_row_touched(self, lab: Lab) -> None:
+    def test_late_correction_updates_only_its_row(self, lab: Lab) -> None:
         lab.fetch()
         frame = small_frame()
         frame.loc[(frame["id_compteur"] == "100-101") & (frame["date"] == SPOT), "sum_counts"] = 99
@@ -273,7 +273,7 @@ BAD_RECORDS = {
 
 
 class TestBadRecords:
-    def test_are_put_aside_once_and_healed_by_the_next_answer(self, lab: Lab) -> None:
+    def test_are_stored_as_rejects_once_and_corrected_by_the_next_run(self, lab: Lab) -> None:
         lab.city.faults.extra_lines = list(BAD_RECORDS.values())
 
         details = lab.fetch()
@@ -313,7 +313,7 @@ class TestBadRecords:
         assert details["unknown_fields"] == ["scooters"]
         assert details["inserted"] == 3 * HOURS + 2
 
-    def test_two_values_for_one_hour_are_both_put_aside(self, lab: Lab) -> None:
+    def test_two_values_for_one_hour_are_both_rejected(self, lab: Lab) -> None:
         twice = [line(sum_counts=7), line(sum_counts=8)]
         lab.city.faults.extra_lines = twice
 
@@ -346,7 +346,7 @@ class TestBadRecords:
 
 
 def stored_text(record: Any) -> str:
-    """Return a stored reject as it came: JSON again, or the text that was none."""
+    """Return a stored reject as it was published: JSON, or text that is not JSON."""
     value = json.loads(record) if isinstance(record, str) else record
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -372,7 +372,7 @@ class TestCounters:
         assert lab.counter()["moved_at"] == moved_at
         assert lab.notices() == []
 
-    def test_counter_put_right_by_a_few_metres_is_no_news(self, lab: Lab) -> None:
+    def test_a_correction_of_a_few_metres_raises_no_notice(self, lab: Lab) -> None:
         lab.fetch()
         lab.city.faults.counters = {"100-101": {"coordinates": {"lon": 2.3104, "lat": 48.85}}}
 
@@ -436,7 +436,7 @@ class TestCityInTrouble:
         lab.city.next_day()
         assert lab.fetch()["inserted"] == 72
 
-    def test_a_city_without_any_count_is_told_as_stale(self, lab: Lab) -> None:
+    def test_a_city_without_any_count_is_stale(self, lab: Lab) -> None:
         lab.city.now = FIRST - timedelta(days=2)
 
         details = lab.fetch()
@@ -454,7 +454,7 @@ class TestCityInTrouble:
             ("unavailable", CityUnreachable),
         ],
     )
-    def test_nothing_is_stored_of_an_answer_that_cannot_be_believed(
+    def test_nothing_is_stored_of_an_incomplete_answer(
         self, lab: Lab, kind: Any, error: type[CityError]
     ) -> None:
         lab.fetch()
@@ -502,7 +502,7 @@ class TestCityInTrouble:
         (notice,) = lab.notices()
         assert notice["event_id"] == "fetch:data_stale:2025-03-13"
         assert (notice["newest_count_at"], notice["age_hours"]) == ("2025-03-09T22:00:00Z", 76.0)
-        assert "published nothing newer" in notice["reason"]
+        assert "published no newer counts" in notice["reason"]
 
 
 class TestQuality:
@@ -517,7 +517,7 @@ class TestQuality:
         frame.loc[zeros, "sum_counts"] = 0
         return frame
 
-    def test_a_day_of_zeros_is_an_outage_told_once(self, lab: Lab) -> None:
+    def test_a_day_of_zeros_is_an_outage_with_one_notice(self, lab: Lab) -> None:
         lab.city.publish(self.silent("2025-03-08T10:00Z", 30))
 
         details = lab.fetch()
@@ -563,7 +563,7 @@ class TestQuality:
         lab.fetch()
         assert len(lab.counts(quality=True)) == 100
 
-    def test_an_outage_stays_one_when_its_good_days_are_forgotten(self, lab: Lab) -> None:
+    def test_an_outage_stays_marked_when_its_usual_days_are_too_old(self, lab: Lab) -> None:
         frame = small_frame(days=60)
         dead = (frame["id_compteur"] == "200-201") & (
             frame["date"] >= pd.Timestamp("2025-03-05T00:00Z")
@@ -590,7 +590,7 @@ class TestQuality:
         assert (details["updated"], details["quality"]["usable_again"]) == (30, 30)
         assert lab.counts(quality=True) == {}
 
-    def test_an_old_outage_is_marked_and_no_news(self, lab: Lab) -> None:
+    def test_an_old_outage_is_marked_without_a_notice(self, lab: Lab) -> None:
         lab.city.publish(self.silent("2025-03-02T10:00Z", 30))
         lab.city.now = datetime(2025, 3, 19, 2, tzinfo=UTC)
 
@@ -617,7 +617,7 @@ class TestQuality:
         assert lab.fetch()["quality"]["clock_change"] == 0
 
 
-class TestSettleDuplicates:
+class TestResolveDuplicates:
     def table(self, *rows: tuple[str, int, int]) -> pa.Table:
         return pa.table(
             {
@@ -630,12 +630,12 @@ class TestSettleDuplicates:
             }
         )
 
-    def test_conflicts_go_equal_ones_stay_once(self) -> None:
+    def test_conflicting_rows_are_rejected_and_equal_rows_kept_once(self) -> None:
         counts = self.table(
             ("a", 0, 1), ("b", 0, 2), ("a", 0, 3), ("b", 0, 2), ("c", 5, 6), ("a", 1, 9)
         )
 
-        kept, rejects = ingest.settle_duplicates(counts)
+        kept, rejects = ingest.resolve_duplicates(counts)
 
         assert kept.select(["counter_id", "bike_count"]).to_pylist() == [
             {"counter_id": "b", "bike_count": 2},
@@ -650,7 +650,7 @@ class TestSettleDuplicates:
     def test_nothing_repeated(self) -> None:
         counts = self.table(("a", 0, 1), ("a", 1, 1))
 
-        kept, rejects = ingest.settle_duplicates(counts)
+        kept, rejects = ingest.resolve_duplicates(counts)
 
         assert (kept.column_names, kept.num_rows, rejects) == (
             ["counter_id", "counted_at", "bike_count"],
@@ -669,5 +669,5 @@ class TestSettleDuplicates:
         ('{"a": "\\ud800"}', json.dumps('{"a": "\\ud800"}')),
     ],
 )
-def test_refused_text_becomes_json(text: str, stored: str) -> None:
-    assert ingest.as_json(text) == stored
+def test_rejected_text_becomes_json(text: str, stored: str) -> None:
+    assert ingest.reject_as_json(text) == stored

@@ -1,4 +1,4 @@
-"""The hours that a city's clock shows twice."""
+"""The local hours that are repeated when summer time ends."""
 
 from __future__ import annotations
 

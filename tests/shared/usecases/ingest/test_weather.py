@@ -1,4 +1,4 @@
-"""The weather of a fetch, from the replayed API to the table: forecasts, gaps, backfills, and an API in trouble."""
+"""fetch's weather, from the replayed API to the table: forecasts, gaps, backfills, and failures of the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
-from tests.replayed_city import ReplayedCity, serving, small_frame
+from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
 from tests.shared.usecases.ingest.test_fetch import Lab
 from velocast.adapters.city_sources import opendatasoft
@@ -39,7 +39,7 @@ class WeatherLab(Lab):
         return self.rows("weather").sort_values(["valid_at", "issued_at"], ignore_index=True)
 
     def weather_of(self, **request: str) -> dict[str, Any]:
-        """Run fetch and return what its audit row says of the weather."""
+        """Run fetch and return the weather details of its audit row."""
         details = self.fetch(**request)["weather"]
         assert isinstance(details, dict)
         return details
@@ -76,8 +76,8 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> WeatherLab:
     city, weather = served
-    monkeypatch.setattr(opendatasoft, "RETRY_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(open_meteo, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(opendatasoft, "LIMITS", without_pauses(opendatasoft.LIMITS))
+    monkeypatch.setattr(open_meteo, "LIMITS", without_pauses(open_meteo.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY_BASE_URL", city.base_url)
     monkeypatch.setenv("VELOCAST_WEATHER_BASE_URL", weather.base_url)
     city.now = weather.now = NOW
@@ -123,7 +123,7 @@ class TestWhatIsStored:
         hours = pd.date_range(origin, periods=98, freq="h")  # to the end of what is stored of them
         assert set(hours) <= set(known["valid_at"])
 
-    def test_the_next_day_asks_for_the_forecast_alone(self, lab: WeatherLab) -> None:
+    def test_the_next_day_requests_only_the_forecast(self, lab: WeatherLab) -> None:
         lab.weather_of()
         before = len(lab.stored())
         lab.weather.replay.asked.clear()
@@ -250,7 +250,7 @@ class TestTrouble:
             ("html", "weather_refused"),
         ],
     )
-    def test_counts_are_stored_and_the_failure_is_told(
+    def test_counts_are_stored_and_a_notice_is_published(
         self, lab: WeatherLab, kind: Any, code: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         lab.weather.replay.faults.kind = kind
@@ -273,7 +273,7 @@ class TestTrouble:
             code == "weather_refused"
         )  # else it will be asked tomorrow
 
-    def test_the_next_run_heals_it(self, lab: WeatherLab) -> None:
+    def test_the_next_run_fills_the_gap(self, lab: WeatherLab) -> None:
         lab.weather_of()
         lab.weather.replay.faults.kind = "unavailable"
         for _ in range(2):
@@ -290,7 +290,7 @@ class TestTrouble:
         hours = lab.stored()["valid_at"].drop_duplicates()
         assert (hours.diff().dropna() == pd.Timedelta(hours=1)).all()
 
-    def test_an_archive_out_of_reach_is_asked_again_tomorrow(self, lab: WeatherLab) -> None:
+    def test_an_unreachable_archive_is_requested_again_the_next_day(self, lab: WeatherLab) -> None:
         lab.weather.replay.faults = WeatherFaults("unavailable", apis=("previous-runs",))
         assert lab.weather_of()["inserted"] == 0
         lab.weather.replay.faults = WeatherFaults()
@@ -299,7 +299,7 @@ class TestTrouble:
         assert lab.weather_of()["archive_since"] == "2025-03-05T00:00:00Z"
 
     @pytest.mark.parametrize("apis", [("forecast", "previous-runs"), ("previous-runs",)])
-    def test_first_runs_without_weather_cost_nothing_of_the_history(
+    def test_first_runs_without_weather_lose_no_history(
         self, old_lab: WeatherLab, apis: tuple[str, ...]
     ) -> None:
         old_lab.weather.replay.faults = WeatherFaults("unavailable", apis=apis)
@@ -338,7 +338,7 @@ class TestTrouble:
         healed = lab.weather_of(**json.loads(found[0]["publish_again"]))
         assert (healed["status"], healed["publish_again"]) == ("stored", None)
 
-    def test_an_archive_that_refuses_does_not_cost_the_forecast(self, lab: WeatherLab) -> None:
+    def test_a_refusing_archive_does_not_lose_the_forecast(self, lab: WeatherLab) -> None:
         lab.weather.replay.faults = WeatherFaults("html", apis=("previous-runs",))
 
         details = lab.weather_of()

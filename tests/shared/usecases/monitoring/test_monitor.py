@@ -1,4 +1,4 @@
-"""Validation, drift, decision and the start of the workflow, with everything that is told about them."""
+"""Validation, drift, decision and the start of the workflow, with the notices about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.notices import NOTICE, DataStale, DriftDetected, PerformanceDegraded
 from velocast.core.requests import MonitorRequest, RetrainArgument
 from velocast.usecases import audit
-from velocast.usecases.monitoring.monitor import monitor
+from velocast.usecases.monitoring.monitor import monitor_champion
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
 DAY = timedelta(days=1)
@@ -32,7 +32,7 @@ REPORT = "drift_reports/drift_report_2025-03-10"
 def started(
     emulator_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[dict[str, Any]]]:
-    """The executions that were asked for: workflow, label, argument."""
+    """The requested executions: workflow, label, argument."""
     del emulator_environment  # set before the address below
     with executions_server() as (host, requests):
         monkeypatch.setenv("WORKFLOWS_EXECUTIONS_EMULATOR_HOST", host)
@@ -52,11 +52,13 @@ def gauges(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 def watch(message_id: str = "m1", **asked: Any) -> tuple[AuditRow, AuditRow]:
-    validation, drift = monitor(MonitorRequest(**asked), small_city.monitor_run(AS_OF, message_id))
+    validation, drift = monitor_champion(
+        MonitorRequest(**asked), small_city.monitor_run(AS_OF, message_id)
+    )
     return validation, drift
 
 
-def told(topics: emulators.RunningPubSub) -> list[Any]:
+def published_notices(topics: emulators.RunningPubSub) -> list[Any]:
     return [NOTICE.validate_json(m.data) for m in topics.published("velocast-alerts")]
 
 
@@ -67,7 +69,7 @@ def reports() -> Objects:
 def a_champion(
     error: float = 0.05, *, days: int = 62, trained_until: str = "2025-02-20"
 ) -> pd.DataFrame:
-    """A city whose champion's forecasts are so far off."""
+    """A city whose champion's forecasts have errors of this size."""
     city = small_city.make(days=days)
     small_city.store(city)
     small_city.publish_forecasts(city, version=3, days=min(days, 50), error=error)
@@ -87,7 +89,9 @@ class TestAGoodChampion:
         validation, drift = watch()
 
         assert started == []
-        assert [notice for notice in told(topics) if notice.event != "drift_detected"] == []
+        assert [
+            notice for notice in published_notices(topics) if notice.event != "drift_detected"
+        ] == []
         assert validation.retrain_decision in ("ALL_GOOD", "WAIT")
         assert drift.retrain_decision == validation.retrain_decision
         assert (validation.status, drift.status) == ("OK", "OK")
@@ -137,7 +141,7 @@ class TestAGoodChampion:
             kind="rf",
             test_mode=True,
             as_of="2025-03-10T04:00:00Z",
-            reason="FORCE: The event asks for a retraining.",
+            reason="FORCE: The event requests a retraining.",
         )
 
     def test_whose_data_are_old_is_refreshed(self, started: list[Any]) -> None:
@@ -148,7 +152,7 @@ class TestAGoodChampion:
 
 
 class TestABadChampion:
-    def test_is_told_of_and_replaced(
+    def test_raises_a_notice_and_is_replaced(
         self, topics: emulators.RunningPubSub, started: list[Any]
     ) -> None:
         a_champion(0.95)
@@ -157,12 +161,12 @@ class TestABadChampion:
 
         assert validation.retrain_decision == "REACTIVE"
         assert len(started) == 1
-        (notice,) = [n for n in told(topics) if isinstance(n, PerformanceDegraded)]
+        (notice,) = [n for n in published_notices(topics) if isinstance(n, PerformanceDegraded)]
         assert notice.event_id == "monitor:m1:performance_degraded"
         assert (notice.version, notice.decision, notice.r2_before) == (3, "REACTIVE", None)
         assert (notice.r2, notice.rmse) == (validation.r2, validation.rmse)
 
-    def test_is_told_of_with_its_r2_before(self, topics: emulators.RunningPubSub) -> None:
+    def test_raises_a_notice_with_its_previous_r2(self, topics: emulators.RunningPubSub) -> None:
         a_champion(0.95)
         before = AuditRow(
             event_id="monitor:m0:validation",
@@ -175,10 +179,10 @@ class TestABadChampion:
 
         watch()
 
-        (notice,) = [n for n in told(topics) if isinstance(n, PerformanceDegraded)]
+        (notice,) = [n for n in published_notices(topics) if isinstance(n, PerformanceDegraded)]
         assert notice.r2_before == 0.87
 
-    def test_is_left_when_only_a_check_is_asked(
+    def test_is_not_replaced_with_check_only(
         self, topics: emulators.RunningPubSub, started: list[Any]
     ) -> None:
         a_champion(0.95)
@@ -188,7 +192,7 @@ class TestABadChampion:
         assert validation.retrain_decision == "REACTIVE"
         assert validation.details["execution"] is None
         assert started == []
-        assert any(isinstance(n, PerformanceDegraded) for n in told(topics))
+        assert any(isinstance(n, PerformanceDegraded) for n in published_notices(topics))
 
     def test_a_message_delivered_twice_starts_one_execution(self, started: list[Any]) -> None:
         a_champion(0.95)
@@ -219,7 +223,7 @@ class TestUnknown:
         assert validation.retrain_decision == "WAIT"
         assert gauges == {}
         assert started == []
-        (notice,) = told(topics)
+        (notice,) = published_notices(topics)
         assert isinstance(notice, DataStale)
         assert (notice.newest_count_at, notice.age_hours) == (None, None)
 
@@ -253,7 +257,7 @@ class TestUnknown:
 
 
 class TestDrift:
-    def test_is_told_with_its_report(
+    def test_raises_a_notice_with_its_report(
         self, topics: emulators.RunningPubSub, gauges: dict[str, float]
     ) -> None:
         city = small_city.make(days=62)
@@ -264,7 +268,7 @@ class TestDrift:
 
         _, drift = watch(check_only=True)
 
-        (notice,) = [n for n in told(topics) if isinstance(n, DriftDetected)]
+        (notice,) = [n for n in published_notices(topics) if isinstance(n, DriftDetected)]
         assert notice.event_id == "monitor:m1:drift_detected"
         assert notice.share == drift.drift_share
         assert {"bike_count", "night_share"} <= set(notice.drifted_columns)
@@ -272,7 +276,7 @@ class TestDrift:
         assert notice.reference == "the 28 days before"
         assert gauges["drift_detected"] == float(notice.share >= 0.5)
 
-    def test_looks_at_the_weather_where_it_is_stored_as_it_was_last_known(self) -> None:
+    def test_uses_the_stored_weather_as_it_was_last_known(self) -> None:
         a_champion(0.05)
         hours = pd.date_range(AS_OF - 60 * DAY, AS_OF, freq="h").floor("h")
         weather = pd.DataFrame({"valid_at": hours, "issued_at": hours, "source": "observed"})
@@ -290,13 +294,13 @@ class TestDrift:
         assert "temperature_c" in drift.details["drifted"]
 
 
-def test_stale_counts_are_told(topics: emulators.RunningPubSub) -> None:
+def test_stale_counts_raise_a_notice(topics: emulators.RunningPubSub) -> None:
     stale_after = small_city.monitor_run(AS_OF, "m1").settings.thresholds.stale_days * DAY
     city = small_city.make()
     small_city.store(city[city["counted_at"] < AS_OF - stale_after - DAY])
 
     watch()
 
-    (notice,) = [n for n in told(topics) if isinstance(n, DataStale)]
+    (notice,) = [n for n in published_notices(topics) if isinstance(n, DataStale)]
     assert notice.age_hours == 97
     assert notice.newest_count_at == "2025-03-06T03:00:00Z"

@@ -1,4 +1,4 @@
-"""A version's published forecasts against what was counted."""
+"""A version's published forecasts compared with the counts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.evaluation.metrics import Validation
 from velocast.usecases.monitoring import validation
-from velocast.usecases.monitoring.validation import Checked
+from velocast.usecases.monitoring.validation import ChampionValidation
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 DAY = timedelta(days=1)
 
 
-def check(champion: Champion | None, counters: int = 4) -> Checked:
-    return validation.check(
+def check(champion: Champion | None, counters: int = 4) -> ChampionValidation:
+    return validation.validate_champion(
         small_city.warehouse(),
         load_city("demoville"),
         Thresholds(),
@@ -39,7 +39,7 @@ def found(champion: Champion | None, counters: int = 4) -> Validation:
 
 @pytest.fixture
 def champion() -> Champion:
-    """Version 3, which has learned until 2025-02-01."""
+    """Version 3, trained on counts until 2025-02-01."""
     return champions.publish(3, trained_until="2025-02-01T00:00:00Z")
 
 
@@ -80,8 +80,8 @@ def test_before_there_is_a_champion_similar_days_are_scored() -> None:
     assert found(None).scores.wape == pytest.approx(0.2)
 
 
-def test_hours_it_learned_from_are_no_test() -> None:
-    """A backfill with today's champion forecasts days that it was trained on."""
+def test_hours_it_was_trained_on_are_left_out() -> None:
+    """A backfill with the current champion forecasts days that it was trained on."""
     city = small_city.make(days=60)
     small_city.store(city)
     small_city.publish_forecasts(city, version=3, days=28)
@@ -102,8 +102,8 @@ def test_outages_are_not_scored(champion: Champion) -> None:
     assert (check(champion).pairs["target_at"] < AS_OF - 2 * DAY).all()
 
 
-def test_outages_are_no_yardstick(champion: Champion) -> None:
-    """Skill is measured against the value 168 hours earlier; one that is flagged is none."""
+def test_outages_do_not_enter_the_reference(champion: Champion) -> None:
+    """Skill is measured against the count 168 hours earlier; a flagged count is not used."""
     city = small_city.make(days=60)
     small_city.publish_forecasts(city, version=3, days=28)
     broken = city["counted_at"].between(AS_OF - 35 * DAY, AS_OF - 33 * DAY)

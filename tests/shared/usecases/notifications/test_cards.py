@@ -1,4 +1,4 @@
-"""How notices and incidents look as cards; nothing is sent."""
+"""The Discord cards of notices and incidents; nothing is sent."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from tests.shared.usecases.notifications.alerts import (
     PROMOTED,
     closed,
 )
-from velocast.adapters.channels.discord import Embed, Field, fit
-from velocast.core.notices import ChallengerRefused, DataStale, DriftDetected, Notice
-from velocast.usecases.notifications.events import notice_embed, notice_key
-from velocast.usecases.notifications.incidents import (
+from velocast.adapters.channels.discord import Embed, EmbedField, within_limits
+from velocast.core.notices import (
+    ChallengerRefused,
+    CountersOutOfOrder,
+    DataStale,
+    DriftDetected,
+    Notice,
+)
+from velocast.usecases.notifications.event_cards import notice_embed, notice_key
+from velocast.usecases.notifications.incident_cards import (
     GREEN,
     RED,
     Incident,
@@ -35,7 +41,7 @@ def test_every_kind_of_notice_has_an_example_and_a_card() -> None:
     assert {type(n) for n in NOTICES} == set(kinds)
     for notice in NOTICES:
         card = notice_embed(notice)
-        assert fit(card) == card
+        assert within_limits(card) == card
         assert card.timestamp == notice.occurred_at
 
 
@@ -50,18 +56,18 @@ def test_a_promotion_names_both_models_and_the_gain() -> None:
     card = notice_embed(PROMOTED)
     assert card.title == "🚀 Champion promoted: version 8 (gbm)"
     assert card.fields == (
-        Field("Old", "run_id=abc123, R²=0.680"),
-        Field("New", "run_id=def456, R²=0.720"),
-        Field("Improvement", "+0.040 R² (+5.88%); 12.5% of the unexplained"),
-        Field("Decision", "DEPLOY"),
-        Field("Dataset", "4f4f4f4f4f4f"),
+        EmbedField("Old", "run_id=abc123, R²=0.680"),
+        EmbedField("New", "run_id=def456, R²=0.720"),
+        EmbedField("Improvement", "+0.040 R² (+5.88%); 12.5% of the gap to a perfect score"),
+        EmbedField("Decision", "DEPLOY"),
+        EmbedField("Dataset", "4f4f4f4f4f4f"),
     )
 
 
 def test_the_first_champion_replaces_none() -> None:
     nothing = {"old_run_id": None, "old_r2": None, "gain_absolute": None, "gain_relative": None}
     shown = lines(notice_embed(PROMOTED.model_copy(update=nothing)))
-    assert (shown["Old"], shown["Improvement"]) == ("none", "the first champion")
+    assert (shown["Old"], shown["Improvement"]) == ("none", "first champion")
 
 
 def test_drift_links_to_its_report() -> None:
@@ -82,7 +88,7 @@ def test_drift_links_to_its_report() -> None:
         ("challenger_refused", "Challenger", "run_id=r9, R²=0.801"),
         ("challenger_refused", "Champion", "R² 0.800"),
         ("performance_degraded", "R² before", "0.810"),
-        ("performance_degraded", "Skill over last week", "-0.020"),
+        ("performance_degraded", "Skill vs. last week", "-0.020"),
         ("training_failed", "Log", "https://example.org/log"),
         ("data_stale", "Age", "55 h"),
         (
@@ -99,7 +105,7 @@ def test_fields_are_shown(event: str, field: str, value: str) -> None:
     assert lines(notice_embed(notice))[field] == value
 
 
-def test_what_is_unknown_is_called_so() -> None:
+def test_unknown_values_are_shown_as_unknown() -> None:
     stale = DataStale(
         event_id="e", occurred_at="x", newest_count_at=None, age_hours=None, reason="empty table"
     )
@@ -110,11 +116,20 @@ def test_what_is_unknown_is_called_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("counters", "title"),
+    [(("c-1",), "🔧 1 faulty counter"), (("c-1", "c-2"), "🔧 2 faulty counters")],
+)
+def test_faulty_counters_are_counted_in_the_title(counters: tuple[str, ...], title: str) -> None:
+    notice = next(n for n in NOTICES if isinstance(n, CountersOutOfOrder))
+    assert notice_embed(notice.model_copy(update={"counters": counters})).title == title
+
+
 def card_of(payload: dict[str, Any]) -> Embed:
     return AlertMessage.model_validate(payload).embed()
 
 
-def test_an_opened_incident_tells_all() -> None:
+def test_an_opened_incident_shows_all_fields() -> None:
     card = card_of(INCIDENT)
     assert (card.title, card.color) == ("🚨 Alert: Forecast R2 critical", RED)
     assert card.description == "bike_forecast_r2 is below the threshold of 0.65\n\nSee the runbook."
@@ -130,7 +145,7 @@ def test_an_opened_incident_tells_all() -> None:
     }
 
 
-def test_a_closed_incident_is_green_and_another_message() -> None:
+def test_a_closed_incident_is_green_and_has_its_own_key() -> None:
     card = card_of(closed())
     assert (card.title, card.color) == ("✅ Resolved: Forecast R2 critical", GREEN)
     assert lines(card)["Closed"] == "2026-03-01T06:00:00Z"
@@ -138,7 +153,7 @@ def test_a_closed_incident_is_green_and_another_message() -> None:
     assert keys == ["incident:0.mabc:open", "incident:0.mabc:closed"]
 
 
-def test_the_console_s_test_notification_is_understood() -> None:
+def test_the_consoles_test_notification_is_accepted() -> None:
     card = card_of(CONSOLE_TEST)
     assert card.title == "🚨 Alert: test"
     assert card.description == "Test notification"
@@ -156,13 +171,13 @@ def test_the_console_s_test_notification_is_understood() -> None:
         {"url": ["x"]},
     ],
 )
-def test_an_odd_incident_is_no_reason_to_lose_an_alarm(odd: dict[str, Any]) -> None:
+def test_an_incident_with_invalid_fields_is_still_shown(odd: dict[str, Any]) -> None:
     incident = Incident.model_validate(odd)
     assert incident_embed(incident).title == "🚨 Alert: unnamed policy"
     assert incident_key(incident, "m-1") == "incident:m-1:open"
 
 
-def test_a_marker_s_name_is_one_object_whatever_the_key() -> None:
+def test_every_key_gives_a_valid_marker_name() -> None:
     assert marker_name("data_stale:fetch/1 2") == "notifications/data_stale:fetch%2F1%202.json"
     long = marker_name("run_failed:" + "x" * 500)
     assert len(long) < 100

@@ -1,4 +1,4 @@
-"""notify from a Pub/Sub message to Discord: local inbox, real bucket, real audit table."""
+"""notify, from a Pub/Sub message to Discord: local inbox, emulated bucket and audit table."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from gcp_emulators.core.http_server import HttpServer
+from tests.audit_rows import audit_rows
 from tests.shared.usecases.notifications.alerts import (
     INCIDENT,
     NOTICES,
@@ -29,10 +30,6 @@ from velocast.usecases.notifications.notify import AlertMessage
 from velocast_local.discord.inbox import routes
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
-AUDIT = """
-SELECT event_id, event_type, status, error_message FROM monitoring_audit.logs
-WHERE timestamp > '2020-01-01' ORDER BY event_id
-"""
 
 
 @dataclass
@@ -42,9 +39,9 @@ class Bench:
     url: str
     runtime: Runtime[NotifySettings]
 
-    def tell(self, payload: Any, message_id: str = "m-1") -> None:
+    def receive(self, payload: Any, message_id: str = "m-1") -> None:
         event = Event(envelope(payload, message_id))
-        handle(event, AlertMessage, self.runtime, notify.notify, event_type="ALERT")
+        handle(event, AlertMessage, self.runtime, notify.notify_discord, event_type="ALERT")
 
     def titles(self) -> list[str]:
         messages = httpx.get(f"{self.url}/discord/messages").json()["messages"]
@@ -69,23 +66,22 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def audit(client: bigquery.Client) -> list[tuple[str, str, str, str | None]]:
-    return [tuple(row.values()) for row in client.query_and_wait(AUDIT)]
+    names = ("event_id", "event_type", "status", "error_message")
+    return [tuple(row[name] for name in names) for row in audit_rows(client)]
 
 
-def test_every_notice_is_told_and_leaves_a_row(
-    bench: Bench, warehouse_tables: bigquery.Client
-) -> None:
+def test_every_notice_is_sent_and_audited(bench: Bench, warehouse_tables: bigquery.Client) -> None:
     for number, notice in enumerate(NOTICES):
-        bench.tell(notice.model_dump(mode="json"), f"m-{number}")
+        bench.receive(notice.model_dump(mode="json"), f"m-{number}")
     assert len(bench.titles()) == len(NOTICES)
     rows = audit(warehouse_tables)
     assert [row[0] for row in rows] == sorted(f"notify:{n.event}:e-1:alert" for n in NOTICES)
     assert {row[1:3] for row in rows} == {("ALERT", "OK")}
 
 
-def test_an_incident_is_told_when_it_opens_and_when_it_closes(bench: Bench) -> None:
+def test_an_incident_is_sent_when_it_opens_and_when_it_closes(bench: Bench) -> None:
     for payload in (INCIDENT, INCIDENT, closed(), closed()):
-        bench.tell(payload)
+        bench.receive(payload)
     assert bench.titles() == [
         "🚨 Alert: Forecast R2 critical",
         "✅ Resolved: Forecast R2 critical",
@@ -96,29 +92,29 @@ def test_an_incident_is_told_when_it_opens_and_when_it_closes(bench: Bench) -> N
     ]
 
 
-def test_a_message_that_comes_again_is_told_once(
+def test_a_redelivered_message_is_sent_once(
     bench: Bench, warehouse_tables: bigquery.Client
 ) -> None:
     for message_id in ("m-1", "m-1", "m-2"):  # redelivered, then published a second time
-        bench.tell(PROMOTED.model_dump(mode="json"), message_id)
+        bench.receive(PROMOTED.model_dump(mode="json"), message_id)
     assert len(bench.titles()) == 1
     assert [row[0] for row in audit(warehouse_tables)] == ["notify:champion_promoted:e-1:alert"]
 
 
-def test_what_discord_did_not_take_comes_again(
+def test_a_message_that_discord_refused_is_sent_again(
     bench: Bench, warehouse_tables: bigquery.Client
 ) -> None:
     bench.refuse(status=500)
     with pytest.raises(DiscordError, match="Discord answers 500"):
-        bench.tell(PROMOTED.model_dump(mode="json"))
+        bench.receive(PROMOTED.model_dump(mode="json"))
     assert (bench.titles(), bench.markers()) == ([], [])
-    bench.tell(PROMOTED.model_dump(mode="json"))
+    bench.receive(PROMOTED.model_dump(mode="json"))
     assert len(bench.titles()) == 1
-    failed, told = sorted(audit(warehouse_tables), key=lambda row: row[2])
+    failed, sent = sorted(audit(warehouse_tables), key=lambda row: row[2])
     assert failed[0] == "notify:m-1:failed"
     assert failed[3] is not None
     assert failed[3].startswith("discord: Discord answers 500")
-    assert told[0] == "notify:champion_promoted:e-1:alert"
+    assert sent[0] == "notify:champion_promoted:e-1:alert"
 
 
 @pytest.mark.parametrize(
@@ -126,8 +122,8 @@ def test_what_discord_did_not_take_comes_again(
     [
         (b"{", "its data is not JSON"),
         (b"[]", "data is list, needs a JSON object"),
-        ({}, "neither an incident of Cloud Monitoring nor an event of Velocast"),
-        ({"incident": "fire"}, "neither an incident of Cloud Monitoring nor an event of Velocast"),
+        ({}, "neither a Cloud Monitoring incident nor a Velocast event"),
+        ({"incident": "fire"}, "neither a Cloud Monitoring incident nor a Velocast event"),
         ({"event": "party"}, "champion_promoted"),
         (
             {"event": "data_stale", "event_id": "e"},
@@ -139,13 +135,13 @@ def test_what_discord_did_not_take_comes_again(
         ),
     ],
 )
-def test_what_cannot_be_understood_is_raised(
+def test_an_invalid_message_raises_an_error(
     bench: Bench, warehouse_tables: bigquery.Client, payload: Any, words: str
 ) -> None:
     with pytest.raises(EventError, match=words):
-        bench.tell(payload)
+        bench.receive(payload)
     assert bench.titles() == []
-    if isinstance(payload, dict):  # what has no payload has no message to leave a row for
+    if isinstance(payload, dict):  # a body without a readable payload leaves no audit row
         assert [row[:3] for row in audit(warehouse_tables)] == [
             ("notify:m-1:failed", "ALERT", "FAILED")
         ]

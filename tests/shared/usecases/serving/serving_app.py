@@ -1,4 +1,4 @@
-"""The API over a snapshot in a real object store: how the tests, and the browser, get at it."""
+"""The API with a snapshot in a real object store, for tests with a client or a browser."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def app(
     keys: Path | None = None,
     **settings: Any,
 ) -> OpenAPI:
-    """The application with the environment's settings, some of them replaced."""
+    """The application with the environment's settings; keyword arguments replace some of them."""
     changes = settings | ({"api_keys_file": keys} if keys else {})
     loaded = ServeSettings.load().model_copy(update=changes)
     return create_app(loaded, bucket(), now=now, check_seconds=check_seconds)
@@ -48,7 +48,7 @@ def app(
 
 @contextmanager
 def running(application: OpenAPI) -> Iterator[str]:
-    """Serve the application on a free port of this machine; gives its address."""
+    """Serve the application on a free local port and yield its address."""
     server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A made-up snapshot of a small city: daily and weekly rhythm, fixed, so that its answers can be worked out by hand."""
+"""A made-up snapshot of a small city with a fixed daily and weekly pattern, so that results can be computed by hand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def local_week_hour(at: datetime) -> int:
 
 
 def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
-    """One counter with history; it stands 300 m east of the one before."""
+    """One counter with history, 300 m east of the previous one."""
     week = tuple(week_value(level, h) for h in range(168))
     predicted = tuple(week[local_week_hour(at)] for at in HOURS)
     values: dict[str, Any] = {
@@ -93,7 +93,7 @@ def bare(counter_id: str, **changes: Any) -> CounterSnapshot:
 
 
 def snapshot(counters: int = 12, **changes: Any) -> Snapshot:
-    """A city of `counters` counters, a new one among them and one far from everything."""
+    """A city of `counters` counters, including a new one and one far from all others."""
     known = [counter(i, 40 + 30 * i) for i in range(counters)]
     new = bare(NEW_COUNTER, latitude=48.852, longitude=2.31)
     lonely = bare(LONELY_COUNTER, latitude=49.9, longitude=2.31)

@@ -1,4 +1,4 @@
-"""The API as a client sees it, over a snapshot in a real object store."""
+"""The API as a client sees it, with a snapshot in a real object store."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_counters_have_positions_last_counts_and_the_published_hours(client: Fla
     assert len(answer["counters"]) == 14
 
 
-def test_a_counter_s_forecast_starts_with_the_running_hour(client: FlaskClient) -> None:
+def test_a_counters_forecast_starts_with_the_current_hour(client: FlaskClient) -> None:
     answer = ask(client, "/v1/counters/c-3/forecast")
     published = counter(3, 130)
     assert len(answer["forecast"]) == 72
@@ -104,7 +104,7 @@ def test_hours_beyond_the_horizon_come_from_the_typical_week(client: FlaskClient
     assert [p["basis"] for p in points] == ["model"] * 110 + ["typical_week"] * 10
 
 
-def test_the_past_is_given_when_it_is_asked_for(client: FlaskClient) -> None:
+def test_past_hours_are_included_on_request(client: FlaskClient) -> None:
     answer = ask(client, "/v1/counters/c-3/forecast?hours=1&observed=12")
     assert [o["at"] for o in answer["observed"]] == [
         rfc3339(NOW.replace(minute=0) - i * HOUR) for i in range(12, 0, -1)
@@ -136,7 +136,7 @@ def test_every_counter_at_one_hour(client: FlaskClient, at: str) -> None:
     ]
 
 
-def test_every_counter_at_the_running_hour(client: FlaskClient) -> None:
+def test_every_counter_at_the_current_hour(client: FlaskClient) -> None:
     assert ask(client, "/v1/forecast")["at"] == "2026-03-03T09:00:00Z"
 
 
@@ -169,7 +169,7 @@ def test_before_a_champion_similar_days_are_named() -> None:
     assert (answer["champion"], answer["model_kind"]) == (None, "similar_days")
 
 
-def test_an_old_snapshot_answers_and_says_so() -> None:
+def test_a_stale_snapshot_is_served_and_marked_as_stale() -> None:
     publish(snapshot())
     client = app(now=lambda: NOW + timedelta(days=30)).test_client()
     answer = ask(client, "/v1/counters/c-3/forecast?hours=2")
@@ -205,7 +205,7 @@ def test_predictions_come_in_the_order_of_the_records(client: FlaskClient) -> No
     assert {p["busy"] for p in answer.json["predictions"]} == {None}
 
 
-def test_affluence_tells_whether_the_hour_is_busy(client: FlaskClient) -> None:
+def test_affluence_says_whether_the_hour_is_busy(client: FlaskClient) -> None:
     records = [{"counter_id": "c-2", "at": f"2026-03-04T{hour:02}:00:00Z"} for hour in (2, 7)]
     answer = predict(client, *records, task="affluence")
     assert answer.json is not None
@@ -215,7 +215,7 @@ def test_affluence_tells_whether_the_hour_is_busy(client: FlaskClient) -> None:
     ]
 
 
-def test_affluence_goes_by_the_classifier_when_there_is_one() -> None:
+def test_affluence_uses_the_classifier_when_there_is_one() -> None:
     classifier = CHAMPION.model_copy(
         update={"task": "affluence", "kind": "affluence", "version": 3}
     )
@@ -244,7 +244,7 @@ def test_every_record_with_an_unknown_place_is_named(client: FlaskClient) -> Non
     assert [e["where"] for e in answer.json["errors"]] == ["records.0", "records.2"]
 
 
-def test_a_name_that_two_counters_bear_asks_for_the_id() -> None:
+def test_a_name_shared_by_two_counters_requires_the_id() -> None:
     twins = (counter(1, 100), counter(2, 100, counter_name="Rue 1 N-S"))
     publish(snapshot().model_copy(update={"counters": twins}))
     answer = predict(app().test_client(), {"counter_name": "Rue 1 N-S", "at": rfc3339(NOW)})
@@ -255,7 +255,7 @@ def test_a_name_that_two_counters_bear_asks_for_the_id() -> None:
     ("record", "words"),
     [
         ({}, "no place; give counter_id, counter_name, or latitude and longitude"),
-        ({"latitude": 48.8}, "latitude and longitude go together"),
+        ({"latitude": 48.8}, "only one of latitude and longitude"),
         ({"latitude": 99, "longitude": 2}, "latitude"),
         ({"latitude": "NaN", "longitude": 2}, "latitude"),
         ({"counter_id": 5}, "counter_id"),
@@ -282,7 +282,7 @@ def test_a_record_that_names_no_place_is_refused(
         (b'{"records": [{"at": 5}]}', 422, "records.0"),
     ],
 )
-def test_a_body_that_is_no_question_is_refused(
+def test_an_invalid_body_is_refused(
     client: FlaskClient, data: bytes, status: int, words: str
 ) -> None:
     answer = client.post("/v1/predict", headers=HEADERS, data=data, content_type="application/json")
@@ -303,7 +303,7 @@ def test_a_thousand_records_are_answered_and_one_more_is_not(client: FlaskClient
     assert whole.json is not None
     assert len(whole.json["predictions"]) == 1000
     assert_problem(
-        predict(client, *[record] * 1001), 413, "1001 records; send at most 1000 at a time."
+        predict(client, *[record] * 1001), 413, "The request has 1001 records; send at most 1000"
     )
 
 
@@ -317,14 +317,14 @@ def test_more_than_a_mebibyte_is_refused(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", V1_GETS)
-def test_without_a_key_nothing_is_told(client: FlaskClient, path: str) -> None:
+def test_a_request_without_a_key_is_refused(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert_problem(answer, 401, "X-API-Key")
     assert answer.headers["WWW-Authenticate"].startswith("ApiKey")
-    assert_problem(client.get(path, headers={"X-API-Key": "wrong"}), 403, "not known")
+    assert_problem(client.get(path, headers={"X-API-Key": "wrong"}), 403, "Unknown API key")
 
 
-def test_several_keys_may_ask_and_a_new_one_is_taken_over(tmp_path: Path) -> None:
+def test_several_keys_are_accepted_and_a_new_one_is_picked_up(tmp_path: Path) -> None:
     publish(snapshot())
     keys = tmp_path / "keys"
     keys.write_text("# who may ask\nanna: key-a\n\nben:key:b\nno colon\n", encoding="utf-8")
@@ -343,7 +343,7 @@ def test_several_keys_may_ask_and_a_new_one_is_taken_over(tmp_path: Path) -> Non
     keys.write_text("carla:key-c\n", encoding="utf-8")
     assert [status(k) for k in ("key-a", "key-c")] == [403, 200]
     keys.unlink()
-    assert status("key-c") == 200  # a secret that cannot be read for a moment locks nobody out
+    assert status("key-c") == 200  # a secret that is unreadable for a moment locks nobody out
 
 
 @pytest.mark.parametrize("text", [None, "", "# nobody\n", "no colon\n"])
@@ -355,7 +355,7 @@ def test_without_any_key_the_service_does_not_start(tmp_path: Path, text: str | 
         app(keys=keys)
 
 
-def test_a_key_that_asks_too_often_has_to_wait(tmp_path: Path) -> None:
+def test_a_key_over_its_rate_limit_has_to_wait(tmp_path: Path) -> None:
     publish(snapshot())
     keys = tmp_path / "keys"
     keys.write_text("anna:a\nben:b\n", encoding="utf-8")
@@ -386,22 +386,22 @@ def test_without_a_snapshot_it_says_what_to_do() -> None:
     page.close()
 
 
-def test_a_city_without_any_count_is_not_made_up() -> None:
+def test_without_any_count_no_forecast_is_made_up() -> None:
     empty = snapshot().model_copy(update={"counters": snapshot().counters[-1:]})
     publish(empty)
     answer = app().test_client().get(f"/v1/counters/{LONELY_COUNTER}/forecast", headers=HEADERS)
-    assert_problem(answer, 503, "holds no count of any counter")
+    assert_problem(answer, 503, "contains no count of any counter")
 
 
 def wait_for(application: Any, version: int) -> None:
-    """Ask until the background refresh has taken over the snapshot with this champion's version."""
+    """Send requests until the background refresh has loaded the snapshot with this champion version."""
     for _ in range(200):
         if ask(application, "/v1/champion")["champion"]["version"] == version:
             return
     pytest.fail(f"no answer from version {version}")
 
 
-def test_a_newer_snapshot_is_taken_over_and_a_broken_one_is_not(client: FlaskClient) -> None:
+def test_a_newer_snapshot_is_loaded_and_a_broken_one_is_ignored(client: FlaskClient) -> None:
     assert ask(client, "/v1/champion")["champion"]["version"] == 7
     publish(snapshot(champion=CHAMPION.model_copy(update={"version": 8})))
     wait_for(client, 8)
@@ -413,7 +413,7 @@ def test_a_newer_snapshot_is_taken_over_and_a_broken_one_is_not(client: FlaskCli
         assert ask(client, "/v1/champion")["champion"]["version"] == 8
 
 
-def test_ready_tells_the_age_of_the_snapshot(client: FlaskClient) -> None:
+def test_ready_gives_the_age_of_the_snapshot(client: FlaskClient) -> None:
     assert client.get("/readyz").json == {
         "status": "ready",
         "origin_at": "2026-03-02T23:00:00Z",
@@ -443,7 +443,7 @@ def test_every_error_is_a_problem(client: FlaskClient, method: str, path: str, s
         assert "GET" in answer.headers["Allow"]
 
 
-def test_a_defect_is_a_problem_without_its_inside(
+def test_an_unexpected_error_reveals_no_details(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publish(snapshot())
@@ -452,9 +452,9 @@ def test_a_defect_is_a_problem_without_its_inside(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("secret inside")
 
-    monkeypatch.setattr("velocast.usecases.serving.answers.coming", broken)
+    monkeypatch.setattr("velocast.usecases.serving.fallback_chain.coming_hours", broken)
     answer = application.test_client().get("/v1/counters/c-1/forecast", headers=HEADERS)
-    assert_problem(answer, 500, "Something broke here; it is in the log.")
+    assert_problem(answer, 500, "The service failed to handle this request; the error was logged.")
     assert "secret inside" not in answer.text
     lines = capsys.readouterr().out.splitlines()
     entry = json.loads(next(line for line in lines if "secret inside" in line))
@@ -473,7 +473,7 @@ def test_a_defect_is_a_problem_without_its_inside(
         "/docs/swagger/js/swagger-ui-bundle.js",
     ],
 )
-def test_the_pages_let_nothing_else_in(client: FlaskClient, path: str) -> None:
+def test_the_pages_allow_no_other_origin(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     policy = answer.headers["Content-Security-Policy"]
@@ -497,7 +497,7 @@ def test_the_page_names_no_other_address(name: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/page/index.py", "/page/../app.py", "/docs/swagger/../__init__.py"]
 )
-def test_nothing_but_the_page_s_files_is_given_out(client: FlaskClient, path: str) -> None:
+def test_only_the_files_of_the_pages_are_served(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -544,7 +544,7 @@ def _references(node: Any) -> list[str]:
     return []
 
 
-def test_the_v1_routes_ask_for_the_key_in_the_document(client: FlaskClient) -> None:
+def test_the_document_requires_the_key_for_the_v1_routes(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     assert document is not None
     for path, item in document["paths"].items():
@@ -564,7 +564,7 @@ def test_the_v1_routes_ask_for_the_key_in_the_document(client: FlaskClient) -> N
         ("/v1/champion", "ChampionAnswer"),
     ],
 )
-def test_answers_are_what_the_document_says(client: FlaskClient, path: str, name: str) -> None:
+def test_responses_match_the_document(client: FlaskClient, path: str, name: str) -> None:
     document = client.get("/openapi.json").json
     assert document is not None
     schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}

@@ -1,4 +1,4 @@
-"""The dashboard page in Debian's Chromium, over the real API."""
+"""The dashboard page in Debian's Chromium, with the real API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINE = "#chart path.line.forecast"
 def address(
     object_store: emulators.RunningObjectStore, stack_variables: dict[str, str]
 ) -> Iterator[str]:
-    """The API over the made-up city, answering for all tests of this module."""
+    """The API with the made-up city, shared by all tests of this module."""
     bucket = emulators.BUCKETS["models"]
     before = dict(os.environ)
     os.environ.update(stack_variables)
@@ -52,7 +52,7 @@ def browser_page(address: str) -> Iterator[Page]:
 
 @pytest.fixture
 def complaints(browser_page: Page, address: str) -> Iterator[list[str]]:
-    """Errors of the page, and requests to any other address, while the test runs."""
+    """Errors of the page, and requests to any other address, during the test."""
     found: list[str] = []
     listeners: dict[Any, Callable[[Any], None]] = {
         "console": lambda m: found.append(m.text) if m.type == "error" else None,
@@ -68,7 +68,7 @@ def complaints(browser_page: Page, address: str) -> Iterator[list[str]]:
 
 @pytest.fixture
 def page(browser_page: Page, address: str) -> Page:
-    """The dashboard with a key, its first counter drawn."""
+    """The dashboard with a key and its first counter's chart."""
     browser_page.goto("about:blank")
     browser_page.set_viewport_size({"width": 1280, "height": 900})
     browser_page.goto(f"{address}/#key={KEY}")
@@ -85,7 +85,7 @@ def test_clicking_a_counter_shows_its_forecast(page: Page, complaints: list[str]
     page.locator("circle[data-counter='c-4']").click()
     expect(page.locator("#counter-title")).to_have_text("Rue 4 N-S")
     expect(page.locator("#counter-facts")).to_have_text(
-        "Last count 3 at Mon 2 Mar, 23:00. Forecast: the champion's forecast, then the counter's typical week."
+        "Last count: 3 on Mon 2 Mar, 23:00. Forecast based on the model in use, then the counter's typical week."
     )
     expect(page.locator("#chart svg")).to_have_attribute("aria-label", "Bikes per hour at Rue 4 N-S: "
         "observed counts, then the forecast with its 90 percent interval")  # fmt: skip
@@ -106,7 +106,7 @@ def test_a_counter_is_chosen_by_keyboard_too(page: Page) -> None:
     expect(page.locator("circle[data-counter='c-7']")).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_chart_tells_each_hour(page: Page) -> None:
+def test_the_chart_shows_each_hours_values(page: Page) -> None:
     page.select_option("#counter", "c-4")
     expect(page.locator("#counter-title")).to_have_text("Rue 4 N-S")
     page.locator("#chart svg").focus()
@@ -148,22 +148,22 @@ def test_the_champion_and_the_licence_are_shown(page: Page) -> None:
     expect(page.locator("#champion")).to_contain_text("7 (gbm)")
     expect(page.locator("#champion")).to_contain_text("0.874")
     expect(page.locator("#attribution")).to_have_text(
-        "Bike counts: a made-up city Licence: CC0 1.0."
+        "Bike counts: a made-up city · Licence: CC0 1.0"
     )
 
 
-def test_a_forecast_by_hand(page: Page, complaints: list[str]) -> None:
+def test_a_single_forecast(page: Page, complaints: list[str]) -> None:
     page.select_option("#hand-counter", "c-4")
     page.locator("#hand-at").fill("2026-07-06T08:00")  # summer time, long after the horizon
     page.locator("#hand button").click()
-    expect(page.locator("#hand-answer")).to_contain_text("From the counter's typical week.")
+    expect(page.locator("#hand-answer")).to_contain_text("Based on the counter's typical week.")
     expect(page.locator("#hand-answer")).to_contain_text("Mon 6 Jul, 08:00")
     page.select_option("#hand-task", "affluence")
     page.select_option("#hand-place", "position")
     page.locator("#hand-at").fill("2026-03-04T03:00")
     page.locator("#hand button").click()
     expect(page.locator("#hand-answer strong")).to_have_text("Not busy")
-    expect(page.locator("#hand-answer")).to_contain_text("From counters nearby.")
+    expect(page.locator("#hand-answer")).to_contain_text("Based on nearby counters.")
     assert complaints == []
 
 
@@ -171,7 +171,7 @@ def test_a_wrong_key_asks_for_another(browser_page: Page, address: str) -> None:
     browser_page.goto("about:blank")
     browser_page.goto(f"{address}/#key=wrong")
     expect(browser_page.locator("#key-form")).to_be_visible()
-    expect(browser_page.locator("#message")).to_contain_text("This X-API-Key is not known")
+    expect(browser_page.locator("#message")).to_contain_text("Unknown API key")
     expect(browser_page.locator("#main")).to_be_hidden()
     browser_page.fill("#key", KEY)
     browser_page.locator("#key-form button").click()

@@ -11,6 +11,7 @@ from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
 from velocast.core.errors import PromotionRefused
+from velocast.core.kinds import ForecastKind
 from velocast.core.notices import ChampionPromoted
 from velocast.model.learning import forecaster
 from velocast.model.learning.forecaster import TrainedModel
@@ -123,7 +124,7 @@ def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None
     assert (tags["refit_sha256"], tags["refit_uri"]) == (now.sha256, now.artifact_uri)
     (entry,) = champion_manifest.read_summary(lab.objects())
     assert (entry.is_champion, entry.sha256, entry.decision) == (True, now.sha256, "DEPLOY")
-    loaded = champions.load(lab.objects(), on_fallback=lambda step: pytest.fail(str(step)))
+    loaded = champions.load_champion(lab.objects(), on_fallback=lambda step: pytest.fail(str(step)))
     assert loaded.version == version
     assert [dict(row) for row in lab.client.query_and_wait(FORECASTS)] == [
         {"model_version": version, "run_id": trained.run_id, "model_kind": "gbm"}
@@ -230,10 +231,10 @@ def test_a_champion_published_between_plan_and_publication_wins(
 def test_a_refit_far_from_what_was_judged_is_refused(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = forecaster.fit
+    fit = forecaster.fit_forecaster
 
     def tenfold(
-        kind: forecaster.Kind,
+        kind: ForecastKind,
         rows: pd.DataFrame,
         held_out: pd.DataFrame,
         *,
@@ -243,7 +244,7 @@ def test_a_refit_far_from_what_was_judged_is_refused(
         wrong = rows.assign(bike_count=rows["bike_count"] * 10)
         return fit(kind, wrong, held_out.head(0), seed=seed, test_mode=test_mode)
 
-    monkeypatch.setattr(forecaster, "fit", tenfold)
+    monkeypatch.setattr(forecaster, "fit_forecaster", tenfold)
     version = lab.training("up-first").version
     with pytest.raises(PromotionRefused, match=r"away from what was judged.*refit_tolerance"):
         lab.promote(version, "up-first", FIRST)

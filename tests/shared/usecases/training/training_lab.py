@@ -14,6 +14,7 @@ from google.cloud import bigquery
 from threadpoolctl import threadpool_limits
 
 from tests import emulators
+from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.gcs import Objects
@@ -134,10 +135,7 @@ class Lab:
         return list({notice.event_id: notice for notice in told}.values())
 
     def audit(self) -> list[dict[str, Any]]:
-        rows = self.client.query_and_wait(
-            "SELECT * FROM monitoring_audit.logs WHERE timestamp > '2000-01-01' ORDER BY event_id"
-        )
-        return [dict(row) for row in rows]
+        return audit_rows(self.client)
 
 
 def _type(name: str) -> str:
@@ -151,13 +149,13 @@ def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 5
     # holds for libraries that are loaded already.
     import sklearn.ensemble  # noqa: F401
 
-    fit = forecaster.fit
+    fit = forecaster.fit_forecaster
 
     def fit_small(*args: Any, seed: int, test_mode: bool = False) -> forecaster.TrainedModel:
         return fit(*args, seed=seed, test_mode=True)
 
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, user_api="openmp"):
-        patch.setattr(forecaster, "fit", fit_small)
+        patch.setattr(forecaster, "fit_forecaster", fit_small)
         for name, value in request.getfixturevalue("stack_variables").items():
             patch.setenv(name, value)
         request.getfixturevalue("mlflow_server")

@@ -1,8 +1,8 @@
-// The API's key, its calls, and the city's clock.
+// The API key, calls to the API, and times in the city's time zone.
 
 const STORED = "velocast-key";
 
-/** Take a key from `#key=...`, keep it for this tab, and remove it from the address bar. */
+/** Read a key from `#key=...`, store it for this tab, and remove it from the address bar. */
 export function takeKeyFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("key");
   if (!given) return;
@@ -14,7 +14,7 @@ export const getKey = () => sessionStorage.getItem(STORED);
 export const setKey = (key) => sessionStorage.setItem(STORED, key);
 export const forgetKey = () => sessionStorage.removeItem(STORED);
 
-/** An error the API answered with: its status, what is wrong, and the seconds to wait where it says so. */
+/** An error response: its status, the detail, and the seconds to wait (0 if not given). */
 export class Problem extends Error {
   constructor(status, detail, wait) {
     super(detail);
@@ -31,14 +31,14 @@ export async function call(path, body) {
   try {
     answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
   } catch {
-    throw new Problem(0, "The service cannot be reached. Trying again soon.", 10);
+    throw new Problem(0, "The service is unreachable. Trying again in 10 s.", 10);
   }
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => ({}));
   throw new Problem(answer.status, problem.detail ?? answer.statusText, Number(answer.headers.get("Retry-After")) || 0);
 }
 
-/** Formats instants on the city's clock. */
+/** Formats instants in the city's time zone. */
 export class CityClock {
   constructor(zone) {
     this.zone = zone;
@@ -67,7 +67,7 @@ export class CityClock {
     return `${p.year}-${p.month}-${p.day}T${p.hour}:${p.minute}`;
   }
 
-  /** The instant that a datetime-local field means on the city's clock. */
+  /** The instant of a datetime-local field, read in the city's time zone. */
   instant(field) {
     const asUtc = Date.parse(field + "Z");
     const offset = (at) => Date.parse(this.field(at) + "Z") - at;

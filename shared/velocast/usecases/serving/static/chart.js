@@ -1,4 +1,4 @@
-// One counter: observed counts, then the forecast with its 90 % interval; a cursor tells each hour's figures.
+// Chart of one counter: observed counts, then the forecast with its 90 % interval. A cursor shows each hour's values.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { top: 22, right: 12, bottom: 34, left: 44 };
@@ -84,7 +84,7 @@ export class Chart {
     ];
   }
 
-  /** A line that breaks where an hour has no value. */
+  /** A line with gaps at hours without a value. */
   path(name) {
     let pen = "M";
     return this.rows.map((r) => {
@@ -103,7 +103,7 @@ export class Chart {
     const x = this.x(this.start), left = x > width - 110;
     return [
       element("line", { x1: x, x2: x, y1: MARGIN.top - 6, y2: HEIGHT - MARGIN.bottom, class: "origin" }),
-      element("text", { x: left ? x - 5 : x + 5, y: 12, class: "origin-text", "text-anchor": left ? "end" : "start" }, "coming hours"),
+      element("text", { x: left ? x - 5 : x + 5, y: 12, class: "origin-text", "text-anchor": left ? "end" : "start" }, "next hours"),
     ];
   }
 
@@ -148,7 +148,7 @@ export class Chart {
   describe(row) {
     const lines = [this.clock.text(row.at)];
     if (Number.isFinite(row.observed)) lines.push(`observed ${row.observed}`);
-    if (row.observed === null && row.forecast === undefined) lines.push("nothing usable counted");
+    if (row.observed === null && row.forecast === undefined) lines.push("no usable count");
     if (Number.isFinite(row.forecast)) lines.push(`forecast ${Math.round(row.forecast)} (${Math.round(row.lower)} to ${Math.round(row.upper)})`);
     if (Number.isFinite(row.busy)) lines.push(`busy ${Math.round(row.busy * 100)} %`);
     if (row.basis) lines.push(row.basis.replace("_", " "));

@@ -1,4 +1,4 @@
-// Swagger UI over this service's own document. A key kept by the dashboard in this tab is filled in.
+// Swagger UI for this service's OpenAPI document. An API key stored by the dashboard in this tab is filled in.
 const ui = window.SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",

@@ -1,15 +1,15 @@
-// The counters where they stand, coloured by forecast; zoom with wheel, pinch or buttons, pan by dragging.
+// Map of the counters, coloured by forecast. Zoom with wheel, pinch or buttons; pan by dragging.
 
 const SVG = "http://www.w3.org/2000/svg";
 const KM_PER_DEGREE = 111.195;
-export const LEVELS = [5, 20, 50, 100, 200]; // bikes per hour at which the next colour begins
+export const LEVELS = [5, 20, 50, 100, 200]; // bikes per hour where the next colour starts
 const DOT_PX = [5, 6, 7, 8.5, 10, 11.5];
 const SMALLEST_KM = 0.4;
-const STRAY = 8; // times the median distance from the middle
+const STRAY = 8; // multiples of the median distance from the centre
 
 export const levelOf = (bikes) => LEVELS.filter((from) => bikes >= from).length;
 
-/** Leave out what stands so far off that showing it would press all others into one spot. */
+/** Leave out counters so far away that showing them would squeeze all others together. */
 function withoutStrays(dots) {
   const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
   const x = median(dots.map((d) => d.x)), y = median(dots.map((d) => d.y));
@@ -70,7 +70,7 @@ export class CounterMap {
       dot.text = bikes === undefined ? "no forecast" : `${Math.round(bikes)} bikes/h, ${hour}`;
       dot.circle.setAttribute("aria-label", `${dot.name}: ${dot.text}`);
     }
-    // The busy ones are drawn last, over the quiet ones; moving a focused dot would take its focus away.
+    // Busy counters are drawn last, on top of quiet ones. Moving a focused dot would take its focus away.
     if (!this.layer.contains(document.activeElement)) {
       const rank = (dot) => (dot.chosen ? Infinity : dot.level);
       const byLevel = [...this.dots.values()].sort((a, b) => rank(a) - rank(b) || 0);
@@ -103,7 +103,7 @@ export class CounterMap {
     this.draw();
   }
 
-  /** Zoom by a factor, keeping the point under (px, py) where it is; the middle without one. */
+  /** Zoom by a factor, keeping the point under (px, py) in place; by default the centre. */
   zoom(factor, px = this.svg.clientWidth / 2, py = this.svg.clientHeight / 2) {
     if (!this.view) return;
     const width = Math.min(Math.max(this.view.width * factor, SMALLEST_KM), this.home.wide * 6 + 5);

@@ -1,4 +1,4 @@
-// The dashboard: fetches forecasts with the key of this tab and hands them to the map, the chart and the cards.
+// The dashboard: fetches forecasts with this tab's API key and shows them on the map, the chart and the cards.
 
 import { CityClock, call, forgetKey, getKey, setKey, takeKeyFromAddress } from "./api.js";
 import { Chart } from "./chart.js";
@@ -9,12 +9,12 @@ const FORECAST_HOURS = 120;
 const REFRESH_MS = 60_000;
 const SLIDE_MS = 150;
 const BASIS = {
-  model: "the champion's forecast",
-  similar_days: "mean of similar days",
-  former_place: "counts at its former place",
+  model: "the model in use",
+  similar_days: "the mean of similar days",
+  former_place: "counts at the counter's former position",
   typical_week: "the counter's typical week",
-  neighbours: "counters nearby",
-  city_profile: "the city's profile",
+  neighbours: "nearby counters",
+  city_profile: "the city's weekly profile",
 };
 const METRICS = { r2: "R²", rmse: "RMSE", mae: "MAE", skill: "Skill", coverage: "Coverage", balanced_accuracy: "Balanced accuracy" };
 
@@ -24,14 +24,14 @@ const map = new CounterMap($("map"), $("map-tip"), $("scale-bar"), $("scale-text
 const chart = new Chart($("chart"), new CityClock("UTC"));
 let retry;
 
-// ---- what is told to the user
+// ---- messages
 
 function say(text) {
   $("message").textContent = text ?? "";
   $("message").hidden = !text;
 }
 
-/** Do some work; an error becomes a message, and asks for the key again or tries again where that helps. */
+/** Run `work`. An API error is shown as a message; then ask for the key again, or retry later, where that helps. */
 async function guarded(work) {
   try {
     await work();
@@ -67,7 +67,7 @@ async function load() {
     $("main").hidden = false;
     $("change-key").hidden = false;
     showCity(list, now);
-    say(list.stale ? `These forecasts were published ${state.clock.text(list.published_at)} and their hours have passed; showing the hours after that.` : null);
+    say(list.stale ? `These forecasts are out of date: they were published on ${state.clock.text(list.published_at)} and cover the days after that.` : null);
     showHour(now);
     await choose(state.chosen ?? now.forecasts.reduce((a, b) => (b.predicted_count > a.predicted_count ? b : a), now.forecasts[0])?.counter_id);
   });
@@ -78,7 +78,7 @@ function showCity(list, now) {
   Object.assign(state, { counters: list.counters, hours: list.hours, clock: new CityClock(list.time_zone), published: list.published_at });
   document.title = `Velocast ${list.city}`;
   $("city").textContent = list.city;
-  $("freshness").textContent = `${list.counters.length} counters · forecast from ${state.clock.text(list.origin_at, "day")}, published ${state.clock.text(list.published_at)} (${list.time_zone})`;
+  $("freshness").textContent = `${list.counters.length} counters · forecast from ${state.clock.text(list.origin_at, "day")}, published on ${state.clock.text(list.published_at)} (${list.time_zone})`;
   $("hand-zone").textContent = `(${list.time_zone})`;
   showAttribution(list);
   showChampion(list.champion);
@@ -105,7 +105,7 @@ function showAttribution(list) {
   const link = document.createElement("a");
   link.textContent = list.attribution;
   if (/^https?:/.test(list.attribution_url)) link.href = list.attribution_url;
-  $("attribution").replaceChildren(link, ` Licence: ${list.licence}.`);
+  $("attribution").replaceChildren(link, ` · Licence: ${list.licence}`);
 }
 
 // ---- the map
@@ -148,7 +148,7 @@ async function choose(id) {
   map.select(id);
   await guarded(async () => {
     const answer = await call(`v1/counters/${encodeURIComponent(id)}/forecast?hours=${FORECAST_HOURS}&observed=${OBSERVED_HOURS}`);
-    if (state.chosen !== id) return; // another was chosen meanwhile
+    if (state.chosen !== id) return; // another counter was chosen in the meantime
     showCounter(answer);
   });
 }
@@ -156,9 +156,9 @@ async function choose(id) {
 function showCounter(answer) {
   const { counter, forecast } = answer;
   $("counter-title").textContent = counter.counter_name ?? counter.counter_id;
-  const last = counter.last_counted_at ? `Last count ${Math.round(counter.last_count)} at ${state.clock.text(counter.last_counted_at)}. ` : "No count yet. ";
+  const last = counter.last_counted_at ? `Last count: ${Math.round(counter.last_count)} on ${state.clock.text(counter.last_counted_at)}. ` : "No counts yet. ";
   const bases = [...new Set(forecast.map((f) => BASIS[f.basis] ?? f.basis))];
-  $("counter-facts").textContent = `${last}Forecast: ${bases.join(", then ")}.`;
+  $("counter-facts").textContent = `${last}Forecast based on ${bases.join(", then ")}.`;
   chart.show(answer, state.clock);
   const cell = (text) => Object.assign(document.createElement("td"), { textContent: text });
   $("table").tBodies[0].replaceChildren(...forecast.map((f) => {
@@ -174,7 +174,7 @@ function showCounter(answer) {
 function showChampion(champion) {
   if (!champion) {
     $("champion").replaceChildren(Object.assign(document.createElement("p"), {
-      className: "quiet", textContent: "No champion yet. The forecasts are means of similar days until the first model is trained and promoted.",
+      className: "quiet", textContent: "No model yet. Until the first model is trained and promoted, forecasts are means of similar days.",
     }));
     return;
   }
@@ -195,7 +195,7 @@ function showChampion(champion) {
   $("champion").replaceChildren(list);
 }
 
-// ---- a forecast by hand
+// ---- a single forecast
 
 function choosePlaceKind() {
   const position = $("hand-place").value === "position";
@@ -225,11 +225,11 @@ async function forecastByHand(event) {
 function showPrediction(p, task) {
   const count = `${Math.round(p.predicted_count)} bikes`;
   const chance = p.busy_probability === null ? "unknown" : `${Math.round(p.busy_probability * 100)} %`;
-  const main = task === "affluence" ? (p.busy === null ? "Not known" : p.busy ? "Busy" : "Not busy") : count;
+  const main = task === "affluence" ? (p.busy === null ? "Unknown" : p.busy ? "Busy" : "Not busy") : count;
   const rest = task === "affluence" ? ` (probability ${chance}); about ${count},` : ",";
   $("hand-answer").replaceChildren(
     Object.assign(document.createElement("strong"), { textContent: main }),
-    `${rest} 90 % between ${Math.round(p.lower)} and ${Math.round(p.upper)}, ${state.clock.text(p.at)}. From ${BASIS[p.basis] ?? p.basis}.`,
+    `${rest} 90 % interval ${Math.round(p.lower)} to ${Math.round(p.upper)}, ${state.clock.text(p.at)}. Based on ${BASIS[p.basis] ?? p.basis}.`,
   );
 }
 
@@ -261,7 +261,7 @@ setInterval(() => {
 }, REFRESH_MS);
 load();
 
-/** Look for a newer publication; what is shown stays unless there is one. */
+/** Check for newer forecasts, and reload only if there are any. */
 function refresh() {
   guarded(async () => {
     const answer = await call("v1/champion");

@@ -53,7 +53,7 @@ class Source:
         """
         city = self.run.settings.city
         first, until = days.bounds(city.zone)
-        frame = feature_store.read(
+        frame = feature_store.read_features(
             self.run.warehouse,
             city,
             first_origin=first_origin,

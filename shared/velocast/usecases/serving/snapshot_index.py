@@ -1,4 +1,4 @@
-"""A snapshot made ready to answer from: looked up by id, name, hour and place in no time."""
+"""An index of a snapshot for fast lookups by counter id, name, hour and position."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ LOW, HIGH = 0.05, 0.95
 
 
 class Profile(NamedTuple):
-    """What the counters of the city hold in one local hour of the week: median, 5th and 95th percentile, bikes."""
+    """Bikes over the city's counters in one local hour of the week: median, 5th and 95th percentile."""
 
     middle: float
     low: float
     high: float
 
 
-class Placed(NamedTuple):
-    """A counter that can speak for its surroundings, at `x`, `y` km."""
+class LocatedCounter(NamedTuple):
+    """A counter with its own history, at `x`, `y` km: usable as a neighbour."""
 
     x: float
     y: float
@@ -36,8 +36,8 @@ class Placed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Board:
-    """Everything a request needs, computed once for each snapshot.
+class SnapshotIndex:
+    """Everything a request needs, computed once per snapshot.
 
     profile: one entry for each of the 168 local hours of the week; empty when no counter has any history.
     usual_level, usual_threshold: medians over the counters; None when no counter has one.
@@ -47,26 +47,26 @@ class Board:
     zone: ZoneInfo
     by_id: dict[str, CounterSnapshot]
     by_name: dict[str, tuple[CounterSnapshot, ...]]
-    placed: tuple[Placed, ...]
+    located: tuple[LocatedCounter, ...]
     profile: tuple[Profile, ...]
     usual_level: float | None
     usual_threshold: float | None
     plane: Plane
-    # Filled by the first request for each counter: the published hours as they are answered.
+    # The published hours of each counter as the API returns them, filled by the first request for it.
     points: dict[str, tuple[Point, ...]] = field(default_factory=dict)
 
     def hour_index(self, target: datetime) -> int | None:
-        """Return the place of an hour among the published ones, None when it lies outside."""
+        """Return the position of an hour in the published hours, None when it is outside."""
         if not self.snapshot.hours:
             return None
         index = (target - self.snapshot.hours[0]) // HOUR
         return index if 0 <= index < len(self.snapshot.hours) else None
 
     def current_hour(self, now: datetime) -> tuple[datetime, bool]:
-        """Return the hour that the coming hours start with, and whether the snapshot is stale.
+        """Return the first hour to forecast, and whether the snapshot is stale.
 
-        It is the running hour, or that of the publication when now lies outside the published hours: an old snapshot
-        then still answers, and says so.
+        This is the current hour or, when the current time is outside the published hours, the hour of publication: a
+        stale snapshot is still served and marked as stale.
         """
         hour = floor_hour(now)
         if self.hour_index(hour) is not None:
@@ -79,20 +79,20 @@ class Board:
         return local.weekday() * 24 + local.hour
 
 
-def prepare(snapshot: Snapshot) -> Board:
-    """Build the board of a snapshot. Raises ZoneInfoNotFoundError when the city's zone is unknown."""
+def build_index(snapshot: Snapshot) -> SnapshotIndex:
+    """Build the index of a snapshot. Raises ZoneInfoNotFoundError when the city's zone is unknown."""
     zone = ZoneInfo(snapshot.city.time_zone)
     names: dict[str, list[CounterSnapshot]] = defaultdict(list)
     for counter in snapshot.counters:
         if counter.counter_name:
             names[name_key(counter.counter_name)].append(counter)
     plane = Plane.at(_median(c.latitude for c in snapshot.counters) or 0.0)
-    return Board(
+    return SnapshotIndex(
         snapshot=snapshot,
         zone=zone,
         by_id={c.counter_id: c for c in snapshot.counters},
         by_name={name: tuple(counters) for name, counters in names.items()},
-        placed=tuple(_place(snapshot.counters, plane)),
+        located=tuple(_located(snapshot.counters, plane)),
         profile=_profile(snapshot, zone),
         usual_level=_median(c.level for c in snapshot.counters),
         usual_threshold=_median(c.busy_threshold for c in snapshot.counters),
@@ -101,17 +101,17 @@ def prepare(snapshot: Snapshot) -> Board:
 
 
 def floor_hour(instant: datetime) -> datetime:
-    """Return the start of the UTC hour that an instant lies in, in UTC."""
+    """Return the start of the UTC hour that contains an instant, in UTC."""
     return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def name_key(name: str) -> str:
-    """Return a counter's name as it is compared: case and runs of white space do not count."""
+    """Return a counter's name for comparison, ignoring case and repeated white space."""
     return " ".join(name.split()).casefold()
 
 
 def has_history(counter: CounterSnapshot) -> bool:
-    """Tell whether a counter's own counts stand behind its forecast or typical week."""
+    """Return whether a counter's forecast or typical week is based on its own counts."""
     own = counter.basis in ("model", "similar_days", "typical_week") and bool(counter.predicted)
     return own or counter.typical_week is not None
 
@@ -121,10 +121,10 @@ def _median(values: Iterator[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def _place(counters: Sequence[CounterSnapshot], plane: Plane) -> Iterator[Placed]:
+def _located(counters: Sequence[CounterSnapshot], plane: Plane) -> Iterator[LocatedCounter]:
     for c in counters:
         if c.latitude is not None and c.longitude is not None and has_history(c):
-            yield Placed(*plane.point(c.latitude, c.longitude), c)
+            yield LocatedCounter(*plane.point(c.latitude, c.longitude), c)
 
 
 def _profile(snapshot: Snapshot, zone: ZoneInfo) -> tuple[Profile, ...]:
@@ -135,13 +135,13 @@ def _profile(snapshot: Snapshot, zone: ZoneInfo) -> tuple[Profile, ...]:
         if counter.typical_week is not None:
             for slot, value in zip(slots, counter.typical_week, strict=True):
                 slot.extend([] if value is None else [value])
-        elif has_history(counter):  # what was borrowed from others tells nothing of the city
+        elif has_history(counter):  # forecasts based on other counters add nothing to the profile
             for hour, predicted in zip(week_hours, counter.predicted, strict=False):
                 slots[hour].append(predicted)
     everything = [value for slot in slots for value in slot]
     if not everything:
         return ()
-    # An hour of the week that nobody knows yet takes the same hour of the other days, else all hours.
+    # An hour of the week without values uses the same hour of the other days, else all hours.
     days = [[v for slot in slots[hour::24] for v in slot] for hour in range(24)]
     return tuple(_spread(slot or days[i % 24] or everything) for i, slot in enumerate(slots))
 

@@ -1,11 +1,12 @@
-"""The system's own events, and the card each becomes."""
+"""The Discord cards of Velocast's own events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from velocast.adapters.channels.discord import Embed, Field
+from velocast.adapters.channels.discord import Embed
+from velocast.adapters.channels.discord import EmbedField as Field
 from velocast.core.notices import (
     ChallengerRefused,
     ChampionPromoted,
@@ -28,12 +29,12 @@ GS, CONSOLE = "gs://", "https://storage.cloud.google.com/"
 
 
 def notice_embed(notice: Notice) -> Embed:
-    """Lay an event out as a card, with all its fields."""
+    """Return the card of an event, with all its fields."""
     return _CARDS[type(notice)](notice)
 
 
 def notice_key(notice: Notice) -> str:
-    """Return the name under which an event is told once."""
+    """Return the key under which an event is sent only once."""
     return f"{notice.event}:{notice.event_id}"
 
 
@@ -87,7 +88,7 @@ def _degraded(n: PerformanceDegraded) -> Embed:
         Field("R² now", _number(n.r2)),
         Field("R² before", _number(n.r2_before)),
         Field("RMSE", f"{n.rmse:.1f} bikes/h"),
-        Field("Skill over last week", _number(n.skill)),
+        Field("Skill vs. last week", _number(n.skill)),
         Field("Decision", n.decision),
     )
 
@@ -123,16 +124,16 @@ def _no_weather(n: WeatherMissing) -> Embed:
         "🌦️ Weather missing: forecasts are less accurate",
         AMBER,
         n.reason,
-        Field("Newest weather of", n.newest_issued_at or "none is stored"),
+        Field("Newest weather issued", n.newest_issued_at or "none stored"),
     )
 
 
-def _out_of_order(n: CountersOutOfOrder) -> Embed:
+def _faulty_counters(n: CountersOutOfOrder) -> Embed:
     named = ", ".join(n.counters[:NAMED_COUNTERS])
     more = len(n.counters) - NAMED_COUNTERS
     return _card(
         n,
-        f"🔧 {len(n.counters)} counter{'s' if len(n.counters) != 1 else ''} out of order",
+        f"🔧 {len(n.counters)} faulty counter{'s' if len(n.counters) != 1 else ''}",
         AMBER,
         n.reason,
         Field("Counters", named + (f" and {more} more" if more > 0 else ""), inline=False),
@@ -143,7 +144,7 @@ def _fallback(n: ModelFallback) -> Embed:
     wanted = "no champion" if n.wanted_version is None else f"version {n.wanted_version}"
     return _card(
         n,
-        "🪜 Champion not usable: a step down",
+        "🪜 Champion unusable: using a fallback",
         RED,
         n.reason,
         Field("Wanted", wanted),
@@ -162,7 +163,7 @@ def _failed(n: RunFailed) -> Embed:
     )
 
 
-# Each class of `Notice` has its card; a test compares the two lists.
+# One card for each class of `Notice`; a test compares the two lists.
 _CARDS: dict[type, Callable[[Any], Embed]] = {
     ChampionPromoted: _promoted,
     ChallengerRefused: _refused,
@@ -171,7 +172,7 @@ _CARDS: dict[type, Callable[[Any], Embed]] = {
     TrainingFailed: _training_failed,
     DataStale: _stale,
     WeatherMissing: _no_weather,
-    CountersOutOfOrder: _out_of_order,
+    CountersOutOfOrder: _faulty_counters,
     ModelFallback: _fallback,
     RunFailed: _failed,
 }
@@ -202,11 +203,13 @@ def _measure(name: str) -> str:
 
 
 def _gain(n: ChampionPromoted) -> str:
-    """Tell the gain in R² or what stands for it, relative to the old one, and as the share of what was unexplained."""
+    """Return the gain: absolute, relative to the old score, and as a share of the gap to a perfect score of 1."""
     if n.gain_absolute is None:
-        return "the first champion"
+        return "first champion"
     relative = f" ({n.gain_absolute / n.old_r2:+.2%})" if n.old_r2 and n.old_r2 > 0 else ""
-    share = f"; {n.gain_relative:.1%} of the unexplained" if n.gain_relative is not None else ""
+    share = ""
+    if n.gain_relative is not None:
+        share = f"; {n.gain_relative:.1%} of the gap to a perfect score"
     return f"{n.gain_absolute:+.3f} {_measure(n.measure)}{relative}{share}"
 
 
@@ -215,7 +218,7 @@ def _number(value: float | None) -> str:
 
 
 def _short(text: str) -> str:
-    """Cut a hash or run id to what a person compares by eye; any other text stays."""
+    """Shorten a hash or run id so that people can compare it; keep any other text."""
     return text[:SHORT_ID] if len(text) >= 32 and text.isalnum() else text
 
 

@@ -1,4 +1,4 @@
-"""What the predecessor's forest learns from, and that it forecasts block by block."""
+"""The reference forest: which rows it is trained on, and that it forecasts in blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COSINE_OF_MONTH, DAY_OF_MONTH = 3, 5
 
 
 class Forest:
-    """Keeps what it is given to learn from; forecasts the day of the month."""
+    """Record the training data; forecast the day of the month."""
 
     learned: ClassVar[list[np.ndarray[Any, Any]]] = []
 
@@ -39,7 +39,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray[Any, Any]]:
 
 
 def counts(counters: int, hours: int) -> pd.DataFrame:
-    """Counts of a number of hours, hour by hour, all counters of one after the other."""
+    """Return hourly counts, ordered by hour and counter."""
     at = pd.date_range("2020-01-01", periods=hours, freq="h").repeat(counters)
     names = np.array([f"c{n:03}" for n in range(counters)])
     return pd.DataFrame(

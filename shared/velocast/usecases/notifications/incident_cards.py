@@ -1,6 +1,7 @@
-"""Incidents of Cloud Monitoring as they come through its Pub/Sub channel, and the card each becomes.
+"""Cloud Monitoring incidents, as its Pub/Sub channel delivers them, and their Discord cards.
 
-Read leniently: version 1.2, and the console's test notification, which differs in version, case and missing keys.
+Parsing is lenient: it accepts version 1.2 and the console's test notification, which has another version, another
+letter case and fewer keys.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
 
 from velocast.adapters.channels.discord import Embed
-from velocast.adapters.channels.discord import Field as Line
+from velocast.adapters.channels.discord import EmbedField as Line
 from velocast.core.datetimes import rfc3339
 
 GREEN, BLUE, AMBER, ORANGE, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xE06C00, 0xD13438
 SEVERITY_COLORS = {"critical": RED, "error": ORANGE, "warning": AMBER}
-LONGEST_EPOCH = 4_102_444_800  # the year 2100; a larger number is no time in seconds
+LONGEST_EPOCH = 4_102_444_800  # the year 2100; a larger number is not a time in seconds
 
 
 def _text(value: Any) -> str | None:
@@ -30,7 +31,7 @@ def _seconds(value: Any) -> float | None:
         return None
 
 
-# A key of another type than expected is no reason to lose an alarm: it is left out.
+# A key of an unexpected type is ignored, so that the alert is not lost.
 Text = Annotated[str | None, BeforeValidator(_text)]
 Epoch = Annotated[float | None, BeforeValidator(_seconds)]
 
@@ -40,7 +41,7 @@ class _Lenient(BaseModel):
 
 
 class Documentation(_Lenient):
-    """What an alert policy says about itself: the runbook."""
+    """The documentation of an alert policy: its runbook."""
 
     content: Text = None
     subject: Text = None
@@ -81,12 +82,12 @@ class Incident(_Lenient):
 
 
 def incident_key(incident: Incident, message_id: str) -> str:
-    """Return the name under which an incident's opening and its closing are each told once."""
+    """Return the key under which an incident's opening, and its closing, are each sent only once."""
     return f"incident:{incident.incident_id or message_id}:{incident.state}"
 
 
 def incident_embed(incident: Incident) -> Embed:
-    """Lay an incident out as a card."""
+    """Return the card of an incident."""
     name = incident.policy_name or incident.condition_name or "unnamed policy"
     severity = (incident.severity or "").lower()
     runbook = incident.documentation.content if incident.documentation else None

@@ -1,0 +1,35 @@
+"""The features of a model: a frame without one is refused, and the definition's name follows its content."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tests.shared.model.feature_rows import feature_rows
+from velocast.core.errors import TooLittleHistory
+from velocast.model.features import definition
+
+ROWS = feature_rows(date(2021, 3, 1), origins=3)
+
+
+def test_a_frame_that_lacks_features_is_refused() -> None:
+    with pytest.raises(TooLittleHistory, match=r"lacks \['week_2', 'is_eve'\]"):
+        definition.feature_matrix(ROWS.drop(columns=["week_2", "is_eve"]))
+
+
+def test_the_definition_depends_on_columns_and_sql_but_not_on_comments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    monkeypatch.setattr(definition, "files", lambda _: tmp_path)
+    definitions = []
+    texts = ("SELECT 1 -- one\n", "SELECT\n  1 -- other\n", "SELECT 2\n")
+    for counts, weather in [*((text, "SELECT 3") for text in texts), ("SELECT 1", "SELECT 4")]:
+        (folder / "features.sql").write_text(counts)
+        (folder / "weather_features.sql").write_text(weather)
+        definitions.append(definition._definition())
+    assert definitions[0] == definitions[1]
+    assert len(set(definitions)) == 3

@@ -1,0 +1,61 @@
+"""The inputs of the estimators: sampled rows, filled gaps, counters without history."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from tests.shared.model.feature_rows import feature_rows, without_history
+from velocast.model.features import preprocessing
+from velocast.model.features.definition import FEATURES, SHARES, WEATHER
+from velocast.model.features.preprocessing import similar_days_mean
+
+ROWS = feature_rows(date(2021, 2, 1), origins=8)
+
+
+def test_a_sample_has_the_same_share_of_every_counter_and_season() -> None:
+    kept = preprocessing.subsample(ROWS, 720, seed=1)
+    assert len(kept) == 720
+    assert kept.index.is_monotonic_increasing
+    assert kept.index.is_unique
+    assert kept["counter_id"].value_counts().between(239, 241).all()
+    days = (ROWS["target_at"] - ROWS["target_at"].min()) // pd.Timedelta(days=3)
+    share = kept.groupby(["counter_id", days]).size() / ROWS.groupby(["counter_id", days]).size()
+    assert share.between(0.2, 0.3).all()
+    hours = kept["local_hour"].value_counts()
+    assert hours.between(10, 55).all()  # no hour of the day is skipped
+
+
+def test_few_rows_are_all_kept() -> None:
+    pd.testing.assert_frame_equal(preprocessing.subsample(ROWS, len(ROWS), seed=1), ROWS)
+
+
+def test_all_gaps_are_filled() -> None:
+    frame = ROWS.assign(**dict.fromkeys([*WEATHER, *SHARES, "week_2"], np.nan))
+    base, level = preprocessing.base_and_level(frame)
+    x = preprocessing.impute(preprocessing.scale_by_level(frame, base, level))
+    assert np.isfinite(x).all()
+    assert (x[:, FEATURES.index("share_3d")] == 1.0).all()
+    assert (x[:, FEATURES.index("rain")] == 0.0).all()
+    np.testing.assert_allclose(x[:, FEATURES.index("week_2")], base / level)
+
+
+def test_a_counter_without_history_gets_nothing_from_other_origins() -> None:
+    frame = without_history(feature_rows(date(2021, 3, 1)), "c1")
+    frame.loc[frame["target_at"].dt.day == 3, "day_type"] = "saturday"
+    first = frame["origin_at"] == frame["origin_at"].min()
+    alone = frame[first & (frame["counter_id"] == "c1")]
+    known = pd.concat([alone, frame[~first].assign(similar_day_mean=5000.0, level=5000.0)])
+    assert (similar_days_mean(known)[: len(alone)] == 0).all()
+    base, level = preprocessing.base_and_level(known)
+    assert (base[: len(alone)] == 0).all()
+    assert (level[: len(alone)] == preprocessing.SMALLEST_LEVEL).all()
+    # it gets the mean of others at the same origin, whatever later origins know
+    both = pd.concat([frame[first], frame[~first].assign(similar_day_mean=5000.0, level=5000.0)])
+    for found, expected in zip(
+        preprocessing.base_and_level(both), preprocessing.base_and_level(frame[first]), strict=True
+    ):
+        np.testing.assert_array_equal(found[: first.sum()], expected)
+        assert expected.mean() > 10
