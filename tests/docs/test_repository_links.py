@@ -17,6 +17,7 @@ from repository_links import BrokenLink, at_site  # noqa: E402  a script's folde
 ADOPTED = {"CHANGELOG.md": "changelog.md"}
 TOP = "functions|shared|cli|local|workflows|terraform|tests|benchmarks|docs|\\.github"
 NAMED = re.compile(rf"`((?:{TOP})/[\w./*-]*)`")
+PLACED = re.compile(rf"`(\w+)`\s+(?:in|of)\s+`((?:{TOP})/[\w./-]*\.\w+)`")
 # Written by Terraform, or by whoever follows a guide.
 EXAMPLES = {"terraform/.terraform.lock.hcl", "shared/velocast/cities/brest.yaml"}
 PROSE = sorted(
@@ -73,6 +74,16 @@ def test_a_link_to_no_file_is_refused() -> None:
 def test_files_that_prose_names_exist(page: Path) -> None:
     named = NAMED.findall(page.read_text(encoding="utf-8"))
     missing = [p for p in set(named) - EXAMPLES if not list(ROOT.glob(p.rstrip("/")))]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_names_that_prose_places_in_a_file_are_there(page: Path) -> None:
+    missing = [
+        f"{name} in {path}"
+        for name, path in PLACED.findall(page.read_text(encoding="utf-8"))
+        if not re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8"))
+    ]
     assert not missing
 
 
