@@ -11,12 +11,24 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("site")  # built once, not once for each worker
+
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(sys.executable)
 CONFIG = """
 INHERIT: {root}/mkdocs.yml
 docs_dir: {folder}/docs
 site_dir: {folder}/site
+"""
+# Paths in a configuration are relative to its file, which is not the project's own here.
+PROJECT_PATHS = f"""
+plugins:
+  mkdocstrings:
+    handlers:
+      python:
+        paths: [{ROOT}/shared]
+        options:
+          extensions: [{ROOT}/docs/build_site/docstrings.py]
 """
 PAGES = (
     "index",
@@ -62,21 +74,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documentation")
     generator = [PYTHON, ROOT / "docs" / "build_site", folder / "docs"]
     subprocess.run(generator, cwd=ROOT, check=True)
-    # paths in the configuration are relative to its file, which is the project's own in `make docs`
     done = build(folder, PROJECT_PATHS)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "site"
-
-
-PROJECT_PATHS = f"""
-plugins:
-  mkdocstrings:
-    handlers:
-      python:
-        paths: [{ROOT}/shared]
-        options:
-          extensions: [{ROOT}/docs/build_site/docstrings.py]
-"""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -133,20 +133,30 @@ def test_pages_load_nothing_from_another_host(site: Path) -> None:
         assert not loaded.findall(page.read_text(encoding="utf-8")), page.name
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("[gone](no-such-page.md)", "'no-such-page.md', but the target is not found"),
-        ("[gone](other.md#no-such-heading)", "does not contain an anchor '#no-such-heading'"),
-        ("[gone](#no-such-heading)", "there is no such anchor on this page"),
-        ("![gone](no-such-picture.png)", "'no-such-picture.png', but the target is not found"),
-        ("::: velocast.no_such_module", "velocast.no_such_module"),
-    ],
-)
-def test_what_is_broken_fails_the_build(tmp_path: Path, text: str, complaint: str) -> None:
-    done = build_two_pages(tmp_path, text)
+BROKEN = {
+    "[gone](no-such-page.md)": "'no-such-page.md', but the target is not found",
+    "[gone](other.md#no-such-heading)": "does not contain an anchor '#no-such-heading'",
+    "[gone](#nor-this-one)": "'#nor-this-one', but there is no such anchor on this page",
+    "![gone](no-such-picture.png)": "'no-such-picture.png', but the target is not found",
+}
+
+
+def test_every_broken_link_is_named_and_fails_the_build(tmp_path: Path) -> None:
+    done = build_two_pages(tmp_path, "\n\n".join(BROKEN))
     assert done.returncode != 0
-    assert complaint in done.stdout + done.stderr
+    for complaint in BROKEN.values():
+        assert complaint in done.stdout + done.stderr
+    assert f"Aborted with {len(BROKEN)} warnings" in done.stdout + done.stderr
+
+
+def test_one_missing_anchor_is_enough_to_fail_the_build(tmp_path: Path) -> None:
+    assert build_two_pages(tmp_path, "[gone](other.md#no-such-heading)").returncode != 0
+
+
+def test_a_module_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
+    done = build_two_pages(tmp_path, "::: velocast.no_such_module")
+    assert done.returncode != 0
+    assert "velocast.no_such_module" in done.stdout + done.stderr
 
 
 def test_links_that_are_whole_pass(tmp_path: Path) -> None:
