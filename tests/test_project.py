@@ -110,7 +110,7 @@ def test_dependency_updates_reach_everything_that_is_pinned() -> None:
     watched: dict[str, set[Path]] = {}
     for entry in configured:
         listed = entry.get("directories") or [entry["directory"]]
-        found = [path for folder in listed for path in ROOT.glob(folder.lstrip("/") or ".")]
+        found = [path for folder in listed for path in ROOT.parent.glob(ROOT.name + folder)]
         assert found, f"{listed} match no folder"
         watched[entry["package-ecosystem"]] = set(found)
     parts = [path for name in ("workflows", "terraform") for path in (ROOT / name).rglob("*")]
