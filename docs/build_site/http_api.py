@@ -121,7 +121,8 @@ def type_of(schema: dict[str, Any]) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table; bars and line breaks in a cell are escaped."""
-    cells = [[c.replace("|", "\\|").replace("\n", " ") for c in row] for row in rows]
-    lines = [head, ["---"] * len(head), *cells]
+    """Return a Markdown table without its empty columns; bars and line breaks in a cell are escaped."""
+    used = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    cells = [[row[c].replace("|", "\\|").replace("\n", " ") for c in used] for row in rows]
+    lines = [[head[c] for c in used], ["---"] * len(used), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
