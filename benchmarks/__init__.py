@@ -1,1 +1,1 @@
-"""What is claimed about speed and memory, as one command: `make bench`."""
+"""Measurements of accuracy, speed, memory and cost; `make bench` runs them."""

@@ -1,9 +1,9 @@
-"""What BigQuery would scan and cost, by its pricing rules: from the tables' schemas, the SQL and its ranges of time.
+"""What BigQuery would scan and cost, computed from its pricing rules, the tables' schemas, the SQL and its time ranges.
 
-On demand a query is billed for the columns it names, in the partitions it reads, at their logical size: a number, a
-time or a date 8 bytes, a text 2 bytes and its own, a null nothing; at least 10 MB for each table it names, and for the
-query. (https://cloud.google.com/bigquery/pricing) That clustering spares a block of counters most of what the others
-take is left out, so with many counters these are upper bounds.
+An on-demand query is billed for the columns it names in the partitions it reads, by logical size: 8 bytes for a number,
+time or date; 2 bytes plus its length for a string; nothing for a null. The minimum is 10 MB for each table and for the
+query (https://cloud.google.com/bigquery/pricing). Clustering lets a query skip most of the counters that it does not
+ask for. This is ignored, so the results for many counters are upper bounds.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ FREE_QUERY_TIB, FREE_STORAGE_READ_TIB = 1, 300  # a month
 SMALLEST = 10 * 2**20
 TIB = 2**40
 WEEKS = 52 / 12
-WEATHER_ISSUES = 8  # times the weather of an hour is forecast before it is observed
-TEXT = 15  # characters of a text, where it is not named here
+WEATHER_ISSUES = 8  # forecasts of the weather of an hour before it is observed
+TEXT = 15  # characters of a string that is not in TEXTS
 TEXTS = {"counter_id": 19, "run_id": 32, "basis": 5, "model_kind": 3, "quality": 0, "source": 8}
-# Every feature and what goes with it, as one row of the table that a large result passes through.
+# One row of features with its keys, in the table that a large result passes through.
 FEATURE_BYTES = 8 * 40 + 2 + TEXTS["counter_id"] + 2 + 7
 
 
 @dataclass(frozen=True)
 class City:
-    """counters; days of counts that are stored; days of a month."""
+    """The size of a city: counters, stored days of counts, and days in a month."""
 
     counters: int
     history_days: int = 365
@@ -41,8 +41,8 @@ class City:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question. tables: bytes that it reads of each. A Storage Read is billed otherwise, and has no minimum."""
+class BilledQuery:
+    """A query. tables: bytes that it reads from each. Storage Reads have another price and no minimum."""
 
     what: str
     tables: tuple[float, ...]
@@ -50,14 +50,14 @@ class Asked:
 
     @property
     def billed(self) -> float:
-        """Bytes that are billed."""
+        """Billed bytes."""
         if self.by_storage_read:
             return sum(self.tables)
         return max(SMALLEST, sum(max(SMALLEST, size) for size in self.tables))
 
 
 def row_bytes(table: str, columns: tuple[str, ...] | None = None) -> int:
-    """Logical size of a row of a table; columns: None for all."""
+    """Return the logical size of a row of a table, in bytes. columns: None for all."""
     fields = [f for f in schemas.table(table).fields if columns is None or f.name in columns]
     return sum(_bytes(field) for field in fields)
 
@@ -69,21 +69,21 @@ def _bytes(field: schemas.Field) -> int:
     return 1 if field.type == "BOOLEAN" else 8
 
 
-def named(sql: str, table: str) -> tuple[str, ...]:
-    """Columns of a table that a SQL file names, comments aside; of other tables' too, so rather too many."""
+def scanned_columns(sql: str, table: str) -> tuple[str, ...]:
+    """Return the columns of a table that a SQL file names. Columns of other tables with the same name count too."""
     text = files("velocast").joinpath("sql", f"{sql}.sql").read_text(encoding="utf-8")
     words = set(re.findall(r"\w+", re.sub(r"--[^\n]*", "", text)))
     return tuple(name for name in schemas.table(table).columns if name in words)
 
 
-def predict(city: City) -> Iterator[Asked]:
-    """One day's forecasts: history for the snapshot, features block by block, the MERGE, the audit row."""
+def predict(city: City) -> Iterator[BilledQuery]:
+    """Yield the queries of one day's forecasts: history for the snapshot, features by block, MERGE, audit row."""
     yield _counts(city, "forecast_counters", snapshot.SEEN_WITHIN.days, counters=True)
     yield _counts(city, "snapshot_typical_week", 7 * snapshot.TYPICAL_WEEKS)
     week = min(city.history_days, snapshot.RECENT_HOURS / 24)
     columns = ("counter_id", "counted_at", "bike_count", "quality")
     size = city.counters * 24 * week * row_bytes(schemas.COUNTS, columns)
-    yield Asked("recent counts", (size,), by_storage_read=True)
+    yield BilledQuery("recent counts", (size,), by_storage_read=True)
     blocks = max(1, -(-city.counters // forecast_rows.BLOCK))
     for _ in range(blocks):
         for origins, leads in ((1, HORIZON_DAYS), (adaptive.DAYS, 1)):
@@ -92,12 +92,12 @@ def predict(city: City) -> Iterator[Asked]:
     yield from _merge(schemas.LOGS, 1, 1)
 
 
-def retrain(city: City) -> Iterator[Asked]:
-    """One retraining that deploys: train, evaluate, promote."""
+def retrain(city: City) -> Iterator[BilledQuery]:
+    """Yield the queries of one retraining that deploys: train, evaluate, promote."""
     columns = ("counter_id", "counted_at", "bike_count", "quality")
     frozen = city.counters * 24 * city.history_days * row_bytes(schemas.COUNTS, columns)
-    yield Asked("freeze: read the counts", (frozen,), by_storage_read=True)
-    yield Asked("freeze: into a table of their own", (frozen,))
+    yield BilledQuery("freeze: read the counts", (frozen,), by_storage_read=True)
+    yield BilledQuery("freeze: write a table", (frozen,))
     for _ in ("train", "refit"):
         yield from _learning(city)
     for _ in ("train", "evaluate", "refit"):
@@ -108,8 +108,8 @@ def retrain(city: City) -> Iterator[Asked]:
         yield from _merge(schemas.LOGS, 1, 1)
 
 
-def _learning(city: City) -> Iterator[Asked]:
-    """Rows to fit on and rows to calibrate with, bounded in number."""
+def _learning(city: City) -> Iterator[BilledQuery]:
+    """Yield the queries for training and calibration rows, whose numbers are bounded."""
     held_out = 28
     fitted = city.history_days - held_out
     yield from _features(city, fitted, 1, most=200_000)
@@ -118,37 +118,37 @@ def _learning(city: City) -> Iterator[Asked]:
 
 def _features(
     city: City, origins: int, leads: int, *, share: float = 1.0, most: float = float("inf")
-) -> Iterator[Asked]:
-    """Both queries of features; share: of the counters that come back; most: rows that do."""
+) -> Iterator[BilledQuery]:
+    """Yield both queries of features. share: of counters in the result; most: upper limit of rows in the result."""
     days = origins + feature_store.HISTORY_DAYS
     yield _counts(city, "features", days, counters=True)
     rows = min(most, share * city.counters * 24 * origins * leads)
-    yield Asked("features: read the result", (rows * FEATURE_BYTES,), by_storage_read=True)
+    yield BilledQuery("features: read the result", (rows * FEATURE_BYTES,), by_storage_read=True)
     hours = 24 * (origins + leads + feature_store.WEATHER_HISTORY_DAYS)
-    weather = row_bytes(schemas.WEATHER, named("weather_features", schemas.WEATHER))
-    yield Asked("weather_features", (hours * WEATHER_ISSUES * weather,))
+    weather = row_bytes(schemas.WEATHER, scanned_columns("weather_features", schemas.WEATHER))
+    yield BilledQuery("weather_features", (hours * WEATHER_ISSUES * weather,))
     result = 24 * origins * leads * 19 * 8
-    yield Asked("weather_features: read the result", (result,), by_storage_read=True)
+    yield BilledQuery("weather_features: read the result", (result,), by_storage_read=True)
 
 
-def _counts(city: City, sql: str, days: float, *, counters: bool = False) -> Asked:
+def _counts(city: City, sql: str, days: float, *, counters: bool = False) -> BilledQuery:
     rows = city.counters * 24 * min(days, city.history_days)
-    size = rows * row_bytes(schemas.COUNTS, named(sql, schemas.COUNTS))
-    places = city.counters * row_bytes(schemas.COUNTERS, named(sql, schemas.COUNTERS))
-    return Asked(sql, (size, places) if counters else (size,))
+    size = rows * row_bytes(schemas.COUNTS, scanned_columns(sql, schemas.COUNTS))
+    places = city.counters * row_bytes(schemas.COUNTERS, scanned_columns(sql, schemas.COUNTERS))
+    return BilledQuery(sql, (size, places) if counters else (size,))
 
 
-def _merge(table: str, rows: int, days: int) -> Iterator[Asked]:
-    """Count what differs, then MERGE, each over the table's partitions and what was loaded (which is free)."""
+def _merge(table: str, rows: int, days: int) -> Iterator[BilledQuery]:
+    """Yield the count of differences and the MERGE, both over the table's partitions and the loaded rows."""
     size = rows * row_bytes(table)
-    # of each of the last days' hours several origins' forecasts are stored
+    # the forecasts of several origins are stored for each hour
     stored = size * (days + 1) / 2
     for step in ("count", "merge"):
-        yield Asked(f"{table}: {step}", (stored, size))
+        yield BilledQuery(f"{table}: {step}", (stored, size))
 
 
-def summary(counters: int) -> dict[str, float | int]:
-    """Bytes and USD of a day's predict, a retraining, and a month of both (weekly), list prices, no free tier."""
+def monthly_cost(counters: int) -> dict[str, float | int]:
+    """Return bytes and USD of a day's predict, of a retraining, and of a month with weekly retraining."""
     city = City(counters)
     made: dict[str, float | int] = {"counters": counters, "history_days": city.history_days}
     times = {"predict": city.month_days, "retrain": WEEKS}
@@ -173,5 +173,5 @@ def summary(counters: int) -> dict[str, float | int]:
 
 
 def usd(query: float, read: float) -> float:
-    """List price of bytes queried and bytes read by the Storage Read API."""
+    """Return the list price in USD of bytes queried and bytes read by the Storage Read API."""
     return (query * QUERY_USD_TIB + read * STORAGE_READ_USD_TIB) / TIB

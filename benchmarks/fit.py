@@ -1,4 +1,4 @@
-"""Fitting the default model as the train job does beside fitting the predecessor's forest, on one file in one run."""
+"""Compare fitting the default model, as the train job does, with fitting the reference forest on the same file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import laboratory
-from benchmarks.laboratory import Step
+from benchmarks import harness
+from benchmarks.harness import Step
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast_cli.backtesting import city_tables
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     city = load_city(arguments.city)
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as name:
         folder = Path(name)
-        learned, forest, emulator_mb = fitted(folder, arguments, city)
+        learned, forest, emulator_mb = fit_both(folder, arguments, city)
         forecast = five_days(folder, arguments.city, city)
     figures = {
         "gbm": vars(learned),
@@ -40,47 +40,49 @@ def main(arguments: argparse.Namespace) -> None:
         "ratio": seconds(learned) / seconds(forest),
         "five_days": vars(forecast),
     }
-    laboratory.write(figures, arguments.json)
+    harness.write(figures, arguments.json)
     console.print(table(figures, learned, forest, forecast))
 
 
-def fitted(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[Step, Step, float]:
-    """Fit both, each in a process of its own; beside them the emulator's memory, MB."""
-    with laboratory.warehouse(arguments.city) as (store, emulator):
-        counts = city_tables.marked(
-            store, city, laboratory.read_counts(arguments.file), laboratory.RAW_COUNTS
+def fit_both(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[Step, Step, float]:
+    """Fit both, each in its own process; return both steps and the emulator's peak memory, MB."""
+    with harness.warehouse(arguments.city) as (store, emulator):
+        counts = city_tables.counts_with_quality(
+            store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
         )
-        laboratory.load_counts(counts)
-        learned = laboratory.alone("learn", **task(counts, city), model=folder / "model")
-        emulator_mb = laboratory.peak_mb(emulator.pid)
+        harness.load_counts(counts)
+        learned = harness.run_isolated(
+            "learn", **forecast_task(counts, city), model=folder / "model"
+        )
+        emulator_mb = harness.peak_mb(emulator.pid)
     counts.to_parquet(folder / "counts.parquet", index=False)
-    forest = laboratory.alone("forest", counts=folder / "counts.parquet", zone=city.time_zone)
+    forest = harness.run_isolated("forest", counts=folder / "counts.parquet", zone=city.time_zone)
     assert learned is not None
     assert forest is not None
     return learned, forest, emulator_mb
 
 
 def five_days(folder: Path, city_name: str, city: City) -> Step:
-    """Forecast a city of COUNTERS counters."""
+    """Measure five days of forecasts for a city of COUNTERS counters."""
     file = folder / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), file)
-    with laboratory.warehouse(city_name):
-        counts = laboratory.read_counts(file).assign(quality=None)
-        laboratory.load_counts(counts)
-        asked = task(counts, city)
-        laboratory.alone("learn", **asked, model=folder / "small")
-        made = laboratory.alone("forecast", as_of=asked["as_of"], model=folder / "small")
+    with harness.warehouse(city_name):
+        counts = harness.read_counts(file).assign(quality=None)
+        harness.load_counts(counts)
+        asked = forecast_task(counts, city)
+        harness.run_isolated("learn", **asked, model=folder / "small")
+        made = harness.run_isolated("forecast", as_of=asked["as_of"], model=folder / "small")
     assert made is not None
     return made
 
 
-def task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
+def forecast_task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
     """Return as_of, first_day and rows_a_day of whole local days of counts."""
     first, until = city_tables.span(counts)
     origin: date = local_date(until, city.zone)
     day = local_date(first, city.zone) + timedelta(days=1)
     return {
-        # some hours into the local day that begins where the counts end
+        # some hours into the local day after the last counts
         "as_of": rfc3339(start_of_local_day(origin, city.zone) + timedelta(hours=4)),
         "first_day": day.isoformat(),
         "rows_a_day": len(counts) / (origin - day).days,
@@ -88,36 +90,36 @@ def task(counts: pd.DataFrame, city: City) -> dict[str, Any]:
 
 
 def seconds(step: Step) -> float:
-    """Seconds of what counts: features and fit."""
-    return sum(part["seconds"] for part in step.figures["stages"].values())
+    """Return the seconds of features and fit together."""
+    return float(sum(part["seconds"] for part in step.figures["stages"].values()))
 
 
 def table(figures: dict[str, Any], learned: Step, forest: Step, forecast: Step) -> Table:
     made = Table(box=box.SIMPLE, width=80)
-    for name in ("what", "seconds", "MB", "aim"):
-        made.add_column(name, justify="left" if name == "what" else "right")
+    for name in ("step", "seconds", "MB", "target"):
+        made.add_column(name, justify="left" if name == "step" else "right")
     parts, rows = learned.figures["stages"], learned.figures["rows"]
     made.add_row(
-        f"default model, of {rows:,} rows read",
+        f"default model, {rows:,} rows read",
         f"{seconds(learned):.1f}",
         f"{learned.peak_mb:,.0f}",
         "1,200 MB",
     )
-    made.add_row("  of it features", f"{parts['features']['seconds']:.1f}", "", "")
+    made.add_row("  of which features", f"{parts['features']['seconds']:.1f}", "", "")
     made.add_row(
-        f"predecessor's forest, {forest.figures['rows']:,} rows",
+        f"reference forest, {forest.figures['rows']:,} rows",
         f"{seconds(forest):.1f}",
         f"{forest.peak_mb:,.0f}",
         "",
     )
-    made.add_row("ours / forest", f"{figures['ratio']:.3f}", "", "0.5 (0.125)")
+    made.add_row("default model / forest", f"{figures['ratio']:.3f}", "", "0.5 (0.125)")
     days = forecast.figures["stages"]
-    for name, label in (("five_days", ""), ("first", ", libraries loaded too")):
+    for name, label in (("five_days", ""), ("first", ", with loading of libraries")):
         made.add_row(
             f"five days, {forecast.figures['counters']} counters{label}",
             f"{days[name]['seconds']:.2f}",
             f"{days[name]['peak_mb']:,.0f}",
             "3 s",
         )
-    made.add_row("  of it features", f"{days['five_days']['features']:.2f}", "", "")
+    made.add_row("  of which features", f"{days['five_days']['features']:.2f}", "", "")
     return made

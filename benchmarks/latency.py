@@ -1,4 +1,4 @@
-"""Requests at a steady rate, whether or not earlier ones have been answered, and how long each took."""
+"""Send requests at a constant rate, independent of responses, and measure the latency of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from the moment a request was due to its answer, so that a queue counts."""
+    """Milliseconds from the due time of a request to its response, so that queueing is included."""
 
     requests: int
     p50: float
@@ -20,8 +20,10 @@ class Latency:
     worst: float
 
 
-def measure(urls: list[str], headers: dict[str, str], *, rate: int, seconds: int) -> Latency:
-    """Ask `rate` times a second for `seconds`, going round `urls`. Raises HTTPStatusError for a failed answer."""
+def measure_latency(
+    urls: list[str], headers: dict[str, str], *, rate: int, seconds: int
+) -> Latency:
+    """Send `rate` requests a second for `seconds`, cycling through `urls`. Raises HTTPError for a failed request."""
     total = rate * seconds
     taken = [0.0] * total
     failures: list[Exception] = []

@@ -1,4 +1,4 @@
-"""mlforecast with LightGBM beside our default model: the same file, origins, retraining and scored rows, in one run."""
+"""Compare mlforecast with LightGBM to the default model: same file, origins, retraining and scored rows."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import laboratory
+from benchmarks import harness
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.model.evaluation import metrics
 from velocast.model.features.calendar_features import holiday_dates
 from velocast.model.learning import forecaster
-from velocast_cli.backtesting import backtest, city_tables
+from velocast_cli.backtesting import city_tables, file_backtest
 from velocast_cli.backtesting import scores as backtest_scores
 
-RIVAL = "mlforecast"
+MLFORECAST = "mlforecast"
 KEYS = ["counter_id", "origin_at", "target_at"]
 RETRAIN_DAYS = 7
-PYTHON = laboratory.ROOT / ".venv/bench/bin/python"
+PYTHON = harness.ROOT / ".venv/bench/bin/python"
 
 
 @dataclass
-class Spent:
-    """Seconds of each fit and of each week's forecasts of ours, as they came: on the wall, and of all cores."""
+class TimeSpent:
+    """Seconds of each fit and of each week's forecasts of the default model, in order: wall time and CPU time."""
 
     fit: list[tuple[float, float]] = field(default_factory=list)
     forecast: list[tuple[float, float]] = field(default_factory=list)
 
     def of(self, weeks: int) -> dict[str, float]:
-        """Seconds of the weeks' fits and forecasts; what the backtest tries after them does not count."""
+        """Return the seconds of the first `weeks` fits and forecasts; later ones are from the cold-start test."""
         made = {}
         for name, calls in (("fit", self.fit[:weeks]), ("forecast", self.forecast[:weeks])):
             made[name] = sum(wall for wall, _ in calls)
@@ -53,35 +53,37 @@ class Spent:
 def main(arguments: argparse.Namespace) -> None:
     if not PYTHON.exists():
         raise SystemExit(
-            f'{PYTHON} is not there; run this as make bench ARGS="mlforecast {arguments.file}"'
+            f'{PYTHON} does not exist; run make bench ARGS="mlforecast {arguments.file}"'
         )
     console = Console(highlight=False, width=80)
     city = load_city(arguments.city)
-    asked = backtest.Asked(arguments.file, None, "observed", arguments.weeks, None, ("gbm",))
-    with spending() as spent:
-        ours = backtest.run(asked, city, console.print)
-    summary = backtest_scores.summary(ours)
+    asked = file_backtest.BacktestRequest(
+        arguments.file, None, "observed", arguments.weeks, None, ("gbm",)
+    )
+    with timed_calls() as spent:
+        ours = file_backtest.backtest_file(asked, city, console.print)
+    summary = backtest_scores.summarize(ours)
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
         write_task(Path(folder), arguments, city, ours.rows)
-        console.print("mlforecast forecasts the same hours")
+        console.print("forecasting the same hours with mlforecast")
         subprocess.run(
             [PYTHON, Path(__file__).with_name("mlforecast_process.py"), folder], check=True
         )
         theirs = pd.read_parquet(Path(folder) / "forecasts.parquet")
         cost = json.loads((Path(folder) / "cost.json").read_text())
-    figures = compared(ours.rows, theirs, [model["name"] for model in summary["models"]])
+    figures = compare(ours.rows, theirs, [model["name"] for model in summary["models"]])
     figures["seconds"] = {
         "gbm": spent.of(arguments.weeks) | {"features": sum(summary["features_seconds"].values())},
-        RIVAL: cost,
+        MLFORECAST: cost,
     }
-    laboratory.write(figures, arguments.json)
+    harness.write(figures, arguments.json)
     console.print(table(figures))
 
 
 @contextmanager
-def spending() -> Iterator[Spent]:
-    """Note what our fits and forecasts take while the block runs."""
-    spent = Spent()
+def timed_calls() -> Iterator[TimeSpent]:
+    """Record the time of fits and forecasts of the default model while the block runs."""
+    spent = TimeSpent()
 
     def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **named: Any) -> Any:
@@ -103,19 +105,21 @@ def spending() -> Iterator[Spent]:
 
 
 def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd.DataFrame) -> None:
-    """Leave the usable counts and what to forecast when. Origins and retraining are those of our backtest."""
-    with laboratory.warehouse(arguments.city) as (store, _):
-        counts = city_tables.marked(
-            store, city, laboratory.read_counts(arguments.file), laboratory.RAW_COUNTS
+    """Write the usable counts and the plan: the backtest's origins and retraining days."""
+    with harness.warehouse(arguments.city) as (store, _):
+        counts = city_tables.counts_with_quality(
+            store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
         )
     usable = counts[counts["quality"].isna()]
     usable = usable.assign(counted_at=usable["counted_at"].dt.tz_localize(None))
     usable.drop(columns="quality").to_parquet(folder / "counts.parquet", index=False)
     scored = rows[rows["lead_day"] < SCORED_LEAD_DAYS]
-    ends = scored.groupby("origin_at")["target_at"].max() + pd.Timedelta(hours=1)
+    last = scored.groupby("origin_at")["target_at"].max().sort_index()
+    starts = pd.DatetimeIndex(last.index)
+    hours = (pd.DatetimeIndex(last) - starts) // pd.Timedelta(hours=1) + 1
     origins = [
-        (at.tz_localize(None).isoformat(), int((end - at) / pd.Timedelta(hours=1)))
-        for at, end in ends.sort_index().items()
+        (at.tz_localize(None).isoformat(), int(count))
+        for at, count in zip(starts, hours, strict=True)
     ]
     weeks = [origins[n : n + RETRAIN_DAYS] for n in range(0, len(origins), RETRAIN_DAYS)]
     first, until = city_tables.span(counts)
@@ -127,18 +131,18 @@ def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd
     (folder / "plan.json").write_text(json.dumps(plan))
 
 
-def compared(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[str, Any]:
-    """Score everybody on the rows that all forecast and that were counted, lead days 0 to 2."""
+def compare(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    """Score all models on the counted rows that all of them forecast, lead days 0 to 2."""
     theirs = theirs.rename(
-        columns={"unique_id": "counter_id", "ds": "target_at", "predicted_count": RIVAL}
+        columns={"unique_id": "counter_id", "ds": "target_at", "predicted_count": MLFORECAST}
     )
     for name in ("origin_at", "target_at"):
         theirs[name] = pd.to_datetime(theirs[name], utc=True).dt.as_unit("us")
     scored = rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
-    both = scored.merge(theirs[[*KEYS, RIVAL]], how="inner", on=KEYS)
-    both = both[both[RIVAL].notna()]
+    both = scored.merge(theirs[[*KEYS, MLFORECAST]], how="inner", on=KEYS)
+    both = both[both[MLFORECAST].notna()]
     scores = {}
-    for name in [*names, RIVAL]:
+    for name in [*names, MLFORECAST]:
         score = metrics.score_forecasts(both.assign(predicted_count=both[name]))
         scores[name] = {key: getattr(score, key) for key in ("r2", "rmse", "mae", "wape")}
     return {
@@ -152,8 +156,8 @@ def compared(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict
 def table(figures: dict[str, Any]) -> Table:
     made = Table(
         title=f"{figures['rows']:,} forecasts from {figures['origins']} origins, lead days 0 to 2",
-        caption="fit of all weeks, forecast of all origins: seconds on the wall / of all cores; ours"
-        f" needs its features too ({figures['seconds']['gbm']['features']:.0f} s, by the emulator)",
+        caption="fit of all weeks and forecast of all origins: seconds of wall time / CPU time; gbm also"
+        f" needs features ({figures['seconds']['gbm']['features']:.0f} s in the emulator)",
         box=box.SIMPLE,
         width=80,
     )

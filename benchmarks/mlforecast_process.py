@@ -1,6 +1,6 @@
-"""mlforecast's side of the comparison, in an environment of its own (`.venv/bench`), since it needs pandas 2.
+"""mlforecast's part of the comparison. It has its own environment (`.venv/bench`), because it needs pandas 2.
 
-`mlforecast_process.py FOLDER` reads counts.parquet and plan.json there and leaves forecasts.parquet and cost.json.
+`mlforecast_process.py FOLDER` reads counts.parquet and plan.json and writes forecasts.parquet and cost.json.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from utilsforecast.preprocessing import fill_gaps
 
 WEEK = 168
 LAGS = [1, 2, 24, 48, 72, 168, 336]
-KEPT_HOURS = (
-    5 * WEEK
-)  # history handed over for a forecast: the longest window is four weeks and a day
+KEPT_HOURS = 5 * WEEK  # history passed to a forecast: the longest window is four weeks and a day
 
 
 def main(folder: Path) -> None:
@@ -45,7 +43,7 @@ def main(folder: Path) -> None:
 
 @contextmanager
 def spent(cost: dict[str, float], name: str) -> Iterator[None]:
-    """Add a block's seconds, on the wall and of all cores, to those of its kind."""
+    """Add the wall time and CPU time of a block to `cost[name]` and `cost[name_cpu]`."""
     began, worked = time.monotonic(), time.process_time()
     yield
     cost[name] += time.monotonic() - began
@@ -53,15 +51,17 @@ def spent(cost: dict[str, float], name: str) -> Iterator[None]:
 
 
 def complete(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return unique_id, ds, y without a missing hour, and `counted`: whether y was.
+    """Return unique_id, ds, y without missing hours, and `counted`: whether y was counted.
 
-    mlforecast takes complete series only. Its guide adds the missing hours (fill_gaps) and leaves it to the user to
-    fill them. Outages and merged clock-change hours were taken out before (they are NaN here, as in our features), so
-    gaps last for days, and a line across one would be no day at all: an hour takes the value of a week earlier, the
-    filled one where need be, else the last. Only the past enters, so one filling serves every origin. Filled hours feed
-    the lags and are never learned from.
+    mlforecast needs complete series. Its guide adds the missing hours (fill_gaps) and leaves filling to the user.
+    Outages and merged clock-change hours were removed before, as in Velocast's features, so gaps may last for days, and
+    linear interpolation would remove the daily pattern. A missing hour takes the value of a week earlier (a filled one
+    if necessary), else the last value. Only the past is used, so one filling serves all origins. Filled hours enter the
+    lags and are not used as training targets.
     """
-    rows = counts.rename(columns={"counter_id": "unique_id", "counted_at": "ds", "bike_count": "y"})
+    rows: pd.DataFrame = counts.rename(
+        columns={"counter_id": "unique_id", "counted_at": "ds", "bike_count": "y"}
+    )
     rows = fill_gaps(rows, freq="h", start="per_serie", end="global")
     rows = rows.sort_values(["unique_id", "ds"], ignore_index=True)
     rows["counted"] = rows["y"].notna()
@@ -77,7 +77,7 @@ def filled(values: pd.Series[float]) -> pd.Series[float]:
 
 
 def fitted(series: pd.DataFrame, plan: dict[str, Any]) -> MLForecast:
-    """Fit LightGBM as the guide does, one model over all series."""
+    """Fit LightGBM as in mlforecast's guide: one model for all series."""
     model = MLForecast(
         models={"predicted_count": lightgbm.LGBMRegressor(random_state=0, verbosity=-1)},
         freq="h",
@@ -117,10 +117,10 @@ def date_features(zone: str, holidays: list[str]) -> list[Any]:
 def forecast(
     model: MLForecast, series: pd.DataFrame, origin: pd.Timestamp, hours: int
 ) -> pd.DataFrame:
-    """Forecast recursively from what was counted before the origin."""
+    """Forecast recursively from the counts before the origin."""
     since = origin - pd.Timedelta(hours=KEPT_HOURS)
     known = series.loc[(series["ds"] >= since) & (series["ds"] < origin), ["unique_id", "ds", "y"]]
-    made = model.predict(hours, new_df=known)
+    made: pd.DataFrame = model.predict(hours, new_df=known)
     return made.assign(
         origin_at=origin, predicted_count=made["predicted_count"].clip(lower=0).astype("float64")
     )

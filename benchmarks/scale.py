@@ -1,7 +1,7 @@
-"""Seconds, memory and cost for cities of 50 to 10,000 counters.
+"""Time, memory and cost for cities of 50 to 10,000 counters.
 
-Up to `--emulate` counters a synthetic city lies in the BigQuery emulator. Beyond, what BigQuery answers is made of
-copies of the largest emulated city (`tiled_city`): all on this side of BigQuery is measured, its own time is not.
+Synthetic cities of up to `--emulate` counters are loaded into the BigQuery emulator. For larger ones BigQuery's results
+are copies of those for the largest emulated city (`tiled_city`), so the time of BigQuery itself is not measured.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bigquery_cost, laboratory
-from benchmarks.fit import task
+from benchmarks import bigquery_cost, harness
+from benchmarks.fit import forecast_task
 from velocast.core.city import City, load_city
 from velocast_local.simulation.city import simulate, write_city
 
@@ -33,17 +33,17 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, width=80)
     sizes = sorted({int(size) for size in arguments.counters.split(",")})
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
-        cities = measured(Path(folder), arguments, sizes, console)
-    costs = [bigquery_cost.summary(counters) for counters in sizes]
-    laboratory.write({"cities": cities, "bigquery": costs}, arguments.json)
+        cities = measure_cities(Path(folder), arguments, sizes, console)
+    costs = [bigquery_cost.monthly_cost(counters) for counters in sizes]
+    harness.write({"cities": cities, "bigquery": costs}, arguments.json)
     console.print(speed_table(cities))
     console.print(cost_table(costs))
 
 
-def measured(
+def measure_cities(
     folder: Path, arguments: argparse.Namespace, sizes: list[int], console: Console
 ) -> list[dict[str, Any]]:
-    """Measure each city; those too large for the emulator as copies of the largest that is not."""
+    """Measure each city; those too large for the emulator consist of copies of the largest emulated one."""
     city, made = load_city(arguments.city), []
     emulated = [size for size in sizes if size <= arguments.emulate] or [arguments.emulate]
     base = emulated[-1]
@@ -55,9 +55,11 @@ def measured(
         made.append(figures)
     for counters in [size for size in sizes if size > base]:
         tiles = -(-counters // base)
-        console.print(f"{tiles * base:,} counters: {tiles} cities of {base}")
+        console.print(f"{tiles * base:,} counters: {tiles} copies of the city of {base}")
         named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
-        steps = both(folder, arguments.limit, named, folder / f"{base}.answers", tiles)
+        steps = train_and_forecast(
+            folder, arguments.limit, named, folder / f"{base}.answers", tiles
+        )
         made.append({"counters": tiles * base, "emulated": False, **steps})
     return made
 
@@ -65,22 +67,22 @@ def measured(
 def in_emulator(
     folder: Path, arguments: argparse.Namespace, city: City, counters: int, recording: Path | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure a city in an emulator; beside the figures what the steps were asked."""
+    """Measure a city in an emulator; return the figures and the arguments of the steps."""
     file = folder / "city.parquet"
     write_city(simulate(counters, days=arguments.days, seed=3), file)
-    with laboratory.warehouse(arguments.city) as (_, emulator):
-        counts = laboratory.read_counts(file).assign(quality=None)
-        laboratory.load_counts(counts)
-        asked = task(counts, city)
-        steps = both(folder, arguments.limit, asked, recording, 0)
-        peak = laboratory.peak_mb(emulator.pid)
+    with harness.warehouse(arguments.city) as (_, emulator):
+        counts = harness.read_counts(file).assign(quality=None)
+        harness.load_counts(counts)
+        asked = forecast_task(counts, city)
+        steps = train_and_forecast(folder, arguments.limit, asked, recording, 0)
+        peak = harness.peak_mb(emulator.pid)
     return {"counters": counters, "emulated": True, "emulator_peak_mb": peak, **steps}, asked
 
 
-def both(
+def train_and_forecast(
     folder: Path, limit: float, asked: dict[str, Any], recording: Path | None, tiles: int
 ) -> dict[str, Any]:
-    """Train, then forecast; None for what took longer than the limit, or than BigQuery's own for a job."""
+    """Train, then forecast; None for a step that exceeded the time limit, its own or that of a BigQuery job."""
     named = {"model": folder / "model", "recording": recording, "tiles": tiles, "limit": limit}
     learned = _step("learn", **asked, **named)
     made = _step("forecast", as_of=asked["as_of"], **named) if learned else None
@@ -89,9 +91,9 @@ def both(
 
 def _step(name: str, **asked: Any) -> dict[str, Any] | None:
     try:
-        step = laboratory.alone(name, **asked)
+        step = harness.run_isolated(name, **asked)
     except RuntimeError as exc:
-        # the emulator is given as long as BigQuery is, and gives up
+        # the emulator exceeded the time limit of a BigQuery job
         if "WarehouseError" not in str(exc):
             raise
         return None
@@ -100,8 +102,8 @@ def _step(name: str, **asked: Any) -> dict[str, Any] | None:
 
 def speed_table(cities: list[dict[str, Any]]) -> Table:
     made = Table(
-        title="seconds / MB of the process",
-        caption="* without BigQuery's own time: its answers are copies of a smaller city's",
+        title="seconds / peak memory of the process in MB",
+        caption="* without the time of BigQuery: its results are copies of a smaller city's",
         box=box.SIMPLE,
         width=80,
     )
@@ -124,9 +126,9 @@ def _cell(step: dict[str, Any] | None, part: str) -> str:
 
 def cost_table(costs: list[dict[str, Any]]) -> Table:
     made = Table(
-        title="BigQuery, computed: GB billed and USD at list price, a year of counts",
-        caption="a month: predict daily, retrain weekly; free: after the first TiB queried and"
-        " 300 TiB read of a month",
+        title="BigQuery, computed: GB billed and USD at list price for a year of counts",
+        caption="month: daily predict, weekly retraining; free tier: without the first TiB queried and"
+        " 300 TiB read a month",
         box=box.SIMPLE,
         width=80,
     )

@@ -1,10 +1,11 @@
-"""The steps that `laboratory.alone` runs in a process of their own: `python -m benchmarks.steps NAME ARGUMENTS`."""
+"""The steps that `harness.run_isolated` runs in their own processes: `python -m benchmarks.steps NAME ARGUMENTS`."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -13,31 +14,38 @@ from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
+import pyarrow as pa
 
-from benchmarks import laboratory
+from benchmarks import harness
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.gcs import Objects
 from velocast.core import schemas
+from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import local_date, origin_of
 from velocast.core.settings import JobSettings
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store, snapshot_format
-from velocast.usecases.context import Run, Runtime
+from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.model_loading import LoadedChampion
 from velocast.usecases.training.datasets.frames import Source, learning_frames
-from velocast.usecases.training.datasets.windows import Window, calibration_start
+from velocast.usecases.training.datasets.windows import DayRange, calibration_start
+from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
+from velocast.usecases.training.promote import PromoteRequest, promote
+from velocast.usecases.training.train import TrainRequest, train
 from velocast_cli.backtesting import reference_forest
 
-CLEAR_PEAK = "5"  # proc(5): sets VmHWM back to what is resident now
+CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the current resident memory
 
 Stages = dict[str, dict[str, float]]
 
 
 @contextmanager
 def stage(stages: Stages, name: str) -> Iterator[None]:
-    """Note seconds, seconds of this process's CPU (a busy machine hardly changes them) and most resident memory, MB."""
+    """Record seconds, CPU seconds of this process (hardly affected by other load) and peak resident memory, MB."""
     forget = Path("/proc/self/clear_refs")
     if forget.exists():
         forget.write_text(CLEAR_PEAK)
@@ -46,13 +54,13 @@ def stage(stages: Stages, name: str) -> Iterator[None]:
     stages[name] = {
         "seconds": time.monotonic() - began,
         "cpu_seconds": time.process_time() - worked,
-        "peak_mb": laboratory.peak_mb(),
+        "peak_mb": harness.peak_mb(),
     }
 
 
 @contextmanager
 def clocked(owner: Any, name: str) -> Iterator[list[float]]:
-    """Note the seconds of each call of a function while the block runs."""
+    """Record the seconds of each call of a function while the block runs."""
     seconds: list[float] = []
     call: Callable[..., Any] = getattr(owner, name)
 
@@ -75,31 +83,33 @@ def learn(
     recording: str | None = None,
     tiles: int = 0,
 ) -> dict[str, Any]:
-    """Read features and fit the default model as the train job does, on everything known; leave it in `model`."""
-    run, stages = _run(as_of, recording, tiles), {}
+    """Read features and fit the default model on all counts, like the train job; write it to `model`."""
+    run, warehouse = _run(as_of, recording, tiles)
+    stages: Stages = {}
     until = local_date(run.as_of, run.settings.city.zone)
-    known = Window(first=date.fromisoformat(first_day), until=until)
+    known = DayRange(first=date.fromisoformat(first_day), until=until)
     source = Source(run, schemas.COUNTS, rows_a_day, weather_table=schemas.WEATHER)
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))
     with stage(stages, "fit"):
         fitted = models.fit_model("gbm", rows, held_out, seed=models.SEED)
         Path(model).write_bytes(fitted.to_bytes())
-    _keep(run, recording, tiles)
+    _keep(warehouse, recording)
     return {"stages": stages, "rows": len(rows) + len(held_out)}
 
 
 def forecast(
     as_of: str, model: str, recording: str | None = None, tiles: int = 0
 ) -> dict[str, Any]:
-    """Load the model, forecast five days for every counter, twice, and make the serving snapshot."""
-    run, stages = _run(as_of, recording, tiles), {}
+    """Load the model, forecast five days for every counter twice, and build the serving snapshot."""
+    run, warehouse = _run(as_of, recording, tiles)
+    stages: Stages = {}
     with stage(stages, "history"):
         origin = origin_of(run.as_of, run.settings.city.zone)
         history = snapshot.read_history(
             run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of
         )
-    # the second time as an instance that lives on does it: the first loads scikit-learn
+    # the first time loads scikit-learn; the second is like that of a warm instance
     for name in ("first", "five_days"):
         if name == "first" and tiles:
             continue
@@ -108,7 +118,7 @@ def forecast(
             loaded = LoadedChampion(trained, version=1, kind="gbm", run_id="bench")
             rows = forecast_rows.make_forecast_rows(run, loaded, BusyChampion(), history)
         stages[name]["features"] = sum(read)
-        run.warehouse.asked_again()
+        warehouse.stop_recording()
     with stage(stages, "snapshot"):
         made = snapshot.build_snapshot(
             run.settings.city,
@@ -121,7 +131,7 @@ def forecast(
             generated_by="a benchmark",
         )
         data = snapshot_format.dumps(made)
-    _keep(run, recording, tiles)
+    _keep(warehouse, recording)
     return {
         "stages": stages,
         "counters": int(rows["counter_id"].nunique()),
@@ -132,36 +142,93 @@ def forecast(
 
 
 def forest(counts: str, zone: str) -> dict[str, Any]:
-    """Fit the predecessor's forest on every usable count of a Parquet file."""
-    rows, stages = pd.read_parquet(counts), {}
+    """Fit the reference forest on every usable count in a Parquet file."""
+    rows = pd.read_parquet(counts)
+    stages: Stages = {}
     rows = rows[rows["quality"].isna()]
     local = rows["counted_at"].dt.tz_convert(zone).dt.tz_localize(None)
     rows = rows.assign(local_date=local.dt.normalize(), local_hour=local.dt.hour)
     with stage(stages, "fit"):
-        reference_forest.Predecessor.fit(rows, seed=models.SEED)
+        reference_forest.ReferenceForest.fit(rows, seed=models.SEED)
     return {"stages": stages, "rows": len(rows)}
 
 
-def _run(as_of: str, recording: str | None, tiles: int) -> Run[JobSettings]:
+class CountingWarehouse(Warehouse):
+    """The warehouse; `rows` counts what it returned, by SQL file or table."""
+
+    def __init__(self, project: str, location: str) -> None:
+        super().__init__(project, location)
+        self.rows: Counter[str] = Counter()
+
+    def query(self, sql: str, /, **named: Any) -> pd.DataFrame:
+        """Query as the warehouse does."""
+        return self._count(sql, super().query(sql, **named))
+
+    def query_large(self, sql: str, /, **named: Any) -> pd.DataFrame:
+        """Query as the warehouse does."""
+        return self._count(sql, super().query_large(sql, **named))
+
+    def read(self, table: str, **named: Any) -> pa.Table:
+        """Read as the warehouse does."""
+        rows = super().read(table, **named)
+        self.rows[table] += rows.num_rows
+        return rows
+
+    def _count(self, sql: str, frame: pd.DataFrame) -> pd.DataFrame:
+        self.rows[sql] += len(frame)
+        return frame
+
+
+def job(name: str, execution_id: str, as_of: str) -> dict[str, Any]:
+    """Run one job of a retraining against the stack that the environment names.
+
+    name: train, evaluate or promote, in this order for one execution_id. Figures: the rows read from BigQuery.
+    """
+    runtime = Runtime(JobSettings.load(), component=name)
+    warehouse = CountingWarehouse(runtime.settings.project, runtime.settings.location)
+    runtime.__dict__["warehouse"] = warehouse  # in place of the cached property's own
+    run = Run(runtime, datetime.fromisoformat(as_of), execution_id)
+    stages: Stages = {}
+    with stage(stages, name):
+        perform(run, lambda: JOBS[name](run))
+    return {"stages": stages, "rows": warehouse.rows}
+
+
+def _trained_version(run: Run[JobSettings]) -> int:
+    objects = Objects(run.settings.project, run.settings.models_bucket)
+    return int(objects.read_json(f"runs/{run.execution_id}/train.json")[0]["version"])
+
+
+JOBS: dict[str, Callable[[Run[JobSettings]], list[AuditRow]]] = {
+    "train": lambda run: train(TrainRequest(force=True, reason="a benchmark"), run),
+    "evaluate": lambda run: evaluate(EvaluateRequest(version=_trained_version(run)), run),
+    "promote": lambda run: promote(PromoteRequest(version=_trained_version(run)), run),
+}
+
+
+def _run(
+    as_of: str, recording: str | None, tiles: int
+) -> tuple[Run[JobSettings], RecordingWarehouse | TiledWarehouse]:
     runtime = Runtime(JobSettings.load(), component="bench")
-    warehouse = (
+    warehouse: RecordingWarehouse | TiledWarehouse = (
         TiledWarehouse(Path(recording), tiles)
         if recording and tiles
-        else RecordingWarehouse(laboratory.PROJECT, laboratory.LOCATION, keep=bool(recording))
+        else RecordingWarehouse(harness.PROJECT, harness.LOCATION, keep=bool(recording))
     )
-    runtime.__dict__["warehouse"] = warehouse  # where the cached property would put its own
-    return Run(runtime, datetime.fromisoformat(as_of), "bench")
+    runtime.__dict__["warehouse"] = warehouse  # in place of the cached property
+    return Run(runtime, datetime.fromisoformat(as_of), "bench"), warehouse
 
 
-def _keep(run: Run[JobSettings], recording: str | None, tiles: int) -> None:
-    if recording and not tiles:
-        run.warehouse.save(Path(recording))
+def _keep(warehouse: RecordingWarehouse | TiledWarehouse, recording: str | None) -> None:
+    if recording and isinstance(warehouse, RecordingWarehouse):
+        warehouse.save(Path(recording))
 
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "learn": learn,
     "forecast": forecast,
     "forest": forest,
+    "job": job,
 }
 
 
@@ -173,7 +240,7 @@ def main() -> None:
         json.dumps(
             {
                 "seconds": time.monotonic() - began,
-                "peak_mb": max(laboratory.peak_mb(), *peaks),
+                "peak_mb": max(harness.peak_mb(), *peaks),
                 "figures": figures,
             }
         )

@@ -1,7 +1,7 @@
-"""What a warehouse answered about a small city, and a large one made of copies of it.
+"""Recorded query results of a small city, and a large city that consists of copies of them.
 
-An emulator cannot follow a city of 10,000 counters. What it answered for one of 500 is kept, and given again for twenty
-cities side by side: each copy's counters have ids of their own. So everything on this side of BigQuery can be measured.
+The emulator is too slow for a city of 10,000 counters. The results for a city of 500 are recorded and returned for
+twenty copies, each with its own counter ids. So everything but BigQuery itself can be measured.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import pyarrow as pa
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 
-MARK = "~"  # between a counter's id and the number of its copy
+MARK = "~"  # separates a counter's id from the number of its copy
 Key = tuple[str, ...]
 
 
 def _key(sql: str, parameters: dict[str, Any]) -> Key:
-    """Name a question by what it asks about, except which counters and what share of them."""
+    """Return the key of a query: its file and time range, without the selection of counters."""
     names = ("first_origin", "last_origin", "lead_days", "one_lead", "first_hour", "until")
     return (sql, *(str(parameters[name]) for name in names if name in parameters))
 
 
 class RecordingWarehouse(Warehouse):
-    """The warehouse, and every answer it gave, where these are to be kept."""
+    """A warehouse that records its results if `keep` is true."""
 
     def __init__(self, project: str, location: str, *, keep: bool) -> None:
         super().__init__(project, location)
@@ -35,25 +35,25 @@ class RecordingWarehouse(Warehouse):
         self._answers: dict[Key, tuple[list[pd.DataFrame], int]] = {}
 
     def query(self, sql: str, /, **named: Any) -> pd.DataFrame:
-        """As the warehouse does."""
+        """Run the query and record its result."""
         return self._kept(_key(sql, named), super().query(sql, **named), named)
 
     def query_large(self, sql: str, /, **named: Any) -> pd.DataFrame:
-        """As the warehouse does."""
+        """Run the query and record its result."""
         return self._kept(_key(sql, named), super().query_large(sql, **named), named)
 
     def read(self, table: str, **named: Any) -> pa.Table:
-        """As the warehouse does."""
+        """Run the query and record its result."""
         rows = super().read(table, **named)
         self._kept((table, str(named.get("where"))), rows.to_pandas(), {})
         return rows
 
-    def asked_again(self) -> None:
-        """Keep no more: what comes now has been asked before."""
+    def stop_recording(self) -> None:
+        """Stop recording, because the following queries repeat earlier ones."""
         self._keep = False
 
     def save(self, file: Path) -> None:
-        """Write the answers to a file, beside those that are there."""
+        """Add the recorded results to a file."""
         answers = pickle.loads(file.read_bytes()) if file.exists() else {}
         for key, (parts, keep_one_in) in self._answers.items():
             whole = pd.concat(parts, ignore_index=True) if "counter_id" in parts[0] else parts[0]
@@ -68,28 +68,28 @@ class RecordingWarehouse(Warehouse):
 
 
 class TiledWarehouse:
-    """Answers as RecordingWarehouse was answered, for `tiles` copies of its city."""
+    """Returns the results that a RecordingWarehouse recorded, for `tiles` copies of its city."""
 
     def __init__(self, file: Path, tiles: int) -> None:
         self._answers: dict[Key, tuple[pd.DataFrame, int]] = pickle.loads(file.read_bytes())
         self._tiles = tiles
 
     def query(self, sql: str, /, **named: Any) -> pd.DataFrame:
-        """Answer what was asked of the small city, KeyError for anything else."""
+        """Return the recorded result for all copies. Raises KeyError for a query that was not recorded."""
         return self._copies(*self._answers[_key(sql, named)], named)
 
     query_large = query
 
     def read(self, table: str, **named: Any) -> pa.Table:
-        """As `query`."""
+        """Return the recorded rows of a table, like `query`."""
         rows = self._copies(*self._answers[table, str(named.get("where"))], {})
         return pa.Table.from_pandas(rows, preserve_index=False)
 
-    def asked_again(self) -> None:
-        """Say nothing: there is nothing to keep."""
+    def stop_recording(self) -> None:
+        """Do nothing: there is no recording."""
 
     def _copies(self, rows: pd.DataFrame, thinned: int, named: dict[str, Any]) -> pd.DataFrame:
-        """Return the rows of every copy, thinned as asked; they have been thinned before."""
+        """Return the rows of every copy, thinned as requested; the recorded rows may be thinned already."""
         if "counter_id" not in rows:
             return rows
         asked = named.get("counter_ids")

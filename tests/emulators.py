@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gcp_emulators.core.http_server import HttpServer, free_ports
-from gcp_emulators.storage.server import routes
+from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
 from velocast.core import schemas
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gcp_emulators.bigquery.emulator import BigQueryEmulator
     from gcp_emulators.pubsub.broker import Broker
-    from gcp_emulators.pubsub.journal import Message
+    from gcp_emulators.pubsub.journal import PublishedMessage
 
 PROJECT = "velocast-local"
 LOCATION = "europe-west1"
@@ -99,7 +99,7 @@ def running_object_store(folder: Path, port: int) -> Iterator[RunningObjectStore
     """Serve an object store under `folder` while the block runs."""
     store = ObjectStore(folder)
     try:
-        with HttpServer(routes(store), port) as server:
+        with HttpServer(storage_routes(store), port) as server:
             yield RunningObjectStore(store, server.url)
     finally:
         store.close()
@@ -121,7 +121,7 @@ class RunningPubSub:
             self.broker.ensure_topic(topic)
             self.broker.create_subscription({"name": f"{topic}-kept", "topic": topic})
 
-    def published(self, topic: str) -> list[Message]:
+    def published(self, topic: str) -> list[PublishedMessage]:
         """Return what was published to a topic since the last call or reset, oldest first."""
         leases = self.broker.pull(f"{topic}-kept", 1000)
         self.broker.acknowledge(f"{topic}-kept", [lease.ack_id for lease in leases])
@@ -132,7 +132,7 @@ class RunningPubSub:
 def running_pubsub(folder: Path, port: int) -> Iterator[RunningPubSub]:
     """Serve a broker under `folder` while the block runs."""
     from gcp_emulators.pubsub.broker import Broker
-    from gcp_emulators.pubsub.server import PubSubServer
+    from gcp_emulators.pubsub.grpc_server import PubSubServer
 
     running = RunningPubSub(f"127.0.0.1:{port}")
     running.broker = Broker(folder, lambda: running.now, project=PROJECT, backoff=(0.02, 0.1))

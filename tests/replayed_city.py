@@ -14,7 +14,7 @@ from gcp_emulators.core.http_server import HttpServer
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City, load_city
 from velocast_cli.city_file import CityFile
-from velocast_local.city.opendatasoft_replay import Faults, Replay, routes
+from velocast_local.city.opendatasoft_replay import Faults, Replay, city_routes
 
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 COUNTERS = ("100-101", "100-102", "200-201")
@@ -84,6 +84,6 @@ class ReplayedCity:
 @contextmanager
 def serving(city: ReplayedCity) -> Iterator[ReplayedCity]:
     """Serve the city while the block runs."""
-    with HttpServer(routes(city.replay)) as server:
+    with HttpServer(city_routes(city.replay)) as server:
         city.base_url = f"{server.url}/city"
         yield city

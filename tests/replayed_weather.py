@@ -12,7 +12,7 @@ import pandas as pd
 
 from gcp_emulators.core.http_server import HttpServer
 from velocast.core.city import WeatherConfig, load_city
-from velocast_local.city.open_meteo_replay import WeatherReplay, routes
+from velocast_local.city.open_meteo_replay import WeatherReplay, weather_routes
 
 FIRST = datetime(2025, 2, 20, tzinfo=UTC)
 
@@ -52,6 +52,6 @@ class ReplayedWeather:
 @contextmanager
 def serving_weather(weather: ReplayedWeather) -> Iterator[ReplayedWeather]:
     """Serve the weather while the block runs."""
-    with HttpServer(routes(weather.replay)) as server:
+    with HttpServer(weather_routes(weather.replay)) as server:
         weather.base_url = f"{server.url}/weather"
         yield weather

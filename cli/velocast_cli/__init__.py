@@ -1,1 +1,1 @@
-"""The command `velocast`: what a person runs against any deployment."""
+"""The command `velocast`: what an operator runs against any deployment."""

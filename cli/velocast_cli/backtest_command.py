@@ -1,4 +1,4 @@
-"""The command `velocast backtest`: its options, its table, its JSON."""
+"""The command `velocast backtest`: its options, its tables and its JSON."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from velocast.core.errors import VelocastError
 from velocast.core.kinds import Kind
 
 if TYPE_CHECKING:
-    from velocast_cli.backtesting.plan import Backtest
+    from velocast_cli.backtesting.plan import BacktestResult
 
 FAILURES = (VelocastError, RuntimeError, ValueError, OSError)
 
 
 class WeatherAs(StrEnum):
-    """How a file of observed weather enters."""
+    """How a file of observed weather is used."""
 
     perturbed = "perturbed"
     observed = "observed"
@@ -34,43 +34,50 @@ class WeatherAs(StrEnum):
 
 def backtest_command(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="Counts (Parquet or CSV).")
+        Path, typer.Argument(exists=True, dir_okay=False, help="Hourly counts (Parquet or CSV).")
     ],
     weather: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Weather observed there (Parquet or CSV)."),
+        typer.Option(
+            exists=True, dir_okay=False, help="Observed weather of the city (Parquet or CSV)."
+        ),
     ] = None,
     weather_as: Annotated[
         WeatherAs,
-        typer.Option(help="As uncertain as a forecast, or as observed: an upper bound."),
+        typer.Option(
+            help="perturbed: with realistic forecast errors; observed: as measured, an upper bound."
+        ),
     ] = WeatherAs.perturbed,
-    weeks: Annotated[int, typer.Option(min=1, help="Weeks to forecast.")] = 12,
+    weeks: Annotated[
+        int, typer.Option(min=1, help="Weeks to backtest, the last of the file.")
+    ] = 12,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last day to look at; else the file's last."),
+        typer.Option(formats=["%Y-%m-%d"], help="Last day to use. Default: the last of the file."),
     ] = None,
-    kinds: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Kind))}.")] = "gbm,affluence",
-    city: Annotated[
-        str, typer.Option(help="City whose clock and holidays they live by.")
-    ] = "paris",
+    kinds: Annotated[
+        str, typer.Option(help=f"Kinds of model, separated by commas: {', '.join(get_args(Kind))}.")
+    ] = "gbm,affluence",
+    city: Annotated[str, typer.Option(help="City whose time zone and holidays apply.")] = "paris",
     report: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write a page with pictures of the errors.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write an HTML report with error plots to this file."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """Forecast a past that is known: daily origins, weekly retraining, beside what a model must beat."""
-    from velocast_cli.backtesting import backtest, scores
+    """Backtest on historical counts: daily origins, weekly retraining, scores beside reference models."""
+    from velocast_cli.backtesting import file_backtest, scores
 
-    if report and not report.parent.is_dir():  # found out now, not after all the fits
+    if report and not report.parent.is_dir():  # checked now, not after all the fits
         raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    asked = backtest.Asked(
+    asked = file_backtest.BacktestRequest(
         file, weather, weather_as.value, weeks, until and until.date(), _kinds(kinds)
     )
     began = time.monotonic()
     try:
-        made = backtest.run(asked, load_city(city), console.print)
-        summary = scores.summary(made)
+        made = file_backtest.backtest_file(asked, load_city(city), console.print)
+        summary = scores.summarize(made)
     except FAILURES as exc:
         console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
@@ -92,7 +99,7 @@ def _kinds(text: str) -> tuple[Kind, ...]:
     asked = [name.strip() for name in text.split(",") if name.strip()]
     unknown = sorted(set(asked) - set(get_args(Kind)))
     if unknown or not asked:
-        raise typer.BadParameter(f"--kinds {text}: choose of {', '.join(get_args(Kind))}")
+        raise typer.BadParameter(f"--kinds {text}: choose from {', '.join(get_args(Kind))}")
     return tuple(kind for kind in get_args(Kind) if kind in asked)
 
 
@@ -104,54 +111,54 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         console.print(new_counters_table(summary["new_counters"]))
 
 
-def _write(report: Path, made: Backtest, summary: dict[str, Any], console: Console) -> None:
+def _write(report: Path, made: BacktestResult, summary: dict[str, Any], console: Console) -> None:
     from velocast_cli.backtesting import report as backtest_report
 
     try:
-        report.write_text(backtest_report.page(made, summary), encoding="utf-8")
+        report.write_text(backtest_report.render_report(made, summary), encoding="utf-8")
     except FAILURES as exc:
         console.print(f"[red]report not written:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
-    console.print(f"Pictures: {escape(str(report))}")
+    console.print(f"Report: {escape(str(report))}")
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    from velocast_cli.backtesting.report import SCORES, figure, figures
+    from velocast_cli.backtesting.report import SCORES, format_number, format_scores
 
-    weather = {"none": "without weather", "observed": "weather as observed: an upper bound"}
+    weather = {"none": "without weather", "observed": "observed weather: an upper bound"}
     table = _scores(
         f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
-        f"{weather.get(summary['weather'], 'weather as uncertain as a forecast')}",
+        f"{weather.get(summary['weather'], 'weather with realistic forecast errors')}",
         ("model", *SCORES, "fit s", "fit MB"),
     )
     for model in summary["models"]:
         table.add_row(
             model["name"],
-            *figures(model),
-            figure(model["fit_seconds"], ".1f"),
-            figure(model["fit_peak_mb"], ","),
+            *format_scores(model),
+            format_number(model["fit_seconds"], ".1f"),
+            format_number(model["fit_peak_mb"], ","),
         )
     return table
 
 
 def _busy_hours(found: dict[str, Any]) -> str:
-    """Say in two lines how well busy hours were told."""
-    from velocast_cli.backtesting.report import figure
+    """Return two lines on how well busy hours were classified."""
+    from velocast_cli.backtesting.report import format_number
 
     return (
-        f"Busy hours (affluence): balanced accuracy {figure(found['balanced_accuracy'], '.3f')} "
-        f"(similar days {figure(found['similar_days_balanced_accuracy'], '.3f')}),\n"
-        f"Brier score {figure(found['brier_relative'], '.2f')} of the base rate's; {found['base_rate']:.1%} of "
-        f"{found['rows']:,} hours were busy\n"
+        f"Busy hours (affluence): balanced accuracy {format_number(found['balanced_accuracy'], '.3f')} "
+        f"(similar days {format_number(found['similar_days_balanced_accuracy'], '.3f')}),\n"
+        f"Brier score {format_number(found['brier_relative'], '.2f')} of that of the base rate; "
+        f"{found['base_rate']:.1%} of {found['rows']:,} hours were busy\n"
     )
 
 
 def new_counters_table(found: dict[str, Any]) -> Table:
-    """Return what counters without history would get, beside the city's typical week.
+    """Return the scores of forecasts for counters without history, beside those of the city's typical week.
 
-    found: `new_counters` of `backtest_scores.summary`.
+    found: `new_counters` of `scores.summarize`.
     """
-    from velocast_cli.backtesting.report import NEW_COUNTERS, SCORES, figures
+    from velocast_cli.backtesting.report import NEW_COUNTERS, SCORES, format_scores
 
     table = _scores(
         f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
@@ -159,7 +166,7 @@ def new_counters_table(found: dict[str, Any]) -> Table:
         ("forecast", *SCORES),
     )
     for model in found["models"]:
-        table.add_row(NEW_COUNTERS[model["name"]], *figures(model))
+        table.add_row(NEW_COUNTERS[model["name"]], *format_scores(model))
     return table
 
 

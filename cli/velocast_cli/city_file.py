@@ -1,6 +1,7 @@
-"""A Parquet or CSV file of counts in memory, and its rows as JSON lines, built column by column.
+"""A Parquet or CSV file of counts in memory, and its rows as JSON lines.
 
-400,000 rows are encoded in well under a second: what repeats (names, hours) is encoded once and laid out by index.
+The lines are built column by column: repeated values (names, hours) are encoded once and placed by index. So 400,000
+rows take well under a second.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Rows = slice | npt.NDArray[Any]
 class CityFile:
     """Counts of one city, sorted by date and counter.
 
-    path: .parquet or .csv with COLUMNS. Raises ValueError when one of them is missing or the file is empty.
+    path: .parquet or .csv with COLUMNS. Raises ValueError when a column is missing or the file is empty.
     """
 
     names = (*FIELDS, "coordinates")
@@ -56,13 +57,13 @@ class CityFile:
         self._mistakes = _first_mistakes(self.hours, self.ids, self._counts)
 
     def between(self, since: datetime | None, until: datetime | None) -> slice:
-        """Return the rows of a half-open range of time as one slice; None is no bound."""
+        """Return the rows of a half-open time range as one slice; None is no bound."""
         start = 0 if since is None else int(np.searchsorted(self.hours, _naive(since)))
         stop = len(self.hours) if until is None else int(np.searchsorted(self.hours, _naive(until)))
         return slice(start, max(start, stop))
 
     def counters(self, rows: slice) -> list[dict[str, Any]]:
-        """Return one record for each counter among `rows`, with what its newest row says of it."""
+        """Return one record for each counter among `rows`, taken from its newest row."""
         newest = (
             self._frame.iloc[rows]
             .drop_duplicates("id_compteur", keep="last")
@@ -92,7 +93,7 @@ class CityFile:
     ) -> bytes:
         """Encode rows as JSON lines with the fields `names` (None: all).
 
-        Hours from `first_value_after` on carry the values as first published, before their correction.
+        Hours from `first_value_after` on have their values as first published, before correction.
         """
         pieces: list[Any] = []
         for position, name in enumerate(names or self.names):
@@ -132,7 +133,7 @@ class CityFile:
 
 
 class _Texts:
-    """A column of JSON texts: the different ones, and which of them each row has."""
+    """A column of JSON texts: the distinct texts, and the index of each row's text."""
 
     def __init__(self, codes: npt.NDArray[Any], texts: list[str]) -> None:
         self._codes = codes.astype(np.int32)
@@ -149,11 +150,11 @@ def read_rows(path: Path) -> pd.DataFrame:
     elif path.suffix == ".csv":
         table = pd.read_csv(path, dtype={"id_compteur": str, "id": str, "installation_date": str})
     else:
-        raise ValueError(f"{path}: ends in {path.suffix!r}, needs .parquet or .csv")
+        raise ValueError(f"{path}: ends in {path.suffix!r}, expected .parquet or .csv")
     if missing := sorted(set(COLUMNS) - set(table.columns)):
-        raise ValueError(f"{path}: no column {', '.join(missing)}; needs {', '.join(COLUMNS)}")
+        raise ValueError(f"{path}: no column {', '.join(missing)}; expected {', '.join(COLUMNS)}")
     if table.empty:
-        raise ValueError(f"{path}: holds no counts")
+        raise ValueError(f"{path}: the file has no rows")
     table["date"] = pd.to_datetime(table["date"], utc=True)
     return table
 
@@ -161,7 +162,7 @@ def read_rows(path: Path) -> pd.DataFrame:
 def _first_mistakes(
     hours: npt.NDArray[np.datetime64], ids: npt.NDArray[Any], counts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """What is added to each value when it is first published: nearly always 0; the same for the same row."""
+    """Return the error in each value as first published: nearly always 0, and deterministic for each row."""
     mixed = pd.util.hash_array(hours.astype("int64") * 1009 + ids)
     share = (mixed >> np.uint64(32)) % np.uint64(7)
     wrong = np.maximum(1, counts // 10) * np.where(share % 2 == 0, 1, -1)
@@ -170,7 +171,7 @@ def _first_mistakes(
 
 
 def _bytes_of(texts: pa.Array) -> bytes:
-    """Return all texts in one piece. They lie one behind the other in Arrow's buffer, so nothing is joined."""
+    """Return all texts joined. They are adjacent in Arrow's buffer, so the bytes are only copied."""
     if not len(texts):
         return b""
     _, offsets, data = texts.buffers()

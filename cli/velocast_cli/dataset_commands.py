@@ -1,4 +1,4 @@
-"""`velocast dataset freeze / list / verify` and `velocast reproduce`: the bytes that models are made of."""
+"""`velocast dataset freeze / list / verify` and `velocast reproduce`: the frozen data that models are trained on."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ from velocast.core.kinds import Task
 from velocast_cli.target import job_run, reported_errors
 
 dataset_app = typer.Typer(
-    help="Frozen datasets: freeze a newer baseline, see what is frozen, verify it.",
+    help="Freeze, list and verify the datasets that models are trained and judged on.",
     no_args_is_help=True,
 )
 
 Home = Annotated[
     Path | None, typer.Option("--home", envvar="VELOCAST_HOME", help="Folder of the local stack.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 AsOf = Annotated[
-    str | None, typer.Option(help="RFC 3339; the local stack's clock, or now, where left out.")
+    str | None,
+    typer.Option(
+        help="Time of the run (RFC 3339). Default: the local stack's simulated time, else now."
+    ),
 ]
 PIPE_COLUMNS = 160
-SHOWN = 12  # characters of a hash, enough to tell datasets apart
+SHOWN = 12  # characters of a hash, enough to distinguish datasets
 
 
-@dataset_app.command()
-def freeze(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> None:
-    """Freeze everything counted so far as the baseline on which challengers are judged from now on."""
+@dataset_app.command("freeze")
+def freeze_command(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Freeze all counts so far as the new baseline, on which challengers are judged from now on."""
     from velocast_cli.datasets import freeze_baseline
 
     with reported_errors("dataset freeze"):
@@ -45,21 +48,22 @@ def freeze(as_of: AsOf = None, home: Home = None, as_json: AsJson = False) -> No
         return
     console = _console()
     console.print(
-        "a newer baseline is in force" if new else "these counts are the baseline already"
+        "a new baseline is in force" if new else "the baseline already holds these counts"
     )
     for name, half in (("train", made.train), ("test", made.test)):
-        days = f"{half.days.first} to before {half.days.until}"
+        days = f"from {half.days.first} until before {half.days.until}"
         console.print(f"  {name:<6} {days}, {half.rows} rows, SHA-256 {half.sha256}")
 
 
 @dataset_app.command("list")
 def list_command(home: Home = None, as_json: AsJson = False) -> None:
-    """List all frozen datasets: hash, role, days, rows, and the versions that were made of them."""
-    from velocast_cli.datasets import listing
+    """List all frozen datasets: hash, role, days, rows, and the model versions trained or judged on them."""
+    from velocast_cli.datasets import list_datasets
 
     with reported_errors("dataset list"):
         found = [
-            d.model_dump(mode="json") for d in listing(job_run("dataset", home=home, as_of=None))
+            d.model_dump(mode="json")
+            for d in list_datasets(job_run("dataset", home=home, as_of=None))
         ]
     if as_json:
         typer.echo(json.dumps({"datasets": found}))
@@ -77,20 +81,20 @@ def list_command(home: Home = None, as_json: AsJson = False) -> None:
     _console().print(table)
 
 
-@dataset_app.command()
-def verify(
+@dataset_app.command("verify")
+def verify_command(
     hashes: Annotated[
-        list[str] | None, typer.Argument(help="Beginnings of hashes; all datasets without.")
+        list[str] | None, typer.Argument(help="Hash prefixes. Default: all datasets.")
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check each object's bytes against its hash and BigQuery's copy against its rows. Exit code 0 only if all hold."""
+    """Compare each object with its hash, and its copy in BigQuery with its rows. Exit code 0 only if all match."""
     from velocast_cli import datasets
 
     with reported_errors("dataset verify"):
         run = job_run("dataset", home=home, as_of=None)
-        found = [v.model_dump(mode="json") for v in datasets.verify(run, hashes or ())]
+        found = [v.model_dump(mode="json") for v in datasets.verify_datasets(run, hashes or ())]
     intact = not any(each["faults"] for each in found)
     if as_json:
         typer.echo(json.dumps({"intact": intact, "datasets": found}))
@@ -122,15 +126,18 @@ def _mark(copy: str) -> str:
 
 def reproduce_command(
     version: Annotated[int, typer.Argument(min=1, help="Version of the registered model.")],
-    task: Annotated[Task, typer.Option(help="What the version is for.")] = "forecast",
+    task: Annotated[Task, typer.Option(help="Task of the registered model.")] = "forecast",
     tolerance: Annotated[
         float | None,
-        typer.Option(min=0, help="Relative difference of forecasts still taken as the same."),
+        typer.Option(
+            min=0,
+            help="Largest relative difference of forecasts that counts as the same.",
+        ),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from its frozen bytes and compare forecasts. Exit code 0 only if they are the same."""
+    """Train a version again from its frozen data and compare the forecasts. Exit code 0 only if they are the same."""
     with reported_errors("reproduce"):
         from velocast_cli import reproduction
 
@@ -147,7 +154,7 @@ def reproduce_command(
 
 def _print_reproduction(found: dict[str, Any]) -> None:
     console = _console()
-    unit = "of probability" if found["kind"] == kinds.AFFLUENCE else "bikes an hour"
+    unit = "(probability)" if found["kind"] == kinds.AFFLUENCE else "bikes per hour"
     console.print(f"version {found['version']} ({found['kind']}) trained again from")
     for name, sha256 in found["datasets"].items():
         console.print(f"  {name:<14} {sha256}")
@@ -157,15 +164,15 @@ def _print_reproduction(found: dict[str, Any]) -> None:
         verdict = (
             "[green]the same forecasts[/green]"
             if found["reproduced"]
-            else "[red]other forecasts[/red]"
+            else "[red]different forecasts[/red]"
         )
         console.print(
-            f"{verdict}: of {found['rows']} on test_current the largest difference is "
-            f"{found['largest_difference']:.3g} {unit}; {found['relative_difference']:.2e} relative to their "
-            f"size, {found['tolerance']:g} allowed"
+            f"{verdict}: the largest difference of {found['rows']} forecasts on test_current is "
+            f"{found['largest_difference']:.3g} {unit}; the relative "
+            f"difference is {found['relative_difference']:.2e}, {found['tolerance']:g} is allowed"
         )
     for change in found["changed"]:
-        console.print(f"  not as it was: {escape(change)}")
+        console.print(f"  changed since the training: {escape(change)}")
 
 
 def _days(dataset: dict[str, Any]) -> str:
@@ -173,6 +180,6 @@ def _days(dataset: dict[str, Any]) -> str:
 
 
 def _console() -> Console:
-    # Into a file or a pipe rich would write 80 columns and cut what does not fit.
+    # Rich would cut lines at 80 columns in a file or a pipe.
     width = None if sys.stdout.isatty() else PIPE_COLUMNS
     return Console(highlight=False, soft_wrap=True, width=width)

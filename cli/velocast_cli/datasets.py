@@ -1,4 +1,4 @@
-"""Frozen datasets as an operator handles them: a newer baseline, all that is frozen, and whether it is intact."""
+"""What an operator does with frozen datasets: freeze a new baseline, list all datasets, verify them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ HALVES = ("train_baseline", "test_baseline")
 
 
 class Dataset(Message):
-    """One frozen object. `first` and `last` are local days, both included; null where no record describes the object.
+    """One frozen object. `first` and `last` are local days, both included; null when no record describes the object.
 
-    `in_force`: one of the two halves that challengers are judged on now. `used_by`: `forecast/3` is version 3.
+    in_force: one of the two halves on which challengers are judged now. used_by: model versions; `forecast/3` is
+    version 3 of the forecast model.
     """
 
     sha256: str
@@ -50,10 +51,10 @@ class Dataset(Message):
     used_by: tuple[str, ...] = ()
 
 
-class Verified(Message):
-    """What became of one dataset in Cloud Storage and in BigQuery; `faults` says what is wrong.
+class Verification(Message):
+    """The state of one dataset in Cloud Storage and in BigQuery; `faults` says what is wrong.
 
-    A table that is absent has expired and is loaded again from the object when it is needed; halves never have one.
+    An absent table has expired; it is loaded again from the object when it is needed. Halves have no table.
     """
 
     dataset: Dataset
@@ -63,23 +64,23 @@ class Verified(Message):
 
 
 def freeze_baseline(run: Run[JobSettings]) -> tuple[Baseline, bool]:
-    """Freeze all counts before the run's origin as the baseline from now on; returns it, and whether it is new.
+    """Freeze all counts before the run's origin as the new baseline; return it and whether it is new.
 
-    The pair before stays where it is, and versions judged on it go on naming it. Counts that make the same bytes again
-    change nothing. Raises TooLittleHistory; EventError when the counts end before those of the baseline in force;
-    ObjectChanged when another was frozen meanwhile.
+    The previous baseline is kept, and versions judged on it still refer to it. Counts that give the same bytes change
+    nothing. Raises TooLittleHistory; EventError when the counts end before those of the baseline in force;
+    ObjectChanged when another baseline was frozen meanwhile.
     """
     bucket = _bucket(run)
     current, generation = _current(bucket)
-    made = baselines.cut_baseline(run, frozen_counts.freeze(run))
+    made = baselines.cut_baseline(run, frozen_counts.freeze_counts(run))
     if current is not None:
         bucket.write_once(current.name, _bytes(current), JSON_TYPE)
         if made.same_bytes(current):
             return current, False
         if parse_instant(made.counts.last) < parse_instant(current.counts.last):
             raise EventError(
-                f"the baseline in force ends with the count of {current.counts.last}, what was known at "
-                f"{rfc3339(run.as_of)} with that of {made.counts.last}; freeze as of a later moment"
+                f"the baseline in force ends with the count of {current.counts.last}, but the counts known at "
+                f"{rfc3339(run.as_of)} end with that of {made.counts.last}; freeze as of a later time"
             )
     bucket.write_once(made.name, _bytes(made), JSON_TYPE)
     bucket.write(BASELINE, _bytes(made), content_type=JSON_TYPE, if_generation=generation)
@@ -87,10 +88,10 @@ def freeze_baseline(run: Run[JobSettings]) -> tuple[Baseline, bool]:
     return made, True
 
 
-def listing(run: Run[JobSettings]) -> list[Dataset]:
-    """Return every frozen object of the datasets bucket and every one that a record names, there or not.
+def list_datasets(run: Run[JobSettings]) -> list[Dataset]:
+    """Return every frozen object in the datasets bucket and every one that a record names, even if it is missing.
 
-    Sorted by last day, role and hash. Records: the baselines, and what each execution froze.
+    Sorted by last day, role and hash. Records are the baselines and what each training execution froze.
     """
     models, bucket = Objects(run.settings.project, run.settings.models_bucket), _bucket(run)
     used = _users(models)
@@ -111,16 +112,16 @@ def listing(run: Run[JobSettings]) -> list[Dataset]:
     return sorted(found, key=lambda d: (d.last or date.min, ORDER.index(d.role), d.sha256))
 
 
-def verify(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verified]:
+def verify_datasets(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verification]:
     """Compare each frozen object with its hash and its record, and the table loaded from it with its rows.
 
-    chosen: beginnings of hashes; none for all. Raises ObjectMissing when one of them belongs to no dataset.
+    chosen: hash prefixes; empty for all datasets. Raises ObjectMissing when a prefix matches no dataset.
     """
-    known = listing(run)
+    known = list_datasets(run)
     for start in chosen:
         if not any(d.sha256.startswith(start) for d in known):
             raise ObjectMissing(
-                f"no frozen dataset has a hash that begins with {start!r}; `velocast dataset list` shows them"
+                f"no frozen dataset has a hash that starts with {start!r}; `velocast dataset list` shows all hashes"
             )
     starts = tuple(chosen)
     for dataset in known:
@@ -128,47 +129,60 @@ def verify(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterator[Verifi
             yield _verified(run, dataset)
 
 
-def _verified(run: Run[JobSettings], dataset: Dataset) -> Verified:
+def _verified(run: Run[JobSettings], dataset: Dataset) -> Verification:
     bucket = _bucket(run)
     try:
         data = bucket.read(dataset.uri.removeprefix(bucket.uri(""))).data
     except ObjectMissing as exc:
-        return Verified(
+        return Verification(
             dataset=dataset, object_copy="absent", table_copy="none", faults=(f"{exc}; restore it",)
         )
     found = hashlib.sha256(data).hexdigest()
     if found != dataset.sha256:
         fault = f"{dataset.uri} has SHA-256 {found}; restore the generation that was frozen"
-        return Verified(dataset=dataset, object_copy="differs", table_copy="none", faults=(fault,))
+        return Verification(
+            dataset=dataset, object_copy="differs", table_copy="none", faults=(fault,)
+        )
     import pyarrow.parquet as pq
 
     rows = pq.read_table(io.BytesIO(data))
     faults = []
     if dataset.rows is not None and rows.num_rows != dataset.rows:
-        faults.append(f"{dataset.uri} holds {rows.num_rows} rows, its record says {dataset.rows}")
+        faults.append(f"{dataset.uri} has {rows.num_rows} rows, but its record says {dataset.rows}")
     table, fault = _table_copy(run, dataset, rows)
     faults += [fault] if fault else []
-    return Verified(dataset=dataset, object_copy="intact", table_copy=table, faults=tuple(faults))
+    return Verification(
+        dataset=dataset, object_copy="intact", table_copy=table, faults=tuple(faults)
+    )
 
 
 def _table_copy(run: Run[JobSettings], dataset: Dataset, rows: pa.Table) -> tuple[Copy, str]:
     weather = dataset.uri == _bucket(run).uri(f"{frozen_weather.FOLDER}/{dataset.sha256}.parquet")
-    table = (frozen_weather if weather else frozen_counts).table_name(dataset.sha256)
+    if weather:
+        table, in_order = (
+            frozen_weather.weather_table_name(dataset.sha256),
+            frozen_weather.sorted_weather,
+        )
+    else:
+        table, in_order = (
+            frozen_counts.counts_table_name(dataset.sha256),
+            frozen_counts.sorted_counts,
+        )
     if dataset.role in HALVES:
         return "none", ""
     if not run.warehouse.table_exists(table):
         return "absent", ""
     loaded = run.warehouse.read(table, columns=rows.column_names)
-    if (frozen_weather if weather else frozen_counts).in_order(loaded).equals(rows):
+    if in_order(loaded).equals(rows):
         return "intact", ""
     return (
         "differs",
-        f"table {table} does not hold the rows of {dataset.uri}; drop it: it is loaded again when needed",
+        f"table {table} differs from {dataset.uri}; drop the table, it is loaded again when needed",
     )
 
 
 def _described(run: Run[JobSettings], models: Objects, bucket: Objects) -> Iterator[Dataset]:
-    """Give what the records describe; of an object with two records, the later one given counts."""
+    """Yield the datasets that records describe. When two records describe an object, the later one yielded wins."""
     runs = models.names("runs/")
     for name in (n for n in runs if n.endswith(f"/{run_store.FREEZE}")):
         yield _counts(run, FrozenCounts.model_validate(models.read_json(name)[0]))
@@ -214,7 +228,7 @@ def _halves(pair: Baseline, *, in_force: bool) -> Iterator[Dataset]:
 
 
 def _users(models: Objects) -> dict[str, list[str]]:
-    """Return hash -> the versions that name it."""
+    """Return hash to the versions that name it."""
     used: dict[str, list[str]] = {}
     for entry in champion_manifest.read_summary(models):
         for sha256 in sorted(set(entry.dataset_hashes.values())):

@@ -1,4 +1,7 @@
-"""The command `velocast`. Packages that are installed beside it add commands (entry points `velocast.commands`)."""
+"""The command `velocast`. Installed packages add commands to it by entry points of the group `velocast.commands`.
+
+An entry point is a function that takes the Typer application and adds its commands to it. The local stack is one.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,21 @@ from velocast_cli.status import status_command
 
 COMMANDS = "velocast.commands"
 
-app = typer.Typer(
-    help="Forecasts the hourly number of bikes at every counter of a city.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-for _plugin in entry_points(group=COMMANDS):
-    _plugin.load()(app)
-app.command("status")(status_command)
-app.command("backtest")(backtest_command)
-app.add_typer(dataset_app, name="dataset")
-app.command("reproduce")(reproduce_command)
+
+def build_command_line() -> typer.Typer:
+    """Return the application with the commands of every installed package."""
+    made = typer.Typer(
+        help="Forecast hourly bike counts and operate a deployment.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    for plugin in entry_points(group=COMMANDS):
+        plugin.load()(made)
+    made.command("status")(status_command)
+    made.command("backtest")(backtest_command)
+    made.add_typer(dataset_app, name="dataset")
+    made.command("reproduce")(reproduce_command)
+    return made
+
+
+app = build_command_line()

@@ -1,4 +1,4 @@
-"""Trains a version again from the bytes it was trained on, and compares the forecasts of both."""
+"""Train a model version again from its frozen data and compare the forecasts of both."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.training import model_io, run_store
 from velocast.usecases.training.datasets import frames
-from velocast.usecases.training.evaluate import source_of
+from velocast.usecases.training.kept_rows import source_of
 from velocast.usecases.training.records import Training
 from velocast.usecases.training.refit import relative_difference
-from velocast.usecases.training.run_store import Records
+from velocast.usecases.training.run_store import RunStore
 from velocast_cli import datasets as baselines
 
 TOLERANCE = 0.01
 
 
 class Reproduction(Message):
-    """A version beside the one trained again.
+    """How a version compares with its retrained copy.
 
-    rows: forecasts of test_current compared. largest_difference: between two forecasts of an hour, in bikes per hour,
-    of a classifier between two probabilities.
-    relative_difference: RMS of the differences over the RMS of the version's forecasts. Sums that a database adds up
-    in another order differ in their last bits, and a tree that splits on one of them sends a few hours another way.
+    rows: forecasts of test_current that were compared. largest_difference: between two forecasts of an hour, in bikes
+    per hour; for a classifier, between two probabilities.
+    relative_difference: RMS of the differences divided by the RMS of the version's forecasts. It need not be 0:
+    BigQuery's summation order is not deterministic, so sums differ in their last bits, and a tree that splits on one of
+    them assigns a few hours to another leaf.
     """
 
     version: int
@@ -59,14 +60,14 @@ def reproduce(
 ) -> Reproduction:
     """Train a version of `velocast-<task>` again and compare; nothing is stored or registered.
 
-    tolerance: the relative difference up to which it counts as reproduced. Raises RegistryError when there is no such
-    version; ModelUnusable when its features are not those of this code, when frozen bytes are missing, altered or not
-    what BigQuery holds, or when its stored model is.
+    tolerance: the largest relative difference that counts as reproduced. Raises RegistryError when there is no such
+    version; ModelUnusable when this code has other features, when frozen data is missing, altered or different from its
+    copy in BigQuery, or when the stored model is missing or altered.
     """
-    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = run_store.training_of(records, registry, task, version)
+    store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
+    training = run_store.training_of_version(store, registry, task, version)
     _check(run, training)
-    stored = model_io.load_model(records.objects, training.artifact)
+    stored = model_io.load_model(store.objects, training.artifact)
     again = _trained(run, training)
     data = again.to_bytes()
     frame = frames.scoring_frame(source_of(run, training), training.windows.test_current)
@@ -93,11 +94,12 @@ def reproduce(
 def _check(run: Run[JobSettings], training: Training) -> None:
     if training.feature_definition != definition.FEATURE_DEFINITION:
         raise ModelUnusable(
-            f"version {training.version} was trained on {training.feature_definition} by code "
-            f"{training.code_version}, this is {definition.FEATURE_DEFINITION} of {code_version()}; install that code"
+            f"version {training.version} was trained with {training.feature_definition} by code "
+            f"{training.code_version}, but this code is {code_version()} with {definition.FEATURE_DEFINITION}; "
+            "install the code of the version"
         )
     source_of(run, training)  # loads the tables again that have expired
-    found = baselines.verify(run, list(training.dataset_hashes.values()))
+    found = baselines.verify_datasets(run, list(training.dataset_hashes.values()))
     faults = [fault for verified in found for fault in verified.faults]
     if faults:
         raise ModelUnusable(f"version {training.version} cannot be trained again: {faults[0]}")
@@ -113,7 +115,7 @@ def _trained(run: Run[JobSettings], training: Training) -> models.Model:
 
 
 def _changes(training: Training) -> tuple[str, ...]:
-    """Say what is not as it was when the version was trained, and may account for a difference."""
+    """Return the libraries and code that changed since the training and may explain a difference."""
     here = library_versions() | {"velocast": code_version()}
     then = training.library_versions | {"velocast": training.code_version}
     return tuple(

@@ -1,8 +1,8 @@
-"""The system that a command works on, and the moment at which it runs.
+"""The system that a command works on, and the time as of which it runs.
 
-The environment names the system (GOOGLE_CLOUD_PROJECT and the variables in terraform/config). Where it names none, a
-package that is installed beside the command line may offer one: an entry point of the group `velocast.fallback_target`,
-a function that takes the folder given by --home and returns a FallbackTarget. The local stack is one.
+The environment names the system: GOOGLE_CLOUD_PROJECT and the variables in terraform/config. If it names none, an
+installed package can provide one by an entry point of the group `velocast.fallback_target`: a function that takes the
+folder given by --home and returns a FallbackTarget. The local stack is such a package.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
 
 @dataclass(frozen=True)
 class FallbackTarget:
-    """A system to work on where the environment names none.
+    """A system to work on when the environment names none.
 
-    variables: the environment that leads to it; raises VelocastError when it does not run. now: its simulated time,
-    None while the environment leads elsewhere.
+    variables: returns the environment variables that name it; raises VelocastError when it is not running.
+    now: returns its simulated time, None while the environment names another system.
     """
 
     variables: Callable[[], dict[str, str]]
@@ -43,17 +43,17 @@ class FallbackTarget:
 
 
 def job_run(component: str, *, home: Path | None, as_of: str | None) -> Run[JobSettings]:
-    """Return a run as a job has it, on the system the environment names, else on the fallback target.
+    """Return a run like a job's, on the system that the environment names, else on the fallback target.
 
-    as_of: RFC 3339; default: VELOCAST_AS_OF, else the fallback target's simulated time, else now (a command has no
-    event that carries a time). The library's log lines go to standard error, so that standard output holds only the
-    result. Raises SettingsError, EventError and whatever the fallback target raises.
+    as_of: RFC 3339; default: VELOCAST_AS_OF, else the simulated time of the fallback target, else the current time
+    (no event carries one to a command). The library logs to standard error, so that standard output holds only the
+    result. Raises SettingsError, EventError and what the fallback target raises.
     """
     fallback = _fallback(home)
     if PROJECT_VARIABLE not in os.environ:
         if fallback is None:
             raise SettingsError(
-                f"the environment names no project; set {PROJECT_VARIABLE} and the other variables of the deployment"
+                f"{PROJECT_VARIABLE} is not set; set it and the other variables of the deployment"
             )
         os.environ.update(fallback.variables())
     runtime = Runtime(JobSettings.load(), component=component)
@@ -80,7 +80,7 @@ def _moment(fallback: FallbackTarget | None, asked: str | None) -> datetime:
 
 @contextmanager
 def reported_errors(command: str) -> Iterator[None]:
-    """Print what went wrong on standard error and end with exit code 1."""
+    """Print an error on standard error and exit with code 1."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
 

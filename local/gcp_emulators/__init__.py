@@ -1,1 +1,1 @@
-"""Google Cloud's services on one machine, for tests and development. Knows nothing of Velocast."""
+"""Google Cloud's services on one machine, for tests and development. See README.md."""

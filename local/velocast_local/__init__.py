@@ -1,1 +1,1 @@
-"""The local stack: product and emulators put together on one machine. Never deployed."""
+"""The local stack: the product and the emulators on one machine. Never deployed."""

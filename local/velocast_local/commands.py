@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ from velocast_local.stack_commands import local_app
 HISTORY_DAYS = 90
 
 
-def register(app: typer.Typer) -> None:
+def register_commands(app: typer.Typer) -> None:
     """Add the commands; called by `velocast_cli.main` through the entry point `velocast.commands`."""
     app.command("demo")(demo_command)
     app.add_typer(local_app, name="local")
@@ -30,13 +30,13 @@ def register(app: typer.Typer) -> None:
 
 
 def demo_command(
-    days: Annotated[int, typer.Option(min=1, max=60, help="Days to play.")] = 14,
+    days: Annotated[int, typer.Option(min=1, max=60, help="Days to simulate.")] = 14,
     replay: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Counts to replay (Parquet or CSV); else a synthetic city.",
+            help="Counts to replay (Parquet or CSV). Default: a synthetic city.",
         ),
     ] = None,
     weather: Annotated[
@@ -44,25 +44,25 @@ def demo_command(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Weather observed there, in Open-Meteo's names (Parquet or CSV); without it a replay has none.",
+            help="Observed weather for --replay, with Open-Meteo's variable names (Parquet or CSV).",
         ),
     ] = None,
-    counters: Annotated[int, typer.Option(min=1, help="Counters of the synthetic city.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic city.")] = 7,
-    once: Annotated[
-        bool, typer.Option("--once", help="Stop everything after the summary.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the summary as JSON, nothing else.")
-    ] = False,
-    home: Annotated[Path | None, typer.Option(help="Folder of the local stack.")] = None,
+    counters: Annotated[
+        int, typer.Option(min=1, help="Number of counters of the synthetic city.")
+    ] = 50,
+    seed: Annotated[int, typer.Option(help="Random seed of the synthetic city.")] = 7,
+    once: Annotated[bool, typer.Option("--once", help="Stop the stack after the summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only a JSON summary.")] = False,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the local stack; its contents are deleted first.")
+    ] = None,
 ) -> None:
-    """Start the local stack, play a city through it, and print a summary.
+    """Simulate days of a city on the local stack and print a summary.
 
-    It begins with an empty folder. Without --once the stack stays up, so that the dashboard can be looked at.
+    The demo starts with an empty folder. Without --once the stack keeps running, so you can open the dashboard.
     """
     if weather and not replay:
-        raise typer.BadParameter("--weather goes with --replay; a synthetic city has its own")
+        raise typer.BadParameter("--weather needs --replay; a synthetic city has its own weather")
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = lifecycle.home_folder(home)
     try:
@@ -81,24 +81,24 @@ def demo_command(
         raise typer.Exit(1) from exc
     finally:
         if once:
-            lifecycle.down(folder)
+            lifecycle.stop_stack(folder)
     if as_json:
         typer.echo(json.dumps(summary))
     else:
         from velocast_local import demo_summary
 
-        console.print(demo_summary.as_table(summary))
+        console.print(demo_summary.summary_table(summary))
     if not once:
         console.print(
             f"\nDashboard  {summary['urls']['dashboard']}#key={_key(folder)}\nDiscord    {summary['urls']['discord']}\n"
             f"MLflow     {summary['urls']['mlflow']}\n\n"
-            'eval "$(.venv/bin/velocast local env)" points gcloud, bq and Google\'s clients at it;\n'
-            "make down stops it, make up goes on where it stood."
+            'eval "$(.venv/bin/velocast local env)" connects gcloud, bq and Google\'s client libraries to it.\n'
+            "make down stops the stack; make up resumes it."
         )
 
 
 def _key(folder: Path) -> str:
-    """The local API key, so that the printed address opens the page without asking for one."""
+    """Return the local API key, so that the printed URL opens the dashboard without asking for one."""
     return (folder / "secrets" / "api-keys").read_text(encoding="utf-8").strip().partition(":")[2]
 
 
@@ -109,36 +109,34 @@ def _demo(
     days: int,
     files: CityFiles | None,
     make: Callable[[], CityFiles],
-) -> dict[str, object]:
-    from collections import Counter
-
+) -> dict[str, Any]:
     from velocast_cli.city_file import CityFile
-    from velocast_cli.weather_file import read_weather
+    from velocast_cli.weather_file import read_weather_file
     from velocast_local import demo as play
     from velocast_local import demo_summary
 
-    progress = play.Progress(console.print, Counter())
+    progress = play.Progress(console.print)
     with progress.part("start the stack"):
-        lifecycle.begin_anew(folder)
-        source, sky = files or make()
-        # A city publishes a day on the next one, so the last day played is the one after the file's last.
-        if sky:
-            read_weather(sky)
-        first_day = CityFile(source).last.date() - timedelta(days=days - 2)
-        console.print(f"starting the stack in {folder} (MLflow takes the longest) ...")
-        state = lifecycle.up(
+        lifecycle.reset_home(folder)
+        counts, weather = files or make()
+        # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
+        if weather:
+            read_weather_file(weather)
+        first_day = CityFile(counts).last.date() - timedelta(days=days - 2)
+        console.print(f"starting the stack in {folder} (MLflow takes longest) ...")
+        state = lifecycle.start_stack(
             folder,
-            replay=source,
-            weather=sky,
+            replay=counts,
+            weather=weather,
             city="paris" if files else "demoville",
             say=console.print,
         )
-    os.environ.update(lifecycle.environment(folder))
+    os.environ.update(lifecycle.stack_variables(folder))
     player, audit = (
         play.Player(state, progress),
         play.AuditReader(state["project"], state["location"]),
     )
-    play.play(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
+    play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
     with progress.part("summary"):
-        summary = demo_summary.build(state, audit, days=days, seconds=progress.seconds)
+        summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
     return summary | {"urls": state["urls"]}

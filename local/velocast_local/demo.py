@@ -1,14 +1,14 @@
-"""`velocast demo`: two weeks of a city, played through the whole system as the cloud would run it.
+"""`velocast demo`: two weeks of a city, simulated on the whole system as it would run in the cloud.
 
-The demo only does what a person and the clock would do: it moves the stack's clock, runs the Cloud Scheduler jobs that
-fall due, publishes an event, starts the workflow. Everything else happens because the parts are wired together.
+The demo only does what an operator and the passing of time would do: it advances the stack's clock, runs the Cloud
+Scheduler jobs that are due, publishes an event and starts the workflow. The parts do everything else by themselves.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -29,19 +29,19 @@ LONGEST_POLL_SECONDS = 0.2
 
 
 class DemoFailed(RuntimeError):
-    """A step of the demo ended in an error; the message says which, and where its log is."""
+    """A step of the demo failed; the message says which, and where its log is."""
 
 
 @dataclass
 class Progress:
-    """Where the demo tells how far it is; `say` writes one line."""
+    """Reports the progress of the demo. say: prints one line; seconds: wall time of each part."""
 
-    say: Any
-    seconds: Counter[str] = field(default_factory=Counter)
+    say: Callable[[str], object]
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Add the wall time of a block to the part `name`."""
+        """Add the wall time of a block to `seconds[name]`."""
         started = time.monotonic()
         try:
             yield
@@ -50,7 +50,7 @@ class Progress:
 
 
 class Player:
-    """Drives a running stack through the same doors that gcloud uses."""
+    """Drives a running stack by the same APIs that gcloud uses."""
 
     def __init__(self, stack: dict[str, Any], progress: Progress) -> None:
         self.url = stack["url"]
@@ -62,31 +62,31 @@ class Player:
         self._seen_dead = 0
 
     def set_clock(self, now: datetime, *, back: bool = False) -> None:
-        """Move the stack's clock to `now`; back to it only when asked, as at the start of an empty stack."""
+        """Set the stack's clock to `now`; an earlier time needs `back`, as for an empty stack."""
         body = {"now": rfc3339(now), "force": back}
         self._http.post("/local/clock", json=body).raise_for_status()
 
     def publish(self, topic: str, payload: str = "{}") -> None:
-        """Publish an event and wait until everything it set off has come to rest."""
+        """Publish an event and wait until everything that it started has finished."""
         path = self._publisher.topic_path(self.project, topic)
         self._publisher.publish(path, payload.encode()).result(timeout=30)
         self.settle(f"an event on {topic}")
 
     def run_schedule(self, job: str) -> None:
-        """Run one Cloud Scheduler job and wait until everything has come to rest."""
+        """Run one Cloud Scheduler job and wait until everything that it started has finished."""
         path = f"/v1/projects/{self.project}/locations/{self.location}/jobs/{job}:run"
         self._http.post(path, json={}).raise_for_status()
         self.settle(f"schedule {job}")
 
     def start_workflow(self, argument: RetrainArgument) -> None:
-        """Start velocast-retrain as `gcloud workflows run` does, and wait for its end."""
+        """Start velocast-retrain like `gcloud workflows run`, and wait until it has finished."""
         workflows.start_execution(
             self.project, self.location, "velocast-retrain", argument, label="demo"
         )
         self.settle("workflow velocast-retrain")
 
     def settle(self, what: str) -> None:
-        """Wait until no message is undelivered and no workflow runs. Raises DemoFailed for a dead letter."""
+        """Wait until all messages are delivered and no workflow runs. Raises DemoFailed (dead letter, timeout)."""
         deadline = time.monotonic() + IDLE_TIMEOUT_SECONDS
         pause = FIRST_POLL_SECONDS
         while time.monotonic() < deadline:
@@ -106,7 +106,7 @@ class Player:
             raise DemoFailed(f"{what}: a message was dead-lettered: {dead[-1]}")
 
 
-def play(
+def play_city(
     player: Player,
     audit: AuditReader,
     *,
@@ -114,9 +114,9 @@ def play(
     days: int,
     schedules: Path,
 ) -> None:
-    """Load the history, train the first champion, play `days` days, and force one more retraining.
+    """Load the history, train the first champion, simulate `days` days, and force one more retraining.
 
-    first_day: the first day (UTC) that is played; everything the city published before it is history.
+    first_day: the first simulated day (UTC); everything that the city published before it is history.
     """
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
@@ -155,16 +155,16 @@ EVENT_OF = {"fetch": "INGESTION", "predict": "PREDICTION", "monitor": "VALIDATIO
 
 
 class AuditReader:
-    """Reads what the system wrote about itself, from its own audit table."""
+    """Reads the system's audit table."""
 
     def __init__(self, project: str, location: str) -> None:
         self._client = google_clients.bigquery_client(project, location)
         self._table = f"`{project}.monitoring_audit.logs`"
 
     def latest(self, event_type: str) -> dict[str, Any]:
-        """The newest row of an event type. Raises DemoFailed when there is none or it FAILED.
+        """Return the newest row of an event type. Raises DemoFailed when there is none or its status is FAILED.
 
-        Of validations the monitor's, which decides; promote leaves one too.
+        Of validations, only those of monitor count, which decide on retraining; promote writes one too.
         """
         decided = " AND retrain_decision IS NOT NULL" if event_type == "VALIDATION" else ""
         rows = self.rows(
@@ -179,7 +179,7 @@ class AuditReader:
     def rows(
         self, where: str, *, order: str = "timestamp", limit: int = 10_000
     ) -> list[dict[str, Any]]:
-        """Audit rows as dicts. `where` is the demo's own text, never a user's."""
+        """Return audit rows as dicts. where: SQL from the demo's own code, never from a user."""
         sql = (
             f"SELECT * FROM {self._table} WHERE timestamp > TIMESTAMP('2000-01-01') "
             f"AND {where} ORDER BY {order} LIMIT {limit}"
@@ -187,13 +187,13 @@ class AuditReader:
         return [dict(row.items()) for row in self._client.query(sql, timeout=30).result(timeout=30)]
 
     def line(self, event_type: str) -> str:
-        """One short sentence on the newest row of an event type."""
+        """Return one short sentence about the newest row of an event type."""
         row = self.latest(event_type)
         return SENTENCES[event_type](row, details_of(row))
 
 
 def details_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The JSON column `details`, decoded whichever way the client gives it."""
+    """Return the JSON column `details`; the client returns it as text or decoded."""
     import json
 
     value = row.get("details") or {}
@@ -205,14 +205,14 @@ def _number(value: Any) -> str:
 
 
 def _weather(details: dict[str, Any]) -> str:
-    """Say what weather a fetch stored."""
+    """Return a phrase about the weather that a fetch stored."""
     weather = details.get("weather") or {}
     if not weather.get("fetched"):
         return "no weather"
-    return f"{weather['inserted']:,} of weather ({', '.join(weather['sources'])})"
+    return f"{weather['inserted']:,} rows of weather ({', '.join(weather['sources'])})"
 
 
-SENTENCES = {
+SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "INGESTION": lambda _, d: (
         f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, {_weather(d)}"
     ),

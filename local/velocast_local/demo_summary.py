@@ -1,8 +1,9 @@
-"""What the demo tells at its end, read from the tables and the bucket that the system itself wrote."""
+"""The summary at the end of the demo, read from the tables and the bucket that the system wrote."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -13,8 +14,7 @@ from velocast.adapters.champion_manifest import Champion, read_champion
 from velocast.adapters.gcs import Objects
 from velocast_local.demo import AuditReader, details_of
 
-# Every forecast a registered model made for an hour that was counted later: nothing in it was seen by the model.
-# `{where}` narrows it to one version.
+# All forecasts for hours that were counted later, so no model was trained on them. `{where}` restricts the models.
 _SCORES = """
 WITH pairs AS (
   SELECT f.predicted_count AS predicted, f.lower, f.upper, c.bike_count AS counted, w.bike_count AS week_before
@@ -38,10 +38,10 @@ FROM pairs CROSS JOIN (SELECT AVG(counted) AS mean_counted FROM pairs) AS m
 """
 
 
-def build(
-    stack: dict[str, Any], audit: AuditReader, *, days: int, seconds: Counter[str]
+def collect_summary(
+    stack: dict[str, Any], audit: AuditReader, *, days: int, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Collect the summary; figures that could not be had are null, never 0."""
+    """Return the summary as JSON's types; unknown figures are null, never 0."""
     project = stack["project"]
     client = google_clients.bigquery_client(project, stack["location"])
 
@@ -78,8 +78,10 @@ def build(
     }
 
 
-def _champion_card(champion: Champion | None, score: Any) -> dict[str, Any] | None:
-    """The champion with its score on rows it had not seen: its own forecasts once counted, else test_current."""
+def _champion_card(
+    champion: Champion | None, score: Callable[[str], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return the champion with its scores on unseen rows: its own forecasts once counted, else test_current."""
     if champion is None:
         return None
     card = {"version": champion.version, "kind": champion.kind, "run_id": champion.run_id}
@@ -87,7 +89,7 @@ def _champion_card(champion: Champion | None, score: Any) -> dict[str, Any] | No
     if live["pairs"]:
         return card | live | {"scored_on": "its own forecasts, once counted"}
     judged = {k: champion.metrics[f"current_{k}"] for k in ("r2", "rmse", "skill", "coverage")}
-    return card | judged | {"scored_on": "test_current, before it was refitted"}
+    return card | judged | {"scored_on": "test_current, before its final refit"}
 
 
 def _last(audit: AuditReader, event_type: str, column: str) -> Any:
@@ -101,8 +103,8 @@ def _tally(audit: AuditReader, event_type: str, column: str) -> dict[str, int]:
     return dict(Counter(row[column] for row in rows if row[column]))
 
 
-def as_table(summary: dict[str, Any]) -> Table:
-    """The summary as a table that reads well at 80 columns."""
+def summary_table(summary: dict[str, Any]) -> Table:
+    """Return the summary as a table that fits into 80 columns."""
     table = Table(
         title=f"Velocast demo: {summary['city']}, {summary['days']} days", show_header=False
     )

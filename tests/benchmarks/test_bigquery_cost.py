@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import bigquery_cost
-from benchmarks.bigquery_cost import SMALLEST, TIB, Asked
+from benchmarks.bigquery_cost import SMALLEST, TIB, BilledQuery
 from velocast.core import schemas
 
 
 def test_a_query_is_billed_ten_megabytes_a_table_at_least() -> None:
-    assert Asked("one small table", (5.0,)).billed == SMALLEST
-    assert Asked("two small tables", (5.0, 7.0)).billed == 2 * SMALLEST
-    assert Asked("a large and a small one", (3.0 * SMALLEST, 7.0)).billed == 4 * SMALLEST
-    assert Asked("by the Storage Read API", (5.0, 7.0), by_storage_read=True).billed == 12
+    assert BilledQuery("one small table", (5.0,)).billed == SMALLEST
+    assert BilledQuery("two small tables", (5.0, 7.0)).billed == 2 * SMALLEST
+    assert BilledQuery("a large and a small one", (3.0 * SMALLEST, 7.0)).billed == 4 * SMALLEST
+    assert BilledQuery("by the Storage Read API", (5.0, 7.0), by_storage_read=True).billed == 12
 
 
 def test_only_columns_that_the_sql_names_are_scanned() -> None:
-    named = bigquery_cost.named("features", schemas.COUNTS)
+    named = bigquery_cost.scanned_columns("features", schemas.COUNTS)
 
     assert named == ("counter_id", "counted_at", "bike_count", "quality")
     # 2 + 19 characters of the id, a time, a number; of quality nearly all is null
@@ -29,7 +29,7 @@ def test_list_prices() -> None:
 
 
 def test_a_small_city_is_free_and_a_large_one_pays_for_its_blocks() -> None:
-    small, large, largest = (bigquery_cost.summary(n) for n in (50, 1000, 10_000))
+    small, large, largest = (bigquery_cost.monthly_cost(n) for n in (50, 1000, 10_000))
 
     assert small["month_usd_free_tier"] == 0
     assert small["month_usd"] < large["month_usd"] < largest["month_usd"]

@@ -25,7 +25,7 @@ def tiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TiledWarehouse:
     recording = RecordingWarehouse("project", "europe-west1", keep=True)
     recording.query_large("features", one_lead=False, counter_ids=["a", "b"])
     recording.query_large("features", one_lead=True, keep_one_in=2)
-    recording.asked_again()
+    recording.stop_recording()
     recording.query_large("features", one_lead=False)
     recording.save(tmp_path / "answers")
     return TiledWarehouse(tmp_path / "answers", 3)

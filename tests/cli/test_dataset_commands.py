@@ -51,7 +51,7 @@ def test_freeze_list_and_verify_go_together(lab: Lab, tmp_path: Path) -> None:
 
 def test_words_for_people(lab: Lab) -> None:
     frozen = velocast("dataset", "freeze", "--as-of", LATER)
-    assert "a newer baseline is in force" in frozen.stdout
+    assert "a new baseline is in force" in frozen.stdout
     assert "already" in velocast("dataset", "freeze", "--as-of", LATER).stdout
     listed = velocast("dataset", "list").stdout
     assert "test_baseline (in force)" in listed
@@ -101,7 +101,7 @@ def test_without_project_and_stack_it_says_what_to_do(
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     found = velocast("dataset", "list", "--home", str(tmp_path))
     assert found.exit_code == 1
-    assert "start one by `velocast local up`" in found.stderr
+    assert "start one with `velocast local up`" in found.stderr
 
 
 class TestMoment:

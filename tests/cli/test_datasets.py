@@ -18,7 +18,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training.datasets import baseline, frozen_counts
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast_cli import datasets as baselines
-from velocast_cli.datasets import Dataset, Verified
+from velocast_cli.datasets import Dataset, Verification
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 
@@ -71,10 +71,12 @@ class TestFreeze:
         assert second.test.days.until == date(2025, 3, 10)
         kept = [bucket().read_json(name)[0] for name in bucket().names("baseline/frozen/")]
         assert sorted(Baseline.model_validate(k).frozen_at for k in kept) == [EARLIER, LATER]
-        assert baseline.baseline(job_run(), frozen_counts.freeze(job_run())) == second
+        assert baseline.ensure_baseline(job_run(), frozen_counts.freeze_counts(job_run())) == second
 
     def test_the_pair_that_a_first_training_made_is_kept_too(self, city: pd.DataFrame) -> None:
-        first = baseline.baseline(job_run(EARLIER), frozen_counts.freeze(job_run(EARLIER)))
+        first = baseline.ensure_baseline(
+            job_run(EARLIER), frozen_counts.freeze_counts(job_run(EARLIER))
+        )
         baselines.freeze_baseline(job_run(LATER))
         assert Baseline.model_validate(bucket().read_json(first.name)[0]) == first
 
@@ -106,7 +108,7 @@ class TestListing:
         new, _ = baselines.freeze_baseline(job_run(LATER))
         upsert_summary(bucket("models"), version(old, 1))
         upsert_summary(bucket("models"), version(new, 2))
-        found = {(d.role, d.sha256): d for d in baselines.listing(job_run())}
+        found = {(d.role, d.sha256): d for d in baselines.list_datasets(job_run())}
         assert len(found) == 6
         assert found["counts", new.counts.sha256] == Dataset(
             sha256=new.counts.sha256,
@@ -128,16 +130,16 @@ class TestListing:
         }
 
     def test_an_object_that_no_record_describes_is_listed(self, city: pd.DataFrame) -> None:
-        frozen = frozen_counts.freeze(job_run())
-        (found,) = baselines.listing(job_run())
+        frozen = frozen_counts.freeze_counts(job_run())
+        (found,) = baselines.list_datasets(job_run())
         assert (found.sha256, found.role, found.rows) == (frozen.sha256, "unknown", None)
 
     def test_nothing_is_frozen_yet(self) -> None:
-        assert baselines.listing(job_run()) == []
+        assert baselines.list_datasets(job_run()) == []
 
 
-def faults(*chosen: str) -> dict[str, Verified]:
-    return {v.dataset.sha256: v for v in baselines.verify(job_run(), chosen) if v.faults}
+def faults(*chosen: str) -> dict[str, Verification]:
+    return {v.dataset.sha256: v for v in baselines.verify_datasets(job_run(), chosen) if v.faults}
 
 
 class TestVerify:
@@ -146,7 +148,7 @@ class TestVerify:
         return baselines.freeze_baseline(job_run())[0]
 
     def test_what_was_frozen_is_intact(self, frozen: Baseline) -> None:
-        found = {v.dataset.role: v for v in baselines.verify(job_run())}
+        found = {v.dataset.role: v for v in baselines.verify_datasets(job_run())}
         assert {role: (v.object_copy, v.table_copy) for role, v in found.items()} == {
             "counts": ("intact", "intact"),
             "train_baseline": ("intact", "none"),
@@ -182,7 +184,7 @@ class TestVerify:
             bucket().write_json(
                 name, frozen.model_copy(update={"test": test}).model_dump(mode="json")
             )
-        assert "its record says 5" in faults()[frozen.test.sha256].faults[0]
+        assert "but its record says 5" in faults()[frozen.test.sha256].faults[0]
 
     @pytest.mark.parametrize(
         "change",
@@ -209,9 +211,9 @@ class TestVerify:
         self, frozen: Baseline, warehouse_tables: bigquery.Client
     ) -> None:
         warehouse_tables.delete_table(f"{emulators.PROJECT}.{frozen.counts.table}")
-        (found,) = baselines.verify(job_run(), [frozen.counts.sha256[:8]])
+        (found,) = baselines.verify_datasets(job_run(), [frozen.counts.sha256[:8]])
         assert (found.object_copy, found.table_copy, found.faults) == ("intact", "absent", ())
 
     def test_an_unknown_hash_is_refused(self, frozen: Baseline) -> None:
         with pytest.raises(ObjectMissing, match="begins with 'zz'"):
-            list(baselines.verify(job_run(), ["zz"]))
+            list(baselines.verify_datasets(job_run(), ["zz"]))

@@ -101,7 +101,7 @@ def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
         update={"feature_definition": "features-old", "code_version": "0.0.9+abc"}
     )
     lab.objects().write_json(name, other.model_dump(mode="json"))
-    with pytest.raises(ModelUnusable, match=r"trained on features-old by code 0\.0\.9\+abc"):
+    with pytest.raises(ModelUnusable, match=r"trained with features-old by code 0\.0\.9\+abc"):
         again(lab, made.version)
 
 

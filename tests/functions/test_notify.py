@@ -14,7 +14,7 @@ from functions_framework import create_app
 from gcp_emulators.core.http_server import HttpServer
 from tests.shared.usecases.notifications.alerts import PROMOTED, envelope
 from velocast.usecases.notifications import notify
-from velocast_local.discord.inbox import routes
+from velocast_local.discord.inbox import inbox_routes
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 SUBSCRIPTION = "projects/velocast-local/subscriptions/velocast-alerts-notify"
@@ -22,7 +22,7 @@ SUBSCRIPTION = "projects/velocast-local/subscriptions/velocast-alerts-notify"
 
 @pytest.fixture
 def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with HttpServer(routes(tmp_path / "inbox")) as server:
+    with HttpServer(inbox_routes(tmp_path / "inbox")) as server:
         webhook = tmp_path / "webhook"
         webhook.write_text(f"{server.url}/discord/api/webhooks/1/token", encoding="utf-8")
         monkeypatch.setenv("VELOCAST_DISCORD_WEBHOOK_FILE", str(webhook))

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import HttpServer
-from gcp_emulators.workflows import execution as workflow_run
+from gcp_emulators.workflows import interpreter
 from tests import emulators
 from tests.audit_rows import audit_rows
 from velocast.adapters.gcs import Objects
@@ -120,8 +120,10 @@ def run(
         }
 
         def execute(argument: Any = None) -> dict[str, Any]:
-            return workflow_run.execute(
-                workflow_run.Run(SOURCE, argument, endpoints, clock, environment)
+            return interpreter.execute(
+                interpreter.ExecutionInputs(
+                    SOURCE, argument, endpoints, clock, environment, "VELOCAST_"
+                )
             )
 
         yield execute

@@ -1,1 +1,1 @@
-"""Backtests on historical counts, beside reference models."""
+"""Backtests on historical counts, scored beside reference models."""

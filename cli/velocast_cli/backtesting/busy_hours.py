@@ -1,4 +1,4 @@
-"""The classifier of busy hours in a backtest: trained at the same cuts, asked from the same origins."""
+"""The classifier of busy hours in a backtest: trained at the same cuts and evaluated from the same origins."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from velocast.model.evaluation import classification_metrics
 from velocast.model.learning import busy_classifier
 from velocast.model.learning.busy_classifier import BusyModel
 from velocast.model.learning.models import SEED
-from velocast_cli.backtesting.plan import BusyHours
+from velocast_cli.backtesting.plan import BusyHourForecasts
 
 KEPT = ["counter_id", "origin_at", "target_at", "lead_day", "bike_count", "busy_threshold"]
 
 
-def fitted(known: pd.DataFrame) -> BusyModel:
-    """Train as the train job does. known: the rows whose hours were counted before. Raises TooLittleHistory."""
+def fit_classifier(known: pd.DataFrame) -> BusyModel:
+    """Train like the train job. known: rows whose hours were counted before the cut. Raises TooLittleHistory."""
     return busy_classifier.fit_busy_classifier(known, seed=SEED)
 
 
-def add(found: BusyHours, model: BusyModel, asked: pd.DataFrame) -> None:
-    """Ask the classifier for a week. asked: feature frame of its origins."""
-    rows = classification_metrics.labelled_rows(asked[asked["lead_day"] < SCORED_LEAD_DAYS])
+def add_forecasts(found: BusyHourForecasts, model: BusyModel, week: pd.DataFrame) -> None:
+    """Add the classifier's forecasts of a week. week: feature frame of its origins."""
+    rows = classification_metrics.labelled_rows(week[week["lead_day"] < SCORED_LEAD_DAYS])
     said = rows[KEPT].join(model.predict(rows))
     usual = rows["similar_day_mean"] > rows["busy_threshold"]
     found.parts.append(said.assign(usual=usual))
     found.thresholds.append(model.threshold)
 
 
-def summary(found: BusyHours) -> dict[str, Any] | None:
-    """Return the classifier's scores over lead days 0 to 2, and those of similar days; None where it was not asked."""
+def busy_hour_scores(found: BusyHourForecasts) -> dict[str, Any] | None:
+    """Return the scores of the classifier and of similar days over lead days 0 to 2; None without forecasts."""
     if not found.parts:
         return None
     rows = pd.concat(found.parts, ignore_index=True)

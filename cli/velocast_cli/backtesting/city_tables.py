@@ -1,4 +1,4 @@
-"""A file's counts and counters as tables for the warehouse, marked by the statement that ingestion uses."""
+"""The counts and counters of a file as tables for the warehouse, with quality marks from ingestion's SQL."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
-    """Return the first hour counted and the end of the last."""
+    """Return the first counted hour and the end of the last one."""
     first: datetime = counts["counted_at"].min().to_pydatetime()
     last: datetime = counts["counted_at"].max().to_pydatetime()
     return first, last + timedelta(hours=1)
 
 
-def marked(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> pd.DataFrame:
-    """Return counts with `quality`: outages and merged clock-change hours.
+def counts_with_quality(
+    warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str
+) -> pd.DataFrame:
+    """Return counts with `quality`, which marks outages and merged clock-change hours.
 
-    raw: dataset.table, made of the counts, in which the warehouse looks for them. Raises WarehouseError.
+    raw: dataset.table into which the counts are loaded for the query. Raises WarehouseError.
     """
-    warehouse.load_table(raw, table(counts.assign(quality=None)), expires_days=None)
+    warehouse.load_table(raw, arrow_counts(counts.assign(quality=None)), expires_days=None)
     thresholds, (first, until) = Thresholds(), span(counts)
     marks = warehouse.query_large(
         "mark_quality",
@@ -54,8 +56,8 @@ def marked(warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str) -> 
     return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
 
 
-def table(counts: pd.DataFrame) -> pa.Table:
-    """Return marked counts as a table of counts, taken to be ingested when they were counted."""
+def arrow_counts(counts: pd.DataFrame) -> pa.Table:
+    """Return marked counts as rows of the counts table, as if ingested when they were counted."""
     rows = counts.assign(
         bike_count=counts["bike_count"].astype("int64"),
         quality=counts["quality"].astype("object").where(counts["quality"].notna(), None),
@@ -69,7 +71,7 @@ def table(counts: pd.DataFrame) -> pa.Table:
 
 
 def counters_of(rows: pd.DataFrame) -> pa.Table:
-    """Return where each counter stands, as its newest row says."""
+    """Return the position of each counter, from its newest row."""
     newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
     return pa.table(
         {
@@ -77,7 +79,7 @@ def counters_of(rows: pd.DataFrame) -> pa.Table:
             "counter_name": newest["nom_compteur"].astype(str).to_numpy(dtype=object),
             "latitude": newest["latitude"].to_numpy(dtype="float64"),
             "longitude": newest["longitude"].to_numpy(dtype="float64"),
-            # a file says where its counters stand, not since when
+            # a file has positions, but not when a counter was moved
             "moved_at": pa.nulls(len(newest), schemas.arrow_type("TIMESTAMP")),
         }
     )

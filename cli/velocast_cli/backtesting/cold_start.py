@@ -1,7 +1,7 @@
-"""What a new counter would get: counters are hidden, and the product is asked for them as for ones it never saw.
+"""Cold start: forecasts for a new counter, tested by hiding counters and requesting forecasts as if they were new.
 
-The counters of a pole are hidden together, for one of them would tell nearly all of the other. Neither the model nor
-its features, neither typical weeks nor the snapshot know anything of what is hidden.
+Counters at the same site are hidden together, because one of them predicts the other almost completely. Hidden counts
+reach neither the model, nor its features, nor typical weeks, nor the snapshot.
 """
 
 from __future__ import annotations
@@ -25,23 +25,28 @@ from velocast.usecases.serving import fallback_chain, snapshot_index
 from velocast.usecases.serving.fallback_chain import Estimate
 from velocast.usecases.serving.snapshot_index import SnapshotIndex
 from velocast_cli.backtesting import frames
-from velocast_cli.backtesting.plan import KEPT, Plan, fitted, held_out, known_at
+from velocast_cli.backtesting.plan import KEPT, BacktestPlan, fit_before_cut, held_out, known_before
 
 FOLDS = 5
-LEARN_ONE_IN = 6  # what others forecast misses a new counter ten times further than a sixth of the hours miss all
-POSITION = "new_position"  # asked of `serve` by latitude and longitude
+LEARN_ONE_IN = (
+    6  # training on a sixth of the hours adds a tenth of the error that hiding a counter adds
+)
+POSITION = "new_position"  # requested from `serve` by latitude and longitude
 FIRST_DAY = "new_counter"  # published by `predict` on the day that a counter is first seen
-CITY_WEEK = "city_typical_week"  # the middle of the city's counters in each local hour of the week
+CITY_WEEK = "city_typical_week"  # typical week of all the city's counters, by local hour
 PLACE = ["latitude", "longitude"]
 
 
-def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) -> pd.DataFrame:
-    """Hide each counter once, in one week of the last FOLDS, and forecast it.
+def backtest_cold_start(
+    warehouse: Warehouse, city: City, plan: BacktestPlan, learning: pd.DataFrame
+) -> pd.DataFrame:
+    """Hide each counter once, in one of the last FOLDS weeks, and forecast it.
 
-    learning: the feature frame that the backtest learns from. Returns the hidden counters' rows of those weeks: KEPT,
-    then for POSITION, FIRST_DAY and CITY_WEEK the forecast under its name, its interval under `<name>:lower` and
-    `<name>:upper`. Left out are counters that no origin of their week knows, and those beside which too little is known
-    of any other; empty where none is left, no position is known or nothing forecasts counts. Raises WarehouseError.
+    learning: the training frame of the backtest. Returns the hidden counters' rows of those weeks: KEPT, then for
+    POSITION, FIRST_DAY and CITY_WEEK the forecast under its name and its interval under `<name>:lower` and
+    `<name>:upper`. Counters that are unknown at all origins of their week are left out, and so are those whose
+    remaining counters have too little history. Empty when none is left, when no position is known or when no kind
+    forecasts counts. Raises WarehouseError.
     """
     if not plan.forecasters:
         return pd.DataFrame()
@@ -53,8 +58,8 @@ def run(warehouse: Warehouse, city: City, plan: Plan, learning: pd.DataFrame) ->
     return _joined(parts)
 
 
-def _places(warehouse: Warehouse, plan: Plan) -> pd.DataFrame:
-    """Return PLACE of each counter, where it is known; index counter_id."""
+def _places(warehouse: Warehouse, plan: BacktestPlan) -> pd.DataFrame:
+    """Return PLACE of each counter whose position is known; index counter_id."""
     if plan.counters_table is None:
         return pd.DataFrame({name: [] for name in PLACE})
     columns = ["counter_id", *PLACE]
@@ -63,24 +68,24 @@ def _places(warehouse: Warehouse, plan: Plan) -> pd.DataFrame:
 
 
 def folds(places: pd.DataFrame) -> list[pd.DataFrame]:
-    """Part the counters in at most FOLDS, pole by pole from south to north: each fold is spread over the city.
+    """Split the counters into at most FOLDS folds, site by site from south to north, so that each covers the city.
 
-    places: PLACE of each counter, index counter_id. Returns parts of it; none where all stand on one pole.
+    places: PLACE of each counter, index counter_id. Returns parts of it; none when all counters are at one site.
     """
-    pole = places.groupby(PLACE).ngroup()
-    count = min(FOLDS, pole.nunique())
-    return [places[pole % count == number] for number in range(count)] if count > 1 else []
+    site = places.groupby(PLACE).ngroup()
+    count = min(FOLDS, site.nunique())
+    return [places[site % count == number] for number in range(count)] if count > 1 else []
 
 
 def _fold(
     warehouse: Warehouse,
     city: City,
-    plan: Plan,
+    plan: BacktestPlan,
     cut: date,
     hidden: pd.DataFrame,
     learning: pd.DataFrame,
 ) -> pd.DataFrame:
-    known, week = known_at(city, cut, learning), frames.week(warehouse, city, plan, cut)
+    known, week = known_before(city, cut, learning), frames.week_frame(warehouse, city, plan, cut)
     others = known[~known["counter_id"].isin(hidden.index)]
     enough = week["history_hours"] >= MIN_MODEL_HOURS
     seen = week[~week["counter_id"].isin(hidden.index) & enough]
@@ -91,7 +96,7 @@ def _fold(
     asked = asked[asked["origin_at"].isin(seen["origin_at"])]
     if asked.empty or (~held_out(city, cut, others)).sum() < MIN_MODEL_HOURS:
         return pd.DataFrame()
-    model = fitted(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
+    model = fit_before_cut(city, cut, plan.forecasters[0], others.iloc[::LEARN_ONE_IN])
     seen = seen.join(model.predict(seen)).assign(basis="model")
     parts = []
     for origin_at, rows in asked.groupby("origin_at"):
@@ -107,7 +112,7 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _history(warehouse: Warehouse, city: City, plan: Plan, origin_at: datetime) -> History:
+def _history(warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: datetime) -> History:
     tables = {"counts": plan.counts_table, "counters": str(plan.counters_table)}
     return snapshot.read_history(
         warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables
@@ -115,7 +120,7 @@ def _history(warehouse: Warehouse, city: City, plan: Plan, origin_at: datetime) 
 
 
 def _without(history: History, hidden: pd.DataFrame) -> History:
-    """Forget all that was ever counted at the hidden ones, but not where they stand."""
+    """Remove the counts of the hidden counters, but keep their positions."""
     seen = history.counters.drop(index=hidden.index, errors="ignore")
     counters = pd.concat([seen, hidden]).sort_index()
     return replace(
@@ -135,7 +140,7 @@ def _asked(
     rows: pd.DataFrame,
     origin_at: datetime,
 ) -> pd.DataFrame:
-    """Ask for the hidden counters' rows of one origin. seen: the others' forecasts from there."""
+    """Forecast the hidden counters' rows of one origin. seen: the forecasts of the other counters from there."""
     index = _index(city, history, seen, origin_at)
     hours = rows.drop_duplicates("target_at")[["target_at", "lead_hours", "lead_day"]]
     hours = hours.sort_values("target_at", ignore_index=True)
@@ -177,13 +182,13 @@ def _index(city: City, history: History, seen: pd.DataFrame, origin_at: datetime
 def _served(
     index: SnapshotIndex, hidden: pd.DataFrame, rows: pd.DataFrame
 ) -> Iterator[tuple[tuple[str, datetime], Estimate]]:
-    """Answer by position; the counters of a pole have one answer."""
+    """Yield the forecasts by position; counters at the same site share one."""
     targets = [target.to_pydatetime() for target in rows["target_at"].unique()]
-    for _, pole in hidden.groupby(PLACE):
-        latitude, longitude = (float(pole[name].iloc[0]) for name in PLACE)
+    for _, site in hidden.groupby(PLACE):
+        latitude, longitude = (float(site[name].iloc[0]) for name in PLACE)
         for target in targets:
             found = fallback_chain.estimate(index, target, position=(latitude, longitude))
-            yield from (((str(counter_id), target), found) for counter_id in pole.index)
+            yield from (((str(counter_id), target), found) for counter_id in site.index)
 
 
 def _columns(name: str, found: list[Estimate]) -> dict[str, Any]:

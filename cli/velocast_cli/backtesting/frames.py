@@ -1,4 +1,4 @@
-"""The feature frames of a backtest: what there is to learn from, and each week's origins."""
+"""The feature frames of a backtest: one for training, and one for each week's origins."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from velocast.model.learning import level_correction
 from velocast.usecases import feature_store
 from velocast.usecases.training.datasets.frames import WARM_UP_DAYS
 from velocast.usecases.training.datasets.windows import DAY
-from velocast_cli.backtesting.plan import RETRAIN_DAYS, Plan
+from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan
 
 LEARNING_BLOCK_DAYS = 90
 
 
-def learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
-    """Return each hour counted before the last training once, its lead day drawn by hash. Raises WarehouseError."""
+def learning_frame(warehouse: Warehouse, city: City, plan: BacktestPlan) -> pd.DataFrame:
+    """Return each hour counted before the last training once; a hash chooses its lead day. Raises WarehouseError."""
     last = plan.cuts()[-1]
     until = start_of_local_day(last, city.zone)
     first = plan.known_from + WARM_UP_DAYS * DAY
@@ -41,10 +41,10 @@ def learning(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def week(warehouse: Warehouse, city: City, plan: Plan, cut: date) -> pd.DataFrame:
-    """Return the origins from a training to the next, and the few days before that their level is judged by.
+def week_frame(warehouse: Warehouse, city: City, plan: BacktestPlan, cut: date) -> pd.DataFrame:
+    """Return the origins from one training to the next, and those of the days before that level correction needs.
 
-    Counts after the plan's last horizon are not among the actuals. Raises WarehouseError.
+    Counts after the plan's last horizon are not used as actuals. Raises WarehouseError.
     """
     return feature_store.read_features(
         warehouse,
@@ -56,7 +56,7 @@ def week(warehouse: Warehouse, city: City, plan: Plan, cut: date) -> pd.DataFram
     )
 
 
-def _tables(plan: Plan) -> dict[str, Any]:
+def _tables(plan: BacktestPlan) -> dict[str, Any]:
     return {"counts_table": plan.counts_table, "weather_table": plan.weather_table}
 
 

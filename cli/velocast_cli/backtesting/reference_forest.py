@@ -1,4 +1,4 @@
-"""The predecessor's random forest, refitted as a reference in backtests."""
+"""The random forest of the project that Velocast replaces (the predecessor), refitted as a reference model."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from velocast.model.features.preprocessing import subsample
 
 PREDECESSOR = "predecessor_forest"
 FOREST = {"n_estimators": 50, "max_depth": 20}
-# A row of 500 one-hot counters takes 2 KB: those learned from at most 1 GB, a block 100 MB.
+# A row of 500 one-hot counters takes 2 KB, so training rows take at most 1 GB and a block takes 100 MB.
 MOST_LEARNED, BLOCK_ROWS = 500_000, 50_000
 
 
 @dataclass(frozen=True)
-class Predecessor:
-    """The predecessor's model: a random forest on the calendar and one-hot counters, which knows no history."""
+class ReferenceForest:
+    """A random forest on calendar features and one-hot counters; it uses no history."""
 
     forest: Any
     counters: tuple[str, ...]
 
     @staticmethod
-    def fit(frame: pd.DataFrame, *, seed: int) -> Predecessor:
-        """Fit it on both cores, as the predecessor did.
+    def fit(frame: pd.DataFrame, *, seed: int) -> ReferenceForest:
+        """Fit the forest on all cores, as the predecessor did.
 
-        frame: (n, any), counter_id, counted_at (UTC), local_date (naive midnight), local_hour, bike_count; rows without
-        one are left out, and of more than MOST_LEARNED as many are drawn, of every counter and season the same share.
+        frame: (n, any) with counter_id, counted_at (UTC), local_date (naive midnight), local_hour, bike_count. Rows
+        without a count are left out; more than MOST_LEARNED rows are thinned to that number, evenly over counters and
+        seasons.
         """
         from sklearn.ensemble import RandomForestRegressor
 
@@ -38,10 +39,10 @@ class Predecessor:
         counters = tuple(sorted(rows["counter_id"].unique()))
         forest = RandomForestRegressor(**FOREST, n_jobs=-1, random_state=seed)
         forest.fit(_columns(rows, counters), rows["bike_count"].to_numpy(dtype="float64"))
-        return Predecessor(forest, counters)
+        return ReferenceForest(forest, counters)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
-        """Return its forecasts, (n,), bikes per hour; BLOCK_ROWS at a time, for all rows would not fit into memory."""
+        """Return forecasts, (n,), bikes per hour. BLOCK_ROWS at a time, since all rows would not fit into memory."""
         made = np.empty(len(frame))
         for first in range(0, len(frame), BLOCK_ROWS):
             block = slice(first, first + BLOCK_ROWS)
@@ -50,7 +51,7 @@ class Predecessor:
 
 
 def _columns(frame: pd.DataFrame, counters: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    """One-hot counter and weekday, hour and month as sine and cosine, year and day of month; (n, c + 13), float32."""
+    """Return one-hot counter and weekday, sine and cosine of hour and month, year, day; (n, c + 13), float32."""
     days = frame["local_date"].dt
     hour = frame["local_hour"].to_numpy(dtype="float32") / 24
     month = days.month.to_numpy(dtype="float32") / 12
@@ -60,7 +61,9 @@ def _columns(frame: pd.DataFrame, counters: tuple[str, ...]) -> np.ndarray[Any, 
         for wave in (np.sin, np.cos)
     ]
     numbers += [days.year.to_numpy(dtype="float32"), days.day.to_numpy(dtype="float32")]
-    counter = pd.Index(counters).get_indexer(pd.Index(frame["counter_id"]))  # -1: came later
+    counter = pd.Index(counters).get_indexer(
+        pd.Index(frame["counter_id"])
+    )  # -1: not in the training rows
     return np.column_stack(
         [
             *numbers,

@@ -1,6 +1,6 @@
-"""A rolling backtest: an origin at the start of every local day, weekly retraining on everything known by then.
+"""Rolling-origin evaluation: an origin at the start of every local day, weekly retraining on all counts known by then.
 
-The features are those of training and forecasting (feature_store); every model is scored on the very same rows.
+The features are those of training and forecasting (feature_store); all models are scored on the same rows.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ from velocast.model.learning.models import SEED
 from velocast_cli.backtesting import busy_hours, cold_start, frames, reference_forest
 from velocast_cli.backtesting.plan import (
     KEPT,
-    Backtest,
-    BusyHours,
-    Plan,
-    Watch,
-    fitted,
+    BacktestPlan,
+    BacktestResult,
+    BusyHourForecasts,
+    fit_before_cut,
     held_out,
-    known_at,
+    known_before,
 )
+from velocast_cli.backtesting.resources import measure_resources
 
 
-def run(
-    warehouse: Warehouse, city: City, plan: Plan, watch: Watch, say: Callable[[str], None]
-) -> Backtest:
-    """Run it. watch: measures a block; say: is told of each step.
+def backtest_rolling_origins(
+    warehouse: Warehouse, city: City, plan: BacktestPlan, say: Callable[[str], None]
+) -> BacktestResult:
+    """Return the forecasts of all models. say: called with each step.
 
-    The classifier of busy hours is left out where it has too little to learn from or nothing to be judged by.
+    The classifier of busy hours is left out when it has too few hours to train on or none to be scored on.
     Raises WarehouseError, TooLittleHistory.
     """
-    result = Backtest(pd.DataFrame())
-    with watch() as result.features["learning"]:
-        learning = frames.learning(warehouse, city, plan)
-    say(f"{len(learning):,} hours to learn from")
+    result = BacktestResult(pd.DataFrame())
+    with measure_resources() as result.features["learning"]:
+        learning = frames.learning_frame(warehouse, city, plan)
+    say(f"{len(learning):,} hours for training")
     result.learning_rows = len(learning)
-    result.rows = _forecasts(warehouse, city, plan, learning, result, watch, say)
+    result.rows = _forecasts(warehouse, city, plan, learning, result, say)
     result.weather_share = float(result.rows.pop("weather").mean())
-    say("hiding counters, to see what new ones would get")
-    with watch() as result.new_counters_cost:
-        result.new_counters = cold_start.run(warehouse, city, plan, learning)
+    say("testing cold starts: forecasting counters whose history is hidden")
+    with measure_resources() as result.new_counters_cost:
+        result.new_counters = cold_start.backtest_cold_start(warehouse, city, plan, learning)
     return result
 
 
-def _counted(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
-    """Return every usable count before the first origin, for the predecessor, which knows nothing else."""
+def _counted(warehouse: Warehouse, city: City, plan: BacktestPlan) -> pd.DataFrame:
+    """Return every usable count before the first origin, on which the reference forest is fitted."""
     columns = ["counter_id", "counted_at", "bike_count", "quality"]
     rows: pd.DataFrame = warehouse.read(plan.counts_table, columns=columns).to_pandas()
     usable = rows["quality"].isna() & (
@@ -68,26 +68,25 @@ def _counted(warehouse: Warehouse, city: City, plan: Plan) -> pd.DataFrame:
 def _forecasts(
     warehouse: Warehouse,
     city: City,
-    plan: Plan,
+    plan: BacktestPlan,
     learning: pd.DataFrame,
-    result: Backtest,
-    watch: Watch,
+    result: BacktestResult,
     say: Callable[[str], None],
 ) -> pd.DataFrame:
-    """Return `Backtest.rows`, and `weather`: whether it was known. Week by week, so that only one is held at a time."""
+    """Return `BacktestResult.rows` with `weather`: whether it was known. One week at a time, to save memory."""
     parts: list[pd.DataFrame] = []
-    tells_busy = kinds.AFFLUENCE in plan.kinds
+    classifies = kinds.AFFLUENCE in plan.kinds
     for cut in plan.cuts():
         say(f"week of {cut}")
-        known = known_at(city, cut, learning)
+        known = known_before(city, cut, learning)
         models = {}
         for kind in plan.forecasters:
-            with watch() as result.fits[kind]:
-                models[kind] = fitted(city, cut, kind, known)
-        classifier = _classifier(known, result, watch, say) if tells_busy else None
-        tells_busy = classifier is not None
-        with watch() as result.features["a week"]:
-            week = frames.week(warehouse, city, plan, cut)
+            with measure_resources() as result.fits[kind]:
+                models[kind] = fit_before_cut(city, cut, kind, known)
+        classifier = _classifier(known, result, say) if classifies else None
+        classifies = classifier is not None
+        with measure_resources() as result.features["a week"]:
+            week = frames.week_frame(warehouse, city, plan, cut)
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
         made = week.loc[tested, list(KEPT)].assign(**reference_models.naive_forecasts(week[tested]))
         for kind, model in models.items():
@@ -98,28 +97,28 @@ def _forecasts(
         )
         parts.append(made)
         if classifier is not None:
-            busy_hours.add(result.busy_hours, classifier, week[tested])
-        del week, known  # not beside the next fit
-    if tells_busy and not any(len(part) for part in result.busy_hours.parts):
-        say("leaving out affluence: of no hour tested is it known whether it was busy")
-        result.busy_hours = BusyHours()
+            busy_hours.add_forecasts(result.busy_hours, classifier, week[tested])
+        del week, known  # free the memory for the next fit
+    if classifies and not any(len(part) for part in result.busy_hours.parts):
+        say("leaving out affluence: no tested hour has a threshold for busy")
+        result.busy_hours = BusyHourForecasts()
     rows = pd.concat(parts, ignore_index=True)
-    # last, because its trees are large and would lie in memory while the others are fitted
-    say("fitting the predecessor's forest")
+    # last, because its large trees would stay in memory while the others are fitted
+    say("fitting the reference forest")
     counted = _counted(warehouse, city, plan)
-    with watch() as result.fits[reference_forest.PREDECESSOR]:
-        old = reference_forest.Predecessor.fit(counted, seed=SEED)
+    with measure_resources() as result.fits[reference_forest.PREDECESSOR]:
+        old = reference_forest.ReferenceForest.fit(counted, seed=SEED)
     return rows.assign(**{reference_forest.PREDECESSOR: old.predict(rows)})
 
 
 def _classifier(
-    known: pd.DataFrame, result: Backtest, watch: Watch, say: Callable[[str], None]
+    known: pd.DataFrame, result: BacktestResult, say: Callable[[str], None]
 ) -> BusyModel | None:
-    """Return the classifier of busy hours, None where it has too little to learn from."""
+    """Return the classifier of busy hours; None when it has too few hours to train on."""
     try:
-        with watch() as result.busy_hours.fit:
-            model = busy_hours.fitted(known)
-    except TooLittleHistory as exc:  # a quiet city's; its counts can be forecast all the same
+        with measure_resources() as result.busy_hours.fit:
+            model = busy_hours.fit_classifier(known)
+    except TooLittleHistory as exc:  # counts of a quiet city can be forecast all the same
         say(f"leaving out affluence: {exc}")
         return None
     return model

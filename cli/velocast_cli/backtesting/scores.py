@@ -1,4 +1,4 @@
-"""A backtest's scores as `velocast backtest --json` prints them."""
+"""The scores of a backtest, as `velocast backtest --json` prints them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.core.errors import TooLittleHistory
 from velocast.model.evaluation import metrics
 from velocast_cli.backtesting import busy_hours
-from velocast_cli.backtesting.plan import KEPT, Backtest
+from velocast_cli.backtesting.plan import KEPT, BacktestResult
 
 POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
 
 
-def summary(backtest: Backtest) -> dict[str, Any]:
-    """Return models, best first, and what they were scored on.
+def summarize(backtest: BacktestResult) -> dict[str, Any]:
+    """Return the models, best first, and the rows on which they were scored.
 
-    A model's scores are pooled over lead days 0 to 2; `lead_days` has each of all five alone. Its `fit_seconds` and
-    `fit_peak_mb` are those of its last and largest fit, None for what is not fitted. Raises TooLittleHistory when no
-    hour of lead days 0 to 2 was counted.
+    A model's scores are pooled over lead days 0 to 2; `lead_days` has each of the five lead days. `fit_seconds` and
+    `fit_peak_mb` are those of its last and largest fit, None for a model that is not fitted. Raises TooLittleHistory
+    when no hour of lead days 0 to 2 was counted.
     """
     scored = _scored(backtest.rows)
     if scored.empty:
         raise TooLittleHistory(_nothing_counted(backtest.rows))
     return {
-        "models": _best_first(_model(backtest, name) for name in names(backtest.rows)),
+        "models": _best_first(_model(backtest, name) for name in model_names(backtest.rows)),
         **_extent(scored),
         "learning_rows": backtest.learning_rows,
         "features_seconds": {
@@ -36,47 +36,47 @@ def summary(backtest: Backtest) -> dict[str, Any]:
         "features_peak_mb": {name: round(cost.peak_mb) for name, cost in backtest.features.items()},
         "weather_known": round(backtest.weather_share, 3),
         "new_counters": _new_counters(backtest),
-        "affluence": busy_hours.summary(backtest.busy_hours),
+        "affluence": busy_hours.busy_hour_scores(backtest.busy_hours),
     }
 
 
-def names(rows: pd.DataFrame) -> list[str]:
-    """The models that were scored."""
+def model_names(rows: pd.DataFrame) -> list[str]:
+    """Return the names of the models in the rows."""
     return [str(name) for name in rows.columns if name not in KEPT and ":" not in name]
 
 
-def of_model(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One model's forecasts in the columns that `evaluation.score` takes, counted rows only."""
+def forecasts_of(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return one model's forecasts in the columns that `metrics.score` takes, counted rows only."""
     columns = {name: "predicted_count", f"{name}:lower": "lower", f"{name}:upper": "upper"}
     known = {old: new for old, new in columns.items() if old in rows.columns}
     own = rows[[*KEPT, *known]].rename(columns=known)
     return own[own["bike_count"].notna()]
 
 
-def _new_counters(backtest: Backtest) -> dict[str, Any] | None:
-    """Scores of counters whose history was hidden, best first, and of which rows; None where none could be hidden."""
+def _new_counters(backtest: BacktestResult) -> dict[str, Any] | None:
+    """Return the scores for counters whose history was hidden, best first; None when none could be hidden."""
     rows, cost = backtest.new_counters, backtest.new_counters_cost
     if rows.empty or _scored(rows).empty:
         return None
     return {
-        "models": _best_first(_scores(rows, name) for name in names(rows)),
+        "models": _best_first(_scores(rows, name) for name in model_names(rows)),
         **_extent(_scored(rows)),
         "seconds": None if cost is None else round(cost.seconds, 2),
     }
 
 
 def _best_first(models: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort by RMSE, which on the same rows is the order of R2, and is known where no R2 is defined."""
+    """Sort by RMSE: the same order as R2 on the same rows, and defined even where R2 is not."""
     return sorted(models, key=lambda model: float(model["rmse"]))
 
 
 def _nothing_counted(rows: pd.DataFrame) -> str:
     days = rows.loc[rows["lead_day"] < SCORED_LEAD_DAYS, "local_date"]
-    found = "nothing was counted in the weeks before, so no hour was forecast"
+    found = "no counts in the weeks before, so no hour was forecast"
     if len(days):
         span = f"from {days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
-        found = f"none of {len(days)} hours forecast {span} was counted, an outage perhaps"
-    return f"{found}; ask for another --until or more --weeks"
+        found = f"none of the {len(days)} hours forecast {span} was counted, perhaps because of an outage"
+    return f"{found}; try another --until or more --weeks"
 
 
 def _extent(scored: pd.DataFrame) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _scored(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
 
 
-def _model(backtest: Backtest, name: str) -> dict[str, Any]:
+def _model(backtest: BacktestResult, name: str) -> dict[str, Any]:
     fit = backtest.fits.get(name)
     return {
         **_scores(backtest.rows, name),
@@ -103,7 +103,7 @@ def _model(backtest: Backtest, name: str) -> dict[str, Any]:
 
 
 def _scores(all_rows: pd.DataFrame, name: str) -> dict[str, Any]:
-    rows = of_model(all_rows, name)
+    rows = forecasts_of(all_rows, name)
     pooled = metrics.score_forecasts(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
     return {
         "name": name,

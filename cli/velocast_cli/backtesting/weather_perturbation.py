@@ -1,7 +1,7 @@
-"""Observed weather made as uncertain as a forecast of it would have been.
+"""Turn observed weather into forecasts with realistic errors.
 
-Where only observations are at hand (a laptop's replay, a backtest), a score that used them as if they had been known
-would be an upper bound. What comes from here errs as forecasts do: more with every hour ahead, and in runs of hours.
+A replay or a backtest only has observations. Scores that use them as if they had been forecast are an upper bound. The
+forecasts made here have errors like real ones: they grow with every hour ahead and are correlated over hours.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ import pandas as pd
 
 from velocast.core.weather_variables import VALUES, VARIABLES
 
-HORIZON_HOURS = 16 * 24  # no further ahead does anybody forecast hours
+HORIZON_HOURS = 16 * 24  # hourly forecasts reach no further
 HOURS_A_DAY = 24.0
-# Standard error at the moment of issue, and what each day ahead adds. Temperature: 1.0 degree on the first day, 2.3 on
-# the fifth, as weather services publish of themselves. Wind errs in parts of its speed.
-_SPREAD = {
+# Standard error at issue, and the increase for each day ahead. Temperature: 1.0 degree on the first day, 2.3 on the
+# fifth, which matches what weather services publish. The error of wind is relative to its speed.
+_ERROR_STD = {
     "temperature_c": (0.8, 0.34),
     "wind_kmh": (0.16, 0.045),
     "humidity_pct": (6.0, 1.6),
     "cloud_pct": (18.0, 4.0),
 }
-_MEMORY_HOURS = {
+_CORRELATION_HOURS = {
     "temperature_c": 18.0,
     "precipitation_mm": 8.0,
     "wind_kmh": 10.0,
     "humidity_pct": 14.0,
     "cloud_pct": 8.0,
 }
-# How well the rain forecast and the rain that came agree: their correlation at issue, and the days that wear it to 1/e.
+# Correlation of forecast and observed rain at issue, and the days after which it has fallen to 1/e of that.
 _RAIN_AGREEMENT, _RAIN_AGREEMENT_DAYS = 0.88, 12.0
-_TRACE_MM = 0.05  # less than this nobody calls rain
-_USUAL_WETNESS, _WETNESS_SPREAD = -4.2, 1.75  # of the scale in _rain, over a year's hours
-_LIGHT_AIR_KMH = 4.0  # even a calm is missed by as much as this times the spread of wind
+_TRACE_MM = 0.05  # less than this is not rain
+_USUAL_WETNESS, _WETNESS_STD = -4.2, 1.75  # of the scale in _rain, over a year's hours
+_LIGHT_AIR_KMH = 4.0  # added to the speed, so that a calm has a forecast error too
 _UNKNOWN_CLOUD, _UNKNOWN_HUMIDITY = 66.0, 75.0
 
 Floats = npt.NDArray[np.float64]
 
 
 def observed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return observations under Open-Meteo's names as the warehouse has them.
+    """Return observations with Open-Meteo's names in the warehouse's columns.
 
     rows: (hours, any) with time (UTC, every hour once) and the names in VARIABLES, in their units. Returns valid_at and
-    VALUES by hour; rain, which stands under the end of its hour, moves to its start. Raises ValueError for a column
-    that is missing or an hour that is repeated.
+    VALUES by hour. Rain, which Open-Meteo gives at the end of its hour, moves to the start. Raises ValueError for a
+    missing column or a repeated hour.
     """
     if missing := {"time", *(v.api for v in VARIABLES.values())} - set(rows.columns):
         raise ValueError(f"weather: no column {sorted(missing)}; has {list(rows)}")
     hours = rows.set_index(pd.DatetimeIndex(pd.to_datetime(rows["time"], utc=True)).as_unit("us"))
     if not hours.index.is_unique:
         first = hours.index[hours.index.duplicated()][0]
-        raise ValueError(f"weather: hour {first:%Y-%m-%d %H:%MZ} comes twice; give every hour once")
+        raise ValueError(f"weather: hour {first:%Y-%m-%d %H:%MZ} is repeated; give every hour once")
     hours = hours.sort_index().asfreq("h")
     result = pd.DataFrame({"valid_at": hours.index})
     for name, variable in VARIABLES.items():
@@ -64,20 +64,19 @@ def observed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def perturbed(observed: pd.DataFrame, *, issued_at: datetime, seed: int = 0) -> pd.DataFrame:
-    """Return the weather of `observed` as a forecast issued at `issued_at` (aware) would have had it.
+    """Return observed weather as a forecast issued at `issued_at` (aware), with realistic errors.
 
     observed: (hours, any) with valid_at (aware, start of the hour, any order) and VALUES in the warehouse's units;
     NaN stays NaN. Returns valid_at and VALUES with its index. Hours that began before `issued_at` are returned as
-    observed; the errors of the later ones depend on seed, issued_at and the hours ahead alone, so that any slice of
-    one forecast agrees with any other. Raises ValueError for an hour more than HORIZON_HOURS ahead, a naive
-    `issued_at`, or a column that is missing.
+    observed. The errors of later hours depend only on seed, issued_at and the hours ahead, so all slices of one
+    forecast agree. Raises ValueError for an hour HORIZON_HOURS or more ahead, a naive `issued_at`, or a missing column.
     """
     ahead = _hours_ahead(observed, issued_at)
     rng = np.random.default_rng([seed, int(issued_at.timestamp())])
     draws = {name: _draws(rng, name) for name in VALUES}
     future = ahead >= 0
     days = ahead[future] / HOURS_A_DAY
-    # copies, laid into a frame once at the end: this runs once an origin
+    # one frame at the end, because this runs once for every origin
     columns = {name: observed[name].to_numpy("float64", copy=True) for name in VALUES}
     hours = {name: values[future] for name, values in columns.items()}
     drawn = {name: draws[name][ahead[future]] for name in VALUES}
@@ -87,37 +86,37 @@ def perturbed(observed: pd.DataFrame, *, issued_at: datetime, seed: int = 0) -> 
 
 
 def _hours_ahead(observed: pd.DataFrame, issued_at: datetime) -> npt.NDArray[np.int64]:
-    """Return the whole hours from issue to each hour, (hours,), below 0 for those that had begun."""
+    """Return the whole hours from issue to each hour, (hours,); negative for hours that had begun."""
     if missing := {"valid_at", *VALUES} - set(observed.columns):
         raise ValueError(f"observed weather: no column {sorted(missing)}; has {list(observed)}")
     if issued_at.tzinfo is None:
-        raise ValueError(f"issued_at {issued_at} has no zone; give one with tzinfo")
+        raise ValueError(f"issued_at {issued_at} has no time zone; pass an aware datetime")
     since = (observed["valid_at"] - issued_at) / pd.Timedelta(hours=1)
     ahead: npt.NDArray[np.int64] = np.floor(since.to_numpy()).astype("int64")
     if len(ahead) and ahead.max() >= HORIZON_HOURS:
         raise ValueError(
-            f"weather {ahead.max()} h after {issued_at}: forecasts reach {HORIZON_HOURS} h; ask for less"
+            f"weather {ahead.max()} h after {issued_at}: forecasts reach only {HORIZON_HOURS} h"
         )
     return ahead
 
 
 def _draws(rng: np.random.Generator, name: str) -> Floats:
-    """Draw one value's errors, of spread 1 and with its memory, for every hour of the horizon, (HORIZON_HOURS,)."""
-    return np.asarray(_mixing(_MEMORY_HOURS[name]) @ rng.standard_normal(HORIZON_HOURS))
+    """Draw errors of one variable with standard deviation 1 and its autocorrelation, (HORIZON_HOURS,)."""
+    return np.asarray(_mixing(_CORRELATION_HOURS[name]) @ rng.standard_normal(HORIZON_HOURS))
 
 
 @cache
-def _mixing(memory_hours: float) -> Floats:
-    """Return what makes independent draws correlate by exp(-hours apart / memory_hours)."""
+def _mixing(correlation_hours: float) -> Floats:
+    """Return the matrix that gives independent draws a correlation of exp(-hours apart / correlation_hours)."""
     hours = np.arange(HORIZON_HOURS)
     apart = np.abs(hours[:, None] - hours[None, :])
-    return np.asarray(np.linalg.cholesky(np.exp(-apart / memory_hours)))
+    return np.asarray(np.linalg.cholesky(np.exp(-apart / correlation_hours)))
 
 
 def _forecast(
     hours: dict[str, Floats], drawn: dict[str, Floats], days: Floats
 ) -> dict[str, Floats]:
-    missed = {name: (at + more * days) * drawn[name] for name, (at, more) in _SPREAD.items()}
+    missed = {name: (at + more * days) * drawn[name] for name, (at, more) in _ERROR_STD.items()}
     wind = hours["wind_kmh"]
     return {
         "temperature_c": hours["temperature_c"] + missed["temperature_c"],
@@ -129,11 +128,11 @@ def _forecast(
 
 
 def _rain(hours: dict[str, Floats], drawn: Floats, days: Floats) -> Floats:
-    """Return forecast rain: showers are missed, and fall where it stayed dry, likelier under a grey sky.
+    """Return forecast rain: it misses showers and predicts some in dry hours, more likely under a cloudy sky.
 
-    Rain and its absence lie on one scale of wetness, the logarithm of the amount; a dry hour lies below it, the deeper
-    the clearer and drier the air. What a forecast no longer knows it fills with what is usual, so that it announces as
-    much rain for the fifth day as for the first, only at other hours.
+    All hours are on one scale of wetness, the logarithm of the amount. Dry hours are below the rainy ones: the clearer
+    the sky and the drier the air, the lower. As skill falls with the lead time, wetness regresses to its usual value
+    plus noise, so the fifth day has as much forecast rain as the first, but at other hours.
     """
     rain = hours["precipitation_mm"]
     clear = 1 - np.nan_to_num(hours["cloud_pct"], nan=_UNKNOWN_CLOUD) / 100
@@ -142,6 +141,6 @@ def _rain(hours: dict[str, Floats], drawn: Floats, days: Floats) -> Floats:
     wet = np.log(np.maximum(rain, _TRACE_MM))
     wetness = np.where(rain < _TRACE_MM, dry, wet)
     known = _RAIN_AGREEMENT * np.exp(-days / _RAIN_AGREEMENT_DAYS)
-    unknown = np.sqrt(1 - known**2) * _WETNESS_SPREAD
+    unknown = np.sqrt(1 - known**2) * _WETNESS_STD
     amount = np.exp(_USUAL_WETNESS + known * (wetness - _USUAL_WETNESS) + unknown * drawn)
     return np.where(np.isnan(rain), np.nan, np.where(amount < _TRACE_MM, 0.0, amount))

@@ -1,7 +1,4 @@
-"""What bqemulator 1.4 does differently from BigQuery, put right before it starts.
-
-Each cure names what went wrong without it; `apply_cures` runs in the emulator's own process.
-"""
+"""Corrections of bqemulator 1.4 where it differs from BigQuery, or is slow; each says what was wrong without it."""
 
 from __future__ import annotations
 
@@ -19,22 +16,23 @@ from bqemulator.catalog import ddl_sync
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.jobs import ddl_result, executor, routine_ddl
+from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import Expr
 
-from gcp_emulators.bigquery.answers import answer_like_bigquery
+from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
 
 
-def apply_cures(discovery_file: Path | None) -> None:
-    """Change bqemulator's classes and functions in this process; call once, before it starts.
+def apply_corrections(discovery_file: Path | None) -> None:
+    """Replace classes and functions of bqemulator in this process; call it once, before bqemulator starts.
 
-    discovery_file: the description of BigQuery's API that `bq` asks for, None where the SDK is missing.
+    discovery_file: the description of BigQuery's API that `bq` requests; None without the Google Cloud SDK.
     """
     _accept_any_media_type()
     _load_parquet_by_name()
@@ -44,17 +42,17 @@ def apply_cures(discovery_file: Path | None) -> None:
     _parse_once()
     _translate_once()
     _take_zones_from_parameters()
-    answer_like_bigquery(discovery_file)
+    correct_responses(discovery_file)
 
 
 def _accept_any_media_type() -> None:
-    """The Python client uploads as `*/*`; the emulator refused every small load with 400."""
+    """The Python client uploads as `*/*`, and every small load was refused with 400."""
     permitted = (*upload._PERMITTED_MEDIA_CONTENT_TYPES, "*/*")
     _replace(upload, "_PERMITTED_MEDIA_CONTENT_TYPES", permitted)
 
 
 def _load_parquet_by_name() -> None:
-    """Parquet columns were matched by position: a frame in another order wrote swapped values."""
+    """Parquet columns were matched by position: a file with another column order wrote swapped values."""
 
     def load_parquet(path: str, target_ref: str, ctx: AppContext) -> None:
         sql = f"INSERT INTO {target_ref} BY NAME SELECT * FROM read_parquet(?)"
@@ -90,7 +88,7 @@ def _load_all_or_nothing() -> None:
 
 
 def _keep_no_snapshots() -> None:
-    """Every write copied the whole table, for time travel that nothing here asks for, and kept it a week."""
+    """Every write copied the whole table, for time travel, and kept the copy for a week. Disables time travel."""
 
     def record_change(
         self: SnapshotManager, project_id: str, dataset_id: str, table_id: str
@@ -101,14 +99,14 @@ def _keep_no_snapshots() -> None:
 
 
 def _forget_old_results() -> None:
-    """The result of every query stayed in memory until the end: a long demo grew by gigabytes."""
+    """The result of every query stayed in memory: a long run grew by gigabytes."""
     results = RecentResults(executor.JOB_RESULTS)
     for module in (executor, jobs, tables):
         _replace(module, "JOB_RESULTS", results)
 
 
 def _parse_once() -> None:
-    """Each statement was parsed some twenty times on its way, which took more than half of the emulator's time."""
+    """Each statement was parsed about twenty times, which took more than half of the run time."""
     parse = Dialect.parse
 
     @lru_cache(maxsize=256)
@@ -126,7 +124,7 @@ def _parse_once() -> None:
         return first
 
     def parse_to_classify(sql: str) -> Expr | None:
-        numbered = _renamed(sql, _numbered_staging(sql))  # what kind it is no table's name decides
+        numbered = _renamed(sql, _numbered_staging(sql))  # table names do not affect the kind
         try:
             return parse_to_read(numbered, read="bigquery")
         except sqlglot.errors.SqlglotError:
@@ -134,19 +132,18 @@ def _parse_once() -> None:
 
     _replace(Dialect, "parse", parse_once)
     _replace(executor, "_parse_for_classification", parse_to_classify)
-    # These only look what kind of statement it is, so they may look at one tree; a copy costs as much as parsing.
+    # These modules only read the kind of a statement, so they can share a tree; copying costs as much as parsing.
     looking = SimpleNamespace(**vars(sqlglot) | {"parse_one": parse_to_read})
     for module in (ddl_sync, ddl_result, routine_ddl):
         _replace(module, "sqlglot", looking)
 
 
 def _translate_once() -> None:
-    """The same few statements come again each day with another staging table, and translating costs as much as running.
+    """Each statement was translated on each call, which costs as much as running it.
 
-    Staging tables are numbered in what is remembered.
+    The cache ignores the random part of names such as `staging_<32 hex digits>`, which differ on each call.
     """
     translate = SQLTranslator.translate
-    qualify = executor.rewrite_table_refs
 
     @lru_cache(maxsize=256)
     def translated(translator: SQLTranslator, sql: str, schema: str, caller: Any) -> Any:
@@ -154,7 +151,7 @@ def _translate_once() -> None:
 
     @lru_cache(maxsize=256)
     def qualified(sql: str, project_id: str) -> str:
-        return str(qualify(sql, project_id))
+        return rewrite_table_refs(sql, project_id)
 
     def translate_once(
         self: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None
@@ -179,7 +176,7 @@ _STAGING = re.compile(r"\bstaging_[0-9a-f]{32}\b")
 
 
 def _numbered_staging(sql: str) -> dict[str, str]:
-    """Return a number of the same form for each staging table, in the order they are named in."""
+    """Return a numbered name of the same form for each staging table, in order of appearance."""
     return {
         name: f"staging_{number:032x}"
         for number, name in enumerate(dict.fromkeys(_STAGING.findall(sql)))
@@ -191,9 +188,9 @@ def _renamed(sql: str, names: dict[str, str]) -> str:
 
 
 def _take_zones_from_parameters() -> None:
-    """`AT TIME ZONE @zone` and its like are translated before parameters are bound and want a literal.
+    """Expressions such as `AT TIME ZONE @zone` were translated before parameters are bound, and need a literal.
 
-    A STRING parameter that holds the name of a time zone is written into the query first.
+    A STRING parameter whose value is the name of a time zone is therefore written into the query first.
     """
     run = executor._run_single_sql
     zones = available_timezones()

@@ -1,4 +1,4 @@
-"""The local BigQuery: bqemulator as a child process, with what it lacks put right.
+"""The local BigQuery: bqemulator as a child process, with corrections.
 
 `python -m gcp_emulators.bigquery.emulator --data-dir D --rest-port R --grpc-port G --project P` is the child.
 """
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class BigQueryEmulator:
-    """One emulator over a folder; what is in its tables is there again after a restart.
+    """One emulator over a folder; its tables are kept across restarts.
 
-    data_dir: holds the database, the child's log (`bigquery.log`) and its home folder. The ports are free
-    ones unless given; `url` is for BIGQUERY_EMULATOR_HOST, `storage_host` for the Storage Read API (gRPC).
+    data_dir: holds the database, the child's log (`bigquery.log`) and its home folder. Free ports are chosen unless
+    given. `url` is the value of BIGQUERY_EMULATOR_HOST, `storage_host` the address of the Storage Read API (gRPC).
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class BigQueryEmulator:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id, None before the start."""
+        """The child's process id; None before the start."""
         return self._process.pid if self._process else None
 
     def start(self, *, wait: float | None = 60) -> BigQueryEmulator:
-        """Start the child and return when it answers; with `wait=None` return at once."""
+        """Start the child and return once it answers, or at once with `wait=None`; raises as wait_ready does."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "gcp_emulators.bigquery.emulator"]
         command += ["--data-dir", str(self.data_dir), "--project", self.project]
@@ -71,7 +71,7 @@ class BigQueryEmulator:
         return self
 
     def wait_ready(self, timeout: float = 60) -> None:
-        """Return when /healthz answers; raises RuntimeError when the child ends or `timeout` s pass."""
+        """Return once /healthz answers; raises RuntimeError if the child ends or `timeout` s pass."""
         deadline = time.monotonic() + timeout
         while not is_healthy(self.url):
             ended = self._process.poll() if self._process else 0
@@ -116,10 +116,10 @@ def is_healthy(url: str) -> bool:
 def create_tables(
     client: bigquery.Client, tables: Mapping[str, Mapping[str, Any]], location: str = "europe-west1"
 ) -> list[str]:
-    """Create tables and their datasets; those that exist are left alone. Returns the names of all.
+    """Create tables and their datasets, unless they exist; return the names of all.
 
-    tables: by `dataset.table` what the table is: `fields` and `description` as the REST API has them,
-    `partition_field` (by day, a filter on it is then required) and `clustering`, or null.
+    tables: by `dataset.table`, a description with `fields` and `description` as in the REST API, `partition_field` (by
+    day; a filter on it is then required) and `clustering`; the last two may be null or missing.
     """
     for name, table in tables.items():
         _create_table(client, name, table, location)
@@ -146,13 +146,15 @@ def _create_table(
 
 
 def _prepare_home(home: Path) -> None:
-    """Lay DuckDB's spatial extension where the emulator looks for it: it would try to download it."""
+    """Link DuckDB's spatial extension where the emulator looks for it, so that it downloads nothing."""
     os.environ["HOME"] = str(home)
     import duckdb
 
     package = importlib.util.find_spec("duckdb_extension_spatial")
     if package is None or not package.submodule_search_locations:
-        raise RuntimeError("package duckdb-extension-spatial is missing; run `make install`")
+        raise RuntimeError(
+            "package duckdb-extension-spatial is missing; install the version of the package duckdb"
+        )
     root = Path(package.submodule_search_locations[0]) / "extensions"
     source = root / f"v{duckdb.__version__}" / "spatial.duckdb_extension"
     with duckdb.connect() as database:
@@ -164,7 +166,7 @@ def _prepare_home(home: Path) -> None:
 
 
 def _find_discovery_file() -> Path | None:
-    """Return the description of BigQuery's API that ships with the Google Cloud SDK, where there is one."""
+    """Return the description of BigQuery's API that ships with the Google Cloud SDK; None without the SDK."""
     import shutil
 
     command = shutil.which("bq")
@@ -176,7 +178,7 @@ def _find_discovery_file() -> Path | None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process within a second of its parent's end, however that one ended."""
+    """End this process within a second of its parent's end, even if the parent was killed."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -198,9 +200,9 @@ def main(arguments: list[str] | None = None) -> None:
     from bqemulator.config import LogLevel, PersistenceMode, Settings
     from bqemulator.server import run_forever
 
-    from gcp_emulators.bigquery.corrections import apply_cures
+    from gcp_emulators.bigquery.corrections import apply_corrections
 
-    apply_cures(_find_discovery_file())
+    apply_corrections(_find_discovery_file())
     run_forever(
         Settings(
             rest_port=given.rest_port,
@@ -210,7 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
             default_project_id=given.project,
             enable_format_extensions=False,
             upload_staging_dir=given.data_dir / "uploads",
-            # also bounds the messages of the Storage Read API: 65,536 rows of 20 columns did not pass
+            # also limits the messages of the Storage Read API: 65,536 rows of 20 columns were too large
             write_api_max_request_bytes=512 * 1024 * 1024,
             log_level=LogLevel.WARNING,
         )

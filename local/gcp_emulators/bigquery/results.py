@@ -1,4 +1,4 @@
-"""How many query results the local BigQuery keeps in memory for clients that fetch them page by page."""
+"""The query results that the local BigQuery keeps in memory for clients that fetch them page by page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_RESULTS = 200
 
 
 class RecentResults(dict[str, Any]):
-    """Arrow tables by job id; the oldest go when all together pass a bound. The newest always stays."""
+    """Arrow tables by job id; the oldest are dropped once the total exceeds a limit. The newest is always kept."""
 
     def __init__(
         self,

@@ -7,10 +7,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.cloud_run.jobs import CANCELLED, FAILED, RUNNING, SUCCEEDED, CloudRun, Overrides
+from gcp_emulators.cloud_run.jobs import (
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    CloudRun,
+    RunOverrides,
+)
 from gcp_emulators.core.documents import Document
-from gcp_emulators.core.google_api import ApiError, Json, endpoint, page
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import original_host
+from gcp_emulators.core.rest import Json, json_endpoint, paginate
 
 RUN_HOST_SUFFIX = "-run.stack.internal"
 _EXECUTION_TYPE = "type.googleapis.com/google.cloud.run.v2.Execution"
@@ -27,7 +35,7 @@ _COUNT = {
     FAILED: "failedCount",
     CANCELLED: "cancelledCount",
 }
-# The jobs exist as long as their configuration does; their clock has no earlier moment to give.
+# Jobs exist as long as their configuration, so any time before the simulated one will do.
 _CREATED = "2025-01-01T00:00:00Z"
 
 
@@ -74,7 +82,7 @@ class CloudRunApi:
 
     def _run_v2(self, request: Request, body: Json) -> Json:
         return self._operation(
-            self._store.run(request.path_params["job"], Overrides.from_body(body))
+            self._store.run(request.path_params["job"], RunOverrides.from_body(body))
         )
 
     def _jobs_v2(self, request: Request, _body: Json) -> Json:
@@ -100,7 +108,7 @@ class CloudRunApi:
         job = request.path_params["job"]
         found = [self._execution_v2(e) for e in self._store.executions(None if job == "-" else job)]
         query = request.query_params
-        shown, token = page(found, int(query.get("pageSize", 0)), query.get("pageToken", ""))
+        shown, token = paginate(found, int(query.get("pageSize", 0)), query.get("pageToken", ""))
         return {"executions": shown} | ({"nextPageToken": token} if token else {})
 
     def _execution_v2(self, record: Document) -> Json:
@@ -149,12 +157,14 @@ class CloudRunApi:
     def _check_region(self, request: Request) -> None:
         region = asked_region(original_host(request.scope))
         if region not in (None, self._location):
-            raise ApiError(404, f"no job in region {region}; this stack is in {self._location}")
+            raise GoogleApiError(
+                404, f"no job in region {region}; this stack is in {self._location}"
+            )
 
     def _run_v1(self, request: Request, body: Json) -> Json:
         self._check_region(request)
         return self._execution_v1(
-            self._store.run(request.path_params["job"], Overrides.from_body(body))
+            self._store.run(request.path_params["job"], RunOverrides.from_body(body))
         )
 
     def _jobs_v1(self, request: Request, _body: Json) -> Json:
@@ -199,7 +209,7 @@ class CloudRunApi:
             "status": _CONDITION_V1[state],
             "message": record["message"],
         }
-        # gcloud waits for `Started`, and polls for ever without it.
+        # gcloud waits for `Started`, and polls forever without it.
         begun = [{"type": name, "status": "True"} for name in ("ResourcesAvailable", "Started")]
         status = {
             "observedGeneration": 1,
@@ -228,14 +238,14 @@ class CloudRunApi:
 
 
 def asked_region(host: str) -> str | None:
-    """Return the region that gcloud wrote before the host, where it did."""
+    """Return the region that gcloud put in front of the host name, None if there is none."""
     name = host.partition(":")[0]
     return name.removesuffix(RUN_HOST_SUFFIX) if name.endswith(RUN_HOST_SUFFIX) else None
 
 
 def _get(path: str, answer: Any) -> Route:
-    return Route(path, endpoint(answer), methods=["GET"])
+    return Route(path, json_endpoint(answer), methods=["GET"])
 
 
 def _post(path: str, answer: Any) -> Route:
-    return Route(path, endpoint(answer), methods=["POST"])
+    return Route(path, json_endpoint(answer), methods=["POST"])

@@ -1,4 +1,4 @@
-"""Cloud Run jobs on one machine: each execution is a child process, its record survives the stack."""
+"""Cloud Run jobs: each execution is a child process; its record is kept across restarts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pydantic import BaseModel, ConfigDict
 
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.core.documents import Document, Records
-from gcp_emulators.core.google_api import ApiError, after_start
-from gcp_emulators.core.processes import Runs
-from gcp_emulators.core.times import rfc3339
+from gcp_emulators.core.documents import Document, DocumentStore
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.processes import ChildProcesses
+from gcp_emulators.core.times import after_start, rfc3339
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
 Environment = Callable[[Sequence[str]], dict[str, str]]
 
 
 class Job(BaseModel):
-    """A job: `script` is run by Python with `args`, unless a run replaces them. environment: names of variables."""
+    """A job: Python runs `script` with `args`. environment: names of the variables that the script sees."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,16 +41,16 @@ class Job(BaseModel):
 
 
 @dataclass(frozen=True)
-class Overrides:
-    """What one run changes: `args` replace the job's own, `env` is laid over them, None keeps."""
+class RunOverrides:
+    """Changes for one execution: `args` and the timeout replace the job's, `env` is added; None changes nothing."""
 
     args: tuple[str, ...] | None = None
     env: Mapping[str, str] | None = None
     timeout_seconds: float | None = None
 
     @classmethod
-    def from_body(cls, body: Document) -> Overrides:
-        """Read the `overrides` of a run request, API v1 and v2 alike."""
+    def from_body(cls, body: Document) -> RunOverrides:
+        """Read the `overrides` of a run request of API v1 or v2."""
         overrides = body.get("overrides") or {}
         container = (overrides.get("containerOverrides") or [{}])[0]
         args = tuple(container.get("args") or ())
@@ -67,8 +67,9 @@ class Overrides:
 class CloudRun:
     """The jobs and their executions.
 
-    scripts: folder of the jobs' scripts; environment: makes a process's environment of the variables it may see;
-    python: starts the scripts, None to start each from nothing.
+    scripts: folder of the jobs' scripts. environment: returns the environment of a process, given the names of the
+    variables that it sees. python: starts the scripts; None starts a new process for each. clock_variable: name of the
+    variable that tells a script the simulated time at which its execution was created; None for no variable.
     """
 
     def __init__(
@@ -76,11 +77,12 @@ class CloudRun:
         jobs: Mapping[str, Job],
         *,
         scripts: Path,
-        records: Records,
+        records: DocumentStore,
         logs: Path,
         clock: Clock,
         environment: Environment,
         python: WarmPython | None = None,
+        clock_variable: str | None = None,
     ) -> None:
         self.jobs = dict(jobs)
         self._scripts = scripts
@@ -88,21 +90,24 @@ class CloudRun:
         self._logs = logs
         self._clock = clock
         self._environment = environment
-        self._runs = Runs()
+        self._runs = ChildProcesses()
         self._python = python
+        self._clock_variable = clock_variable
         for left in records.newest_first():
             if left["state"] == RUNNING:
                 records.update(
-                    left["id"], state=FAILED, message="The stack stopped while this ran."
+                    left["id"], state=FAILED, message="The emulator stopped during this execution."
                 )
 
     def job(self, name: str) -> Job:
-        """Return a job; raises ApiError 404 naming those there are."""
+        """Return a job; raises GoogleApiError 404 with the names of the existing jobs."""
         if name not in self.jobs:
-            raise ApiError(404, f"Job '{name}' not found; there are {', '.join(sorted(self.jobs))}")
+            raise GoogleApiError(
+                404, f"Job '{name}' not found; there are {', '.join(sorted(self.jobs))}"
+            )
         return self.jobs[name]
 
-    def run(self, name: str, overrides: Overrides) -> Document:
+    def run(self, name: str, overrides: RunOverrides) -> Document:
         """Start an execution of a job and return its record at once."""
         job = self.job(name)
         execution_id = f"{name}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(5))}"
@@ -124,38 +129,38 @@ class CloudRun:
         return record
 
     def execution(self, execution_id: str) -> Document:
-        """Return an execution's record; raises ApiError 404."""
+        """Return an execution's record; raises GoogleApiError 404."""
         record = self._records.get(execution_id)
         if record is None:
-            raise ApiError(404, f"Execution '{execution_id}' not found")
+            raise GoogleApiError(404, f"Execution '{execution_id}' not found")
         return record
 
     def executions(self, job: str | None = None) -> list[Document]:
-        """Return the records of all executions, or of one job's, the newest first."""
+        """Return the records of all executions, or of one job's, newest first."""
         return [r for r in self._records.newest_first() if job in (None, r["job"])]
 
     def active(self) -> int:
-        """Return how many executions run now."""
+        """Return the number of running executions."""
         return sum(record["state"] == RUNNING for record in self._records.newest_first())
 
     def cancel(self, execution_id: str) -> Document:
-        """End an execution's process; one that has ended stays as it is."""
+        """End an execution's process and return the record; an execution that has ended is unchanged."""
         self.execution(execution_id)
         self._runs.stop(execution_id)
         return self.execution(execution_id)
 
     def stop(self) -> None:
-        """End every execution that runs."""
+        """End all running executions."""
         self._runs.stop_all()
         if self._python:
             self._python.stop()
 
     def prepare(self) -> None:
-        """Get the process of the first job ready, where processes are warmed at all."""
+        """Prepare the process of the first job, if `python` was given."""
         if self._python is not None:
             self._python.prepare(self._environment(()))
 
-    def _run(self, record: Document, overrides: Overrides) -> None:
+    def _run(self, record: Document, overrides: RunOverrides) -> None:
         job = self.jobs[record["job"]]
         began = time.monotonic()
         state, message = FAILED, ""
@@ -167,11 +172,10 @@ class CloudRun:
         self._records.update(record["id"], state=state, message=message, ended=ended)
 
     def _attempt(
-        self, record: Document, job: Job, overrides: Overrides, attempt: int
+        self, record: Document, job: Job, overrides: RunOverrides, attempt: int
     ) -> tuple[str, str]:
         execution_id, log = record["id"], Path(record["log"])
-        # A job started by hand without --as-of stands at the start of its process; here, at the stack's time.
-        clock = {"VELOCAST_AS_OF": record["created"]}
+        clock = {self._clock_variable: record["created"]} if self._clock_variable else {}
         environment = self._environment(job.environment) | clock | dict(overrides.env or {})
         environment |= {
             "CLOUD_RUN_JOB": record["job"],

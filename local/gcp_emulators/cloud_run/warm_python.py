@@ -1,9 +1,7 @@
-"""Job processes whose slow imports are behind them.
+"""Starts job processes that have already imported the slow modules.
 
-Half of a small job's time goes into importing scikit-learn, MLflow and Google's clients, and a retraining runs three
-jobs one after the other on a machine with another core to spare. So before the first job, and while one runs, the
-process of the next one imports what every job needs and waits to be told its script. Of Velocast's own code it imports
-nothing beforehand.
+Half of a small job's run time goes into imports. So before the first job, and while one runs, the process of the next
+job imports the modules that every job needs, and then waits for its script.
 """
 
 from __future__ import annotations
@@ -20,42 +18,35 @@ from pathlib import Path
 
 from gcp_emulators.core import processes
 
-IMPORTS = (
-    "google.cloud.bigquery",
-    "google.cloud.bigquery_storage_v1",
-    "google.cloud.storage",
-    "matplotlib.figure",
-    "mlflow",
-    "pyarrow.parquet",
-    "sklearn.ensemble",
-    "skops.io",
-)
-
 
 class WarmPython:
-    """Starts Python scripts, and keeps one process ready for the next of them."""
+    """Starts Python scripts, and keeps one process ready for the next script.
 
-    def __init__(self) -> None:
+    imports: names of the modules that the process in waiting has imported.
+    """
+
+    def __init__(self, imports: Sequence[str]) -> None:
+        self._imports = tuple(imports)
         self._spare: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._closed = False
 
     def prepare(self, environment: Mapping[str, str]) -> None:
-        """Get a process ready for the first script, while there is time."""
+        """Start the process that waits for the first script; does nothing if one is waiting."""
         with self._lock:
             if self._spare is None and not self._closed:
-                self._spare = _wait_for_script(environment)
+                self._spare = self._wait_for_script(environment)
 
     def start(
         self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
     ) -> subprocess.Popen[bytes]:
-        """Start `[python, script, *arguments]` as `processes.start` does."""
+        """Start `[python, script, *arguments]` as `processes.start_process` does; returns the process."""
         with self._lock:
             spare, self._spare = self._spare, None
             if not self._closed:
-                self._spare = _wait_for_script(environment)
+                self._spare = self._wait_for_script(environment)
         if spare is None:
-            return processes.start(command, environment=environment, log=log, cwd=cwd)
+            return processes.start_process(command, environment=environment, log=log, cwd=cwd)
         log.parent.mkdir(parents=True, exist_ok=True)
         told = {
             "argv": list(command[1:]),
@@ -67,16 +58,26 @@ class WarmPython:
             _tell(spare, json.dumps(told))
         except BrokenPipeError:  # it died while it waited
             spare.wait()
-            return processes.start(command, environment=environment, log=log, cwd=cwd)
+            return processes.start_process(command, environment=environment, log=log, cwd=cwd)
         return spare
 
     def stop(self) -> None:
-        """End the process that waits."""
+        """End the waiting process; no other is started."""
         with self._lock:
             spare, self._spare, self._closed = self._spare, None, True
         if spare is not None:
             spare.kill()
             spare.communicate()
+
+    def _wait_for_script(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gcp_emulators.cloud_run.warm_python", *self._imports],
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
 def _tell(spare: subprocess.Popen[bytes], text: str) -> None:
@@ -85,20 +86,9 @@ def _tell(spare: subprocess.Popen[bytes], text: str) -> None:
         pipe.write(text.encode())
 
 
-def _wait_for_script(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "gcp_emulators.cloud_run.warm_python"],
-        env=dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 def main() -> None:
-    """Import, wait, become the script. The end of the input without a word means that nobody needs it any more."""
-    for name in IMPORTS:
+    """Import the modules named as arguments, wait, run the script. Empty input means that there is no script."""
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     if not (text := sys.stdin.read()):
         return

@@ -1,1 +1,1 @@
-"""What the emulators share: HTTP and gRPC plumbing, processes, stored documents, a clock that can be set."""
+"""Shared by all emulators: errors, HTTP and gRPC plumbing, child processes, stored documents, a simulated clock."""

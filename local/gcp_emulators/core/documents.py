@@ -1,4 +1,4 @@
-"""JSON documents in a folder, in the order in which they were made; they survive the process."""
+"""JSON documents in a folder, kept in order of creation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 Document = dict[str, Any]
 
 
-class Records:
-    """Documents by key, held in memory and written through to `folder/<key>.json`."""
+class DocumentStore:
+    """Documents by key, held in memory and in `folder/<key>.json`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,7 +29,7 @@ class Records:
             return None if entry is None else dict(entry["document"])
 
     def put(self, key: str, document: Document) -> Document:
-        """Write a document; its place in the order is that of its first writing."""
+        """Write a document and return a copy; one that exists keeps its place in the order."""
         with self._lock:
             known = self._entries.get(key)
             order = known["order"] if known else len(self._entries)
@@ -41,11 +41,11 @@ class Records:
             return dict(document)
 
     def update(self, key: str, **changes: Any) -> Document:
-        """Overwrite some fields of a document; raises KeyError where there is none."""
+        """Overwrite some fields of a document; raises KeyError if it does not exist."""
         with self._lock:
             return self.put(key, self._entries[key]["document"] | changes)
 
     def newest_first(self) -> list[Document]:
-        """Return copies of all documents, the last made first."""
+        """Return copies of all documents, newest first."""
         with self._lock:
             return [dict(entry["document"]) for entry in reversed(self._entries.values())]

@@ -1,4 +1,4 @@
-"""Hands requests on to another server of the stack, byte for byte."""
+"""Forwards requests unchanged to another local server."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _CLIENT: Any = {"timeout": TIMEOUT_SECONDS, "trust_env": False, "verify": False}
 
 
 def forwarding_routes(base_url: str, paths: Sequence[str]) -> list[BaseRoute]:
-    """Return routes that send every request below `paths` to the server at `base_url`.
+    """Return routes that forward every request below `paths` to the server at `base_url`.
 
-    Answers 404, not 502, when that server does not listen: Google's clients repeat a 5xx for half a minute and more.
+    They answer 404, not 502, while that server is down: Google's clients retry a 5xx for half a minute or more.
     """
 
     async def forward(request: Request) -> Response:
-        # Links that the server makes (a resumable upload's address) must lead back through here.
+        # Links that the server creates, such as a resumable upload's, must lead back to this address.
         host = request.scope.get(ORIGINAL_HOST) or request.headers.get("host", "")
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP]
         raw = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")
@@ -44,7 +44,7 @@ def forwarding_routes(base_url: str, paths: Sequence[str]) -> list[BaseRoute]:
         )
         headers.append(("host", host))
         try:
-            # A client for each request: there are few, and no connection is left open when the stack ends.
+            # One client per request: requests are few, and no connection stays open at shutdown.
             async with httpx.AsyncClient(**_CLIENT) as client:
                 content = await request.body()
                 answer = await client.request(

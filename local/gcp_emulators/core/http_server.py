@@ -1,4 +1,4 @@
-"""Run routes as a small HTTP server on the loopback address, in a thread of this process."""
+"""A small HTTP server on the loopback address, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ORIGINAL_HOST = "gcp_emulators.original_host"
 
 
 def free_port() -> int:
-    """Return a port on the loopback address that nothing listens on right now."""
+    """Return a port of the loopback address that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different free ports; all are held open until the last one is found."""
+    """Return `count` different ports of the loopback address that are free now."""
     probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
     try:
         for probe in probes:
@@ -38,11 +38,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class ProxyTargets:
-    """ASGI layer that answers HTTP proxy requests as if they had come straight to this server.
+    """ASGI layer that answers HTTP proxy requests as if they were sent directly to this server.
 
-    gcloud writes the region before the host of Cloud Run's endpoint, so the stack plays proxy for that
-    name: the target is then `http://europe-west1-run.stack.internal/apis/...`. The path is cut to what
-    follows the host; the host stays in the scope under `ORIGINAL_HOST`, for it alone holds the region.
+    gcloud puts the region in front of the host name of Cloud Run's endpoint, so this server acts as a proxy for that
+    name. The target of the request is then `http://europe-west1-run.stack.internal/apis/...`. The layer reduces it to
+    the path and keeps the host in the scope under `ORIGINAL_HOST`, because only the host names the region.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,7 +55,7 @@ class ProxyTargets:
 
 
 def original_host(scope: Scope) -> str:
-    """Return the host a request was meant for: that of a proxy request, else its Host header."""
+    """Return the host that a request is addressed to: the target of a proxy request, else its Host header."""
     if ORIGINAL_HOST in scope:
         return str(scope[ORIGINAL_HOST])
     headers = dict(scope["headers"])
@@ -71,15 +71,15 @@ def _without_host(scope: Scope) -> Scope:
 
 
 def build_app(routes: Sequence[BaseRoute]) -> ASGIApp:
-    """Return one ASGI application that serves `routes`, proxy requests included."""
+    """Return one ASGI application that serves `routes`, also to proxy requests."""
     return ProxyTargets(Starlette(routes=list(routes)))
 
 
 class HttpServer:
-    """Routes under uvicorn in a background thread; `port` and `url` are known before `start`."""
+    """Serves routes with uvicorn in a background thread; `port` and `url` are known before `start`."""
 
     def __init__(self, routes: Sequence[BaseRoute], port: int = 0) -> None:
-        # asyncio turns Nagle's algorithm off only where the protocol is named: without, 44 ms a call
+        # asyncio disables Nagle's algorithm only if the protocol is given; a call takes 44 ms with it
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((LOOPBACK, port))
@@ -100,7 +100,7 @@ class HttpServer:
         self._server.run(sockets=[self._socket])
 
     def start(self, timeout: float = 10) -> HttpServer:
-        """Start to listen and return when requests are answered; raises TimeoutError after `timeout` s."""
+        """Start and return once requests are answered; raises TimeoutError after `timeout` s."""
         self._thread.start()
         deadline = time.monotonic() + timeout
         while not self._server.started:

@@ -1,4 +1,4 @@
-"""Child processes of the stack: started with a log file, ended as a whole, found again after a crash."""
+"""Child processes: started with a log file, ended with all their children, found again after a crash."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Protocol
 
 import psutil
 
-# Every process of a stack carries the stack's folder in this variable, and nothing else does: that is how the
-# left-over children of a stack that was killed are found.
-MARKER = "VELOCAST_STACK_PROCESS_OF"
+# Names the folder that a process belongs to, so that the children of a killed parent can be found. Only set it in the
+# environment of child processes.
+MARKER = "GCP_EMULATORS_PROCESS_OF"
 GRACE_SECONDS = 5.0
 
 
-def start(
+def start_process(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own, with both its outputs appended to `log`."""
+    """Start a command in its own session, with stdout and stderr appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -35,8 +35,10 @@ def start(
         )
 
 
-def end(processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECONDS) -> None:
-    """Ask processes and all their children to end, and kill those that still run after `grace_seconds`."""
+def end_processes(
+    processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECONDS
+) -> None:
+    """Ask processes and all their children to end, and kill those still running after `grace_seconds`."""
     family: set[psutil.Process] = set()
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -51,8 +53,8 @@ def end(processes: Iterable[psutil.Process], grace_seconds: float = GRACE_SECOND
     psutil.wait_procs(alive, timeout=grace_seconds)
 
 
-def marked(home: Path) -> list[psutil.Process]:
-    """Return every running process that belongs to the stack in `home`, this process excepted."""
+def marked_processes(home: Path) -> list[psutil.Process]:
+    """Return all running processes marked with the folder `home`, except this one."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(
@@ -64,7 +66,7 @@ def marked(home: Path) -> list[psutil.Process]:
 
 
 def memory_mb(process: psutil.Process) -> float:
-    """Return the memory of a process and its children in MB; shared pages count once where the system tells."""
+    """Return the memory of a process and its children in MB; shared pages count once where the system reports PSS."""
     total = 0.0
     with contextlib.suppress(psutil.NoSuchProcess):
         for member in [process, *process.children(recursive=True)]:
@@ -75,15 +77,15 @@ def memory_mb(process: psutil.Process) -> float:
 
 
 class Starter(Protocol):
-    """What starts a process; the same arguments as `start`."""
+    """A function that starts a process, with the arguments of `start_process`."""
 
     def __call__(
         self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
     ) -> subprocess.Popen[bytes]: ...
 
 
-class Runs:
-    """Child processes that are run to their end, each by a thread that waits for it."""
+class ChildProcesses:
+    """Child processes by key, each run to completion by a thread that waits for it."""
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -102,14 +104,15 @@ class Runs:
         timeout: float | None = None,
         starter: Starter | None = None,
     ) -> int:
-        """Run a command, which `starter` starts as `start` does, and return its exit code, negative for a signal.
+        """Run a command and return its exit code, negative for a signal.
 
-        Raises subprocess.TimeoutExpired when it was ended for running longer than `timeout` seconds.
+        starter: used instead of `start_process`. Raises subprocess.TimeoutExpired if the command was ended because it
+        ran longer than `timeout` seconds.
         """
         with self._lock:
             if self._closed or key in self._stopped:
                 return -15
-            child = (starter or start)(command, environment=environment, log=log, cwd=cwd)
+            child = (starter or start_process)(command, environment=environment, log=log, cwd=cwd)
             self._running[key] = child
         try:
             return child.wait(timeout=timeout)
@@ -119,7 +122,7 @@ class Runs:
                 self._running.pop(key, None)
 
     def stop(self, key: str) -> bool:
-        """End the run of that key, and refuse to start it again; tell whether it was running."""
+        """End the process with that key and refuse to start it again; return whether it was running."""
         with self._lock:
             self._stopped.add(key)
             child = self._running.get(key)
@@ -128,16 +131,16 @@ class Runs:
         return child is not None
 
     def was_stopped(self, key: str) -> bool:
-        """Tell whether `stop` was called for that key."""
+        """Return whether `stop` was called for that key."""
         return key in self._stopped
 
     @property
     def closed(self) -> bool:
-        """Whether `stop_all` was called: a run that ended since then was broken off."""
+        """Whether `stop_all` was called; a process that ended after that was interrupted."""
         return self._closed
 
     def stop_all(self) -> None:
-        """End all runs and start no more."""
+        """End all processes and start no more."""
         with self._lock:
             self._closed = True
             keys = list(self._running)
@@ -148,5 +151,5 @@ class Runs:
 def _end_child(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            end([psutil.Process(child.pid)])
+            end_processes([psutil.Process(child.pid)])
         child.wait()

@@ -1,7 +1,7 @@
-"""The proxy that gcloud and bq are told to use, so that they find the stack under every name.
+"""An HTTP proxy for gcloud and bq, so that every host name they use leads to this machine.
 
-gcloud asks a proxy for Cloud Run's made-up host name in absolute form: such connections go to the control plane, which
-strips the host. bq asks for tunnels (CONNECT) instead: they are opened to ports of this machine, to nothing else.
+gcloud sends requests with Cloud Run's host name in absolute form: these connections go to the HTTP server, which strips
+the host. bq asks for tunnels (CONNECT): they are opened to ports of this machine only.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ _LOCAL_NAMES = (LOOPBACK, "localhost")
 
 
 class Proxy:
-    """Listens on `port` of the loopback address; `control_port` is the control plane's."""
+    """Listens on `port` of the loopback address; `http_port` is that of the HTTP server behind it."""
 
-    def __init__(self, port: int, control_port: int) -> None:
+    def __init__(self, port: int, http_port: int) -> None:
         self._port = port
-        self._control_port = control_port
+        self._http_port = http_port
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
     def start(self) -> None:
-        """Listen, and return when connections are taken."""
+        """Start listening, and return once connections are accepted."""
         self._thread.start()
         listen = asyncio.start_server(self._serve, LOOPBACK, self._port, limit=HEAD_LIMIT_BYTES)
         self._server = self._call(listen)
 
     def stop(self) -> None:
-        """End all connections."""
+        """Stop listening and close all connections."""
         self._loop.call_soon_threadsafe(self._server.close)
         self._call(self._cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -58,7 +58,7 @@ class Proxy:
             if method == "CONNECT":
                 await self._tunnel(target.split(" ")[0], reader, writer)
             else:
-                await _join(reader, writer, self._control_port, first=head)
+                await _join(reader, writer, self._http_port, first=head)
         writer.close()
 
     async def _tunnel(
@@ -76,7 +76,7 @@ class Proxy:
 async def _join(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, first: bytes = b""
 ) -> None:
-    """Pass bytes both ways between a client and a port of this machine until one side ends."""
+    """Pass bytes both ways between a client and a port of this machine until one side closes."""
     far_reader, far_writer = await asyncio.open_connection(LOOPBACK, port)
     far_writer.write(first)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def parse_instant(text: str) -> datetime:
@@ -16,3 +16,8 @@ def parse_instant(text: str) -> datetime:
 def rfc3339(instant: datetime) -> str:
     """Write an aware time in UTC with a Z."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def after_start(started_at: str, elapsed_seconds: float) -> str:
+    """Return the end of what began at `started_at` (simulated) and took `elapsed_seconds` (real), as RFC 3339."""
+    return rfc3339(parse_instant(started_at) + timedelta(seconds=elapsed_seconds))

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -19,23 +19,23 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.core.documents import Document, Records
+from gcp_emulators.core.documents import Document, DocumentStore
 
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _TYPES = {"gauge": "gauge", "sum": "counter", "histogram": "histogram"}
 
 
 class MetricsReceiver:
-    """The newest point of every series (name and labels); kept in `folder`, so it survives the stack."""
+    """The newest point of every series (name and labels); kept in `folder` across restarts."""
 
     def __init__(self, folder: Path) -> None:
-        self._records = Records(folder)
+        self._records = DocumentStore(folder)
         self._lock = threading.Lock()
 
     def receive(self, content: bytes) -> int:
-        """Take an ExportMetricsServiceRequest (protobuf) and return how many points it held.
+        """Accept an ExportMetricsServiceRequest (protobuf) and return its number of points.
 
-        Raises DecodeError when the bytes are something else.
+        Raises DecodeError if the bytes are anything else.
         """
         request = ExportMetricsServiceRequest.FromString(content)
         metrics = [m for r in request.resource_metrics for s in r.scope_metrics for m in s.metrics]
@@ -96,7 +96,7 @@ class MetricsReceiver:
 
 
 def prometheus_name(name: str) -> str:
-    """Return a metric's name as Prometheus allows it: `bike/forecast_r2` is `bike_forecast_r2`."""
+    """Return a metric's name in the form that Prometheus allows: `queue/length` becomes `queue_length`."""
     return re.sub(r"[^a-zA-Z0-9_:]", "_", name)
 
 

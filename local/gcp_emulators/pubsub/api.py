@@ -1,4 +1,4 @@
-"""Pub/Sub's methods from JSON to JSON: what the gRPC and the REST interface have in common."""
+"""Pub/Sub's methods, from JSON to JSON, shared by the gRPC and the REST interface."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 
 import grpc
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.journal import Resource
 from gcp_emulators.pubsub.push import message_json
-from gcp_emulators.pubsub.queue import Lease, PubSubError
+from gcp_emulators.pubsub.subscription_queue import Lease
 
-# how long a pull without returnImmediately waits for the first message, s
+# how long pulls wait for the first message, s
 _PULL_WAIT = 0.25
 _STREAM_WAIT = 0.5
 
@@ -53,9 +54,7 @@ class PubSubApi:
         self.broker.topic(request["topic"])
         messages = request.get("messages", [])
         if not messages or not all(m.get("data") or m.get("attributes") for m in messages):
-            raise PubSubError(
-                "INVALID_ARGUMENT", "each message needs data or at least one attribute"
-            )
+            raise GoogleApiError(400, "each message needs data or at least one attribute")
         ids = [
             self.broker.publish(
                 request["topic"], base64.b64decode(m.get("data", "")), m.get("attributes", {})
@@ -88,7 +87,7 @@ class PubSubApi:
         return {}
 
     def pull(self, request: Resource) -> Resource:
-        """Subscriber.Pull; an empty answer where nothing comes within a quarter of a second."""
+        """Subscriber.Pull; the response is empty if no message arrives within a quarter of a second."""
         wait = 0.0 if request.get("returnImmediately") else _PULL_WAIT
         limit = int(request.get("maxMessages") or 1)
         return self._received(self.broker.pull(request["subscription"], limit, wait), request)
@@ -112,7 +111,7 @@ class PubSubApi:
     def streaming_pull(
         self, requests: Iterator[Resource], active: Callable[[], bool]
     ) -> Iterator[Resource]:
-        """Subscriber.StreamingPull: gives messages while `active`, takes acknowledgements meanwhile."""
+        """Subscriber.StreamingPull: yields messages while `active`, and accepts acknowledgements meanwhile."""
         first = next(requests)
         reader = threading.Thread(
             target=self._take_acks, args=(first["subscription"], requests), daemon=True
@@ -122,7 +121,7 @@ class PubSubApi:
         while active():
             leases = self.broker.pull(first["subscription"], limit, _STREAM_WAIT)
             if not active():
-                # a cancelled stream must not swallow them until their leases run out
+                # a cancelled stream must not hold messages until their leases expire
                 self.broker.extend(first["subscription"], [lease.ack_id for lease in leases], 0)
             elif leases:
                 yield self._received(leases, first)

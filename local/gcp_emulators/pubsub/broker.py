@@ -1,6 +1,6 @@
-"""The local Pub/Sub: takes messages, pushes them to functions or keeps them for pulls, retries, gives up.
+"""The local Pub/Sub: accepts messages, pushes them to endpoints or keeps them for pulls, and retries.
 
-Delivery is at least once: what was not acknowledged before a stop is delivered after the next start.
+Delivery is at least once: messages that were not acknowledged before a stop are delivered after the next start.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gcp_emulators.pubsub.journal import Delivery, Journal, Message, Resource
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.pubsub.journal import DeliveryRecord, Journal, PublishedMessage, Resource
 from gcp_emulators.pubsub.push import push, push_body
-from gcp_emulators.pubsub.queue import (
+from gcp_emulators.pubsub.subscription_queue import (
     Lease,
-    PubSubError,
-    Queue,
+    SubscriptionQueue,
     new_subscription,
     origin_attributes,
 )
 
-# threads of one subscription, whatever concurrency is asked for: this is one machine
-MOST_WORKERS = 16
+# push threads per subscription, whatever concurrency is requested: this is one machine
+MAX_WORKERS = 16
 
 
 class Broker:
     """Topics, subscriptions and the messages between them, kept in `folder`.
 
-    now: the simulated clock; gives the publish times, nothing else.
-    backoff: seconds before the second attempt, and the most between two; each wait doubles the last. It
-    stands for the subscriptions' retry policies, which count in the cloud's minutes.
+    now: the simulated clock; used only for publish times.
+    backoff: seconds before the second attempt, and the maximum between two attempts; each wait is twice the previous
+    one. It replaces the subscriptions' retry policies, which wait for minutes.
     """
 
     def __init__(
@@ -50,15 +50,17 @@ class Broker:
         self._changed = threading.Condition(threading.RLock())
         self._journal = Journal(folder / "pubsub.sqlite")
         self._topics: dict[str, Resource] = {r["name"]: r for r in self._journal.resources("topic")}
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, SubscriptionQueue] = {}
         self._closed = False
         for resource in self._journal.resources("subscription"):
-            # its receiver may be elsewhere now: nothing is pushed until the subscription is put again
+            # its endpoint may have moved: nothing is pushed until the subscription is put again
             waiting = [(0.0, message) for message in self._journal.open_messages(resource["name"])]
-            self._queues[resource["name"]] = Queue(resource | {"pushConfig": {}}, waiting)
+            self._queues[resource["name"]] = SubscriptionQueue(
+                resource | {"pushConfig": {}}, waiting
+            )
 
     def close(self) -> None:
-        """Stop delivering and close the file; what is under way is delivered again after the next start."""
+        """Stop delivering and close the file; deliveries in progress are repeated after the next start."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -70,27 +72,26 @@ class Broker:
 
     def topic_name(self, topic: str) -> str:
         """Return the full name of a topic given by its full or short name."""
-        return topic if "/" in topic else f"projects/{self.project}/topics/{topic}"
+        return self._full_name("topics", topic)
 
     def subscription_name(self, subscription: str) -> str:
         """Return the full name of a subscription given by its full or short name."""
-        return (
-            subscription
-            if "/" in subscription
-            else f"projects/{self.project}/subscriptions/{subscription}"
-        )
+        return self._full_name("subscriptions", subscription)
+
+    def _full_name(self, kind: str, name: str) -> str:
+        return name if "/" in name else f"projects/{self.project}/{kind}/{name}"
 
     def ensure_topic(self, topic: str) -> Resource:
-        """Return a topic, made now if there is none."""
+        """Return a topic; create it if it does not exist."""
         name = self.topic_name(topic)
         with self._changed:
             return self._topics.get(name) or self.create_topic({"name": name})
 
     def create_topic(self, resource: Resource) -> Resource:
-        """Make a topic; raises ALREADY_EXISTS."""
+        """Create a topic; raises ALREADY_EXISTS."""
         with self._changed:
             if resource["name"] in self._topics:
-                raise PubSubError("ALREADY_EXISTS", f"Topic {resource['name']} exists already")
+                raise GoogleApiError(409, f"Topic {resource['name']} exists already")
             self._topics[resource["name"]] = resource
             self._journal.save_resource("topic", resource)
         return resource
@@ -99,47 +100,43 @@ class Broker:
         """Return a topic; raises NOT_FOUND."""
         name = self.topic_name(topic)
         if name not in self._topics:
-            raise PubSubError(
-                "NOT_FOUND", f"Topic {name} does not exist; have {sorted(self._topics)}"
-            )
+            raise GoogleApiError(404, f"Topic {name} does not exist; have {sorted(self._topics)}")
         return self._topics[name]
 
     def topics(self) -> list[Resource]:
-        """Return all topics by name."""
+        """Return all topics, sorted by name."""
         return [self._topics[name] for name in sorted(self._topics)]
 
     def delete_topic(self, topic: str) -> None:
-        """Remove a topic; its subscriptions stay, as Pub/Sub keeps them, and get nothing more."""
+        """Delete a topic; its subscriptions remain, as in Pub/Sub, and receive nothing more."""
         with self._changed:
             name = str(self.topic(topic)["name"])
             del self._topics[name]
             self._journal.delete_resource("topic", name)
 
     def create_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
-        """Make a subscription; raises ALREADY_EXISTS, or NOT_FOUND without its topic."""
+        """Create a subscription; raises ALREADY_EXISTS, or NOT_FOUND if its topic does not exist."""
         with self._changed:
             if self.subscription_name(resource["name"]) in self._queues:
-                raise PubSubError(
-                    "ALREADY_EXISTS", f"Subscription {resource['name']} exists already"
-                )
+                raise GoogleApiError(409, f"Subscription {resource['name']} exists already")
             return self.put_subscription(resource, concurrency)
 
     def put_subscription(self, resource: Resource, concurrency: int = 4) -> Resource:
-        """Make a subscription or give the existing one another push endpoint; its messages stay.
+        """Create a subscription, or replace an existing one and keep its messages.
 
         resource: `name`, `topic` and, as in Pub/Sub's JSON, `pushConfig.pushEndpoint`, `ackDeadlineSeconds`,
-        `deadLetterPolicy`. concurrency: pushes under way at once (MOST_WORKERS at most), started in order.
-        Raises NOT_FOUND without the topic, INVALID_ARGUMENT for an endpoint off this machine.
+        `deadLetterPolicy`. concurrency: maximum number of simultaneous pushes, at most MAX_WORKERS, started in order.
+        Raises NOT_FOUND if the topic does not exist, INVALID_ARGUMENT for an endpoint on another machine.
         """
         name = self.subscription_name(resource["name"])
         topic = str(self.topic(resource["topic"])["name"])
         resource = new_subscription(name, topic, resource)
         endpoint = resource["pushConfig"].get("pushEndpoint", "")
         with self._changed:
-            queue = self._queues.setdefault(name, Queue(resource))
+            queue = self._queues.setdefault(name, SubscriptionQueue(resource))
             queue.resource = resource
             self._journal.save_resource("subscription", resource)
-            while endpoint and len(queue.workers) < min(concurrency, MOST_WORKERS):
+            while endpoint and len(queue.workers) < min(concurrency, MAX_WORKERS):
                 worker = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
                 queue.workers.append(worker)
                 worker.start()
@@ -151,11 +148,11 @@ class Broker:
         return self._queue(subscription).resource
 
     def subscriptions(self) -> list[Resource]:
-        """Return all subscriptions by name."""
+        """Return all subscriptions, sorted by name."""
         return [self._queues[name].resource for name in sorted(self._queues)]
 
     def delete_subscription(self, subscription: str) -> None:
-        """Remove a subscription and what it had still to deliver."""
+        """Delete a subscription and its undelivered messages."""
         with self._changed:
             name = str(self.subscription(subscription)["name"])
             self._queues.pop(name).removed = True
@@ -163,7 +160,7 @@ class Broker:
             self._changed.notify_all()
 
     def publish(self, topic: str, data: bytes, attributes: dict[str, str] | None = None) -> str:
-        """Take a message, published at the simulated now, and return its id; raises NOT_FOUND."""
+        """Accept a message, published at the simulated time, and return its id; raises NOT_FOUND."""
         published_at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         with self._changed:
             name = str(self.topic(topic)["name"])
@@ -175,13 +172,13 @@ class Broker:
             self._changed.notify_all()
         return str(message)
 
-    def deliveries(self, limit: int = 1000) -> list[Delivery]:
-        """Return how the newest deliveries stand, oldest first: the delivery log."""
+    def deliveries(self, limit: int = 1000) -> list[DeliveryRecord]:
+        """Return the status of the newest `limit` deliveries, oldest first."""
         with self._changed:
             return self._journal.deliveries(limit)
 
     def idle(self) -> bool:
-        """Return whether no push is under way or waiting; messages kept for a pull do not count."""
+        """Return whether no push is in progress or waiting; messages kept for pulls do not count."""
         with self._changed:
             return not any(q.pushing or q.waiting for q in self._queues.values() if q.endpoint)
 
@@ -191,7 +188,7 @@ class Broker:
             return self._changed.wait_for(self.idle, timeout)
 
     def pull(self, subscription: str, limit: int, wait: float = 0.0) -> list[Lease]:
-        """Lease up to `limit` messages for the subscription's deadline, waiting up to `wait` s for one."""
+        """Lease up to `limit` messages for the subscription's deadline; wait up to `wait` s for the first."""
         deadline = time.monotonic() + wait
         with self._changed:
             queue = self._queue(subscription)
@@ -203,7 +200,7 @@ class Broker:
         return found
 
     def acknowledge(self, subscription: str, ack_ids: list[str]) -> None:
-        """Settle leased messages; an id whose lease is over is passed by, as Pub/Sub does."""
+        """Acknowledge leased messages; ids with an expired lease are ignored, as in Pub/Sub."""
         with self._changed:
             queue = self._queue(subscription)
             for lease in (queue.leases.pop(ack_id, None) for ack_id in ack_ids):
@@ -211,7 +208,7 @@ class Broker:
                     self._journal.settle(lease.message.id, queue.resource["name"], "ok", None, None)
 
     def extend(self, subscription: str, ack_ids: list[str], seconds: float) -> None:
-        """Give leased messages `seconds` from now; 0 gives them back at once, as a failed attempt."""
+        """Let leases end `seconds` from now; 0 returns the messages at once, as a failed attempt."""
         until = time.monotonic() + seconds
         with self._changed:
             queue = self._queue(subscription)
@@ -220,15 +217,15 @@ class Broker:
             self._sweep(queue)
             self._changed.notify_all()
 
-    def _queue(self, subscription: str) -> Queue:
+    def _queue(self, subscription: str) -> SubscriptionQueue:
         name = self.subscription_name(subscription)
         if name not in self._queues:
-            raise PubSubError(
-                "NOT_FOUND", f"Subscription {name} does not exist; have {sorted(self._queues)}"
+            raise GoogleApiError(
+                404, f"Subscription {name} does not exist; have {sorted(self._queues)}"
             )
         return self._queues[name]
 
-    def _lease(self, queue: Queue, limit: int) -> list[Lease]:
+    def _lease(self, queue: SubscriptionQueue, limit: int) -> list[Lease]:
         self._sweep(queue)
         leases: list[Lease] = []
         while len(leases) < limit and (taken := self._take(queue)):
@@ -240,19 +237,19 @@ class Broker:
             leases.append(lease)
         return leases
 
-    def _sweep(self, queue: Queue) -> None:
+    def _sweep(self, queue: SubscriptionQueue) -> None:
         for lease in [lease for lease in queue.leases.values() if lease.until <= time.monotonic()]:
             del queue.leases[lease.ack_id]
             self._fail(queue, lease.message, lease.attempt, None, "not acknowledged in time")
 
-    def _take(self, queue: Queue) -> tuple[Message, int] | None:
+    def _take(self, queue: SubscriptionQueue) -> tuple[PublishedMessage, int] | None:
         if not queue.waiting or queue.waiting[0][0] > time.monotonic():
             return None
         _, number = heapq.heappop(queue.waiting)
         attempt = self._journal.begin_attempt(number, queue.resource["name"])
         return self._journal.message(number), attempt
 
-    def _work(self, queue: Queue) -> None:
+    def _work(self, queue: SubscriptionQueue) -> None:
         while taken := self._next_push(queue):
             message, attempt = taken
             counted = attempt if queue.dead_letter else None
@@ -270,7 +267,7 @@ class Broker:
                     self._fail(queue, message, attempt, result.status, result.error)
                 self._changed.notify_all()
 
-    def _next_push(self, queue: Queue) -> tuple[Message, int] | None:
+    def _next_push(self, queue: SubscriptionQueue) -> tuple[PublishedMessage, int] | None:
         with self._changed:
             while not (self._closed or queue.removed):
                 taken = self._take(queue) if queue.endpoint else None
@@ -281,16 +278,18 @@ class Broker:
         return None
 
     def _fail(
-        self, queue: Queue, message: Message, attempt: int, status: int | None, error: str | None
+        self,
+        queue: SubscriptionQueue,
+        message: PublishedMessage,
+        attempt: int,
+        status: int | None,
+        error: str | None,
     ) -> None:
         name = queue.resource["name"]
         letter = queue.dead_letter
         if letter and attempt >= letter[1] and letter[0] in self._topics:
-            self.publish(
-                letter[0],
-                message.data,
-                message.attributes | origin_attributes(message, name, attempt),
-            )
+            attributes = message.attributes | origin_attributes(message, name, attempt)
+            self.publish(letter[0], message.data, attributes)
             self._journal.settle(message.id, name, "dead", status, error)
             return
         self._journal.settle(message.id, name, "retrying", status, error)

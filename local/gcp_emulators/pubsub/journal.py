@@ -1,4 +1,4 @@
-"""What the local Pub/Sub must not forget: topics, subscriptions, messages and how each delivery stands."""
+"""The stored state of the local Pub/Sub: topics, subscriptions, messages and deliveries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries (subscription) WHERE ou
 
 
 @dataclass(frozen=True)
-class Message:
+class PublishedMessage:
     """A published message; `published_at` is RFC 3339 in UTC."""
 
     id: int
@@ -37,12 +37,12 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """How the delivery of one message to one subscription stands.
+class DeliveryRecord:
+    """Status of the delivery of one message to one subscription.
 
-    outcome: `waiting` (not tried yet), `retrying`, `ok` or `dead` (gone to the dead-letter topic).
-    status: HTTP status of the last push, None before the first, for a pull and for a refused connection.
-    error: what the receiver or the connection said last, None after a success.
+    outcome: `waiting` (not tried yet), `retrying`, `ok` or `dead` (sent to the dead-letter topic).
+    status: HTTP status of the last push; None before the first push, for a pull and for a refused connection.
+    error: last error of the receiver or the connection; None after a success.
     """
 
     message_id: str
@@ -56,7 +56,7 @@ class Delivery:
 
 
 class Journal:
-    """A SQLite file of resources, messages and deliveries; callers hold a lock of their own."""
+    """A SQLite file of resources, messages and deliveries; callers must hold a lock."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -75,13 +75,13 @@ class Journal:
         self._database.execute("INSERT OR REPLACE INTO resources VALUES (?, ?, ?)", row)
 
     def delete_resource(self, kind: str, name: str) -> None:
-        """Forget a topic or subscription, the latter with its deliveries."""
+        """Delete a topic, or a subscription and its deliveries."""
         self._database.execute("DELETE FROM resources WHERE kind = ? AND name = ?", (kind, name))
         if kind == "subscription":
             self._database.execute("DELETE FROM deliveries WHERE subscription = ?", (name,))
 
     def resources(self, kind: str) -> Iterator[Resource]:
-        """Give the topics or the subscriptions by name."""
+        """Yield the topics or the subscriptions, sorted by name."""
         sql = "SELECT resource FROM resources WHERE kind = ? ORDER BY name"
         for (text,) in self._database.execute(sql, (kind,)).fetchall():
             yield json.loads(text)
@@ -94,7 +94,7 @@ class Journal:
         published_at: str,
         subscriptions: list[str],
     ) -> int:
-        """Write a message and a waiting delivery for each subscription at once; return its id."""
+        """Write a message and a waiting delivery for each subscription in one transaction; return its id."""
         self._database.execute("BEGIN")
         row = (topic, data, json.dumps(attributes), published_at)
         sql = "INSERT INTO messages (topic, data, attributes, published_at) VALUES (?, ?, ?, ?)"
@@ -106,14 +106,14 @@ class Journal:
         self._database.execute("COMMIT")
         return message
 
-    def message(self, message: int) -> Message:
+    def message(self, message: int) -> PublishedMessage:
         """Return a message by id."""
         row = self._database.execute("SELECT * FROM messages WHERE id = ?", (message,)).fetchone()
         number, topic, data, attributes, published_at = row
-        return Message(number, topic, data, json.loads(attributes), published_at)
+        return PublishedMessage(number, topic, data, json.loads(attributes), published_at)
 
     def open_messages(self, subscription: str) -> list[int]:
-        """Return the ids of the messages a subscription has not settled, oldest first."""
+        """Return the ids of the messages that a subscription has still to deliver, oldest first."""
         sql = (
             "SELECT message FROM deliveries WHERE subscription = ?"
             " AND outcome IN ('waiting', 'retrying') ORDER BY message"
@@ -121,7 +121,7 @@ class Journal:
         return [row[0] for row in self._database.execute(sql, (subscription,)).fetchall()]
 
     def begin_attempt(self, message: int, subscription: str) -> int:
-        """Count one more attempt and return how many there were with it."""
+        """Count one more attempt and return the number of attempts."""
         key = (message, subscription)
         sql = "UPDATE deliveries SET attempts = attempts + 1 WHERE message = ? AND subscription = ?"
         self._database.execute(sql, key)
@@ -137,17 +137,17 @@ class Journal:
         status: int | None,
         error: str | None,
     ) -> None:
-        """Write how the last attempt went."""
+        """Record the result of the last attempt."""
         self._database.execute(
             "UPDATE deliveries SET outcome = ?, status = ?, error = ? WHERE message = ? AND subscription = ?",
             (outcome, status, error, message, subscription),
         )
 
-    def deliveries(self, limit: int) -> list[Delivery]:
+    def deliveries(self, limit: int) -> list[DeliveryRecord]:
         """Return the newest `limit` deliveries, oldest first."""
         sql = (
             "SELECT m.id, m.topic, d.subscription, m.published_at, d.attempts, d.outcome, d.status, d.error"
             " FROM deliveries d JOIN messages m ON m.id = d.message ORDER BY m.id DESC, d.subscription LIMIT ?"
         )
         rows = self._database.execute(sql, (limit,)).fetchall()
-        return [Delivery(str(row[0]), *row[1:]) for row in reversed(rows)]
+        return [DeliveryRecord(str(row[0]), *row[1:]) for row in reversed(rows)]

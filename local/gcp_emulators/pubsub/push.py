@@ -1,4 +1,4 @@
-"""One push as Pub/Sub makes it: the wrapped body, and what the receiver's answer means."""
+"""One push request as Pub/Sub sends it, and what the response means."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gcp_emulators.pubsub.journal import Message, Resource
+from gcp_emulators.pubsub.journal import PublishedMessage, Resource
 
 ACKNOWLEDGED = frozenset({102, 200, 201, 202, 204})
 
 
 @dataclass(frozen=True)
 class PushResult:
-    """The HTTP status of a push (None without an answer) and, unless acknowledged, what was said."""
+    """HTTP status of a push (None without a response) and, unless acknowledged, the error text."""
 
     status: int | None
     error: str | None
 
     @property
     def acknowledged(self) -> bool:
-        """Whether Pub/Sub would take this answer for an acknowledgement."""
+        """Whether Pub/Sub treats this response as an acknowledgement."""
         return self.status in ACKNOWLEDGED
 
 
-def message_json(message: Message) -> Resource:
-    """Return a message as Pub/Sub's JSON has it; `data` is left out where there is none."""
+def message_json(message: PublishedMessage) -> Resource:
+    """Return a message in Pub/Sub's JSON form; empty `data` and `attributes` are omitted."""
     resource: Resource = {"messageId": str(message.id), "publishTime": message.published_at}
     if message.data:
         resource["data"] = base64.b64encode(message.data).decode()
@@ -36,8 +36,8 @@ def message_json(message: Message) -> Resource:
     return resource
 
 
-def push_body(message: Message, subscription: str, attempt: int | None) -> bytes:
-    """Return the wrapped body; `attempt` is sent for subscriptions with a dead-letter policy only."""
+def push_body(message: PublishedMessage, subscription: str, attempt: int | None) -> bytes:
+    """Return the wrapped body; `attempt` is sent only for subscriptions with a dead-letter policy."""
     wrapped = message_json(message)
     # Pub/Sub sends both spellings
     wrapped |= {"message_id": wrapped["messageId"], "publish_time": wrapped["publishTime"]}
@@ -48,7 +48,7 @@ def push_body(message: Message, subscription: str, attempt: int | None) -> bytes
 
 
 def push(url: str, body: bytes, timeout: float) -> PushResult:
-    """POST a push body and return how it went; a refused or broken connection is a result, not an error."""
+    """POST a push body and return the result; a refused or broken connection is a result, not an error."""
     target = urlsplit(url)
     connection = http.client.HTTPConnection(
         target.hostname or "", target.port or 80, timeout=timeout

@@ -1,27 +1,22 @@
-"""Pub/Sub's REST interface, which gcloud uses, over the same handlers as the gRPC one."""
+"""Pub/Sub's REST interface, which gcloud uses, with the same methods as the gRPC one."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.rest import Endpoint, Json, json_endpoint
 from gcp_emulators.pubsub.api import PubSubApi
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.journal import Resource
-from gcp_emulators.pubsub.queue import PubSubError
 
 Handler = Callable[[Resource], Resource]
 
-_HTTP_CODES = {"NOT_FOUND": 404, "ALREADY_EXISTS": 409}
 
-
-def rest_routes(broker: Broker) -> list[Route]:
+def pubsub_routes(broker: Broker) -> list[Route]:
     """Return the routes of topics and subscriptions below /v1/projects/{project}."""
     api = PubSubApi(broker)
     collections: dict[str, dict[str, Handler]] = {
@@ -52,31 +47,13 @@ def rest_routes(broker: Broker) -> list[Route]:
     return routes
 
 
-def _endpoint(kind: str, handlers: dict[str, Handler]) -> Callable[[Request], Any]:
-    async def answer(request: Request) -> Response:
-        body = await request.body()
+def _endpoint(kind: str, handlers: dict[str, Handler]) -> Endpoint:
+    def answer(request: Request, body: Json) -> Json:
         short, colon, verb = request.path_params.get("name", "").partition(":")
         action = colon + verb if colon else request.method if short else "LIST"
-        handler = handlers.get(action)
-        if handler is None:
-            return _refusal(PubSubError("INVALID_ARGUMENT", f"{kind} have no {action}"))
+        if action not in handlers:
+            raise GoogleApiError(400, f"{kind} have no {action}")
         name = f"projects/{request.path_params['project']}/{kind}/{short}"
-        resource = _read(body) | ({"name": name} if action == "PUT" else {kind[:-1]: name})
-        try:
-            return JSONResponse(await run_in_threadpool(handler, resource))
-        except PubSubError as error:
-            return _refusal(error)
+        return handlers[action](body | ({"name": name} if action == "PUT" else {kind[:-1]: name}))
 
-    return answer
-
-
-def _read(body: bytes) -> Resource:
-    resource: Resource = json.loads(body or b"{}")
-    return resource
-
-
-def _refusal(error: PubSubError) -> Response:
-    code = _HTTP_CODES.get(error.status, 400)
-    return JSONResponse(
-        {"error": {"code": code, "message": str(error), "status": error.status}}, status_code=code
-    )
+    return json_endpoint(answer)

@@ -1,4 +1,4 @@
-"""Cloud Scheduler on one machine: jobs publish to their topic when asked to, and tell when they would be due."""
+"""Cloud Scheduler: jobs that publish to a topic when they are run, and the times at which they are due."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.core.documents import Records
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
+from gcp_emulators.core.documents import DocumentStore
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.core.times import rfc3339
 
 Publish = Callable[[str, bytes], Any]
@@ -36,7 +37,7 @@ class Schedule(BaseModel):
 def due(
     schedules: Mapping[str, Schedule], after: datetime, until: datetime
 ) -> list[tuple[datetime, str]]:
-    """Return every run of the schedules in (after, until], in order, as (moment, name of the job)."""
+    """Return all runs of the schedules in (after, until], in order, as (time, name of the job)."""
     runs = []
     for name, schedule in schedules.items():
         for moment in CronSim(schedule.cron, after):
@@ -47,7 +48,11 @@ def due(
 
 
 class Scheduler:
-    """The jobs of one stack. `publish(topic, data)` delivers; the clock is the stack's, nothing runs by itself."""
+    """The jobs of one project and location.
+
+    Nothing runs by itself: whoever moves the clock asks which runs are `due` and calls `run`. publish: called with a
+    topic and the data of a message.
+    """
 
     def __init__(
         self,
@@ -55,7 +60,7 @@ class Scheduler:
         *,
         project: str,
         location: str,
-        records: Records,
+        records: DocumentStore,
         clock: Clock,
         publish: Publish,
     ) -> None:
@@ -67,7 +72,7 @@ class Scheduler:
         self._publish = publish
 
     def resource(self, name: str) -> Json:
-        """Return a job as the API shows it; raises ApiError 404."""
+        """Return a job as the API describes it; raises GoogleApiError 404."""
         schedule, kept = self._schedule(name), self._records.get(name) or {}
         data = base64.b64encode(json.dumps(schedule.payload).encode()).decode()
         upcoming = next(CronSim(schedule.cron, self._clock.now()))
@@ -87,20 +92,20 @@ class Scheduler:
         } | ({"lastAttemptTime": kept["lastAttemptTime"]} if "lastAttemptTime" in kept else {})
 
     def run(self, name: str) -> Json:
-        """Publish the job's payload now, paused or not, and return the job; raises ApiError 404."""
+        """Publish the job's payload now, even if it is paused, and return the job; raises GoogleApiError 404."""
         schedule = self._schedule(name)
         self._publish(schedule.topic, json.dumps(schedule.payload).encode())
         self._remember(name, lastAttemptTime=rfc3339(self._clock.now()))
         return self.resource(name)
 
     def set_state(self, name: str, state: str) -> Json:
-        """Pause or resume a job and return it; raises ApiError 404."""
+        """Pause or resume a job and return it; raises GoogleApiError 404."""
         self._schedule(name)
         self._remember(name, state=state)
         return self.resource(name)
 
     def due(self, after: datetime, until: datetime) -> list[tuple[datetime, str]]:
-        """Return the runs of jobs that are not paused in (after, until], in order."""
+        """Return the runs in (after, until] of the jobs that are not paused, in order."""
         running = {
             name: schedule
             for name, schedule in self.schedules.items()
@@ -110,7 +115,7 @@ class Scheduler:
 
     def _schedule(self, name: str) -> Schedule:
         if name not in self.schedules:
-            raise ApiError(
+            raise GoogleApiError(
                 404, f"Job '{name}' not found; there are {', '.join(sorted(self.schedules))}"
             )
         return self.schedules[name]
@@ -126,13 +131,13 @@ class Scheduler:
             def serve(request: Request, _body: Json) -> Json:
                 return answer(request.path_params["job"])
 
-            return Route(base + "/{job}" + suffix, endpoint(serve), methods=[method])
+            return Route(base + "/{job}" + suffix, json_endpoint(serve), methods=[method])
 
         def listing(_request: Request, _body: Json) -> Json:
             return {"jobs": [self.resource(name) for name in self.schedules]}
 
         return [
-            Route(base, endpoint(listing), methods=["GET"]),
+            Route(base, json_endpoint(listing), methods=["GET"]),
             route("", self.resource, "GET"),
             route(":run", self.run, "POST"),
             route(":pause", lambda name: self.set_state(name, PAUSED), "POST"),

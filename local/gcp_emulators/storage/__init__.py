@@ -1,1 +1,1 @@
-"""Cloud Storage: the JSON API over SQLite and files."""
+"""Cloud Storage: the JSON API, with SQLite and files as storage."""

@@ -1,4 +1,4 @@
-"""Lists of objects as Cloud Storage gives them: by prefix, delimiter, glob, versions and page."""
+"""Lists objects as Cloud Storage does: by prefix, delimiter, glob, versions and page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from gcp_emulators.storage.records import Resource, StoredObject
+from gcp_emulators.storage.resources import ObjectGeneration, Resource
 from gcp_emulators.storage.store import ObjectStore
 
 _PAGE = 1000
@@ -16,7 +16,7 @@ _PAGE = 1000
 def list_objects(
     store: ObjectStore, bucket: str, query: Mapping[str, str], origin: str
 ) -> Resource:
-    """Return one page of a bucket's objects as the JSON answer; raises 404 without the bucket.
+    """Return one page of a bucket's objects as the JSON response; raises 404 if the bucket does not exist.
 
     query: prefix, delimiter, startOffset, endOffset, matchGlob, versions, maxResults, pageToken.
     """
@@ -27,7 +27,7 @@ def list_objects(
     start = _after(entries, query.get("pageToken"))
     page = entries[start : start + size]
     answer: Resource = {"kind": "storage#objects"}
-    items = [object_json(entry, origin) for entry in page if isinstance(entry, StoredObject)]
+    items = [object_json(entry, origin) for entry in page if isinstance(entry, ObjectGeneration)]
     prefixes = [entry for entry in page if isinstance(entry, str)]
     answer |= {"items": items} if items else {}
     answer |= {"prefixes": prefixes} if prefixes else {}
@@ -46,9 +46,11 @@ def _wanted(name: str, query: Mapping[str, str]) -> bool:
     )
 
 
-def _entries(found: list[StoredObject], prefix: str, delimiter: str) -> list[StoredObject | str]:
-    """Fold names that hold the delimiter after the prefix into one entry, the text up to it."""
-    entries: list[StoredObject | str] = []
+def _entries(
+    found: list[ObjectGeneration], prefix: str, delimiter: str
+) -> list[ObjectGeneration | str]:
+    """Replace names that contain the delimiter after the prefix by one entry: the text up to the delimiter."""
+    entries: list[ObjectGeneration | str] = []
     seen: set[str] = set()
     for stored in found:
         rest = stored.name[len(prefix) :]
@@ -62,11 +64,11 @@ def _entries(found: list[StoredObject], prefix: str, delimiter: str) -> list[Sto
     return entries
 
 
-def _key(entry: StoredObject | str) -> str:
+def _key(entry: ObjectGeneration | str) -> str:
     return entry if isinstance(entry, str) else f"{entry.name}\n{entry.generation}"
 
 
-def _after(entries: list[StoredObject | str], token: str | None) -> int:
+def _after(entries: list[ObjectGeneration | str], token: str | None) -> int:
     if not token:
         return 0
     last = base64.urlsafe_b64decode(token).decode()
@@ -99,8 +101,8 @@ def _glob_pattern(glob: str) -> str:
     return pattern
 
 
-def object_json(stored: StoredObject, origin: str) -> Resource:
-    """Return an object's resource with the links that depend on the server's address."""
+def object_json(stored: ObjectGeneration, origin: str) -> Resource:
+    """Return an object's resource with its links, which depend on the server's address."""
     place = f"b/{quote(stored.bucket, safe='')}/o/{quote(stored.name, safe='')}"
     return stored.resource | {
         "selfLink": f"{origin}/storage/v1/{place}",

@@ -1,4 +1,4 @@
-"""What the local Cloud Storage holds: SQLite for the metadata, one file per generation for the bytes."""
+"""The contents of the local Cloud Storage: SQLite for metadata, one file per generation for the bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gcp_emulators.storage.records import (
-    Preconditions,
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.storage.preconditions import Preconditions, condition_not_met
+from gcp_emulators.storage.resources import (
+    ObjectGeneration,
     Resource,
-    StorageError,
-    StoredObject,
     checksums,
-    condition_not_met,
     merged,
     new_bucket,
     new_object,
@@ -35,10 +34,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_live ON objects (bucket, name) WHERE live 
 
 
 class ObjectStore:
-    """Buckets and objects under `folder`; all that is written there is there again after a restart.
+    """Buckets and objects under `folder`, kept across restarts.
 
-    One lock is held from the check of a precondition to the write it guards, so of any number of racing
-    writers with the same precondition exactly one wins. `now` gives the times in the metadata.
+    One lock is held from the check of a precondition to the write that it guards, so exactly one of several racing
+    writers with the same precondition succeeds. now: gives the times in the metadata.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class ObjectStore:
     def ensure_bucket(
         self, name: str, *, versioning: bool = False, location: str = "EU"
     ) -> Resource:
-        """Return the bucket of that name, made now if there is none."""
+        """Return the bucket with that name; create it if it does not exist."""
         with self._lock:
             if self._bucket(name) is None:
                 self.create_bucket(
@@ -75,36 +74,38 @@ class ObjectStore:
             return self.bucket(name)
 
     def create_bucket(self, resource: Resource) -> Resource:
-        """Make a bucket; raises 400 without a name and 409 where it exists."""
+        """Create a bucket; raises 400 for an invalid name and 409 if it exists."""
         name = str(resource.get("name") or "")
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
-            raise StorageError(400, "invalid", f"Invalid bucket name: '{name}'")
+            raise GoogleApiError(400, f"Invalid bucket name: '{name}'", reason="invalid")
         made = new_bucket(name, resource, self._timestamp())
         with self._lock:
             if self._bucket(name) is not None:
-                raise StorageError(409, "conflict", f"The bucket exists already: {name}")
+                raise GoogleApiError(409, f"The bucket exists already: {name}", reason="conflict")
             self._database.execute("INSERT INTO buckets VALUES (?, ?)", (name, json.dumps(made)))
         return made
 
     def bucket(self, name: str) -> Resource:
-        """Return a bucket's resource; raises 404 where there is none."""
+        """Return a bucket's resource; raises 404 if it does not exist."""
         found = self._bucket(name)
         if found is None:
-            raise StorageError(404, "notFound", f"The specified bucket does not exist: {name}")
+            raise GoogleApiError(
+                404, f"The specified bucket does not exist: {name}", reason="notFound"
+            )
         return found
 
     def is_versioned(self, name: str) -> bool:
-        """Return whether a bucket keeps generations that were overwritten or deleted."""
+        """Return whether a bucket keeps overwritten and deleted generations."""
         return bool(self.bucket(name).get("versioning", {}).get("enabled", False))
 
     def buckets(self, prefix: str = "") -> list[Resource]:
-        """Return all buckets by name."""
+        """Return all buckets whose name starts with `prefix`, sorted by name."""
         with self._lock:
             rows = self._database.execute("SELECT resource FROM buckets ORDER BY name").fetchall()
         return [b for b in (json.loads(row[0]) for row in rows) if b["name"].startswith(prefix)]
 
     def update_bucket(self, name: str, changes: Resource, conditions: Preconditions) -> Resource:
-        """Overwrite fields of a bucket's resource; raises 412 on a stale metageneration."""
+        """Overwrite fields of a bucket's resource; raises 412 if the metageneration is stale."""
         with self._lock:
             found = self.bucket(name)
             have = int(found["metageneration"])
@@ -117,31 +118,31 @@ class ObjectStore:
         return found
 
     def delete_bucket(self, name: str) -> None:
-        """Remove an empty bucket; raises 409 while it holds anything."""
+        """Delete a bucket; raises 409 if it is not empty."""
         with self._lock:
             if self.objects(name, versions=True):
-                raise StorageError(409, "conflict", f"The bucket is not empty: {name}")
+                raise GoogleApiError(409, f"The bucket is not empty: {name}", reason="conflict")
             self._database.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
     def empty_bucket(self, name: str) -> None:
-        """Remove every generation of every object of a bucket."""
+        """Delete every generation of every object in a bucket."""
         with self._transaction():
             for stored in self.objects(name, versions=True):
                 self._remove(stored)
 
     def put(
         self, bucket: str, name: str, data: bytes, metadata: Resource, conditions: Preconditions
-    ) -> StoredObject:
-        """Write a new generation of an object and return it; raises 412, or 400 on a wrong checksum."""
+    ) -> ObjectGeneration:
+        """Write a new generation of an object and return it; raises 412, or 400 for a wrong checksum."""
         if not name:
-            raise StorageError(400, "required", f"gs://{bucket}: an object needs a name")
+            raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
         sums = checksums(data, metadata)
         file = uuid.uuid4().hex
         (self._files / file).write_bytes(data)
         try:
             with self._transaction():
                 return self._put(bucket, name, file, len(data), metadata | sums, conditions)
-        except StorageError:
+        except GoogleApiError:
             (self._files / file).unlink()
             raise
 
@@ -153,7 +154,7 @@ class ObjectStore:
         size: int,
         metadata: Resource,
         conditions: Preconditions,
-    ) -> StoredObject:
+    ) -> ObjectGeneration:
         versioned = self.is_versioned(bucket)
         current = self.find(bucket, name)
         conditions.check(f"gs://{bucket}/{name}", current)
@@ -162,26 +163,28 @@ class ObjectStore:
         self._generation = max(self._generation + 1, int(self._now().timestamp() * 1_000_000))
         resource = new_object(bucket, name, self._generation, metadata, self._timestamp())
         resource["size"] = str(size)
-        stored = StoredObject(bucket, name, self._generation, True, file, resource)
+        stored = ObjectGeneration(bucket, name, self._generation, True, file, resource)
         self._database.execute(
             "INSERT INTO objects VALUES (?, ?, ?, 1, ?, ?)",
             (bucket, name, stored.generation, file, json.dumps(resource)),
         )
         return stored
 
-    def find(self, bucket: str, name: str, generation: int | None = None) -> StoredObject | None:
-        """Return the live generation of an object, or the one asked for; None where there is none."""
+    def find(
+        self, bucket: str, name: str, generation: int | None = None
+    ) -> ObjectGeneration | None:
+        """Return the live or the given generation of an object; None if it does not exist."""
         where, value = ("live", 1) if generation is None else ("generation", generation)
         with self._lock:
             row = self._database.execute(
                 f"SELECT * FROM objects WHERE bucket = ? AND name = ? AND {where} = ?",
                 (bucket, name, value),
             ).fetchone()
-        return StoredObject.from_row(row) if row else None
+        return ObjectGeneration.from_row(row) if row else None
 
     def get(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
-    ) -> StoredObject:
+    ) -> ObjectGeneration:
         """Return an object; raises 404, 412 or 304."""
         stored = self._existing(bucket, name, generation)
         conditions.check(f"gs://{bucket}/{name}", stored, reading=True)
@@ -189,7 +192,7 @@ class ObjectStore:
 
     def read(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
-    ) -> tuple[StoredObject, bytes]:
+    ) -> tuple[ObjectGeneration, bytes]:
         """Return an object and its bytes; raises 404, 412 or 304."""
         with self._lock:
             stored = self.get(bucket, name, conditions, generation)
@@ -204,38 +207,36 @@ class ObjectStore:
         changes: Resource,
         conditions: Preconditions,
         generation: int | None = None,
-    ) -> StoredObject:
-        """Change editable metadata, counting the metageneration up; raises 404 or 412."""
+    ) -> ObjectGeneration:
+        """Change editable metadata and increment the metageneration; raises 404 or 412."""
         with self._transaction():
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
             resource = merged(stored.resource, changes)
-            resource |= {
-                "metageneration": str(stored.metageneration + 1),
-                "updated": self._timestamp(),
-            }
+            resource["metageneration"] = str(stored.metageneration + 1)
+            resource["updated"] = self._timestamp()
             self._save(replace(stored, resource=resource))
             return replace(stored, resource=resource)
 
     def delete(
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
     ) -> None:
-        """Remove an object (in a versioned bucket: make it noncurrent) or one of its generations."""
+        """Delete an object (in a versioned bucket: make it noncurrent) or one of its generations; raises 404 or 412."""
         with self._transaction():
             versioned = self.is_versioned(bucket)
             stored = self._existing(bucket, name, generation)
             conditions.check(f"gs://{bucket}/{name}", stored)
             self._retire(stored, keep=versioned and generation is None)
 
-    def objects(self, bucket: str, *, versions: bool = False) -> list[StoredObject]:
-        """Return a bucket's objects by name and generation; the live ones only unless `versions`."""
+    def objects(self, bucket: str, *, versions: bool = False) -> list[ObjectGeneration]:
+        """Return a bucket's objects, sorted by name and generation; only live ones unless `versions`."""
         with self._lock:
             self.bucket(bucket)
             rows = self._database.execute(
                 "SELECT * FROM objects WHERE bucket = ? AND (live = 1 OR ?) ORDER BY name, generation",
                 (bucket, versions),
             ).fetchall()
-        return [StoredObject.from_row(row) for row in rows]
+        return [ObjectGeneration.from_row(row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -259,21 +260,21 @@ class ObjectStore:
             ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def _existing(self, bucket: str, name: str, generation: int | None) -> StoredObject:
+    def _existing(self, bucket: str, name: str, generation: int | None) -> ObjectGeneration:
         stored = self.find(bucket, name, generation)
         if stored is None:
             self.bucket(bucket)
-            raise StorageError(404, "notFound", f"No such object: {bucket}/{name}")
+            raise GoogleApiError(404, f"No such object: {bucket}/{name}", reason="notFound")
         return stored
 
-    def _retire(self, stored: StoredObject, *, keep: bool) -> None:
+    def _retire(self, stored: ObjectGeneration, *, keep: bool) -> None:
         if not keep:
             self._remove(stored)
             return
         gone = stored.resource | {"timeDeleted": self._timestamp()}
         self._save(replace(stored, live=False, resource=gone))
 
-    def _save(self, stored: StoredObject) -> None:
+    def _save(self, stored: ObjectGeneration) -> None:
         self._database.execute(
             "UPDATE objects SET live = ?, resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
             (
@@ -285,12 +286,12 @@ class ObjectStore:
             ),
         )
 
-    def _remove(self, stored: StoredObject) -> None:
+    def _remove(self, stored: ObjectGeneration) -> None:
         self._database.execute(
             "DELETE FROM objects WHERE bucket = ? AND name = ? AND generation = ?",
             (stored.bucket, stored.name, stored.generation),
         )
-        # the bytes go only after the commit: a stack killed between the two keeps the object whole
+        # the bytes are deleted after the commit: a process killed in between leaves the object whole
         self._garbage.append(stored.file)
 
     def _timestamp(self) -> str:

@@ -1,4 +1,4 @@
-"""Bodies of uploads to Cloud Storage: the parts of a multipart body, the chunks of a resumable one."""
+"""Upload bodies: the parts of a multipart upload, the chunks of a resumable upload."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 
-from gcp_emulators.storage.records import Preconditions, Resource, StorageError
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.storage.preconditions import Preconditions
+from gcp_emulators.storage.resources import Resource
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
 
 def split_multipart(content_type: str, body: bytes) -> tuple[Resource, bytes]:
-    """Return the metadata and the bytes of a `multipart/related` body; raises 400 when it is not one.
+    """Return the metadata and the bytes of a `multipart/related` body; raises 400 for any other body.
 
-    Split by the raw bytes: an e-mail parser would change line ends in the data. gcloud puts the boundary
-    in single quotes and counts them as quotes, other clients use double quotes or none.
+    The raw bytes are split, since an e-mail parser would change line ends in the data. The boundary may be in single
+    quotes (gcloud), in double quotes or in none.
     """
     found = re.search(r"boundary=(\"[^\"]+\"|'[^']+'|[^;\s]+)", content_type)
     if not found:
-        raise StorageError(400, "badContent", f"no boundary in content type '{content_type}'")
+        raise GoogleApiError(
+            400, f"no boundary in content type '{content_type}'", reason="badContent"
+        )
     mark = b"--" + found.group(1).strip("\"'").encode()
     end = body.rfind(mark + b"--")
     sections = body[:end].split(mark, 2)
     if end < 0 or len(sections) != 3:
-        raise StorageError(400, "badContent", "a multipart upload needs two parts and an end mark")
+        raise GoogleApiError(
+            400, "a multipart upload needs two parts and an end mark", reason="badContent"
+        )
     _, metadata = _split_headers(sections[1])
     headers, data = _split_headers(sections[2])
     data = data[:-2] if data.endswith(b"\r\n") else data.removesuffix(b"\n")
@@ -40,13 +46,15 @@ def split_multipart(content_type: str, body: bytes) -> tuple[Resource, bytes]:
 def _split_headers(section: bytes) -> tuple[bytes, bytes]:
     blank = _BLANK_LINE.search(section)
     if not blank:
-        raise StorageError(400, "badContent", "a part of the multipart upload has no blank line")
+        raise GoogleApiError(
+            400, "a part of the multipart upload has no blank line", reason="badContent"
+        )
     return section[: blank.start()], section[blank.end() :]
 
 
 @dataclass
 class ResumableUpload:
-    """One resumable upload under way: what was announced, and the bytes that have come."""
+    """A resumable upload in progress: what was announced, and the bytes received so far."""
 
     bucket: str
     name: str
@@ -55,50 +63,54 @@ class ResumableUpload:
     data: bytearray = field(default_factory=bytearray)
 
     def accept(self, content_range: str | None, chunk: bytes) -> bool:
-        """Take a chunk and return whether the object is complete; raises 400 where it leaves a gap.
+        """Add a chunk and return whether the object is complete; raises 400 if the chunk would leave a gap.
 
-        content_range: `bytes 0-9/*` (more comes), `bytes 10-19/20` (the end), `bytes */20` (how far are
-        you?) or None (all at once). A chunk sent twice is taken once.
+        content_range: `bytes 0-9/*` (more chunks follow), `bytes 10-19/20` (last chunk), `bytes */20` (asks how much
+        has arrived) or None (the whole object). A chunk sent twice is stored once.
         """
         if not content_range:
             self.data[:] = chunk
             return True
         found = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", content_range.strip())
         if not found:
-            raise StorageError(400, "invalid", f"Content-Range not understood: '{content_range}'")
+            raise GoogleApiError(
+                400, f"Content-Range not understood: '{content_range}'", reason="invalid"
+            )
         first, total = found.group(1), found.group(3)
         if first is not None:
             if int(first) > len(self.data):
-                raise StorageError(
-                    400, "invalid", f"chunk starts at {first}, have {len(self.data)} bytes"
+                raise GoogleApiError(
+                    400, f"chunk starts at {first}, have {len(self.data)} bytes", reason="invalid"
                 )
             self.data[int(first) :] = chunk
         return total != "*" and len(self.data) >= int(total)
 
 
 class UploadSessions:
-    """The resumable uploads under way, by upload id; a restart forgets them and clients start again."""
+    """The resumable uploads in progress, by upload id; a restart loses them, and clients start again."""
 
     def __init__(self) -> None:
         self._uploads: dict[str, ResumableUpload] = {}
         self._lock = threading.Lock()
 
     def begin(self, upload: ResumableUpload) -> str:
-        """Keep an upload and return its id."""
+        """Register an upload and return its id."""
         upload_id = uuid.uuid4().hex
         with self._lock:
             self._uploads[upload_id] = upload
         return upload_id
 
     def find(self, upload_id: str) -> ResumableUpload:
-        """Return an upload; raises 404 where it is unknown or finished."""
+        """Return an upload; raises 404 if it is unknown or finished."""
         with self._lock:
             upload = self._uploads.get(upload_id)
         if upload is None:
-            raise StorageError(404, "notFound", f"no upload under way with id '{upload_id}'")
+            raise GoogleApiError(
+                404, f"no upload under way with id '{upload_id}'", reason="notFound"
+            )
         return upload
 
     def end(self, upload_id: str) -> None:
-        """Forget an upload."""
+        """Remove an upload."""
         with self._lock:
             self._uploads.pop(upload_id, None)

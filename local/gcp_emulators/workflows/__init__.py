@@ -1,1 +1,1 @@
-"""Workflows: executes workflow files; Executions API by REST and gRPC."""
+"""Workflows: executes workflow files, and serves the Executions API by REST and gRPC."""

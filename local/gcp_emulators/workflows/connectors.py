@@ -1,4 +1,4 @@
-"""The calls that a workflow makes to the outside: plain HTTP and Google's connectors, sent to the stack's ports."""
+"""HTTP requests and Google's connectors of a workflow, sent to local endpoints instead of Google's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
-from workflows_emulator.utils import WorkflowError  # type: ignore[import-untyped]
+from workflows_emulator.utils import WorkflowError
 
 Json = dict[str, Any]
 Sleep = Callable[[float], None]
@@ -23,9 +23,9 @@ GOOGLE_HOSTS = ("storage", "run", "pubsub", "bigquery", "workflowexecutions", "w
 
 
 def local_url(url: str, endpoints: Mapping[str, str]) -> str:
-    """Return `url` with Google's host replaced by the stack's; other hosts stay.
+    """Return `url` with Google's host replaced by the local endpoint; other hosts stay.
 
-    endpoints: service (`storage`, `run`, ...) to base URL. A regional host (`europe-west1-run.googleapis.com`) counts
+    endpoints: base URL by service (`storage`, `run`, ...). A regional host (`europe-west1-run.googleapis.com`) counts
     as its service.
     """
     parts = urlsplit(url)
@@ -37,14 +37,14 @@ def local_url(url: str, endpoints: Mapping[str, str]) -> str:
     return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, parts.fragment))
 
 
-class Outside:
-    """Sends requests for one execution; `request` and `connector` replace the emulator's functions of that purpose."""
+class OutgoingCalls:
+    """Sends the requests of one execution; `request` and `connector` replace workflows-emulator's functions."""
 
     def __init__(self, endpoints: Mapping[str, str], sleep: Sleep = time.sleep) -> None:
         self._endpoints = endpoints
         self._sleep = sleep
         self._session = requests.Session()
-        # A proxy that the user's shell names must not come between the parts of the stack.
+        # Proxies in the environment must not be used between local servers.
         self._session.trust_env = False
 
     def request(
@@ -59,7 +59,7 @@ class Outside:
     ) -> Json:
         """Send one HTTP request and return {code, headers, body}.
 
-        `auth` is dropped: nothing on this machine asks for a token. Raises WorkflowError tagged HttpError
+        `auth` is ignored: the emulators do not check tokens. Raises WorkflowError tagged HttpError
         (status of 400 and more), ConnectionError or TimeoutError, as the language documents them.
         """
         content = (
@@ -95,10 +95,10 @@ class Outside:
         return result
 
     def connector(self, step: Json) -> Any:
-        """Carry out `call: googleapis.<service>.<version>...` and return the body of the answer.
+        """Execute `call: googleapis.<service>.<version>...` and return the body of the response.
 
-        An operation is waited for, as the real connectors do. Raises WorkflowError tagged OperationError when it ends
-        in an error and TimeoutError past `connector_params.timeout` (the operation itself then goes on).
+        It waits for long-running operations, as the real connectors do. Raises WorkflowError tagged OperationError if
+        the operation fails, and TimeoutError after `connector_params.timeout` (the operation itself continues).
         """
         args = dict(step.get("args") or {})
         params = args.pop("connector_params", None) or {}
@@ -134,9 +134,9 @@ class Outside:
 
 
 def discovered_method(call: str) -> tuple[Json, Json]:
-    """Look a connector up in the emulator's discovery documents; return (document, method).
+    """Find a connector in workflows-emulator's discovery documents and return (document, method).
 
-    Raises WorkflowError for a name that is not there.
+    Raises WorkflowError if there is no such connector.
     """
     _, service, version, *resources, name = call.split(".")
     folder = files("workflows_emulator").joinpath("discovery_documents")

@@ -1,4 +1,4 @@
-"""Workflow executions on one machine: each is a child process, its record survives the stack."""
+"""Workflow executions: each is a child process; its record is kept across restarts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.core.documents import Document, Records
-from gcp_emulators.core.google_api import ApiError, after_start
-from gcp_emulators.core.processes import Runs
-from gcp_emulators.core.times import rfc3339
+from gcp_emulators.core.documents import Document, DocumentStore
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.processes import ChildProcesses
+from gcp_emulators.core.times import after_start, rfc3339
 
 ACTIVE, SUCCEEDED, FAILED, CANCELLED = "ACTIVE", "SUCCEEDED", "FAILED", "CANCELLED"
 ARGUMENT_LIMIT_BYTES = 32_768
@@ -25,7 +25,8 @@ ARGUMENT_LIMIT_BYTES = 32_768
 class WorkflowExecutions:
     """The workflows and their executions, in the shape of the Executions API's REST answers.
 
-    endpoint: base URL that answers for Google's APIs; environment: makes the variables a process sees.
+    endpoint: base URL that answers for Google's APIs. environment: returns the variables of an execution's process.
+    variable_prefix: sys.get_env reads, besides the built-in variables, those that start with it; None for no others.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class WorkflowExecutions:
         *,
         project: str,
         location: str,
-        records: Records,
+        records: DocumentStore,
         folder: Path,
         clock_file: Path,
         endpoint: str,
         environment: Callable[[], dict[str, str]],
+        variable_prefix: str | None = None,
     ) -> None:
         self.workflows = dict(workflows)
         self.parent = f"projects/{project}/locations/{location}"
@@ -49,14 +51,15 @@ class WorkflowExecutions:
         self._clock = Clock(clock_file)
         self._endpoint = endpoint
         self._environment = environment
-        self._runs = Runs()
+        self._variable_prefix = variable_prefix
+        self._runs = ChildProcesses()
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> int:
-        """Run again, under the same id, what was ACTIVE when the last stack ended; return how many that were.
+        """Run the executions again, under their ids, that were ACTIVE at the last stop; return their number.
 
-        In the cloud an execution outlives any machine. Here its process died, so it starts from its first step: the
-        lease it holds is its own, and the jobs are idempotent by execution.
+        In the cloud an execution outlives any machine. Here its process has ended, so it starts from its first step:
+        the workflow must be idempotent by execution id.
         """
         everything = self._records.newest_first()
         left = [r for r in everything if r["state"] == ACTIVE and _workflow(r) in self.workflows]
@@ -65,10 +68,12 @@ class WorkflowExecutions:
         return len(left)
 
     def workflow(self, name: str) -> Document:
-        """Return a workflow's resource with its source; raises ApiError 404."""
+        """Return a workflow's resource with its source; raises GoogleApiError 404."""
         if name not in self.workflows:
             known = ", ".join(sorted(self.workflows)) or "none"
-            raise ApiError(404, f"workflow '{name}' not found in {self.parent}; there is {known}")
+            raise GoogleApiError(
+                404, f"workflow '{name}' not found in {self.parent}; there is {known}"
+            )
         source = self.workflows[name].read_text(encoding="utf-8")
         return {
             "name": f"{self.parent}/workflows/{name}",
@@ -80,9 +85,9 @@ class WorkflowExecutions:
         }
 
     def create(self, workflow: str, execution: Document) -> Document:
-        """Start an execution and return it at once, ACTIVE.
+        """Start an execution and return its record at once, ACTIVE.
 
-        Raises ApiError 404 for an unknown workflow and 400 for an argument that is not JSON or over 32 KB.
+        Raises GoogleApiError 404 for an unknown workflow and 400 for an argument that is not JSON or over 32 KB.
         """
         resource = self.workflow(workflow)
         argument = _checked_argument(execution.get("argument"))
@@ -102,34 +107,41 @@ class WorkflowExecutions:
         return record
 
     def get(self, workflow: str, execution_id: str) -> Document:
-        """Return an execution; raises ApiError 404."""
+        """Return an execution; raises GoogleApiError 404."""
         record = self._records.get(execution_id)
         if record is None or _workflow(record) != workflow:
-            raise ApiError(404, f"execution '{execution_id}' of workflow '{workflow}' not found")
+            raise GoogleApiError(
+                404, f"execution '{execution_id}' of workflow '{workflow}' not found"
+            )
         return record
 
     def list(self, workflow: str, state: str | None = None) -> list[Document]:
-        """Return a workflow's executions, the newest first, those in `state` only where it is given."""
+        """Return a workflow's executions, newest first, optionally only those in `state`."""
         self.workflow(workflow)
         mine = [r for r in self._records.newest_first() if _workflow(r) == workflow]
         return [r for r in mine if state in (None, r["state"])]
 
     def cancel(self, workflow: str, execution_id: str) -> Document:
-        """End an execution's process; jobs it started go on, as in the cloud. Raises ApiError 400 when it has ended."""
+        """End an execution's process; jobs that it started continue, as in the cloud.
+
+        Raises GoogleApiError 404, or 400 when the execution has already ended.
+        """
         record = self.get(workflow, execution_id)
         if record["state"] != ACTIVE:
-            raise ApiError(400, f"execution '{execution_id}' has ended already: {record['state']}")
+            raise GoogleApiError(
+                400, f"execution '{execution_id}' has ended already: {record['state']}"
+            )
         self._runs.stop(execution_id)
         return self._records.update(
             execution_id, state=CANCELLED, endTime=rfc3339(self._clock.now())
         )
 
     def active(self) -> int:
-        """Return how many executions run now."""
+        """Return the number of running executions."""
         return sum(record["state"] == ACTIVE for record in self._records.newest_first())
 
     def stop(self) -> None:
-        """End every execution that runs."""
+        """End all running executions."""
         self._runs.stop_all()
 
     def _start(self, record: Document) -> None:
@@ -137,25 +149,9 @@ class WorkflowExecutions:
 
     def _run(self, workflow: str, record: Document) -> None:
         execution_id, began = _id(record), time.monotonic()
-        result, log = (
-            self._folder / f"{execution_id}.result.json",
-            self._folder / f"{execution_id}.log",
-        )
-        command = [sys.executable, "-m", "gcp_emulators.workflows.execution"]
-        command += [
-            "--source",
-            str(self.workflows[workflow]),
-            "--argument",
-            record.get("argument", "null"),
-        ]
-        command += [
-            "--result",
-            str(result),
-            "--endpoint",
-            self._endpoint,
-            "--clock",
-            str(self._clock_file),
-        ]
+        result = self._folder / f"{execution_id}.result.json"
+        log = self._folder / f"{execution_id}.log"
+        command = self._command(workflow, record.get("argument", "null"), result)
         environment = self._environment() | {
             "GOOGLE_CLOUD_PROJECT_ID": self._project,
             "GOOGLE_CLOUD_LOCATION": self._location,
@@ -166,12 +162,21 @@ class WorkflowExecutions:
             execution_id, command, environment=environment, log=log, cwd=self._folder
         )
         if self._runs.closed and not result.exists():
-            return  # broken off with the stack: it stays ACTIVE for `resume`
+            return  # interrupted by stop(): it stays ACTIVE for `resume`
         cancelled = self._runs.was_stopped(execution_id)
         end = {"state": CANCELLED} if cancelled else _end(result, code, log)
         elapsed = time.monotonic() - began
         ended = after_start(record["startTime"], elapsed)
         self._records.update(execution_id, endTime=ended, duration=f"{elapsed:.3f}s", **end)
+
+    def _command(self, workflow: str, argument: str, result: Path) -> Sequence[str]:
+        command = [sys.executable, "-m", "gcp_emulators.workflows.interpreter"]
+        command += ["--source", str(self.workflows[workflow]), "--argument", argument]
+        command += ["--result", str(result), "--endpoint", self._endpoint]
+        command += ["--clock", str(self._clock_file)]
+        if self._variable_prefix:
+            command += ["--variable-prefix", self._variable_prefix]
+        return command
 
 
 def _checked_argument(argument: Any) -> str | None:
@@ -180,9 +185,9 @@ def _checked_argument(argument: Any) -> str | None:
     try:
         json.loads(argument)
     except (TypeError, ValueError) as exc:
-        raise ApiError(400, f"the execution's argument is not a JSON text: {exc}") from exc
+        raise GoogleApiError(400, f"the execution's argument is not a JSON text: {exc}") from exc
     if len(argument.encode()) > ARGUMENT_LIMIT_BYTES:
-        raise ApiError(
+        raise GoogleApiError(
             400,
             f"the argument has {len(argument.encode())} bytes, {ARGUMENT_LIMIT_BYTES} are allowed",
         )

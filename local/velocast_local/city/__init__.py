@@ -1,1 +1,1 @@
-"""The city's and the weather service's APIs, replayed from files at the simulated time."""
+"""The APIs of the city and of the weather service, replayed from files at the simulated time."""

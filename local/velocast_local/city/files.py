@@ -1,4 +1,4 @@
-"""Which files a stack's city publishes: its counts, and the weather there."""
+"""The files that a stack replays: the counts of its city and the observed weather."""
 
 from __future__ import annotations
 
@@ -11,42 +11,44 @@ from velocast_local.stack.state import StackState
 
 
 class CityFiles(NamedTuple):
-    """Files of one city, absolute; weather None for none."""
+    """Absolute paths of one city's files; weather is None when it has no weather."""
 
     counts: Path
     weather: Path | None
 
 
 def synthetic_files(home: Path) -> CityFiles:
-    """Return where the synthetic city of a stack lies."""
+    """Return the paths of a stack's synthetic city."""
     return CityFiles(home / "demoville.parquet", home / "demoville-weather.parquet")
 
 
 def make_synthetic(
     home: Path, *, counters: int = 50, days: int, seed: int = 7, until: date | None = None
 ) -> CityFiles:
-    """Make a synthetic city with its weather in the folder of a stack."""
+    """Generate a synthetic city with weather in the folder of a stack."""
     from velocast_local.simulation.city import DEFAULT_UNTIL, simulate_city, write_city
 
     files = synthetic_files(home)
     home.mkdir(parents=True, exist_ok=True)
-    counts, sky = simulate_city(counters, days=days, seed=seed, until=until or DEFAULT_UNTIL)
+    counts, weather_rows = simulate_city(
+        counters, days=days, seed=seed, until=until or DEFAULT_UNTIL
+    )
     if files.weather:
-        write_city(sky, files.weather)
+        write_city(weather_rows, files.weather)
     write_city(counts, files.counts)
     return files
 
 
-def choose(
+def choose_files(
     last: StackState | None,
     replay: Path | None,
     weather: Path | None,
     synthetic: Callable[[], CityFiles],
 ) -> CityFiles:
-    """Return the files asked for, else those of the last start, else a synthetic city's.
+    """Return the requested files, else those of the last start, else those of a synthetic city.
 
-    Other counts that come without weather have none: that of the last city did not fall on them. Raises
-    FileNotFoundError when a file of the last start is gone.
+    New counts without a weather file get no weather, because the last weather belongs to another city. Raises
+    FileNotFoundError when a file of the last start no longer exists.
     """
     counts = replay or (last.replay if last else None)
     if counts is None:
@@ -55,7 +57,11 @@ def choose(
     if replay is None and weather is None and last is not None:
         weather = last.weather
     if not counts.is_file():
-        raise FileNotFoundError(f"the city's counts {counts} are gone; give a file by --replay")
+        raise FileNotFoundError(
+            f"the file of counts {counts} no longer exists; choose one with --replay"
+        )
     if weather is not None and not weather.is_file():
-        raise FileNotFoundError(f"the city's weather {weather} is gone; give a file by --weather")
+        raise FileNotFoundError(
+            f"the weather file {weather} no longer exists; choose one with --weather"
+        )
     return CityFiles(counts.resolve(), weather.resolve() if weather else None)

@@ -1,4 +1,4 @@
-"""The few sentences of ODSQL and the parameters of the Explore API v2.1 that the replayed city understands."""
+"""The subset of ODSQL and of the Explore API v2.1 parameters that the replayed city supports."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _COMPARISON = re.compile(
 )
 
 
-class ApiError(Exception):
-    """A question the API answers with an error: `error_code` as Opendatasoft names it, and the HTTP status."""
+class ExploreApiError(Exception):
+    """An invalid request. error_code: Opendatasoft's name of the error; status: the HTTP status."""
 
     def __init__(self, message: str, error_code: str, status: int = 400) -> None:
         super().__init__(message)
@@ -26,16 +26,18 @@ class ApiError(Exception):
 
 
 def time_range(where: str) -> tuple[datetime | None, datetime | None]:
-    """Read `date >= date'A' AND date < date'B'` (either half may be missing) as (since, until), UTC, half-open.
+    """Parse `date >= date'A' AND date < date'B'` (either half may be missing) into (since, until), UTC, half-open.
 
-    Raises ApiError ODSQLSyntaxError for anything else.
+    Raises ExploreApiError ODSQLSyntaxError for anything else.
     """
     since: datetime | None = None
     until: datetime | None = None
     for part in re.split(r"\s+and\s+", where.strip(), flags=re.IGNORECASE) if where.strip() else []:
         found = _COMPARISON.fullmatch(part)
         if not found:
-            raise ApiError(f"ODSQL query is malformed: {part!r} in where", "ODSQLSyntaxError")
+            raise ExploreApiError(
+                f"ODSQL query is malformed: {part!r} in where", "ODSQLSyntaxError"
+            )
         moment = _literal(found["a"] if found["a"] is not None else found["b"])
         if found["sign"] == ">=":
             since = moment if since is None else max(since, moment)
@@ -46,20 +48,24 @@ def time_range(where: str) -> tuple[datetime | None, datetime | None]:
 
 def _literal(text: str) -> datetime:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?", text):
-        raise ApiError(f"ODSQL query is malformed: {text!r} is not a date", "ODSQLSyntaxError")
+        raise ExploreApiError(
+            f"ODSQL query is malformed: {text!r} is not a date", "ODSQLSyntaxError"
+        )
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as exc:
-        raise ApiError(f"ODSQL query is malformed: {text!r}: {exc}", "ODSQLSyntaxError") from exc
+        raise ExploreApiError(
+            f"ODSQL query is malformed: {text!r}: {exc}", "ODSQLSyntaxError"
+        ) from exc
 
 
 def page_of(query: Mapping[str, str]) -> tuple[int, int]:
-    """Read limit (default 10, -1 to 100; -1 is 100) and offset; together at most 10,000."""
+    """Parse limit (default 10, -1 to 100; -1 means 100) and offset; their sum is at most 10,000."""
     limit = _number(query, "limit", 10, -1, MAX_LIMIT)
     offset = _number(query, "offset", 0, 0, MAX_WINDOW)
     limit = MAX_LIMIT if limit < 0 else limit
     if limit + offset > MAX_WINDOW:
-        raise ApiError(
+        raise ExploreApiError(
             f"Invalid value for offset API parameter: limit + offset is {limit + offset} but at most "
             f"{MAX_WINDOW} is expected. Use the export endpoints",
             "InvalidRESTParameterError",
@@ -70,7 +76,7 @@ def page_of(query: Mapping[str, str]) -> tuple[int, int]:
 def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"-?\d+", text) or not least <= int(text) <= most:
-        raise ApiError(
+        raise ExploreApiError(
             f"Invalid value for {name} API parameter: {text} was found but {least} <= {name} <= {most} is expected.",
             "InvalidRESTParameterError",
         )
@@ -78,10 +84,11 @@ def _number(query: Mapping[str, str], name: str, default: int, least: int, most:
 
 
 def selected(query: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Read `select` as names of fields; None means all. Raises ApiError ODSQLError for an unknown one."""
+    """Parse `select` into field names; None means all. Raises ExploreApiError ODSQLError for an unknown field."""
     if query.get("timezone", "UTC") != "UTC":
-        raise ApiError(
-            f"timezone {query['timezone']} is not replayed, only UTC", "InvalidRESTParameterError"
+        raise ExploreApiError(
+            f"the replay supports only timezone UTC, not {query['timezone']}",
+            "InvalidRESTParameterError",
         )
     text = query.get("select", "*").strip()
     if text in ("", "*"):
@@ -89,19 +96,21 @@ def selected(query: Mapping[str, str], known: tuple[str, ...]) -> tuple[str, ...
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if known and name not in known:
-            raise ApiError(f"Unknown field: {name}", "ODSQLError")
+            raise ExploreApiError(f"Unknown field: {name}", "ODSQLError")
     return names
 
 
 def order_of(
     query: Mapping[str, str], columns: Mapping[str, np.ndarray[Any, Any]]
 ) -> np.ndarray[Any, Any]:
-    """Read `order_by` over `columns` and return the order of their rows. Raises ApiError ODSQLError."""
+    """Parse `order_by` and return the row order of `columns` as indices. Raises ExploreApiError ODSQLError."""
     keys = []
     for part in filter(None, query.get("order_by", "").split(",")):
         name, _, direction = part.strip().partition(" ")
         if name not in columns or direction.strip().lower() not in ("", "asc", "desc"):
-            raise ApiError(f"Unknown field or direction in order_by: {part.strip()}", "ODSQLError")
+            raise ExploreApiError(
+                f"Unknown field or direction in order_by: {part.strip()}", "ODSQLError"
+            )
         ranks = np.unique(columns[name], return_inverse=True)[1]
         keys.append(-ranks if direction.strip().lower() == "desc" else ranks)
     if not keys:

@@ -1,8 +1,8 @@
-"""A file of observed weather served as Open-Meteo's forecasts and archive of forecasts at the simulated `now`.
+"""Open-Meteo's forecast and previous-runs APIs, replayed from a file of observed weather at the simulated time.
 
-What it serves has realistic forecast errors (velocast_cli.backtesting.weather_perturbation), and says so:
-`"source": "perturbed"`. The replay has one model run a day, at midnight UTC. It answers a request that it does not know
-with 400, as the real API does.
+The forecasts have realistic errors (velocast_cli.backtesting.weather_perturbation) and are marked with
+`"source": "perturbed"`. There is one model run a day, at midnight UTC. Unknown requests are answered with 400, as by
+the real API.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from velocast.core.weather_variables import VARIABLES
 from velocast_cli.backtesting.weather_perturbation import HORIZON_HOURS, perturbed
-from velocast_cli.weather_file import read_weather
+from velocast_cli.weather_file import read_weather_file
 
 SEED = 20
 LONGEST_FORECAST_DAYS = HORIZON_HOURS // 24
@@ -40,56 +40,56 @@ FaultKind = Literal[
 
 @dataclass
 class WeatherFaults:
-    """What goes wrong on purpose. `times` answers are hit by `kind`, then all is well again (-1: until cleared)."""
+    """Faults to inject: the next `times` responses suffer `kind`, later ones are normal (-1: until cleared)."""
 
     kind: FaultKind | None = None
     times: int = -1
     apis: tuple[str, ...] = ("forecast", "previous-runs")
 
     def strike(self, api: str) -> FaultKind | None:
-        """Tell which fault this answer suffers, and count it."""
+        """Return the fault that this response suffers, and count it."""
         if not self.kind or not self.times or api not in self.apis:
             return None
         self.times -= 1
         return self.kind
 
 
-class Refused(ValueError):
-    """A question that Open-Meteo answers with 400."""
+class InvalidWeatherRequest(ValueError):
+    """A request that Open-Meteo answers with 400."""
 
 
 class WeatherReplay:
-    """One place's observations, and the moment they are looked at.
+    """The observations at one place, replayed at the simulated time.
 
-    path: .parquet or .csv with time and Open-Meteo's names (`velocast.ground.weather`), every hour once. clock_now: the
-    simulated moment, aware. Raises ValueError when a column is missing.
+    path: .parquet or .csv with time and Open-Meteo's names (`velocast.core.weather_variables`), every hour once.
+    clock_now: returns the simulated time, aware. Raises ValueError when a column is missing.
     """
 
     def __init__(self, path: Path, clock_now: Callable[[], datetime]) -> None:
-        self.hours = read_weather(path).set_index("valid_at")
+        self.hours = read_weather_file(path).set_index("valid_at")
         self.clock_now = clock_now
         self.faults = WeatherFaults()
         self.asked: list[str] = []
         self._run = lru_cache(RUNS_KEPT)(self._make_run)
 
     def today(self) -> date:
-        """The day of `now` in UTC."""
+        """Return the simulated date (UTC)."""
         return self.clock_now().astimezone(UTC).date()
 
     def value_of(self, name: str, days: list[date]) -> list[float | None]:
-        """Return 24 values a day as the API gives them under a name like temperature_2m_previous_day2.
+        """Return 24 values a day as the API returns them for a name like temperature_2m_previous_day2.
 
-        Day N of an hour comes from the run of N days before; a run that is not made yet gives the newest there is for
-        N = 0 and nothing for the others. Raises Refused for a name that is not known.
+        previous_dayN comes from the run N days before each hour. For a run in the future, N = 0 gives the newest run
+        and other N give None. Raises InvalidWeatherRequest for an unknown name.
         """
         found = _NAME.fullmatch(name)
         if not found or found["api"] not in _COLUMN:
-            raise Refused(
+            raise InvalidWeatherRequest(
                 f"Data corrupted at path ''. Cannot initialize from invalid String {name}."
             )
         variable = VARIABLES[_COLUMN[found["api"]]]
         before = int(found["day"] or 0)
-        # rain stands under the end of its hour: the first value of a day is that of the hour before
+        # rain is given at the end of its hour: the first value of a day belongs to the hour before
         first = days[0] - timedelta(days=1) if variable.after_the_hour else days[0]
         parts = [self._day(day, before, _COLUMN[found["api"]]) for day in _days(first, days[-1])]
         values = np.concatenate(parts)
@@ -114,8 +114,8 @@ class WeatherReplay:
         return perturbed(seen, issued_at=issued_at, seed=SEED)
 
 
-def routes(replay: WeatherReplay | None) -> list[BaseRoute]:
-    """Return the weather's routes, mounted under /weather; none without a file."""
+def weather_routes(replay: WeatherReplay | None) -> list[BaseRoute]:
+    """Return the routes of the weather APIs, mounted under /weather; none without a file."""
     if replay is None:
         return []
     api = _Api(replay)
@@ -135,7 +135,7 @@ class _Api:
     def __init__(self, replay: WeatherReplay) -> None:
         self.replay = replay
 
-    # Plain functions: Starlette runs them in threads, so that a year of the archive keeps nobody waiting.
+    # Plain functions: Starlette runs them in threads, so a year of the archive does not block other requests.
     def forecast(self, request: Request) -> Response:
         return self._answer(request, "forecast")
 
@@ -147,13 +147,13 @@ class _Api:
         fault = self.replay.faults.strike(api)
         try:
             return _failure(fault) or self._weather(request.query_params, fault)
-        except Refused as exc:
+        except InvalidWeatherRequest as exc:
             return JSONResponse({"error": True, "reason": str(exc)}, 400)
 
     def _weather(self, query: QueryParams, fault: FaultKind | None) -> Response:
         place = {name: _number(query, name) for name in ("latitude", "longitude")}
         if query.get("timezone", "GMT") not in ("GMT", "UTC"):
-            raise Refused("Invalid timezone")
+            raise InvalidWeatherRequest("Invalid timezone")
         days = self._days(query)
         names = query.get("hourly", "").split(",")
         hourly: dict[str, list[Any]] = {"time": _times(days)}
@@ -185,17 +185,19 @@ class _Api:
             ahead = _whole(query, "forecast_days", 7, LONGEST_FORECAST_DAYS)
             return _days(today - timedelta(days=past), today + timedelta(days=ahead - 1))
         if {"past_days", "forecast_days"} & set(query):
-            raise Refused(
+            raise InvalidWeatherRequest(
                 "Parameter 'past_days' is mutually exclusive with 'start_date' and 'end_date'"
             )
         try:
             first, end = (date.fromisoformat(query[name]) for name in ("start_date", "end_date"))
         except (KeyError, ValueError) as exc:
-            raise Refused(f"Invalid date format: {exc}") from exc
+            raise InvalidWeatherRequest(f"Invalid date format: {exc}") from exc
         if end > last:
-            raise Refused(f"Parameter 'end_date' is out of allowed range from 2016-01-01 to {last}")
+            raise InvalidWeatherRequest(
+                f"Parameter 'end_date' is out of allowed range from 2016-01-01 to {last}"
+            )
         if end < first:
-            raise Refused("End-date must be larger or equals than start-date")
+            raise InvalidWeatherRequest("End-date must be larger or equals than start-date")
         return _days(first, end)
 
 
@@ -215,13 +217,13 @@ def _number(query: QueryParams, name: str) -> float:
     try:
         return float(query[name])
     except (KeyError, ValueError) as exc:
-        raise Refused(f"Parameter '{name}' must be a number") from exc
+        raise InvalidWeatherRequest(f"Parameter '{name}' must be a number") from exc
 
 
 def _whole(query: QueryParams, name: str, usual: int, most: int) -> int:
     text = query.get(name, str(usual))
     if not text.isdigit() or int(text) > most:
-        raise Refused(f"{name} is invalid. Allowed range 0 to {most}. Given {text}.")
+        raise InvalidWeatherRequest(f"{name} is invalid. Allowed range 0 to {most}. Given {text}.")
     return int(text)
 
 

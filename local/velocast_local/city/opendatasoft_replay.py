@@ -1,7 +1,7 @@
-"""A file of counts served as Opendatasoft's Explore API v2.1 would serve it at the simulated `now`.
+"""Opendatasoft's Explore API v2.1, replayed from a file of counts at the simulated time.
 
-What the API is asked and how it answers stands in the vendor's specification; here is the part that Velocast uses, and
-strictly so: a question the replay does not know is a 400 as from the real API, never a guess.
+It follows the vendor's specification for the part that Velocast uses. Any other request is answered with 400, as by the
+real API, never with a guess.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import local_date, start_of_local_day
 from velocast_cli.city_file import CityFile
-from velocast_local.city.odsql import ApiError, order_of, page_of, selected, time_range
+from velocast_local.city.odsql import ExploreApiError, order_of, page_of, selected, time_range
 
 CHUNK_BYTES = 512 * 1024
 INTERRUPTED = b"Streaming interrupted due to the following error: the search node went away"
@@ -32,7 +32,7 @@ FaultKind = Literal["truncated", "disconnected", "html", "unavailable", "too_man
 
 @dataclass
 class Faults:
-    """What goes wrong on purpose. `times` answers are hit by `kind`, then all is well again (-1: until cleared)."""
+    """Faults to inject: the next `times` responses suffer `kind`, later ones are normal (-1: until cleared)."""
 
     kind: FaultKind | None = None
     times: int = -1
@@ -43,7 +43,7 @@ class Faults:
     counters: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def strike(self, dataset: str, endpoint: str) -> FaultKind | None:
-        """Tell which fault this answer suffers, and count it."""
+        """Return the fault that this response suffers, and count it."""
         if (
             not self.kind
             or not self.times
@@ -56,10 +56,10 @@ class Faults:
 
 
 class Replay:
-    """One city's file, and the moment it is looked at.
+    """One city's file, replayed at the simulated time.
 
-    clock_now: the simulated moment, aware. publication_delay: how long after local midnight a day's counts appear.
-    corrections: about 1 in 2,000 values is first published a little different and put right three days later.
+    clock_now: returns the simulated time, aware. publication_delay: time from local midnight until a day's counts
+    appear. corrections: about 1 in 2,000 values is first published with an error and corrected three days later.
     """
 
     def __init__(
@@ -80,26 +80,26 @@ class Replay:
 
     @property
     def first(self) -> datetime:
-        """The oldest hour in the file (UTC)."""
+        """Oldest hour in the file (UTC)."""
         return self.file.first
 
     @property
     def last(self) -> datetime:
-        """The newest hour in the file (UTC)."""
+        """Newest hour in the file (UTC)."""
         return self.file.last
 
     def published_until(self) -> datetime:
-        """Return the end (exclusive, UTC) of what the city has published: complete local days only."""
+        """Return the end (exclusive, UTC) of the published counts: complete local days only."""
         seen = self.clock_now() - self.publication_delay
         return start_of_local_day(local_date(seen, self.city.zone), self.city.zone)
 
     def rows(self, since: datetime | None, until: datetime | None) -> slice:
-        """Return the published rows of a half-open range of time, as a slice of the file."""
+        """Return the published rows of a half-open time range, as a slice of the file."""
         end = self.published_until()
         return self.file.between(since, end if until is None else min(until, end))
 
     def lines(self, rows: slice | np.ndarray[Any, Any], names: tuple[str, ...] | None) -> bytes:
-        """Encode rows of the counts as JSON lines with the values known at the simulated moment."""
+        """Encode rows of counts as JSON lines with the values known at the simulated time."""
         before = self.clock_now() - CORRECTION_DELAY if self.corrections else None
         return self.file.lines(rows, names, first_value_after=before)
 
@@ -109,8 +109,8 @@ class Replay:
         return [c | self.faults.counters.get(str(c["id_compteur"]), {}) for c in found]
 
 
-def routes(replay: Replay) -> list[BaseRoute]:
-    """Return the city's routes, mounted under /city."""
+def city_routes(replay: Replay) -> list[BaseRoute]:
+    """Return the routes of the city's API, mounted under /city."""
     api = _Api(replay)
     base = "/api/explore/v2.1/catalog/datasets/{dataset}"
     return [
@@ -128,7 +128,7 @@ class _Api:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
 
-    # Plain functions: Starlette runs them in threads, so that a large export keeps nobody waiting.
+    # Plain functions: Starlette runs them in threads, so a large export does not block other requests.
     def records(self, request: Request) -> Response:
         return self._answer(request, "records", self._records)
 
@@ -145,14 +145,14 @@ class _Api:
             dataset = self._dataset(request.path_params["dataset"])
             fault = self.replay.faults.strike(dataset, endpoint)
             return _failure(fault, self.replay.faults) or answer(request, dataset, fault)
-        except ApiError as exc:
+        except ExploreApiError as exc:
             return JSONResponse({"message": str(exc), "error_code": exc.error_code}, exc.status)
 
     def _dataset(self, name: str) -> str:
         city = self.replay.city
         known = {city.counts_dataset: "counts", city.counters_dataset: "counters"}
         if name not in known:
-            raise ApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
+            raise ExploreApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
         return known[name]
 
     def _records(self, request: Request, dataset: str, _fault: FaultKind | None) -> Response:
@@ -175,7 +175,7 @@ class _Api:
     def _exports(self, request: Request, dataset: str, fault: FaultKind | None) -> Response:
         kind = request.path_params["format"]
         if kind not in ("jsonl", "json"):
-            raise ApiError(f"Invalid export format: {kind}", "InvalidRESTParameterError")
+            raise ExploreApiError(f"Invalid export format: {kind}", "InvalidRESTParameterError")
         if dataset == "counters":
             lines = "".join(
                 json.dumps(c, ensure_ascii=False) + "\n" for c in self._counters(request)
@@ -195,7 +195,7 @@ class _Api:
 
     def _counters(self, request: Request) -> list[dict[str, Any]]:
         if request.query_params.get("where"):
-            raise ApiError("where is not known here for counters", "ODSQLError")
+            raise ExploreApiError("the replay does not support where for counters", "ODSQLError")
         found = self.replay.counters()
         names = selected(request.query_params, tuple(found[0]) if found else ())
         return [{n: c[n] for n in names} for c in found] if names else found
@@ -219,11 +219,11 @@ def _failure(fault: FaultKind | None, faults: Faults) -> Response | None:
 
 
 def _chunks(body: bytes, fault: FaultKind | None) -> Iterator[bytes]:
-    """Cut a body into chunks; a truncated one breaks off in mid-record, with a 200 long since sent."""
+    """Split a body into chunks; a truncated one ends in mid-record, after the status 200 was sent."""
     end = len(body) * 2 // 3 if fault in ("truncated", "disconnected") else len(body)
     for start in range(0, end, CHUNK_BYTES):
         yield body[start : min(start + CHUNK_BYTES, end)]
     if fault == "truncated":
         yield INTERRUPTED
     if fault == "disconnected":
-        raise ConnectionResetError("the replayed city hangs up on purpose")
+        raise ConnectionResetError("injected fault: the replayed city closes the connection")

@@ -1,1 +1,1 @@
-"""A Discord channel on one machine: takes webhook messages and shows them."""
+"""A local Discord channel: accepts webhook messages and shows them."""

@@ -1,9 +1,9 @@
-"""A Discord channel on one machine: takes webhook messages as Discord does, keeps them, and shows them like a chat.
+"""A local Discord channel: accepts webhook messages like Discord, stores them, and shows them as a chat.
 
-POST /discord/api/webhooks/{id}/{token}  as Discord: its limits (400), `?wait=true` answers the message, else 204
-GET  /discord                            the chat, to look at in a browser
+POST /discord/api/webhooks/{id}/{token}  like Discord: limits (400); `?wait=true` returns the message, else 204
+GET  /discord                            the chat as an HTML page
 GET  /discord/messages                   {"messages": [...]}, oldest first
-POST /discord/refusals                   {"status": 429, "times": 2, "retry_after": 0.5}: the next messages are refused
+POST /discord/refusals                   {"status": 429, "times": 2, "retry_after": 0.5}: refuses the next messages
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
 from velocast_local.discord.limits import INVALID_FORM, errors_of
-from velocast_local.discord.page import page
+from velocast_local.discord.page import render_chat
 
-# Ids look like Discord's snowflakes, and grow.
+# Ids look like Discord's snowflakes and increase.
 FIRST_ID = 1_000_000_000_000_000_000
 REFUSALS = {
     401: {"message": "401: Unauthorized", "code": 0},
@@ -31,10 +31,10 @@ REFUSALS = {
 
 
 class Inbox:
-    """The messages of one channel, kept in `folder`, and the refusals somebody asked for."""
+    """The messages of one channel, stored in `folder`, and the refusals that were requested."""
 
     def __init__(self, folder: Path) -> None:
-        self._records = Records(folder)
+        self._records = DocumentStore(folder)
         self._lock = threading.Lock()
         self._refusals: list[dict[str, Any]] = []
 
@@ -43,7 +43,7 @@ class Inbox:
         return list(reversed(self._records.newest_first()))
 
     def store(self, body: dict[str, Any], webhook_id: str) -> dict[str, Any]:
-        """Keep a message and return it as Discord would."""
+        """Store a message and return it as Discord would."""
         with self._lock:
             message_id = str(FIRST_ID + len(self._records.newest_first()))
             embeds = body.get("embeds") or []
@@ -57,24 +57,24 @@ class Inbox:
                     "content": body.get("content") or "",
                     "author": {"username": body.get("username") or "Webhook", "bot": True},
                     "embeds": [embed | {"type": "rich"} for embed in embeds],
-                    # The stack has no clock of its own: a message is as old as it says.
+                    # The simulated time is not known here, so the message's own timestamp is used.
                     "timestamp": next((e["timestamp"] for e in embeds if "timestamp" in e), None),
                 },
             )
 
     def refuse_next(self, times: int, refusal: dict[str, Any]) -> None:
-        """Answer the next `times` messages with a refusal."""
+        """Refuse the next `times` messages."""
         with self._lock:
             self._refusals += [refusal] * times
 
     def next_refusal(self) -> dict[str, Any] | None:
-        """Take the refusal that is next, None when messages are welcome."""
+        """Remove and return the next refusal; None when messages are accepted."""
         with self._lock:
             return self._refusals.pop(0) if self._refusals else None
 
 
-def routes(folder: Path) -> list[Route]:
-    """Return the routes of an inbox whose messages live in `folder`."""
+def inbox_routes(folder: Path) -> list[Route]:
+    """Return the routes of an inbox that stores its messages in `folder`."""
     inbox = Inbox(folder)
 
     async def execute(request: Request) -> Response:
@@ -104,7 +104,7 @@ def routes(folder: Path) -> list[Route]:
         return JSONResponse({"messages": inbox.messages()})
 
     async def chat(_: Request) -> Response:
-        return HTMLResponse(page(inbox.messages()))
+        return HTMLResponse(render_chat(inbox.messages()))
 
     return [
         Route("/discord/api/webhooks/{webhook_id}/{token}", execute, methods=["POST"]),
@@ -120,7 +120,7 @@ def _refused(refusal: dict[str, Any]) -> Response:
         return JSONResponse(REFUSALS.get(status, {"message": str(status), "code": 0}), status)
     seconds = float(refusal.get("retry_after", 0.2))
     headers = {"Retry-After": f"{seconds:g}", "X-RateLimit-Scope": "user"}
-    if refusal.get("without_json"):  # as Discord's edge answers
+    if refusal.get("without_json"):  # as Discord's edge servers answer
         return Response("error code: 1015", 429, headers=headers)
     body = {"message": "You are being rate limited.", "retry_after": seconds, "global": False}
     return JSONResponse(body, 429, headers=headers)

@@ -1,4 +1,4 @@
-"""Discord's limits on a webhook message, and the errors it answers with (discord/discord-api-docs)."""
+"""Discord's limits on a webhook message, and the errors it returns (source: discord/discord-api-docs)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ FOOTER, AUTHOR = 2048, 256
 LARGEST_COLOR = 0xFFFFFF
 
 Errors = dict[str, Any]
-Finding = tuple[tuple[str, ...], str, str]
+Violation = tuple[tuple[str, ...], str, str]
 
 
 def errors_of(body: dict[str, Any]) -> Errors:
-    """Return Discord's nested `errors` of a message; empty when it would be taken."""
+    """Return Discord's nested `errors` for a message; empty when Discord would accept it."""
     errors: Errors = {}
-    for path, code, message in _findings(body):
+    for path, code, message in _violations(body):
         place = errors
         for part in path:
             place = place.setdefault(part, {})
@@ -27,7 +27,7 @@ def errors_of(body: dict[str, Any]) -> Errors:
     return errors
 
 
-def _findings(body: dict[str, Any]) -> Iterator[Finding]:
+def _violations(body: dict[str, Any]) -> Iterator[Violation]:
     embeds = body.get("embeds") or []
     if not embeds and not _text(body, "content"):
         yield ("content",), "BASE_TYPE_REQUIRED", "Cannot send an empty message"
@@ -35,12 +35,12 @@ def _findings(body: dict[str, Any]) -> Iterator[Finding]:
     if len(embeds) > EMBEDS:
         yield ("embeds",), "BASE_TYPE_MAX_LENGTH", f"Must be {EMBEDS} or fewer in length."
     for number, embed in enumerate(embeds):
-        yield from _embed_findings(embed, ("embeds", str(number)))
+        yield from _embed_violations(embed, ("embeds", str(number)))
     if sum(_length(embed) for embed in embeds) > TOTAL:
         yield ("embeds",), "MAX_EMBED_SIZE_EXCEEDED", f"Embed size exceeds maximum size of {TOTAL}"
 
 
-def _embed_findings(embed: dict[str, Any], path: tuple[str, ...]) -> Iterator[Finding]:
+def _embed_violations(embed: dict[str, Any], path: tuple[str, ...]) -> Iterator[Violation]:
     for name, limit in EMBED_LIMITS.items():
         yield from _too_long(embed, name, limit, path)
     yield from _too_long(embed.get("footer") or {}, "text", FOOTER, (*path, "footer"))
@@ -55,10 +55,10 @@ def _embed_findings(embed: dict[str, Any], path: tuple[str, ...]) -> Iterator[Fi
     if len(fields) > FIELDS:
         yield (*path, "fields"), "BASE_TYPE_MAX_LENGTH", f"Must be {FIELDS} or fewer in length."
     for number, field in enumerate(fields):
-        yield from _field_findings(field, (*path, "fields", str(number)))
+        yield from _field_violations(field, (*path, "fields", str(number)))
 
 
-def _field_findings(field: dict[str, Any], path: tuple[str, ...]) -> Iterator[Finding]:
+def _field_violations(field: dict[str, Any], path: tuple[str, ...]) -> Iterator[Violation]:
     for name, limit in FIELD_LIMITS.items():
         if not _text(field, name):
             yield (*path, name), "BASE_TYPE_REQUIRED", "This field is required"
@@ -67,7 +67,7 @@ def _field_findings(field: dict[str, Any], path: tuple[str, ...]) -> Iterator[Fi
 
 def _too_long(
     part: dict[str, Any], name: str, limit: int, path: tuple[str, ...]
-) -> Iterator[Finding]:
+) -> Iterator[Violation]:
     if len(_text(part, name)) > limit:
         yield (*path, name), "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length."
 

@@ -1,1 +1,1 @@
-"""A synthetic city and its weather."""
+"""Simulation of a synthetic city and its weather."""

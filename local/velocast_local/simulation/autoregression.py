@@ -1,4 +1,4 @@
-"""Series that remember where they were."""
+"""Autoregressive noise."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def autocorrelated(
-    rng: np.random.Generator, shape: tuple[int, int], *, keep: float, spread: float
+def autocorrelated_noise(
+    rng: np.random.Generator, shape: tuple[int, int], *, correlation: float, std: float
 ) -> Floats:
-    """Draw a first-order autoregressive series along axis 0 with standard deviation `spread`."""
-    steps = rng.normal(0, spread * np.sqrt(1 - keep**2), shape)
-    steps[0] = rng.normal(0, spread, shape[1])
+    """Draw first-order autoregressive series along axis 0, standard deviation `std`, lag-1 `correlation`."""
+    steps = rng.normal(0, std * np.sqrt(1 - correlation**2), shape)
+    steps[0] = rng.normal(0, std, shape[1])
     for row in range(1, shape[0]):
-        steps[row] += keep * steps[row - 1]
+        steps[row] += correlation * steps[row - 1]
     return steps

@@ -1,8 +1,8 @@
-"""A synthetic city: hourly counts that behave like a real city's, in the shape of the Paris file.
+"""A synthetic city: realistic hourly counts in the format of the Paris file.
 
-Nothing here is fitted to a real place. The counts have a rhythm of the day, the week and the year on the local clock,
-holidays, days of good and bad weather that the whole city shares, growth, and what goes wrong in a real feed: gaps,
-counters that send zeros, counters that start late, and the repeated hour of autumn merged into one row.
+Nothing is fitted to a real place. The counts have daily, weekly and yearly patterns in local time, holidays, city-wide
+effects of the weather, growth, and the faults of a real feed: gaps, counters that send zeros, counters that start late,
+and the repeated hour of autumn merged into one row.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import typer
 
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import start_of_local_day
-from velocast_local.simulation.autoregression import Floats, autocorrelated
-from velocast_local.simulation.weather import shocks, weather_of
+from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
+from velocast_local.simulation.weather import draw_shocks, weather_of
 
 COLUMNS = (
     "id_compteur",
@@ -58,13 +58,13 @@ _DIRECTIONS = (("N-S", "S-N"), ("E-O", "O-E"), ("NE-SO", "SO-NE"), ("NO-SE", "SE
 _COMMUTE_IN = (1, 1, 1, 1, 1, 2, 6, 15, 24, 15, 7, 5, 6, 6, 6, 6, 8, 11, 12, 8, 5, 4, 3, 2)
 _COMMUTE_OUT = (1, 1, 1, 1, 1, 1, 3, 7, 11, 8, 5, 5, 7, 7, 6, 8, 12, 20, 24, 15, 8, 6, 4, 2)
 _LEISURE = (3, 2, 2, 1, 1, 1, 1, 2, 3, 5, 7, 9, 10, 10, 12, 14, 14, 13, 11, 9, 7, 5, 4, 4)
-_FINEST = 0.35  # no weather brings out more than this, as a logarithm
+_FINEST = 0.35  # largest effect of good weather on the counts, as a logarithm
 _MONTHS = (0.74, 0.78, 0.90, 1.00, 1.10, 1.20, 1.10, 0.78, 1.18, 1.08, 0.88, 0.74)
 
 
 @dataclass(frozen=True)
 class _Hours:
-    """The hours of the simulation: UTC index, and what the local clock makes of each."""
+    """The hours of the simulation: UTC index, local time, and kinds and numbers of their local days."""
 
     utc: pd.DatetimeIndex
     local: pd.DatetimeIndex
@@ -84,10 +84,10 @@ def simulate(
     until: date = DEFAULT_UNTIL,
     city: City | None = None,
 ) -> pd.DataFrame:
-    """Make the hourly counts of a synthetic city for the `days` local days before `until`.
+    """Return the hourly counts of a synthetic city for the `days` local days before `until`.
 
-    Returns COLUMNS, one row per counter and hour (start of the hour, UTC), sorted by date and id_compteur, with the
-    types of the Paris file. The same arguments give the same rows. Raises ValueError for fewer than 1 counter or day.
+    COLUMNS, one row per counter and hour (start of the hour, UTC), sorted by date and id_compteur, with the types of
+    the Paris file. The same arguments give the same rows. Raises ValueError for fewer than 1 counter or day.
     """
     return simulate_city(counters, days=days, seed=seed, until=until, city=city)[0]
 
@@ -100,23 +100,23 @@ def simulate_city(
     until: date = DEFAULT_UNTIL,
     city: City | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the counts as `simulate` does, and the weather that fits them, which goes on for some days after them.
+    """Return the counts of `simulate` and matching weather, which continues for some days after them.
 
-    Returns the counts, and the weather under Open-Meteo's names (`simulate_weather.weather_of`).
+    The weather has Open-Meteo's names (`simulation.weather.weather_of`).
     """
     if counters < 1 or days < 1:
         raise ValueError(
-            f"simulate: {counters} counters and {days} days asked, needs at least 1 of each"
+            f"simulate: got {counters} counters and {days} days; both must be at least 1"
         )
     city = city or load_city("demoville")
     rng = np.random.default_rng(seed)
     places = _places(rng, counters, city, until)
     hours = _hours(city, until, days)
-    rates, moods = _rates(rng, hours, counters)
+    rates, shocks = _rates(rng, hours, counters)
     counts = rng.poisson(rates).astype(np.int32)
-    sent = _break_things(rng, counts)
+    sent = _add_faults(rng, counts)
     _merge_repeated_hours(hours, counts, sent)
-    return _rows(places, hours, counts, sent), weather_of(moods, hours.utc, hours.local, seed)
+    return _rows(places, hours, counts, sent), weather_of(shocks, hours.utc, hours.local, seed)
 
 
 def _places(rng: np.random.Generator, counters: int, city: City, until: date) -> pd.DataFrame:
@@ -165,23 +165,25 @@ def _hours(city: City, until: date, days: int) -> _Hours:
 
 
 def _rates(rng: np.random.Generator, hours: _Hours, counters: int) -> tuple[Floats, Floats]:
-    """Expected bikes, (hours, counters): profile x level x season x weather x growth, with a little over-dispersion.
+    """Return expected bikes, (hours, counters), and the weather shocks, (hours, 2).
 
-    Beside them the shocks of the weather, (hours, 2).
+    Bikes: profile x level x season x weather x growth, slightly over-dispersed.
     """
     level = np.clip(rng.lognormal(np.log(55), 0.75, counters), 5, 400)
     leisure = rng.beta(2, 5, counters)
     rates = _profiles(rng, hours, leisure) * level
-    moods = shocks(rng, hours.day)
-    weather = np.exp(np.minimum(moods.sum(axis=1), _FINEST))
+    shocks = draw_shocks(rng, hours.day)
+    weather = np.exp(np.minimum(shocks.sum(axis=1), _FINEST))
     rates *= (_season(hours) * weather * _growth(hours))[:, None]
-    own = autocorrelated(rng, (hours.day[-1] + 1, counters), keep=0.85, spread=0.08)[hours.day]
-    return np.asarray(rates * np.exp(own) * rng.gamma(40, 1 / 40, rates.shape)), moods
+    own = autocorrelated_noise(rng, (hours.day[-1] + 1, counters), correlation=0.85, std=0.08)[
+        hours.day
+    ]
+    return np.asarray(rates * np.exp(own) * rng.gamma(40, 1 / 40, rates.shape)), shocks
 
 
 def _profiles(rng: np.random.Generator, hours: _Hours, leisure: Floats) -> Floats:
     into, out, free = (24 * np.array(p) / sum(p) for p in (_COMMUTE_IN, _COMMUTE_OUT, _LEISURE))
-    # the two directions of a street see opposite rush hours
+    # the two directions of a street have opposite rush hours
     inward = np.where(np.arange(len(leisure)) % 2, 0.2, 0.8) + rng.uniform(
         -0.15, 0.15, len(leisure)
     )
@@ -196,7 +198,7 @@ def _profiles(rng: np.random.Generator, hours: _Hours, leisure: Floats) -> Float
 
 
 def _season(hours: _Hours) -> Floats:
-    """Factor of the year: monthly values joined by straight lines, and the quiet week at its end."""
+    """Return the seasonal factor: linear interpolation of monthly values, with a quiet week at the end of the year."""
     middles = np.arange(-1, 13) + 0.5
     values = np.array(_MONTHS)[np.arange(-1, 13) % 12]
     position = hours.local.month - 1 + (hours.local.day - 1) / hours.local.days_in_month
@@ -210,8 +212,8 @@ def _growth(hours: _Hours) -> Floats:
     return 1 + 0.08 * np.arange(len(hours)) / 8766
 
 
-def _break_things(rng: np.random.Generator, counts: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Write runs of zeros into `counts`; return which rows are sent at all (gaps and late starts are not)."""
+def _add_faults(rng: np.random.Generator, counts: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Write runs of zeros into `counts`; return which rows are sent (all but gaps and late starts)."""
     length, counters = counts.shape
     sent = np.ones(counts.shape, dtype=bool)
     for counter in range(counters):
@@ -249,32 +251,32 @@ def _rows(
 
 
 def write_city(rows: pd.DataFrame, out: Path) -> None:
-    """Write counts or weather to a .parquet or .csv file. Raises ValueError for another ending."""
+    """Write counts or weather to a .parquet or .csv file. Raises ValueError for another suffix."""
     if out.suffix == ".parquet":
         rows.to_parquet(out, index=False)
     elif out.suffix == ".csv":
         rows.to_csv(out, index=False, date_format="%Y-%m-%dT%H:%M:%S+00:00")
     else:
-        raise ValueError(f"{out}: ends in {out.suffix!r}, needs .parquet or .csv")
+        raise ValueError(f"{out}: ends in {out.suffix!r}, expected .parquet or .csv")
 
 
 def simulate_command(
-    out: Annotated[Path, typer.Argument(help="File to write: .parquet or .csv")],
-    counters: Annotated[int, typer.Option(min=1, help="Counters in the city")] = 50,
-    days: Annotated[int, typer.Option(min=1, help="Local days of counts")] = DEFAULT_DAYS,
-    seed: Annotated[int, typer.Option(help="Another seed, another city")] = 7,
+    out: Annotated[Path, typer.Argument(help="File to write the counts to (.parquet or .csv).")],
+    counters: Annotated[int, typer.Option(min=1, help="Number of counters.")] = 50,
+    days: Annotated[int, typer.Option(min=1, help="Local days of counts.")] = DEFAULT_DAYS,
+    seed: Annotated[int, typer.Option(help="Random seed of the city.")] = 7,
     weather: Annotated[
-        Path | None, typer.Option(help="File to write its weather to: .parquet or .csv")
+        Path | None, typer.Option(help="File to write its weather to (.parquet or .csv).")
     ] = None,
 ) -> None:
-    """Make a synthetic city and write its counts, and its weather where asked."""
+    """Generate a synthetic city and write its counts and, with --weather, its weather."""
     for file in filter(None, (out, weather)):
         if file.suffix not in (".parquet", ".csv"):
-            raise typer.BadParameter(f"{file}: ends in {file.suffix!r}, needs .parquet or .csv")
-    rows, sky = simulate_city(counters, days=days, seed=seed)
+            raise typer.BadParameter(f"{file}: ends in {file.suffix!r}, expected .parquet or .csv")
+    rows, weather_rows = simulate_city(counters, days=days, seed=seed)
     write_city(rows, out)
     if weather:
-        write_city(sky, weather)
+        write_city(weather_rows, weather)
     first, last = rows["date"].iloc[0], rows["date"].iloc[-1]
     typer.echo(
         f"{out}: {len(rows)} counts of {counters} counters, {first:%Y-%m-%d %H:%MZ} to {last:%Y-%m-%d %H:%MZ}"

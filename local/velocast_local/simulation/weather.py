@@ -1,7 +1,7 @@
-"""Weather for the synthetic city: what the sky may have looked like on its good and bad days.
+"""Weather for the synthetic city, derived from the shocks in its counts.
 
-The city's shocks come first (simulate.py) and the weather is made to fit them: rain where people stayed at home, warm
-and clear days where they came out. So a model can learn from it, as it can from real weather, and no more.
+The shocks are drawn first (simulation/city.py), and the weather is generated to match: rain when fewer people cycle,
+warm and clear hours when more do. So it is as informative for a model as real weather.
 """
 
 from __future__ import annotations
@@ -10,40 +10,44 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from velocast_local.simulation.autoregression import Floats, autocorrelated
+from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
 
-AHEAD_HOURS = 8 * 24  # a forecast of the last day reaches beyond the counts
-DAY_SPREAD, SHOWER_SPREAD = 0.16, 0.10
-DAY_KEEP, SHOWER_KEEP = 0.6, 0.85
-_RAIN_BELOW = -0.22  # of a shock: worse hours are wet
+AHEAD_HOURS = 8 * 24  # forecasts from the last day reach beyond the counts
+DAY_STD, SHOWER_STD = 0.16, 0.10
+DAY_CORRELATION, SHOWER_CORRELATION = 0.6, 0.85
+_RAIN_BELOW = -0.22  # hours with a lower shock have rain
 _MM_A_SHOCK = 7.0
 
 
-def shocks(rng: np.random.Generator, day: npt.NDArray[np.int64]) -> Floats:
-    """Draw the city's shocks: (hours, 2), the day's and the hour's, logarithms of what they do to the counts.
+def draw_shocks(rng: np.random.Generator, day: npt.NDArray[np.int64]) -> Floats:
+    """Draw the city's shocks, (hours, 2): of the day and of the hour, logarithms of their effect on the counts.
 
-    day: number of the local day of each hour, from 0 up.
+    day: number of the local day of each hour, starting at 0.
     """
-    days = autocorrelated(rng, (int(day[-1]) + 1, 1), keep=DAY_KEEP, spread=DAY_SPREAD)
-    showers = autocorrelated(rng, (len(day), 1), keep=SHOWER_KEEP, spread=SHOWER_SPREAD)
+    days = autocorrelated_noise(
+        rng, (int(day[-1]) + 1, 1), correlation=DAY_CORRELATION, std=DAY_STD
+    )
+    showers = autocorrelated_noise(
+        rng, (len(day), 1), correlation=SHOWER_CORRELATION, std=SHOWER_STD
+    )
     return np.column_stack([days[day, 0], showers[:, 0]])
 
 
 def weather_of(
-    moods: Floats, utc: pd.DatetimeIndex, local: pd.DatetimeIndex, seed: int
+    shocks: Floats, utc: pd.DatetimeIndex, local: pd.DatetimeIndex, seed: int
 ) -> pd.DataFrame:
-    """Make the weather that fits the shocks of the hours `utc`, and of AHEAD_HOURS more.
+    """Return weather that matches the shocks of the hours `utc`, continued for AHEAD_HOURS.
 
-    moods: (hours, 2) of `shocks`. Returns time (UTC) and Open-Meteo's names and units, one row an hour; rain stands
-    under the end of its hour.
+    shocks: (hours, 2) from `draw_shocks`. Returns time (UTC) and Open-Meteo's names and units, one row an hour; rain is
+    given at the end of its hour.
     """
     rng = np.random.default_rng([seed, 1])
-    moods = np.vstack([moods, _going_on(rng, moods[-1])])
+    shocks = np.vstack([shocks, _continued(rng, shocks[-1])])
     time = pd.date_range(utc[0], periods=len(utc) + AHEAD_HOURS, freq="h")
     clock = time.tz_convert(local.tz)
-    day, shower = (moods / (DAY_SPREAD, SHOWER_SPREAD)).T
-    both = moods.sum(axis=1)
-    noise = autocorrelated(rng, (len(time), 3), keep=0.9, spread=1.0)
+    day, shower = (shocks / (DAY_STD, SHOWER_STD)).T
+    both = shocks.sum(axis=1)
+    noise = autocorrelated_noise(rng, (len(time), 3), correlation=0.9, std=1.0)
     afternoon = np.cos(2 * np.pi * (clock.hour.to_numpy() - 15) / 24)
     summer = np.cos(2 * np.pi * (clock.dayofyear.to_numpy() - 200) / 365)
     cloud = np.clip(60 - 28 * day - 14 * shower + 10 * noise[:, 0], 0, 100)
@@ -65,10 +69,14 @@ def weather_of(
     )
 
 
-def _going_on(rng: np.random.Generator, last: Floats) -> Floats:
-    """Continue the shocks for AHEAD_HOURS beyond the last ones, (AHEAD_HOURS, 2)."""
+def _continued(rng: np.random.Generator, last: Floats) -> Floats:
+    """Continue the shocks for AHEAD_HOURS, (AHEAD_HOURS, 2)."""
     hours = np.arange(1, AHEAD_HOURS + 1)
-    days = autocorrelated(rng, (AHEAD_HOURS // 24, 1), keep=DAY_KEEP, spread=DAY_SPREAD)[:, 0]
-    days = np.repeat(days + last[0] * DAY_KEEP ** np.arange(1, len(days) + 1), 24)
-    showers = autocorrelated(rng, (AHEAD_HOURS, 1), keep=SHOWER_KEEP, spread=SHOWER_SPREAD)[:, 0]
-    return np.column_stack([days, showers + last[1] * SHOWER_KEEP**hours])
+    days = autocorrelated_noise(
+        rng, (AHEAD_HOURS // 24, 1), correlation=DAY_CORRELATION, std=DAY_STD
+    )[:, 0]
+    days = np.repeat(days + last[0] * DAY_CORRELATION ** np.arange(1, len(days) + 1), 24)
+    showers = autocorrelated_noise(
+        rng, (AHEAD_HOURS, 1), correlation=SHOWER_CORRELATION, std=SHOWER_STD
+    )[:, 0]
+    return np.column_stack([days, showers + last[1] * SHOWER_CORRELATION**hours])

@@ -1,4 +1,4 @@
-"""The YAML files of terraform/config, read as Terraform reads them: functions, jobs, schedules; and the workflows."""
+"""The YAML files in terraform/config, which Terraform reads too (functions, jobs, schedules), and the workflows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _Entry(BaseModel):
 
 
 class Roles(_Entry):
-    """`project` lists roles on the whole project; the others map a resource to the one role on it.
+    """`project` lists roles on the whole project; the other fields map a resource to its role.
 
-    The local stack has no IAM: roles are checked for unknown keys and not applied.
+    The local stack has no IAM: unknown keys are errors, but roles are not applied.
     """
 
     project: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Roles(_Entry):
 
 
 class Function(_Entry):
-    """One entry of functions.yaml; without a topic it is called over HTTP."""
+    """One entry of functions.yaml. A function without a topic is called over HTTP."""
 
     description: str = ""
     topic: str | None = None

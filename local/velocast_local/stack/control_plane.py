@@ -1,9 +1,8 @@
-"""All of the stack's own servers: one HTTP port for Google's REST APIs and the city, two for gRPC."""
+"""The stack's own servers: one HTTP port for Google's REST APIs and the city's, a proxy, and two gRPC ports."""
 
 from __future__ import annotations
 
 import base64
-import html
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,23 +15,25 @@ from gcp_emulators.cloud_run.api import CloudRunApi
 from gcp_emulators.cloud_run.jobs import CloudRun
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock, ClockRefused
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.forwarding import forwarding_routes
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.core.proxy import Proxy
+from gcp_emulators.core.rest import Json, json_endpoint
 from gcp_emulators.monitoring.metrics_receiver import MetricsReceiver
 from gcp_emulators.pubsub.broker import Broker
-from gcp_emulators.pubsub.rest import rest_routes
-from gcp_emulators.pubsub.server import PubSubServer
+from gcp_emulators.pubsub.grpc_server import PubSubServer
+from gcp_emulators.pubsub.rest import pubsub_routes
 from gcp_emulators.scheduler.scheduler import Scheduler
-from gcp_emulators.storage import server
+from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
-from gcp_emulators.workflows import executions_api
+from gcp_emulators.workflows.api import executions_grpc_server, executions_routes
 from gcp_emulators.workflows.executions import WorkflowExecutions
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import EventError
+from velocast_cli.html_templates import render_html
 from velocast_local.city import open_meteo_replay, opendatasoft_replay
 from velocast_local.city.open_meteo_replay import WeatherReplay
 from velocast_local.discord import inbox
@@ -48,6 +49,17 @@ from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
+# What every job imports first, apart from Velocast's own code.
+JOB_IMPORTS = (
+    "google.cloud.bigquery",
+    "google.cloud.bigquery_storage_v1",
+    "google.cloud.storage",
+    "matplotlib.figure",
+    "mlflow",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "skops.io",
+)
 SYNTHETIC_CITY = "demoville"
 _BIGQUERY_PATHS = (
     "/bigquery/v2",
@@ -56,16 +68,18 @@ _BIGQUERY_PATHS = (
     "/$discovery/rest",
     "/discovery/v1/apis",
 )
-_PAGE = """<!doctype html><meta charset="utf-8"><title>Velocast, local stack</title>
-<style>body{{font:1rem/1.6 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}}</style>
-<h1>Velocast, local stack</h1><p>City <b>{city}</b>, clock at <b>{now}</b></p><ul>{links}</ul>
-<p><code>eval "$(velocast local env)"</code> points gcloud, bq and Google's client libraries here.</p>"""
+_START_LINKS = {
+    "Dashboard and API": "dashboard",
+    "MLflow": "mlflow",
+    "Discord inbox": "discord",
+    "Metrics (Prometheus text)": "metrics",
+}
 
 
 class ControlPlane:
-    """The parts that live in the supervisor's process. `start` opens the ports, `stop` closes them in order.
+    """The parts that run in the supervisor's process. `start` opens the ports, `stop` closes them in order.
 
-    warm_jobs: get the process of the next job ready while one runs.
+    warm_jobs: prepare the process of the next job while a job runs.
     """
 
     def __init__(self, state: StackState, *, warm_jobs: bool = False) -> None:
@@ -82,7 +96,7 @@ class ControlPlane:
         self._http = HttpServer(self.routes(), state.ports["http"])
         self._proxy = Proxy(state.ports["proxy"], state.ports["http"])
         self._pubsub = PubSubServer(self.broker, state.ports["pubsub"])
-        self._grpc = executions_api.grpc_server(self.executions, state.ports["executions"])
+        self._grpc = executions_grpc_server(self.executions, state.ports["executions"])
 
     def start(self) -> None:
         """Open all ports."""
@@ -92,7 +106,7 @@ class ControlPlane:
         self._grpc.start()
 
     def stop(self) -> None:
-        """End executions and jobs, then deliveries, then the servers; what must survive is written."""
+        """Stop executions and jobs, then deliveries, then the servers; write persistent state to disk."""
         self.executions.stop()
         self.jobs.stop()
         self._pubsub.stop()
@@ -103,10 +117,10 @@ class ControlPlane:
         self.objects.close()
 
     def deliver_to(self, name: str) -> None:
-        """Begin to push messages to a function; to be called when it listens."""
+        """Start to push messages to a function. Call this when the function is listening."""
         function = self.functions[name]
         if function.topic:
-            resource = function_servers.subscription(name, function, self.state)
+            resource = function_servers.push_subscription(name, function, self.state)
             self.broker.put_subscription(resource, function.concurrency * function.max_instances)
 
     def _cloud_run(self, *, warm: bool) -> CloudRun:
@@ -114,11 +128,12 @@ class ControlPlane:
         return CloudRun(
             load_jobs(state.config / "jobs.yaml"),
             scripts=state.root / "workflows" / "jobs",
-            records=Records(state.home / "job-executions"),
+            records=DocumentStore(state.home / "job-executions"),
             logs=state.logs / "jobs",
             clock=self.clock,
             environment=lambda names: process_environment(state, names),
-            python=WarmPython() if warm else None,
+            clock_variable="VELOCAST_AS_OF",
+            python=WarmPython(JOB_IMPORTS) if warm else None,
         )
 
     def _workflow_executions(self) -> WorkflowExecutions:
@@ -127,11 +142,12 @@ class ControlPlane:
             find_workflows(state.root / "workflows"),
             project=state.project,
             location=state.location,
-            records=Records(state.home / "workflow-executions"),
+            records=DocumentStore(state.home / "workflow-executions"),
             folder=state.logs / "workflows",
             clock_file=state.clock_file,
             endpoint=state.url,
             environment=lambda: process_environment(state),
+            variable_prefix="VELOCAST_",
         )
 
     def _scheduler(self) -> Scheduler:
@@ -139,7 +155,7 @@ class ControlPlane:
             load_schedules(self.state.config / "schedules.yaml"),
             project=self.state.project,
             location=self.state.location,
-            records=Records(self.state.home / "scheduler"),
+            records=DocumentStore(self.state.home / "scheduler"),
             clock=self.clock,
             publish=self.broker.publish,
         )
@@ -154,33 +170,37 @@ class ControlPlane:
                 self.broker.put_subscription({"name": keeper, "topic": topic})
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes of everything that speaks HTTP, BigQuery's handed on to its emulator."""
+        """Return the routes of all HTTP servers; those of BigQuery are forwarded to its emulator."""
         state = self.state
         return [
             *self._local_routes(),
             *self._city_routes(),
-            *inbox.routes(state.home / "discord"),
+            *inbox.inbox_routes(state.home / "discord"),
             *self.metrics.routes(),
             *self.scheduler.routes(),
-            *executions_api.routes(self.executions),
+            *executions_routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
-            *function_servers.routes(self.functions, state),
-            *rest_routes(self.broker),
+            *function_servers.function_routes(self.functions, state),
+            *pubsub_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),
-            *server.routes(self.objects),
+            *storage_routes(self.objects),
         ]
 
     def _city_routes(self) -> list[BaseRoute]:
         if self.state.replay is None:
             return []
         city = load_city(self.state.city)
-        # Real counts come as the file has them; a synthetic city corrects itself late, as real ones do.
+        # A replayed file is served as it is. A synthetic city publishes corrections later, as real cities do.
         synthetic = self.state.city == SYNTHETIC_CITY
         replay = opendatasoft_replay.Replay(
             self.state.replay, self.clock.now, city=city, corrections=synthetic
         )
-        weather = self.state.weather and WeatherReplay(self.state.weather, self.clock.now)
-        return [*opendatasoft_replay.routes(replay), *open_meteo_replay.routes(weather)]
+        file = self.state.weather
+        weather = None if file is None else WeatherReplay(file, self.clock.now)
+        return [
+            *opendatasoft_replay.city_routes(replay),
+            *open_meteo_replay.weather_routes(weather),
+        ]
 
     def _local_routes(self) -> list[BaseRoute]:
         secrets = (
@@ -188,18 +208,20 @@ class ControlPlane:
         )
         return [
             Route("/", self._page, methods=["GET"]),
-            Route("/local/clock", endpoint(self._get_clock), methods=["GET"]),
-            Route("/local/clock", endpoint(self._set_clock), methods=["POST"]),
+            Route("/local/clock", json_endpoint(self._get_clock), methods=["GET"]),
+            Route("/local/clock", json_endpoint(self._set_clock), methods=["POST"]),
             Route(
-                "/local/idle", endpoint(lambda _request, _body: self.activity()), methods=["GET"]
+                "/local/idle",
+                json_endpoint(lambda _request, _body: self.activity()),
+                methods=["GET"],
             ),
-            Route("/local/deliveries", endpoint(self._deliveries), methods=["GET"]),
-            Route(secrets, endpoint(self._secret), methods=["GET"]),
+            Route("/local/deliveries", json_endpoint(self._deliveries), methods=["GET"]),
+            Route(secrets, json_endpoint(self._secret), methods=["GET"]),
         ]
 
     def activity(self) -> Json:
-        """Tell whether all has come to rest: no message undelivered, no execution or job running."""
-        # An execution may be started by a message, and publish one as its last act: look at each twice.
+        """Return whether the stack is idle: all messages delivered, no execution or job running."""
+        # A message may start an execution, which may publish a message as its last step: check both twice.
         running = self.executions.active() + self.jobs.active()
         delivering = not self.broker.idle()
         running += self.executions.active() + self.jobs.active()
@@ -218,7 +240,7 @@ class ControlPlane:
             moment = parse_instant(body.get("now", ""), name="now")
             return {"now": rfc3339(self.clock.set(moment, force=bool(body.get("force"))))}
         except (ClockRefused, EventError) as exc:
-            raise ApiError(400, str(exc)) from exc
+            raise GoogleApiError(400, str(exc)) from exc
 
     def _deliveries(self, request: Request, _body: Json) -> Json:
         limit = int(request.query_params.get("limit", DELIVERIES_SHOWN))
@@ -228,18 +250,16 @@ class ControlPlane:
         name, version = request.path_params["secret"], request.path_params["version"]
         file = self.state.home / "secrets" / Path(name).name
         if not file.is_file():
-            raise ApiError(404, f"Secret [{name}] not found")
+            raise GoogleApiError(404, f"Secret [{name}] not found")
         data = base64.b64encode(file.read_bytes()).decode()
         resource = f"projects/{self.state.project}/secrets/{name}/versions/{version}"
         return {"name": resource, "payload": {"data": data}}
 
     async def _page(self, _request: Request) -> Response:
         urls = self.state.urls()
-        shown = {"Dashboard and API": "dashboard", "MLflow": "mlflow", "Discord inbox": "discord"}
-        shown |= {"Metrics (Prometheus text)": "metrics"}
-        links = "".join(
-            f'<li><a href="{html.escape(urls[key])}">{label}</a></li>'
-            for label, key in shown.items()
-        )
+        links = {label: urls[key] for label, key in _START_LINKS.items()}
         now = rfc3339(self.clock.now())
-        return HTMLResponse(_PAGE.format(city=html.escape(self.state.city), now=now, links=links))
+        page = render_html(
+            "velocast_local.stack", "start", city=self.state.city, now=now, links=links
+        )
+        return HTMLResponse(page)

@@ -1,4 +1,4 @@
-"""The environment of every process on the laptop, and what `velocast local env` prints for a shell."""
+"""The environment variables of the stack's processes, and those that `velocast local env` prints for a shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from velocast_local.stack.state import StackState
 
 WORKFLOW = "velocast-retrain"
 ALERTS_TOPIC = "velocast-alerts"
-# gcloud's APIs that the control plane answers at its own address.
+# APIs of gcloud that the control plane serves at its own address.
 _GCLOUD_APIS = (
     "BIGQUERY",
     "CLOUDFUNCTIONS",
@@ -25,18 +25,18 @@ _GCLOUD_APIS = (
     "WORKFLOWEXECUTIONS",
     "WORKFLOWS",
 )
-# The parts of a stack share few cores, and OpenMP's threads spin while they wait for one that was given to another
-# process: a fit of 60,000 rows took 30 s that way on 2 busy cores, and 1.7 s where they sleep instead.
+# The parts of a stack share few cores, and OpenMP's threads spin while another process has the core they wait for. On
+# 2 busy cores a fit of 60,000 rows took 30 s with spinning threads and 1.7 s with sleeping ones.
 _ON_ONE_MACHINE = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def stack_environment(state: StackState) -> dict[str, str]:
-    """Return every variable that the product and Google's clients read, for the stack of `state`."""
+    """Return all variables that the product and Google's clients read, for the stack of `state`."""
     ports = state.ports
     return deployed_environment(state) | {
         "VELOCAST_CITY_BASE_URL": f"{state.url}/city",
-        # empty without a file: then the city has no weather, and nobody asks the real API for it
+        # empty without a file: the city then has no weather, and no request goes to the real API
         "VELOCAST_WEATHER_BASE_URL": f"{state.url}/weather" if state.weather else "",
         "BIGQUERY_EMULATOR_HOST": state.part_url("bigquery"),
         "BIGQUERY_STORAGE_EMULATOR_HOST": f"{LOOPBACK}:{ports['bigquery_storage']}",
@@ -49,7 +49,7 @@ def stack_environment(state: StackState) -> dict[str, str]:
 
 
 def deployed_environment(state: StackState) -> dict[str, str]:
-    """Return the variables that Terraform sets on functions and jobs, each on those whose configuration lists it."""
+    """Return the variables that Terraform sets on the functions and jobs whose configuration lists them."""
     return {
         "GOOGLE_CLOUD_PROJECT": state.project,
         "VELOCAST_LOCATION": state.location,
@@ -69,13 +69,13 @@ def deployed_environment(state: StackState) -> dict[str, str]:
 def process_environment(state: StackState, names: Iterable[str] | None = None) -> dict[str, str]:
     """Return the whole environment of a child process of the stack.
 
-    names: the deployed variables it may see, as its entry in terraform/config lists them, so that one that is missing
-    there is missing here too; None for all of them.
+    names: the deployed variables that its entry in terraform/config lists, so that a variable missing there is missing
+    here too; None for all.
     """
     everything = stack_environment(state)
     deployed = deployed_environment(state)
     hidden = set() if names is None else set(deployed) - set(names)
-    # A proxy of the user's shell, or settings for a real project, must not reach the parts of the stack.
+    # Proxies of the user's shell and settings of a real project must not reach the parts of the stack.
     shell = {
         k: v for k, v in os.environ.items() if k not in _PROXIES and not k.startswith("CLOUDSDK_")
     }
@@ -85,10 +85,10 @@ def process_environment(state: StackState, names: Iterable[str] | None = None) -
 
 
 def shell_environment(state: StackState) -> dict[str, str]:
-    """Return what makes a shell's gcloud, bq and client libraries talk to this stack; writes the files it names.
+    """Return the variables that connect a shell's gcloud, bq and client libraries; write the files they name.
 
-    gcloud puts the region before the host of Cloud Run's endpoint, so that name is answered by the control plane as a
-    proxy. The proxy is set for gcloud alone: nothing else in the shell is disturbed.
+    gcloud prefixes the host of Cloud Run's endpoint with the region, so the control plane acts as a proxy for that
+    host name. Only gcloud uses the proxy; other programs in the shell are not affected.
     """
     folder = state.home / "gcloud"
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def shell_environment(state: StackState) -> dict[str, str]:
 
 
 def export_lines(variables: dict[str, str]) -> str:
-    """Return `export K='V'` lines for `eval`, by name."""
+    """Return `export NAME=VALUE` lines for `eval`, sorted by name."""
     return "\n".join(f"export {name}={shlex.quote(variables[name])}" for name in sorted(variables))
 
 

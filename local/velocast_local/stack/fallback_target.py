@@ -1,4 +1,4 @@
-"""The local stack as the system that `velocast` works on while the environment names none."""
+"""The local stack as the system that `velocast` works on when the environment names none."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from velocast_local.stack.state import read_state
 
 
 def local_stack(home: Path | None) -> FallbackTarget:
-    """Return the stack in `home` (default: as `lifecycle.home_folder`) as a target, whether it runs or not."""
+    """Return the stack in `home` (default: see `lifecycle.home_folder`) as a target, whether or not it is running."""
     folder = lifecycle.home_folder(home)
 
     def variables() -> dict[str, str]:
         if not lifecycle.is_up(folder):
             raise lifecycle.StackFailed(
-                f"the environment names no project (GOOGLE_CLOUD_PROJECT) and no stack is running in {folder}; start "
-                "one by `velocast local up`, or set the variables of the project"
+                f"GOOGLE_CLOUD_PROJECT is not set and no stack is running in {folder}; start one with "
+                "`velocast local up`, or set the variables of a deployment"
             )
-        return lifecycle.environment(folder)
+        return lifecycle.stack_variables(folder)
 
     def now() -> datetime | None:
         state = read_state(folder)

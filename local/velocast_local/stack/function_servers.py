@@ -1,4 +1,4 @@
-"""The Cloud Functions of one stack: their configuration, their processes, their push subscriptions, their listing."""
+"""The Cloud Functions of a stack: their commands, environments, push subscriptions and REST API."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.core.google_api import ApiError, Json, endpoint
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import LOOPBACK
+from gcp_emulators.core.rest import Json, json_endpoint
 from velocast_local.stack.configuration import Function
 from velocast_local.stack.environment import process_environment
 from velocast_local.stack.state import StackState
@@ -20,8 +21,8 @@ MAX_DELIVERY_ATTEMPTS = 5
 LONGEST_ACK_DEADLINE_SECONDS = 600
 
 
-def command(name: str, function: Function, state: StackState) -> list[str]:
-    """Return the command that serves a function as Cloud Functions does, under functions-framework."""
+def function_command(name: str, function: Function, state: StackState) -> list[str]:
+    """Return the command that serves a function with functions-framework, as Cloud Functions does."""
     source = state.root / "functions" / name / "main.py"
     signature = "cloudevent" if function.topic else "http"
     arguments = {
@@ -35,8 +36,8 @@ def command(name: str, function: Function, state: StackState) -> list[str]:
     return [sys.executable, "-m", "functions_framework", *flat]
 
 
-def environment(name: str, function: Function, state: StackState) -> dict[str, str]:
-    """Return the environment of a function's process: the variables its configuration lists, and the runtime's own."""
+def function_environment(name: str, function: Function, state: StackState) -> dict[str, str]:
+    """Return the environment of a function's process: the variables in its configuration and those of the runtime."""
     return process_environment(state, function.environment) | {
         "K_SERVICE": name,
         "FUNCTION_TARGET": function.entry_point,
@@ -46,10 +47,10 @@ def environment(name: str, function: Function, state: StackState) -> dict[str, s
     }
 
 
-def subscription(name: str, function: Function, state: StackState) -> Json:
-    """Return the push subscription that feeds a function, with the dead-letter policy that Terraform gives it."""
+def push_subscription(name: str, function: Function, state: StackState) -> Json:
+    """Return the push subscription of a function, with the same dead-letter policy as in Terraform."""
     topics = f"projects/{state.project}/topics"
-    # functions-framework takes the topic for the event's source from the path it is called at.
+    # functions-framework reads the topic for the event's source from the path of the request.
     push_endpoint = f"{state.part_url(name)}/{topics}/{function.topic}"
     return {
         "name": f"projects/{state.project}/subscriptions/velocast-{name}",
@@ -63,14 +64,14 @@ def subscription(name: str, function: Function, state: StackState) -> Json:
     }
 
 
-def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
-    """Return what `gcloud functions list` and `describe` ask for (API v2, and v1's empty list)."""
+def function_routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
+    """Return the routes of `gcloud functions list` and `describe` (API v2; v1 lists are empty)."""
     parent = f"projects/{state.project}/locations/{state.location}"
 
     def resource(name: str) -> Json:
         if name not in functions:
-            raise ApiError(
-                404, f"function '{name}' not found; there are {', '.join(sorted(functions))}"
+            raise GoogleApiError(
+                404, f"function '{name}' not found; known are {', '.join(sorted(functions))}"
             )
         return _resource(name, functions[name], state, parent)
 
@@ -85,12 +86,14 @@ def routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRou
 
     any_region = f"/projects/{state.project}/locations/-/functions"
     return [
-        Route(f"/v2/{parent}/functions", endpoint(listing), methods=["GET"]),
-        Route(f"/v2{any_region}", endpoint(listing), methods=["GET"]),
-        Route(f"/v2/{parent}/functions/{{function}}", endpoint(describe), methods=["GET"]),
-        Route(f"/v1{any_region}", endpoint(none("functions")), methods=["GET"]),
+        Route(f"/v2/{parent}/functions", json_endpoint(listing), methods=["GET"]),
+        Route(f"/v2{any_region}", json_endpoint(listing), methods=["GET"]),
+        Route(f"/v2/{parent}/functions/{{function}}", json_endpoint(describe), methods=["GET"]),
+        Route(f"/v1{any_region}", json_endpoint(none("functions")), methods=["GET"]),
         Route(
-            f"/v1/projects/{state.project}/locations", endpoint(none("locations")), methods=["GET"]
+            f"/v1/projects/{state.project}/locations",
+            json_endpoint(none("locations")),
+            methods=["GET"],
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""Start, stop and look at the local stack: what `velocast local` and the demo call."""
+"""Start, stop and inspect the local stack; called by `velocast local` and the demo."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from gcp_emulators.core import processes
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import LOOPBACK, free_port
 from velocast.core.errors import VelocastError
-from velocast_local.city.files import CityFiles, choose, make_synthetic, synthetic_files
-from velocast_local.stack import environment as environments
+from velocast_local.city.files import CityFiles, choose_files, make_synthetic, synthetic_files
+from velocast_local.stack import environment
 from velocast_local.stack.configuration import load_functions
 from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState, read_state
-from velocast_local.stack.supervisor import FAILED, READY, answers, part_health_url, take_lock
+from velocast_local.stack.supervisor import FAILED, READY, is_responding, part_health_url, take_lock
 
 SCHEDULES = REPOSITORY / "terraform" / "config" / "schedules.yaml"
 DEFAULT_CITY = "demoville"
@@ -38,34 +38,36 @@ DOWN_SECONDS = 30
 LOG_LINES_SHOWN = 15
 
 Say = Callable[[str], None]
-# Supervisors that this process started: they outlive it, but where they end first they must be reaped.
+# Supervisors that this process started. They usually outlive it; one that ends earlier must be reaped.
 _launched: list[subprocess.Popen[bytes]] = []
 
 
 class StackFailed(VelocastError):
-    """The stack could not be started or does not run; the message names the part and the end of its log."""
+    """The stack could not be started or is not running; the message names the part and the end of its log."""
 
     code = "stack_failed"
 
 
 def home_folder(home: Path | None = None) -> Path:
-    """Return the stack's folder: the given one, else VELOCAST_HOME, else `.velocast` in the checkout."""
+    """Return the folder of the stack: the given one, else VELOCAST_HOME, else `.velocast` in the checkout."""
     chosen = home or Path(os.environ.get("VELOCAST_HOME") or REPOSITORY / ".velocast")
     return chosen.expanduser().resolve()
 
 
-def begin_anew(home: Path) -> None:
-    """Stop a stack and empty its folder. Raises ValueError when the folder holds something that is no stack's."""
+def reset_home(home: Path) -> None:
+    """Stop a stack and empty its folder. Raises ValueError when the folder is not empty and not that of a stack."""
     if home.exists() and any(home.iterdir()) and not (home / "stack.lock").exists():
-        raise ValueError(f"{home} is not empty and no stack's folder; name another with --home")
-    down(home)
+        raise ValueError(
+            f"{home} is not empty and not the folder of a stack; choose another with --home"
+        )
+    stop_stack(home)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     (home / "stack.lock").touch()
 
 
 def is_up(home: Path) -> bool:
-    """Tell whether a living supervisor holds the folder."""
+    """Return whether a running supervisor holds the lock of the folder."""
     if not (home / "stack.lock").exists():
         return False
     lock = take_lock(home)
@@ -75,7 +77,7 @@ def is_up(home: Path) -> bool:
     return False
 
 
-def up(
+def start_stack(
     home: Path,
     *,
     replay: Path | None = None,
@@ -84,15 +86,15 @@ def up(
     root: Path = REPOSITORY,
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
-    """Start the stack in `home`, return what its stack.json says when every part is ready.
+    """Start the stack in `home`; return the contents of its stack.json when every part is ready.
 
-    replay: file of counts that the city publishes, weather: of the weather there, and city its configuration; they
-    stay those of the last start where none is given, a synthetic city where there was none. A stack that runs already
-    is left alone, one that died is cleaned first. Raises StackFailed when a part does not come up.
+    replay: file of the counts that the city publishes; weather: file of its observed weather; city: its configuration.
+    They default to those of the last start, then to a synthetic city. A running stack is left as it is. Orphaned
+    processes of a crashed one are ended first. Raises StackFailed when a part does not start.
     """
     home = home.resolve()
     if not is_up(home):
-        clean(home)
+        end_orphans(home)
         home.mkdir(parents=True, exist_ok=True)
         files = _files(home, replay, weather, say)
         state = _settle(home, root.resolve(), files, city)
@@ -104,8 +106,8 @@ def up(
     return state.as_dict()
 
 
-def down(home: Path) -> bool:
-    """Stop the stack in `home` with all its processes; tell whether one ran."""
+def stop_stack(home: Path) -> bool:
+    """Stop all processes of the stack in `home`; return whether it was running."""
     home = home.resolve()
     state = read_state(home)
     running = state is not None and is_up(home)
@@ -115,58 +117,58 @@ def down(home: Path) -> bool:
         deadline = time.monotonic() + DOWN_SECONDS
         while is_up(home) and time.monotonic() < deadline:
             time.sleep(0.05)
-    clean(home)
+    end_orphans(home)
     _launched[:] = [child for child in _launched if child.poll() is None]
     return running
 
 
-def clean(home: Path) -> int:
-    """End what a stack that died has left running; return how many processes that were."""
-    left = processes.marked(home.resolve())
-    processes.end(left)
+def end_orphans(home: Path) -> int:
+    """End orphaned processes of a crashed stack; return their number."""
+    left = processes.marked_processes(home.resolve())
+    processes.end_processes(left)
     return len(left)
 
 
-def status(home: Path) -> dict[str, Any]:
+def stack_status(home: Path) -> dict[str, Any]:
     """Return {up, parts: {part: {pid, port, healthy, memory_mb}}, memory_mb, ...} of the stack in `home`."""
     home = home.resolve()
     state = read_state(home)
     if state is None or not is_up(home):
-        left = processes.marked(home)
+        left = processes.marked_processes(home)
         return {"up": False, "home": str(home), "left_over_processes": len(left), "parts": {}}
     parts = {"supervisor": _part(state, "http", state.pid)}
     listening = {part: port for part, port in state.ports.items() if _is_child(part)}
-    pids = _listeners(processes.marked(home))
+    pids = _listeners(processes.marked_processes(home))
     for part, port in listening.items():
         parts[part] = _part(state, part, pids.get(port))
     total = sum(part["memory_mb"] for part in parts.values())
     return {"up": True, **state.as_dict(), "parts": parts, "memory_mb": round(total)}
 
 
-def environment(home: Path) -> dict[str, str]:
-    """Return the variables that point the product and Google's clients at the stack in `home`.
+def stack_variables(home: Path) -> dict[str, str]:
+    """Return the variables that connect the product and Google's clients to the stack in `home`.
 
     Raises StackFailed when there is none.
     """
-    return environments.stack_environment(_known(home.resolve()))
+    return environment.stack_environment(_known(home.resolve()))
 
 
 def _known(home: Path) -> StackState:
     state = read_state(home)
     if state is None:
-        raise StackFailed(f"no stack in {home}; start one by `velocast local up`")
+        raise StackFailed(f"no stack in {home}; start one with `velocast local up`")
     return state
 
 
 def _files(home: Path, replay: Path | None, weather: Path | None, say: Say) -> CityFiles:
     try:
-        return choose(read_state(home), replay, weather, lambda: _synthetic(home, say))
+        return choose_files(read_state(home), replay, weather, lambda: _synthetic(home, say))
     except FileNotFoundError as exc:
         raise StackFailed(str(exc)) from exc
 
 
 def _settle(home: Path, root: Path, files: CityFiles, city: str | None) -> StackState:
-    """Decide what the new stack is: what the last one was, changed by what is asked."""
+    """Return the state of the new stack: that of the last one with the requested changes."""
     last = read_state(home)
     chosen = city or (last.city if last else DEFAULT_CITY)
     config = root / "terraform" / "config" / "functions.yaml"
@@ -179,13 +181,13 @@ def _synthetic(home: Path, say: Say) -> CityFiles:
     files = synthetic_files(home)
     if all(file and file.exists() for file in files):
         return files
-    say("making a synthetic city")
+    say("generating a synthetic city")
     until = Clock(home / "clock").now().date() + timedelta(days=DAYS_AHEAD)
     return make_synthetic(home, days=HISTORY_DAYS + DAYS_AHEAD, until=until)
 
 
 def _ports(parts: list[str], last: dict[str, int]) -> dict[str, int]:
-    """Return a port for each part: the last one where it is free, so that addresses people noted go on working."""
+    """Return a port for each part: the last one if it is free, so that noted addresses stay valid."""
     chosen: dict[str, int] = {}
     for part in parts:
         port = last.get(part, 0)
@@ -202,7 +204,7 @@ def _is_free(port: int) -> bool:
 
 
 def _write_secrets(state: StackState) -> None:
-    """Write the files that Secret Manager mounts in the cloud; keys are made once and kept."""
+    """Write the files that Secret Manager mounts in the cloud; API keys are generated once and kept."""
     folder = state.home / "secrets"
     folder.mkdir(mode=0o700, exist_ok=True)
     keys = folder / "api-keys"
@@ -219,8 +221,8 @@ def _write_private(file: Path, text: str) -> None:
 def _launch(state: StackState, say: Say) -> None:
     log = state.logs / "supervisor.log"
     command = [sys.executable, "-m", "velocast_local.stack.supervisor", "--home", str(state.home)]
-    variables = environments.process_environment(state)
-    child = processes.start(command, environment=variables, log=log, cwd=state.root)
+    variables = environment.process_environment(state)
+    child = processes.start_process(command, environment=variables, log=log, cwd=state.root)
     _launched.append(child)
     told: dict[str, str] = {}
     deadline = time.monotonic() + UP_SECONDS
@@ -241,12 +243,12 @@ def _progress(home: Path) -> dict[str, str]:
 
 
 def _give_up(state: StackState, told: dict[str, str]) -> None:
-    down(state.home)
+    stop_stack(state.home)
     broken = next((part for part, how in told.items() if how == FAILED), "supervisor")
     log = state.logs / f"{broken}.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     end = "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
-    raise StackFailed(f"{broken} did not come up; the end of {log}:\n{end}")
+    raise StackFailed(f"{broken} did not start; the end of {log}:\n{end}")
 
 
 def _is_child(part: str) -> bool:
@@ -254,7 +256,7 @@ def _is_child(part: str) -> bool:
 
 
 def _listeners(members: list[psutil.Process]) -> dict[int, int]:
-    """Return port to process id of what listens; of a parent and the children that share its port, the parent."""
+    """Return listening port to process id; when children share the port of their parent, the parent's id."""
     found: dict[int, int] = {}
     for member in sorted(members, key=lambda process: process.pid, reverse=True):
         with contextlib.suppress(psutil.Error):
@@ -265,7 +267,7 @@ def _listeners(members: list[psutil.Process]) -> dict[int, int]:
 
 
 def _part(state: StackState, part: str, pid: int | None) -> dict[str, Any]:
-    healthy = pid is not None and answers(part_health_url(state, part))
+    healthy = pid is not None and is_responding(part_health_url(state, part))
     memory = 0.0
     with contextlib.suppress(psutil.NoSuchProcess):
         if pid is not None:
@@ -275,6 +277,6 @@ def _part(state: StackState, part: str, pid: int | None) -> dict[str, Any]:
 
 
 def _own_memory_mb(process: psutil.Process) -> float:
-    """Return the supervisor's memory with the jobs it runs, without the servers that are listed by themselves."""
+    """Return the memory of the supervisor alone, MB; the servers are listed separately."""
     info = process.memory_full_info()
     return float(getattr(info, "pss", info.rss)) / 1e6

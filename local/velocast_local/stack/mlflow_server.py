@@ -1,8 +1,8 @@
-"""The local MLflow: its own server application in one process.
+"""The local MLflow server: its own application in one process.
 
-`mlflow server` starts a parent that imports MLflow for its own sake and then a worker that imports it again; on a small
-machine that doubles the wait and the memory. Here the same application runs under uvicorn directly, with the settings
-that `mlflow server` would hand to its worker. The job runner (7 more processes) and telemetry stay off.
+`mlflow server` imports MLflow in a parent process and again in a worker, which doubles start time and memory on a small
+machine. Here the same application runs directly under uvicorn, with the settings that `mlflow server` would pass to its
+worker. The job runner (7 more processes) and telemetry are off.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gcp_emulators.core.http_server import LOOPBACK
 
 
 def server_environment(folder: Path) -> dict[str, str]:
-    """Return the settings of a server that keeps runs in SQLite and artifacts as files, both in `folder`."""
+    """Return the settings of a server that stores runs in SQLite and artifacts as files, both in `folder`."""
     artifacts = folder / "artifacts"
     return {
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder / 'mlflow.sqlite'}",
@@ -30,14 +30,14 @@ def server_environment(folder: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     parser = argparse.ArgumentParser(prog="velocast_local.stack.mlflow_server")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     settings = server_environment(options.folder)
-    # Both imports read the environment, so it comes first.
+    # Both imports read the environment, so it is set first.
     os.environ.update(settings)
     import uvicorn
     from mlflow.server.handlers import initialize_backend_stores

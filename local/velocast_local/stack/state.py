@@ -1,4 +1,4 @@
-"""What `.velocast/stack.json` says about a running stack: where its parts answer, and whose it is."""
+"""The contents of `.velocast/stack.json`: the ports of a stack's parts, its city and its folders."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_sto
 class StackState:
     """One stack.
 
-    home: its folder; root: the checkout whose functions, workflows and configuration it runs; replay: the
-    file of counts that its city publishes; ports: part to port on the loopback address; pid: the supervisor,
-    0 before its start; weather: the file of observed weather that the weather API forecasts from, None for none.
+    home: its folder; root: the checkout whose functions, workflows and configuration it runs; replay: the file of
+    counts that its city publishes; ports: part to port on the loopback address; pid: process id of the supervisor, 0
+    before its start; weather: the file of observed weather behind the replayed weather API, None without weather.
     """
 
     home: Path
@@ -37,7 +37,7 @@ class StackState:
 
     @property
     def file(self) -> Path:
-        """Where the state is kept."""
+        """File of the state."""
         return self.home / "stack.json"
 
     @property
@@ -65,7 +65,7 @@ class StackState:
         return f"http://{LOOPBACK}:{self.ports[part]}"
 
     def urls(self) -> dict[str, str]:
-        """Return the addresses for people."""
+        """Return the URLs to open in a browser."""
         return {
             "start": self.url + "/",
             "dashboard": self.part_url("serve") + "/" if "serve" in self.ports else "",
@@ -75,28 +75,27 @@ class StackState:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the state with its addresses, as JSON's types."""
+        """Return the state with its URLs, as JSON's types."""
         plain = asdict(self) | {"home": str(self.home), "root": str(self.root)}
         plain["replay"] = None if self.replay is None else str(self.replay)
         plain["weather"] = None if self.weather is None else str(self.weather)
         return plain | {"url": self.url, "urls": self.urls()}
 
     def write(self) -> None:
-        """Write the state to its file in one step."""
+        """Write the state to its file atomically."""
         draft = self.file.with_suffix(".draft")
         draft.write_text(json.dumps(self.as_dict(), indent=2), encoding="utf-8")
         draft.replace(self.file)
 
 
 def read_state(home: Path) -> StackState | None:
-    """Read the state of the stack in `home`; None where there is none."""
+    """Return the state of the stack in `home`; None when there is no stack."""
     file = home / "stack.json"
     if not file.is_file():
         return None
-    plain = json.loads(file.read_text(encoding="utf-8"))
+    plain: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     for derived in ("url", "urls"):
         plain.pop(derived)
-    replay, weather = plain.pop("replay"), plain.pop("weather", None)
-    home, root = Path(plain.pop("home")), Path(plain.pop("root"))
-    files = {"replay": Path(replay) if replay else None, "weather": weather and Path(weather)}
-    return StackState(home, root, **files, **plain)
+    for name in ("home", "root", "replay", "weather"):
+        plain[name] = Path(plain[name]) if plain.get(name) else None
+    return StackState(**plain)

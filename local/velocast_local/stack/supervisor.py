@@ -1,4 +1,4 @@
-"""The process behind a stack: holds the lock, runs the control plane, starts the children and keeps them alive."""
+"""The supervisor process of a stack: holds the lock, runs the control plane, starts and restarts the children."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ log = logging.getLogger("velocast.stack")
 
 
 def take_lock(home: Path) -> IO[str] | None:
-    """Take the lock of a stack's folder; None when a living supervisor holds it. It is freed when its process ends."""
+    """Take the lock of a stack's folder; None when a running supervisor holds it. It is held until the process ends."""
     home.mkdir(parents=True, exist_ok=True)
     file = (home / "stack.lock").open("a", encoding="utf-8")
     try:
@@ -50,8 +50,8 @@ def take_lock(home: Path) -> IO[str] | None:
     return file
 
 
-def answers(url: str, timeout: float = 2.0) -> bool:
-    """Tell whether something at `url` answers HTTP at all; only 5xx counts as not well."""
+def is_responding(url: str, timeout: float = 2.0) -> bool:
+    """Return whether a server at `url` responds to HTTP with a status below 500."""
     try:
         return httpx.get(url, timeout=timeout, trust_env=False).status_code < 500
     except httpx.HTTPError:
@@ -59,12 +59,12 @@ def answers(url: str, timeout: float = 2.0) -> bool:
 
 
 def part_health_url(state: StackState, part: str) -> str:
-    """Return the address that tells whether a part is well."""
+    """Return the URL of a part's health check."""
     return state.part_url(part) + HEALTH_PATHS.get(part, "/")
 
 
 class Child:
-    """One server process of the stack, started again when it dies, at most MOST_RESTARTS times."""
+    """A server process of the stack, restarted when it ends, at most MOST_RESTARTS times."""
 
     def __init__(self, part: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self.part = part
@@ -73,19 +73,22 @@ class Child:
         self._restarts = 0
 
     def watch(self) -> bool:
-        """Start the process again if it has ended; tell whether it was."""
+        """Restart the process if it has ended; return whether it was restarted."""
         if self.process.poll() is None or self._restarts >= MOST_RESTARTS:
             return False
         self._restarts += 1
         log.error(
-            "%s ended with %s; start %d again", self.part, self.process.returncode, self._restarts
+            "%s ended with exit code %s; restart %d",
+            self.part,
+            self.process.returncode,
+            self._restarts,
         )
         self.process = self._start()
         return True
 
 
 class Supervisor:
-    """Starts everything, tells how far it is in `progress.json`, and waits for SIGTERM."""
+    """Starts all parts, writes their progress to `progress.json`, and waits for SIGTERM."""
 
     def __init__(self, state: StackState) -> None:
         self.state = state
@@ -95,7 +98,7 @@ class Supervisor:
         self._end = threading.Event()
 
     def run(self) -> int:
-        """Run the stack until a signal asks it to end; return the exit code."""
+        """Run the stack until a signal stops it; return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_end)
         from velocast_local.stack.control_plane import ControlPlane
@@ -115,7 +118,7 @@ class Supervisor:
                     child.watch()
             return 0
         finally:
-            log.info("ending")
+            log.info("stopping")
             self._end_children(load_functions(self.state.config / "functions.yaml"))
             plane.stop()
             self._end_children(self.children)
@@ -126,12 +129,12 @@ class Supervisor:
     def _start_children(self) -> None:
         state = self.state
         functions = load_functions(state.config / "functions.yaml")
-        # The slowest first: all share the machine.
+        # The slowest part first, since all share the machine.
         self._add("mlflow", _mlflow_command(state), process_environment(state))
         self._add("bigquery", _bigquery_command(state), process_environment(state))
         for name, function in functions.items():
-            environment = function_servers.environment(name, function, state)
-            self._add(name, function_servers.command(name, function, state), environment)
+            environment = function_servers.function_environment(name, function, state)
+            self._add(name, function_servers.function_command(name, function, state), environment)
 
     def _add(self, part: str, command: list[str], environment: dict[str, str]) -> None:
         self._tell(part, STARTING)
@@ -139,7 +142,7 @@ class Supervisor:
 
         def start() -> subprocess.Popen[bytes]:
             cwd = self.state.root
-            return processes.start(command, environment=environment, log=log_file, cwd=cwd)
+            return processes.start_process(command, environment=environment, log=log_file, cwd=cwd)
 
         self.children[part] = Child(part, start)
 
@@ -158,7 +161,7 @@ class Supervisor:
                 return False
             if child.process.poll() is not None:
                 break
-            if answers(url):
+            if is_responding(url):
                 well = part != "bigquery" or self._create_tables()
                 self._tell(part, READY if well else FAILED)
                 return well
@@ -172,6 +175,7 @@ class Supervisor:
         from gcp_emulators.bigquery.emulator import create_tables
 
         url = self.state.part_url("bigquery")
+        # google-auth has no annotations
         credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
         client = bigquery.Client(
             self.state.project, credentials=credentials, client_options={"api_endpoint": url}
@@ -179,10 +183,12 @@ class Supervisor:
         create_tables(client, schemas.documents(), self.state.location)
         return True
 
-    def _end_children(self, names: object) -> None:
-        chosen = [c for part, c in self.children.items() if part in names]  # type: ignore[operator]
-        alive = [psutil.Process(c.process.pid) for c in chosen if c.process.poll() is None]
-        processes.end(alive)
+    def _end_children(self, names: Collection[str]) -> None:
+        chosen = [child for part, child in self.children.items() if part in names]
+        alive = [
+            psutil.Process(child.process.pid) for child in chosen if child.process.poll() is None
+        ]
+        processes.end_processes(alive)
 
     def _tell(self, part: str, how: str) -> None:
         with self._lock:
@@ -214,10 +220,10 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     lock = take_lock(home)
     if lock is None:
-        sys.exit(f"a stack runs in {home} already")
+        sys.exit(f"a stack is already running in {home}")
     state = read_state(home)
     if state is None:
-        sys.exit(f"{home / 'stack.json'} is missing; start the stack by `velocast local up`")
+        sys.exit(f"{home / 'stack.json'} is missing; start the stack with `velocast local up`")
     state = replace(state, pid=os.getpid())
     state.write()
     sys.exit(Supervisor(state).run())

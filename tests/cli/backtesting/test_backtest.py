@@ -24,10 +24,10 @@ from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.learning import forecaster, regressors
 from velocast_cli import backtest_command
-from velocast_cli.backtesting import backtest, cold_start, reference_forest, scores
+from velocast_cli.backtesting import cold_start, file_backtest, reference_forest, scores
 from velocast_cli.backtesting import report as backtest_report
-from velocast_cli.backtesting.backtest import Asked
-from velocast_cli.backtesting.plan import Backtest, BusyHours, Plan
+from velocast_cli.backtesting.file_backtest import BacktestRequest
+from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
 from velocast_cli.main import app
 from velocast_local.simulation.city import simulate, write_city
 
@@ -124,19 +124,19 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
 
 
 @cache
-def made(city_file: Path) -> Backtest:
+def made(city_file: Path) -> BacktestResult:
     """One week of a file; made once, for it takes some 15 s."""
     return run(city_file)
 
 
-def run(city_file: Path, *, weeks: int = 1) -> Backtest:
-    asked = Asked(city_file, None, "perturbed", weeks, None, ("gbm",))
-    return backtest.run(asked, CITY, lambda text: None)
+def run(city_file: Path, *, weeks: int = 1) -> BacktestResult:
+    asked = BacktestRequest(city_file, None, "perturbed", weeks, None, ("gbm",))
+    return file_backtest.backtest_file(asked, CITY, lambda text: None)
 
 
-def run_without_hiding(city_file: Path, *, weeks: int = 1) -> Backtest:
+def run_without_hiding(city_file: Path, *, weeks: int = 1) -> BacktestResult:
     """Leave out what new counters would get, over half of a small city's time."""
-    with patch.object(cold_start, "run", lambda *_: pd.DataFrame()):
+    with patch.object(cold_start, "backtest_cold_start", lambda *_: pd.DataFrame()):
         return run(city_file, weeks=weeks)
 
 
@@ -189,7 +189,7 @@ def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
         assert not before.loc[~hidden, name].equals(after.loc[~hidden, name])
 
 
-def test_the_counters_of_a_pole_are_hidden_together() -> None:
+def test_the_counters_of_a_site_are_hidden_together() -> None:
     places = pd.DataFrame(
         {"latitude": [48.1, 48.2, 48.1, 48.3], "longitude": 2.0}, index=["a", "b", "c", "d"]
     )
@@ -198,7 +198,7 @@ def test_the_counters_of_a_pole_are_hidden_together() -> None:
     assert cold_start.folds(places.loc[["a", "c"]]) == []
 
 
-def test_a_pole_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) -> None:
+def test_a_site_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) -> None:
     rows = simulate(5, days=61, until=date(2025, 4, 14), seed=5)
     absent = rows["id_compteur"].max()
     gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
@@ -209,7 +209,7 @@ def test_a_pole_that_is_absent_in_the_tested_week_is_left_out(tmp_path: Path) ->
     assert hidden["new_counter"].notna().all()
 
 
-def test_beside_a_new_pole_only_the_new_one_can_be_hidden(tmp_path: Path) -> None:
+def test_beside_a_new_site_only_the_new_one_can_be_hidden(tmp_path: Path) -> None:
     rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
     new = rows["id_compteur"].max()
     early = pd.to_datetime(rows["date"], utc=True) < start_of_local_day(date(2025, 4, 2), ZONE)
@@ -221,7 +221,7 @@ def test_beside_a_new_pole_only_the_new_one_can_be_hidden(tmp_path: Path) -> Non
 
 
 def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) -> None:
-    """Two poles: one never counted a bike, the other left. No hour is busy, none can be hidden, no R2 is defined."""
+    """Two sites: one never counted a bike, the other left. No hour is busy, none can be hidden, no R2 is defined."""
     rows = simulate(3, days=61, until=date(2025, 4, 14), seed=5)
     gone = pd.to_datetime(rows["date"], utc=True) >= start_of_local_day(date(2025, 2, 19), ZONE)
     path, report = tmp_path / "quiet.parquet", tmp_path / "page.html"
@@ -235,7 +235,7 @@ def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) 
     assert (found["affluence"], found["new_counters"]) == (None, None)
     assert result.stderr.count("leaving out affluence: ") == 1
     assert [model["r2"] for model in found["models"]] == [None] * 5
-    assert "<td>–<td>" in report.read_text(encoding="utf-8")
+    assert "<td>–</td>" in report.read_text(encoding="utf-8")
 
 
 def test_after_a_long_silence_nobody_knows_which_hours_are_busy(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_after_a_long_silence_nobody_knows_which_hours_are_busy(tmp_path: Path) 
 
 
 def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
-    hidden = scores.summary(made(city_file))["new_counters"]
+    hidden = scores.summarize(made(city_file))["new_counters"]
     screen = StringIO()
     Console(width=200, file=screen).print(backtest_command.new_counters_table(hidden))
     text = screen.getvalue()
@@ -269,7 +269,7 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
 def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     """Every frame that a model was fitted to, with `at`, the hour counted; the predecessor's forest's first."""
     frames: list[pd.DataFrame] = []
-    fit, fit_old = forecaster.fit_forecaster, reference_forest.Predecessor.fit
+    fit, fit_old = forecaster.fit_forecaster, reference_forest.ReferenceForest.fit
 
     def fit_seen(
         kind: ForecastKind, *parts: pd.DataFrame, **options: Any
@@ -277,12 +277,12 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
         frames.extend(part.assign(at=part["target_at"]) for part in parts)
         return fit(kind, *parts, **options)
 
-    def fit_old_seen(frame: pd.DataFrame, *, seed: int) -> reference_forest.Predecessor:
+    def fit_old_seen(frame: pd.DataFrame, *, seed: int) -> reference_forest.ReferenceForest:
         frames.insert(0, frame.assign(at=frame["counted_at"]))
         return fit_old(frame, seed=seed)
 
     monkeypatch.setattr(forecaster, "fit_forecaster", fit_seen)
-    monkeypatch.setattr(reference_forest.Predecessor, "fit", fit_old_seen)
+    monkeypatch.setattr(reference_forest.ReferenceForest, "fit", fit_old_seen)
     return frames
 
 
@@ -320,17 +320,17 @@ def test_outages_and_merged_hours_are_neither_learned_from_nor_scored(
 
 def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
     options = {"kinds": ("gbm",), "counts_table": "d.t", "weather_table": None}
-    plan = Plan.of(date(2020, 9, 1), date(2021, 8, 10), weeks=12, **options)  # type: ignore[arg-type]
+    plan = BacktestPlan.of(date(2020, 9, 1), date(2021, 8, 10), weeks=12, **options)  # type: ignore[arg-type]
     assert (plan.first_origin, plan.last_origin) == (date(2021, 5, 16), date(2021, 8, 7))
     assert len(plan.cuts()) == 12
-    with pytest.raises(TooLittleHistory, match=r"leave 17 days to learn from, 42 are needed"):
-        Plan.of(date(2021, 5, 1), date(2021, 6, 10), weeks=3, **options)  # type: ignore[arg-type]
+    with pytest.raises(TooLittleHistory, match=r"leaves 17 days for training; 42 are needed"):
+        BacktestPlan.of(date(2021, 5, 1), date(2021, 6, 10), weeks=3, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--kinds", "lstm"], "choose of gbm, rf, nn"),
+        (["--kinds", "lstm"], "choose from gbm, rf, nn"),
         (["--weeks", "40"], "ask for fewer weeks"),
         (["--until", "2025-02-20"], "ask for fewer weeks"),
         (["--report", "nowhere/page.html"], "the folder nowhere does not exist"),
@@ -361,9 +361,9 @@ def small() -> pd.DataFrame:
 
 
 def test_a_report_escapes_names(small: pd.DataFrame) -> None:
-    result = Backtest(small)
-    summary = scores.summary(result) | {"file": "<i>f</i>", "weeks": 1, "weather": "none"}
-    page = backtest_report.page(result, summary)
+    result = BacktestResult(small)
+    summary = scores.summarize(result) | {"file": "<i>f</i>", "weeks": 1, "weather": "none"}
+    page = backtest_report.render_report(result, summary)
     assert "<b>1</b>" not in page
     assert "<i>f</i>" not in page
 
@@ -371,11 +371,11 @@ def test_a_report_escapes_names(small: pd.DataFrame) -> None:
 @pytest.fixture
 def asked(
     city_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Backtest, Path | None], Result]:
+) -> Callable[[BacktestResult, Path | None], Result]:
     """Give the command a finished backtest."""
 
-    def ask(made: Backtest, report: Path | None = None) -> Result:
-        monkeypatch.setattr(backtest, "run", lambda *_: made)
+    def ask(made: BacktestResult, report: Path | None = None) -> Result:
+        monkeypatch.setattr(file_backtest, "backtest_file", lambda *_: made)
         page = [] if report is None else ["--report", str(report)]
         return CliRunner().invoke(app, ["backtest", str(city_file), *page])
 
@@ -386,7 +386,7 @@ def test_what_was_measured_is_printed_before_the_page_is_written(
     small: pd.DataFrame, asked: Callable[..., Result], tmp_path: Path
 ) -> None:
     page = tmp_path / ("x" * 300)  # no file may have so long a name
-    result = asked(Backtest(small), page)
+    result = asked(BacktestResult(small), page)
     assert result.exit_code == 1
     assert "3 forecasts from 3 origins" in result.output
     assert "report not written" in result.output
@@ -397,14 +397,14 @@ def test_what_was_measured_is_printed_before_the_page_is_written(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (3, "none of 3 hours forecast from 2025-03-01 to 2025-03-03 was counted"),
-        (0, "nothing was counted in the weeks before, so no hour was forecast"),
+        (3, "none of the 3 hours forecast from 2025-03-01 to 2025-03-03 was counted"),
+        (0, "no counts in the weeks before, so no hour was forecast"),
     ],
 )
 def test_weeks_without_a_count_are_refused_in_a_line(
     rows: int, message: str, small: pd.DataFrame, asked: Callable[..., Result]
 ) -> None:
-    result = asked(Backtest(small.head(rows).assign(bike_count=np.nan)))
+    result = asked(BacktestResult(small.head(rows).assign(bike_count=np.nan)))
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert message in result.output
@@ -416,7 +416,7 @@ def test_scores_that_are_not_defined_are_dashes(
 ) -> None:
     rows = small.assign(bike_count=0.0, similar_days=1.0, busy_threshold=0.5, usual=True)
     said = rows.assign(busy_probability=0.2, busy=False)
-    made = Backtest(rows[[*small, "similar_days"]], busy_hours=BusyHours([said]))
+    made = BacktestResult(rows[[*small, "similar_days"]], busy_hours=BusyHourForecasts([said]))
     result = asked(made)
     assert result.exit_code == 0, result.output
     lines = [line.split()[:5] for line in result.output.splitlines()]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from velocast_cli.backtesting.reference_forest import Predecessor
+from velocast_cli.backtesting.reference_forest import ReferenceForest
 
 NUMBERS = 13  # columns before those of the counters
 COSINE_OF_MONTH, DAY_OF_MONTH = 3, 5
@@ -58,7 +58,7 @@ def test_of_a_large_city_as_many_rows_of_every_counter_and_season_are_learned_fr
 ) -> None:
     frame = counts(40, 24 * 730)  # 700,800 rows, two years
     for _ in range(2):
-        Predecessor.fit(frame, seed=1)
+        ReferenceForest.fit(frame, seed=1)
     assert len(learned[0]) == 500_000
     np.testing.assert_array_equal(learned[0], learned[1])
     np.testing.assert_allclose(learned[0][:, NUMBERS:].sum(axis=0), 12_500, atol=1)
@@ -69,7 +69,7 @@ def test_of_a_large_city_as_many_rows_of_every_counter_and_season_are_learned_fr
 
 
 def test_the_counts_of_paris_are_all_learned_from(learned: list[np.ndarray[Any, Any]]) -> None:
-    Predecessor.fit(counts(52, 8_020), seed=1)
+    ReferenceForest.fit(counts(52, 8_020), seed=1)
     assert [len(x) for x in learned] == [417_040]
 
 
@@ -80,12 +80,12 @@ def test_forecasts_are_made_in_blocks_that_fit_into_memory(
     counters = 500
     frame = counts(counters, rows // counters + 1).head(rows)
     forest = Forest()
-    made = Predecessor(forest, tuple(sorted(frame["counter_id"].unique()))).predict(frame)
+    made = ReferenceForest(forest, tuple(sorted(frame["counter_id"].unique()))).predict(frame)
     assert max((x.nbytes for x in forest.asked), default=0) < 150 * 2**20
     np.testing.assert_array_equal(made, frame["local_date"].dt.day.to_numpy(dtype="float64"))
 
 
 def test_a_counter_that_came_later_is_none_of_those_known() -> None:
     forest = Forest()
-    Predecessor(forest, ("c000", "c002")).predict(counts(3, 1))
+    ReferenceForest(forest, ("c000", "c002")).predict(counts(3, 1))
     np.testing.assert_array_equal(forest.asked[0][:, NUMBERS:], [[1, 0], [0, 0], [0, 1]])

@@ -56,7 +56,7 @@ def test_rain_of_an_hour_stands_under_its_end_in_what_is_reported() -> None:
 def test_observations_with_a_column_missing_or_an_hour_twice_are_refused() -> None:
     with pytest.raises(ValueError, match=r"no column \['cloud_cover'\]"):
         observed(reported().drop(columns="cloud_cover"))
-    with pytest.raises(ValueError, match="hour 2025-03-01 00:00Z comes twice"):
+    with pytest.raises(ValueError, match="hour 2025-03-01 00:00Z is repeated"):
         observed(pd.concat([reported(), reported()]))
 
 
@@ -77,15 +77,15 @@ def test_the_past_is_as_observed() -> None:
 
 @pytest.mark.parametrize("name", ["temperature_c", "wind_kmh", "humidity_pct", "cloud_pct"])
 def test_errors_grow_with_every_day_ahead(name: str) -> None:
-    spread = many(60).groupby("day")[name].std()
-    assert spread.is_monotonic_increasing
-    assert spread.iloc[-1] > 1.3 * spread.iloc[0]
+    errors = many(60).groupby("day")[name].std()
+    assert errors.is_monotonic_increasing
+    assert errors.iloc[-1] > 1.3 * errors.iloc[0]
 
 
 def test_temperature_errs_as_weather_services_say() -> None:
-    spread = many(200).groupby("day")["temperature_c"].std()
-    assert spread.iloc[0] == pytest.approx(1.0, abs=0.15)
-    assert spread.iloc[4] == pytest.approx(2.3, abs=0.3)
+    errors = many(200).groupby("day")["temperature_c"].std()
+    assert errors.iloc[0] == pytest.approx(1.0, abs=0.15)
+    assert errors.iloc[4] == pytest.approx(2.3, abs=0.3)
 
 
 def test_errors_come_in_runs_of_hours() -> None:
@@ -152,8 +152,8 @@ def test_nothing_gives_nothing() -> None:
 @pytest.mark.parametrize(
     ("seen", "issued_at", "match"),
     [
-        (weather(ISSUED_AT, HORIZON_HOURS + 1), ISSUED_AT, "384 h after .* reach 384 h"),
-        (weather(ISSUED_AT, 3), datetime(2025, 3, 1), "has no zone"),
+        (weather(ISSUED_AT, HORIZON_HOURS + 1), ISSUED_AT, "384 h after .* reach only 384 h"),
+        (weather(ISSUED_AT, 3), datetime(2025, 3, 1), "has no time zone"),
         (weather(ISSUED_AT, 3).drop(columns="wind_kmh"), ISSUED_AT, r"no column \['wind_kmh'\]"),
     ],
 )

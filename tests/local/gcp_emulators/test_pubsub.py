@@ -19,11 +19,11 @@ import pytest
 from google.api_core.exceptions import AlreadyExists, InvalidArgument, NotFound
 from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.pubsub.broker import Broker
-from gcp_emulators.pubsub.queue import PubSubError
-from gcp_emulators.pubsub.rest import rest_routes
-from gcp_emulators.pubsub.server import PubSubServer
+from gcp_emulators.pubsub.grpc_server import PubSubServer
+from gcp_emulators.pubsub.rest import pubsub_routes
 from tests.emulators import RunningPubSub
 
 PROJECT = "velocast-local"
@@ -316,7 +316,7 @@ def test_a_lease_that_runs_out_frees_the_message(broker: Broker) -> None:
 
 
 def test_an_endpoint_elsewhere_is_refused(broker: Broker) -> None:
-    with pytest.raises(PubSubError, match=r"http://example\.org/x is not on this machine"):
+    with pytest.raises(GoogleApiError, match=r"http://example\.org/x is not on this machine"):
         broker.put_subscription(
             {
                 "name": "s",
@@ -328,7 +328,7 @@ def test_an_endpoint_elsewhere_is_refused(broker: Broker) -> None:
 
 def test_rest_as_gcloud_speaks_it(broker: Broker) -> None:
     base = f"/v1/projects/{PROJECT}"
-    with HttpServer(rest_routes(broker)) as server, httpx.Client(base_url=server.url) as client:
+    with HttpServer(pubsub_routes(broker)) as server, httpx.Client(base_url=server.url) as client:
         made = client.put(
             f"{base}/subscriptions/s", json={"topic": f"projects/{PROJECT}/topics/velocast-fetch"}
         )

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gcp_emulators.core.http_server import HttpServer, original_host
-from gcp_emulators.storage.server import routes
+from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
 from tests.emulators import RunningObjectStore
 
@@ -262,7 +262,7 @@ def test_everything_is_there_after_a_restart(
     for data in (b"first", b"second"):
         store = ObjectStore(tmp_path)
         store.ensure_bucket("velocast-local-models", versioning=True)
-        with HttpServer(routes(store)) as server:
+        with HttpServer(storage_routes(store)) as server:
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
             blob = storage.Client(project="p").bucket("velocast-local-models").blob("x")
             if generations:

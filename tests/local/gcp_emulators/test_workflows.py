@@ -88,9 +88,9 @@ def execute(tmp_path: Path, url: str, workflow: str, argument: Any = None) -> di
     source, result, clock = tmp_path / "w.yaml", tmp_path / "result.json", tmp_path / "clock"
     source.write_text(workflow.replace("$URL", url), encoding="utf-8")
     Clock(clock).set(parse_instant("2026-03-01T02:00:00Z"), force=True)
-    command = [sys.executable, "-m", "gcp_emulators.workflows.execution", "--source", str(source)]
+    command = [sys.executable, "-m", "gcp_emulators.workflows.interpreter", "--source", str(source)]
     command += ["--argument", json.dumps(argument), "--result", str(result)]
-    command += ["--endpoint", url, "--clock", str(clock)]
+    command += ["--endpoint", url, "--clock", str(clock), "--variable-prefix", "VELOCAST_"]
     environment = {
         "PATH": "/usr/bin:/bin",
         "GOOGLE_CLOUD_PROJECT_ID": "p",
@@ -288,6 +288,23 @@ main:
     assert execute(tmp_path, google[1], workflow)["result"] == {"held": True, "code": 412}
     query = {"uploadType": "media", "name": "lease.json", "ifGenerationMatch": "0"}
     assert google[0].asked == [{"query": query, "body": '{"owner": "me"}'}]
+
+
+def test_http_request_is_sent_to_the_stack_as_http_get_is(
+    tmp_path: Path, google: tuple[Google, str]
+) -> None:
+    workflow = """
+main:
+  steps:
+    - ask:
+        call: http.request
+        args: {method: GET, url: "https://storage.googleapis.com/storage/v1/b/bucket/o/x"}
+        result: answer
+    - end:
+        return: ${answer.body.decision}
+"""
+    assert execute(tmp_path, google[1], workflow) == {"state": "SUCCEEDED", "result": "DEPLOY"}
+    assert google[0].asked == [{"object": "x", "query": {}}]
 
 
 @pytest.mark.parametrize(

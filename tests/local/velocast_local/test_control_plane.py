@@ -23,10 +23,10 @@ from google.cloud.workflows.executions_v1.services.executions.transports import 
 )
 
 from gcp_emulators.core.clock import Clock, ClockRefused
-from gcp_emulators.core.documents import Records
+from gcp_emulators.core.documents import DocumentStore
 from gcp_emulators.core.processes import MARKER
 from gcp_emulators.scheduler import scheduler
-from gcp_emulators.storage.records import Preconditions
+from gcp_emulators.storage.preconditions import Preconditions
 from tests.local.velocast_local.tiny_stack import make_state, running_control_plane
 from velocast.core.datetimes import parse_instant
 from velocast_local.stack.configuration import load_schedules
@@ -242,7 +242,7 @@ def test_the_clock_goes_forward_only_unless_forced(tmp_path: Path) -> None:
     assert clock.now().minute == 0
     start = datetime(2020, 1, 1, tzinfo=UTC)
     assert clock.set(start) == clock.now() == start, "a new clock may be set anywhere once"
-    with pytest.raises(ClockRefused, match="stands at 2020-01-01T00:00:00Z, asked to go back"):
+    with pytest.raises(ClockRefused, match="it is 2020-01-01T00:00:00Z and cannot go back"):
         clock.set(datetime(2019, 12, 31, tzinfo=UTC))
     with pytest.raises(ClockRefused, match="has no zone"):
         clock.set(datetime(2021, 1, 1))
@@ -255,7 +255,7 @@ def test_the_clock_over_http(api: httpx.Client) -> None:
     assert api.get("/local/clock").json() == {"now": NOW}
     back = api.post("/local/clock", json={"now": "2026-02-01T00:00:00Z"})
     assert back.status_code == 400
-    assert "asked to go back" in back.json()["error"]["message"]
+    assert "cannot go back" in back.json()["error"]["message"]
     assert api.post("/local/clock", json={"now": "soon"}).status_code == 400
     assert api.post("/local/clock", content=b"[]").status_code == 400
 
@@ -399,11 +399,11 @@ def test_no_process_of_a_shell_is_taken_for_one_of_the_stack(plane: ControlPlane
 
 
 def test_records_keep_their_order_over_restarts_and_updates(tmp_path: Path) -> None:
-    records = Records(tmp_path)
+    records = DocumentStore(tmp_path)
     for key in ("b", "a", "c"):
         records.put(key, {"key": key, "n": 1})
     records.update("b", n=2)
-    again = Records(tmp_path)
+    again = DocumentStore(tmp_path)
     assert again.newest_first() == [
         {"key": "c", "n": 1},
         {"key": "a", "n": 1},

@@ -70,7 +70,7 @@ def test_demo_says_what_is_wrong_with_the_weather(tmp_path: Path) -> None:
         command, capture_output=True, text=True, check=False, env=_clean_environment()
     )
     assert alone.returncode == 2
-    assert "goes with --replay" in alone.stderr
+    assert "needs --replay" in alone.stderr
     done = subprocess.run(
         [*command, "--replay", counts],
         capture_output=True,
@@ -90,7 +90,7 @@ def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:
         command, capture_output=True, text=True, check=False, env=_clean_environment()
     )
     assert done.returncode == 1
-    assert "no stack's folder" in done.stdout
+    assert "not the folder of a stack" in done.stdout
     assert kept.exists()
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gcp_emulators.core.http_server import HttpServer
-from velocast_local.discord.inbox import routes
+from velocast_local.discord.inbox import inbox_routes
 
 HOOK = "/discord/api/webhooks/42/token"
 EMBED = {"title": "Drift", "color": 0xE0A100, "timestamp": "2026-03-01T00:00:00Z"}
@@ -19,7 +19,7 @@ EMBED = {"title": "Drift", "color": 0xE0A100, "timestamp": "2026-03-01T00:00:00Z
 
 @contextmanager
 def inbox(folder: Path) -> Iterator[httpx.Client]:
-    with HttpServer(routes(folder)) as server, httpx.Client(base_url=server.url) as client:
+    with HttpServer(inbox_routes(folder)) as server, httpx.Client(base_url=server.url) as client:
         yield client
 
 
@@ -141,7 +141,7 @@ def test_the_chat_shows_messages_and_runs_none_of_their_text(client: httpx.Clien
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<pre>&lt;b&gt;trace&lt;/b&gt;</pre>" in page
-    assert 'href="https://example.org/&quot;onclick=&quot;"' in page
+    assert 'href="https://example.org/&#34;onclick=&#34;"' in page
     assert '<div class="wide"><dt>&lt;i&gt;</dt><dd>R² 0.7</dd></div>' in page
     assert "velocast &amp; co" in page
     assert "2026-03-01 00:00 UTC" in page

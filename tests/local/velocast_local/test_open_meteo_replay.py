@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
-from velocast_cli.weather_file import read_weather
-from velocast_local.city.files import CityFiles, choose
-from velocast_local.city.open_meteo_replay import routes
+from velocast_cli.weather_file import read_weather_file
+from velocast_local.city.files import CityFiles, choose_files
+from velocast_local.city.open_meteo_replay import weather_routes
 from velocast_local.stack.state import StackState, read_state
 
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
@@ -129,7 +129,7 @@ class TestRefusals:
         assert reason in answer.json()["reason"]
 
     def test_without_a_file_there_is_no_weather(self) -> None:
-        assert routes(None) == []
+        assert weather_routes(None) == []
 
 
 class TestFiles:
@@ -138,16 +138,16 @@ class TestFiles:
         frame.to_csv(tmp_path / "w.csv", index=False)
         frame.to_parquet(tmp_path / "w.parquet", index=False)
         pd.testing.assert_frame_equal(
-            read_weather(tmp_path / "w.csv"), read_weather(tmp_path / "w.parquet")
+            read_weather_file(tmp_path / "w.csv"), read_weather_file(tmp_path / "w.parquet")
         )
 
     def test_a_file_of_something_else_is_named(self, tmp_path: Path) -> None:
         file = tmp_path / "counts.csv"
         file.write_text("a,b\n1,2\n")
         with pytest.raises(ValueError, match=r"counts\.csv: weather: no column \['cloud_cover'"):
-            read_weather(file)
+            read_weather_file(file)
         with pytest.raises(ValueError, match=r"needs \.parquet or \.csv"):
-            read_weather(tmp_path / "weather.xlsx")
+            read_weather_file(tmp_path / "weather.xlsx")
 
 
 class TestChoice:
@@ -165,18 +165,18 @@ class TestChoice:
         made = CityFiles(tmp_path / "demoville.parquet", tmp_path / "demoville-weather.parquet")
         last = StackState(tmp_path, tmp_path, "paris", counts, weather=weather)
 
-        assert choose(None, None, None, lambda: made) == made
-        assert choose(None, counts, weather, lambda: made) == (counts, weather)
-        assert choose(last, None, None, lambda: made) == (counts, weather)
-        assert choose(last, None, rain, lambda: made) == (counts, rain)
-        assert choose(last, other, None, lambda: made) == (other, None)
+        assert choose_files(None, None, None, lambda: made) == made
+        assert choose_files(None, counts, weather, lambda: made) == (counts, weather)
+        assert choose_files(last, None, None, lambda: made) == (counts, weather)
+        assert choose_files(last, None, rain, lambda: made) == (counts, rain)
+        assert choose_files(last, other, None, lambda: made) == (other, None)
 
     @pytest.mark.parametrize("gone", ["counts", "weather"])
     def test_a_file_that_is_gone(self, tmp_path: Path, files: dict[str, Path], gone: str) -> None:
         last = StackState(tmp_path, tmp_path, "paris", files["counts"], weather=files["weather"])
         files[gone].unlink()
         with pytest.raises(FileNotFoundError, match=f"the city's {gone} .* gone"):
-            choose(last, None, None, lambda: CityFiles(files["other"], None))
+            choose_files(last, None, None, lambda: CityFiles(files["other"], None))
 
     @pytest.mark.parametrize("weather", [Path("/somewhere/weather.parquet"), None])
     def test_the_state_remembers_the_weather(self, tmp_path: Path, weather: Path | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame
 from velocast_cli.city_file import CityFile
-from velocast_local.city.odsql import ApiError, time_range
+from velocast_local.city.odsql import ExploreApiError, time_range
 from velocast_local.city.opendatasoft_replay import Replay
 from velocast_local.simulation.city import simulate
 
@@ -259,7 +259,7 @@ def test_time_range(where: str, expected: tuple[datetime | None, datetime | None
 
 
 def test_offset_in_a_literal_is_refused() -> None:
-    with pytest.raises(ApiError, match="is not a date"):
+    with pytest.raises(ExploreApiError, match="is not a date"):
         time_range("date >= date'2026-03-01T00:00:00+02:00'")
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from velocast.core.city import load_city
 from velocast_cli.city_file import CityFile
-from velocast_cli.weather_file import read_weather
+from velocast_cli.weather_file import read_weather_file
 from velocast_local.simulation.city import (
     COLUMNS,
     simulate,
@@ -216,7 +216,7 @@ class TestFile:
         out, weather = tmp_path / "city.parquet", tmp_path / "weather.csv"
         options = [str(out), "--counters", "2", "--days", "2", "--weather", str(weather)]
         assert CliRunner().invoke(app, options).exit_code == 0
-        assert len(read_weather(weather)) == 2 * 24 + AHEAD_HOURS
+        assert len(read_weather_file(weather)) == 2 * 24 + AHEAD_HOURS
 
     @pytest.mark.parametrize("names", [("city.txt",), ("city.csv", "--weather", "weather.txt")])
     def test_command_refuses_another_ending(self, tmp_path: Path, names: tuple[str, ...]) -> None:

@@ -43,12 +43,12 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("home")
     yield folder
-    lifecycle.down(folder)
+    lifecycle.stop_stack(folder)
 
 
 @pytest.fixture(scope="module")
 def running(home: Path, checkout: Path, counts: Path) -> dict[str, Any]:
-    return lifecycle.up(home, replay=counts, root=checkout)
+    return lifecycle.start_stack(home, replay=counts, root=checkout)
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 30) -> Any:
@@ -106,11 +106,11 @@ def test_secrets_are_private_files(home: Path, running: dict[str, Any]) -> None:
     assert httpx.post(webhook, json={"content": "hi"}, trust_env=False).status_code == 204
 
 
-def test_a_second_up_says_that_it_is_up_already(home: Path, running: dict[str, Any]) -> None:
+def test_a_second_up_reports_that_it_is_already_up(home: Path, running: dict[str, Any]) -> None:
     result = runner.invoke(local_app, ["up", "--home", str(home)])
     assert result.exit_code == 0
-    assert "the stack is up already" in result.stdout
-    assert lifecycle.up(home)["pid"] == running["pid"]
+    assert "the stack is already up" in result.stdout
+    assert lifecycle.start_stack(home)["pid"] == running["pid"]
 
 
 def test_env_prints_lines_for_eval_and_shows_no_secret(home: Path, running: dict[str, Any]) -> None:
@@ -124,11 +124,11 @@ def test_env_prints_lines_for_eval_and_shows_no_secret(home: Path, running: dict
 
 
 def test_a_function_that_dies_is_started_again(home: Path, running: dict[str, Any]) -> None:
-    before = lifecycle.status(home)["parts"]["notify"]["pid"]
+    before = lifecycle.stack_status(home)["parts"]["notify"]["pid"]
     os.kill(before, signal.SIGKILL)
 
     def back() -> Any:
-        part = lifecycle.status(home)["parts"]["notify"]
+        part = lifecycle.stack_status(home)["parts"]["notify"]
         return part["healthy"] and part["pid"] != before
 
     wait_for(back)
@@ -142,20 +142,20 @@ def test_a_killed_stack_is_noticed_cleaned_and_goes_on_where_it_stood(
     result = runner.invoke(local_app, ["status", "--home", str(home)])
     assert result.exit_code == 1
     assert "no stack is running" in result.stdout
-    left = {process.pid for process in processes.marked(home)}
+    left = {process.pid for process in processes.marked_processes(home)}
     assert left, "the children of a killed supervisor live on"
 
-    again = lifecycle.up(home, root=checkout)
+    again = lifecycle.start_stack(home, root=checkout)
     assert again["ports"] == running["ports"]
     assert (again["replay"], again["city"]) == (running["replay"], running["city"])
-    assert not left & {process.pid for process in processes.marked(home)}
+    assert not left & {process.pid for process in processes.marked_processes(home)}
     clock = httpx.get(f"{again['url']}/local/clock", trust_env=False).json()
     assert clock == {"now": "2026-03-01T02:00:00Z"}
     assert outcomes(again["url"]) == ["ok"]
 
-    assert lifecycle.down(home) is True
-    assert processes.marked(home) == []
-    assert lifecycle.down(home) is False
+    assert lifecycle.stop_stack(home) is True
+    assert processes.marked_processes(home) == []
+    assert lifecycle.stop_stack(home) is False
 
 
 def test_a_function_that_cannot_start_is_named_with_the_end_of_its_log(
@@ -165,7 +165,7 @@ def test_a_function_that_cannot_start_is_named_with_the_end_of_its_log(
     broken = root / "functions" / "predict" / "main.py"
     broken.write_text("raise RuntimeError('no such model')\n", encoding="utf-8")
     home = tmp_path / "home"
-    with pytest.raises(lifecycle.StackFailed, match=r"(?s)predict did not come up.*no such model"):
-        lifecycle.up(home, replay=counts, root=root)
-    assert processes.marked(home) == []
+    with pytest.raises(lifecycle.StackFailed, match=r"(?s)predict did not start.*no such model"):
+        lifecycle.start_stack(home, replay=counts, root=root)
+    assert processes.marked_processes(home) == []
     assert runner.invoke(local_app, ["env", "--home", str(home)]).exit_code == 1

@@ -11,7 +11,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import ModelUnusable, ObjectMissing
 from velocast.model.learning.busy_classifier import TASK, BusyModel
-from velocast.usecases.forecasting.model_loading import FallbackStep, OnFallback, read_artifact
+from velocast.usecases.forecasting.model_loading import FallbackStep, OnFallback, read_version
 
 BUSY_FROM = 0.5  # more likely than not, for probabilities from the forecast's distribution
 DISTRIBUTION = "the forecast's own distribution"
@@ -41,7 +41,7 @@ def load_busy_champion(objects: Objects, *, on_fallback: OnFallback) -> BusyCham
         if champion is None:
             return BusyChampion()
         wanted = champion.version
-        model = BusyModel.from_bytes(read_artifact(objects, champion))
+        model = BusyModel.from_bytes(read_version(objects, champion))
     except (ModelUnusable, ObjectMissing) as exc:
         on_fallback(FallbackStep(wanted, DISTRIBUTION, str(exc), TASK))
         return BusyChampion()

@@ -133,14 +133,14 @@ def _model(objects: Objects, version: Version) -> TrainedModel:
     if reason := _incompatibility(version):
         raise ModelUnusable(reason)
     if version.sha256 not in _cache:
-        model = TrainedModel.from_bytes(read_artifact(objects, version))
+        model = TrainedModel.from_bytes(read_version(objects, version))
         while len(_cache) >= CACHED_MODELS:
             del _cache[next(iter(_cache))]
         _cache[version.sha256] = model
     return _cache[version.sha256]
 
 
-def read_artifact(objects: Objects, version: Version) -> bytes:
+def read_version(objects: Objects, version: Version) -> bytes:
     """Return a version's stored bytes. Raises ObjectMissing; ModelUnusable when their hash is not the recorded one."""
     root = objects.uri("")
     if not version.artifact_uri.startswith(root):

@@ -175,9 +175,7 @@ def _report(
     reason = "; ".join(str(error) for error in read.errors)
     event_id = f"fetch:weather_missing:{run.as_of:%Y-%m-%d}"
     if again:
-        reason += (
-            f"; a later run may not notice this gap: publish {_as_event(again)} to velocast-fetch"
-        )
+        reason += f"; a later run may not notice this gap: publish {_as_event(again)} to velocast-fetch again"
         event_id += f":{again.since}/{again.until}"
     log("WARNING", f"weather is missing: {reason}", code=read.errors[0].code)
     run.tell(

@@ -1,1 +1,1 @@
-"""The jobs train, evaluate and promote."""
+"""The jobs train, evaluate and promote, and what they share."""

@@ -1,8 +1,6 @@
-"""Scores challenger and champion on the same rows of both test sets and decides."""
+"""Scores challenger and champion on the same rows of both test sets, and decides between them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from velocast.adapters import champion_manifest
 from velocast.adapters.mlflow_registry import Registry
@@ -15,98 +13,101 @@ from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
 from velocast.core.unknown import Unknown
 from velocast.model.decisions import deployment
-from velocast.model.evaluation import reference_models
 from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
 from velocast.usecases.context import Run
-from velocast.usecases.training import comparable_champion, model_io, run_store, scoring
-from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
-from velocast.usecases.training.datasets.frames import Source
-from velocast.usecases.training.records import MEASURES, BusyTrial, Decision, Training, Trial
-from velocast.usecases.training.run_store import Records
-from velocast.usecases.training.scores import measured, named_scores
+from velocast.usecases.training import (
+    comparable_champion,
+    kept_rows,
+    model_io,
+    run_store,
+    scoring,
+    version_summary,
+)
+from velocast.usecases.training.comparable_champion import ComparedChampion
+from velocast.usecases.training.datasets import frames
+from velocast.usecases.training.records import (
+    MEASURES,
+    BusyTestScores,
+    Decision,
+    TestScores,
+    Training,
+)
+from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.scores import (
+    audit_columns,
+    challenger_metrics,
+    deciding_score,
+    improvement_of,
+)
 
 
 class EvaluateRequest(Message):
-    """Arguments of the job velocast-evaluate: the version to judge, of `velocast-<task>`."""
+    """Arguments of the job velocast-evaluate: the version of `velocast-<task>` to evaluate."""
 
     version: int
     task: kinds.Task = "forecast"
 
 
 def evaluate(request: EvaluateRequest, run: Run[JobSettings]) -> list[AuditRow]:
-    """Judge a version and leave `runs/<execution_id>/decision.json`; tell of one that is skipped or rejected.
+    """Evaluate a version, leave `runs/<execution_id>/decision.json`, and publish a notice unless it may be deployed.
 
-    Run again with the same execution id, the decision stands as it was taken. A champion that cannot be loaded counts
-    as none, and the decision says so. Raises RegistryError, ModelUnusable (the challenger's own artifact),
-    WarehouseError.
+    Run again with the same execution id, it keeps the decision as it was taken. A champion that cannot be loaded counts
+    as none, and the decision says so. Raises RegistryError, ModelUnusable (the challenger's own model),
+    WarehouseError; EventError when the execution has evaluated another version.
     """
-    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    decision = records.find(run_store.DECISION, Decision)
+    store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
+    decision = store.find(run_store.DECISION, Decision)
     if decision is not None:
         _check_same(request, run, decision)
-    training = run_store.training_of(records, registry, request.task, request.version)
+    training = run_store.training_of_version(store, registry, request.task, request.version)
     if decision is None:
-        decision = records.settle(run_store.DECISION, judge(run, records, training))
+        decision = store.save_once(run_store.DECISION, judge(run, store, training))
         _check_same(request, run, decision)
-    _file(records, registry, training, decision)
-    _tell(run, decision)
+    _record_decision(store, registry, training, decision)
+    _publish(run, decision)
     return [_audit_row(run, decision)]
 
 
 def _check_same(request: EvaluateRequest, run: Run[JobSettings], decision: Decision) -> None:
     if (decision.task, decision.version) != (request.task, request.version):
         raise EventError(
-            f"execution {run.execution_id} has judged {decision.task} version {decision.version}, now asked for "
-            f"{request.task} version {request.version}; give another --execution-id"
+            f"execution {run.execution_id} has evaluated {decision.task} version {decision.version}; to evaluate "
+            f"{request.task} version {request.version}, give another --execution-id"
         )
 
 
-def judge(run: Run[JobSettings], records: Records, training: Training) -> Decision:
-    """Score a version and the champion on the same rows and decide; writes nothing but a frozen table."""
-    challenger = model_io.load_model(records.objects, training.artifact)
-    opponent = comparable_champion.find(run, records, training)
-    source = source_of(run, training)
-    beside = reference_models.calibrate_similar_days(
-        frames.calibration_frame(
-            source, training.windows.learnable, training.windows.calibrate_from
-        )
+def judge(run: Run[JobSettings], store: RunStore, training: Training) -> Decision:
+    """Score a version and the champion on the same rows and decide; writes only tables that have expired."""
+    challenger = model_io.load_model(store.objects, training.artifact)
+    champion = comparable_champion.find(run, store, training)
+    similar_days = kept_rows.similar_days_errors(run, training, challenger)
+    baseline = scoring.score_test(
+        frames.scoring_frame(kept_rows.source_of(run, training), training.windows.test_baseline),
+        challenger,
+        champion.on_baseline,
+        similar_days,
     )
-    made = [
-        scoring.trial(frames.scoring_frame(source, days), challenger, champion, beside)
-        for days, champion in (
-            (training.windows.test_baseline, opponent.on_baseline),
-            (training.windows.test_current, opponent.on_current),
-        )
-    ]
-    return _decide(run, training, opponent, made[0], made[1])
-
-
-def source_of(run: Run[JobSettings], training: Training) -> Source:
-    """Return where a version's rows come from: the counts and the weather that were frozen for it."""
-    table = frozen_counts.table_of(run, training.counts)
-    weather = frozen_weather.table_of(run, training.weather) if training.weather else None
-    return Source(
-        run,
-        table,
-        training.counts.rows_a_day(run),
-        training.counter_ids,
-        training.test_mode,
-        weather,
+    current = scoring.score_test(
+        kept_rows.rows_of_test_current(run, store, training),
+        challenger,
+        champion.on_current,
+        similar_days,
     )
+    return _decide(run, training, champion, baseline, current)
 
 
 def _decide(
     run: Run[JobSettings],
     training: Training,
-    opponent: comparable_champion.Opponent,
-    baseline: Trial | BusyTrial,
-    current: Trial | BusyTrial,
+    champion: ComparedChampion,
+    baseline: TestScores | BusyTestScores,
+    current: TestScores | BusyTestScores,
 ) -> Decision:
     decided = deployment.decide_deployment(
         old_baseline=_known(baseline.old) if baseline.old else None,
         new_baseline=_known(baseline.new),
-        old_current=_old_current(opponent, current),
+        old_current=_old_current(champion, current),
         new_current=_known(current.new),
         old_skill=current.old.skill if isinstance(current.old, Scores) else None,
         thresholds=run.settings.thresholds,
@@ -116,60 +117,56 @@ def _decide(
     return Decision(
         execution_id=run.execution_id,
         decision=decided.decision,
-        reason=_reason(decided.reason, opponent),
+        reason=_reason(decided.reason, champion),
         version=training.version,
         run_id=training.run_id,
         kind=training.kind,
         task=training.task,
         test_mode=training.test_mode,
         gain=decided.gain,
-        champion=opponent.judged,
-        champion_trouble=opponent.trouble,
+        champion=champion.version,
+        champion_trouble=champion.problem,
         baseline=baseline,
         current=current,
     )
 
 
-def _reason(decided: str, opponent: comparable_champion.Opponent) -> str:
+def _reason(decided: str, champion: ComparedChampion) -> str:
     return (
-        f"{decided} The champion counts as none: {opponent.trouble}"
-        if opponent.trouble
+        f"{decided} The champion counts as none: {champion.problem}"
+        if champion.problem
         else decided
     )
 
 
 def _old_current(
-    opponent: comparable_champion.Opponent, current: Trial | BusyTrial
+    champion: ComparedChampion, current: TestScores | BusyTestScores
 ) -> float | Unknown | None:
-    if opponent.unfair:
-        return Unknown(reason=opponent.unfair)
+    if champion.unfair:
+        return Unknown(reason=champion.unfair)
     return _known(current.old) if current.old else None
 
 
 def _known(scores: Scores | BusyScores) -> float | Unknown:
-    value = measured(scores)
+    value = deciding_score(scores)
     return Unknown(reason="the counts of the test do not vary") if value is None else value
 
 
-def _file(records: Records, registry: Registry, training: Training, decision: Decision) -> None:
-    """Enter the decision wherever the version is described."""
-    metrics = metrics_of(decision)
+def _record_decision(
+    store: RunStore, registry: Registry, training: Training, decision: Decision
+) -> None:
+    """Write the decision wherever the version is described."""
+    metrics = challenger_metrics(decision)
     registry.log_metrics(training.run_id, metrics)
     registry.set_tags(training.task, training.version, _tags(decision))
-    own = f"{run_store.folder(training.kind, training.run_id)}/{run_store.DECISION}"
-    records.objects.write_json(own, decision.model_dump(mode="json"))
+    own = run_store.version_file(training.kind, training.run_id, run_store.DECISION)
+    store.objects.write_json(own, decision.model_dump(mode="json"))
     if training.test_mode:
         return
-    known = run_store.summary_entries(records.objects, training)
-    entry = known[0] if known else run_store.summary_entry(training)
+    known = version_summary.find_entry(store.objects, training)
+    entry = known or version_summary.new_entry(training)
     update = {"metrics": metrics, "decision": decision.decision}
-    champion_manifest.upsert_summary(records.objects, entry.model_copy(update=update))
-
-
-def metrics_of(decision: Decision) -> dict[str, float]:
-    """Return the challenger's scores on both tests as the manifest, the summary and MLflow name them."""
-    current = named_scores("current", decision.current.new)
-    return current | named_scores("baseline", decision.baseline.new)
+    champion_manifest.upsert_summary(store.objects, entry.model_copy(update=update))
 
 
 def _tags(decision: Decision) -> dict[str, str]:
@@ -181,8 +178,8 @@ def _tags(decision: Decision) -> dict[str, str]:
     }
 
 
-def _tell(run: Run[JobSettings], decision: Decision) -> None:
-    if not decision.test_mode and decision.task == "forecast":  # the gauges speak of counts
+def _publish(run: Run[JobSettings], decision: Decision) -> None:
+    if not decision.test_mode and decision.task == "forecast":  # the gauges are about counts
         _set_gauges(run, decision)
     if decision.decision == "DEPLOY":
         return
@@ -195,48 +192,22 @@ def _tell(run: Run[JobSettings], decision: Decision) -> None:
             decision=decision.decision,
             reason=decision.reason,
             run_id=decision.run_id,
-            old_r2=measured(decision.current.old) if decision.current.old else None,
-            new_r2=measured(decision.current.new),
+            old_r2=deciding_score(decision.current.old) if decision.current.old else None,
+            new_r2=deciding_score(decision.current.new),
             measure=decision.measure,
         )
     )
 
 
 def _set_gauges(run: Run[JobSettings], decision: Decision) -> None:
-    for test, trial in (("baseline", decision.baseline), ("current", decision.current)):
-        for role, scores in (("challenger", trial.new), ("champion", trial.old)):
-            value = measured(scores) if scores is not None else None
+    for test, scored in (("baseline", decision.baseline), ("current", decision.current)):
+        for role, scores in (("challenger", scored.new), ("champion", scored.old)):
+            value = deciding_score(scores) if scores is not None else None
             if value is not None:
                 run.metrics.set("bike/model_r2", value, role=role, test=test)
     improvement = improvement_of(decision)
     if improvement is not None:
         run.metrics.set("bike/model_improvement_delta", improvement)
-
-
-def improvement_of(decision: Decision) -> float | None:
-    """Return new minus old R2 (or what stands for it) on test_current, None where one of them is not known."""
-    new = measured(decision.current.new)
-    old = measured(decision.current.old) if decision.current.old else None
-    return None if old is None or new is None else new - old
-
-
-def scores_row(decision: Decision) -> dict[str, Any]:
-    """Return the columns of an audit row that compare two models; a classifier's have no R2, see the details."""
-    names = {
-        "old_champion_run_id": decision.champion.run_id if decision.champion else None,
-        "new_champion_run_id": decision.run_id,
-    }
-    base, current = decision.baseline, decision.current
-    if isinstance(base, BusyTrial) or isinstance(current, BusyTrial):
-        return names
-    new, old = current.new, current.old
-    return names | {
-        "old_r2_score": old.r2 if old else None,
-        "new_r2_score": new.r2,
-        "old_r2_baseline": base.old.r2 if base.old else None,
-        "new_r2_baseline": base.new.r2,
-        "model_improvement": improvement_of(decision),
-    }
 
 
 def _audit_row(run: Run[JobSettings], decision: Decision) -> AuditRow:
@@ -250,5 +221,5 @@ def _audit_row(run: Run[JobSettings], decision: Decision) -> AuditRow:
         execution_id=run.execution_id,
         deployment_decision=decision.decision if refused else None,
         details=decision.model_dump(mode="json"),
-        **scores_row(decision),
+        **audit_columns(decision),
     )

@@ -1,4 +1,4 @@
-"""Pictures of a challenger's errors, for MLflow."""
+"""Plots of a challenger's errors, for MLflow."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def busy_plots(frame: pd.DataFrame, zone: ZoneInfo) -> dict[str, bytes]:
 def _bars(
     values: pd.Series[float], name: str, measured: str = "mean absolute error, bikes"
 ) -> bytes:
-    # The figure's own canvas: pyplot would look for a screen and keep every figure.
+    # A figure with its own canvas: pyplot would look for a screen and keep every figure.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Fits a judged challenger again on everything known, and makes it the champion."""
+"""Fits an evaluated challenger again on everything known, and makes it the champion."""
 
 from __future__ import annotations
 
@@ -16,72 +16,84 @@ from velocast.core.settings import JobSettings
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import daily_forecast
-from velocast.usecases.training import model_io, promotion_reports, refit, run_store
-from velocast.usecases.training.datasets import frozen_counts
+from velocast.usecases.training import (
+    frozen_inputs,
+    model_io,
+    promotion_reports,
+    refit,
+    run_store,
+    version_summary,
+)
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
-from velocast.usecases.training.evaluate import metrics_of
-from velocast.usecases.training.records import Artifact, Decision, Judged, Plan, Promotion, Training
-from velocast.usecases.training.run_store import Records
-from velocast.usecases.training.scores import measured
-from velocast.usecases.training.train import frozen_weather
+from velocast.usecases.training.records import (
+    Artifact,
+    ChampionVersion,
+    Decision,
+    Promotion,
+    PromotionPlan,
+    Training,
+)
+from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.scores import challenger_metrics, deciding_score
 
 
 class PromoteRequest(Message):
-    """Arguments of the job velocast-promote: the version to make the champion, of `velocast-<task>`."""
+    """Arguments of the job velocast-promote: the version of `velocast-<task>` to make the champion."""
 
     version: int
     task: kinds.Task = "forecast"
 
 
 def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
-    """Refit a version, publish it, forecast with it and tell of it; leaves `runs/<execution_id>/promotion.json`.
+    """Refit a version, publish it, forecast with it and report it; leaves `runs/<execution_id>/promotion.json`.
 
-    Within a retraining the decision must be DEPLOY and the champion still the one it was taken against; by hand (an
-    execution without a decision) any judged version that was not trained in test mode may be promoted. Killed anywhere
-    and run again with the same execution id, it ends in the same state. Raises PromotionRefused, RegistryError,
-    WarehouseError.
+    Within a retraining the decision must be DEPLOY, and the champion must still be the one that the challenger was
+    compared with. By hand (an execution without a decision) any evaluated version that was not trained in test mode may
+    be promoted. Killed anywhere and run again with the same execution id, it ends in the same state. Raises
+    PromotionRefused, RegistryError, WarehouseError.
     """
-    records, registry = Records(run), Registry(run.settings.mlflow_tracking_uri)
-    training = run_store.training_of(records, registry, request.task, request.version)
-    decision, by_hand = _decision(records, training)
-    done = records.find(run_store.PROMOTION, Promotion)
+    store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
+    training = run_store.training_of_version(store, registry, request.task, request.version)
+    decision, by_hand = _decision(store, training)
+    done = store.find(run_store.PROMOTION, Promotion)
     if done is None:
-        plan = records.find(run_store.PLAN, Plan)
+        plan = store.find(run_store.PLAN, PromotionPlan)
         if plan is None:
-            plan = _plan(run, records, training, decision, by_hand=by_hand)
-        _publish(records, plan)
-        done = _settle(run, records, registry, training, decision, plan)
-    promotion_reports.measure(run, decision)
-    return promotion_reports.audit_rows(run, decision, done)
+            plan = _plan(run, store, training, decision, by_hand=by_hand)
+        _publish(store, plan)
+        done = _finish(run, store, registry, training, decision, plan)
+    promotion_reports.set_champion_gauges(run, decision)
+    return promotion_reports.promotion_audit_rows(run, decision, done)
 
 
-def _decision(records: Records, training: Training) -> tuple[Decision, bool]:
-    """Return the decision about a version, and whether this promotion was asked for by hand."""
+def _decision(store: RunStore, training: Training) -> tuple[Decision, bool]:
+    """Return the decision about a version, and whether this promotion was started by hand."""
     if training.test_mode:
         raise PromotionRefused(
-            f"version {training.version} was trained in test mode on a sample and never serves; train without test_mode"
+            f"version {training.version} was trained in test mode, on a sample, and must not serve; "
+            "train without test_mode"
         )
-    decision = records.find(run_store.DECISION, Decision)
+    decision = store.find(run_store.DECISION, Decision)
     if decision is None:
-        return _latest_decision(records, training), True
-    judged = (decision.task, decision.version)
-    if judged != (training.task, training.version) or decision.decision != "DEPLOY":
+        return _latest_decision(store, training), True
+    decided_about = (decision.task, decision.version)
+    if decided_about != (training.task, training.version) or decision.decision != "DEPLOY":
         raise PromotionRefused(
-            f"execution {records.execution_id} decided {decision.decision} about {decision.task} version "
+            f"execution {store.execution_id} decided {decision.decision} about {decision.task} version "
             f"{decision.version}, not DEPLOY about version {training.version}; promote it by hand if it must serve"
         )
     return decision, False
 
 
-def _latest_decision(records: Records, training: Training) -> Decision:
-    name = f"{run_store.folder(training.kind, training.run_id)}/{run_store.DECISION}"
+def _latest_decision(store: RunStore, training: Training) -> Decision:
+    name = run_store.version_file(training.kind, training.run_id, run_store.DECISION)
     try:
-        decision = Decision.model_validate(records.objects.read_json(name)[0])
+        decision = Decision.model_validate(store.objects.read_json(name)[0])
     except ObjectMissing as exc:
         raise PromotionRefused(
-            f"version {training.version} was never judged; run velocast-evaluate --version={training.version} first"
+            f"version {training.version} was never evaluated; run velocast-evaluate --version={training.version} first"
         ) from exc
-    if measured(decision.current.new) is None:
+    if deciding_score(decision.current.new) is None:
         raise PromotionRefused(
             f"version {training.version} has no {decision.measure} on test_current (its counts do not vary); "
             "evaluate it on other days"
@@ -91,45 +103,43 @@ def _latest_decision(records: Records, training: Training) -> Decision:
 
 def _plan(
     run: Run[JobSettings],
-    records: Records,
+    store: RunStore,
     training: Training,
     decision: Decision,
     *,
     by_hand: bool,
-) -> Plan:
-    """Refit, compare with what was judged, and settle what is to be published in whose place."""
-    serving, generation = _serving(records, training.task)
-    replaced = _judged(serving, generation)
+) -> PromotionPlan:
+    """Refit, compare the refit with the model that was evaluated, and record what will be published in whose place."""
+    serving, generation = _serving(store, training.task)
+    replaced = _champion_version(serving, generation)
     if not by_hand:
         _check_unchanged(decision, replaced)
-    counts = records.find(run_store.FREEZE, FrozenCounts) or records.settle(
-        run_store.FREEZE, frozen_counts.freeze(run)
-    )
-    weather = frozen_weather(run, records)
-    model, data = refit.fitted(run, records, training, counts, weather)
-    difference = refit.checked_difference(run, records, training, model)
+    counts = frozen_inputs.counts_of_run(run, store)
+    weather = frozen_inputs.weather_of_run(run, store)
+    model, data = refit.refit_model(run, store, training, counts, weather)
+    difference = refit.checked_difference(run, store, training, model)
     sha256 = hashlib.sha256(data).hexdigest()
-    name = f"{run_store.folder(training.kind, training.run_id)}/refit-{sha256[:16]}.skops"
-    artifact = model_io.store_model(records.objects, name, data)
+    name = run_store.version_file(training.kind, training.run_id, f"refit-{sha256[:16]}.skops")
+    artifact = model_io.store_model(store.objects, name, data)
     champion = _champion(run, training, decision, counts, artifact)
-    plan = Plan(
+    plan = PromotionPlan(
         champion=champion, replaced=replaced, generation=generation, refit_difference=difference
     )
-    return records.settle(run_store.PLAN, plan)
+    return store.save_once(run_store.PLAN, plan)
 
 
-def _serving(records: Records, task: str) -> tuple[Champion | None, int]:
-    """Return the champion and the manifest's generation; a manifest nobody can read may be replaced."""
+def _serving(store: RunStore, task: str) -> tuple[Champion | None, int]:
+    """Return the champion and the manifest's generation; a manifest that cannot be read may be replaced."""
     try:
-        return champion_manifest.read_champion(records.objects, task)
+        return champion_manifest.read_champion(store.objects, task)
     except ModelUnusable:
-        return None, records.objects.read(champion_manifest.MANIFESTS[task]).generation
+        return None, store.objects.read(champion_manifest.MANIFESTS[task]).generation
 
 
-def _judged(champion: Champion | None, generation: int) -> Judged | None:
+def _champion_version(champion: Champion | None, generation: int) -> ChampionVersion | None:
     if champion is None:
         return None
-    return Judged(
+    return ChampionVersion(
         version=champion.version,
         run_id=champion.run_id,
         kind=champion.kind,
@@ -137,11 +147,11 @@ def _judged(champion: Champion | None, generation: int) -> Judged | None:
     )
 
 
-def _check_unchanged(decision: Decision, replaced: Judged | None) -> None:
+def _check_unchanged(decision: Decision, replaced: ChampionVersion | None) -> None:
     if decision.champion_trouble is None and decision.champion != replaced:
         was, now = (c.version if c else "none" for c in (decision.champion, replaced))
         raise PromotionRefused(
-            f"version {decision.version} was judged against champion {was}, the champion now is {now} "
+            f"version {decision.version} was compared with champion {was}, but the champion is now {now} "
             f"(generation {replaced.generation if replaced else 0}); evaluate it again"
         )
 
@@ -162,7 +172,7 @@ def _champion(
         sha256=artifact.sha256,
         feature_definition=training.feature_definition,
         library_versions=library_versions(),
-        metrics=metrics_of(decision),
+        metrics=challenger_metrics(decision),
         trained_from=counts.first,
         trained_until=rfc3339(parse_instant(counts.last) + HOUR),
         published_at=rfc3339(run.as_of),
@@ -172,37 +182,37 @@ def _champion(
     )
 
 
-def _publish(records: Records, plan: Plan) -> None:
-    """Move the manifest; nothing to do when an earlier try of this promotion has.
+def _publish(store: RunStore, plan: PromotionPlan) -> None:
+    """Write the manifest, unless an earlier try of this promotion has.
 
     Raises PromotionRefused when another champion was published since the plan was made.
     """
     try:
         champion_manifest.publish_champion(
-            records.objects, plan.champion, if_generation=plan.generation
+            store.objects, plan.champion, if_generation=plan.generation
         )
     except ObjectChanged as exc:
-        serving, generation = _serving(records, plan.champion.task)
+        serving, generation = _serving(store, plan.champion.task)
         if serving != plan.champion:
             raise PromotionRefused(
-                f"version {plan.champion.version} was to replace manifest generation {plan.generation}, it is "
-                f"{generation} now (version {serving.version if serving else 'none'}); evaluate and promote again"
+                f"version {plan.champion.version} was to replace manifest generation {plan.generation}, which is "
+                f"now {generation} (version {serving.version if serving else 'none'}); evaluate and promote again"
             ) from exc
 
 
-def _settle(
+def _finish(
     run: Run[JobSettings],
-    records: Records,
+    store: RunStore,
     registry: Registry,
     training: Training,
     decision: Decision,
-    plan: Plan,
+    plan: PromotionPlan,
 ) -> Promotion:
-    """Do what follows from the manifest's move; each of these may be done twice."""
+    """Do what follows from the new manifest; every step may be repeated."""
     champion = plan.champion
-    registry.set_tags(training.task, training.version, _tags(run, records, plan))
+    registry.set_tags(training.task, training.version, _tags(run, store, plan))
     registry.set_alias(training.task, run_store.CHAMPION, training.version)
-    entry = run_store.summary_entry(training).model_copy(
+    entry = version_summary.new_entry(training).model_copy(
         update={
             "metrics": champion.metrics,
             "decision": decision.decision,
@@ -212,10 +222,10 @@ def _settle(
             "library_versions": champion.library_versions,
         }
     )
-    champion_manifest.upsert_summary(records.objects, entry)
+    champion_manifest.upsert_summary(store.objects, entry)
     published = daily_forecast.publish_forecasts(run)
-    run.tell(promotion_reports.notice(run, decision, plan))
-    return records.settle(
+    run.tell(promotion_reports.promotion_notice(run, decision, plan))
+    return store.save_once(
         run_store.PROMOTION,
         Promotion(
             execution_id=run.execution_id,
@@ -229,12 +239,12 @@ def _settle(
     )
 
 
-def _tags(run: Run[JobSettings], records: Records, plan: Plan) -> dict[str, str]:
-    counts = records.find(run_store.FREEZE, FrozenCounts)
+def _tags(run: Run[JobSettings], store: RunStore, plan: PromotionPlan) -> dict[str, str]:
+    counts = store.find(run_store.FREEZE, FrozenCounts)
     named = {"refit_data.counts": counts.sha256} if counts else {}
     return {
         **named,
-        "refit_data.weather": frozen_weather(run, records).sha256,
+        "refit_data.weather": frozen_inputs.weather_of_run(run, store).sha256,
         "refit_uri": plan.champion.artifact_uri,
         "refit_sha256": plan.champion.sha256,
         "refit_difference": f"{plan.refit_difference:.4f}",

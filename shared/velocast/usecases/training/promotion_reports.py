@@ -1,4 +1,4 @@
-"""What is told of a promotion: the notice, the gauges, the audit rows."""
+"""The reports of a promotion: the notice, the gauges, the audit rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from velocast.core.notices import ChampionPromoted
 from velocast.core.settings import JobSettings
 from velocast.model.evaluation.metrics import Scores
 from velocast.usecases.context import Run
-from velocast.usecases.training.evaluate import improvement_of, scores_row
-from velocast.usecases.training.records import Decision, Plan, Promotion
-from velocast.usecases.training.scores import measured
+from velocast.usecases.training.records import Decision, Promotion, PromotionPlan
+from velocast.usecases.training.scores import audit_columns, deciding_score, improvement_of
 
 
-def notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPromoted:
-    """Return what notify tells of a promotion."""
+def promotion_notice(
+    run: Run[JobSettings], decision: Decision, plan: PromotionPlan
+) -> ChampionPromoted:
+    """Return the notice of a promotion, which `notify` posts."""
     old, new = decision.current.old, decision.current.new
     return ChampionPromoted(
         event_id=f"promote:{run.execution_id}:promoted",
@@ -25,8 +26,8 @@ def notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPro
         reason=decision.reason,
         old_run_id=plan.replaced.run_id if plan.replaced else None,
         new_run_id=plan.champion.run_id,
-        old_r2=measured(old) if old else None,
-        new_r2=measured(new),  # without one nothing is promoted
+        old_r2=deciding_score(old) if old else None,
+        new_r2=deciding_score(new),  # never None here: without it nothing is promoted
         gain_absolute=improvement_of(decision),
         gain_relative=decision.gain,
         dataset=plan.champion.baseline,
@@ -34,8 +35,8 @@ def notice(run: Run[JobSettings], decision: Decision, plan: Plan) -> ChampionPro
     )
 
 
-def measure(run: Run[JobSettings], decision: Decision) -> None:
-    """Set the champion's gauges to what the new one was judged by; until now they spoke of the one that left."""
+def set_champion_gauges(run: Run[JobSettings], decision: Decision) -> None:
+    """Set the champion's gauges to the new champion's scores on test_current: they still show its predecessor's."""
     new = decision.current.new
     if not isinstance(new, Scores):
         return
@@ -52,8 +53,10 @@ def measure(run: Run[JobSettings], decision: Decision) -> None:
             run.metrics.set(name, value)
 
 
-def audit_rows(run: Run[JobSettings], decision: Decision, done: Promotion) -> list[AuditRow]:
-    """Return the deployment, and a new forecaster's validation by what it was judged on."""
+def promotion_audit_rows(
+    run: Run[JobSettings], decision: Decision, done: Promotion
+) -> list[AuditRow]:
+    """Return the row of the deployment and, for a forecaster, one of its validation on test_current."""
     new = decision.current.new
     deployment = AuditRow(
         event_id=f"promote:{run.execution_id}:deployment",
@@ -64,7 +67,7 @@ def audit_rows(run: Run[JobSettings], decision: Decision, done: Promotion) -> li
         deployment_decision="DEPLOY",
         details=done.model_dump(mode="json")
         | {"task": decision.task, "reason": decision.reason, "gain": decision.gain},
-        **scores_row(decision)
+        **audit_columns(decision)
         | {"old_champion_run_id": done.replaced.run_id if done.replaced else None},
     )
     if not isinstance(new, Scores):

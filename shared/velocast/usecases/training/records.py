@@ -1,4 +1,4 @@
-"""The records that the steps of a retraining leave behind, as JSON objects in the models bucket."""
+"""The records that the jobs of a retraining leave behind, as JSON objects in the models bucket."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from velocast.core.requests import Message
 from velocast.core.unknown import Unknown
 from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import BootstrapResult, Scores
+from velocast.model.intervals.conformal import Calibration
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
@@ -19,14 +20,28 @@ MEASURES: dict[str, str] = {kinds.FORECAST: "R2", kinds.AFFLUENCE: "balanced acc
 
 
 class Artifact(Message):
-    """A stored model: where, and the hash of its bytes."""
+    """A stored object: where it is, and the hash of its bytes."""
 
     uri: str
     sha256: str
 
 
+class LearnedRows(Message):
+    """`learned.json`: what a retry of `train` need not read all rows again for.
+
+    rows: how many rows the model learned from, those held out included. similar_days: of a classifier, how far the mean
+    of similar days misses on the rows held out; a forecaster has it in its own file.
+    """
+
+    rows: int
+    similar_days: Calibration | None = None
+
+
 class Training(Message):
-    """`train.json`: a challenger, and all that is needed to judge it and to fit it again."""
+    """`train.json`: a challenger, and everything that is needed to evaluate it and to fit it again.
+
+    test_current: the rows of that test as Parquet; None for versions that were trained before they were kept.
+    """
 
     execution_id: str
     version: int
@@ -39,19 +54,20 @@ class Training(Message):
     reason: str
     counts: FrozenCounts
     baseline: Baseline
-    weather: FrozenWeather | None = None  # versions trained before it was frozen
+    weather: FrozenWeather | None = None  # None for versions trained before it was frozen
     windows: Windows
     counter_ids: tuple[str, ...]
     artifact: Artifact
+    test_current: Artifact | None = None
     feature_definition: str
     library_versions: dict[str, str]
-    code_version: str = "unknown"  # versions trained before it was recorded
+    code_version: str = "unknown"  # of versions trained before it was recorded
     rows: int
     seconds: float
 
     @property
     def dataset_hashes(self) -> dict[str, str]:
-        """The bytes it was trained and tested on, by name."""
+        """The hashes of the bytes it was trained and tested on, by name."""
         weather = {"weather": self.weather.sha256} if self.weather else {}
         return weather | {
             "counts": self.counts.sha256,
@@ -60,8 +76,8 @@ class Training(Message):
         }
 
 
-class Judged(Message):
-    """The champion a challenger was measured against; `generation` is the manifest's."""
+class ChampionVersion(Message):
+    """The champion that a challenger was compared with; `generation` is the manifest's."""
 
     version: int
     run_id: str
@@ -69,8 +85,8 @@ class Judged(Message):
     generation: int
 
 
-class Trial(Message):
-    """Everybody's scores on the same rows of one test set. `old` is None without a champion."""
+class TestScores(Message):
+    """The scores of all forecasts on the same rows of one test set. `old` is None without a champion."""
 
     new: Scores
     old: Scores | None
@@ -79,8 +95,8 @@ class Trial(Message):
     bootstrap: BootstrapResult | Unknown | None
 
 
-class BusyTrial(Message):
-    """Everybody's scores on the same rows of one test set, of classifiers. `old` is None without a champion."""
+class BusyTestScores(Message):
+    """The scores of all classifiers on the same rows of one test set. `old` is None without a champion."""
 
     new: BusyScores
     old: BusyScores | None
@@ -88,7 +104,7 @@ class BusyTrial(Message):
 
 
 class Decision(Message):
-    """`decision.json`: whether the challenger may become the champion, and on what figures."""
+    """`decision.json`: whether the challenger may become the champion, and the scores behind the decision."""
 
     execution_id: str
     decision: Literal["DEPLOY", "SKIP", "REJECT"]
@@ -99,22 +115,22 @@ class Decision(Message):
     task: str
     test_mode: bool
     gain: float | None
-    champion: Judged | None
+    champion: ChampionVersion | None
     champion_trouble: str | None
-    baseline: Trial | BusyTrial
-    current: Trial | BusyTrial
+    baseline: TestScores | BusyTestScores
+    current: TestScores | BusyTestScores
 
     @property
     def measure(self) -> str:
-        """What it was decided by."""
+        """The name of the score that decided."""
         return MEASURES[self.task]
 
 
-class Plan(Message):
-    """`plan.json`: what a promotion is about to publish, in whose place, and the manifest's generation before."""
+class PromotionPlan(Message):
+    """`plan.json`: the champion to publish, the one it replaces, and the manifest's generation before."""
 
     champion: Champion
-    replaced: Judged | None
+    replaced: ChampionVersion | None
     generation: int
     refit_difference: float
 
@@ -125,7 +141,7 @@ class Promotion(Message):
     execution_id: str
     version: int
     run_id: str
-    replaced: Judged | None
+    replaced: ChampionVersion | None
     artifact: Artifact
     refit_difference: float
     forecasts: int

@@ -1,4 +1,4 @@
-"""A challenger, the champion and what needs no model, scored on the same rows."""
+"""Scores a challenger, the champion and the reference models on the same rows."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
 from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import models
-from velocast.usecases.training.records import BusyTrial, Trial
+from velocast.usecases.training.records import BusyTestScores, TestScores
 
 BOOTSTRAP_SEED = 7
 
 
-def trial(
+def score_test(
     frame: pd.DataFrame,
     challenger: models.Model,
     champion: models.Model | None,
-    calibration: Calibration,
-) -> Trial | BusyTrial:
-    """Score everybody on the rows of one test set; calibration: how far similar days miss."""
+    similar_days: Calibration,
+) -> TestScores | BusyTestScores:
+    """Score all on the rows of one test set. similar_days: how far the mean of similar days misses."""
     if challenger.task == kinds.AFFLUENCE:
-        return _busy_trial(frame, challenger, champion, calibration)
-    return _forecast_trial(frame, challenger, champion, calibration)
+        return _busy_scores(frame, challenger, champion, similar_days)
+    return _forecast_scores(frame, challenger, champion, similar_days)
 
 
-def _forecast_trial(
+def _forecast_scores(
     frame: pd.DataFrame,
     challenger: models.Model,
     champion: models.Model | None,
-    calibration: Calibration,
-) -> Trial:
+    similar_days: Calibration,
+) -> TestScores:
     new = challenger.predict(frame)
     old = champion.predict(frame) if champion else None
     bootstrap = None
@@ -46,10 +46,10 @@ def _forecast_trial(
             predicted_old=old["predicted_count"].to_numpy(),
         )
         bootstrap = metrics.paired_bootstrap(both, seed=BOOTSTRAP_SEED)
-    return Trial(
+    return TestScores(
         new=_scored(frame, new),
         old=_scored(frame, old) if old is not None else None,
-        similar_days=_scored(frame, reference_models.forecast_similar_days(frame, calibration)),
+        similar_days=_scored(frame, reference_models.forecast_similar_days(frame, similar_days)),
         lag_168h=_scored_lag(frame),
         bootstrap=bootstrap,
     )
@@ -69,23 +69,23 @@ def _scored_lag(frame: pd.DataFrame) -> Scores | None:
     return metrics.score_forecasts(frame.assign(predicted_count=week_before))
 
 
-def _busy_trial(
+def _busy_scores(
     frame: pd.DataFrame,
     challenger: models.Model,
     champion: models.Model | None,
-    calibration: Calibration,
-) -> BusyTrial:
-    usual = reference_models.forecast_similar_days(frame, calibration)
+    similar_days: Calibration,
+) -> BusyTestScores:
+    usual = reference_models.forecast_similar_days(frame, similar_days)
     usual["busy"] = usual["predicted_count"] > frame["busy_threshold"]
-    return BusyTrial(
+    return BusyTestScores(
         new=_scored_busy(frame, challenger.predict(frame)),
         old=_scored_busy(frame, champion.predict(frame)) if champion else None,
         similar_days=_scored_busy(frame, usual),
     )
 
 
-def _scored_busy(frame: pd.DataFrame, said: pd.DataFrame) -> BusyScores:
+def _scored_busy(frame: pd.DataFrame, predicted: pd.DataFrame) -> BusyScores:
     names = ("busy_probability", "busy")
     return classification_metrics.score_busy_hours(
-        frame.assign(**{name: said[name].to_numpy() for name in names})
+        frame.assign(**{name: predicted[name].to_numpy() for name in names})
     )

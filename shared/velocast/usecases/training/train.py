@@ -15,27 +15,32 @@ from velocast.core.code_version import code_version
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
-from velocast.model.evaluation import classification_metrics, metrics
+from velocast.model.evaluation import classification_metrics, metrics, reference_models
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
-from velocast.usecases.training import model_io, run_store
+from velocast.usecases.training import (
+    frozen_inputs,
+    kept_rows,
+    model_io,
+    run_store,
+    version_summary,
+)
 from velocast.usecases.training import plots as training_plots
 from velocast.usecases.training.datasets import baseline as baselines
-from velocast.usecases.training.datasets import frames, frozen_counts
-from velocast.usecases.training.datasets import frozen_weather as weather_datasets
+from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows, cut_windows
-from velocast.usecases.training.records import Artifact, Training
-from velocast.usecases.training.run_store import Records
+from velocast.usecases.training.records import Artifact, LearnedRows, Training
+from velocast.usecases.training.run_store import RunStore
 from velocast.usecases.training.scores import named_scores
 
 
 class TrainRequest(Message):
-    """Arguments of the job velocast-train; `force` and `reason` are recorded, the decision was taken before."""
+    """Arguments of the job velocast-train. `force` and `reason` are only recorded: the decision to train is taken."""
 
     kind: kinds.Kind = kinds.DEFAULT_KIND
     force: bool = False
@@ -58,99 +63,114 @@ def train(request: TrainRequest, run: Run[JobSettings]) -> list[AuditRow]:
     """Fit a challenger, register it in MLflow and leave `runs/<execution_id>/train.json`.
 
     Killed anywhere and run again with the same execution id, it ends with the same version. test_mode takes at most
-    5 counters and 1,000 rows and touches neither summary nor alias. Raises TooLittleHistory, WarehouseError,
+    5 counters and 1,000 rows and changes neither summary nor alias. Raises TooLittleHistory, WarehouseError,
     RegistryError.
     """
-    records = Records(run)
-    training = records.find(run_store.TRAINING, Training)
+    store = RunStore(run)
+    training = store.find(run_store.TRAINING, Training)
     if training is None:
-        training = _train(request, run, records)
-    _announce(run, records, training)
+        training = _train(request, run, store)
+    _announce(run, store, training)
     return [_audit_row(run, training)]
 
 
-def _train(request: TrainRequest, run: Run[JobSettings], records: Records) -> Training:
+def _train(request: TrainRequest, run: Run[JobSettings], store: RunStore) -> Training:
     started = time.monotonic()
-    cut = _cut(request, run, records)
-    model, data, rows = _fitted(request, records, cut)
-    trial = _tried(model, cut)
-    logged = _log(request, run, cut, model, data, trial)
-    name = f"{run_store.folder(request.kind, logged.run_id)}/{run_store.FITTED}"
-    artifact = model_io.store_model(records.objects, name, data)
+    cut = _cut(request, run, store)
+    data, learned = _fitted(request, store, cut)
+    model = models.from_bytes(data)
+    scored, test_current = _test_current(store, model, cut)
+    logged = _log(request, run, cut, model, data, scored)
+    name = run_store.version_file(request.kind, logged.run_id, run_store.FITTED)
+    artifact = model_io.store_model(store.objects, name, data)
     training = _record(request, run, cut, model, logged, artifact).model_copy(
-        update={"rows": rows, "seconds": round(time.monotonic() - started, 3)}
+        update={
+            "test_current": test_current,
+            "rows": learned.rows,
+            "seconds": round(time.monotonic() - started, 3),
+        }
     )
     # The version's own copy first: a version that train.json names can then always be evaluated.
-    own = f"{run_store.folder(request.kind, logged.run_id)}/{run_store.TRAINING}"
-    records.objects.write_json(own, training.model_dump(mode="json"))
-    return records.settle(run_store.TRAINING, training)
+    own = run_store.version_file(request.kind, logged.run_id, run_store.TRAINING)
+    store.objects.write_json(own, training.model_dump(mode="json"))
+    return store.save_once(run_store.TRAINING, training)
 
 
-def _cut(request: TrainRequest, run: Run[JobSettings], records: Records) -> _Cut:
-    baseline = _settled_baseline(run, records)
-    counts = records.find(run_store.FREEZE, FrozenCounts)
-    if counts is None:
-        tested_on = baseline.test if baseline else None
-        counts = records.settle(run_store.FREEZE, frozen_counts.freeze(run, tested_on))
+def _cut(request: TrainRequest, run: Run[JobSettings], store: RunStore) -> _Cut:
+    baseline = _baseline_of_run(run, store)
+    counts = frozen_inputs.counts_of_run(run, store, baseline.test if baseline else None)
     if baseline is None:
-        made = baselines.baseline(run, counts, keep=not request.test_mode)
-        baseline = records.settle(run_store.BASELINE, made)
-    weather = frozen_weather(run, records)
+        made = baselines.ensure_baseline(run, counts, keep=not request.test_mode)
+        baseline = store.save_once(run_store.BASELINE, made)
+    weather = frozen_inputs.weather_of_run(run, store)
     windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
     counters = _sample_counters(run, counts) if request.test_mode else ()
     source = Source(
         run,
-        frozen_counts.table_of(run, counts),
+        frozen_counts.counts_table(run, counts),
         counts.rows_a_day(run),
         counters,
         request.test_mode,
-        weather_datasets.table_of(run, weather),
+        frozen_weather.weather_table(run, weather),
     )
     return _Cut(counts, baseline, weather, windows, source)
 
 
-def _settled_baseline(run: Run[JobSettings], records: Records) -> Baseline | None:
-    """Return the baseline of this execution, None in the first training: an operator may freeze another meanwhile."""
-    found = records.find(run_store.BASELINE, Baseline)
+def _baseline_of_run(run: Run[JobSettings], store: RunStore) -> Baseline | None:
+    """Return the baseline of this execution, None before the first; a retry keeps it when a newer one is frozen."""
+    found = store.find(run_store.BASELINE, Baseline)
     stored = found or baselines.in_force(run)
-    return found or (records.settle(run_store.BASELINE, stored) if stored else None)
-
-
-def frozen_weather(run: Run[JobSettings], records: Records) -> FrozenWeather:
-    """Return the weather of this execution, frozen by its first try; also for `promote`."""
-    found = records.find(run_store.WEATHER, FrozenWeather)
-    return found or records.settle(run_store.WEATHER, weather_datasets.freeze(run))
+    return found or (store.save_once(run_store.BASELINE, stored) if stored else None)
 
 
 def _sample_counters(run: Run[JobSettings], counts: FrozenCounts) -> tuple[str, ...]:
     """Return the counters with the most usable hours, by name where they tie."""
     import pyarrow.compute as pc
 
-    rows = frozen_counts.read(run, counts)
+    rows = frozen_counts.read_frozen(run, counts)
     usable = rows.filter(pc.is_null(rows["quality"]))
     hours = usable.group_by("counter_id").aggregate([("counted_at", "count")]).to_pylist()
     most = sorted(hours, key=lambda row: (-row["counted_at_count"], row["counter_id"]))
     return tuple(row["counter_id"] for row in most[: frames.TEST_MODE_COUNTERS])
 
 
-def _fitted(request: TrainRequest, records: Records, cut: _Cut) -> tuple[models.Model, bytes, int]:
-    """Return the model, its bytes and the number of rows it learned from; the first try's when there was one."""
+def _fitted(request: TrainRequest, store: RunStore, cut: _Cut) -> tuple[bytes, LearnedRows]:
+    """Return the model's bytes and what it learned from; a retry reads no rows where its first try has fitted."""
+    learned = store.find(run_store.LEARNED, LearnedRows)
+    data = store.find_bytes(run_store.FITTED)
+    return (
+        (data, learned) if data is not None and learned is not None else _fit(request, store, cut)
+    )
+
+
+def _fit(request: TrainRequest, store: RunStore, cut: _Cut) -> tuple[bytes, LearnedRows]:
     rows, held_out = frames.learning_frames(
         cut.source, cut.windows.learnable, cut.windows.calibrate_from
     )
-    data = records.find_model(run_store.FITTED)
-    if data is None:
-        fresh = models.fit_model(
-            request.kind, rows, held_out, seed=models.SEED, test_mode=request.test_mode
-        )
-        data = records.settle_model(run_store.FITTED, fresh.to_bytes())
-    return models.from_bytes(data), data, len(rows) + len(held_out)
+    # Written before the model: where there is a model, there is this record of it too.
+    learned = store.save_once(run_store.LEARNED, _learned(request, rows, held_out))
+    model = models.fit_model(
+        request.kind, rows, held_out, seed=models.SEED, test_mode=request.test_mode
+    )
+    data = store.save_bytes_once(run_store.FITTED, model.to_bytes(), model_io.MODEL_TYPE)
+    return data, learned
 
 
-def _tried(model: models.Model, cut: _Cut) -> pd.DataFrame:
-    frame = frames.scoring_frame(cut.source, cut.windows.test_current)
+def _learned(request: TrainRequest, rows: pd.DataFrame, held_out: pd.DataFrame) -> LearnedRows:
+    classifier = kinds.task_of(request.kind) == "affluence"
+    return LearnedRows(
+        rows=len(rows) + len(held_out),
+        similar_days=reference_models.calibrate_similar_days(held_out) if classifier else None,
+    )
+
+
+def _test_current(store: RunStore, model: models.Model, cut: _Cut) -> tuple[pd.DataFrame, Artifact]:
+    """Return the rows of test_current with the model's forecasts, and where the rows are kept."""
+    frame, kept = kept_rows.keep_test_current(
+        store, lambda: frames.scoring_frame(cut.source, cut.windows.test_current)
+    )
     predicted = model.predict(frame)
-    return frame.assign(**{name: predicted[name].to_numpy() for name in predicted.columns})
+    return frame.assign(**{name: predicted[name].to_numpy() for name in predicted.columns}), kept
 
 
 def _log(
@@ -159,14 +179,16 @@ def _log(
     cut: _Cut,
     model: models.Model,
     data: bytes,
-    trial: pd.DataFrame,
+    scored: pd.DataFrame,
 ) -> LoggedRun:
     busy, zone = model.task == kinds.AFFLUENCE, run.settings.city.zone
     scores = (
-        classification_metrics.score_busy_hours(trial) if busy else metrics.score_forecasts(trial)
+        classification_metrics.score_busy_hours(scored) if busy else metrics.score_forecasts(scored)
     )
     plots = (
-        training_plots.busy_plots(trial, zone) if busy else training_plots.error_plots(trial, zone)
+        training_plots.busy_plots(scored, zone)
+        if busy
+        else training_plots.error_plots(scored, zone)
     )
     return Registry(run.settings.mlflow_tracking_uri).log_training(
         task=model.task,
@@ -243,15 +265,15 @@ def _record(
     )
 
 
-def _announce(run: Run[JobSettings], records: Records, training: Training) -> None:
-    """Put the version into summary and alias, as often as this is run."""
+def _announce(run: Run[JobSettings], store: RunStore, training: Training) -> None:
+    """Put the version into the summary and under the alias; may be repeated."""
     run.metrics.set("bike/training_seconds", training.seconds, kind=training.kind)
     if training.test_mode:
         return
-    if not run_store.summary_entries(records.objects, training):
-        champion_manifest.upsert_summary(records.objects, run_store.summary_entry(training))
+    if version_summary.find_entry(store.objects, training) is None:
+        champion_manifest.upsert_summary(store.objects, version_summary.new_entry(training))
     registry = Registry(run.settings.mlflow_tracking_uri)
-    # Guarded: a late repetition must not take the alias from a younger challenger.
+    # A late retry must not take the alias from a newer challenger.
     if (registry.get_alias(training.task, run_store.CHALLENGER) or 0) < training.version:
         registry.set_alias(training.task, run_store.CHALLENGER, training.version)
 

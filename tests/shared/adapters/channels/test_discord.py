@@ -25,7 +25,7 @@ from velocast.adapters.channels.discord import (
     within_limits,
 )
 from velocast.core.errors import DiscordError, DiscordRefused, SettingsError
-from velocast_local.discord.inbox import routes
+from velocast_local.discord.inbox import inbox_routes
 
 TOKEN = "very-secret-token"
 CARD = Embed("Champion promoted", 0x2E9E5B, "It is better.", (EmbedField("Old", "R² 0.68"),))
@@ -51,7 +51,7 @@ class Channel:
 
 @pytest.fixture
 def channel(tmp_path: Path) -> Iterator[Channel]:
-    with HttpServer(routes(tmp_path / "inbox")) as server:
+    with HttpServer(inbox_routes(tmp_path / "inbox")) as server:
         file = tmp_path / "webhook"
         file.write_text(f"{server.url}/discord/api/webhooks/42/{TOKEN}\n", encoding="utf-8")
         opened = Channel(server.url, file)

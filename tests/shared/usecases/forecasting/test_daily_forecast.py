@@ -324,7 +324,7 @@ class TestWithAChampion:
         """Version 4 is promoted, and publishes, while the run with version 3 is about to publish."""
         small_city.store(small_city.make())
         champions.publish(3)
-        build, promoted = snapshot.build, []
+        build, promoted = snapshot.build_snapshot, []
 
         def promote_first(*args: Any, **kwargs: Any) -> Snapshot:
             if not promoted:
@@ -332,7 +332,7 @@ class TestWithAChampion:
                 forecast_at(message_id="promotion")
             return build(*args, **kwargs)
 
-        monkeypatch.setattr(snapshot, "build", promote_first)
+        monkeypatch.setattr(snapshot, "build_snapshot", promote_first)
 
         row = forecast_at()
 

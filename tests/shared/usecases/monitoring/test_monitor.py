@@ -246,7 +246,7 @@ class TestUnknown:
         validation, _ = watch()
 
         assert validation.retrain_decision == "ALL_GOOD"
-        assert "accuracy unknown" in validation.details["decision_reason"]
+        assert "accuracy is unknown" in validation.details["decision_reason"]
         assert started == []
 
     def test_leaves_no_report(self) -> None:

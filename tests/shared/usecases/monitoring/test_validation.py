@@ -32,9 +32,9 @@ def check(champion: Champion | None, counters: int = 4) -> ChampionValidation:
 
 
 def found(champion: Champion | None, counters: int = 4) -> Validation:
-    finding = check(champion, counters).finding
-    assert isinstance(finding, Validation), finding
-    return finding
+    result = check(champion, counters).result
+    assert isinstance(result, Validation), result
+    return result
 
 
 @pytest.fixture
@@ -48,17 +48,17 @@ def test_scores_are_those_of_the_last_week_and_skill_of_four(champion: Champion)
     small_city.store(city)
     small_city.publish_forecasts(city, version=3, days=28, error=0.05)
 
-    finding = found(champion)
+    result = found(champion)
 
     week = city[city["counted_at"] >= AS_OF - 7 * DAY - timedelta(hours=5)]
-    assert finding.scores.rows == 3 * len(week)
-    assert finding.scores.counters == 4
-    assert [lead.lead_day for lead in finding.scores.lead_days] == [0, 1, 2]
-    assert finding.scores.wape == pytest.approx(0.05)
-    assert finding.scores.coverage == pytest.approx(0.9, abs=0.02)
-    assert finding.skill is not None
-    assert finding.skill > 0.5
-    assert len(check(champion).pairs) > 3.9 * finding.scores.rows
+    assert result.scores.rows == 3 * len(week)
+    assert result.scores.counters == 4
+    assert [lead.lead_day for lead in result.scores.lead_days] == [0, 1, 2]
+    assert result.scores.wape == pytest.approx(0.05)
+    assert result.scores.coverage == pytest.approx(0.9, abs=0.02)
+    assert result.skill is not None
+    assert result.skill > 0.5
+    assert len(check(champion).pairs) > 3.9 * result.scores.rows
 
 
 def test_other_versions_and_longer_leads_do_not_count(champion: Champion) -> None:
@@ -87,10 +87,10 @@ def test_hours_it_was_trained_on_are_left_out() -> None:
     small_city.publish_forecasts(city, version=3, days=28)
     champion = champions.publish(3, trained_until="2025-03-09T00:00:00Z")
 
-    finding = check(champion).finding
+    result = check(champion).result
 
-    assert isinstance(finding, Unknown)
-    assert finding.reason.startswith("276 forecasts of the last 7 days have a count, 500 are")
+    assert isinstance(result, Unknown)
+    assert result.reason.startswith("276 forecasts of the last 7 days have a count, 500 are")
 
 
 def test_outages_are_not_scored(champion: Champion) -> None:
@@ -125,7 +125,7 @@ def test_outages_do_not_enter_the_reference(champion: Champion) -> None:
 def test_nothing_forecast_is_unknown(champion: Champion) -> None:
     small_city.store(small_city.make(days=60))
 
-    assert check(champion).finding == Unknown(
+    assert check(champion).result == Unknown(
         reason="0 forecasts of the last 7 days have a count, 500 are needed"
     )
 
@@ -136,10 +136,10 @@ def test_too_few_of_the_counters_is_unknown(champion: Champion) -> None:
     some = city[city["counter_id"] != city["counter_id"].max()]
     small_city.publish_forecasts(some, version=3, days=7)
 
-    finding = check(champion, counters=4).finding
+    result = check(champion, counters=4).result
 
-    assert isinstance(finding, Unknown)
-    assert finding.reason.startswith("3 of 4 counters have a count")
+    assert isinstance(result, Unknown)
+    assert result.reason.startswith("3 of 4 counters have a count")
 
 
 def test_today_is_not_over_yet(champion: Champion) -> None:

@@ -27,7 +27,7 @@ from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.notifications import notify
 from velocast.usecases.notifications.notify import AlertMessage
-from velocast_local.discord.inbox import routes
+from velocast_local.discord.inbox import inbox_routes
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 
@@ -57,7 +57,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    with HttpServer(routes(tmp_path / "inbox")) as server:
+    with HttpServer(inbox_routes(tmp_path / "inbox")) as server:
         webhook = tmp_path / "webhook"
         webhook.write_text(f"{server.url}/discord/api/webhooks/1/token", encoding="utf-8")
         monkeypatch.setenv("VELOCAST_DISCORD_WEBHOOK_FILE", str(webhook))

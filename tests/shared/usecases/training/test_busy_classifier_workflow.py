@@ -18,7 +18,7 @@ from velocast.model.learning.busy_classifier import BusyModel
 from velocast.usecases.forecasting import daily_forecast
 from velocast.usecases.snapshot_format import SNAPSHOT, Snapshot, loads
 from velocast.usecases.training import model_io, records
-from velocast.usecases.training.records import BusyTrial
+from velocast.usecases.training.records import BusyTestScores
 from velocast_cli import reproduction
 
 AFFLUENCE: kinds.Task = "affluence"
@@ -68,7 +68,7 @@ def test_balanced_accuracy_decides(lab: Lab) -> None:
     made = lab.decision("busy")
     assert made.decision == "DEPLOY"
     assert "balanced accuracy" in made.reason
-    assert isinstance(made.current, BusyTrial)
+    assert isinstance(made.current, BusyTestScores)
     assert made.current.new.balanced_accuracy is not None
     assert made.current.new.balanced_accuracy > 0.7
     assert made.current.new.rows == made.current.similar_days.rows
@@ -135,7 +135,7 @@ def test_a_later_classifier_is_judged_against_the_one_that_serves(lab: Lab) -> N
     later = lab.training("busy-later")
     rows = lab.evaluate(later.version, "busy-later", LATER, task=AFFLUENCE)
     made = lab.decision("busy-later")
-    assert isinstance(made.current, BusyTrial)
+    assert isinstance(made.current, BusyTestScores)
     assert made.current.old is not None
     assert made.current.old.rows == made.current.new.rows
     assert made.champion is not None
@@ -158,7 +158,7 @@ def test_a_promotion_tells_what_it_was_judged_by(lab: Lab) -> None:
 
 def test_one_task_is_not_taken_for_the_other(lab: Lab) -> None:
     busy, count = lab.training("busy").version, lab.training("count").version
-    with pytest.raises(EventError, match=f"has judged affluence version {busy}"):
+    with pytest.raises(EventError, match=f"has evaluated affluence version {busy}"):
         lab.evaluate(count, "busy", FIRST)
     with pytest.raises(PromotionRefused, match=f"about affluence version {busy}"):
         lab.promote(count, "busy", FIRST)

@@ -11,7 +11,7 @@ from velocast.core.errors import EventError, ModelUnusable, RegistryError
 from velocast.core.notices import ChallengerRefused
 from velocast.model.evaluation.metrics import BootstrapResult
 from velocast.usecases.training import comparable_champion
-from velocast.usecases.training.run_store import Records
+from velocast.usecases.training.run_store import RunStore
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     champion, _ = champion_manifest.read_champion(lab.objects())
     assert champion is not None
     run = lab.run("evaluate", "look", LATER)
-    records = Records(run)
+    records = RunStore(run)
     later = lab.training("judge-later")  # its test_current begins after the champion's last count
     served, judged = comparable_champion._forms(records, champion)
     assert served.to_bytes() != judged.to_bytes()
@@ -190,7 +190,7 @@ def test_a_version_is_judged_by_hand_beside_the_champion(lab: Lab) -> None:
     other = lab.training("judge-first").version
     with pytest.raises(
         EventError,
-        match=f"has judged forecast version {version}, now asked for forecast version {other}",
+        match=f"has evaluated forecast version {version}; to evaluate forecast version {other}",
     ):
         lab.evaluate(other, "velocast-evaluate-abcde", LATER)
 

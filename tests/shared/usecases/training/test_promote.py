@@ -18,7 +18,7 @@ from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases.forecasting import model_loading as champions
 from velocast.usecases.training.records import Decision, Promotion
 from velocast.usecases.training.refit import relative_difference
-from velocast.usecases.training.run_store import Records
+from velocast.usecases.training.run_store import RunStore
 
 FORECASTS = """SELECT DISTINCT model_version, run_id, model_kind
     FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"""
@@ -205,7 +205,7 @@ def test_a_champion_that_was_replaced_meanwhile_refuses_the_promotion(lab: Lab) 
     version, other = lab.training("up-first").version, somebody_elses(lab)
     champion_manifest.publish_champion(lab.objects(), other, if_generation=0)
     with pytest.raises(
-        PromotionRefused, match=r"judged against champion none, the champion now is 99"
+        PromotionRefused, match=r"compared with champion none, but the champion is now 99"
     ):
         lab.promote(version, "up-first", FIRST)
     assert serving(lab) == other
@@ -246,7 +246,9 @@ def test_a_refit_far_from_what_was_judged_is_refused(
 
     monkeypatch.setattr(forecaster, "fit_forecaster", tenfold)
     version = lab.training("up-first").version
-    with pytest.raises(PromotionRefused, match=r"away from what was judged.*refit_tolerance"):
+    with pytest.raises(
+        PromotionRefused, match=r"away from the model that was evaluated.*refit_tolerance"
+    ):
         lab.promote(version, "up-first", FIRST)
     assert champion_manifest.read_champion(lab.objects()) == (None, 0)
     assert lab.notices() == []
@@ -256,7 +258,7 @@ def test_only_deploy_promotes_within_a_retraining(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = lab.training("up-first").version
-    records = Records(lab.run("promote", "up-first", FIRST))
+    records = RunStore(lab.run("promote", "up-first", FIRST))
     refused = records.find("decision.json", Decision)
     assert refused is not None
     skip = refused.model_copy(update={"decision": "SKIP"})
@@ -284,7 +286,7 @@ def test_by_hand_any_judged_version_may_be_promoted_again(
 def test_a_version_that_was_never_judged_is_refused(lab: Lab) -> None:
     record = lab.training("up-first")
     lab.objects().delete(f"models/gbm/{record.run_id}/decision.json")
-    with pytest.raises(PromotionRefused, match="never judged; run velocast-evaluate"):
+    with pytest.raises(PromotionRefused, match="never evaluated; run velocast-evaluate"):
         lab.promote(record.version, "by-hand", FIRST)
 
 

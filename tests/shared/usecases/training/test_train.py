@@ -19,7 +19,7 @@ from velocast.model.learning.models import SEED
 from velocast.usecases.training import run_store
 from velocast.usecases.training.datasets import frames, frozen_counts
 from velocast.usecases.training.datasets.frames import Source
-from velocast.usecases.training.datasets.windows import Window
+from velocast.usecases.training.datasets.windows import DayRange
 from velocast.usecases.training.model_io import load_model
 from velocast.usecases.training.plots import error_plots
 
@@ -90,11 +90,11 @@ def test_the_training_and_nothing_else_is_in_the_audit(lab: Lab) -> None:
 
 def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
     made = lab.training("train-first")
-    assert made.windows.known == Window(first=date(2025, 1, 23), until=date(2025, 3, 10))
+    assert made.windows.known == DayRange(first=date(2025, 1, 23), until=date(2025, 3, 10))
     assert made.windows.test_baseline == made.baseline.test.days
     assert made.windows.test_baseline.until == made.windows.test_current.until
     run = lab.run("train", "look", FIRST)
-    source = Source(run, frozen_counts.table_of(run, made.counts), made.counts.rows_a_day(run))
+    source = Source(run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run))
     rows, held_out = frames.learning_frames(
         source, made.windows.learnable, made.windows.calibrate_from
     )
@@ -118,7 +118,7 @@ def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
 ) -> None:
     made = lab.training("train-first")
     run = lab.run("train", "look", FIRST)
-    source = Source(run, frozen_counts.table_of(run, made.counts), made.counts.rows_a_day(run))
+    source = Source(run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run))
     cut = (source, made.windows.learnable, made.windows.calibrate_from)
     everything, held_out = frames.learning_frames(*cut)
     scored = frames.scoring_frame(source, made.windows.test_current)
@@ -163,7 +163,12 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
             patch, lambda: lab.train("train-killed", FIRST, reason="FIRST")
         )
     lab.kept = kept
-    assert len(killed) >= 10, killed
+    assert len(killed) >= 12, killed
+    kept = ("learned.json", "model.skops", "test_current.parquet", "train.json")
+    for name in kept:
+        assert f"Objects.write runs/train-killed/{name}" in [
+            what.split(" b'")[0] for what in killed
+        ]
     made = lab.training("train-killed")
     assert made.version == clean.version + 1  # one version, however often it was begun
     same = {"counts", "baseline", "windows", "rows", "kind", "seed", "library_versions"}
@@ -188,10 +193,10 @@ def test_the_counts_it_is_judged_on_are_those_of_the_baseline_in_force(lab: Lab)
         lab.client.query_and_wait(update.format(sign="-", at=at))
     later = lab.training("train-corrected")
     assert later.baseline.test.sha256 == half.sha256
-    rows = frozen_counts.read(run, later.counts).to_pandas()
+    rows = frozen_counts.read_frozen(run, later.counts).to_pandas()
     inside = (rows["counted_at"] >= first) & (rows["counted_at"] < until)
     pd.testing.assert_frame_equal(
-        rows[inside].reset_index(drop=True), frozen_counts.read(run, half).to_pandas()
+        rows[inside].reset_index(drop=True), frozen_counts.read_frozen(run, half).to_pandas()
     )
     assert rows.loc[rows["counted_at"] >= until, "bike_count"].min() >= 1000
 
@@ -246,7 +251,7 @@ def test_the_first_training_of_a_young_city(lab: Lab) -> None:
     lab.kept = kept
     made = lab.training("train-young")
     assert made.windows.known.days == 21
-    assert made.windows.learnable == (Window(first=date(2025, 1, 23), until=date(2025, 2, 7)),)
+    assert made.windows.learnable == (DayRange(first=date(2025, 1, 23), until=date(2025, 2, 7)),)
     assert made.rows > 500
 
 

@@ -30,7 +30,7 @@ from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
 from velocast.usecases.training.promote import PromoteRequest, promote
 from velocast.usecases.training.records import Decision, Training
-from velocast.usecases.training.run_store import Records, RecordT
+from velocast.usecases.training.run_store import RecordT, RunStore
 from velocast.usecases.training.train import TrainRequest, train
 
 UNTIL = date(2025, 3, 17)
@@ -125,7 +125,7 @@ class Lab:
 
     def found(self, execution_id: str, name: str, kind: type[RecordT]) -> RecordT:
         """What the run of an execution left behind under a name."""
-        record = Records(self.run("lab", execution_id, FIRST)).find(name, kind)
+        record = RunStore(self.run("lab", execution_id, FIRST)).find(name, kind)
         assert record is not None
         return record
 

@@ -1,1 +1,1 @@
-"""The data of a training run: frozen counts and weather, the baseline, how days are split, feature rows."""
+"""The data of a training: frozen counts and weather, the baseline, the split of days, feature rows."""

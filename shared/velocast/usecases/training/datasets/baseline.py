@@ -13,12 +13,12 @@ from velocast.usecases.context import Run
 from velocast.usecases.training.datasets.frozen_counts import (
     BaselineHalf,
     FrozenCounts,
-    bucket_of,
-    read,
-    store,
-    within,
+    datasets_bucket,
+    in_days,
+    read_frozen,
+    store_frozen,
 )
-from velocast.usecases.training.datasets.windows import Window, check_history, split_days
+from velocast.usecases.training.datasets.windows import DayRange, check_history, split_days
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +38,7 @@ class Baseline(Message):
 
     @property
     def name(self) -> str:
-        """The object under which this very pair stays, whatever is frozen after it."""
+        """The object that keeps this pair, whatever is frozen after it."""
         return f"{BASELINES}{self.train.sha256[:16]}-{self.test.sha256[:16]}.json"
 
     def same_bytes(self, other: Baseline) -> bool:
@@ -46,10 +46,10 @@ class Baseline(Message):
         return (self.train.sha256, self.test.sha256) == (other.train.sha256, other.test.sha256)
 
 
-def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) -> Baseline:
-    """Return the baseline; the first call of all makes it out of `frozen`, and it never changes by itself.
+def ensure_baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) -> Baseline:
+    """Return the baseline in force; where there is none yet, cut it from `frozen` and put it in force.
 
-    keep: False makes one for this call alone where there is none (test_mode must not fix it for ever). Raises
+    keep: False puts none in force (a training in test mode must not decide what models are evaluated on). Raises
     TooLittleHistory when the counts are too few to be cut.
     """
     stored = in_force(run)
@@ -60,29 +60,29 @@ def baseline(run: Run[JobSettings], frozen: FrozenCounts, *, keep: bool = True) 
         return made
     data = made.model_dump_json(indent=1).encode()
     try:
-        bucket_of(run).write(BASELINE, data, content_type=JSON_TYPE, if_generation=0)
+        datasets_bucket(run).write(BASELINE, data, content_type=JSON_TYPE, if_generation=0)
     except ObjectChanged:
         return in_force(run) or made
     return made
 
 
 def in_force(run: Run[JobSettings]) -> Baseline | None:
-    """Return the baseline that models are judged on, None before the first training."""
+    """Return the baseline that models are evaluated on, None before the first training."""
     try:
-        return Baseline.model_validate(bucket_of(run).read_json(BASELINE)[0])
+        return Baseline.model_validate(datasets_bucket(run).read_json(BASELINE)[0])
     except ObjectMissing:
         return None
 
 
 def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
-    """Cut frozen counts in time and store both halves; which pair is in force is not touched.
+    """Cut frozen counts in time and store both halves; the pair in force stays.
 
     Raises TooLittleHistory when the counts are too few to be cut.
     """
     known = frozen.known(run)
     check_history(known)
     train, test = split_days(known, test_share=run.settings.thresholds.baseline_test_share)
-    rows = read(run, frozen)
+    rows = read_frozen(run, frozen)
     return Baseline(
         counts=frozen,
         frozen_at=rfc3339(run.as_of),
@@ -92,7 +92,7 @@ def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
     )
 
 
-def _half(run: Run[JobSettings], rows: pa.Table, days: Window) -> BaselineHalf:
-    kept = rows.filter(within(run, rows, days))
-    sha256, uri = store(run, kept)
+def _half(run: Run[JobSettings], rows: pa.Table, days: DayRange) -> BaselineHalf:
+    kept = rows.filter(in_days(run, rows, days))
+    sha256, uri = store_frozen(run, kept)
     return BaselineHalf(sha256=sha256, uri=uri, rows=kept.num_rows, days=days)

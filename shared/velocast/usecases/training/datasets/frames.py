@@ -1,4 +1,4 @@
-"""The rows a challenger learns from and is judged on, always computed from frozen counts."""
+"""The feature rows that a challenger learns from and is scored on, always computed from frozen counts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
 from velocast.core.settings import JobSettings
 from velocast.usecases import feature_store
 from velocast.usecases.context import Run
-from velocast.usecases.training.datasets.windows import DAY, Window
+from velocast.usecases.training.datasets.windows import DAY, DayRange
 
 WARM_UP_DAYS = 7
 TEST_MODE_COUNTERS = 5
 TEST_MODE_ROWS = 1000
 TEST_MODE_HELD_OUT = 200  # of them
-# However large the city and long its history, no more rows than these are read, drawn by hash: of every counter and
-# every season the same share. A fit learns little from more (`learners.settings`: max_rows).
+# However large the city and long its history, about this many rows are read at most. They are drawn by hash, the same
+# share of every counter and every season. A fit learns little from more (`regressors.settings`: max_rows).
 MOST_FITTED, MOST_HELD_OUT, MOST_SCORED = 200_000, 100_000, 1_000_000
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from: the run, frozen tables of counts and weather, and which counters (none named: all).
+    """Where rows come from: the run, frozen tables of counts and weather, and the counters (none named: all).
 
-    rows_a_day: how many hours are counted on a day of them; tells how many a long window has.
+    rows_a_day: the hours counted on an average day, by all counters; from it follows how many rows a range of days has.
     """
 
     run: Run[JobSettings]
@@ -41,7 +41,7 @@ class Source:
     def read(
         self,
         first_origin: date,
-        days: Window,
+        days: DayRange,
         *,
         lead_days: int,
         one_lead: bool,
@@ -49,7 +49,7 @@ class Source:
     ) -> pd.DataFrame:
         """Return the rows with an actual whose target lies in `days`, from the origins `first_origin` on.
 
-        keep_one_in: of so many targets one, drawn by hash.
+        keep_one_in: n reads one target in n, drawn by hash.
         """
         city = self.run.settings.city
         first, until = days.bounds(city.zone)
@@ -69,20 +69,20 @@ class Source:
         inside = (frame["target_at"] >= first) & (frame["target_at"] < until)
         return frame[inside & frame["bike_count"].notna()].reset_index(drop=True)
 
-    def keep_one_in(self, windows: Sequence[Window], most: int, *, leads: int = 1) -> int:
-        """Return of how many hours one is to be kept, so that some `most` rows are left, each hour at `leads` leads."""
+    def keep_one_in(self, windows: Sequence[DayRange], most: int, *, leads: int = 1) -> int:
+        """Return n such that keeping one hour in n leaves about `most` rows, with each hour read at `leads` leads."""
         rows = self.rows_a_day * sum(days.days for days in windows) * leads
         return max(1, math.ceil(rows / most))
 
 
 def learning_frames(
-    source: Source, learnable: Sequence[Window], calibrate_from: date
+    source: Source, learnable: Sequence[DayRange], calibrate_from: date
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (rows to fit on, rows to calibrate the intervals on), each target once with a lead day drawn by hash.
 
-    The first days known are left out: what is known at their origins resembles no day to come.
+    The first days are left out: their origins have less history than any later forecast will have.
     """
-    late = Window(first=calibrate_from, until=max(days.until for days in learnable))
+    late = DayRange(first=calibrate_from, until=max(days.until for days in learnable))
     fitted = [part for days in learnable for part in days.without(late)]
     rows = _learned(source, fitted, _earliest(learnable), MOST_FITTED)
     return (
@@ -92,20 +92,22 @@ def learning_frames(
 
 
 def calibration_frame(
-    source: Source, learnable: Sequence[Window], calibrate_from: date
+    source: Source, learnable: Sequence[DayRange], calibrate_from: date
 ) -> pd.DataFrame:
     """Return the rows that `learning_frames` holds out of the fit, without reading the others."""
-    late = [Window(first=max(days.first, calibrate_from), until=days.until) for days in learnable]
+    late = [DayRange(first=max(days.first, calibrate_from), until=days.until) for days in learnable]
     held_out = [days for days in late if days.days]
     rows = _learned(source, held_out, _earliest(learnable), MOST_HELD_OUT)
     return _thinned(source, rows, TEST_MODE_HELD_OUT)
 
 
-def _earliest(learnable: Sequence[Window]) -> date:
+def _earliest(learnable: Sequence[DayRange]) -> date:
     return learnable[0].first + timedelta(days=min(WARM_UP_DAYS, learnable[0].days // 4))
 
 
-def _learned(source: Source, windows: Sequence[Window], earliest: date, most: int) -> pd.DataFrame:
+def _learned(
+    source: Source, windows: Sequence[DayRange], earliest: date, most: int
+) -> pd.DataFrame:
     parts = [
         source.read(
             max(earliest, days.first - (HORIZON_DAYS - 1) * DAY),
@@ -119,7 +121,7 @@ def _learned(source: Source, windows: Sequence[Window], earliest: date, most: in
     return pd.concat(parts, ignore_index=True)
 
 
-def scoring_frame(source: Source, days: Window) -> pd.DataFrame:
+def scoring_frame(source: Source, days: DayRange) -> pd.DataFrame:
     """Return the rows to score on: origins on each of `days`, lead days 0 to 2, targets within `days`."""
     frame = source.read(
         days.first,

@@ -1,4 +1,4 @@
-"""The weather that a model learns from, frozen as counts are: what arrives late changes no version's bytes."""
+"""The weather that a model learns from, frozen as counts are: values that arrive late change no version's bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDER = [("valid_at", "ascending"), ("issued_at", "ascending")]
 
 
 class FrozenWeather(Message):
-    """Frozen weather values, maybe none: object `weather/<sha256>.parquet` of the datasets bucket."""
+    """Frozen weather values, possibly none: object `weather/<sha256>.parquet` of the datasets bucket."""
 
     sha256: str
     uri: str
@@ -28,44 +28,48 @@ class FrozenWeather(Message):
     @property
     def table(self) -> str:
         """The table `dataset.table` into which the object is loaded for the features."""
-        return table_name(self.sha256)
+        return weather_table_name(self.sha256)
 
 
-def table_name(sha256: str) -> str:
+def weather_table_name(sha256: str) -> str:
     """Return the table that frozen weather of this hash is loaded into."""
     return f"{schemas.RAW}.frozen_weather_{sha256[:16]}"
 
 
-def freeze(run: Run[JobSettings]) -> FrozenWeather:
-    """Freeze what was known of the hours before the run's origin by then, and load it into its table.
+def freeze_weather(run: Run[JobSettings]) -> FrozenWeather:
+    """Freeze the weather of the hours before the run's origin, as known at that origin, and load it into its table.
 
-    Source: `bike_traffic_raw.weather`. Features of an origin use no later value, so nothing learned from is left out.
+    Features of an origin use no later value, so nothing that a model learns from is left out. Source:
+    `bike_traffic_raw.weather`.
     """
     until = frozen_counts.sql_instant(origin_of(run.as_of, run.settings.city.zone))
     first = frozen_counts.FIRST_COUNT
-    rows = in_order(
+    rows = sorted_weather(
         run.warehouse.read(
             schemas.WEATHER,
             columns=schemas.table(schemas.WEATHER).columns,
             where=f"valid_at >= '{first}' AND valid_at < '{until}' AND issued_at < '{until}'",
         )
     )
-    sha256, uri = frozen_counts.store(run, rows, folder=FOLDER)
+    sha256, uri = frozen_counts.store_frozen(run, rows, folder=FOLDER)
     frozen = FrozenWeather(sha256=sha256, uri=uri, rows=rows.num_rows)
     run.warehouse.load_table(frozen.table, rows, expires_days=frozen_counts.TABLE_DAYS)
     return frozen
 
 
-def table_of(run: Run[JobSettings], frozen: FrozenWeather) -> str:
-    """Return the table of frozen weather, loaded again from its object when it has expired. Raises as counts' do."""
+def weather_table(run: Run[JobSettings], frozen: FrozenWeather) -> str:
+    """Return the table of frozen weather, loaded again from its object when it has expired.
+
+    Raises as `counts_table`.
+    """
     if not run.warehouse.table_exists(frozen.table):
-        rows = frozen_counts.read(run, frozen)
+        rows = frozen_counts.read_frozen(run, frozen)
         run.warehouse.load_table(frozen.table, rows, expires_days=frozen_counts.TABLE_DAYS)
     return frozen.table
 
 
-def in_order(rows: pa.Table) -> pa.Table:
-    """Give the rows one order and one set of types, whichever way they were read."""
+def sorted_weather(rows: pa.Table) -> pa.Table:
+    """Return the rows sorted by hour and time of issue, in the table's types, however they were read."""
     import pyarrow as pa
 
     types = {

@@ -1,4 +1,4 @@
-"""Which local days a challenger may learn from, and which it is judged on. Pure: dates in, dates out."""
+"""Which local days a challenger may learn from, and which it is tested on. Pure: dates in, dates out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CALIBRATION_DAYS = 28
 DAY = timedelta(days=1)
 
 
-class Window(Message):
+class DayRange(Message):
     """Local days `first` <= day < `until`."""
 
     first: date
@@ -24,55 +24,56 @@ class Window(Message):
 
     @property
     def days(self) -> int:
-        """Number of days, 0 when it is empty."""
+        """Number of days, 0 for an empty range."""
         return max(0, (self.until - self.first).days)
 
     def bounds(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Return the UTC instants at which it begins and ends (exclusive)."""
+        """Return the UTC instants of its begin and its end (excluded)."""
         return start_of_local_day(self.first, zone), start_of_local_day(self.until, zone)
 
-    def overlaps(self, other: Window) -> bool:
-        """Tell whether a day is in both."""
+    def overlaps(self, other: DayRange) -> bool:
+        """Return whether any day is in both."""
         return max(self.first, other.first) < min(self.until, other.until)
 
-    def without(self, other: Window) -> list[Window]:
-        """Return what is left of it when `other` is cut out, in order, without empty parts."""
-        before = Window(first=self.first, until=min(self.until, other.first))
-        after = Window(first=max(self.first, other.until), until=self.until)
+    def without(self, other: DayRange) -> list[DayRange]:
+        """Return its parts outside `other`, in order, without empty ones."""
+        before = DayRange(first=self.first, until=min(self.until, other.first))
+        after = DayRange(first=max(self.first, other.until), until=self.until)
         if other.days == 0:
             return [self]
         return [part for part in (before, after) if part.days]
 
 
 class Windows(Message):
-    """How one training run cuts the days it knows.
+    """How one training splits the days it knows.
 
-    `learnable` holds everything but the tests. Its days from `calibrate_from` on are held out of a first fit, whose
-    misses on them make the conformal intervals; the fit that counts then learns from them too.
+    `learnable` holds all days but those of the tests. The days from `calibrate_from` on are held out of a first fit,
+    whose errors on them make the conformal intervals; the final fit learns from them too.
     """
 
-    known: Window
-    learnable: tuple[Window, ...]
+    known: DayRange
+    learnable: tuple[DayRange, ...]
     calibrate_from: date
-    test_baseline: Window
-    test_current: Window
+    test_baseline: DayRange
+    test_current: DayRange
 
 
-def split_days(known: Window, *, test_share: float) -> tuple[Window, Window]:
-    """Cut the days in time into (train, test) at a local midnight; both have at least one day."""
+def split_days(known: DayRange, *, test_share: float) -> tuple[DayRange, DayRange]:
+    """Split the days at a local midnight into (train, test); both have at least one day."""
     test_days = min(known.days - 1, max(1, round(known.days * test_share)))
     cut = known.until - timedelta(days=test_days)
-    return Window(first=known.first, until=cut), Window(first=cut, until=known.until)
+    return DayRange(first=known.first, until=cut), DayRange(first=cut, until=known.until)
 
 
-def cut_windows(known: Window, test_baseline: Window, thresholds: Thresholds) -> Windows:
-    """Cut the known days for one training run.
+def cut_windows(known: DayRange, test_baseline: DayRange, thresholds: Thresholds) -> Windows:
+    """Split the known days for one training.
 
-    `current` is the newest 30 days (all there are in a young city); its newest 20 % is the test. Raises
+    test_current is the newest part (`current_test_share`) of the newest `current_days` days, or of all days in a young
+    city. Raises
     TooLittleHistory for fewer than MIN_DAYS days, or when the tests leave fewer than half of that to learn from.
     """
     check_history(known)
-    current = Window(
+    current = DayRange(
         first=max(known.first, known.until - timedelta(days=thresholds.current_days)),
         until=known.until,
     )
@@ -89,7 +90,7 @@ def cut_windows(known: Window, test_baseline: Window, thresholds: Thresholds) ->
     )
 
 
-def check_history(known: Window) -> None:
+def check_history(known: DayRange) -> None:
     """Raise TooLittleHistory for fewer than MIN_DAYS days."""
     if known.days < MIN_DAYS:
         raise TooLittleHistory(
@@ -98,16 +99,16 @@ def check_history(known: Window) -> None:
         )
 
 
-def calibration_start(learnable: Sequence[Window]) -> date:
+def calibration_start(learnable: Sequence[DayRange]) -> date:
     """Return the first day held out of the first fit to calibrate the intervals.
 
-    The last 28 learnable days, but no more than a quarter: a young city needs its few days to learn from. Raises
+    These are the last 28 learnable days, but no more than a quarter of all: a young city has few to learn from. Raises
     TooLittleHistory for fewer than MIN_DAYS / 2 learnable days.
     """
     days = [part.first + n * DAY for part in learnable for n in range(part.days)]
     if len(days) < MIN_DAYS // 2:
         raise TooLittleHistory(
-            f"{len(days)} day(s) are left to learn from beside the tests; training needs {MIN_DAYS // 2}: "
+            f"{len(days)} day(s) are left to learn from besides the tests; training needs {MIN_DAYS // 2}: "
             "wait, or backfill older counts"
         )
     return days[-min(CALIBRATION_DAYS, len(days) // 4)]

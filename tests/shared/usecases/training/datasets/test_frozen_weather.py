@@ -19,7 +19,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
-from velocast.usecases.training.run_store import WEATHER, Records
+from velocast.usecases.training.run_store import WEATHER, RunStore
 from velocast_cli import datasets as baselines
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
@@ -50,7 +50,7 @@ def store(*hours: tuple[Any, Any, float]) -> None:
 
 def known(frozen: FrozenWeather) -> list[tuple[Any, float]]:
     rows = small_city.warehouse().read(
-        frozen_weather.table_of(job_run(), frozen), columns=["valid_at", "temperature_c"]
+        frozen_weather.weather_table(job_run(), frozen), columns=["valid_at", "temperature_c"]
     )
     return sorted((row["valid_at"], row["temperature_c"]) for row in rows.to_pylist())
 
@@ -62,26 +62,26 @@ def test_what_was_known_at_the_origin_is_frozen() -> None:
         (ORIGIN - 1 * HOUR, ORIGIN, 6.0),
         (ORIGIN, ORIGIN - 9 * HOUR, 7.0),
     )
-    frozen = frozen_weather.freeze(job_run())
+    frozen = frozen_weather.freeze_weather(job_run())
     assert frozen.rows == 2
     assert bucket().names("weather/") == [f"weather/{frozen.sha256}.parquet"]
     assert known(frozen) == [(ORIGIN - 2 * HOUR, 4.0), (ORIGIN - HOUR, 5.0)]
-    rows = frozen_counts.read(job_run(), frozen)
+    rows = frozen_counts.read_frozen(job_run(), frozen)
     assert rows.column_names == list(schemas.table(schemas.WEATHER).columns)
     assert rows["wind_kmh"].null_count == 2
 
 
 def test_what_arrives_late_does_not_change_what_was_frozen() -> None:
     store((ORIGIN - HOUR, ORIGIN - 9 * HOUR, 5.0))
-    frozen = frozen_weather.freeze(job_run())
-    assert frozen_weather.freeze(job_run()) == frozen
+    frozen = frozen_weather.freeze_weather(job_run())
+    assert frozen_weather.freeze_weather(job_run()) == frozen
     store((ORIGIN - HOUR, ORIGIN - 5 * HOUR, 8.0))
     assert known(frozen) == [(ORIGIN - HOUR, 5.0)]
-    assert frozen_weather.freeze(job_run()).sha256 != frozen.sha256
+    assert frozen_weather.freeze_weather(job_run()).sha256 != frozen.sha256
 
 
 def test_a_city_without_weather_freezes_none_of_it() -> None:
-    frozen = frozen_weather.freeze(job_run())
+    frozen = frozen_weather.freeze_weather(job_run())
     assert frozen.rows == 0
     assert known(frozen) == []
 
@@ -90,27 +90,27 @@ def test_an_expired_table_is_loaded_again_and_an_altered_object_noticed(
     warehouse_tables: bigquery.Client,
 ) -> None:
     store((ORIGIN - HOUR, ORIGIN - 9 * HOUR, 5.0))
-    frozen = frozen_weather.freeze(job_run())
+    frozen = frozen_weather.freeze_weather(job_run())
     warehouse_tables.delete_table(f"{emulators.PROJECT}.{frozen.table}")
     assert known(frozen) == [(ORIGIN - HOUR, 5.0)]
     warehouse_tables.delete_table(f"{emulators.PROJECT}.{frozen.table}")
     bucket().write(f"weather/{frozen.sha256}.parquet", b"other", content_type="text/plain")
     with pytest.raises(ModelUnusable, match=f"it was frozen as {frozen.sha256}"):
-        frozen_weather.table_of(job_run(), frozen)
+        frozen_weather.weather_table(job_run(), frozen)
 
 
 def test_it_is_listed_and_verified_beside_the_counts(warehouse_tables: bigquery.Client) -> None:
     store((ORIGIN - HOUR, ORIGIN - 9 * HOUR, 5.0))
-    frozen = frozen_weather.freeze(job_run())
-    Records(job_run()).settle(WEATHER, frozen)
-    (listed,) = baselines.listing(job_run())
+    frozen = frozen_weather.freeze_weather(job_run())
+    RunStore(job_run()).save_once(WEATHER, frozen)
+    (listed,) = baselines.list_datasets(job_run())
     assert (listed.role, listed.rows, listed.sha256) == ("weather", 1, frozen.sha256)
-    (intact,) = baselines.verify(job_run())
+    (intact,) = baselines.verify_datasets(job_run())
     assert (intact.object_copy, intact.table_copy, intact.faults) == ("intact", "intact", ())
     table = f"{emulators.PROJECT}.{frozen.table}"
     warehouse_tables.query_and_wait(f"UPDATE `{table}` SET temperature_c = 9.0 WHERE TRUE")
     try:
-        (altered,) = baselines.verify(job_run())
+        (altered,) = baselines.verify_datasets(job_run())
         assert altered.table_copy == "differs"
     finally:
         warehouse_tables.delete_table(table)
@@ -121,9 +121,9 @@ def test_rows_to_learn_from_take_the_frozen_weather() -> None:
     hours = [ORIGIN - n * HOUR for n in range(1, 24 * 20)]
     store(*[(hour, hour - timedelta(days=3), 5.0) for hour in hours])
     run = job_run()
-    counts, frozen = frozen_counts.freeze(run), frozen_weather.freeze(run)
+    counts, frozen = frozen_counts.freeze_counts(run), frozen_weather.freeze_weather(run)
     store(*[(hour, hour - timedelta(days=2), 30.0) for hour in hours])
-    tables = frozen_counts.table_of(run, counts), frozen_weather.table_of(run, frozen)
+    tables = frozen_counts.counts_table(run, counts), frozen_weather.weather_table(run, frozen)
     days = counts.known(run)
     late = days.model_copy(update={"first": days.until - timedelta(days=3)})
     frame = frames.scoring_frame(Source(run, tables[0], weather_table=tables[1]), late)

@@ -11,7 +11,7 @@ from velocast.core.datetimes import parse_instant
 from velocast.core.errors import TooLittleHistory
 from velocast.core.settings import Thresholds
 from velocast.usecases.training.datasets.windows import (
-    Window,
+    DayRange,
     calibration_start,
     cut_windows,
     split_days,
@@ -20,11 +20,11 @@ from velocast.usecases.training.datasets.windows import (
 START = date(2025, 1, 1)
 
 
-def days(first: int, until: int) -> Window:
-    return Window(first=START + timedelta(days=first), until=START + timedelta(days=until))
+def days(first: int, until: int) -> DayRange:
+    return DayRange(first=START + timedelta(days=first), until=START + timedelta(days=until))
 
 
-def listed(*windows: Window) -> list[date]:
+def listed(*windows: DayRange) -> list[date]:
     return [window.first + timedelta(days=n) for window in windows for n in range(window.days)]
 
 
@@ -40,12 +40,12 @@ def listed(*windows: Window) -> list[date]:
         (days(4, 4), [days(0, 10)]),
     ],
 )
-def test_cutting_a_window_out_of_another(cut: Window, left: list[Window]) -> None:
+def test_cutting_a_window_out_of_another(cut: DayRange, left: list[DayRange]) -> None:
     assert days(0, 10).without(cut) == left
 
 
 def test_a_window_begins_and_ends_at_local_midnights_also_when_the_clock_changes() -> None:
-    window = Window(first=date(2025, 3, 30), until=date(2025, 3, 31))
+    window = DayRange(first=date(2025, 3, 30), until=date(2025, 3, 31))
     first, until = window.bounds(ZoneInfo("Europe/Paris"))
     assert (first, until) == (
         parse_instant("2025-03-29T23:00:00Z"),

@@ -1,7 +1,7 @@
-"""Pub/Sub's gRPC and REST interfaces over a Broker, as google-cloud-pubsub and gcloud speak them.
+"""Pub/Sub's gRPC interface, which google-cloud-pubsub uses.
 
-Both interfaces share one set of handlers that take and give the JSON form of Pub/Sub's own messages: gRPC
-requests are turned into it and answers back from it.
+Requests are converted to the JSON form of Pub/Sub's messages, and responses back from it, so that the methods can be
+shared with the REST interface.
 """
 
 from __future__ import annotations
@@ -12,35 +12,34 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2, json_format
 from google.pubsub_v1 import types
 
+from gcp_emulators.core.grpc_handlers import stream_handler, unary_handler
 from gcp_emulators.core.http_server import LOOPBACK
 from gcp_emulators.pubsub.api import PubSubApi
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.journal import Resource
-from gcp_emulators.pubsub.queue import PubSubError
-from gcp_emulators.pubsub.rest import rest_routes
 
 
 class PubSubServer:
-    """The gRPC interface on a port of the loopback address; `host` is for PUBSUB_EMULATOR_HOST."""
+    """Serves gRPC on a port of the loopback address; `host` is the value of PUBSUB_EMULATOR_HOST."""
 
     def __init__(self, broker: Broker, port: int = 0) -> None:
         api = PubSubApi(broker)
-        # a streaming pull holds one thread as long as it lives
+        # each streaming pull occupies one thread
         self._server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix="pubsub"))
         self._server.add_generic_rpc_handlers((_publisher(api), _subscriber(api)))
         self.port = int(self._server.add_insecure_port(f"{LOOPBACK}:{port}"))
         self.host = f"{LOOPBACK}:{self.port}"
 
     def start(self) -> PubSubServer:
-        """Start to answer."""
+        """Start serving."""
         self._server.start()
         return self
 
     def stop(self) -> None:
-        """Stop answering and wait for calls under way to end."""
+        """Stop serving and wait for calls in progress to end."""
         self._server.stop(grace=0.5).wait()
 
     def __enter__(self) -> PubSubServer:
@@ -56,6 +55,7 @@ class PubSubServer:
 
 
 Handler = Callable[[Resource], Resource]
+StreamHandler = Callable[[Iterator[Resource], Callable[[], bool]], Iterator[Resource]]
 
 
 def _publisher(api: PubSubApi) -> grpc.GenericRpcHandler:
@@ -100,28 +100,20 @@ def _subscriber(api: PubSubApi) -> grpc.GenericRpcHandler:
 
 
 def _unary(handler: Handler, request_type: Any, answer_type: Any) -> grpc.RpcMethodHandler:
-    def answer(request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return _from_json(answer_type, handler(_to_json(request)))
-        except PubSubError as error:
-            context.abort(grpc.StatusCode[error.status], str(error))
+    def answer(request: Any) -> Any:
+        return _from_json(answer_type, handler(_to_json(request)))
 
-    return grpc.unary_unary_rpc_method_handler(
-        answer, request_deserializer=request_type.deserialize, response_serializer=_serialize
-    )
+    return unary_handler(answer, request_type.deserialize, _serialize)
 
 
-def _streaming(handler: Any, request_type: Any, answer_type: Any) -> grpc.RpcMethodHandler:
-    def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        try:
-            for resource in handler(map(_to_json, requests), context.is_active):
-                yield _from_json(answer_type, resource)
-        except PubSubError as error:
-            context.abort(grpc.StatusCode[error.status], str(error))
+def _streaming(
+    handler: StreamHandler, request_type: Any, answer_type: Any
+) -> grpc.RpcMethodHandler:
+    def answer(requests: Iterator[Any], active: Callable[[], bool]) -> Iterator[Any]:
+        for resource in handler(map(_to_json, requests), active):
+            yield _from_json(answer_type, resource)
 
-    return grpc.stream_stream_rpc_method_handler(
-        answer, request_deserializer=request_type.deserialize, response_serializer=_serialize
-    )
+    return stream_handler(answer, request_type.deserialize, _serialize)
 
 
 def _to_json(request: Any) -> Resource:
@@ -136,6 +128,3 @@ def _from_json(kind: Any, resource: Resource) -> Any:
 
 def _serialize(message: Any) -> bytes:
     return bytes(message.SerializeToString())
-
-
-__all__ = ["PubSubServer", "rest_routes"]

@@ -1,4 +1,4 @@
-"""What one subscription of the local Pub/Sub still has to deliver, and to whom."""
+"""The undelivered messages of one subscription."""
 
 from __future__ import annotations
 
@@ -7,32 +7,25 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from gcp_emulators.pubsub.journal import Message, Resource
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.pubsub.journal import PublishedMessage, Resource
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class PubSubError(Exception):
-    """A refusal, with the status that Pub/Sub's gRPC and REST interfaces give it."""
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclass(frozen=True)
 class Lease:
-    """A message handed to a puller: until `until` (monotonic s) nobody else gets it."""
+    """A message given to a puller; nobody else receives it before `until` (monotonic s)."""
 
-    message: Message
+    message: PublishedMessage
     ack_id: str
     attempt: int
     until: float
 
 
 @dataclass
-class Queue:
-    """What one subscription still has to deliver: (available from, message id), in that order."""
+class SubscriptionQueue:
+    """Undelivered messages of one subscription, as (available from, message id), in that order."""
 
     resource: Resource
     waiting: list[tuple[float, int]] = field(default_factory=list)
@@ -43,42 +36,42 @@ class Queue:
 
     @property
     def endpoint(self) -> str:
-        """Where messages are pushed to, empty for a subscription that is pulled."""
+        """URL that messages are pushed to; empty for a pull subscription."""
         return str(self.resource.get("pushConfig", {}).get("pushEndpoint", ""))
 
     @property
     def deadline_seconds(self) -> int:
-        """How long a receiver may take."""
+        """Acknowledgement deadline, in s."""
         return int(self.resource.get("ackDeadlineSeconds") or 10)
 
     @property
     def dead_letter(self) -> tuple[str, int] | None:
-        """Topic for messages that fail, and after how many attempts; None: try for ever."""
+        """Dead-letter topic and the number of attempts before it gets a message; None: retry forever."""
         policy = self.resource.get("deadLetterPolicy") or {}
         if not policy.get("deadLetterTopic"):
             return None
         return policy["deadLetterTopic"], int(policy.get("maxDeliveryAttempts") or 5)
 
     def seconds_to_next(self) -> float | None:
-        """How long until the next message may be pushed; None while there is none to push."""
+        """Seconds until the next message may be pushed; None if there is none to push."""
         if not self.waiting or not self.endpoint:
             return None
         return max(self.waiting[0][0] - time.monotonic(), 0.001)
 
 
 def new_subscription(name: str, topic: str, asked: Resource) -> Resource:
-    """Return a subscription's resource; raises INVALID_ARGUMENT for an endpoint off this machine."""
+    """Return a subscription's resource; raises INVALID_ARGUMENT for an endpoint on another machine."""
     resource: Resource = (
         {"ackDeadlineSeconds": 10, "pushConfig": {}} | asked | {"name": name, "topic": topic}
     )
     endpoint = resource["pushConfig"].get("pushEndpoint", "")
     if endpoint and urlsplit(endpoint).hostname not in _LOOPBACK:
-        raise PubSubError("INVALID_ARGUMENT", f"{name}: {endpoint} is not on this machine")
+        raise GoogleApiError(400, f"{name}: {endpoint} is not on this machine")
     return resource
 
 
-def origin_attributes(message: Message, subscription: str, attempt: int) -> dict[str, str]:
-    """Return the attributes Pub/Sub adds to a message it sends to a dead-letter topic."""
+def origin_attributes(message: PublishedMessage, subscription: str, attempt: int) -> dict[str, str]:
+    """Return the attributes that Pub/Sub adds to a message sent to a dead-letter topic."""
     _, project, _, name = subscription.split("/")
     return {
         "CloudPubSubDeadLetterSourceDeliveryCount": str(attempt),

@@ -1,4 +1,4 @@
-"""How bqemulator 1.4 answers, put right: refusals, timestamps and the description of the API."""
+"""Corrections of bqemulator 1.4's responses: errors, timestamps and the description of the API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bqemulator import server
+from bqemulator.api.app import create_app
 from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.storage import arrow_bridge
 from starlette.requests import Request
@@ -22,13 +23,12 @@ _LONGEST_REFUSAL = 100_000
 _IN_SECONDS: ContextVar[bool] = ContextVar("timestamps_in_seconds", default=False)
 
 
-def answer_like_bigquery(discovery_file: Path | None) -> None:
-    """Bad SQL or data came back as 500, which clients repeat for ten minutes, or as an empty result.
+def correct_responses(discovery_file: Path | None) -> None:
+    """Answer invalid SQL or data with 400: it was a 500, which clients retry for ten minutes, or an empty result.
 
-    Both are a 400 now. `bq` also asks for the description of the API before anything else, and takes timestamps in
-    seconds; the emulator gives microseconds, which a client has to ask for.
+    Also serve the description of the API, which `bq` requests first, and timestamps in seconds, which `bq` expects; the
+    emulator returns microseconds even to clients that do not ask for them.
     """
-    create_app = server.create_app  # type: ignore[attr-defined]
     in_microseconds = arrow_bridge._fmt_bq_timestamp
 
     def format_timestamp(value: Any, arrow_type: Any, field: Any) -> Any:
@@ -44,14 +44,15 @@ def answer_like_bigquery(discovery_file: Path | None) -> None:
             return Response(status_code=404)
         return FileResponse(discovery_file, media_type="application/json")
 
-    def create_cured_app(context: AppContext) -> ASGIApp:
+    def create_corrected_app(context: AppContext) -> ASGIApp:
         app = create_app(context)
         app.add_exception_handler(Exception, refuse)
         for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
             app.add_route(path, describe)
         return TimestampsInSeconds(FailedQueries(app))
 
-    server.create_app = create_cured_app  # type: ignore[attr-defined]
+    # the server imports the function without exporting it, and takes any ASGI application from it
+    server.create_app = create_corrected_app  # type: ignore[attr-defined, assignment]
     arrow_bridge._BQ_TYPE_FORMATTERS = tuple(
         (fits, format_timestamp if formats is in_microseconds else formats)
         for fits, formats in arrow_bridge._BQ_TYPE_FORMATTERS
@@ -59,7 +60,7 @@ def answer_like_bigquery(discovery_file: Path | None) -> None:
 
 
 class TimestampsInSeconds:
-    """ASGI layer: rows that are read without asking for microseconds carry seconds, as `bq` expects."""
+    """ASGI layer: rows have timestamps in seconds unless the request asks for microseconds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -71,9 +72,9 @@ class TimestampsInSeconds:
 
 
 class FailedQueries:
-    """ASGI layer: a query that failed is refused, not answered with no rows and a note (jobs.query).
+    """ASGI layer: a failed query (jobs.query) gets an error response instead of no rows and a list of errors.
 
-    `Client.query_and_wait` believed such an answer and gave an empty result.
+    `Client.query_and_wait` took such a response for an empty result.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,15 +1,12 @@
-"""`velocast backtest`: how well the models would have forecast a file of counts, beside what they must beat.
+"""The backtest of a file: load it into a BigQuery emulator and evaluate rolling origins on it.
 
-The file is put into a BigQuery emulator of its own, so that the very SQL that forecasts computes the features.
+The emulator makes the features come from the same SQL as in production.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +15,6 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-import psutil
 import pyarrow as pa
 
 from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
@@ -30,10 +26,10 @@ from velocast.core.kinds import Kind
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
 from velocast_cli.backtesting import city_tables, rolling_origins
-from velocast_cli.backtesting.plan import Backtest, Plan
+from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult
 from velocast_cli.backtesting.weather_perturbation import perturbed
 from velocast_cli.city_file import read_rows
-from velocast_cli.weather_file import read_weather
+from velocast_cli.weather_file import read_weather_file
 
 PROJECT, LOCATION = "velocast-backtest", "europe-west1"
 RAW, COUNTS, WEATHER, COUNTERS = (
@@ -44,8 +40,8 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command was asked. until: the last local day to look at, None: the file's last whole one."""
+class BacktestRequest:
+    """The options of a backtest. until: last local day to use, None for the last complete day of the file."""
 
     counts: Path
     weather: Path | None
@@ -55,62 +51,30 @@ class Asked:
     kinds: tuple[Kind, ...]
 
 
-@dataclass
-class Measured:
-    """Seconds of a block, and the largest resident memory of this process meanwhile."""
-
-    seconds: float = 0.0
-    peak_mb: float = 0.0
-
-
-@contextmanager
-def measured() -> Iterator[Measured]:
-    """Measure a block. What earlier ones left to the allocators goes back first: it is none of this one's."""
-    gc.collect()
-    pa.default_memory_pool().release_unused()
-    result, over, process = Measured(), threading.Event(), psutil.Process()
-
-    def look() -> None:
-        while True:
-            result.peak_mb = max(result.peak_mb, process.memory_info().rss / 2**20)
-            if over.wait(0.05):
-                return
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    began = time.monotonic()
-    try:
-        yield result
-    finally:
-        result.seconds = time.monotonic() - began
-        over.set()
-        thread.join()
-
-
-def run(asked: Asked, city: City, say: Callable[[str], None]) -> Backtest:
-    """Run the backtest. Raises ValueError for a file that cannot be read, VelocastError."""
+def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]) -> BacktestResult:
+    """Run the backtest. say: called with each step. Raises ValueError for an unreadable file, VelocastError."""
     rows = read_rows(asked.counts)
     counts = city_tables.counts_of(rows)
     plan = _plan(asked, city, counts)
-    weather = None if asked.weather is None else read_weather(asked.weather)
+    weather = None if asked.weather is None else read_weather_file(asked.weather)
     with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
         emulator = BigQueryEmulator(Path(folder), PROJECT)
         say("starting the BigQuery emulator")
         with emulator, _environment(emulator):
             warehouse = _warehouse()
-            counted = city_tables.marked(warehouse, city, counts, RAW)
-            warehouse.load_table(COUNTS, city_tables.table(counted), expires_days=None)
+            counted = city_tables.counts_with_quality(warehouse, city, counts, RAW)
+            warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
             warehouse.load_table(COUNTERS, city_tables.counters_of(rows), expires_days=None)
             if weather is not None:
                 known = _as_known(weather, city, plan, asked.weather_as)
                 table = pa.Table.from_pandas(known, preserve_index=False)
                 warehouse.load_table(WEATHER, table, expires_days=None)
-            return rolling_origins.run(warehouse, city, plan, measured, say)
+            return rolling_origins.backtest_rolling_origins(warehouse, city, plan, say)
 
 
 @contextmanager
 def _environment(emulator: BigQueryEmulator) -> Iterator[None]:
-    """Point Google's clients at the emulator while the block runs."""
+    """Connect Google's clients to the emulator while the block runs."""
     names = {
         "BIGQUERY_EMULATOR_HOST": emulator.url,
         "BIGQUERY_STORAGE_EMULATOR_HOST": emulator.storage_host,
@@ -134,10 +98,10 @@ def _warehouse() -> Warehouse:
     return Warehouse(PROJECT, LOCATION)
 
 
-def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
+def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestPlan:
     first, end = city_tables.span(counts)
     whole = local_date(end, city.zone)
-    return Plan.of(
+    return BacktestPlan.of(
         local_date(first, city.zone),
         whole if asked.until is None else min(whole, asked.until + DAY),
         weeks=asked.weeks,
@@ -150,9 +114,9 @@ def _plan(asked: Asked, city: City, counts: pd.DataFrame) -> Plan:
 
 
 def _as_known(
-    observed: pd.DataFrame, city: City, plan: Plan, weather_as: WeatherAs
+    observed: pd.DataFrame, city: City, plan: BacktestPlan, weather_as: WeatherAs
 ) -> pd.DataFrame:
-    """Return weather with when it was known: as forecast at each origin, or as observed, which is an upper bound."""
+    """Return weather with its issue time: forecast at each origin, or observed (which gives an upper bound)."""
     if weather_as == "observed":
         early = observed["valid_at"] - timedelta(days=30)
         return observed.assign(issued_at=early, source="observed")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a BigQuery emulator with counts in it, and steps in processes of their own."""
+"""Shared by the benchmarks: a BigQuery emulator with counts, and steps that run in their own processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from velocast_cli.city_file import read_rows
 PROJECT, LOCATION = "velocast-bench", "europe-west1"
 RAW_COUNTS = f"{schemas.RAW}.bench_raw"
 ROOT = Path(__file__).parents[1]
-# What a job's settings need; nothing here asks Cloud Storage, Pub/Sub or MLflow.
+# Settings that a job needs. No benchmark step uses Cloud Storage, Pub/Sub or MLflow.
 SETTINGS = {
     "GOOGLE_CLOUD_PROJECT": PROJECT,
     "VELOCAST_LOCATION": LOCATION,
@@ -42,7 +42,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Step:
-    """What a step took: seconds and MB (VmHWM) of its process; `figures`: what it said of its parts."""
+    """Seconds and peak memory (VmHWM, MB) of a step's process; figures: what the step reports about its stages."""
 
     seconds: float
     peak_mb: float
@@ -51,7 +51,7 @@ class Step:
 
 @contextmanager
 def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
-    """Start an emulator with the system's tables, empty, and point Google's clients and the settings at it."""
+    """Start an emulator with the system's empty tables, and connect Google's clients and the settings to it."""
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as folder:
         emulator = BigQueryEmulator(Path(folder), PROJECT)
         with emulator:
@@ -63,17 +63,20 @@ def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
 
 
 def read_counts(file: Path) -> pd.DataFrame:
-    """Read counter_id, counted_at (UTC), bike_count of a file in the shape of Paris's. Raises ValueError."""
+    """Read counter_id, counted_at (UTC), bike_count from a file in the format of the Paris file. Raises ValueError."""
     return city_tables.counts_of(read_rows(file))
 
 
 def load_counts(counts: pd.DataFrame) -> None:
-    """Load marked counts into the system's own table, as fast as BigQuery takes them."""
+    """Load marked counts into the system's counts table by one load job."""
     from google.cloud import bigquery
 
     file = io.BytesIO()
     pq.write_table(
-        city_tables.table(counts), file, coerce_timestamps="us", allow_truncated_timestamps=True
+        city_tables.arrow_counts(counts),
+        file,
+        coerce_timestamps="us",
+        allow_truncated_timestamps=True,
     )
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
@@ -85,10 +88,10 @@ def load_counts(counts: pd.DataFrame) -> None:
     ).result()
 
 
-def alone(step: str, *, limit: float | None = None, **arguments: Any) -> Step | None:
-    """Run a function of `benchmarks.steps` in a process of its own; None when it takes more than `limit` seconds.
+def run_isolated(step: str, *, limit: float | None = None, **arguments: Any) -> Step | None:
+    """Run a function of `benchmarks.steps` in its own process; None when it takes more than `limit` seconds.
 
-    Raises RuntimeError, with what it wrote, when it fails.
+    Raises RuntimeError with the end of its standard error when it fails.
     """
     command = [sys.executable, "-m", "benchmarks.steps", step, json.dumps(arguments, default=str)]
     try:
@@ -98,12 +101,14 @@ def alone(step: str, *, limit: float | None = None, **arguments: Any) -> Step | 
     except subprocess.TimeoutExpired:
         return None
     if done.returncode:
-        raise RuntimeError(f"step {step} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        raise RuntimeError(
+            f"step {step} ended with exit code {done.returncode}:\n{done.stderr[-3000:]}"
+        )
     return Step(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def peak_mb(pid: int | None = None) -> float:
-    """Return the most resident memory a process ever had, in MB. Linux only: elsewhere 0."""
+    """Return the peak resident memory of a process, in MB; 0 on systems other than Linux."""
     status = Path(f"/proc/{pid or 'self'}/status")
     if not status.exists():
         return 0.0
@@ -112,6 +117,6 @@ def peak_mb(pid: int | None = None) -> float:
 
 
 def write(figures: dict[str, Any], file: Path | None) -> None:
-    """Write figures as JSON, where a file was asked for."""
+    """Write figures as JSON to `file`, if one is given."""
     if file:
         file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,6 @@
-"""Cloud Storage's JSON API over an ObjectStore, as google-cloud-storage and `gcloud storage` speak it.
+"""Cloud Storage's JSON API over an ObjectStore, as google-cloud-storage and `gcloud storage` use it.
 
-Every precondition is enforced, for uploads of all kinds, downloads, patches, deletes, composes and copies:
-the lease, the manifest and the model summary rely on them.
+Every precondition is enforced: on uploads of all kinds, downloads, patches, deletes, composes and copies.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ from urllib.parse import quote
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.listing import list_objects, object_json
-from gcp_emulators.storage.records import Preconditions, Resource, StorageError, StoredObject
-from gcp_emulators.storage.requests import Call, endpoint, unknown
+from gcp_emulators.storage.preconditions import Preconditions
+from gcp_emulators.storage.request import StorageRequest, storage_endpoint, unknown_path
+from gcp_emulators.storage.resources import ObjectGeneration, Resource
 from gcp_emulators.storage.store import ObjectStore
 from gcp_emulators.storage.uploads import ResumableUpload, UploadSessions, split_multipart
 
@@ -27,30 +28,36 @@ _TOLD_BY_HEADERS = {
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def routes(store: ObjectStore) -> list[Route]:
-    """Return the routes of Cloud Storage: metadata, uploads (resumable too) and downloads."""
+def storage_routes(store: ObjectStore) -> list[Route]:
+    """Return the routes of Cloud Storage: metadata, uploads and downloads."""
     server = _ObjectServer(store)
     return [
-        Route("/storage/v1/{rest:path}", endpoint(server.metadata, 2), methods=_METHODS),
-        Route("/upload/storage/v1/{rest:path}", endpoint(server.upload, 3), methods=_METHODS),
+        Route("/storage/v1/{rest:path}", storage_endpoint(server.metadata, 2), methods=_METHODS),
+        Route(
+            "/upload/storage/v1/{rest:path}", storage_endpoint(server.upload, 3), methods=_METHODS
+        ),
         Route(
             "/resumable/upload/storage/v1/{rest:path}",
-            endpoint(server.upload, 4),
+            storage_endpoint(server.upload, 4),
             methods=_METHODS,
         ),
-        Route("/download/storage/v1/{rest:path}", endpoint(server.download, 3), methods=_METHODS),
+        Route(
+            "/download/storage/v1/{rest:path}",
+            storage_endpoint(server.download, 3),
+            methods=_METHODS,
+        ),
     ]
 
 
 class _ObjectServer:
-    """The handlers; each takes a Call and returns a Response or raises StorageError."""
+    """The handlers; each takes a StorageRequest and returns a Response or raises GoogleApiError."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self.sessions = UploadSessions()
 
-    def metadata(self, call: Call) -> Response:
-        """Answer below /storage/v1: buckets, objects, lists, compose, rewrite, copy."""
+    def metadata(self, call: StorageRequest) -> Response:
+        """Handle requests below /storage/v1: buckets, objects, lists, compose, rewrite, copy."""
         match call.path:
             case ("b",):
                 return self._buckets(call)
@@ -76,9 +83,9 @@ class _ObjectServer:
                 target,
             ):
                 return self._copy(call, (source, name), (bucket, target), verb)
-        raise unknown(call)
+        raise unknown_path(call)
 
-    def _buckets(self, call: Call) -> Response:
+    def _buckets(self, call: StorageRequest) -> Response:
         if call.method == "POST":
             return JSONResponse(_bucket_json(self.store.create_bucket(call.json()), call.origin))
         items = [
@@ -86,7 +93,7 @@ class _ObjectServer:
         ]
         return JSONResponse({"kind": "storage#buckets", "items": items})
 
-    def _bucket(self, call: Call, bucket: str) -> Response:
+    def _bucket(self, call: StorageRequest, bucket: str) -> Response:
         if call.method == "DELETE":
             self.store.delete_bucket(bucket)
             return Response(status_code=204)
@@ -95,7 +102,7 @@ class _ObjectServer:
             return JSONResponse(_bucket_json(resource, call.origin))
         return JSONResponse(_bucket_json(self.store.bucket(bucket), call.origin))
 
-    def _object(self, call: Call, bucket: str, name: str) -> Response:
+    def _object(self, call: StorageRequest, bucket: str, name: str) -> Response:
         if call.method == "DELETE":
             self.store.delete(bucket, name, call.conditions, call.generation)
             return Response(status_code=204)
@@ -107,7 +114,7 @@ class _ObjectServer:
         stored = self.store.get(bucket, name, call.conditions, call.generation)
         return object_response(stored, call.origin)
 
-    def _compose(self, call: Call, bucket: str, name: str) -> Response:
+    def _compose(self, call: StorageRequest, bucket: str, name: str) -> Response:
         request = call.json()
         pieces = []
         for source in request.get("sourceObjects", []):
@@ -122,7 +129,7 @@ class _ObjectServer:
         )
 
     def _copy(
-        self, call: Call, source: tuple[str, str], target: tuple[str, str], verb: str
+        self, call: StorageRequest, source: tuple[str, str], target: tuple[str, str], verb: str
     ) -> Response:
         conditions = Preconditions.from_query(call.query, "ifSource")
         wanted = call.query.get("sourceGeneration")
@@ -136,13 +143,13 @@ class _ObjectServer:
         answer |= {"totalBytesRewritten": str(len(data)), "objectSize": str(len(data))}
         return JSONResponse(answer | {"resource": object_json(stored, call.origin)})
 
-    def upload(self, call: Call) -> Response:
-        """Answer below /upload/storage/v1: media, multipart and resumable uploads."""
+    def upload(self, call: StorageRequest) -> Response:
+        """Handle requests below /upload/storage/v1: media, multipart and resumable uploads."""
         match call.path:
             case ("b", bucket, "o"):
                 pass
             case _:
-                raise unknown(call)
+                raise unknown_path(call)
         if "upload_id" in call.query:
             return self._continue_resumable(call)
         if call.query.get("uploadType") == "resumable":
@@ -156,19 +163,19 @@ class _ObjectServer:
             self.store.put(bucket, name, data, metadata, call.conditions), call.origin
         )
 
-    def _begin_resumable(self, call: Call, bucket: str) -> Response:
+    def _begin_resumable(self, call: StorageRequest, bucket: str) -> Response:
         metadata = call.json()
         if call.headers.get("x-upload-content-type"):
             metadata.setdefault("contentType", call.headers["x-upload-content-type"])
         name = metadata.get("name") or call.query.get("name", "")
         self.store.bucket(bucket)
-        # refuse a stale write before its bytes travel; it is checked again when they are here
+        # refuse a stale write before its bytes are sent; the check is repeated when they have arrived
         call.conditions.check(f"gs://{bucket}/{name}", self.store.find(bucket, name))
         upload_id = self.sessions.begin(ResumableUpload(bucket, name, metadata, call.conditions))
         place = f"{call.origin}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={upload_id}"
         return Response(headers={"Location": place, "X-GUploader-UploadID": upload_id})
 
-    def _continue_resumable(self, call: Call) -> Response:
+    def _continue_resumable(self, call: StorageRequest) -> Response:
         upload_id = call.query["upload_id"]
         if call.method == "DELETE":
             self.sessions.end(upload_id)
@@ -185,14 +192,14 @@ class _ObjectServer:
         )
         return object_response(stored, call.origin)
 
-    def download(self, call: Call) -> Response:
-        """Answer below /download/storage/v1: the bytes of an object, whole or a range."""
+    def download(self, call: StorageRequest) -> Response:
+        """Handle requests below /download/storage/v1: the bytes of an object, whole or a range."""
         match call.path:
             case ("b", bucket, "o", name):
                 return self._bytes(call, bucket, name)
-        raise unknown(call)
+        raise unknown_path(call)
 
-    def _bytes(self, call: Call, bucket: str, name: str) -> Response:
+    def _bytes(self, call: StorageRequest, bucket: str, name: str) -> Response:
         stored, data = self.store.read(bucket, name, call.conditions, call.generation)
         resource = stored.resource
         headers = {
@@ -226,12 +233,14 @@ def _byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     if int(first) == 0 and size == 0:
         return None
     if int(first) >= size:
-        raise StorageError(416, "requestedRangeNotSatisfiable", f"range {header} of {size} bytes")
+        raise GoogleApiError(
+            416, f"range {header} of {size} bytes", reason="requestedRangeNotSatisfiable"
+        )
     return int(first), min(int(last), size - 1) if last else size - 1
 
 
-def object_response(stored: StoredObject, origin: str) -> Response:
-    """Return an object's resource as a JSON answer."""
+def object_response(stored: ObjectGeneration, origin: str) -> Response:
+    """Return an object's resource as a JSON response."""
     return JSONResponse(object_json(stored, origin), headers={"ETag": stored.resource["etag"]})
 
 

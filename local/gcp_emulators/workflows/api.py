@@ -1,4 +1,4 @@
-"""The Workflows and Executions APIs: REST for gcloud, gRPC for the client library, one store."""
+"""The Workflows and Executions APIs: REST for gcloud, gRPC for the client library."""
 
 from __future__ import annotations
 
@@ -13,23 +13,19 @@ from google.cloud.workflows.executions_v1 import types
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from gcp_emulators.core.google_api import ApiError, Json, endpoint, page
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.grpc_handlers import unary_handler
 from gcp_emulators.core.http_server import LOOPBACK
+from gcp_emulators.core.rest import Json, json_endpoint, paginate
 from gcp_emulators.workflows.executions import WorkflowExecutions
 
 SERVICE = "google.cloud.workflows.executions.v1.Executions"
 DEFAULT_PAGE = 100
 _STATE_FILTER = re.compile(r'\bstate\s*=\s*"?([A-Z]+)"?')
 _BASIC = ("name", "startTime", "endTime", "duration", "state", "workflowRevisionId", "createTime")
-_CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    409: grpc.StatusCode.ALREADY_EXISTS,
-    412: grpc.StatusCode.FAILED_PRECONDITION,
-}
 
 
-def routes(store: WorkflowExecutions) -> list[BaseRoute]:
+def executions_routes(store: WorkflowExecutions) -> list[BaseRoute]:
     """Return the REST routes: workflows list and get, executions create, list, get and cancel."""
     base = f"/v1/{store.parent}/workflows"
 
@@ -57,12 +53,12 @@ def routes(store: WorkflowExecutions) -> list[BaseRoute]:
 
     one = base + "/{workflow}/executions/{id}"
     return [
-        Route(base, endpoint(workflows), methods=["GET"]),
-        Route(base + "/{workflow}", endpoint(workflow), methods=["GET"]),
-        Route(base + "/{workflow}/executions", endpoint(create), methods=["POST"]),
-        Route(base + "/{workflow}/executions", endpoint(executions), methods=["GET"]),
-        Route(one, endpoint(execution), methods=["GET"]),
-        Route(one + ":cancel", endpoint(cancel), methods=["POST"]),
+        Route(base, json_endpoint(workflows), methods=["GET"]),
+        Route(base + "/{workflow}", json_endpoint(workflow), methods=["GET"]),
+        Route(base + "/{workflow}/executions", json_endpoint(create), methods=["POST"]),
+        Route(base + "/{workflow}/executions", json_endpoint(executions), methods=["GET"]),
+        Route(one, json_endpoint(execution), methods=["GET"]),
+        Route(one + ":cancel", json_endpoint(cancel), methods=["POST"]),
     ]
 
 
@@ -71,18 +67,18 @@ def _listing(
 ) -> Json:
     state = _STATE_FILTER.search(where)
     if where and not state:
-        raise ApiError(400, f'filter {where!r}: this stack understands state="..." only')
+        raise GoogleApiError(400, f'filter {where!r}: this stack understands state="..." only')
     found = store.list(workflow, state[1] if state else None)
-    shown, following = page(found, size, token)
+    shown, following = paginate(found, size, token)
     if not full:
         shown = [{key: record[key] for key in _BASIC if key in record} for record in shown]
     return {"executions": shown} | ({"nextPageToken": following} if following else {})
 
 
-def grpc_server(store: WorkflowExecutions, port: int) -> grpc.Server:
+def executions_grpc_server(store: WorkflowExecutions, port: int) -> grpc.Server:
     """Return a gRPC server for ExecutionsClient on `port` of the loopback address, not yet started.
 
-    The client library has no REST transport, and no servicer classes: the handlers are put together from its types.
+    The client library has no REST transport and no servicer classes, so the handlers are built from its types.
     """
 
     def create(request: Any) -> Json:
@@ -120,14 +116,7 @@ def _workflow(name: str) -> str:
 
 
 def _handler(answer: Callable[[Any], Json], request_type: Any, response_type: Any) -> Any:
-    def serve(request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return response_type.from_json(json.dumps(answer(request)), ignore_unknown_fields=True)
-        except ApiError as exc:
-            context.abort(_CODES[exc.code], str(exc))
+    def serve(request: Any) -> Any:
+        return response_type.from_json(json.dumps(answer(request)), ignore_unknown_fields=True)
 
-    return grpc.unary_unary_rpc_method_handler(
-        serve,
-        request_deserializer=request_type.deserialize,
-        response_serializer=response_type.serialize,
-    )
+    return unary_handler(serve, request_type.deserialize, response_type.serialize)

@@ -1,11 +1,11 @@
-"""One execution of a workflow file, in a process of its own.
+"""Executes a workflow file once, in a process of its own.
 
-    python -m gcp_emulators.workflows.execution --source workflows/retrain.yaml --argument '{"force":true}' \
+    python -m gcp_emulators.workflows.interpreter --source workflow.yaml --argument '{"force":true}' \
         --result result.json --endpoint http://127.0.0.1:8080 --clock clock
 
-The file is the one that Terraform deploys, executed by workflows-emulator. What that library does otherwise than
-Cloud Workflows is bent here, in workflow_expressions.py and in workflow_connectors.py, never in the workflow.
-The emulator keeps a global lock and global variables, hence a process for each execution.
+The file is the one that is deployed, executed by workflows-emulator. Where that library differs from Cloud Workflows,
+it is corrected here, in expressions.py, standard_library.py and connectors.py, never in the workflow. The library keeps
+a global lock and global variables, so each execution needs a process.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import workflows_emulator.main as emulator  # type: ignore[import-untyped]
+import workflows_emulator.main as emulator
 from workflows_emulator import render
-from workflows_emulator.lib import http_utils  # type: ignore[import-untyped]
-from workflows_emulator.utils import WorkflowError  # type: ignore[import-untyped]
+from workflows_emulator.lib import http_utils
+from workflows_emulator.utils import WorkflowError
 
 from gcp_emulators.core.clock import Clock
-from gcp_emulators.workflows import expressions as expressions
-from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, Outside
+from gcp_emulators.workflows import expressions
+from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, OutgoingCalls
+from gcp_emulators.workflows.standard_library import replace_functions, to_string
 
 Json = dict[str, Any]
 
@@ -36,47 +37,52 @@ _NULL = object()
 _execute_step = emulator.execute_step
 _execute_subworkflow = emulator.execute_subworkflow
 _SEVERITIES = {"DEFAULT": "INFO", "NOTICE": "INFO", "ALERT": "CRITICAL", "EMERGENCY": "CRITICAL"}
-# What a running workflow may read in the cloud: its built-in variables, and those that the deployment sets.
+# In the cloud a workflow can read these variables, and those that its deployment sets (user_env_vars).
 _BUILT_IN_VARIABLES = (
     "GOOGLE_CLOUD_PROJECT_ID",
     "GOOGLE_CLOUD_LOCATION",
     "GOOGLE_CLOUD_WORKFLOW_ID",
     "GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID",
 )
-_DEPLOYED_PREFIX = "VELOCAST_"
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one execution is given: the file, its argument, and where the stack's services are."""
+class ExecutionInputs:
+    """The file, its argument and the world around it.
+
+    endpoints: base URL by service, as in connectors.local_url. clock: None for the machine's time. environment: its
+    built-in variables and those that start with `variable_prefix` can be read with sys.get_env.
+    """
 
     source: Path
     argument: Any
     endpoints: Mapping[str, str]
     clock: Clock | None
     environment: Mapping[str, str]
+    variable_prefix: str | None = None
 
 
-def execute(run: Run) -> Json:
+def execute(inputs: ExecutionInputs) -> Json:
     """Execute the workflow and return {state: SUCCEEDED, result} or {state: FAILED, error: {payload, context}}.
 
     `result` and `payload` are JSON texts, as the Executions API gives them.
     """
-    apply_cures(run)
+    correct_emulator(inputs)
     try:
-        workflow = emulator.load_workflow(str(run.source))
+        workflow = emulator.load_workflow(str(inputs.source))
         main = workflow if isinstance(workflow, list) else workflow["main"]
         parameters = [] if isinstance(main, list) else main.get("params", [])
         names = [p if isinstance(p, str) else next(iter(p)) for p in parameters]
-        value = emulator.execute_workflow(workflow, dict.fromkeys(names[:1], run.argument))
+        value = emulator.execute_workflow(workflow, dict.fromkeys(names[:1], inputs.argument))
     except WorkflowError as exc:
         return _failed(
-            expressions.plain(exc.payload), f"in {getattr(exc, 'where', run.source.name)}"
+            expressions.plain(exc.payload), f"in {getattr(exc, 'where', inputs.source.name)}"
         )
-    except Exception as exc:  # the outermost handler: whatever went wrong must reach whoever waits for this execution
-        logging.getLogger("workflows").exception("the workflow broke off")
+    # outermost handler: any error must reach whoever waits for this execution
+    except Exception as exc:
+        logging.getLogger("workflows").exception("the workflow failed")
         payload = {"message": f"{type(exc).__name__}: {exc}", "tags": ["SystemError"]}
-        return _failed(payload, f"in {run.source.name}")
+        return _failed(payload, f"in {inputs.source.name}")
     return {"state": "SUCCEEDED", "result": json.dumps(value)}
 
 
@@ -88,15 +94,15 @@ def _failed(payload: Any, context: str) -> Json:
     }
 
 
-def apply_cures(run: Run) -> None:
-    """Put the stack's parts in the places where the emulator differs from Cloud Workflows."""
-    outside = Outside(run.endpoints)
-    http_utils.request = outside.request
-    emulator.StepCall.execute_connector = staticmethod(outside.connector)
+def correct_emulator(inputs: ExecutionInputs) -> None:
+    """Replace the parts of workflows-emulator, in this process, that differ from Cloud Workflows."""
+    outgoing = OutgoingCalls(inputs.endpoints)
+    http_utils.request = outgoing.request
+    emulator.StepCall.execute_connector = staticmethod(outgoing.connector)
     render.render_str = expressions.render_text
-    render.run_code = emulator.run_code = expressions.evaluate
+    emulator.run_code = expressions.call_function
     emulator.assign_var = expressions.assign
-    # An error inside an assign never gives the lock back, and the next assign would wait for ever.
+    # An error inside an assign never releases the lock, and the next assign would wait forever.
     emulator.LOCK = _NoLock()
     emulator.execute_step = _execute_step_located
     emulator.execute_subworkflow = _execute_subworkflow_with_null
@@ -104,14 +110,15 @@ def apply_cures(run: Run) -> None:
     emulator.StepTry.execute = _try
     emulator.StepRetry.execute = _retry
     emulator.WORKFLOW_SCHEMA = _loosened(emulator.WORKFLOW_SCHEMA)
-    expressions.replace("sys", log=_log, get_env=_environment_reader(run.environment))
-    if run.clock is not None:
-        clock = run.clock
-        expressions.replace("sys", now=lambda: clock.now().timestamp())
+    replace_functions("http", request=outgoing.request)
+    replace_functions("sys", log=_log, get_env=_environment_reader(inputs))
+    if inputs.clock is not None:
+        clock = inputs.clock
+        replace_functions("sys", now=lambda: clock.now().timestamp())
 
 
 def _loosened(schema: Any) -> Any:
-    """Allow fractions and expressions for numbers and flags: `multiplier: 1.5`, `timeout: ${seconds}`."""
+    """Allow fractions and expressions for numbers and booleans: `multiplier: 1.5`, `timeout: ${seconds}`."""
     if isinstance(schema, list):
         return [_loosened(item) for item in schema]
     if not isinstance(schema, dict):
@@ -129,7 +136,7 @@ class _NoLock:
 
 
 def _execute_step_located(step_id: str, config: Json, context: Json) -> Any:
-    """Run a step; an error leaves it as a WorkflowError that knows the step it came from."""
+    """Run a step; record the step in which a WorkflowError was raised."""
     try:
         return _execute_step(step_id, config, context)
     except WorkflowError as exc:
@@ -144,7 +151,7 @@ def _execute_subworkflow_with_null(workflow: Json, params: Json, context: Json) 
 
 
 def _return(self: Any) -> Any:
-    """`return: null` ends the workflow too; the emulator takes None for "no return yet"."""
+    """`return: null` ends the workflow too; the emulator reads None as "nothing returned yet"."""
     value = render.render_config(self.config["return"], self.context)
     return self.context, None, _NULL if value is None else value
 
@@ -157,7 +164,7 @@ def _try(self: Any) -> Any:
 
 
 def _except(step: Any, error: WorkflowError) -> Any:
-    """Run the `except` steps with the error's payload, a map or the raised text; without them the error goes on."""
+    """Run the `except` steps with the error's payload, a map or the raised text; without steps, raise it again."""
     handler = step.config.get("except")
     if handler is None:
         raise error
@@ -166,8 +173,10 @@ def _except(step: Any, error: WorkflowError) -> Any:
 
 
 def _retry(self: Any) -> Any:
-    """Try again as the policy says: the emulator reads `delay` where the language says `initial_delay`, gives up at
-    max_delay instead of waiting that long each time, and sleeps once more after the last try.
+    """Retry as the policy says.
+
+    The emulator reads `delay` instead of `initial_delay`, gives up at `max_delay` instead of using it as the longest
+    wait, and sleeps once more after the last attempt.
     """
     policy = render.render_config(self.config["retry"], self.context)
     backoff = policy.get("backoff") or {}
@@ -199,20 +208,21 @@ def _wants_retry(predicate: Json | None, error: WorkflowError, context: Json) ->
 def _log(
     text: Any = None, severity: str = "INFO", json: Any = None, data: Any = None, **_unused: Any
 ) -> None:
-    """Write one line as Cloud Logging reads it; the emulator knows Python's severities only."""
+    """Write one line in the form of Cloud Logging; the emulator knows only Python's severities."""
     entry = {
         "severity": severity,
         "message": next((v for v in (text, json, data) if v is not None), ""),
     }
     level = logging.getLevelNamesMapping().get(_SEVERITIES.get(severity, severity), logging.INFO)
-    logging.getLogger("workflows.log").log(level, expressions.to_string(entry))
+    logging.getLogger("workflows.log").log(level, to_string(entry))
 
 
-def _environment_reader(environment: Mapping[str, str]) -> Any:
+def _environment_reader(inputs: ExecutionInputs) -> Any:
+    prefix = inputs.variable_prefix
     visible = {
         name: value
-        for name, value in environment.items()
-        if name in _BUILT_IN_VARIABLES or name.startswith(_DEPLOYED_PREFIX)
+        for name, value in inputs.environment.items()
+        if name in _BUILT_IN_VARIABLES or (prefix and name.startswith(prefix))
     }
 
     def get_env(name: str, default: str | None = None) -> str:
@@ -225,30 +235,35 @@ def _environment_reader(environment: Mapping[str, str]) -> Any:
 
 
 def main() -> None:
-    """Execute the workflow that the command line names and leave its end in the file `--result`."""
+    """Execute the workflow that the command line names and write the outcome to the file `--result`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--argument", default="null", help="the execution's argument, as JSON")
     parser.add_argument(
-        "--result", type=Path, required=True, help="file for the end of the execution, as JSON"
+        "--result", type=Path, required=True, help="file to which the outcome is written, as JSON"
     )
     parser.add_argument("--endpoint", required=True, help="base URL that answers for Google's APIs")
     parser.add_argument(
-        "--clock", type=Path, help="file of the stack's clock; without it, the machine's own"
+        "--clock", type=Path, help="file of the simulated clock; default: the machine's time"
+    )
+    parser.add_argument(
+        "--variable-prefix",
+        help="sys.get_env also reads environment variables that start with it",
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-    run = Run(
+    inputs = ExecutionInputs(
         source=options.source,
         argument=json.loads(options.argument),
         endpoints=dict.fromkeys(GOOGLE_HOSTS, options.endpoint),
         clock=Clock(options.clock) if options.clock else None,
         environment=dict(os.environ),
+        variable_prefix=options.variable_prefix,
     )
     draft = options.result.with_suffix(".draft")
-    draft.write_text(json.dumps(execute(run)), encoding="utf-8")
+    draft.write_text(json.dumps(execute(inputs)), encoding="utf-8")
     draft.replace(options.result)
 
 

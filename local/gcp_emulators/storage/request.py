@@ -1,23 +1,25 @@
-"""A request to the local Cloud Storage, read, and the refusal it may get."""
+"""Requests to the local Cloud Storage, parsed for the methods that handle them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from gcp_emulators.storage.records import Preconditions, Resource, StorageError
+from gcp_emulators.core.errors import GoogleApiError
+from gcp_emulators.core.rest import Endpoint, error_response
+from gcp_emulators.storage.preconditions import Preconditions
+from gcp_emulators.storage.resources import Resource
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request, read: its method, unquoted path segments below the API's root, query and body."""
+class StorageRequest:
+    """A parsed request; `path` has the unquoted segments below the API's root."""
 
     method: str
     path: tuple[str, ...]
@@ -27,16 +29,16 @@ class Call:
     origin: str
 
     def json(self) -> Resource:
-        """Return the body as a JSON object, empty where there is none; raises 400 for anything else."""
+        """Return the body as a JSON object, empty if it is none; raises 400 if it is not JSON."""
         try:
             value = json.loads(self.body or b"{}")
         except ValueError as exc:
-            raise StorageError(400, "parseError", f"body is not JSON: {exc}") from exc
+            raise GoogleApiError(400, f"body is not JSON: {exc}", reason="parseError") from exc
         return value if isinstance(value, dict) else {}
 
     @property
     def generation(self) -> int | None:
-        """The generation the request asks for, None for the live one."""
+        """The generation that the request asks for; None for the live one."""
         return int(self.query["generation"]) if self.query.get("generation") else None
 
     @property
@@ -45,19 +47,19 @@ class Call:
         return Preconditions.from_query(self.query)
 
 
-Handler = Callable[[Call], Response]
+Handler = Callable[[StorageRequest], Response]
 
 
-def endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
-    """Return a route's endpoint for `handler`; `prefix` segments of the path come before the API's own."""
+def storage_endpoint(handler: Handler, prefix: int) -> Endpoint:
+    """Return the endpoint of a route that calls `handler`; `prefix`: number of path segments before the API's own."""
 
     async def answer(request: Request) -> Response:
-        # object names hold slashes: only the raw path tells %2F from a separator
+        # object names contain slashes: only the raw path tells %2F from a separator
         raw = request.scope.get("raw_path") or request.url.path.encode()
         path = tuple(
             unquote(part) for part in raw.decode("ascii").split("?")[0].strip("/").split("/")
         )
-        call = Call(
+        call = StorageRequest(
             request.method,
             path[prefix:],
             dict(request.query_params),
@@ -70,18 +72,16 @@ def endpoint(handler: Handler, prefix: int) -> Callable[[Request], Any]:
     return answer
 
 
-def _guarded(handler: Handler, call: Call) -> Response:
+def _guarded(handler: Handler, call: StorageRequest) -> Response:
     try:
         return handler(call)
-    except StorageError as error:
-        if error.code == 304:
-            return Response(status_code=304)
-        reason = {"message": str(error), "domain": "global", "reason": error.reason}
-        body = {"error": {"code": error.code, "message": str(error), "errors": [reason]}}
-        return JSONResponse(body, status_code=error.code)
+    except GoogleApiError as error:
+        return error_response(error)
 
 
-def unknown(call: Call) -> StorageError:
+def unknown_path(call: StorageRequest) -> GoogleApiError:
     """Return the 404 for a path that the API does not have."""
     where = "/".join(call.path)
-    return StorageError(404, "notFound", f"the local Cloud Storage has no {call.method} {where}")
+    return GoogleApiError(
+        404, f"the local Cloud Storage has no {call.method} {where}", reason="notFound"
+    )
