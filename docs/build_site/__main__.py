@@ -26,6 +26,7 @@ ADOPTED = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
+    "local/gcp_emulators/README.md": "emulators.md",
 }
 
 ICON = ROOT / "shared/velocast/usecases/serving/static/icon.svg"

@@ -42,6 +42,7 @@ PAGES = (
     "guides/add-an-alert",
     "architecture",
     "glossary",
+    "emulators",
     "benchmarks",
     "gotchas",
     "adr/index",
