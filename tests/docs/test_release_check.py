@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "release_check.py"
-_spec = importlib.util.spec_from_file_location("release_check", SCRIPT)
-assert _spec is not None
-assert _spec.loader is not None
-release_check = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(release_check)
+from tests.docs.scripts import load
 
+release_check = load("release_check.py")
 Repository = Callable[..., Path]
 
 

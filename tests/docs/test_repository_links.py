@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.docs.scripts import load
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "docs" / "build_site"))
-
-from repository_links import BrokenLink, at_site  # noqa: E402  a script's folder, not a package
-
+links = load("build_site/repository_links.py")
 ADOPTED = {"CHANGELOG.md": "changelog.md"}
 TOP = "functions|shared|cli|local|workflows|terraform|tests|benchmarks|docs|\\.github"
 NAMED = re.compile(rf"`((?:{TOP})/[\w./*-]*)`")
@@ -21,14 +18,8 @@ PLACED = re.compile(rf"`(\w+)`\s+(?:in|of)\s+`((?:{TOP})/[\w./-]*\.\w+)`")
 # Written by Terraform, or by whoever follows a guide.
 EXAMPLES = {"terraform/.terraform.lock.hcl", "shared/velocast/cities/brest.yaml"}
 PROSE = sorted(
-    ROOT / path
-    for path in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
+    [*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md")]
+    + [page for top in TOP.split("|")[:-1] for page in ROOT.glob(f"{top}/**/*.md")]
 )
 
 
@@ -57,17 +48,19 @@ PROSE = sorted(
     ],
 )
 def test_a_link_becomes_one_of_the_site(source: str, page: str, link: str, found: str) -> None:
-    assert at_site(f"[x]({link})", source, page, ROOT, ADOPTED) == f"[x]({found})"
+    assert links.at_site(f"[x]({link})", source, page, ROOT, ADOPTED) == f"[x]({found})"
 
 
 def test_code_is_left_alone() -> None:
     text = "```md\n[x](nowhere.md)\n```\n"
-    assert at_site(text, "docs/deploy.md", "deploy.md", ROOT, ADOPTED) == text
+    assert links.at_site(text, "docs/deploy.md", "deploy.md", ROOT, ADOPTED) == text
 
 
 def test_a_link_to_no_file_is_refused() -> None:
-    with pytest.raises(BrokenLink, match=r"docs/deploy.md: link to ../gone.py, but there is no"):
-        at_site("[x](../gone.py)", "docs/deploy.md", "deploy.md", ROOT, ADOPTED)
+    with pytest.raises(
+        links.BrokenLink, match=r"docs/deploy.md: link to ../gone.py, but there is no"
+    ):
+        links.at_site("[x](../gone.py)", "docs/deploy.md", "deploy.md", ROOT, ADOPTED)
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
@@ -90,7 +83,7 @@ def test_names_that_prose_places_in_a_file_are_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_relative_links_of_prose_lead_somewhere(page: Path) -> None:
     source = page.relative_to(ROOT).as_posix()
-    at_site(page.read_text(encoding="utf-8"), source, source, ROOT, {})
+    links.at_site(page.read_text(encoding="utf-8"), source, source, ROOT, {})
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
