@@ -13,7 +13,7 @@ FUNCTIONS := fetch predict monitor notify serve
 .PHONY: help demo up down test test-fast test-terraform check format requirements package deploy destroy bench docs release-check screenshot clean
 
 help: ## List all targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
 
 # The environment: pip installs uv from PyPI, and uv installs exactly the versions in uv.lock.
 # Their output goes to standard error, so that `make demo ARGS="--json"` prints only the summary.
@@ -104,4 +104,4 @@ screenshot: $(READY) ## Take docs/dashboard.png from the page of a running stack
 
 clean: ## Delete the environment, the local stack's folder and caches
 	@if test -x $(BIN)/velocast; then $(BIN)/velocast local down; fi
-	rm -rf $(VENV) .velocast .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .velocast .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
