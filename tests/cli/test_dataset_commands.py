@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from gcp_emulators.core.clock import Clock
 from tests.shared.usecases.training import training_lab
 from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
+from velocast.core.datetimes import parse_instant
 from velocast_cli import target
 from velocast_cli.main import app
 from velocast_local.stack.state import BASE_PARTS, StackState
@@ -108,7 +109,7 @@ class TestMoment:
     def state(self, home: Path) -> StackState:
         made = StackState(home, home, "demoville", None, dict.fromkeys(BASE_PARTS, 4711))
         made.write()
-        Clock(made.clock_file).set(target.parse_instant(LATER))
+        Clock(made.clock_file).set(parse_instant(LATER))
         return made
 
     def test_the_local_stack_stands_where_its_clock_does(
@@ -117,7 +118,7 @@ class TestMoment:
         monkeypatch.delenv("VELOCAST_AS_OF", raising=False)
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", self.state(tmp_path).url)
         run = target.job_run("dataset", home=tmp_path, as_of=None)
-        assert run.as_of == target.parse_instant(LATER)
+        assert run.as_of == parse_instant(LATER)
 
     def test_another_system_is_not_bound_to_that_clock(
         self, tmp_path: Path, emulator_environment: dict[str, str]
@@ -129,4 +130,4 @@ class TestMoment:
         self, tmp_path: Path, emulator_environment: dict[str, str]
     ) -> None:
         run = target.job_run("dataset", home=tmp_path, as_of=FIRST)
-        assert run.as_of == target.parse_instant(FIRST)
+        assert run.as_of == parse_instant(FIRST)

@@ -11,7 +11,7 @@ from velocast.core.code_version import code_version
 from velocast.core.errors import ModelUnusable, RegistryError
 from velocast.model.learning.forecaster import TrainedModel
 from velocast_cli import reproduction as reproducing
-from velocast_cli.reproduction import Reproduction, reproduce
+from velocast_cli.reproduction import TOLERANCE, Reproduction, reproduce
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
 
 
-def again(lab: Lab, version: int, **options: float) -> Reproduction:
-    return reproduce(lab.run("reproduce", "by-hand", FIRST), version, **options)
+def again(lab: Lab, version: int, *, tolerance: float = TOLERANCE) -> Reproduction:
+    return reproduce(lab.run("reproduce", "by-hand", FIRST), version, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("execution_id", ["again-first", "again-trial"])

@@ -1,20 +1,31 @@
-"""A function as it is deployed: its main.py under the Functions Framework, called the way Pub/Sub does."""
+"""A function as it is deployed: its main.py under the Functions Framework."""
 
 from __future__ import annotations
 
 import base64
 from pathlib import Path
 
+from flask import Flask
 from functions_framework import create_app
 
 FOLDER = Path(__file__).parents[2] / "functions"
 
 
+def load_function(name: str) -> Flask:
+    """Load functions/<name>/main.py as the framework does. Set the environment first: main.py reads its settings."""
+    source = str(FOLDER / name / "main.py")
+    app: Flask = create_app(name, source)  # type: ignore[no-untyped-call]  # it has no annotations
+    return app
+
+
 class Deployed:
-    """One function in this process. Create it after setting the environment, because it reads its settings at start."""
+    """One function in this process, called the way Pub/Sub calls it.
+
+    Create it after setting the environment, because it reads its settings at start.
+    """
 
     def __init__(self, name: str) -> None:
-        app = create_app(name, str(FOLDER / name / "main.py"), "cloudevent")
+        app = load_function(name)
         # an error becomes status 500, as in production, so that Pub/Sub delivers the message again
         app.config["PROPAGATE_EXCEPTIONS"] = False
         self.name = name

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from flask.testing import FlaskClient
-from functions_framework import create_app
 from google.cloud import bigquery
 
 from tests import emulators
 from tests.audit_rows import audit_rows
+from tests.functions.deployed import Deployed
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources import opendatasoft
 from velocast.core.telemetry import configure_logging
 
-MAIN = Path(__file__).parents[2] / "functions" / "fetch" / "main.py"
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
 STORED = 3 * 215  # three counters, 1 March 00:00Z to 9 March 22:00Z
 
@@ -31,7 +27,7 @@ class Lab:
 
     def __init__(
         self,
-        function: FlaskClient,
+        function: Deployed,
         city: ReplayedCity,
         tables: bigquery.Client,
         topics: emulators.RunningPubSub,
@@ -45,17 +41,7 @@ class Lab:
         self, data: bytes, message_id: str = "17", published: str = "2025-03-10T02:00:00Z"
     ) -> int:
         """Push a message as Pub/Sub does and return the HTTP status that it receives."""
-        message = {
-            "data": base64.b64encode(data).decode(),
-            "messageId": message_id,
-            "publishTime": published,
-            "attributes": {},
-        }
-        body = {
-            "message": message,
-            "subscription": "projects/velocast-local/subscriptions/velocast-fetch",
-        }
-        return self.function.post("/", json=body).status_code
+        return self.function.deliver(data, message_id=message_id, published=published)
 
     def rows(self, table: str) -> pd.DataFrame:
         answer = self.tables.query_and_wait(f"SELECT * FROM {table}")
@@ -79,19 +65,19 @@ def served_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayedCi
 
 
 @pytest.fixture(scope="module")
-def function(served_city: ReplayedCity, stack_variables: dict[str, str]) -> Iterator[FlaskClient]:
+def function(served_city: ReplayedCity, stack_variables: dict[str, str]) -> Iterator[Deployed]:
     """functions/fetch/main.py, loaded once as the framework loads it."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in (
             stack_variables | {"VELOCAST_CITY_BASE_URL": served_city.base_url}
         ).items():
             environment.setenv(name, value)
-        yield create_app("fetch", str(MAIN), "cloudevent").test_client()
+        yield Deployed("fetch")
 
 
 @pytest.fixture
 def lab(
-    function: FlaskClient,
+    function: Deployed,
     served_city: ReplayedCity,
     warehouse_tables: bigquery.Client,
     topics: emulators.RunningPubSub,

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from google.cloud import bigquery
+from google.cloud.workflows.executions_v1 import CreateExecutionRequest
 
 from tests import emulators
 from tests.audit_rows import audit_rows
@@ -24,7 +24,7 @@ PUBLISHED = "2025-03-10T04:00:00Z"
 @pytest.fixture
 def started(
     emulator_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[Any]]:
+) -> Iterator[list[CreateExecutionRequest]]:
     """The requested executions."""
     del emulator_environment  # set before the address below
     with executions_server() as (host, requests):
@@ -37,7 +37,7 @@ def monitor(
     storage_buckets: dict[str, str],
     warehouse_tables: bigquery.Client,
     topics: emulators.RunningPubSub,
-    started: list[Any],
+    started: list[CreateExecutionRequest],
 ) -> Deployed:
     """The function with empty emulators."""
     del storage_buckets, warehouse_tables, topics, started
@@ -45,7 +45,7 @@ def monitor(
 
 
 def test_a_message_leaves_two_rows_and_starts_one_execution_however_often_it_comes(
-    monitor: Deployed, warehouse_tables: bigquery.Client, started: list[Any]
+    monitor: Deployed, warehouse_tables: bigquery.Client, started: list[CreateExecutionRequest]
 ) -> None:
     small_city.store(small_city.make(days=25))
 
@@ -60,7 +60,9 @@ def test_a_message_leaves_two_rows_and_starts_one_execution_however_often_it_com
     assert json.loads(request.execution.argument)["as_of"] == PUBLISHED
 
 
-def test_check_only_starts_nothing(monitor: Deployed, started: list[Any]) -> None:
+def test_check_only_starts_nothing(
+    monitor: Deployed, started: list[CreateExecutionRequest]
+) -> None:
     small_city.store(small_city.make(days=25))
 
     assert monitor.deliver(b'{"check_only": true}', message_id="18", published=PUBLISHED) == 200
@@ -81,7 +83,7 @@ def test_a_malformed_message_is_refused_and_starts_nothing(
     error: str,
     monitor: Deployed,
     warehouse_tables: bigquery.Client,
-    started: list[Any],
+    started: list[CreateExecutionRequest],
 ) -> None:
     assert monitor.deliver(data, message_id="19", published=PUBLISHED) == 500
 
@@ -94,7 +96,7 @@ def test_a_malformed_message_is_refused_and_starts_nothing(
 def test_a_workflow_that_cannot_be_started_fails_the_run_and_is_retried(
     monitor: Deployed,
     warehouse_tables: bigquery.Client,
-    started: list[Any],
+    started: list[CreateExecutionRequest],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     small_city.store(small_city.make(days=25))

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from flask.testing import FlaskClient
-from functions_framework import create_app
 
 from gcp_emulators.core.http_server import HttpServer
+from tests.functions.deployed import load_function
 from tests.shared.usecases.notifications.alerts import PROMOTED, envelope
 from velocast.usecases.notifications import notify
 from velocast_local.discord.inbox import inbox_routes
@@ -36,7 +36,7 @@ def push(client: FlaskClient, payload: Any) -> int:
 
 
 def test_a_pushed_event_is_sent_and_a_malformed_one_is_refused(inbox: str) -> None:
-    client = create_app("notify", "functions/notify/main.py").test_client()
+    client = load_function("notify").test_client()
     assert push(client, PROMOTED.model_dump(mode="json")) == 200
     assert (
         push(client, {"event": "party"}) == 500

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import pytest
 from flask.testing import FlaskClient
-from functions_framework import create_app
 
+from tests.functions.deployed import load_function
 from tests.shared.usecases.serving.serving_app import HEADERS, publish
 from tests.shared.usecases.serving.snapshots import snapshot
 from velocast.core.errors import SettingsError
-
-SOURCE = "functions/serve/main.py"
 
 
 @pytest.fixture
 def client(storage_buckets: dict[str, str]) -> FlaskClient:
     publish(snapshot())
-    client: FlaskClient = create_app("serve", SOURCE).test_client()
-    return client
+    return load_function("serve").test_client()
 
 
 @pytest.mark.parametrize(
@@ -77,4 +74,4 @@ def test_a_missing_variable_stops_the_start(
 ) -> None:
     monkeypatch.delenv("VELOCAST_API_KEYS_FILE")
     with pytest.raises(SettingsError, match="VELOCAST_API_KEYS_FILE"):
-        create_app("serve", SOURCE)
+        load_function("serve")

@@ -86,7 +86,7 @@ def test_every_module_has_the_same_files_and_tests() -> None:
 def test_every_variable_and_output_is_described_and_in_order(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     blocks = re.split(r"^(?=variable|output)", text, flags=re.MULTILINE)[1:]
-    names = [re.match(r'\w+ "(\w+)"', block)[1] for block in blocks]  # type: ignore[index]
+    names = [re.match(r'\w+ "(\w+)"', block)[1] for block in blocks]
     assert names == sorted(names)
     for name, block in zip(names, blocks, strict=True):
         description = re.search(r'^  description\s+= "(.{15,})"$', block, flags=re.MULTILINE)

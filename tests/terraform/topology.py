@@ -16,7 +16,7 @@ from tests.terraform.grants import GRANTS
 from velocast.core import settings
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {
+SETTINGS: dict[str, type[settings.Settings]] = {
     "velocast-fetch": settings.FetchSettings,
     "velocast-predict": settings.PredictSettings,
     "velocast-monitor": settings.MonitorSettings,

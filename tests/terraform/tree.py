@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,11 +128,9 @@ def _diagnostics(output: str) -> str:
 
 def copy_project(to: Path) -> Tree:
     """Copy what Terraform reads: terraform/, and the files it uses of the library and the workflows."""
-    ignored: Callable[[str, list[str]], Sequence[str]] = shutil.ignore_patterns(
-        ".terraform*", "*.tfstate*", "__pycache__", ".mypy_cache"
-    )
+    ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "__pycache__", ".mypy_cache")
     for folder in ("terraform", "shared/velocast/schemas", "shared/velocast/cities"):
-        shutil.copytree(ROOT / folder, to / folder, ignore=ignored)  # type: ignore[arg-type]
+        shutil.copytree(ROOT / folder, to / folder, ignore=ignored)
     (to / "workflows").mkdir()
     for file in ("shared/velocast/thresholds.yaml", "workflows/retrain.yaml"):
         shutil.copy(ROOT / file, to / file)

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from google.api_core.exceptions import AlreadyExists, InvalidArgument, NotFound
-from google.cloud import pubsub_v1  # type: ignore[attr-defined]
+from google.cloud import pubsub_v1
 
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import HttpServer

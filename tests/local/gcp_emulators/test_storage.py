@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
-from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud import storage
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route

@@ -160,7 +160,8 @@ def test_what_cannot_be_executed_is_refused(executions: executions_v1.Executions
         )
     with pytest.raises(NotFound, match="workflow 'other' not found"):
         executions.create_execution(
-            parent=WORKFLOW.replace("velocast-retrain", "other"), execution={}
+            parent=WORKFLOW.replace("velocast-retrain", "other"),
+            execution=executions_v1.Execution(),
         )
     with pytest.raises(NotFound, match="execution 'none' of workflow"):
         executions.get_execution(name=f"{WORKFLOW}/executions/none")
@@ -390,8 +391,10 @@ def test_a_process_sees_what_its_configuration_lists_and_no_proxy_of_the_shell(
 
 def test_the_configuration_lists_only_variables_the_stack_sets(plane: ControlPlane) -> None:
     known = set(stack_environment(plane.state))
-    for name, entry in {**plane.functions, **plane.jobs.jobs}.items():
-        assert set(entry.environment) <= known, name
+    read = {name: function.environment for name, function in plane.functions.items()}
+    read |= {name: job.environment for name, job in plane.jobs.jobs.items()}
+    for name, variables in read.items():
+        assert set(variables) <= known, name
 
 
 def test_no_process_of_a_shell_is_taken_for_one_of_the_stack(plane: ControlPlane) -> None:

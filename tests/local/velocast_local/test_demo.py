@@ -14,7 +14,7 @@ VELOCAST = Path(sys.executable).parent / "velocast"
 @pytest.mark.timeout(540)
 def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> None:
     home = tmp_path / "stack"
-    command = [
+    command: list[str | Path] = [
         VELOCAST,
         "demo",
         "--days",
@@ -50,7 +50,15 @@ def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> Non
 def test_demo_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     file = tmp_path / "counts.csv"
     file.write_text("a,b\n1,2\n")
-    command = [VELOCAST, "demo", "--replay", file, "--once", "--home", tmp_path / "stack"]
+    command: list[str | Path] = [
+        VELOCAST,
+        "demo",
+        "--replay",
+        file,
+        "--once",
+        "--home",
+        tmp_path / "stack",
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=_clean_environment()
     )
@@ -65,7 +73,15 @@ def test_demo_says_what_is_wrong_with_the_weather(tmp_path: Path) -> None:
     counts, weather = tmp_path / "counts.parquet", tmp_path / "weather.csv"
     write_city(simulate(1, days=3), counts)
     weather.write_text("time,temperature_2m\n2025-03-01T00:00Z,7\n")
-    command = [VELOCAST, "demo", "--once", "--home", tmp_path / "stack", "--weather", weather]
+    command: list[str | Path] = [
+        VELOCAST,
+        "demo",
+        "--once",
+        "--home",
+        tmp_path / "stack",
+        "--weather",
+        weather,
+    ]
     alone = subprocess.run(
         command, capture_output=True, text=True, check=False, env=_clean_environment()
     )
@@ -85,7 +101,7 @@ def test_demo_says_what_is_wrong_with_the_weather(tmp_path: Path) -> None:
 def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:
     kept = tmp_path / "thesis.txt"
     kept.write_text("years of work\n")
-    command = [VELOCAST, "demo", "--once", "--home", tmp_path]
+    command: list[str | Path] = [VELOCAST, "demo", "--once", "--home", tmp_path]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=_clean_environment()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -30,7 +31,7 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_token_is_kept_for_fifty_minutes(tokens: list[str], monkeypatch: pytest.MonkeyPatch):
     now = [1000.0]
-    monkeypatch.setattr(google_clients.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     google_clients.prepare_mlflow(MLFLOW)
     now[0] += 49 * 60
     google_clients.prepare_mlflow(MLFLOW)

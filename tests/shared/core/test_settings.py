@@ -1,6 +1,7 @@
 """Settings: thresholds come from one file, and a missing variable stops the start."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from velocast.core.city import load_city
 from velocast.core.errors import SettingsError
 
 CONFIG = Path(__file__).parents[3] / "terraform/config"
-COMPONENTS = {
+COMPONENTS: dict[str, type[settings.Settings]] = {
     "fetch": settings.FetchSettings,
     "predict": settings.PredictSettings,
     "monitor": settings.MonitorSettings,
@@ -76,7 +77,7 @@ def test_every_threshold_of_the_file_is_a_setting() -> None:
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_configuration_sets_what_the_settings_require_and_no_more(component: str) -> None:
-    entries = {}
+    entries: dict[str, Any] = {}
     for name in ("functions", "jobs"):
         entries |= yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
     assert set(entries[component]["environment"]) == COMPONENTS[component].required_variables()

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from tests.frame_rows import named_rows
 from velocast.core.datetimes import HOUR, start_of_local_day
 from velocast.model.features.calendar_features import day_type
 
@@ -47,7 +48,8 @@ def counts(first: date, days: int, *, seed: int, counters: int = 4) -> pd.DataFr
     silent = (city["counter_id"] == "c1") & city["counted_at"].between(
         begin + 20 * DAY, begin + 23 * DAY
     )
-    city.loc[silent, ["bike_count", "quality"]] = [0, "outage"]
+    city.loc[silent, "bike_count"] = 0
+    city.loc[silent, "quality"] = "outage"
     merged = city["counted_at"].isin(_repeated_hours(hours)) & (city["counter_id"] == "c0")
     city.loc[merged, "quality"] = "clock_change"
     return city
@@ -66,7 +68,7 @@ class Oracle:
         self.holidays = frozenset(holidays)
         self.known = {
             (row.counter_id, row.counted_at.to_pydatetime()): float(row.bike_count)
-            for row in usable.itertuples()
+            for row in named_rows(usable)
         }
         self._shares: dict[tuple[str, tuple[date, ...]], float] = {}
         self._by_local_hour: dict[tuple[str, date, int], list[float]] = defaultdict(list)

@@ -9,6 +9,7 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
+from tests.frame_rows import named_rows
 from tests.shared.model.small_city import DAY, ZONE
 from velocast.core.datetimes import HOUR, start_of_local_day
 from velocast.model.features.calendar_features import day_type
@@ -55,7 +56,7 @@ class WeatherOracle:
     def __init__(self, weather: pd.DataFrame, holidays: Iterable[date]) -> None:
         self.holidays = frozenset(holidays)
         self.versions: dict[datetime, list[tuple[datetime, dict[str, float]]]] = {}
-        for row in weather.itertuples():
+        for row in named_rows(weather):
             values = {name: float(getattr(row, name)) for name in COLUMNS}
             issued = row.issued_at.to_pydatetime()
             self.versions.setdefault(row.valid_at.to_pydatetime(), []).append((issued, values))

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.emulators import LOCATION, PROJECT
+from tests.frame_rows import named_rows
 from tests.shared.model import small_city
 from tests.shared.model.small_city import DAY, ZONE, Oracle
 from velocast.adapters.bigquery.client import Warehouse
@@ -70,7 +71,7 @@ def test_every_feature_of_every_hour_is_what_its_description_says(
             | oracle.features(
                 row.counter_id, row.origin_at.tz_convert(ZONE).date(), row.target_at.to_pydatetime()
             )
-            for row in found.itertuples()
+            for row in named_rows(found)
         ]
     )
     names = list(expected.columns)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tests.emulators import LOCATION, PROJECT
+from tests.frame_rows import named_rows
 from tests.shared.model import small_city
 from tests.shared.model.small_city import DAY, ZONE
 from tests.shared.model.small_weather import WeatherOracle, versions
@@ -51,7 +52,7 @@ def test_every_weather_feature_is_what_its_description_says(store: Warehouse, or
     expected = pd.DataFrame(
         [
             oracle.features(row.origin_at.tz_convert(ZONE).date(), row.target_at.to_pydatetime())
-            for row in found.itertuples()
+            for row in named_rows(found)
         ],
         index=found.index,
     )[list(WEATHER)].astype("float64")

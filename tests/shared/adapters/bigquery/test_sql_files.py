@@ -44,7 +44,7 @@ def _bounded(table: exp.Table, field: str) -> bool:
     return any(_bounds(part, table.alias_or_name, field) for part in _conjuncts(condition))
 
 
-def _conjuncts(condition: exp.Expression) -> list[exp.Expression]:
+def _conjuncts(condition: exp.Expr) -> list[exp.Expr]:
     if isinstance(condition, exp.Paren):
         return _conjuncts(condition.this)
     if isinstance(condition, exp.And):
@@ -52,7 +52,7 @@ def _conjuncts(condition: exp.Expression) -> list[exp.Expression]:
     return [condition]
 
 
-def _bounds(part: exp.Expression, table: str, field: str) -> bool:
+def _bounds(part: exp.Expr, table: str, field: str) -> bool:
     """Whether a conjunct compares the bare column with something that is no column."""
     if not isinstance(part, COMPARISONS):
         return False

@@ -12,7 +12,7 @@ from velocast.model.decisions import deployment
 
 LIMITS = Thresholds(r2_floor=0.60, min_gain=0.02)
 UNKNOWN = Unknown(reason="12 pairs, 500 are needed")
-NO_CHAMPION = {"old_baseline": None, "old_current": None, "old_skill": None}
+NO_CHAMPION: dict[str, Any] = {"old_baseline": None, "old_current": None, "old_skill": None}
 TEST_MODE = "A model trained in test mode is never deployed."
 
 

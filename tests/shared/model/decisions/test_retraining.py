@@ -37,7 +37,7 @@ def drift(share: float = 0.0) -> DriftResult:
 
 
 def retrain(**given: Any) -> tuple[str, str]:
-    usual = {
+    usual: dict[str, Any] = {
         "forced": False,
         "champion": True,
         "history_days": 300,

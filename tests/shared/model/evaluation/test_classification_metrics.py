@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,6 +90,8 @@ def test_undefined_scores_are_none() -> None:
         ),
     ],
 )
-def test_rows_that_do_not_match_are_refused(broken, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_rows_that_do_not_match_are_refused(
+    broken: Callable[[pd.DataFrame], pd.DataFrame], message: str
+) -> None:
     with pytest.raises(RowsMismatch, match=message):
         classification_metrics.score_busy_hours(broken(said([0.9, 0.1], [True, False])))

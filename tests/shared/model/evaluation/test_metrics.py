@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -84,9 +85,11 @@ def test_undefined_scores_are_none() -> None:
         (lambda r: r.assign(bike_count=np.nan), "none of 2160 rows has a count"),
     ],
 )
-def test_rows_that_do_not_match_are_refused(change: object, message: str) -> None:
+def test_rows_that_do_not_match_are_refused(
+    change: Callable[[pd.DataFrame], pd.DataFrame], message: str
+) -> None:
     with pytest.raises(RowsMismatch, match=message):
-        metrics.score_forecasts(change(scored_rows()))  # type: ignore[operator]
+        metrics.score_forecasts(change(scored_rows()))
 
 
 def test_validation_scores_the_first_three_lead_days_of_the_week_and_skill_over_the_month() -> None:

@@ -12,6 +12,7 @@ from google.cloud import bigquery
 from tests import emulators
 from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
+from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant
@@ -324,7 +325,8 @@ class TestWithAChampion:
         """Version 4 is promoted, and publishes, while the run with version 3 is about to publish."""
         small_city.store(small_city.make())
         champions.publish(3)
-        build, promoted = snapshot.build_snapshot, []
+        build = snapshot.build_snapshot
+        promoted: list[Champion] = []
 
         def promote_first(*args: Any, **kwargs: Any) -> Snapshot:
             if not promoted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -31,7 +32,7 @@ def read() -> History:
 
 def one_counter(hours: pd.DatetimeIndex, counts: list[int] | range) -> pd.DataFrame:
     """A city of one counter."""
-    place = {"site_id": "s", "site_name": "S", "latitude": 48.85, "longitude": 2.35}
+    place: dict[str, Any] = {"site_id": "s", "site_name": "S", "latitude": 48.85, "longitude": 2.35}
     return pd.DataFrame(
         {"counter_id": "c1", "counter_name": "Quai N-S", "counted_at": hours, "bike_count": counts}
     ).assign(**place)
@@ -81,7 +82,7 @@ def test_recent_counts_end_with_the_last_whole_hour_and_leave_out_outages() -> N
         for hour in pd.date_range(history.recent_from, periods=168, freq="h")
     ]
     recent = history.recent.loc["c1"]
-    assert [None if pd.isna(n) else n for n in recent] == expected
+    assert [None if pd.isna(n) else n for n in recent.tolist()] == expected
     counter = history.counters.loc["c1"]
     assert counter["last_counted_at"] == AS_OF
     assert counter["last_count"] == (AS_OF - hours[0]) / timedelta(hours=1)

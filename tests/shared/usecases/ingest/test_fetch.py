@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
+from tests.frame_rows import named_rows
 from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources import opendatasoft
 from velocast.core.datetimes import rfc3339
@@ -85,7 +86,7 @@ class Lab:
         hours = [rfc3339(hour) for hour in values["counted_at"]]
         return dict(zip(zip(values["counter_id"], hours, strict=True), values[column], strict=True))
 
-    def counter(self, counter_id: str = "100-101") -> dict[str, Any]:
+    def counter(self, counter_id: str = "100-101") -> dict[Hashable, Any]:
         rows = self.rows("counters").set_index("counter_id")
         return rows.loc[counter_id].to_dict()
 
@@ -120,7 +121,7 @@ def expected(until: datetime, frame: pd.DataFrame | None = None) -> dict[tuple[s
     """The expected rows when everything before `until` is stored."""
     frame = small_frame() if frame is None else frame
     rows = frame[frame["date"] < pd.Timestamp(until)]
-    keys = [(r.id_compteur, rfc3339(r.date)) for r in rows.itertuples()]
+    keys = [(r.id_compteur, rfc3339(r.date)) for r in named_rows(rows)]
     return dict(zip(keys, rows["sum_counts"], strict=True))
 
 

@@ -33,5 +33,5 @@ def test_repeated_hours(
 
 
 def moment(parts: tuple[int, ...]) -> datetime:
-    year, month, day, *hour = parts
-    return datetime(year, month, day, *hour, tzinfo=UTC)
+    year, month, day, hour = (*parts, 0)[:4]
+    return datetime(year, month, day, hour, tzinfo=UTC)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from google.cloud.workflows.executions_v1 import CreateExecutionRequest
 
 from tests import emulators
 from tests.shared.adapters.executions_server import executions_server
@@ -31,7 +32,7 @@ REPORT = "drift_reports/drift_report_2025-03-10"
 @pytest.fixture(autouse=True)
 def started(
     emulator_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[list[CreateExecutionRequest]]:
     """The requested executions: workflow, label, argument."""
     del emulator_environment  # set before the address below
     with executions_server() as (host, requests):
@@ -81,7 +82,7 @@ class TestAGoodChampion:
     def test_is_left_alone(
         self,
         topics: emulators.RunningPubSub,
-        started: list[Any],
+        started: list[CreateExecutionRequest],
         gauges: dict[str, float],
     ) -> None:
         a_champion(0.05)
@@ -126,7 +127,7 @@ class TestAGoodChampion:
             "absolute_error",
         }
 
-    def test_is_replaced_when_it_is_forced(self, started: list[Any]) -> None:
+    def test_is_replaced_when_it_is_forced(self, started: list[CreateExecutionRequest]) -> None:
         a_champion(0.05)
 
         validation, _ = watch(force=True, kind="rf", test_mode=True)
@@ -144,7 +145,7 @@ class TestAGoodChampion:
             reason="FORCE: The event requests a retraining.",
         )
 
-    def test_whose_data_are_old_is_refreshed(self, started: list[Any]) -> None:
+    def test_whose_data_are_old_is_refreshed(self, started: list[CreateExecutionRequest]) -> None:
         a_champion(0.05, trained_until="2025-02-09")
 
         assert watch()[0].retrain_decision == "REFRESH"
@@ -153,7 +154,7 @@ class TestAGoodChampion:
 
 class TestABadChampion:
     def test_raises_a_notice_and_is_replaced(
-        self, topics: emulators.RunningPubSub, started: list[Any]
+        self, topics: emulators.RunningPubSub, started: list[CreateExecutionRequest]
     ) -> None:
         a_champion(0.95)
 
@@ -183,7 +184,7 @@ class TestABadChampion:
         assert notice.r2_before == 0.87
 
     def test_is_not_replaced_with_check_only(
-        self, topics: emulators.RunningPubSub, started: list[Any]
+        self, topics: emulators.RunningPubSub, started: list[CreateExecutionRequest]
     ) -> None:
         a_champion(0.95)
 
@@ -194,7 +195,9 @@ class TestABadChampion:
         assert started == []
         assert any(isinstance(n, PerformanceDegraded) for n in published_notices(topics))
 
-    def test_a_message_delivered_twice_starts_one_execution(self, started: list[Any]) -> None:
+    def test_a_message_delivered_twice_starts_one_execution(
+        self, started: list[CreateExecutionRequest]
+    ) -> None:
         a_champion(0.95)
 
         first, again = watch("m1")[0], watch("m1")[0]
@@ -210,7 +213,10 @@ class TestABadChampion:
 
 class TestUnknown:
     def test_with_nothing_stored(
-        self, topics: emulators.RunningPubSub, started: list[Any], gauges: dict[str, float]
+        self,
+        topics: emulators.RunningPubSub,
+        started: list[CreateExecutionRequest],
+        gauges: dict[str, float],
     ) -> None:
         validation, drift = watch()
 
@@ -228,7 +234,7 @@ class TestUnknown:
         assert (notice.newest_count_at, notice.age_hours) == (None, None)
 
     def test_without_a_champion_enough_counts_are_the_first_reason(
-        self, started: list[Any]
+        self, started: list[CreateExecutionRequest]
     ) -> None:
         small_city.store(small_city.make(days=25))
 
@@ -239,7 +245,7 @@ class TestUnknown:
         assert drift.status == "UNKNOWN"
         assert len(started) == 1
 
-    def test_neither_triggers_nor_prevents(self, started: list[Any]) -> None:
+    def test_neither_triggers_nor_prevents(self, started: list[CreateExecutionRequest]) -> None:
         small_city.store(small_city.make(days=25))
         champions.publish(3, trained_until="2025-03-01T00:00:00Z")
 

@@ -15,6 +15,7 @@ from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.core.errors import TooLittleHistory
 from velocast.model.features import definition
+from velocast.model.learning.forecaster import TrainedModel
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets import frames, frozen_counts
 from velocast.usecases.training.datasets.frames import Source
@@ -46,7 +47,9 @@ def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> N
     assert lab.registry().get_alias("forecast", "challenger") == made.version
     stored = lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data
     assert hashlib.sha256(stored).hexdigest() == made.artifact.sha256
-    assert load_model(lab.objects(), made.artifact).kind == "gbm"
+    model = load_model(lab.objects(), made.artifact)
+    assert isinstance(model, TrainedModel)
+    assert model.kind == "gbm"
     (entry,) = champion_manifest.read_summary(lab.objects())
     assert (entry.version, entry.decision, entry.is_champion) == (made.version, None, False)
     recorded = {name: info.tags[f"data.{name}"] for name in entry.dataset_hashes}
@@ -164,8 +167,8 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
         )
     lab.kept = kept
     assert len(killed) >= 12, killed
-    kept = ("learned.json", "model.skops", "test_current.parquet", "train.json")
-    for name in kept:
+    files = ("learned.json", "model.skops", "test_current.parquet", "train.json")
+    for name in files:
         assert f"Objects.write runs/train-killed/{name}" in [
             what.split(" b'")[0] for what in killed
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import date
 from typing import Any
 
@@ -79,7 +79,7 @@ def store_of(lab: Lab, execution_id: str) -> RunStore:
     return RunStore(lab.run("look", execution_id, FIRST))
 
 
-def figures(decision: Decision) -> dict[str, Any]:
+def figures(decision: Decision) -> dict[Hashable, Any]:
     """A decision without its scores' last bits: the emulator adds up in any order."""
     return pd.json_normalize(decision.model_dump(exclude={"execution_id"})).round(9).to_dict()
 
@@ -122,7 +122,7 @@ def test_what_is_kept_is_what_was_read_types_and_all(lab: Lab) -> None:
     frame = frames.scoring_frame(kept_rows.source_of(run, made), made.windows.test_current)
     kept = kept_rows.rows_of_test_current(run, RunStore(run), made)
     assert len(frame) > 1000
-    pd.testing.assert_frame_equal(kept, frame, check_exact=True, check_index_type="exact")
+    pd.testing.assert_frame_equal(kept, frame, check_exact=True, check_index_type=True)
     assert [str(kind) for kind in kept.dtypes] == [str(kind) for kind in frame.dtypes]
     model = model_io.load_model(lab.objects(), made.artifact)
     pd.testing.assert_frame_equal(model.predict(kept), model.predict(frame), check_exact=True)
