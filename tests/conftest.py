@@ -131,8 +131,8 @@ MLFLOW = {"mlflow_server", "trained"}
 SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # runs before pytest-xdist reads the groups, which it does first of all
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark tests that need an emulator, and lay out the tests over pytest-xdist's workers.
 
     The tests of a file stay together, since they share fixtures. All files that need MLflow are one group, which begins
@@ -146,6 +146,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             group = "mlflow" if item.path in with_mlflow else str(item.path)
             item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.path not in with_mlflow)
+    yield
 
 
 def _fixtures(item: pytest.Item) -> set[str]:
