@@ -35,11 +35,11 @@ down: $(READY) ## Stop the local stack
 
 test: $(READY) ## Run all tests with coverage
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not terraform" --cov --cov-report= $(ARGS)
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform" --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report
 
 test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not terraform and not emulator" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not emulator" $(ARGS)
 
 # checkov has a separate environment inside the main one.
 $(CHECKOV): $(READY)

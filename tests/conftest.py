@@ -8,9 +8,12 @@ session-wide `object_store`, `pubsub`, `bigquery_emulator`, `mlflow_server` toge
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests import emulators
 
@@ -131,23 +134,32 @@ MLFLOW = {"mlflow_server", "trained"}
 SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
 
 
-@pytest.hookimpl(wrapper=True)  # runs before pytest-xdist reads the groups, which it does first of all
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Mark tests that need an emulator, and lay out the tests over pytest-xdist's workers.
-
-    The tests of a file stay together, since they share fixtures. All files that need MLflow are one group, which begins
-    first: its server takes 20 s to start and is started once, and the trainings they share are made once.
-    """
-    with_mlflow = {item.path for item in items if MLFLOW & _fixtures(item)}
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that need an emulator. Files that need MLflow begin: they take the longest (see `MlflowOnOneWorker`)."""
     for item in items:
-        if SERVERS & _fixtures(item):
+        if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.emulator)
-        if item.get_closest_marker("terraform") is None:
-            group = "mlflow" if item.path in with_mlflow else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path not in with_mlflow)
-    yield
+    items.sort(key=lambda item: not needs_mlflow(str(item.path)))
 
 
-def _fixtures(item: pytest.Item) -> set[str]:
-    return set(getattr(item, "fixturenames", ()))
+@cache
+def needs_mlflow(file: str) -> bool:
+    """Tell whether a test file asks for MLflow, itself or through a training lab."""
+    text = Path(file).read_text(encoding="utf-8")
+    return "mlflow_server" in text or "training_lab" in text
+
+
+class MlflowOnOneWorker(LoadFileScheduling):
+    """Keeps the tests of a file together, since they share fixtures, and all files that need MLflow on one worker.
+
+    MLflow then starts once (20 s), and the trainings that these files share are made once.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "mlflow" if needs_mlflow(str(self.config.rootpath / file)) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Schedule `--dist loadfile` with MLflow's files together; leave any other way to pytest-xdist."""
+    return MlflowOnOneWorker(config, log) if config.getvalue("dist") == "loadfile" else None
