@@ -135,7 +135,7 @@ SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need an emulator. Files that need MLflow begin: they take the longest (see `MlflowOnOneWorker`)."""
+    """Mark tests that need an emulator. Files that need MLflow begin, since they take the longest."""
     for item in items:
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.emulator)
@@ -149,7 +149,7 @@ def needs_mlflow(file: str) -> bool:
     return "mlflow_server" in text or "training_lab" in text
 
 
-class MlflowOnOneWorker(LoadFileScheduling):
+class MlflowOnOneWorker(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """Keeps the tests of a file together, since they share fixtures, and all files that need MLflow on one worker.
 
     MLflow then starts once (20 s), and the trainings that these files share are made once.
