@@ -91,7 +91,7 @@ bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="syst
 
 docs: $(READY) ## Build the documentation site into build/site; a broken link or anchor fails
 	@$(BIN)/python docs/build_site build/docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open file://$(CURDIR)/build/site/index.html"
 
 release-check: $(READY) ## Check that version, changelog, tag, lock and requirements agree (docs/release.md)

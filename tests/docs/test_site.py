@@ -134,6 +134,12 @@ def test_pages_load_nothing_from_another_host(site: Path) -> None:
         assert not loaded.findall(page.read_text(encoding="utf-8")), page.name
 
 
+def test_make_builds_with_the_command_that_is_tested_here() -> None:
+    # with --quiet the warnings are dropped before they are counted, and nothing fails
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.findall(r"/mkdocs build(.*)$", makefile, re.MULTILINE) == [" --strict"]
+
+
 BROKEN = {
     "[gone](no-such-page.md)": "'no-such-page.md', but the target is not found",
     "[gone](other.md#no-such-heading)": "does not contain an anchor '#no-such-heading'",
