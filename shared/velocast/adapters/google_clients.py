@@ -1,4 +1,4 @@
-"""The one place that creates Google's clients and prepares MLflow's token.
+"""Creates Google's clients and prepares MLflow's token. (`core/telemetry.py` sets up the exporter of metrics.)
 
 A client talks to the real service unless the variable that its own ecosystem uses names another endpoint:
 BIGQUERY_EMULATOR_HOST (URL), BIGQUERY_STORAGE_EMULATOR_HOST (host:port), STORAGE_EMULATOR_HOST (URL; read by the client
