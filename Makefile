@@ -10,10 +10,10 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 RIVAL := $(VENV)/bench/.ready
 FUNCTIONS := fetch predict monitor notify serve
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-terraform check format requirements package deploy destroy bench screenshot clean
+.PHONY: help demo up down test test-fast test-terraform check format requirements package deploy destroy bench docs release-check screenshot clean
 
 help: ## List all targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
 
 # The environment: pip installs uv from PyPI, and uv installs exactly the versions in uv.lock.
 # Their output goes to standard error, so that `make demo ARGS="--json"` prints only the summary.
@@ -89,9 +89,19 @@ $(RIVAL): $(READY)
 bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="system", "mlforecast FILE", "fit FILE" or "scale"; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(READY) ## Build the documentation site into build/site; a broken link or anchor fails
+	@$(BIN)/python docs/build_site build/docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open file://$(CURDIR)/build/site/index.html"
+
+release-check: $(READY) ## Check that version, changelog, tag, lock and requirements agree (docs/release.md)
+	@$(BIN)/uv lock --check --quiet
+	@$(MAKE) --no-print-directory requirements
+	@$(BIN)/python docs/release_check.py
+
 screenshot: $(READY) ## Take docs/dashboard.png from the page of a running stack (needs chromium)
 	@$(BIN)/python docs/screenshot.py $(ARGS)
 
 clean: ## Delete the environment, the local stack's folder and caches
 	@if test -x $(BIN)/velocast; then $(BIN)/velocast local down; fi
-	rm -rf $(VENV) .velocast .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .velocast .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Take a picture of a running dashboard page with Debian's Chromium.
+"""Take a screenshot of a running dashboard page with Debian's Chromium.
 
 python docs/screenshot.py http://127.0.0.1:8080 --key demo --out docs/dashboard.png
 python docs/screenshot.py http://127.0.0.1:8080 --key demo --out phone.png --width 390 --height 844 --dark
@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
-# Without these, Chromium looks for its maker's servers at every start.
+# Without these, Chromium contacts Google's servers at every start.
 QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -32,7 +32,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def take(options: argparse.Namespace) -> None:
-    """Open the page with the key, wait until a counter's forecast is drawn, and write the picture."""
+    """Open the page with the key, wait until a counter's forecast is drawn, and write the screenshot."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         context = browser.new_context(
@@ -48,7 +48,7 @@ def take(options: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Read the command line and take the picture."""
+    """Read the command line and take the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument("--key", required=True, help="an API key of the service")
@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--full", action="store_true", help="the whole page, not only what fits")
     if not CHROMIUM.exists():
-        print(f"{CHROMIUM} is not there; install Debian's package chromium", file=sys.stderr)
+        print(f"{CHROMIUM} not found; install Debian's package chromium", file=sys.stderr)
         return 1
     take(parser.parse_args())
     return 0

@@ -131,6 +131,7 @@ MLFLOW = {"mlflow_server", "trained"}
 SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that need an emulator, and lay out the tests over pytest-xdist's workers.
 

@@ -90,3 +90,26 @@ def test_ci_runs_what_contributors_run() -> None:
         assert command in ci
         assert command in steps
         assert command in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_every_folder_says_what_lives_in_it() -> None:
+    named = ROOT.glob("[a-z]*")
+    folders = {path.name for path in named if path.is_dir()} - {"build", "dist", "htmlcov"}
+    described = {path.parent.name for path in ROOT.glob("*/README.md")}
+    assert {"functions", "shared", "cli", "local", "workflows", "terraform", "tests"} <= folders
+    assert folders - described == {"docs"}  # whose start is docs/index.md
+
+
+def test_dependency_updates_reach_everything_that_is_pinned() -> None:
+    configured = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    watched: dict[str, set[Path]] = {}
+    for entry in configured:
+        listed = entry.get("directories") or [entry["directory"]]
+        found = [path for folder in listed for path in ROOT.parent.glob(ROOT.name + folder)]
+        assert found, f"{listed} match no folder"
+        watched[entry["package-ecosystem"]] = set(found)
+    parts = [path for name in ("workflows", "terraform") for path in (ROOT / name).rglob("*")]
+    assert {path.parent for path in parts if path.name == "Dockerfile"} == watched["docker"]
+    pinned = {path.parent for path in parts if path.name == "versions.tf"}
+    assert pinned <= watched["terraform"]
+    assert {"uv", "github-actions"} <= watched.keys()

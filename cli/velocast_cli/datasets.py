@@ -17,13 +17,13 @@ from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
 from velocast.usecases import audit
 from velocast.usecases.context import Run
-from velocast.usecases.training import run_store
 from velocast.usecases.training.datasets import baseline as baselines
 from velocast.usecases.training.datasets import frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.baseline import BASELINE, BASELINES, Baseline
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import DAY
+from velocast.usecases.training.stored import run_store
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,12 +16,12 @@ from velocast.model.features import definition
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
-from velocast.usecases.training import model_io, run_store
 from velocast.usecases.training.datasets import frames
-from velocast.usecases.training.kept_rows import source_of
-from velocast.usecases.training.records import Training
 from velocast.usecases.training.refit import relative_difference
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored import model_io, run_store
+from velocast.usecases.training.stored.kept_rows import source_of
+from velocast.usecases.training.stored.records import Training
+from velocast.usecases.training.stored.run_store import RunStore
 from velocast_cli import datasets as baselines
 
 TOLERANCE = 0.01

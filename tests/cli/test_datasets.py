@@ -215,5 +215,5 @@ class TestVerify:
         assert (found.object_copy, found.table_copy, found.faults) == ("intact", "absent", ())
 
     def test_an_unknown_hash_is_refused(self, frozen: Baseline) -> None:
-        with pytest.raises(ObjectMissing, match="begins with 'zz'"):
+        with pytest.raises(ObjectMissing, match="starts with 'zz'"):
             list(baselines.verify_datasets(job_run(), ["zz"]))

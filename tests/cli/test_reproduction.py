@@ -87,7 +87,7 @@ def test_a_table_with_other_rows_stops_it(lab: Lab) -> None:
         f"UPDATE `{table}` SET bike_count = 0 WHERE counted_at = '2025-02-20 12:00:00+00'"
     )
     try:
-        with pytest.raises(ModelUnusable, match=r"cannot be trained again: table .*drop it"):
+        with pytest.raises(ModelUnusable, match=r"cannot be trained again: table .*drop the table"):
             again(lab, made.version)
     finally:
         lab.client.delete_table(table)

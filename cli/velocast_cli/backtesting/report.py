@@ -18,7 +18,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 260, 40, 24, 34, 12
 TICKS = 6
 DAY_LABELS = 8
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SCORES = ("R2", "RMSE", "MAE", "WAPE", "coverage", "width")
+SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width")
 FORMATS = {
     "r2": ".3f",
     "rmse": ".1f",
@@ -29,8 +29,8 @@ FORMATS = {
 }
 NEW_COUNTERS = {
     "new_position": "requested by position",
-    "new_counter": "published for a counter first seen today",
-    "city_typical_week": "for comparison: the city's typical week",
+    "new_counter": "published on its first day",
+    "city_typical_week": "reference: city's typical week",
 }
 
 

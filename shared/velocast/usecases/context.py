@@ -78,7 +78,7 @@ class Run(Generic[SettingsT]):
         """Gauges of this run."""
         return self.runtime.metrics
 
-    def tell(self: Run[NotifyingSettings], notice: Notice) -> None:
+    def publish_notice(self: Run[NotifyingSettings], notice: Notice) -> None:
         """Publish a notice on the alerts topic, from where `notify` sends it to people."""
         self.runtime.publisher.publish(self.settings.alerts_topic, notice)
 

@@ -258,8 +258,8 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
     text = screen.getvalue()
     assert f"{hidden['rows']:,} forecasts of 3 counters, history hidden" in text
     for line in (
-        "asked for as a position",
-        "for a counter first seen today",
+        "requested by position",
+        "published on its first day",
         "city's typical week",
     ):
         assert line in text
@@ -267,7 +267,7 @@ def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
 
 @pytest.fixture
 def learned(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """Every frame that a model was fitted to, with `at`, the hour counted; the predecessor's forest's first."""
+    """Every frame that a model was fitted to, with `at`, the hour counted; the reference forest's first."""
     frames: list[pd.DataFrame] = []
     fit, fit_old = forecaster.fit_forecaster, reference_forest.ReferenceForest.fit
 

@@ -154,7 +154,7 @@ def _fallback_notifier(run: ForecastRun) -> Callable[[FallbackStep], None]:
         wanted = "manifest" if step.wanted_version is None else str(step.wanted_version)
         if step.task != model_loading.TASK:
             wanted = f"{step.task}:{wanted}"
-        run.tell(
+        run.publish_notice(
             ModelFallback(
                 event_id=f"{run.runtime.component}:{run.execution_id}:fallback:{wanted}",
                 occurred_at=rfc3339(run.as_of),

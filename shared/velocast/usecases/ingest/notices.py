@@ -23,7 +23,7 @@ def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) ->
         run.metrics.set("bike/newest_count_age_seconds", age.total_seconds())
         if age <= timedelta(days=run.settings.thresholds.stale_days):
             return
-    run.tell(
+    run.publish_notice(
         DataStale(
             event_id=f"fetch:data_stale:{run.as_of:%Y-%m-%d}",
             occurred_at=rfc3339(run.as_of),
@@ -41,7 +41,7 @@ def publish_faulty_counters(
     if not counters:
         return
     names = hashlib.sha256("\n".join(counters).encode()).hexdigest()[:12]
-    run.tell(
+    run.publish_notice(
         CountersOutOfOrder(
             event_id=f"fetch:{what}:{run.as_of:%Y-%m-%d}:{names}",
             occurred_at=rfc3339(run.as_of),

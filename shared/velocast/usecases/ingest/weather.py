@@ -178,7 +178,7 @@ def _report(
         reason += f"; a later run may not notice this gap: publish {_as_event(again)} to velocast-fetch again"
         event_id += f":{again.since}/{again.until}"
     log("WARNING", f"weather is missing: {reason}", code=read.errors[0].code)
-    run.tell(
+    run.publish_notice(
         WeatherMissing(
             event_id=event_id,
             occurred_at=rfc3339(run.as_of),

@@ -46,7 +46,7 @@ def monitor_champion(request: MonitorRequest, run: MonitorRun) -> list[AuditRow]
         result = replace(result, execution=_start_once(request, run, result.decision))
     set_monitoring_gauges(run, result)
     for notice in notices(run, result):
-        run.tell(notice)
+        run.publish_notice(notice)
     return monitoring_audit_rows(run, result)
 
 

@@ -12,10 +12,10 @@ from velocast.core.errors import ModelUnusable
 from velocast.core.settings import JobSettings
 from velocast.model.learning import models
 from velocast.usecases.context import Run
-from velocast.usecases.training import model_io, run_store
 from velocast.usecases.training.datasets.windows import DAY, DayRange
-from velocast.usecases.training.records import Artifact, ChampionVersion, Training
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored import model_io, run_store
+from velocast.usecases.training.stored.records import Artifact, ChampionVersion, Training
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 @dataclass(frozen=True)

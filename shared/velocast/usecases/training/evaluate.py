@@ -16,30 +16,24 @@ from velocast.model.decisions import deployment
 from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
 from velocast.usecases.context import Run
-from velocast.usecases.training import (
-    comparable_champion,
-    kept_rows,
-    model_io,
-    run_store,
-    scoring,
-    version_summary,
-)
+from velocast.usecases.training import comparable_champion, scoring
 from velocast.usecases.training.comparable_champion import ComparedChampion
 from velocast.usecases.training.datasets import frames
-from velocast.usecases.training.records import (
-    MEASURES,
-    BusyTestScores,
-    Decision,
-    TestScores,
-    Training,
-)
-from velocast.usecases.training.run_store import RunStore
 from velocast.usecases.training.scores import (
     audit_columns,
     challenger_metrics,
     deciding_score,
     improvement_of,
 )
+from velocast.usecases.training.stored import kept_rows, model_io, run_store, version_summary
+from velocast.usecases.training.stored.records import (
+    MEASURES,
+    BusyTestScores,
+    Decision,
+    TestScores,
+    Training,
+)
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 class EvaluateRequest(Message):
@@ -183,7 +177,7 @@ def _publish(run: Run[JobSettings], decision: Decision) -> None:
         _set_gauges(run, decision)
     if decision.decision == "DEPLOY":
         return
-    run.tell(
+    run.publish_notice(
         ChallengerRefused(
             event_id=f"evaluate:{run.execution_id}:refused",
             occurred_at=rfc3339(run.as_of),

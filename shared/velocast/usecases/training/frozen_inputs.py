@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
-from velocast.usecases.training import run_store
 from velocast.usecases.training.datasets import frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.frozen_counts import BaselineHalf, FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored import run_store
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 def counts_of_run(

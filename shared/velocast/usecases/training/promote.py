@@ -16,16 +16,11 @@ from velocast.core.settings import JobSettings
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import daily_forecast
-from velocast.usecases.training import (
-    frozen_inputs,
-    model_io,
-    promotion_reports,
-    refit,
-    run_store,
-    version_summary,
-)
+from velocast.usecases.training import frozen_inputs, promotion_reports, refit
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
-from velocast.usecases.training.records import (
+from velocast.usecases.training.scores import challenger_metrics, deciding_score
+from velocast.usecases.training.stored import model_io, run_store, version_summary
+from velocast.usecases.training.stored.records import (
     Artifact,
     ChampionVersion,
     Decision,
@@ -33,8 +28,7 @@ from velocast.usecases.training.records import (
     PromotionPlan,
     Training,
 )
-from velocast.usecases.training.run_store import RunStore
-from velocast.usecases.training.scores import challenger_metrics, deciding_score
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 class PromoteRequest(Message):
@@ -224,7 +218,7 @@ def _finish(
     )
     champion_manifest.upsert_summary(store.objects, entry)
     published = daily_forecast.publish_forecasts(run)
-    run.tell(promotion_reports.promotion_notice(run, decision, plan))
+    run.publish_notice(promotion_reports.promotion_notice(run, decision, plan))
     return store.save_once(
         run_store.PROMOTION,
         Promotion(

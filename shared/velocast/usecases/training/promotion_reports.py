@@ -8,8 +8,8 @@ from velocast.core.notices import ChampionPromoted
 from velocast.core.settings import JobSettings
 from velocast.model.evaluation.metrics import Scores
 from velocast.usecases.context import Run
-from velocast.usecases.training.records import Decision, Promotion, PromotionPlan
 from velocast.usecases.training.scores import audit_columns, deciding_score, improvement_of
+from velocast.usecases.training.stored.records import Decision, Promotion, PromotionPlan
 
 
 def promotion_notice(

@@ -11,14 +11,14 @@ from velocast.core.settings import JobSettings
 from velocast.model.evaluation import classification_metrics
 from velocast.model.learning import models
 from velocast.usecases.context import Run
-from velocast.usecases.training import kept_rows, model_io, run_store
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import calibration_start
-from velocast.usecases.training.records import Training
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored import kept_rows, model_io, run_store
+from velocast.usecases.training.stored.records import Training
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 def refit_model(

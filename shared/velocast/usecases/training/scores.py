@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
-from velocast.usecases.training.records import BusyTestScores, Decision
+from velocast.usecases.training.stored.records import BusyTestScores, Decision
 
 
 def named_scores(

@@ -14,7 +14,7 @@ from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
 from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import models
-from velocast.usecases.training.records import BusyTestScores, TestScores
+from velocast.usecases.training.stored.records import BusyTestScores, TestScores
 
 BOOTSTRAP_SEED = 7
 

@@ -19,13 +19,7 @@ from velocast.model.evaluation import classification_metrics, metrics, reference
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
-from velocast.usecases.training import (
-    frozen_inputs,
-    kept_rows,
-    model_io,
-    run_store,
-    version_summary,
-)
+from velocast.usecases.training import frozen_inputs
 from velocast.usecases.training import plots as training_plots
 from velocast.usecases.training.datasets import baseline as baselines
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
@@ -34,9 +28,10 @@ from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows, cut_windows
-from velocast.usecases.training.records import Artifact, LearnedRows, Training
-from velocast.usecases.training.run_store import RunStore
 from velocast.usecases.training.scores import named_scores
+from velocast.usecases.training.stored import kept_rows, model_io, run_store, version_summary
+from velocast.usecases.training.stored.records import Artifact, LearnedRows, Training
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 class TrainRequest(Message):

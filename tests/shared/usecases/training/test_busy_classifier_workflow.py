@@ -17,8 +17,8 @@ from velocast.core.notices import ChallengerRefused, ChampionPromoted, ModelFall
 from velocast.model.learning.busy_classifier import BusyModel
 from velocast.usecases.forecasting import daily_forecast
 from velocast.usecases.snapshot_format import SNAPSHOT, Snapshot, loads
-from velocast.usecases.training import model_io, records
-from velocast.usecases.training.records import BusyTestScores
+from velocast.usecases.training.stored import model_io, records
+from velocast.usecases.training.stored.records import BusyTestScores
 from velocast_cli import reproduction
 
 AFFLUENCE: kinds.Task = "affluence"

@@ -11,7 +11,7 @@ from velocast.core.errors import EventError, ModelUnusable, RegistryError
 from velocast.core.notices import ChallengerRefused
 from velocast.model.evaluation.metrics import BootstrapResult
 from velocast.usecases.training import comparable_champion
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from velocast.core.notices import ChampionPromoted
 from velocast.model.learning import forecaster
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases.forecasting import model_loading as champions
-from velocast.usecases.training.records import Decision, Promotion
 from velocast.usecases.training.refit import relative_difference
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored.records import Decision, Promotion
+from velocast.usecases.training.stored.run_store import RunStore
 
 FORECASTS = """SELECT DISTINCT model_version, run_id, model_kind
     FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"""

@@ -17,12 +17,12 @@ from velocast.core.errors import TooLittleHistory
 from velocast.model.features import definition
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.model.learning.models import SEED
-from velocast.usecases.training import run_store
 from velocast.usecases.training.datasets import frames, frozen_counts
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.windows import DayRange
-from velocast.usecases.training.model_io import load_model
 from velocast.usecases.training.plots import error_plots
+from velocast.usecases.training.stored import run_store
+from velocast.usecases.training.stored.model_io import load_model
 
 
 @pytest.fixture(scope="module")

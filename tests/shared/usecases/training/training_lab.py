@@ -29,8 +29,8 @@ from velocast.model.learning import forecaster
 from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
 from velocast.usecases.training.promote import PromoteRequest, promote
-from velocast.usecases.training.records import Decision, Training
-from velocast.usecases.training.run_store import RecordT, RunStore
+from velocast.usecases.training.stored.records import Decision, Training
+from velocast.usecases.training.stored.run_store import RecordT, RunStore
 from velocast.usecases.training.train import TrainRequest, train
 
 UNTIL = date(2025, 3, 17)

@@ -20,7 +20,7 @@ TEST_MODE_COUNTERS = 5
 TEST_MODE_ROWS = 1000
 TEST_MODE_HELD_OUT = 200  # of them
 # However large the city and long its history, about this many rows are read at most. They are drawn by hash, the same
-# share of every counter and every season. A fit learns little from more (`regressors.settings`: max_rows).
+# share of every counter and every season. A fit learns little from more (`regressors.hyperparameters`: max_rows).
 MOST_FITTED, MOST_HELD_OUT, MOST_SCORED = 200_000, 100_000, 1_000_000
 
 

@@ -19,7 +19,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
-from velocast.usecases.training.run_store import WEATHER, RunStore
+from velocast.usecases.training.stored.run_store import WEATHER, RunStore
 from velocast_cli import datasets as baselines
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")

@@ -17,11 +17,11 @@ from velocast.core.kinds import Task
 from velocast.model.evaluation import reference_models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store
-from velocast.usecases.training import kept_rows, model_io, run_store
 from velocast.usecases.training.datasets import frames
 from velocast.usecases.training.datasets.windows import DAY, DayRange
-from velocast.usecases.training.records import Decision, LearnedRows, Training
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored import kept_rows, model_io, run_store
+from velocast.usecases.training.stored.records import Decision, LearnedRows, Training
+from velocast.usecases.training.stored.run_store import RunStore
 
 AFFLUENCE: Task = "affluence"
 Reads = Counter[tuple[date, date, bool]]

@@ -15,7 +15,7 @@ from velocast.core.errors import ModelUnusable, ObjectChanged, ObjectMissing
 from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
-from velocast.usecases.training.records import Training
+from velocast.usecases.training.stored.records import Training
 
 RecordT = TypeVar("RecordT", bound=Message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import SummaryEntry
 from velocast.adapters.gcs import Objects
-from velocast.usecases.training.records import Training
+from velocast.usecases.training.stored.records import Training
 
 
 def new_entry(training: Training) -> SummaryEntry:

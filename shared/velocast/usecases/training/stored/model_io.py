@@ -7,7 +7,7 @@ import hashlib
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import ModelUnusable, ObjectMissing
 from velocast.model.learning import models
-from velocast.usecases.training.records import Artifact
+from velocast.usecases.training.stored.records import Artifact
 
 MODEL_TYPE = "application/zip"
 

@@ -18,11 +18,11 @@ from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases.context import Run
-from velocast.usecases.training import model_io, run_store
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.frames import Source
-from velocast.usecases.training.records import Artifact, LearnedRows, Training
-from velocast.usecases.training.run_store import RunStore
+from velocast.usecases.training.stored import model_io, run_store
+from velocast.usecases.training.stored.records import Artifact, LearnedRows, Training
+from velocast.usecases.training.stored.run_store import RunStore
 
 
 def source_of(run: Run[JobSettings], training: Training) -> Source:
