@@ -146,7 +146,7 @@ class TestFiles:
         file.write_text("a,b\n1,2\n")
         with pytest.raises(ValueError, match=r"counts\.csv: weather: no column \['cloud_cover'"):
             read_weather_file(file)
-        with pytest.raises(ValueError, match=r"needs \.parquet or \.csv"):
+        with pytest.raises(ValueError, match=r"ends in '\.xlsx', expected \.parquet or \.csv"):
             read_weather_file(tmp_path / "weather.xlsx")
 
 

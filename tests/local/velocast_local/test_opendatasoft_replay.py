@@ -266,7 +266,7 @@ def test_offset_in_a_literal_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "frame", "message"),
     [
-        ("city.json", small_frame(days=1), r"needs \.parquet or \.csv"),
+        ("city.json", small_frame(days=1), r"ends in '\.json', expected \.parquet or \.csv"),
         (
             "city.parquet",
             small_frame(days=1).drop(columns=["latitude", "id"]),
