@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
     from tests.shared.usecases.training.training_lab import Lab
+    from velocast.adapters.bigquery.client import Warehouse
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +112,14 @@ def warehouse_tables(
     """Empty all tables and return a client to fill and read them."""
     warehouse.empty()
     return warehouse.client
+
+
+@pytest.fixture
+def store(warehouse_tables: bigquery.Client) -> Warehouse:
+    """The product's own client of the emptied tables."""
+    from velocast.adapters.bigquery.client import Warehouse
+
+    return Warehouse(emulators.PROJECT, emulators.LOCATION)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ the first test needs it.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gcp_emulators.core.http_server import HttpServer, free_ports
 from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
+from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 
 if TYPE_CHECKING:
@@ -105,6 +107,11 @@ def running_object_store(folder: Path, port: int) -> Iterator[RunningObjectStore
         store.close()
 
 
+def objects(bucket: str = "models") -> Objects:
+    """Return the product's client of a bucket (`models`, `reports`, `datasets`) in the current environment."""
+    return Objects(PROJECT, BUCKETS[bucket])
+
+
 @dataclass
 class RunningPubSub:
     """A running Pub/Sub server, its broker, and its publish time, which tests may set."""
@@ -126,6 +133,10 @@ class RunningPubSub:
         leases = self.broker.pull(f"{topic}-kept", 1000)
         self.broker.acknowledge(f"{topic}-kept", [lease.ack_id for lease in leases])
         return [lease.message for lease in leases]
+
+    def notices(self) -> list[dict[str, Any]]:
+        """Return the JSON of the notices published since the last call or reset, oldest first."""
+        return [json.loads(message.data) for message in self.published("velocast-alerts")]
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def test_freeze_list_and_verify_go_together(lab: Lab, tmp_path: Path) -> None:
     assert in_force["test_baseline"]["sha256"] == baseline["test"]["sha256"]
     assert in_force["train_baseline"]["rows"] == baseline["train"]["rows"]
     used = [d["used_by"] for d in answered(listed)["datasets"] if not d["in_force"]]
-    assert ["forecast/1"] in used
+    assert [f"forecast/{lab.training('cli-first').version}"] in used
     verified = velocast("dataset", "verify", "--json")
     assert verified.exit_code == 0
     assert answered(verified)["intact"] is True
@@ -56,7 +56,7 @@ def test_words_for_people(lab: Lab) -> None:
     assert "already" in velocast("dataset", "freeze", "--as-of", LATER).stdout
     listed = velocast("dataset", "list").stdout
     assert "test_baseline (in force)" in listed
-    assert "forecast/1" in listed
+    assert f"forecast/{lab.training('cli-first').version}" in listed
     assert "intact" in velocast("dataset", "verify").stdout
 
 

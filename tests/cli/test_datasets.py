@@ -10,11 +10,9 @@ from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
 from velocast.adapters.champion_manifest import SummaryEntry, upsert_summary
-from velocast.adapters.gcs import Objects
-from velocast.core.datetimes import parse_instant
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.core.settings import JobSettings
-from velocast.usecases.context import Run, Runtime
+from velocast.usecases.context import Run
 from velocast.usecases.training.datasets import baseline, frozen_counts
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast_cli import datasets as baselines
@@ -26,11 +24,7 @@ EARLIER, LATER = "2025-03-08T04:00:00Z", "2025-03-10T04:00:00Z"
 
 
 def job_run(as_of: str = LATER) -> Run[JobSettings]:
-    return Run(Runtime(JobSettings.load(), component="dataset"), parse_instant(as_of), "by-hand")
-
-
-def bucket(short: str = "datasets") -> Objects:
-    return Objects(emulators.PROJECT, emulators.BUCKETS[short])
+    return small_city.job_run(as_of, component="dataset", execution_id="by-hand")
 
 
 @pytest.fixture
@@ -41,7 +35,9 @@ def city() -> pd.DataFrame:
 
 
 def in_force() -> Baseline:
-    return Baseline.model_validate(bucket().read_json("baseline/current.json")[0])
+    return Baseline.model_validate(
+        emulators.objects("datasets").read_json("baseline/current.json")[0]
+    )
 
 
 def version(baseline: Baseline, number: int) -> SummaryEntry:
@@ -69,7 +65,10 @@ class TestFreeze:
         assert in_force() == second
         assert second.counts.last == "2025-03-09T22:00:00Z"
         assert second.test.days.until == date(2025, 3, 10)
-        kept = [bucket().read_json(name)[0] for name in bucket().names("baseline/frozen/")]
+        kept = [
+            emulators.objects("datasets").read_json(name)[0]
+            for name in emulators.objects("datasets").names("baseline/frozen/")
+        ]
         assert sorted(Baseline.model_validate(k).frozen_at for k in kept) == [EARLIER, LATER]
         assert baseline.ensure_baseline(job_run(), frozen_counts.freeze_counts(job_run())) == second
 
@@ -78,13 +77,15 @@ class TestFreeze:
             job_run(EARLIER), frozen_counts.freeze_counts(job_run(EARLIER))
         )
         baselines.freeze_baseline(job_run(LATER))
-        assert Baseline.model_validate(bucket().read_json(first.name)[0]) == first
+        assert (
+            Baseline.model_validate(emulators.objects("datasets").read_json(first.name)[0]) == first
+        )
 
     def test_the_same_counts_again_change_nothing(self, city: pd.DataFrame) -> None:
         first, _ = baselines.freeze_baseline(job_run())
-        generation = bucket().read("baseline/current.json").generation
+        generation = emulators.objects("datasets").read("baseline/current.json").generation
         assert baselines.freeze_baseline(job_run("2025-03-10T20:00:00Z")) == (first, False)
-        assert bucket().read("baseline/current.json").generation == generation
+        assert emulators.objects("datasets").read("baseline/current.json").generation == generation
 
     def test_an_older_pair_is_refused(self, city: pd.DataFrame) -> None:
         made, _ = baselines.freeze_baseline(job_run(LATER))
@@ -106,8 +107,8 @@ class TestListing:
     def test_it_names_hashes_days_rows_and_who_uses_them(self, city: pd.DataFrame) -> None:
         old, _ = baselines.freeze_baseline(job_run(EARLIER))
         new, _ = baselines.freeze_baseline(job_run(LATER))
-        upsert_summary(bucket("models"), version(old, 1))
-        upsert_summary(bucket("models"), version(new, 2))
+        upsert_summary(emulators.objects(), version(old, 1))
+        upsert_summary(emulators.objects(), version(new, 2))
         found = {(d.role, d.sha256): d for d in baselines.list_datasets(job_run())}
         assert len(found) == 6
         assert found["counts", new.counts.sha256] == Dataset(
@@ -158,15 +159,15 @@ class TestVerify:
 
     def test_altered_bytes_are_a_fault(self, frozen: Baseline) -> None:
         name = f"counts/{frozen.test.sha256}.parquet"
-        data = bucket().read(name).data
-        bucket().write(name, data[:-1] + b"?", content_type="text/plain")
+        data = emulators.objects("datasets").read(name).data
+        emulators.objects("datasets").write(name, data[:-1] + b"?", content_type="text/plain")
         found = faults()
         assert list(found) == [frozen.test.sha256]
         assert found[frozen.test.sha256].object_copy == "differs"
         assert "restore the generation" in found[frozen.test.sha256].faults[0]
 
     def test_a_missing_object_is_a_fault(self, frozen: Baseline) -> None:
-        bucket().delete(f"counts/{frozen.train.sha256}.parquet")
+        emulators.objects("datasets").delete(f"counts/{frozen.train.sha256}.parquet")
         assert faults()[frozen.train.sha256].object_copy == "absent"
 
     def test_an_object_that_only_a_version_names_is_a_fault_when_it_is_missing(
@@ -175,13 +176,13 @@ class TestVerify:
         lost = frozen.model_copy(
             update={"counts": frozen.counts.model_copy(update={"sha256": "a" * 64})}
         )
-        upsert_summary(bucket("models"), version(lost, 7))
+        upsert_summary(emulators.objects(), version(lost, 7))
         assert faults()["a" * 64].dataset.used_by == ("forecast/7",)
 
     def test_a_record_with_other_rows_is_a_fault(self, frozen: Baseline) -> None:
         test = frozen.test.model_copy(update={"rows": 5})
         for name in ("baseline/current.json", frozen.name):
-            bucket().write_json(
+            emulators.objects("datasets").write_json(
                 name, frozen.model_copy(update={"test": test}).model_dump(mode="json")
             )
         assert "but its record says 5" in faults()[frozen.test.sha256].faults[0]

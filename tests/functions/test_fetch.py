@@ -53,7 +53,7 @@ class Lab:
         return row
 
     def notices(self) -> list[dict[str, Any]]:
-        return [json.loads(m.data) for m in self.topics.published("velocast-alerts")]
+        return self.topics.notices()
 
 
 @pytest.fixture(scope="module")

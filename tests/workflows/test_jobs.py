@@ -15,7 +15,6 @@ import yaml
 from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
-from velocast.adapters.gcs import Objects
 from velocast.core.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -38,10 +37,6 @@ def start(script: str, *arguments: str, **variables: str) -> subprocess.Complete
         timeout=250,
         check=False,
     )
-
-
-def objects() -> Objects:
-    return Objects(emulators.PROJECT, emulators.BUCKETS["models"])
 
 
 @pytest.mark.parametrize("job", CONFIG)
@@ -87,7 +82,7 @@ def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
 ) -> None:
     ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", "--execution-id=e1")
     assert ended.returncode == 1, ended.stderr
-    said, _ = objects().read_json("runs/e1/error.json")
+    said, _ = emulators.objects().read_json("runs/e1/error.json")
     assert said["step"] == "train"
     assert said["error"].startswith(
         "too_little_history: no usable count before 2025-03-09T23:00:00Z"
@@ -113,7 +108,7 @@ def test_an_unreadable_moment_is_an_error_that_says_how_to_write_it(
     assert ended.returncode == 1
     assert (
         "write it like 2026-03-01T02:00:00Z"
-        in objects().read_json("runs/e1/error.json")[0]["error"]
+        in emulators.objects().read_json("runs/e1/error.json")[0]["error"]
     )
 
 
@@ -128,13 +123,13 @@ def test_by_hand_from_a_training_to_the_champion(
     names = {"CLOUD_RUN_EXECUTION": "velocast-train-abcde"}
     ended = start("train.py", "--kind=rf", "--reason=by hand, to see", **stands, **names)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    trained, _ = objects().read_json("runs/velocast-train-abcde/train.json")
+    trained, _ = emulators.objects().read_json("runs/velocast-train-abcde/train.json")
     assert (trained["kind"], trained["as_of"]) == ("rf", "2025-03-10T04:00:00Z")
     version = f"--version={trained['version']}"
     for script in ("evaluate.py", "promote.py"):
         ended = start(script, version, **stands)
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    champion, _ = objects().read_json("serving/champion.json")
+    champion, _ = emulators.objects().read_json("serving/champion.json")
     assert champion["version"] == trained["version"]
     kinds = {(row["event_type"], row["status"]) for row in audit_rows(warehouse_tables)}
     assert kinds == {("TRAINING", "OK"), ("DEPLOYMENT", "OK"), ("VALIDATION", "OK")}
@@ -157,7 +152,7 @@ def test_a_failure_outside_the_workflow_publishes_a_notice(
     arguments = [] if named_by else ["--execution-id=e1"]
     ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", *arguments, **named_by)
     assert ended.returncode == 1, ended.stderr
-    published = [json.loads(m.data) for m in topics.published("velocast-alerts")]
+    published = topics.notices()
     assert [n["event"] for n in published] == notices
     for notice in published:
         assert notice["component"] == "train"

@@ -146,7 +146,7 @@ class TestFiles:
         file.write_text("a,b\n1,2\n")
         with pytest.raises(ValueError, match=r"counts\.csv: weather: no column \['cloud_cover'"):
             read_weather_file(file)
-        with pytest.raises(ValueError, match=r"needs \.parquet or \.csv"):
+        with pytest.raises(ValueError, match=r"ends in '\.xlsx', expected \.parquet or \.csv"):
             read_weather_file(tmp_path / "weather.xlsx")
 
 
@@ -171,11 +171,19 @@ class TestChoice:
         assert choose_files(last, None, rain, lambda: made) == (counts, rain)
         assert choose_files(last, other, None, lambda: made) == (other, None)
 
-    @pytest.mark.parametrize("gone", ["counts", "weather"])
-    def test_a_file_that_is_gone(self, tmp_path: Path, files: dict[str, Path], gone: str) -> None:
+    @pytest.mark.parametrize(
+        ("gone", "message"),
+        [
+            ("counts", r"the file of counts .*counts no longer exists; choose one with --replay"),
+            ("weather", r"the weather file .*weather no longer exists; choose one with --weather"),
+        ],
+    )
+    def test_a_file_that_is_gone(
+        self, tmp_path: Path, files: dict[str, Path], gone: str, message: str
+    ) -> None:
         last = StackState(tmp_path, tmp_path, "paris", files["counts"], weather=files["weather"])
         files[gone].unlink()
-        with pytest.raises(FileNotFoundError, match=f"the city's {gone} .* gone"):
+        with pytest.raises(FileNotFoundError, match=message):
             choose_files(last, None, None, lambda: CityFiles(files["other"], None))
 
     @pytest.mark.parametrize("weather", [Path("/somewhere/weather.parquet"), None])

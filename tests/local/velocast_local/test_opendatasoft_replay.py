@@ -149,7 +149,11 @@ class TestRecords:
             ),
             ({"select": "velos"}, "ODSQLError", "Unknown field: velos"),
             ({"order_by": "velos"}, "ODSQLError", "order_by: velos"),
-            ({"timezone": "Europe/Paris"}, "InvalidRESTParameterError", "only UTC"),
+            (
+                {"timezone": "Europe/Paris"},
+                "InvalidRESTParameterError",
+                "only timezone UTC, not Europe/Paris",
+            ),
             ({"where": "sum_counts > 3"}, "ODSQLSyntaxError", "malformed"),
             ({"where": "date > date'2025-03-04'"}, "ODSQLSyntaxError", "malformed"),
             ({"where": "date >= date'2025-13-04'"}, "ODSQLSyntaxError", "2025-13-04"),
@@ -266,13 +270,13 @@ def test_offset_in_a_literal_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "frame", "message"),
     [
-        ("city.json", small_frame(days=1), r"needs \.parquet or \.csv"),
+        ("city.json", small_frame(days=1), r"ends in '\.json', expected \.parquet or \.csv"),
         (
             "city.parquet",
             small_frame(days=1).drop(columns=["latitude", "id"]),
             "no column id, latitude",
         ),
-        ("city.parquet", small_frame(days=1).iloc[:0], "holds no counts"),
+        ("city.parquet", small_frame(days=1).iloc[:0], "the file has no rows"),
     ],
 )
 def test_unusable_file(tmp_path: Path, name: str, frame: pd.DataFrame, message: str) -> None:

@@ -197,7 +197,7 @@ class TestFile:
         assert file.lines(slice(0, 10**9), None).count(b"\n") == len(rows)
 
     def test_other_ending_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match=r"needs \.parquet or \.csv"):
+        with pytest.raises(ValueError, match=r"ends in '\.xls', expected \.parquet or \.csv"):
             write_city(simulate(1, days=1), tmp_path / "city.xls")
 
     def test_command_writes_the_file_and_says_what_is_in_it(self, tmp_path: Path) -> None:

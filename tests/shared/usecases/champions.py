@@ -20,7 +20,7 @@ from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, lib
 
 def models() -> Objects:
     """Return the models bucket."""
-    return Objects(emulators.PROJECT, emulators.BUCKETS["models"])
+    return emulators.objects()
 
 
 @cache

@@ -12,7 +12,7 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.core.city import load_city
 from velocast.core.datetimes import local_date, parse_instant, start_of_local_day
-from velocast.core.settings import MonitorSettings, PredictSettings
+from velocast.core.settings import JobSettings, MonitorSettings, PredictSettings
 from velocast.usecases.context import Run, Runtime
 from velocast_local.simulation.city import simulate
 
@@ -71,6 +71,13 @@ def predict_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[PredictS
 def monitor_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[MonitorSettings]:
     """Return a run of `monitor` as its handler creates it."""
     return Run(Runtime(MonitorSettings.load(), component="monitor"), as_of, message_id)
+
+
+def job_run(
+    as_of: str = "2025-03-10T04:00:00Z", *, component: str = "train", execution_id: str = "e1"
+) -> Run[JobSettings]:
+    """Return a run as a job's entry point creates it."""
+    return Run(Runtime(JobSettings.load(), component=component), parse_instant(as_of), execution_id)
 
 
 def publish_forecasts(

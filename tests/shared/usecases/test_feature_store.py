@@ -27,11 +27,6 @@ CITY = load_city("demoville")
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def store(warehouse_tables: object) -> Warehouse:
-    return Warehouse(PROJECT, LOCATION)
-
-
 def as_table(city: pd.DataFrame) -> pa.Table:
     table = pa.Table.from_pandas(
         city.assign(ingested_at=LATER)[list(schemas.table(schemas.COUNTS).columns)],

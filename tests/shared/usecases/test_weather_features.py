@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tests.emulators import LOCATION, PROJECT
 from tests.frame_rows import named_rows
 from tests.shared.model import small_city
 from tests.shared.model.small_city import DAY, ZONE
@@ -23,11 +22,6 @@ from velocast.model.features.definition import WEATHER
 from velocast.usecases import feature_store
 
 ROUNDED = 0.5 * 10**-feature_store.DECIMALS + 1e-9
-
-
-@pytest.fixture
-def store(warehouse_tables: object) -> Warehouse:
-    return Warehouse(PROJECT, LOCATION)
 
 
 def put(store: Warehouse, weather: pd.DataFrame) -> None:

@@ -26,11 +26,6 @@ UPDATE = ["bike_count", "quality"]
 
 
 @pytest.fixture
-def warehouse_under_test(warehouse_tables: bigquery.Client) -> Warehouse:
-    return Warehouse(PROJECT, LOCATION)
-
-
-@pytest.fixture
 def sql(monkeypatch: pytest.MonkeyPatch):
     """Stand in for files of velocast/sql: name -> text."""
     texts: dict[str, str] = {}
@@ -88,7 +83,7 @@ def leftovers(client: bigquery.Client) -> list[str]:
     ]
 
 
-def test_merge_inserts_updates_and_leaves_the_same(warehouse_under_test, warehouse_tables):
+def test_merge_inserts_updates_and_leaves_the_same(store, warehouse_tables):
     later = INGESTED + timedelta(days=1)
     first = counts(
         ("a", 0, 10, None), ("a", 1, 11, "suspect"), ("b", 0, 5, None), ("b", 1, 0, None)
@@ -101,7 +96,7 @@ def test_merge_inserts_updates_and_leaves_the_same(warehouse_under_test, warehou
         ("c", 49, 7, None),  # new, on another day
         ingested=later,
     )
-    merge = warehouse_under_test.merge
+    merge = store.merge
     assert merge(schemas.COUNTS, first, keys=KEYS, update=UPDATE) == MergeResult(4, 0, 0)
     assert merge(schemas.COUNTS, then, keys=KEYS, update=UPDATE) == MergeResult(1, 3, 1)
     assert stored(warehouse_tables) == [
@@ -114,11 +109,11 @@ def test_merge_inserts_updates_and_leaves_the_same(warehouse_under_test, warehou
     assert leftovers(warehouse_tables) == []
 
 
-def test_merge_again_changes_nothing(warehouse_under_test, warehouse_tables):
+def test_merge_again_changes_nothing(store, warehouse_tables):
     rows = counts(("a", 0, 10, None), ("b", 3, 4, "outage"))
-    warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
+    store.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
     again = counts(("b", 3, 4, "outage"), ("a", 0, 10, None), ingested=INGESTED + timedelta(days=1))
-    result = warehouse_under_test.merge(schemas.COUNTS, again, keys=KEYS, update=UPDATE)
+    result = store.merge(schemas.COUNTS, again, keys=KEYS, update=UPDATE)
     assert result == MergeResult(0, 0, 2)
     assert {row[4] for row in stored(warehouse_tables)} == {INGESTED}
 
@@ -128,7 +123,7 @@ def test_merge_of_no_rows_calls_nothing():
     assert nothing == MergeResult(0, 0, 0)
 
 
-def test_insert_only_columns_stay(warehouse_under_test, warehouse_tables):
+def test_insert_only_columns_stay(store, warehouse_tables):
     def counter(name: str, seen: int) -> pa.Table:
         return pa.table(
             {
@@ -143,13 +138,13 @@ def test_insert_only_columns_stay(warehouse_under_test, warehouse_tables):
         )
 
     def merge(rows: pa.Table) -> MergeResult:
-        return warehouse_under_test.merge(
+        return store.merge(
             schemas.COUNTERS, rows, keys=["counter_id"], insert_only=["first_seen_at"]
         )
 
     assert merge(counter("Old", 0)) == MergeResult(1, 0, 0)
     assert merge(counter("New", 3)) == MergeResult(0, 1, 0)
-    found = warehouse_under_test.read(
+    found = store.read(
         schemas.COUNTERS, columns=["counter_name", "installed_on", "first_seen_at", "last_seen_at"]
     ).to_pylist()
     assert found == [
@@ -210,11 +205,11 @@ def test_keys_and_updates_that_make_no_sense_are_refused(
         )
 
 
-def test_concurrent_merges_store_each_row_once(warehouse_under_test, warehouse_tables):
+def test_concurrent_merges_store_each_row_once(store, warehouse_tables):
     rows = counts(*[("a", h, h, None) for h in range(50)])
 
     def merge(_: int) -> MergeResult:
-        return warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
+        return store.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(merge, range(4)))
@@ -223,7 +218,7 @@ def test_concurrent_merges_store_each_row_once(warehouse_under_test, warehouse_t
     assert sum(r.inserted + r.updated for r in results) == 50
 
 
-def test_json_is_stored_compared_and_refused(warehouse_under_test, warehouse_tables):
+def test_json_is_stored_compared_and_refused(store, warehouse_tables):
     def reject(text: str, reason: str = "bad") -> pa.Table:
         return pa.table(
             {
@@ -235,7 +230,7 @@ def test_json_is_stored_compared_and_refused(warehouse_under_test, warehouse_tab
             }
         )
 
-    merge = warehouse_under_test.merge
+    merge = store.merge
     names = schemas.table(schemas.REJECTS).columns
     assert set(names) == {"reject_id", "reason", "record", "source", "ingested_at"}
     first = reject('{"a": [1, 2.5], "é": null}')
@@ -252,9 +247,7 @@ def test_json_is_stored_compared_and_refused(warehouse_under_test, warehouse_tab
         merge(schemas.REJECTS, reject("{not json"), keys=["reject_id"])
 
 
-def test_append_once_inserts_what_is_new_and_changes_nothing(
-    warehouse_under_test, warehouse_tables
-):
+def test_append_once_inserts_what_is_new_and_changes_nothing(store, warehouse_tables):
     def weather(*temperatures: float) -> pa.Table:
         return pa.table(
             {
@@ -266,7 +259,7 @@ def test_append_once_inserts_what_is_new_and_changes_nothing(
             }
         )
 
-    append = warehouse_under_test.append_once
+    append = store.append_once
     assert append(schemas.REJECTS, weather(1.5, 2.5), "reject_id") == 2
     assert append(schemas.REJECTS, weather(9.5, 9.5, 3.5), "reject_id") == 1
     text = (
@@ -284,11 +277,11 @@ ORDER BY counter_id, counted_at
 
 
 @pytest.mark.parametrize("method", ["query", "query_large"])
-def test_query_gives_typed_columns(warehouse_under_test, warehouse_tables, sql, method):
+def test_query_gives_typed_columns(store, warehouse_tables, sql, method):
     sql["q"] = QUERY
     rows = counts(("a", 0, 10, None), ("a", 1, 11, "outage"), ("b", 30, 3, None))
-    warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS)
-    run = getattr(warehouse_under_test, method)
+    store.merge(schemas.COUNTS, rows, keys=KEYS)
+    run = getattr(store, method)
     frame = run("q", first=FIRST, last=FIRST + timedelta(hours=24))
     expected = pd.DataFrame(
         {
@@ -305,9 +298,9 @@ def test_query_gives_typed_columns(warehouse_under_test, warehouse_tables, sql, 
 
 
 @pytest.mark.parametrize("method", ["query", "query_large"])
-def test_query_without_rows_keeps_its_columns(warehouse_under_test, sql, method):
+def test_query_without_rows_keeps_its_columns(store, sql, method):
     sql["q"] = QUERY
-    frame = getattr(warehouse_under_test, method)("q", first=FIRST, last=FIRST)
+    frame = getattr(store, method)("q", first=FIRST, last=FIRST)
     assert list(frame.columns) == [
         "counter_id",
         "counted_at",
@@ -320,12 +313,12 @@ def test_query_without_rows_keeps_its_columns(warehouse_under_test, sql, method)
     assert str(frame["counted_at"].dtype) == "datetime64[us, UTC]"
 
 
-def test_parameters_have_the_types_of_their_values(warehouse_under_test, sql):
+def test_parameters_have_the_types_of_their_values(store, sql):
     sql["q"] = (
         "SELECT @text AS text, @number + 1 AS number, @share AS share, @yes AS yes, @moment AS moment,"
         " @day AS day, ARRAY_LENGTH(@days) AS days, ARRAY_LENGTH(@ids) AS ids, 'b' IN UNNEST(@names) AS has_b"
     )
-    frame = warehouse_under_test.query(
+    frame = store.query(
         "q",
         text="x",
         number=1,
@@ -366,56 +359,54 @@ def test_a_parameter_without_a_type_is_refused(value: object, message: str):
         sql_templates.query_parameters({"p": value})
 
 
-def test_execute_gives_the_rows_changed(warehouse_under_test, sql):
+def test_execute_gives_the_rows_changed(store, sql):
     rows = counts(("a", 0, 10, None), ("a", 1, 11, None), ("b", 30, 3, None))
-    warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS)
+    store.merge(schemas.COUNTS, rows, keys=KEYS)
     sql["q"] = "UPDATE {counts} SET quality = 'suspect' WHERE counted_at < @until"
-    assert warehouse_under_test.execute("q", until=FIRST + timedelta(hours=24)) == 2
+    assert store.execute("q", until=FIRST + timedelta(hours=24)) == 2
 
 
-def test_load_table_makes_a_table_once_and_queries_take_it(
-    warehouse_under_test, warehouse_tables, sql
-):
+def test_load_table_makes_a_table_once_and_queries_take_it(store, warehouse_tables, sql):
     name = f"{schemas.RAW}.frozen_test"
     rows = counts(("a", 0, 10, None), ("a", 1, 11, "outage"))
-    assert not warehouse_under_test.table_exists(name)
-    warehouse_under_test.load_table(name, rows, expires_days=2)
-    warehouse_under_test.load_table(name, rows.slice(0, 1), expires_days=2)
+    assert not store.table_exists(name)
+    store.load_table(name, rows, expires_days=2)
+    store.load_table(name, rows.slice(0, 1), expires_days=2)
     sql["q"] = QUERY
     window = {"first": FIRST, "last": FIRST + timedelta(days=9)}
-    frame = warehouse_under_test.query_large("q", tables={"counts": name}, **window)
+    frame = store.query_large("q", tables={"counts": name}, **window)
     assert list(frame["bike_count"]) == [10, 11]
     assert leftovers(warehouse_tables) == []
     warehouse_tables.delete_table(f"{PROJECT}.{name}")
-    assert not warehouse_under_test.table_exists(name)
+    assert not store.table_exists(name)
 
 
-def test_read_selects_columns_and_rows(warehouse_under_test):
+def test_read_selects_columns_and_rows(store):
     rows = counts(("a", 0, 10, None), ("a", 1, 11, None), ("b", 30, 3, None))
-    warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS)
-    found = warehouse_under_test.read(
+    store.merge(schemas.COUNTS, rows, keys=KEYS)
+    found = store.read(
         schemas.COUNTS,
         columns=["bike_count", "counter_id"],
         where="counted_at < TIMESTAMP '2026-03-02' AND bike_count > 10",
     )
     assert found.to_pylist() == [{"bike_count": 11, "counter_id": "a"}]
     with pytest.raises(WarehouseError, match="must bound its partition field counted_at"):
-        warehouse_under_test.read(schemas.COUNTS, columns=["bike_count"])
+        store.read(schemas.COUNTS, columns=["bike_count"])
 
 
-def test_errors_name_the_file_and_what_bigquery_said(warehouse_under_test, sql):
+def test_errors_name_the_file_and_what_bigquery_said(store, sql):
     sql["q"] = "SELECT no_such_column FROM {counters}"
     with pytest.raises(WarehouseError, match=r"sql/q\.sql: .*no_such_column"):
-        warehouse_under_test.query("q")
+        store.query("q")
     sql["q"] = "SELECT 1 AS one FROM {elsewhere}"
     with pytest.raises(
         WarehouseError, match=r"sql/q\.sql: unknown table \{elsewhere\}; pass it in"
     ):
-        warehouse_under_test.query("q")
+        store.query("q")
     with pytest.raises(WarehouseError, match=r"there is no file velocast/sql/absent\.sql"):
-        warehouse_under_test.query("absent")
+        store.query("absent")
     with pytest.raises(WarehouseError, match="'counts' is not a table name"):
-        warehouse_under_test.table_exists("counts") or sql_templates.quoted(PROJECT, "counts")
+        store.table_exists("counts") or sql_templates.quoted(PROJECT, "counts")
 
 
 def test_importing_the_light_modules_loads_no_heavy_library():
@@ -443,9 +434,7 @@ def test_every_schema_loads_and_names_existing_columns():
         assert {table.partition_field, *table.clustering} - {None} <= set(table.columns)
 
 
-def test_numbers_wider_than_a_float_and_missing_json_are_stored(
-    warehouse_under_test, warehouse_tables
-):
+def test_numbers_wider_than_a_float_and_missing_json_are_stored(store, warehouse_tables):
     rows = pa.table(
         {
             "reject_id": ["r1", "r2"],
@@ -455,14 +444,14 @@ def test_numbers_wider_than_a_float_and_missing_json_are_stored(
             "ingested_at": [INGESTED, INGESTED],
         }
     )
-    merge = warehouse_under_test.merge
+    merge = store.merge
     assert merge(schemas.REJECTS, rows, keys=["reject_id"]) == MergeResult(2, 0, 0)
     assert merge(schemas.REJECTS, rows, keys=["reject_id"]) == MergeResult(0, 0, 2)
     text = f"SELECT record IS NULL AS absent FROM `{PROJECT}.{schemas.REJECTS}` ORDER BY reject_id"
     assert [r.absent for r in warehouse_tables.query_and_wait(text)] == [False, True]
 
 
-def test_nan_is_stored_as_null_and_times_without_zone_are_refused(warehouse_under_test):
+def test_nan_is_stored_as_null_and_times_without_zone_are_refused(store):
     values = {
         "valid_at": [FIRST],
         "issued_at": [FIRST],
@@ -470,10 +459,10 @@ def test_nan_is_stored_as_null_and_times_without_zone_are_refused(warehouse_unde
         "source": ["forecast"],
     }
     keys = ["valid_at", "issued_at"]
-    merge = warehouse_under_test.merge
+    merge = store.merge
     assert merge(schemas.WEATHER, pa.table(values), keys=keys) == MergeResult(1, 0, 0)
     assert merge(schemas.WEATHER, pa.table(values), keys=keys) == MergeResult(0, 0, 1)
-    found = warehouse_under_test.read(
+    found = store.read(
         schemas.WEATHER, columns=["temperature_c"], where="valid_at >= TIMESTAMP '2026-01-01'"
     )
     assert found.to_pylist() == [{"temperature_c": None}]
@@ -483,9 +472,7 @@ def test_nan_is_stored_as_null_and_times_without_zone_are_refused(warehouse_unde
 
 
 @pytest.mark.parametrize("step", ["_load", "_merge"])
-def test_a_merge_that_broke_off_is_done_by_the_next(
-    warehouse_under_test, warehouse_tables, monkeypatch, step
-):
+def test_a_merge_that_broke_off_is_done_by_the_next(store, warehouse_tables, monkeypatch, step):
     rows = counts(("a", 0, 10, None), ("b", 1, 1, None))
     work = getattr(Warehouse, step)
 
@@ -496,9 +483,9 @@ def test_a_merge_that_broke_off_is_done_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(Warehouse, step, break_off)
         with pytest.raises(KeyboardInterrupt):
-            warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
+            store.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
     assert leftovers(warehouse_tables) == []
-    warehouse_under_test.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
+    store.merge(schemas.COUNTS, rows, keys=KEYS, update=UPDATE)
     assert [r[:3] for r in stored(warehouse_tables)] == [("a", 0, 10), ("b", 1, 1)]
 
 

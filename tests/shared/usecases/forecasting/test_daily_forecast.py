@@ -13,7 +13,6 @@ from tests import emulators
 from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.adapters.champion_manifest import Champion
-from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant
 from velocast.core.notices import NOTICE, ModelFallback
@@ -41,8 +40,7 @@ def stored(client: bigquery.Client) -> pd.DataFrame:
 
 
 def published() -> Snapshot:
-    objects = Objects(emulators.PROJECT, emulators.BUCKETS["models"])
-    return snapshot_format.loads(objects.read(snapshot_format.SNAPSHOT).data)
+    return snapshot_format.loads(emulators.objects().read(snapshot_format.SNAPSHOT).data)
 
 
 def width(counter: CounterSnapshot) -> float:

@@ -91,7 +91,7 @@ class Lab:
         return rows.loc[counter_id].to_dict()
 
     def notices(self) -> list[dict[str, Any]]:
-        return [json.loads(m.data) for m in self.topics.published("velocast-alerts")]
+        return self.topics.notices()
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def published_notices(topics: emulators.RunningPubSub) -> list[Any]:
 
 
 def reports() -> Objects:
-    return Objects(emulators.PROJECT, emulators.BUCKETS["reports"])
+    return emulators.objects("reports")
 
 
 def a_champion(

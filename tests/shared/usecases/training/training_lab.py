@@ -21,12 +21,11 @@ from velocast.adapters.gcs import Objects
 from velocast.adapters.mlflow_registry import Registry
 from velocast.adapters.pubsub import Publisher
 from velocast.core.audit_row import AuditRow
-from velocast.core.datetimes import parse_instant
 from velocast.core.kinds import Task
 from velocast.core.notices import NOTICE
 from velocast.core.settings import JobSettings
 from velocast.model.learning import forecaster
-from velocast.usecases.context import Run, Runtime, perform
+from velocast.usecases.context import Run, perform
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
 from velocast.usecases.training.promote import PromoteRequest, promote
 from velocast.usecases.training.stored.records import Decision, Training
@@ -52,7 +51,7 @@ class Lab:
     kept: dict[str, dict[str, tuple[bytes, str]]] = field(default_factory=dict)
 
     def objects(self, bucket: str = "models") -> Objects:
-        return Objects(emulators.PROJECT, emulators.BUCKETS[bucket])
+        return emulators.objects(bucket)
 
     def registry(self) -> Registry:
         return Registry(JobSettings.load().mlflow_tracking_uri)
@@ -95,9 +94,7 @@ class Lab:
         self.topics.reset()
 
     def run(self, component: str, execution_id: str, as_of: str) -> Run[JobSettings]:
-        return Run(
-            Runtime(JobSettings.load(), component=component), parse_instant(as_of), execution_id
-        )
+        return small_city.job_run(as_of, component=component, execution_id=execution_id)
 
     def train(self, execution_id: str, as_of: str = FIRST, **asked: Any) -> list[AuditRow]:
         run = self.run("train", execution_id, as_of)

@@ -11,25 +11,14 @@ from google.cloud import bigquery
 
 from tests import emulators
 from tests.shared.usecases import small_city
-from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import ModelUnusable, TooLittleHistory
-from velocast.core.settings import JobSettings
-from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training.datasets import baseline as baselines
 from velocast.usecases.training.datasets import frozen_counts
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast.usecases.training.datasets.windows import DayRange
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
-
-
-def job_run(as_of: str = "2025-03-10T04:00:00Z") -> Run[JobSettings]:
-    return Run(Runtime(JobSettings.load(), component="train"), parse_instant(as_of), "e1")
-
-
-def bucket() -> Objects:
-    return Objects(emulators.PROJECT, emulators.BUCKETS["datasets"])
 
 
 @pytest.fixture
@@ -45,9 +34,9 @@ def drop(client: bigquery.Client, table: str) -> None:
 
 
 def test_frozen_counts_are_the_counts_under_the_hash_of_their_bytes(city: pd.DataFrame) -> None:
-    run = job_run()
+    run = small_city.job_run()
     frozen = frozen_counts.freeze_counts(run)
-    stored = bucket().read(f"counts/{frozen.sha256}.parquet").data
+    stored = emulators.objects("datasets").read(f"counts/{frozen.sha256}.parquet").data
     assert hashlib.sha256(stored).hexdigest() == frozen.sha256
     assert frozen.uri == f"gs://{emulators.BUCKETS['datasets']}/counts/{frozen.sha256}.parquet"
     rows = frozen_counts.read_frozen(run, frozen).to_pandas()
@@ -62,12 +51,12 @@ def test_frozen_counts_are_the_counts_under_the_hash_of_their_bytes(city: pd.Dat
 
 
 def test_the_same_counts_have_the_same_hash_and_others_another(city: pd.DataFrame) -> None:
-    frozen = frozen_counts.freeze_counts(job_run())
-    assert frozen_counts.freeze_counts(job_run()) == frozen
+    frozen = frozen_counts.freeze_counts(small_city.job_run())
+    assert frozen_counts.freeze_counts(small_city.job_run()) == frozen
     assert (
-        frozen_counts.freeze_counts(job_run("2025-03-10T22:00:00Z")) == frozen
+        frozen_counts.freeze_counts(small_city.job_run("2025-03-10T22:00:00Z")) == frozen
     )  # the same local day
-    yesterday = frozen_counts.freeze_counts(job_run("2025-03-09T04:00:00Z"))
+    yesterday = frozen_counts.freeze_counts(small_city.job_run("2025-03-09T04:00:00Z"))
     assert yesterday.sha256 != frozen.sha256
     assert yesterday.last == "2025-03-08T22:00:00Z"
 
@@ -75,7 +64,7 @@ def test_the_same_counts_have_the_same_hash_and_others_another(city: pd.DataFram
 def test_what_is_corrected_later_does_not_change_what_was_frozen(
     city: pd.DataFrame, warehouse_tables: bigquery.Client
 ) -> None:
-    run = job_run()
+    run = small_city.job_run()
     frozen = frozen_counts.freeze_counts(run)
     small_city.store(city.assign(bike_count=city["bike_count"] + 1))
     columns = ["counter_id", "counted_at", "bike_count", "quality"]
@@ -87,7 +76,7 @@ def test_what_is_corrected_later_does_not_change_what_was_frozen(
 def test_an_expired_table_is_loaded_again_from_the_object(
     city: pd.DataFrame, warehouse_tables: bigquery.Client
 ) -> None:
-    run = job_run()
+    run = small_city.job_run()
     frozen = frozen_counts.freeze_counts(run)
     drop(warehouse_tables, frozen.table)
     table = frozen_counts.counts_table(run, frozen)
@@ -100,22 +89,24 @@ def test_an_expired_table_is_loaded_again_from_the_object(
 def test_an_altered_object_is_noticed(
     city: pd.DataFrame, warehouse_tables: bigquery.Client
 ) -> None:
-    run = job_run()
+    run = small_city.job_run()
     frozen = frozen_counts.freeze_counts(run)
-    bucket().write(f"counts/{frozen.sha256}.parquet", b"other", content_type="text/plain")
+    emulators.objects("datasets").write(
+        f"counts/{frozen.sha256}.parquet", b"other", content_type="text/plain"
+    )
     with pytest.raises(ModelUnusable, match=f"it was frozen as {frozen.sha256}"):
         frozen_counts.read_frozen(run, frozen)
 
 
 def test_without_a_usable_count_there_is_nothing_to_freeze(city: pd.DataFrame) -> None:
     with pytest.raises(TooLittleHistory, match=r"no usable count before 2025-01-31T23:00:00Z"):
-        frozen_counts.freeze_counts(job_run("2025-02-01T12:00:00Z"))
+        frozen_counts.freeze_counts(small_city.job_run("2025-02-01T12:00:00Z"))
 
 
 def test_the_days_that_models_are_judged_on_keep_the_rows_of_their_baseline(
     city: pd.DataFrame,
 ) -> None:
-    run = job_run()
+    run = small_city.job_run()
     half = baselines.ensure_baseline(run, frozen_counts.freeze_counts(run)).test
     first, until = half.days.bounds(run.settings.city.zone)
     small_city.store(city.assign(bike_count=city["bike_count"] + 1))  # the city corrects it all
@@ -126,7 +117,7 @@ def test_the_days_that_models_are_judged_on_keep_the_rows_of_their_baseline(
     other = city[(city["counted_at"] < first) | (city["counted_at"] >= until)]
     assert rows.loc[~inside, "bike_count"].sum() == (other["bike_count"] + 1).sum()
     # a past day that is trained again knows none of them from its origin on
-    earlier = job_run(f"{half.days.first}T12:00:00Z")
+    earlier = small_city.job_run(f"{half.days.first}T12:00:00Z")
     known = frozen_counts.read_frozen(
         earlier, frozen_counts.freeze_counts(earlier, half)
     ).to_pandas()
@@ -135,7 +126,7 @@ def test_the_days_that_models_are_judged_on_keep_the_rows_of_their_baseline(
 
 class TestBaseline:
     def test_it_cuts_the_counts_in_time_at_a_local_midnight(self, city: pd.DataFrame) -> None:
-        run = job_run()
+        run = small_city.job_run()
         frozen = frozen_counts.freeze_counts(run)
         made = baselines.ensure_baseline(run, frozen)
         assert made.counts == frozen
@@ -150,31 +141,38 @@ class TestBaseline:
             [("counter_id", "ascending"), ("counted_at", "ascending")]
         )
         assert whole.to_pylist() == frozen_counts.read_frozen(run, frozen).to_pylist()
-        assert Baseline.model_validate(bucket().read_json("baseline/current.json")[0]) == made
+        assert (
+            Baseline.model_validate(
+                emulators.objects("datasets").read_json("baseline/current.json")[0]
+            )
+            == made
+        )
 
     def test_it_never_changes_by_itself(self, city: pd.DataFrame) -> None:
         first = baselines.ensure_baseline(
-            job_run("2025-03-09T04:00:00Z"),
-            frozen_counts.freeze_counts(job_run("2025-03-09T04:00:00Z")),
+            small_city.job_run("2025-03-09T04:00:00Z"),
+            frozen_counts.freeze_counts(small_city.job_run("2025-03-09T04:00:00Z")),
         )
-        generation = bucket().read("baseline/current.json").generation
-        again = baselines.ensure_baseline(job_run(), frozen_counts.freeze_counts(job_run()))
+        generation = emulators.objects("datasets").read("baseline/current.json").generation
+        again = baselines.ensure_baseline(
+            small_city.job_run(), frozen_counts.freeze_counts(small_city.job_run())
+        )
         assert again == first
-        assert bucket().read("baseline/current.json").generation == generation
+        assert emulators.objects("datasets").read("baseline/current.json").generation == generation
 
     def test_one_for_a_trial_is_not_kept(self, city: pd.DataFrame) -> None:
-        run = job_run()
+        run = small_city.job_run()
         frozen = frozen_counts.freeze_counts(run)
         trial = baselines.ensure_baseline(run, frozen, keep=False)
-        assert not bucket().exists("baseline/current.json")
+        assert not emulators.objects("datasets").exists("baseline/current.json")
         assert baselines.ensure_baseline(run, frozen) == trial
 
     def test_too_few_days_make_none(self, city: pd.DataFrame) -> None:
-        run = job_run("2025-02-28T04:00:00Z")
+        run = small_city.job_run("2025-02-28T04:00:00Z")
         frozen = frozen_counts.freeze_counts(run)
         assert frozen.known(run).days == 10
         with pytest.raises(
             TooLittleHistory, match=r"usable counts of 10 local day\(s\) from 2025-02-18"
         ):
             baselines.ensure_baseline(run, frozen)
-        assert not bucket().exists("baseline/current.json")
+        assert not emulators.objects("datasets").exists("baseline/current.json")
