@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import cache
 from io import StringIO
@@ -15,9 +15,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from gcp_emulators.bigquery.emulator import BigQueryEmulator
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
@@ -40,6 +44,39 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fit for seconds, as test mode does."""
     settings = regressors.hyperparameters(test_mode=True)
     monkeypatch.setattr(regressors, "hyperparameters", lambda test_mode: settings)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryEmulator]:
+    """One BigQuery emulator for the backtests of this file; its start would be a quarter of each."""
+    with BigQueryEmulator(tmp_path_factory.mktemp("bigquery"), file_backtest.PROJECT) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def one_emulator(emulator: BigQueryEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a backtest the running emulator, without the tables of the one before, and leave it running."""
+
+    class Lent:
+        url, storage_host = emulator.url, emulator.storage_host
+
+        def __init__(self, _folder: Path, project: str) -> None:
+            assert project == emulator.project
+
+        def __enter__(self) -> None:
+            client = bigquery.Client(
+                emulator.project,
+                credentials=AnonymousCredentials(),
+                client_options=ClientOptions(api_endpoint=emulator.url),
+            )
+            for name in ("RAW", "COUNTS", "WEATHER", "COUNTERS"):
+                client.delete_table(getattr(file_backtest, name), not_found_ok=True)
+            client.close()
+
+        def __exit__(self, *_: object) -> None:
+            """Leave it running."""
+
+    monkeypatch.setattr(file_backtest, "BigQueryEmulator", Lent)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +109,9 @@ def weather_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_prints_scores_of_all_models_on_the_same_rows(
-    city_file: Path, weather_file: Path, tmp_path: Path
+    city_file: Path, weather_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(file_backtest, "BigQueryEmulator", BigQueryEmulator)  # starts its own
     report = tmp_path / "report.html"
     options = ["--weather", str(weather_file), "--weeks", "1", "--city", "demoville", "--json"]
     result = CliRunner().invoke(
