@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import grimp
@@ -113,3 +114,37 @@ def test_dependency_updates_reach_everything_that_is_pinned() -> None:
     pinned = {path.parent for path in parts if path.name == "versions.tf"}
     assert pinned <= watched["terraform"]
     assert {"uv", "github-actions"} <= watched.keys()
+
+
+# The same thing on both sides of a border: the emulators know nothing of Velocast. `main` is where a process starts.
+DEFINED_TWICE = {"main", "parse_instant", "rfc3339"}
+
+
+def test_a_public_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for folder in ("shared", "cli", "local"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    places.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    twice = {
+        name: files
+        for name, files in places.items()
+        if len(files) > 1 and not name.startswith("_") and name not in DEFINED_TWICE
+    }
+    assert not twice, "give each its own name"
+
+
+def test_no_folder_holds_more_than_about_a_dozen_modules() -> None:
+    files = [
+        file
+        for folder in ("functions", "shared", "cli", "local", "workflows")
+        for file in (ROOT / folder).rglob("*.py")
+        if file.name != "__init__.py"
+    ]
+    crowded = {
+        str(folder.relative_to(ROOT)): number
+        for folder, number in Counter(file.parent for file in files).items()
+        if number > 14
+    }
+    assert not crowded, "divide it into packages"
