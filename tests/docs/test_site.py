@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("site")  # built once, not once for each worker
+pytestmark = pytest.mark.emulator
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(sys.executable)

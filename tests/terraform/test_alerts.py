@@ -14,6 +14,8 @@ from tests.terraform.alert_cases import CASES
 from velocast.core import telemetry
 from velocast.core.audit_row import AuditRow
 
+pytestmark = pytest.mark.emulator
+
 needs_promtool = pytest.mark.skipif(
     rules.PROMTOOL is None, reason="promtool is not installed (Debian's package prometheus)"
 )

@@ -17,6 +17,8 @@ from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
 from velocast.core.settings import JobSettings
 
+pytestmark = pytest.mark.emulator
+
 if TYPE_CHECKING:
     from google.cloud import bigquery
 

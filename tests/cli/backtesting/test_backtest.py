@@ -35,6 +35,8 @@ from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHour
 from velocast_cli.main import app
 from velocast_local.simulation.city import simulate, write_city
 
+pytestmark = pytest.mark.emulator
+
 ZONE = ZoneInfo("Europe/Paris")
 CITY = load_city("demoville")
 

@@ -28,6 +28,8 @@ from gcp_emulators.bigquery.results import RecentResults
 from tests.emulators import Warehouse
 from velocast.core import schemas
 
+pytestmark = pytest.mark.emulator
+
 COUNTS = "bike_traffic_raw.counts"
 NIGHT = datetime(2025, 10, 25, 22, tzinfo=UTC)
 ZONE = bigquery.ScalarQueryParameter("zone", "STRING", "Europe/Paris")

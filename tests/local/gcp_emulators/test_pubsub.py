@@ -26,6 +26,8 @@ from gcp_emulators.pubsub.grpc_server import PubSubServer
 from gcp_emulators.pubsub.rest import pubsub_routes
 from tests.emulators import RunningPubSub
 
+pytestmark = pytest.mark.emulator
+
 PROJECT = "velocast-local"
 NOW = datetime(2025, 3, 10, 4, 0, tzinfo=UTC)
 

@@ -24,6 +24,8 @@ from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
 from tests.emulators import RunningObjectStore
 
+pytestmark = pytest.mark.emulator
+
 LARGE = 300_000
 
 

@@ -9,6 +9,8 @@ import pytest
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core import processes
 
+pytestmark = pytest.mark.emulator
+
 SCRIPT = """
 import os, sys
 from beside import WORD

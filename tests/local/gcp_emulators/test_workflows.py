@@ -19,6 +19,8 @@ from gcp_emulators.core.http_server import HttpServer, free_port
 from gcp_emulators.workflows.connectors import local_url
 from velocast.core.datetimes import parse_instant
 
+pytestmark = pytest.mark.emulator
+
 
 class Google:
     """Answers for Cloud Run, Cloud Storage and an API that is out of order now and then; remembers what was asked."""

@@ -37,6 +37,8 @@ from velocast_local.stack.environment import (
     stack_environment,
 )
 
+pytestmark = pytest.mark.emulator
+
 NOW = "2026-03-01T01:30:00Z"
 STATES = executions_v1.Execution.State
 

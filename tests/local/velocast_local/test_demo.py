@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.emulator
+
 VELOCAST = Path(sys.executable).parent / "velocast"
 
 

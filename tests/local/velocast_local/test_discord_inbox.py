@@ -13,6 +13,8 @@ import pytest
 from gcp_emulators.core.http_server import HttpServer
 from velocast_local.discord.inbox import inbox_routes
 
+pytestmark = pytest.mark.emulator
+
 HOOK = "/discord/api/webhooks/42/token"
 EMBED = {"title": "Drift", "color": 0xE0A100, "timestamp": "2026-03-01T00:00:00Z"}
 

@@ -20,6 +20,7 @@ from velocast_local.stack.control_plane import ControlPlane
 from velocast_local.stack.environment import export_lines, shell_environment
 
 pytestmark = [
+    pytest.mark.emulator,
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed here"),
     pytest.mark.skipif(shutil.which("bq") is None, reason="bq is not installed here"),
 ]

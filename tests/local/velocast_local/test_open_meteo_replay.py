@@ -18,6 +18,8 @@ from velocast_local.city.files import CityFiles, choose_files
 from velocast_local.city.open_meteo_replay import weather_routes
 from velocast_local.stack.state import StackState, read_state
 
+pytestmark = pytest.mark.emulator
+
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
 PLACE = {"latitude": "48.85", "longitude": "2.35"}
 FORECAST = "/forecast/v1/forecast"

@@ -18,6 +18,8 @@ from velocast_local.city.odsql import ExploreApiError, time_range
 from velocast_local.city.opendatasoft_replay import Replay
 from velocast_local.simulation.city import simulate
 
+pytestmark = pytest.mark.emulator
+
 DATASETS = "/api/explore/v2.1/catalog/datasets"
 DAY = "date >= date'2025-03-04' AND date < date'2025-03-05'"
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)

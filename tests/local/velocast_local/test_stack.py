@@ -22,7 +22,7 @@ from velocast_local.simulation.city import simulate, write_city
 from velocast_local.stack import lifecycle
 from velocast_local.stack_commands import local_app
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(600)]
 TOPIC = "projects/velocast-local/topics/velocast-fetch"
 runner = CliRunner()
 

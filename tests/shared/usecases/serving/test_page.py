@@ -17,9 +17,12 @@ from tests import emulators
 from tests.shared.usecases.serving.serving_app import KEY, app, publish, running
 from tests.shared.usecases.serving.snapshots import snapshot
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (Debian's package chromium)"
-)
+pytestmark = [
+    pytest.mark.emulator,
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (Debian's package chromium)"
+    ),
+]
 LINE = "#chart path.line.forecast"
 
 
