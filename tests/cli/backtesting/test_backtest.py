@@ -15,13 +15,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from google.api_core.client_options import ClientOptions
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from gcp_emulators.bigquery.emulator import BigQueryEmulator
+from velocast.adapters import google_clients
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
@@ -66,18 +64,14 @@ def one_emulator(emulator: BigQueryEmulator, monkeypatch: pytest.MonkeyPatch) ->
             assert project == emulator.project
 
         def __enter__(self) -> None:
-            client = bigquery.Client(
-                emulator.project,
-                credentials=AnonymousCredentials(),
-                client_options=ClientOptions(api_endpoint=emulator.url),
-            )
+            client = google_clients.bigquery_client(emulator.project, file_backtest.LOCATION)
             for name in ("RAW", "COUNTS", "WEATHER", "COUNTERS"):
                 client.delete_table(getattr(file_backtest, name), not_found_ok=True)
-            client.close()
 
         def __exit__(self, *_: object) -> None:
             """Leave it running."""
 
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", emulator.url)
     monkeypatch.setattr(file_backtest, "BigQueryEmulator", Lent)
 
 
