@@ -35,7 +35,7 @@ down: $(READY) ## Stop the local stack
 
 test: $(READY) ## Run all tests with coverage
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform" --cov --cov-report= $(ARGS)
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform" --cov --cov-report= --durations=20 $(ARGS)
 	$(BIN)/coverage report
 
 test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing

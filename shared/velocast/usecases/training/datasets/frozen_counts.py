@@ -174,11 +174,7 @@ def store_frozen(run: Run[JobSettings], rows: pa.Table, *, folder: str = FOLDER)
 
 def sorted_counts(rows: pa.Table) -> pa.Table:
     """Return the rows sorted by counter and hour, in COLUMNS' types, however they were read."""
-    import pyarrow as pa
-
-    types = (pa.string(), pa.timestamp("us", tz="UTC"), pa.int64(), pa.string())
-    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
-    ordered = rows.select(list(COLUMNS)).cast(schema)
+    ordered = rows.select(list(COLUMNS)).cast(schemas.arrow(schemas.COUNTS, COLUMNS))
     return ordered.sort_by(
         [("counter_id", "ascending"), ("counted_at", "ascending")]
     ).combine_chunks()

@@ -70,13 +70,5 @@ def weather_table(run: Run[JobSettings], frozen: FrozenWeather) -> str:
 
 def sorted_weather(rows: pa.Table) -> pa.Table:
     """Return the rows sorted by hour and time of issue, in the table's types, however they were read."""
-    import pyarrow as pa
-
-    types = {
-        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
-        "FLOAT": pa.float64(),
-        "STRING": pa.string(),
-    }
-    fields = schemas.table(schemas.WEATHER).fields
-    schema = pa.schema([(field.name, types[field.type]) for field in fields])
+    schema = schemas.arrow(schemas.WEATHER)
     return rows.select(schema.names).cast(schema).sort_by(ORDER).combine_chunks()
