@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from zoneinfo import available_timezones
 import sqlglot
 from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.catalog import ddl_sync
+from bqemulator.catalog.duckdb_repository import DuckDBCatalogRepository
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.jobs import ddl_result, executor, routine_ddl
@@ -39,6 +41,7 @@ def apply_corrections(discovery_file: Path | None) -> None:
     _load_all_or_nothing()
     _keep_no_snapshots()
     _forget_old_results()
+    _keep_jobs_in_memory()
     _parse_once()
     _translate_once()
     _take_zones_from_parameters()
@@ -105,6 +108,14 @@ def _forget_old_results() -> None:
         _replace(module, "JOB_RESULTS", results)
 
 
+def _keep_jobs_in_memory() -> None:
+    """Each state of each job was written to DuckDB, which took a seventh of the run time.
+
+    The results of jobs are held in memory only, so a job that survived a restart would be of no use.
+    """
+    _replace(DuckDBCatalogRepository, "_write_job", lambda _self, _job: None)
+
+
 def _parse_once() -> None:
     """Each statement was parsed about twenty times, which took more than half of the run time."""
     parse = Dialect.parse
@@ -116,7 +127,8 @@ def _parse_once() -> None:
     def parse_once(self: Dialect, sql: str, **options: Any) -> list[Expr | None]:
         if options:
             return parse(self, sql, **options)
-        return [tree and tree.copy() for tree in trees(type(self), sql)]
+        # Twice as fast as `tree.copy()`, with the same result.
+        return [deepcopy(tree) for tree in trees(type(self), sql)]
 
     def parse_to_read(sql: str, *, read: str) -> Expr:
         if (first := trees(Dialect.get_or_raise(read).__class__, sql)[0]) is None:
