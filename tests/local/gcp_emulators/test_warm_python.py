@@ -16,7 +16,7 @@ import os, sys
 from beside import WORD
 seen = [os.environ.get(name) for name in ("ONLY", "EARLIER")]
 print(WORD, __name__, sys.argv[1:], *seen, os.getcwd(), len(sys.stdin.read()))
-print("warm" if "sqlite3" in sys.modules else "cold", file=sys.stderr)
+print("warm" if "colorsys" in sys.modules else "cold", file=sys.stderr)
 sys.exit(3)
 """
 
@@ -30,7 +30,7 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_the_second_script_runs_in_the_process_that_waited(script: Path) -> None:
-    python = WarmPython(["sqlite3"])
+    python = WarmPython(["colorsys"])
     base = dict(os.environ)
     try:
         said = []
@@ -54,7 +54,7 @@ def test_the_second_script_runs_in_the_process_that_waited(script: Path) -> None
 
 
 def test_the_first_script_may_have_been_prepared_for(script: Path) -> None:
-    python = WarmPython(["sqlite3"])
+    python = WarmPython(["colorsys"])
     run = {"environment": dict(os.environ), "log": script.parent / "log", "cwd": script.parent}
     try:
         python.prepare(dict(os.environ))
@@ -70,7 +70,7 @@ def test_the_first_script_may_have_been_prepared_for(script: Path) -> None:
 
 
 def test_a_process_that_died_while_it_waited_is_replaced(script: Path) -> None:
-    python = WarmPython(["sqlite3"])
+    python = WarmPython(["colorsys"])
     run = {"environment": dict(os.environ), "log": script.parent / "log", "cwd": script.parent}
     try:
         assert python.start([sys.executable, str(script)], **run).wait(timeout=60) == 3  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def test_a_process_that_died_while_it_waited_is_replaced(script: Path) -> None:
 
 
 def test_nothing_waits_after_the_end(script: Path, tmp_path: Path) -> None:
-    python = WarmPython(["sqlite3"])
+    python = WarmPython(["colorsys"])
     environment = dict(os.environ) | {processes.MARKER: str(tmp_path)}
     log = tmp_path / "log"
     python.start(
