@@ -20,9 +20,8 @@ NEAREST_KM = 0.1
 # 63 bikes with the neighbours alone, 62 with the city's median, 58 with half of each.
 CITY_SHARE = 0.5
 SAME_KM = 0.02  # within this distance it is the same pole, and the city's value is not used
-Z_90 = NormalDist().inv_cdf(
-    0.95
-)  # half the width of a 90 % interval of a normal error, in standard deviations
+# Half the width of a 90 % interval of a normal error, in standard deviations.
+Z_90 = NormalDist().inv_cdf(0.95)
 
 
 def nearest(distances: Iterable[tuple[float, T]]) -> list[tuple[float, T]]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import ObjectChanged
-from velocast.model.spatial_fallback import Z_90
 from velocast.usecases import snapshot_format
 from velocast.usecases.forecasting import snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
@@ -22,6 +22,8 @@ from velocast.usecases.forecasting.snapshot import History
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
 CITY = load_city("demoville")
 DAY = timedelta(days=1)
+
+Z_90 = norm.ppf(0.95)
 
 
 def read() -> History:
