@@ -10,7 +10,7 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 RIVAL := $(VENV)/bench/.ready
 FUNCTIONS := fetch predict monitor notify serve
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-terraform check format requirements package deploy destroy bench docs release-check screenshot clean
+.PHONY: help demo up down test test-fast test-terraform check check-sql format requirements package deploy destroy bench docs release-check screenshot clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
@@ -36,11 +36,11 @@ down: $(READY) ## Stop the local stack
 # Coverage is measured in pytest's own processes. In their children, mostly emulators, it cost two thirds more CPU.
 test: $(READY) ## Run all tests with coverage
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform" --cov --cov-report= --durations=20 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform and not googlesql" --cov --cov-report= --durations=20 $(ARGS)
 	$(BIN)/coverage report
 
 test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing
-	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not emulator" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not googlesql and not emulator" $(ARGS)
 
 # checkov has a separate environment inside the main one.
 $(CHECKOV): $(READY)
@@ -59,6 +59,9 @@ check: $(READY) ## Check format, lint, types, layers, security, YAML and the loc
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml shared functions workflows cli
 	$(BIN)/yamllint --strict .
 	$(BIN)/uv lock --check --quiet
+
+check-sql: $(READY) ## Check every SQL statement with Google's own analyzer; needs java and mvn
+	$(BIN)/pytest tests/googlesql -m googlesql $(ARGS)
 
 format: $(READY) ## Format the code and fix what the linter can fix
 	$(BIN)/ruff format .

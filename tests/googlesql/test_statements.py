@@ -1,0 +1,199 @@
+"""Every statement that is sent to BigQuery passes Google's own analyzer, with the parameters' declared types.
+
+The analyzer checks names, types, functions and grouping. It runs nothing, and knows no partition filter and no quota.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from google.cloud import bigquery
+
+from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
+from velocast.adapters.bigquery import merge, sql_templates
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import schemas
+from velocast.usecases.forecasting import daily_forecast
+from velocast.usecases.ingest import fetch, weather
+
+MISSING = missing_programs()
+pytestmark = [
+    pytest.mark.googlesql,
+    pytest.mark.skipif(bool(MISSING), reason=f"Google's analyzer needs {' and '.join(MISSING)}"),
+]
+PROJECT = "p"
+FROZEN = "bike_traffic_raw.frozen"
+VIEWS = Path(__file__).parents[2] / "terraform" / "modules" / "warehouse" / "views"
+
+
+def sql_files() -> list[str]:
+    """Return the names of the product's SQL files."""
+    folder = files("velocast").joinpath("sql")
+    return sorted(f.name.removesuffix(".sql") for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+def rows_of(table: str) -> pa.Table:
+    """Return one row of a table with a value in every column."""
+    values = {
+        "STRING": "x",
+        "INTEGER": 1,
+        "FLOAT": 1.5,
+        "BOOLEAN": True,
+        "TIMESTAMP": datetime(2026, 3, 1, tzinfo=UTC),
+        "DATE": datetime(2026, 3, 1, tzinfo=UTC).date(),
+        "JSON": "{}",
+    }
+    row = {f.name: values[f.type] for f in schemas.table(table).fields}
+    return pa.Table.from_pylist([row], schema=schemas.arrow(table))
+
+
+# The type in which the use cases send each parameter; one name has one type in all files.
+PARAMETERS = {
+    "as_of": "TIMESTAMP",
+    "counter_ids": "ARRAY<STRING>",
+    "first_hour": "TIMESTAMP",
+    "first_lag": "TIMESTAMP",
+    "first_origin": "DATE",
+    "holidays": "ARRAY<DATE>",
+    "keep_one_in": "INT64",
+    "last_origin": "DATE",
+    "last_target": "TIMESTAMP",
+    "lead_days": "INT64",
+    "learned_until": "TIMESTAMP",
+    "look_from": "TIMESTAMP",
+    "mark_from": "TIMESTAMP",
+    "min_weeks": "INT64",
+    "one_lead": "BOOL",
+    "origin_at": "TIMESTAMP",
+    "outage_hours": "INT64",
+    "recent_hour": "TIMESTAMP",
+    "repeated": "ARRAY<TIMESTAMP>",
+    "scan_from": "TIMESTAMP",
+    "scan_until": "TIMESTAMP",
+    "since": "TIMESTAMP",
+    "until": "TIMESTAMP",
+    "usual_mean": "FLOAT64",
+    "version": "INT64",
+    "zone": "STRING",
+}
+# How the use cases merge into each table: keys, compared columns and columns that are never updated.
+MERGES: list[tuple[str, dict[str, Any]]] = [
+    (schemas.COUNTS, {"keys": fetch.KEY, "update": ["bike_count"], "insert_only": ["quality"]}),
+    (schemas.WEATHER, {"keys": weather.KEY}),
+    (schemas.COUNTERS, {"keys": ["counter_id"]}),
+    (schemas.FORECASTS, {"keys": daily_forecast.KEY, "update": daily_forecast.COMPARED}),
+    (schemas.LOGS, {"keys": ["event_id"]}),
+]
+
+
+class Recorder(Warehouse):
+    """A warehouse that sends nothing: it keeps the statements and the columns of the tables they make."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        super().__init__(PROJECT, "europe-west1")
+        self.statements: list[Statement] = []
+        self.tables: dict[str, dict[str, str]] = {
+            f"{PROJECT}.{name}": {f.name: f.type for f in schemas.table(name).fields}
+            for name in schemas.TABLES
+        }
+
+    def refusals(self) -> list[str]:
+        """Return why the analyzer refuses statements, with their text."""
+        answers = self._analyzer.refusals(self.tables, self.statements)
+        return [f"{why}\n{s.sql}" for s, why in zip(self.statements, answers, strict=True) if why]
+
+    def _load(self, name: str, rows: pa.Table, *, hours: int | None) -> None:
+        made = merge.create_sql(sql_templates.quoted(PROJECT, name), rows.schema, hours)
+        self.statements.append(Statement(made))
+        fields = re.search(r"\((.*?)\)", made)
+        assert fields
+        columns = [field.split() for field in fields[1].split(", ")]
+        self.tables[f"{PROJECT}.{name}"] = dict(columns)
+
+    def _run(self, text: str, parameters: dict[str, Any]) -> Any:
+        types: dict[str, str] = {}
+        for parameter in sql_templates.query_parameters(parameters):
+            scalar = isinstance(parameter, bigquery.ScalarQueryParameter)
+            kind = parameter.type_ if scalar else f"ARRAY<{parameter.array_type}>"
+            types[str(parameter.name)] = str(kind)
+        self.statements.append(Statement(text, types))
+        return [{"inserted": 1, "updated": 1}]
+
+    def _change(self, text: str, parameters: dict[str, Any]) -> int:
+        self._run(text, parameters)
+        return 2
+
+    @contextmanager
+    def _scratch(self, dataset: str) -> Iterator[str]:
+        yield f"{dataset}.staging_1"
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Iterator[Analyzer]:
+    with Analyzer() as running:
+        yield running
+
+
+@pytest.fixture
+def recorder(analyzer: Analyzer) -> Recorder:
+    return Recorder(analyzer)
+
+
+@pytest.mark.parametrize("name", sql_files())
+def test_a_file_is_valid(name: str, recorder: Recorder) -> None:
+    recorder.tables[f"{PROJECT}.{FROZEN}"] = recorder.tables[f"{PROJECT}.{schemas.COUNTS}"]
+    text = sql_templates.statement(name, PROJECT, {"frozen": FROZEN})
+    used = {n: t for n, t in PARAMETERS.items() if re.search(rf"@{n}\b", text)}
+    recorder.statements.append(Statement(text, used))
+    assert recorder.refusals() == []
+
+
+@pytest.mark.parametrize("file", sorted(VIEWS.glob("*.sql")), ids=lambda f: f.stem)
+def test_a_view_is_valid(file: Path, recorder: Recorder) -> None:
+    text = file.read_text(encoding="utf-8").replace("${project}", PROJECT)
+    recorder.statements.append(Statement(f"CREATE VIEW {FROZEN} AS\n{text}"))
+    assert recorder.refusals() == []
+
+
+@pytest.mark.parametrize(("table", "how"), MERGES, ids=[name for name, _ in MERGES])
+def test_a_merge_is_valid(table: str, how: dict[str, Any], recorder: Recorder) -> None:
+    recorder.merge(table, rows_of(table), **how)
+    assert [s.sql.split()[0] for s in recorder.statements] == ["CREATE", "SELECT", "MERGE"]
+    assert recorder.refusals() == []
+
+
+def test_an_append_is_valid(recorder: Recorder) -> None:
+    recorder.append_once(schemas.REJECTS, rows_of(schemas.REJECTS), "reject_id")
+    assert recorder.refusals() == []
+
+
+def test_every_table_is_merged_into() -> None:
+    assert {name for name, _ in MERGES} | {schemas.REJECTS} == {*schemas.TABLES}
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "message"),
+    [
+        ("SELECT bike_cuont FROM {counts} WHERE counted_at > @until", {"until": "TIMESTAMP"}, "bike_cuont"),
+        ("SELECT 1 AS a FROM {counts} WHERE counted_at > @until", {"until": "DATE"}, "No matching signature"),
+        ("SELECT counter_id, MAX(bike_count) AS a FROM {counts}", {}, "neither grouped nor aggregated"),
+        ("SELECT 1 AS a FROM {counts} WHERE counted_at > @until", {}, "until"),
+        ("SELECT LEN(counter_id) AS a FROM {counts}", {}, "Function not found"),
+    ],
+)  # fmt: skip
+def test_the_analyzer_refuses_what_bigquery_refuses(
+    sql: str, parameters: dict[str, str], message: str, recorder: Recorder
+) -> None:
+    table = sql_templates.quoted(PROJECT, schemas.COUNTS)
+    recorder.statements.append(Statement(sql.replace("{counts}", table), parameters))
+    (refusal,) = recorder.refusals()
+    assert message in refusal
