@@ -176,11 +176,14 @@ module "monitoring" {
   dead_letter_subscription = module.messaging.dead_letter_subscription
   functions                = { for name, function in module.function : name => function.service }
   jobs                     = module.jobs.jobs
+  alert_email              = var.alert_email
   workflow_name            = module.workflow.name
   mlflow_service           = module.mlflow.service
+  mlflow_instance          = module.mlflow.instance
   serve_host               = trimprefix(module.function["serve"].uri, "https://")
   billing_account          = try(var.budget.billing_account, null)
   budget_usd               = try(var.budget.amount, null)
   dashboards               = var.monitoring.dashboards
+  objectives               = var.monitoring.objectives
   uptime_check             = var.monitoring.uptime_check
 }

@@ -1,3 +1,9 @@
+variable "alert_email" {
+  description = "Address that gets mail about dead letters, an API that does not answer, a `notify` that fails, and the budget; null: no mail. Discord gets all alerts either way."
+  type        = string
+  default     = null
+}
+
 variable "audit_log_types" {
   description = "Data Access audit logs to enable: any of ADMIN_READ, DATA_READ, DATA_WRITE. None by default, because they are billed as logs."
   type        = set(string)
@@ -99,9 +105,10 @@ variable "mlflow" {
 }
 
 variable "monitoring" {
-  description = "Optional parts of the monitoring: the dashboards, and an uptime check of serve."
+  description = "Optional parts of the monitoring: the dashboards, the service level objectives, and the uptime checks of serve."
   type = object({
     dashboards   = optional(bool, true)
+    objectives   = optional(bool, true)
     uptime_check = optional(bool, true)
   })
   default  = {}

@@ -15,5 +15,6 @@ mlflow = {
 }
 
 monitoring = {
+  objectives   = false
   uptime_check = false
 }

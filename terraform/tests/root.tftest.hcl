@@ -44,7 +44,8 @@ run "every_option" {
     images              = { keep_versions = 5 }
     labels              = { team = "mobility" }
     mlflow              = { tier = "db-g1-small", users = ["group:team@example.org"] }
-    monitoring          = { dashboards = false, uptime_check = false }
+    monitoring          = { dashboards = false, objectives = false, uptime_check = false }
+    alert_email         = "ada@example.org"
     retention           = { soft_delete_days = 14 }
   }
   assert {

@@ -40,6 +40,8 @@ PAGES = (
     "guides/add-a-kind-of-model",
     "guides/add-a-table-or-column",
     "guides/add-an-alert",
+    "runbooks/index",
+    "runbooks/dead_letters",
     "architecture",
     "glossary",
     "emulators",

@@ -6,12 +6,13 @@ with a 0; Cloud Monitoring needs none, because it knows when a counter's series 
 
 from __future__ import annotations
 
-from tests.terraform.rules import GENERIC, Case
+from tests.terraform.rules import GENERIC, NAMES, Case
 
 GAUGE = "custom_googleapis_com:bike_{}{{" + GENERIC + "}}"
 R2, DRIFT, RMSE, SKILL = (
     GAUGE.format(name) for name in ("forecast_r2", "drift_share", "forecast_rmse", "forecast_skill")
 )
+LEASE = GAUGE.format("retrain_lease_seconds")
 AGE, FORECASTS = GAUGE.format("newest_count_age_seconds"), GAUGE.format("forecasts_generated")
 ABSENT = {"monitored_resource": "generic_task"}
 
@@ -43,8 +44,18 @@ def latencies(le: str) -> str:
     return f"run_googleapis_com:request_latencies_bucket{{{labels}}}"
 
 
-def uptime(place: str, host: str = "velocast-serve-abc-ew.a.run.app") -> str:
-    labels = f'monitored_resource="uptime_url",host="{host}",checker_location="{place}"'
+def oldest(subscription: str) -> str:
+    labels = f'monitored_resource="pubsub_subscription",subscription_id="{subscription}"'
+    return f"pubsub_googleapis_com:subscription_oldest_unacked_message_age{{{labels}}}"
+
+
+def disk(instance: str) -> str:
+    labels = f'monitored_resource="cloudsql_database",database_id="velocast-test:{instance}"'
+    return f"cloudsql_googleapis_com:database_disk_utilization{{{labels}}}"
+
+
+def uptime(place: str, check: str = NAMES["health_check"]) -> str:
+    labels = f'monitored_resource="uptime_url",check_id="{check}",checker_location="{place}"'
     return f"monitoring_googleapis_com:uptime_check_check_passed{{{labels}}}"
 
 
@@ -155,7 +166,46 @@ CASES: dict[str, tuple[Case, ...]] = {
     "serve_down": (
         Case("two places of three", "45m", True, passed(a=0, b=0, c=1), step="15m"),
         Case("one place of three", "45m", False, passed(a=0, b=1, c=1), step="15m"),
-        Case("another host", "45m", False, {uptime("a", "example.org"): "0x4"}, step="15m"),
+        Case("only forecasts are old", "45m", False, {uptime("a", NAMES["freshness_check"]): "0x4"}, step="15m"),
         Case("not checked", "45m", False),
+    ),
+    "notify_failing": (
+        Case("every message was refused", "25m", True, served({"5xx": 1}, "velocast-notify"), step="1m"),
+        Case("Pub/Sub may not call it", "25m", True, served({"4xx": 1}, "velocast-notify"), step="1m"),
+        Case("one got through", "25m", False, served({"5xx": 1, "2xx": 1}, "velocast-notify"), step="1m"),
+        Case("refused twice", "25m", False, {requests("5xx", "velocast-notify"): "0x20 1 2 2 2 2 2 2"}, step="1m"),
+        Case("no message", "25m", False),
+        Case("another function", "25m", False, served({"5xx": 1}, "velocast-fetch"), step="1m"),
+    ),
+    "message_unprocessed": (
+        Case(
+            "longer than deliveries take",
+            "30m",
+            True,
+            {oldest("velocast-fetch"): "7201x60"},
+            step="1m",
+            labels={"subscription_id": "velocast-fetch"},
+        ),
+        Case("as long as deliveries take", "30m", False, {oldest("velocast-fetch"): "7200x60"}, step="1m"),
+        Case("processed since", "50m", False, {oldest("velocast-fetch"): "9000x20 0x40"}, step="1m"),
+        Case("a dead letter", "30m", False, {oldest("velocast-dead-letter-keep"): "99999x60"}, step="1m"),
+    ),
+    "database_disk": (
+        Case("nearly full", "70m", True, {disk("velocast-mlflow"): "0.91x90"}, step="1m"),
+        Case("at the threshold", "70m", False, {disk("velocast-mlflow"): "0.9x90"}, step="1m"),
+        Case("full for ten minutes", "20m", False, {disk("velocast-mlflow"): "0.2x10 0.95x80"}, step="1m"),
+        Case("another database", "70m", False, {disk("other"): "0.99x90"}, step="1m"),
+    ),
+    "mlflow_errors": (
+        Case("five in an hour", "30m", True, {requests("5xx", "velocast-mlflow"): "0x10 6x60"}, step="1m"),
+        Case("two in an hour", "30m", False, {requests("5xx", "velocast-mlflow"): "0x10 2x60"}, step="1m"),
+        Case("an unknown version", "30m", False, {requests("4xx", "velocast-mlflow"): "0x10 9x60"}, step="1m"),
+        Case("errors of serve", "30m", False, {requests("5xx"): "0x10 9x60"}, step="1m"),
+    ),
+    "lease_held_too_long": (
+        Case("longer than a retraining takes", "20h", True, {LEASE: "28801"}),
+        Case("a retraining runs", "20h", False, {LEASE: "28800"}),
+        Case("freed, and predict has run since", "26h", False, {LEASE: "90000 _x23 0"}),
+        Case("predict has not run for long", "30h", False, {LEASE: "90000"}),
     ),
 }  # fmt: skip

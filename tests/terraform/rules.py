@@ -28,15 +28,21 @@ NAMES = {
     "location": "europe-west1",
     "serve": "velocast-serve",
     "serve_host": "velocast-serve-abc-ew.a.run.app",
+    "health_check": "velocast-api-abc123",
+    "freshness_check": "velocast-forecasts-abc123",
+    "notify": "velocast-notify",
+    "mlflow": "velocast-mlflow",
+    "database": "velocast-test:velocast-mlflow",
     "services": "velocast-fetch|velocast-serve|velocast-mlflow",
     "jobs": "velocast-evaluate|velocast-promote|velocast-train",
+    "subscriptions": "velocast-fetch|velocast-monitor|velocast-notify|velocast-predict",
     "workflow": "velocast-retrain",
     "dead_letter_subscription": "velocast-dead-letter-keep",
 }
 
 # Google's metrics that rules and dashboards read: their monitored resource and the labels they have there.
-# Source: cloud.google.com/monitoring/api/metrics_gcp (Pub/Sub, Cloud Run, Workflows, Monitoring) and .../api/resources;
-# names as PromQL knows them: cloud.google.com/monitoring/promql/promql-mapping.
+# Source: cloud.google.com/monitoring/api/metrics_gcp (Pub/Sub, Cloud Run, Cloud SQL, Workflows, Monitoring) and
+# .../api/resources; names as PromQL knows them: cloud.google.com/monitoring/promql/promql-mapping.
 GOOGLES = {
     "run_googleapis_com:request_count": (
         "cloud_run_revision",
@@ -52,9 +58,14 @@ GOOGLES = {
         "pubsub_subscription",
         {"subscription_id"},
     ),
+    "pubsub_googleapis_com:subscription_oldest_unacked_message_age": (
+        "pubsub_subscription",
+        {"subscription_id"},
+    ),
+    "cloudsql_googleapis_com:database_disk_utilization": ("cloudsql_database", {"database_id"}),
     "monitoring_googleapis_com:uptime_check_check_passed": (
         "uptime_url",
-        {"host", "checker_location"},
+        {"host", "check_id", "checker_location"},
     ),
 }
 LOG = "logging_googleapis_com:user_"
@@ -69,8 +80,41 @@ class Rule(BaseModel):
     severity: Literal["critical", "warning"]
     duration: str = Field(pattern=r"^\d+s$")
     every: str = Field(pattern=r"^\d+s$")
+    email: bool = False
     expression: str
     runbook: str
+
+
+class BurnRate(BaseModel):
+    """How fast an error budget may be spent: 1 is the rate at which it lasts exactly for the period."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    severity: Literal["critical", "warning"]
+    rate: float
+    long_seconds: int
+    short_seconds: int
+
+
+class Objective(BaseModel):
+    """One service level objective; the Terraform module refuses more or less than one kind of indicator."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    goal: float
+    bad: str = ""
+    total: str = ""
+    latencies: str = ""
+    max: str = ""
+    good: str = ""
+    window_seconds: int = 0
+    runbook: str
+
+    @property
+    def filters(self) -> list[str]:
+        """Its filters in Cloud Monitoring's language."""
+        return [f for f in (self.bad, self.total, self.latencies, self.good) if f]
 
 
 class Alerts(BaseModel):
@@ -80,6 +124,8 @@ class Alerts(BaseModel):
 
     parameters: dict[str, float]
     rules: dict[str, Rule]
+    burn_rates: dict[str, BurnRate]
+    objectives: dict[str, Objective]
 
 
 class LogMetric(BaseModel):
@@ -128,8 +174,24 @@ def fill(text: str, known: Mapping[str, str]) -> str:
 def filled() -> dict[str, Rule]:
     known = values()
     return {
-        name: Rule(**{k: fill(v, known) for k, v in rule.model_dump().items()})
+        name: Rule(
+            **{k: fill(v, known) if isinstance(v, str) else v for k, v in rule.model_dump().items()}
+        )
         for name, rule in alerts().rules.items()
+    }
+
+
+def objectives() -> dict[str, Objective]:
+    """The objectives with their placeholders replaced."""
+    known = values()
+    return {
+        name: Objective(
+            **{
+                k: fill(v, known) if isinstance(v, str) else v
+                for k, v in objective.model_dump().items()
+            }
+        )
+        for name, objective in alerts().objectives.items()
     }
 
 

@@ -63,6 +63,7 @@ class Thresholds(BaseSettings):
     stale_days: int = _default("stale_days")
     outage_hours: int = _default("outage_hours")
     outage_usual_mean: float = _default("outage_usual_mean")
+    fresh_hours: int = _default("fresh_hours")
 
 
 class Settings(BaseSettings):

@@ -44,6 +44,7 @@ METRICS = frozenset(
         "bike/drift_detected",
         "bike/training_seconds",
         "bike/champion_age_seconds",
+        "bike/retrain_lease_seconds",
     }
 )
 

@@ -12,11 +12,16 @@ output "log_metrics" {
 }
 
 output "notification_channel" {
-  description = "Name of the notification channel, for alert policies defined elsewhere."
+  description = "Name of the alerts topic's notification channel, for alert policies defined elsewhere."
   value       = google_monitoring_notification_channel.alerts.name
 }
 
+output "objectives" {
+  description = "Full name of each service level objective."
+  value       = { for name, objective in google_monitoring_slo.this : name => objective.name }
+}
+
 output "policies" {
-  description = "Name of the alert policy of each rule."
-  value       = { for name, policy in google_monitoring_alert_policy.this : name => policy.name }
+  description = "Name of the alert policy of each rule, and of each objective's burn rates."
+  value       = { for name, policy in merge(google_monitoring_alert_policy.this, google_monitoring_alert_policy.burn) : name => policy.name }
 }

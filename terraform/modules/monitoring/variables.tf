@@ -1,5 +1,15 @@
+variable "alert_email" {
+  description = "Address that also gets the incidents of rules with `email: true` and the budget's mail; null: no mail."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.alert_email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alert_email))
+    error_message = "alert_email: ${coalesce(var.alert_email, "null")} is not one address like ada@example.org."
+  }
+}
+
 variable "alerts" {
-  description = "Alert rules (terraform/config/alerts.yaml): PromQL and runbooks in which $${name} is replaced by a number or a name, and the numbers that only alerts need."
+  description = "Alert rules and objectives (terraform/config/alerts.yaml): PromQL, filters and runbooks in which $${name} is replaced by a number or a name, and the numbers that only alerts need."
   type = object({
     parameters = map(number)
     rules = map(object({
@@ -7,9 +17,27 @@ variable "alerts" {
       severity   = string
       duration   = string
       every      = string
+      email      = optional(bool, false)
       expression = string
       runbook    = string
     }))
+    burn_rates = optional(map(object({
+      severity      = string
+      rate          = number
+      long_seconds  = number
+      short_seconds = number
+    })), {})
+    objectives = optional(map(object({
+      title          = string
+      goal           = number
+      bad            = optional(string)
+      total          = optional(string)
+      latencies      = optional(string)
+      max            = optional(string)
+      good           = optional(string)
+      window_seconds = optional(number, 0)
+      runbook        = string
+    })), {})
   })
   nullable = false
   validation {
@@ -23,6 +51,21 @@ variable "alerts" {
   validation {
     condition     = alltrue([for rule in values(var.alerts.rules) : try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])
     error_message = "alerts: every must be a multiple of 30 s like 600s; wrong: ${join(", ", [for name, rule in var.alerts.rules : "${name} (${rule.every})" if !try(tonumber(trimsuffix(rule.every, "s")) % 30 == 0 && tonumber(trimsuffix(rule.every, "s")) > 0 && endswith(rule.every, "s"), false)])}."
+  }
+  validation {
+    condition     = alltrue([for objective in values(var.alerts.objectives) : objective.goal > 0 && objective.goal <= 0.999])
+    error_message = "alerts: the goal of an objective must be above 0 and at most 0.999; wrong: ${join(", ", [for name, objective in var.alerts.objectives : "${name} (${objective.goal})" if !(objective.goal > 0 && objective.goal <= 0.999)])}."
+  }
+  validation {
+    condition = alltrue([
+      for objective in values(var.alerts.objectives) :
+      length([for given in [objective.bad != null && objective.total != null, objective.latencies != null && objective.max != null, objective.good != null && objective.window_seconds > 0] : given if given]) == 1
+    ])
+    error_message = "alerts: an objective needs exactly one of bad with total, latencies with max, and good with window_seconds."
+  }
+  validation {
+    condition     = alltrue([for burn in values(var.alerts.burn_rates) : contains(["critical", "warning"], burn.severity) && burn.short_seconds < burn.long_seconds && burn.long_seconds <= 86400])
+    error_message = "alerts: a burn rate needs a severity of critical or warning, a short window shorter than its long one, and a long one of at most a day (86400)."
   }
   validation {
     condition     = length(setintersection(keys(var.alerts.parameters), keys(var.thresholds))) == 0
@@ -51,7 +94,7 @@ variable "billing_account" {
 }
 
 variable "budget_usd" {
-  description = "Monthly budget of the project, in whole units of the billing account's currency. At 50 %, 90 % and 100 % of it, the account's administrators get an email."
+  description = "Monthly budget of the project, in whole units of the billing account's currency. At 50 %, 90 % and 100 % of it, the account's administrators and alert_email get an email."
   type        = number
   default     = 15
   nullable    = false
@@ -85,12 +128,12 @@ variable "environment" {
 }
 
 variable "functions" {
-  description = "Cloud Run service of each function, by the function's name; must include serve."
+  description = "Cloud Run service of each function, by the function's name; must include serve and notify."
   type        = map(string)
   nullable    = false
   validation {
-    condition     = contains(keys(var.functions), "serve")
-    error_message = "functions: serve is not among ${join(", ", keys(var.functions))}; its errors and latency are monitored."
+    condition     = length(setsubtract(["serve", "notify"], keys(var.functions))) == 0
+    error_message = "functions: serve or notify is not among ${join(", ", keys(var.functions))}; their errors are monitored."
   }
 }
 
@@ -116,9 +159,22 @@ variable "log_metrics" {
   nullable = false
 }
 
-variable "mlflow_service" {
-  description = "Name of MLflow's Cloud Run service, which the overview dashboard shows with the other services."
+variable "mlflow_instance" {
+  description = "Name of the Cloud SQL instance of MLflow's database, whose disk is monitored."
   type        = string
+  nullable    = false
+}
+
+variable "mlflow_service" {
+  description = "Name of MLflow's Cloud Run service, whose errors are monitored."
+  type        = string
+  nullable    = false
+}
+
+variable "objectives" {
+  description = "Whether to create the service level objectives and their alerts. Freshness of forecasts needs the uptime checks as well."
+  type        = bool
+  default     = true
   nullable    = false
 }
 
@@ -135,7 +191,7 @@ variable "project_number" {
 }
 
 variable "serve_host" {
-  description = "Host of serve's URL, without scheme and path, for the uptime check."
+  description = "Host of serve's URL, without scheme and path, for the uptime checks."
   type        = string
   nullable    = false
 }
@@ -147,7 +203,7 @@ variable "thresholds" {
 }
 
 variable "uptime_check" {
-  description = "Whether to request serve's /health from three regions every 15 minutes."
+  description = "Whether to request serve's /health and /ready from three regions every 15 minutes."
   type        = bool
   default     = true
   nullable    = false

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from velocast.adapters import champion_manifest
+from velocast.adapters import champion_manifest, retrain_lease
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
@@ -87,6 +87,11 @@ def forecast_all_counters(
     age = champion_manifest.age_seconds(published.loaded.manifest, run.as_of)
     if age is not None:
         run.metrics.set("bike/champion_age_seconds", age)
+    # Of all that can read the lease only this runs every day.
+    models = Objects(run.settings.project, run.settings.models_bucket)
+    held = retrain_lease.held_seconds(models, run.as_of)
+    if held is not None:
+        run.metrics.set("bike/retrain_lease_seconds", held)
     return [
         AuditRow(
             event_id=f"{run.runtime.component}:{run.execution_id}:prediction",

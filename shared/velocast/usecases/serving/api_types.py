@@ -68,12 +68,16 @@ class Health(_Answer):
 
 
 class Readiness(_Answer):
-    """A snapshot is loaded. `age_seconds`: time since it was published. `stale`: all of its hours are in the past."""
+    """A snapshot is loaded. `age_seconds`: time since it was published. `stale`: all of its hours are in the past.
+
+    fresh: it is not older than `fresh_hours` in thresholds.yaml; Cloud Monitoring's uptime check reads it.
+    """
 
     status: Literal["ready"] = "ready"
     origin_at: AwareDatetime
     published_at: AwareDatetime
     age_seconds: float
+    fresh: bool
     stale: bool
     counters: int
 

@@ -73,6 +73,7 @@ def create_app(
         limiter=Limiter(settings.requests_per_minute),
         metrics=serving_metrics.ServingMetrics(),
         now=now,
+        fresh_seconds=settings.thresholds.fresh_hours * 3600,
     )
     problems.register_error_handlers(app)
     app.register_blueprint(PAGE)
@@ -105,11 +106,13 @@ def readyz() -> Response:
     """Readiness: a snapshot is loaded, and its age; 503 until the first one is published."""
     index = service().index()
     now = service().now()
+    age_seconds = (now - index.snapshot.published_at).total_seconds()
     return json_response(
         Readiness(
             origin_at=index.snapshot.origin_at,
             published_at=index.snapshot.published_at,
-            age_seconds=(now - index.snapshot.published_at).total_seconds(),
+            age_seconds=age_seconds,
+            fresh=age_seconds <= service().fresh_seconds,
             stale=index.current_hour(now)[1],
             counters=len(index.snapshot.counters),
         )

@@ -50,13 +50,17 @@ WITHOUT_CHAMPION = "similar_days"
 
 @dataclass(frozen=True)
 class Service:
-    """What the routes need. `now` returns the time of a request, since an HTTP request carries no event time."""
+    """What the routes need. `now` returns the time of a request, since an HTTP request carries no event time.
+
+    fresh_seconds: forecasts published longer ago are not fresh.
+    """
 
     holder: SnapshotHolder
     keys: api_keys.KeyFile
     limiter: api_keys.Limiter
     metrics: ServingMetrics
     now: Callable[[], datetime]
+    fresh_seconds: float
 
     def index(self) -> SnapshotIndex:
         """Return the current snapshot's index. Raises RequestRefused (503) before the first one is published."""

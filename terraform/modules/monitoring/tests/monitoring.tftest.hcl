@@ -12,14 +12,15 @@ variables {
   location                 = "europe-west1"
   alerts_topic_id          = "projects/velocast-test/topics/velocast-alerts"
   dead_letter_subscription = "velocast-dead-letter-keep"
-  functions                = { serve = "velocast-serve", fetch = "velocast-fetch" }
+  functions                = { serve = "velocast-serve", fetch = "velocast-fetch", notify = "velocast-notify" }
   jobs                     = { velocast-train = "velocast-train", velocast-promote = "velocast-promote" }
   workflow_name            = "velocast-retrain"
   mlflow_service           = "velocast-mlflow"
+  mlflow_instance          = "velocast-mlflow-2"
   serve_host               = "velocast-serve-abc-ew.a.run.app"
   thresholds = {
     r2_critical    = 0.65, r2_warning = 0.7, r2_floor = 0.6, rmse_threshold = 60
-    drift_critical = 0.5, drift_warning = 0.3
+    drift_critical = 0.5, drift_warning = 0.3, fresh_hours = 26
   }
   alerts = {
     parameters = { drift_severe = 0.7, error_share = 0.1, latency_ms = 500 }
@@ -32,6 +33,21 @@ variables {
         expression = "m{service_name=\"$${serve}\",job_name=~\"$${jobs}\"} < $${r2_critical}\n"
         runbook    = "gcloud workflows run $${workflow} --location=$${location}"
       }
+      disk = {
+        title      = "Disk"
+        severity   = "warning"
+        duration   = "0s"
+        every      = "60s"
+        email      = true
+        expression = "m{database_id=\"$${database}\",subscription_id=~\"$${subscriptions}\",service_name=\"$${notify}\",check_id=\"$${health_check}\"} > 0"
+        runbook    = "r"
+      }
+    }
+    burn_rates = { fast = { severity = "critical", rate = 14.4, long_seconds = 3600, short_seconds = 300 } }
+    objectives = {
+      good_answers = { title = "Good answers", goal = 0.99, bad = "bad of $${serve}", total = "all of $${serve}", runbook = "r" }
+      fast_answers = { title = "Fast answers", goal = 0.95, latencies = "of $${serve}", max = "$${latency_ms}", runbook = "r" }
+      fresh        = { title = "Fresh", goal = 0.9, good = "check $${freshness_check}", window_seconds = 900, runbook = "within $${fresh_hours} h" }
     }
   }
   log_metrics = {
@@ -64,12 +80,83 @@ run "a_rule_becomes_a_policy" {
     error_message = "Before the first run no metric exists, so validating them would fail the first apply."
   }
   assert {
-    condition     = google_monitoring_alert_policy.this["r2"].documentation[0].content == "gcloud workflows run velocast-retrain --location=europe-west1"
-    error_message = "The runbook's commands must be ready to paste."
+    condition     = google_monitoring_alert_policy.this["r2"].documentation[0].content == "gcloud workflows run velocast-retrain --location=europe-west1\n[Runbook](https://github.com/velocast/velocast/blob/main/docs/runbooks/r2.md)\n"
+    error_message = "The runbook's commands must be ready to paste, and its page must be linked."
   }
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].notification_channels == tolist([google_monitoring_notification_channel.alerts.name])
     error_message = "Incidents must go to the alerts topic."
+  }
+  assert {
+    condition = (
+      google_monitoring_alert_policy.this["disk"].conditions[0].condition_prometheus_query_language[0].query ==
+      "m{database_id=\"velocast-test:velocast-mlflow-2\",subscription_id=~\"velocast-fetch|velocast-notify\",service_name=\"velocast-notify\",check_id=\"velocast-api-abc123\"} > 0"
+    )
+    error_message = "Database, subscriptions, notify and uptime check must have the names that Cloud Monitoring uses."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.this["disk"].notification_channels == tolist([google_monitoring_notification_channel.alerts.name]) && length(google_monitoring_notification_channel.email) == 0
+    error_message = "Without an address there must be no mail."
+  }
+}
+
+run "mail_where_there_is_an_address" {
+  variables {
+    alert_email     = "ada@example.org"
+    billing_account = "012345-567890-ABCDEF"
+  }
+  assert {
+    condition     = google_monitoring_notification_channel.email[0].type == "email" && google_monitoring_notification_channel.email[0].labels.email_address == "ada@example.org"
+    error_message = "The channel must send mail to the address."
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.this["disk"].notification_channels) == 2 && length(google_monitoring_alert_policy.this["r2"].notification_channels) == 1
+    error_message = "Only a rule with email: true may send mail, and it must reach Discord as well."
+  }
+  assert {
+    condition     = google_billing_budget.project[0].all_updates_rule[0].monitoring_notification_channels == tolist([google_monitoring_notification_channel.email[0].name])
+    error_message = "The budget must send mail to the address."
+  }
+}
+
+run "objectives_and_how_fast_their_budgets_burn" {
+  assert {
+    condition     = { for name, slo in google_monitoring_slo.this : name => slo.goal } == { good_answers = 0.99, fast_answers = 0.95, fresh = 0.9 } && alltrue([for slo in values(google_monitoring_slo.this) : slo.service == google_monitoring_custom_service.this[0].service_id && slo.rolling_period_days == 30])
+    error_message = "Each objective must have its goal over 30 days."
+  }
+  assert {
+    condition = (
+      google_monitoring_slo.this["good_answers"].request_based_sli[0].good_total_ratio[0].bad_service_filter == "bad of velocast-serve" &&
+      google_monitoring_slo.this["good_answers"].request_based_sli[0].good_total_ratio[0].total_service_filter == "all of velocast-serve" &&
+      google_monitoring_slo.this["fast_answers"].request_based_sli[0].distribution_cut[0].distribution_filter == "of velocast-serve" &&
+      google_monitoring_slo.this["fast_answers"].request_based_sli[0].distribution_cut[0].range[0].max == 500 &&
+      google_monitoring_slo.this["fresh"].windows_based_sli[0].good_bad_metric_filter == "check velocast-api-abc123" &&
+      google_monitoring_slo.this["fresh"].windows_based_sli[0].window_period == "900s"
+    )
+    error_message = "Each kind of indicator must be filled in."
+  }
+  assert {
+    condition     = length(google_monitoring_slo.this["fresh"].request_based_sli) == 0 && length(google_monitoring_slo.this["good_answers"].windows_based_sli) == 0 && length(google_monitoring_slo.this["good_answers"].request_based_sli[0].distribution_cut) == 0
+    error_message = "An objective must have exactly one indicator."
+  }
+  assert {
+    condition = [for condition in google_monitoring_alert_policy.burn["good_answers_fast"].conditions : condition.condition_threshold[0].filter] == [
+      "select_slo_burn_rate(\"projects/123456789012/services/velocast/serviceLevelObjectives/any\", \"3600s\")",
+      "select_slo_burn_rate(\"projects/123456789012/services/velocast/serviceLevelObjectives/any\", \"300s\")",
+    ]
+    error_message = "A burn-rate policy must look at a long and a short window."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.burn["good_answers_fast"].combiner == "AND" && google_monitoring_alert_policy.burn["good_answers_fast"].severity == "CRITICAL" && alltrue([for condition in google_monitoring_alert_policy.burn["good_answers_fast"].conditions : condition.condition_threshold[0].threshold_value == 14.4])
+    error_message = "Both windows must burn that fast."
+  }
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.burn["fresh_fast"].conditions[1].condition_threshold[0].filter, "\"900s\")")
+    error_message = "The short window must not be shorter than the windows that are judged."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.burn["fresh_fast"].documentation[0].content == "within 26 h\n[Runbook](https://github.com/velocast/velocast/blob/main/docs/runbooks/fresh.md)\n"
+    error_message = "The policies of an objective must link to its page."
   }
 }
 
@@ -117,12 +204,16 @@ run "everything_but_the_budget_by_default" {
     error_message = "Thresholds in dashboards must be numbers, and those of the rules."
   }
   assert {
-    condition     = google_monitoring_uptime_check_config.serve[0].http_check[0].path == "/health" && google_monitoring_uptime_check_config.serve[0].monitored_resource[0].labels.host == "velocast-serve-abc-ew.a.run.app"
-    error_message = "The uptime check must request serve's /health."
+    condition     = google_monitoring_uptime_check_config.this["health"].http_check[0].path == "/health" && google_monitoring_uptime_check_config.this["health"].monitored_resource[0].labels.host == "velocast-serve-abc-ew.a.run.app" && length(google_monitoring_uptime_check_config.this["health"].content_matchers) == 0
+    error_message = "One uptime check must request serve's /health."
   }
   assert {
-    condition     = google_monitoring_uptime_check_config.serve[0].http_check[0].use_ssl && google_monitoring_uptime_check_config.serve[0].http_check[0].validate_ssl
-    error_message = "The uptime check must detect an invalid certificate."
+    condition     = google_monitoring_uptime_check_config.this["freshness"].http_check[0].path == "/ready" && google_monitoring_uptime_check_config.this["freshness"].content_matchers[0].content == "true" && google_monitoring_uptime_check_config.this["freshness"].content_matchers[0].json_path_matcher[0].json_path == "$.fresh"
+    error_message = "Another must read from /ready whether the forecasts are fresh."
+  }
+  assert {
+    condition     = alltrue([for check in values(google_monitoring_uptime_check_config.this) : check.http_check[0].use_ssl && check.http_check[0].validate_ssl])
+    error_message = "The uptime checks must detect an invalid certificate."
   }
   assert {
     condition     = length(google_billing_budget.project) == 0
@@ -136,8 +227,22 @@ run "options_can_be_left_out" {
     uptime_check = false
   }
   assert {
-    condition     = length(google_monitoring_dashboard.this) == 0 && length(google_monitoring_uptime_check_config.serve) == 0
-    error_message = "It must be possible to switch off the dashboards and the uptime check."
+    condition     = length(google_monitoring_dashboard.this) == 0 && length(google_monitoring_uptime_check_config.this) == 0
+    error_message = "It must be possible to switch off the dashboards and the uptime checks."
+  }
+  assert {
+    condition     = toset(keys(google_monitoring_slo.this)) == toset(["good_answers", "fast_answers"])
+    error_message = "Freshness cannot be judged without its uptime check."
+  }
+}
+
+run "objectives_can_be_left_out" {
+  variables {
+    objectives = false
+  }
+  assert {
+    condition     = length(google_monitoring_slo.this) == 0 && length(google_monitoring_custom_service.this) == 0 && length(google_monitoring_alert_policy.burn) == 0
+    error_message = "It must be possible to do without objectives and what they cost."
   }
 }
 
@@ -160,6 +265,8 @@ run "a_budget_where_there_is_an_account" {
 run "refuses_what_cannot_be" {
   command = plan
   variables {
+    # two addresses
+    alert_email = "ada@example.org, grace@example.org"
     # a severity that google lacks
     alerts = { parameters = {}, rules = { r2 = { title = "t", severity = "info", duration = "0s", every = "60s", expression = "m", runbook = "r" } } }
     # a topic without its project
@@ -173,7 +280,7 @@ run "refuses_what_cannot_be" {
     # functions without serve
     functions = { fetch = "velocast-fetch" }
   }
-  expect_failures = [var.alerts, var.alerts_topic_id, var.billing_account, var.budget_usd, var.environment, var.functions]
+  expect_failures = [var.alert_email, var.alerts, var.alerts_topic_id, var.billing_account, var.budget_usd, var.environment, var.functions]
 }
 
 run "refuses_a_duration_without_a_unit" {
@@ -200,6 +307,30 @@ run "refuses_a_number_with_two_homes" {
   expect_failures = [var.alerts]
 }
 
+run "refuses_an_objective_without_an_indicator" {
+  command = plan
+  variables {
+    alerts = { parameters = {}, rules = {}, objectives = { o = { title = "t", goal = 0.9, good = "f", runbook = "r" } } }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "refuses_an_objective_that_leaves_no_budget" {
+  command = plan
+  variables {
+    alerts = { parameters = {}, rules = {}, objectives = { o = { title = "t", goal = 1, bad = "f", total = "f", runbook = "r" } } }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "refuses_windows_in_the_wrong_order" {
+  command = plan
+  variables {
+    alerts = { parameters = {}, rules = {}, burn_rates = { fast = { severity = "critical", rate = 10, long_seconds = 300, short_seconds = 3600 } } }
+  }
+  expect_failures = [var.alerts]
+}
+
 run "what_is_deployed_can_be_filled_in" {
   variables {
     alerts      = yamldecode(file("../../config/alerts.yaml"))
@@ -209,6 +340,14 @@ run "what_is_deployed_can_be_filled_in" {
   assert {
     condition     = length(google_monitoring_alert_policy.this) == length(var.alerts.rules)
     error_message = "Each rule must create one policy."
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.burn) == length(var.alerts.objectives) * length(var.alerts.burn_rates) && length(var.alerts.objectives) > 2
+    error_message = "Each objective must create a policy for each burn rate."
+  }
+  assert {
+    condition     = !strcontains(jsonencode([values(google_monitoring_slo.this), values(google_monitoring_alert_policy.burn)]), "$${")
+    error_message = "No placeholder may remain in an objective."
   }
   assert {
     condition = alltrue([

@@ -14,3 +14,6 @@ mock_resource "google_monitoring_uptime_check_config" {
     uptime_check_id = "velocast-api-abc123"
   }
 }
+mock_resource "google_monitoring_slo" {
+  defaults = { name = "projects/123456789012/services/velocast/serviceLevelObjectives/any" }
+}

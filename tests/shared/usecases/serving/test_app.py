@@ -419,9 +419,22 @@ def test_ready_gives_the_age_of_the_snapshot(client: FlaskClient) -> None:
         "origin_at": "2026-03-02T23:00:00Z",
         "published_at": "2026-03-03T04:00:00Z",
         "age_seconds": 5 * 3600 + 20 * 60.0,
+        "fresh": True,
         "stale": False,
         "counters": 14,
     }
+
+
+@pytest.mark.parametrize(("hours", "fresh"), [(26, True), (26.001, False)])
+def test_forecasts_that_were_not_renewed_since_yesterday_are_not_fresh(
+    hours: float, fresh: bool
+) -> None:
+    published = snapshot()
+    publish(published)
+    late = published.published_at + timedelta(hours=hours)
+    ready = app(now=lambda: late).test_client().get("/ready").json
+    assert ready is not None
+    assert (ready["fresh"], ready["stale"]) == (fresh, False)
 
 
 # ---- errors, page, documents
