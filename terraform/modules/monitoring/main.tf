@@ -56,9 +56,10 @@ resource "google_monitoring_notification_channel" "email" {
   force_delete = true
 }
 
-# Google creates the agent with the project's first Pub/Sub channel, and refuses a grant to an account that does not exist.
+# Google creates the agent with the project's first Pub/Sub channel, if it does not exist yet, and refuses a grant to an account
+# that does not exist.
 resource "time_sleep" "notification_agent" {
-  create_duration = "60s"
+  create_duration = "120s"
   triggers        = { channel = google_monitoring_notification_channel.alerts.name }
 }
 
