@@ -1,20 +1,138 @@
-"""The function serve under the Functions Framework: every path and method reaches the application."""
+"""The function serve as it is deployed: the Functions Framework's command, its server, and clients of every kind."""
 
 from __future__ import annotations
 
-import pytest
-from flask.testing import FlaskClient
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from tests.functions.deployed import load_function
-from tests.shared.usecases.serving.serving_app import HEADERS, publish
+import psutil
+import pytest
+
+from gcp_emulators.core.http_server import LOOPBACK, free_port
+from tests import emulators
+from tests.functions.deployed import FOLDER, load_function
+from tests.shared.usecases.serving.serving_app import HEADERS, KEY, publish
 from tests.shared.usecases.serving.snapshots import snapshot
 from velocast.core.errors import SettingsError
+from velocast.usecases.serving.gateway import BODY_SECONDS
+from velocast.usecases.serving.http_protocol import CLIENT_SECONDS
+
+PROBLEM = "application/problem+json"
+MIB = 2**20
+BODY = json.dumps({"records": [{"counter_id": "c-1", "at": "2026-03-04T08:00:00Z"}]}).encode()
+POST = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+WITH_KEY = POST + f"X-API-Key: {KEY}\r\n".encode()
 
 
-@pytest.fixture
-def client(storage_buckets: dict[str, str]) -> FlaskClient:
-    publish(snapshot())
-    return load_function("serve").test_client()
+@dataclass(frozen=True)
+class Answer:
+    """A response as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def assert_problem(self, status: int) -> None:
+        assert (self.status, self.headers["content-type"]) == (status, PROBLEM), self.body
+        problem = json.loads(self.body)
+        assert problem["status"] == status
+        assert problem["detail"].endswith((".", '"}.')), problem
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running serve."""
+
+    port: int
+    pid: int
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=30)
+        with contextlib.closing(connection):
+            own = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request(method, path, body, HEADERS | own | headers)
+            return _read(connection.getresponse())
+
+    def connect(self, sent: bytes) -> socket.socket:
+        client = socket.create_connection((LOOPBACK, self.port), timeout=30)
+        client.sendall(sent)
+        return client
+
+    def send_raw(self, sent: bytes) -> Answer:
+        with self.connect(sent) as client:
+            return receive(client)
+
+    def worker(self) -> psutil.Process:
+        (worker,) = psutil.Process(self.pid).children()
+        return worker
+
+    def memory_mb(self) -> float:
+        family = [psutil.Process(self.pid), self.worker()]
+        return sum(p.memory_full_info().uss for p in family) / MIB
+
+
+def receive(client: socket.socket) -> Answer:
+    """Read one response from a connection."""
+    response = http.client.HTTPResponse(client)
+    response.begin()
+    return _read(response)
+
+
+def _read(response: http.client.HTTPResponse) -> Answer:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, response.read())
+
+
+@pytest.fixture(scope="module")
+def server(
+    object_store: emulators.RunningObjectStore,
+    stack_variables: dict[str, str],
+    tmp_path_factory: Any,
+) -> Iterator[Server]:
+    """Serve, started by the framework's command with the snapshot of the made-up city."""
+    log = tmp_path_factory.mktemp("serve") / "log"
+    object_store.store.ensure_bucket(emulators.BUCKETS["models"], versioning=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack_variables.items():
+            patch.setenv(name, value)
+        publish(snapshot())
+    port = free_port()
+    options = ["--target=serve", f"--source={FOLDER / 'serve' / 'main.py'}", f"--port={port}"]
+    command = [sys.executable, "-m", "functions_framework", f"--host={LOOPBACK}", *options]
+    limit = {"VELOCAST_REQUESTS_PER_MINUTE": "1000000"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=os.environ | stack_variables | limit, stdout=output, stderr=output
+        )
+    try:
+        running = Server(port, process.pid)
+        _wait_until_ready(running, process, log)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            if server.ask("GET", "/readyz").status == 200:
+                return
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    pytest.fail(log.read_text())
 
 
 @pytest.mark.parametrize(
@@ -24,6 +142,7 @@ def client(storage_buckets: dict[str, str]) -> FlaskClient:
         ("HEAD", "/", 200),
         ("GET", "/docs", 200),
         ("GET", "/page/style.css", 200),
+        ("GET", "/docs/swagger/js/swagger-ui-bundle.js", 200),
         ("GET", "/openapi.json", 200),
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
@@ -35,38 +154,183 @@ def client(storage_buckets: dict[str, str]) -> FlaskClient:
         ("PUT", "/v1/champion", 405),
     ],
 )
-def test_every_route_is_reached(client: FlaskClient, method: str, path: str, status: int) -> None:
-    answer = client.open(path, method=method, headers=HEADERS)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    answer.close()
+def test_every_route_is_reached(server: Server, method: str, path: str, status: int) -> None:
+    answer = server.ask(method, path)
+    assert answer.status == status, answer.body
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert len(answer.body) == (0 if method == "HEAD" else int(answer.headers["content-length"]))
 
 
-def test_a_posted_body_is_read(client: FlaskClient) -> None:
-    records = [{"counter_id": "c-1", "at": "2026-03-04T08:00:00Z"}]
-    answer = client.post("/v1/predict", headers=HEADERS, json={"records": records})
-    assert answer.status_code == 200
-    assert answer.json is not None
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_posted_body_is_read(server: Server, chunked: bool) -> None:
+    if chunked:
+        chunk = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
+        answer = server.send_raw(WITH_KEY + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
+    else:
+        answer = server.ask("POST", "/v1/predict", BODY)
+    assert answer.status == 200, answer.body
+    found = json.loads(answer.body)
     # The current time is after the snapshot of March 2026, so the response is stale.
-    assert answer.json["stale"] is True
-    assert answer.json["predictions"][0]["basis"] == "model"
+    assert found["stale"] is True
+    assert found["predictions"][0]["basis"] == "model"
+
+
+def test_a_request_with_a_body_counts_once(server: Server) -> None:
+    def left() -> int:
+        answer = server.ask("POST", "/v1/predict", BODY)
+        return int(answer.headers["ratelimit"].split(";r=")[1].split(";")[0])
+
+    first = left()
+    assert left() == first - 1
+
+
+# ---- bodies that are refused
 
 
 @pytest.mark.parametrize(
-    "environ", [{}, {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}]
+    ("head", "status"),
+    [
+        (POST, 401),
+        (POST + b"X-API-Key: wrong\r\n", 403),
+        (WITH_KEY, 413),
+        (WITH_KEY.replace(b"predict", b"nothing"), 404),
+        (WITH_KEY.replace(b"predict", b"champion"), 405),
+        (WITH_KEY.replace(b"/json", b"/xml"), 413),
+    ],
 )
-def test_a_body_that_is_too_large_is_refused(
-    client: FlaskClient, environ: dict[str, object]
+def test_a_large_body_is_refused_before_any_of_it_is_sent(
+    server: Server, head: bytes, status: int
 ) -> None:
-    answer = client.post(
-        "/v1/predict",
-        headers=HEADERS,
-        data=b" " * (1024 * 1024 + 1),
-        content_type="application/json",
-        environ_overrides=environ,
-    )
-    assert answer.status_code == 413
-    assert answer.content_type == "application/problem+json"
+    began = time.monotonic()
+    server.send_raw(head + b"Content-Length: 31457280\r\n\r\n").assert_problem(status)
+    assert time.monotonic() - began < BODY_SECONDS / 2
+
+
+def test_a_body_in_chunks_is_cut_at_the_limit(server: Server) -> None:
+    with server.connect(WITH_KEY + b"Transfer-Encoding: chunked\r\n\r\n") as client:
+        for _ in range(17):  # 17 x 64 KiB, and the last chunk does not come
+            client.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        receive(client).assert_problem(413)
+
+
+def test_large_bodies_without_a_key_do_not_grow_the_memory(server: Server) -> None:
+    def post(number: int) -> int:
+        how = (
+            b"Content-Length: 31457280\r\n\r\n"
+            if number % 2
+            else b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        with server.connect(POST + how) as client, contextlib.suppress(OSError):
+            for _ in range(30):
+                client.sendall(b" " * MIB if number % 2 else b"100000\r\n" + b" " * MIB + b"\r\n")
+            return receive(client).status
+        return 0
+
+    server.ask("GET", "/v1/forecast")
+    before, highest, over = server.memory_mb(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            highest[0] = max(highest[0], server.memory_mb())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(post, range(20)))
+    over.set()
+    thread.join()
+    assert set(statuses) == {401}
+    assert highest[0] - before < 40
+    assert highest[0] < 256
+
+
+# ---- slow clients
+
+
+def test_sixty_slow_clients_hold_no_thread_and_are_given_up(server: Server) -> None:
+    script = b"GET /docs/swagger/js/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    length = f"Content-Length: {len(BODY)}\r\n\r\n".encode()
+    threads_before = server.worker().num_threads()
+    with contextlib.ExitStack() as stack:
+
+        def connect(sent: bytes) -> list[socket.socket]:
+            return [stack.enter_context(server.connect(sent)) for _ in range(20)]
+
+        began = time.monotonic()
+        headers = connect(b"GET /v1/champion HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        bodies = connect(WITH_KEY + length)
+        readers = connect(script)  # who read nothing of 1.4 MB
+        while (passed := time.monotonic() - began) < BODY_SECONDS - 3:
+            for slow in (*headers, *bodies):
+                slow.sendall(b" ")
+            asked = time.monotonic()
+            assert server.ask("GET", "/v1/counters/c-1/forecast").status == 200
+            assert server.ask("POST", "/v1/predict", BODY).status == 200
+            assert time.monotonic() - asked < 5, f"{passed:.1f} s after the slow clients connected"
+            time.sleep(0.2)
+        # A request with a body is answered in a thread, of which one or two may have been started for these.
+        assert server.worker().num_threads() <= threads_before + 5
+        for slow in bodies:
+            receive(slow).assert_problem(408)
+        assert BODY_SECONDS - 1 < time.monotonic() - began < CLIENT_SECONDS + 10
+        for slow in headers:
+            receive(slow).assert_problem(408)
+        assert time.monotonic() - began < CLIENT_SECONDS + 20
+        whole = receive(readers[0])
+        assert len(whole.body) == int(whole.headers["content-length"]) > MIB
+
+
+def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(server: Server) -> None:
+    began = time.monotonic()
+    with server.connect(POST + b"Content-Length: 31457280\r\n\r\n") as client:
+        receive(client).assert_problem(401)
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 2 * CLIENT_SECONDS:
+                client.sendall(b" ")
+                time.sleep(0.5)
+    assert CLIENT_SECONDS - 2 < time.monotonic() - began < CLIENT_SECONDS + 10
+
+
+# ---- errors that are not the application's
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/favicon.ico", "/robots.txt", "/static/x", "/a%0d%0ab", "/v1/a%0Ab", "/%ff", "/a//b"],
+)
+def test_a_path_that_does_not_exist_is_a_problem(server: Server, path: str) -> None:
+    server.ask("GET", path).assert_problem(404)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "OPTIONS", "DELETE"])
+def test_an_unknown_method_is_a_problem(server: Server, method: str) -> None:
+    answer = server.ask(method, "/v1/counters")
+    if method != "OPTIONS":  # which Flask answers
+        answer.assert_problem(405)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        WITH_KEY + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        WITH_KEY + b"Content-Length: -1\r\n\r\n",
+        WITH_KEY + b"Content-Length: many\r\n\r\n",
+        WITH_KEY + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  # TLS
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000,
+        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_is_a_problem(server: Server, sent: bytes) -> None:
+    server.send_raw(sent).assert_problem(400)
+
+
+def test_a_malformed_chunk_after_the_refusal_ends_the_connection(server: Server) -> None:
+    with server.connect(POST + b"Transfer-Encoding: chunked\r\n\r\n") as client:
+        receive(client).assert_problem(401)
+        client.sendall(b"zz\r\n")
+        assert client.recv(100) == b""
 
 
 def test_a_missing_variable_stops_the_start(

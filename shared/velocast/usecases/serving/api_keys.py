@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import NoReturn
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -25,6 +26,9 @@ WINDOW_SECONDS = 60
 REREAD_SECONDS = 60.0
 NO_KEY = "The X-API-Key header is missing; send your API key in it."
 WRONG_KEY = "Unknown API key; check that it was pasted in full, or ask the operator for a key."
+TOO_MANY_WRONG_KEYS = (
+    "Too many requests with unknown API keys; check yours, and try again in a minute."
+)
 
 
 @dataclass(frozen=True)
@@ -100,14 +104,32 @@ class Limiter:
         )
 
 
-def authenticate(keys: KeyFile, given: str | None) -> str:
-    """Return the name of a key. Raises RequestRefused: 401 without a key, 403 with an unknown one."""
+class WrongKeys:
+    """At most `per_minute` refusals with an unknown key in any 60 seconds, of all clients together.
+
+    They are not counted by client, because a guesser can change its address. Known keys are not affected.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._item = RateLimitItemPerMinute(per_minute)
+        self._window = MovingWindowRateLimiter(MemoryStorage())
+
+    def refuse(self) -> NoReturn:
+        """Raise RequestRefused: 403, or 429 over the limit."""
+        if self._window.hit(self._item, "wrong"):
+            raise RequestRefused(HTTPStatus.FORBIDDEN, WRONG_KEY)
+        headers = {"Retry-After": str(WINDOW_SECONDS)}
+        raise RequestRefused(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY_WRONG_KEYS, headers)
+
+
+def authenticate(keys: KeyFile, wrong_keys: WrongKeys, given: str | None) -> str:
+    """Return the name of a key. Raises RequestRefused: 401 without a key, 403 or 429 with an unknown one."""
     if not given:
         headers = {"WWW-Authenticate": 'ApiKey realm="velocast", header="X-API-Key"'}
         raise RequestRefused(HTTPStatus.UNAUTHORIZED, NO_KEY, headers)
     name = keys.name_of(given)
     if name is None:
-        raise RequestRefused(HTTPStatus.FORBIDDEN, WRONG_KEY)
+        wrong_keys.refuse()
     return name
 
 

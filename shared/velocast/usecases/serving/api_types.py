@@ -7,6 +7,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from velocast.usecases.snapshot_format import Basis, ChampionCard
 
@@ -173,8 +174,33 @@ class ChampionAnswer(Provenance):
     model_kind: str
 
 
+def _given(*names: str, kind: str) -> JsonDict:
+    return {"required": list(names), "properties": {name: {"type": kind} for name in names}}
+
+
+_POSITION = _given("latitude", "longitude", kind="number")
+_NO_POSITION: JsonDict = {
+    "properties": {name: {"type": "null"} for name in ("latitude", "longitude")}
+}
+# What `_names_a_place` checks, for the OpenAPI document.
+_A_PLACE: JsonDict = {
+    "allOf": [
+        {
+            "anyOf": [
+                _given("counter_id", kind="string"),
+                _given("counter_name", kind="string"),
+                _POSITION,
+            ]
+        },
+        {"anyOf": [_POSITION, _NO_POSITION]},
+    ]
+}
+
+
 class PredictRecord(_Question):
     """One place and hour. A place is a counter's id, its name or a position. A time within an hour means that hour."""
+
+    model_config = ConfigDict(json_schema_extra=_A_PLACE)
 
     counter_id: str | None = None
     counter_name: str | None = None

@@ -17,10 +17,10 @@ from velocast.core import telemetry
 from velocast.core.settings import ServeSettings
 from velocast.usecases.serving import metrics as serving_metrics
 from velocast.usecases.serving import problems
-from velocast.usecases.serving.api_keys import KeyFile, Limiter
+from velocast.usecases.serving.api_keys import KeyFile, Limiter, WrongKeys
 from velocast.usecases.serving.api_types import Health, Problem, Readiness
 from velocast.usecases.serving.pages import PAGE, STRICT
-from velocast.usecases.serving.problems import MAX_BYTES
+from velocast.usecases.serving.problems import HEADERS, MAX_BYTES
 from velocast.usecases.serving.routes import (
     EXTENSION,
     SECURITY_SCHEME,
@@ -36,11 +36,6 @@ DESCRIPTION = (
     "Times are RFC 3339; an hour is identified by its start. Errors are application/problem+json (RFC 9457)."
 )
 OPERATIONS = Tag(name="operations", description="For operators of the service; no API key needed.")
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 def create_app(
@@ -71,6 +66,7 @@ def create_app(
         holder=SnapshotHolder(objects, check_seconds=check_seconds),
         keys=KeyFile(settings.api_keys_file),
         limiter=Limiter(settings.requests_per_minute),
+        wrong_keys=WrongKeys(settings.requests_per_minute),
         metrics=serving_metrics.ServingMetrics(),
         now=now,
         fresh_seconds=settings.thresholds.fresh_hours * 3600,
@@ -136,12 +132,16 @@ def _start() -> None:
 
 
 def _finish(response: Response) -> Response:
+    if g.get("body_pending"):
+        return response  # not sent: the gateway reads the body and calls again
     route = request.url_rule.rule if request.url_rule else "(none)"
     seconds = time.perf_counter() - g.started
     service().metrics.count_request(route, request.method, response.status_code, seconds)
     for name, value in {**HEADERS, **g.get("rate_headers", {})}.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", STRICT)
+    if request.path.startswith("/v1") and (age := service().holder.age_seconds) is not None:
+        response.headers["Age"] = str(int(age))
     response.headers.setdefault(
         "Cache-Control", "no-store" if request.path.startswith("/v1") else "no-cache"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -55,12 +55,9 @@ class ServingMetrics:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def count_forecasts(self, bases: Iterable[Basis]) -> None:
-        """Count forecast hours by basis."""
-        tally: dict[str, int] = {}
-        for basis in bases:
-            tally[basis] = tally.get(basis, 0) + 1
-        for name, count in tally.items():
+    def count_forecasts(self, bases: Mapping[Basis, int]) -> None:
+        """Add numbers of forecast hours by basis."""
+        for name, count in bases.items():
             self._forecasts.labels(name).inc(count)
 
     def text(self, index: SnapshotIndex | None, generation: int, now: datetime) -> bytes:

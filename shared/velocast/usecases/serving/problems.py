@@ -16,9 +16,18 @@ from velocast.usecases.serving.api_types import Problem
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_BYTES = 1024 * 1024
+BODY_TOO_LARGE = f"The request is larger than {MAX_BYTES} bytes; send fewer records per request."
 HINTS = {
     404: "There is no such route; /openapi.json lists all routes.",
-    413: f"The request is larger than {MAX_BYTES} bytes; send fewer records per request.",
+    405: "This route does not have this method; /openapi.json lists all routes.",
+    413: BODY_TOO_LARGE,
+    500: "The service failed to handle this request; the error was logged. Try again later.",
+}
+# Security headers of every response.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -36,6 +45,13 @@ class RequestRefused(HTTPException):
         self.code = int(status)
         self.headers = headers or {}
         self.errors = errors
+
+
+def problem_json(status: HTTPStatus, detail: str | None = None) -> bytes:
+    """Return the body of an error response; `detail` is by default what `HINTS` says of the status."""
+    text = detail or HINTS.get(status) or status.description or status.phrase
+    body = Problem(title=status.phrase, status=status, detail=text)
+    return body.model_dump_json(exclude_none=True).encode()
 
 
 def problem(
@@ -64,7 +80,7 @@ def invalid_request(error: ValidationError) -> Response:
 def problem_responses() -> dict[str | int, Any]:
     """Return the error responses of the `/v1` routes, for the OpenAPI document."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
-    statuses = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
+    statuses = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
     return {
         str(status): {
             "description": HTTPStatus(status).phrase,
@@ -108,7 +124,4 @@ def _unexpected(error: Exception) -> Response:
         code=type(error).__name__,
         stack_trace=traceback.format_exc(),
     )
-    return problem(
-        InternalServerError.code,
-        "The service failed to handle this request; the error was logged. Try again later.",
-    )
+    return problem(InternalServerError.code, HINTS[InternalServerError.code])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter as Tally
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,6 @@ from pydantic import BaseModel
 from velocast.core.datetimes import HOUR
 from velocast.usecases.serving import api_keys, fallback_chain
 from velocast.usecases.serving.api_types import (
-    MAX_RECORDS,
     AtQuery,
     ChampionAnswer,
     CityForecast,
@@ -34,9 +34,18 @@ from velocast.usecases.serving.api_types import (
 )
 from velocast.usecases.serving.metrics import ServingMetrics
 from velocast.usecases.serving.predict import predict_records
-from velocast.usecases.serving.problems import RequestRefused, problem_responses
+from velocast.usecases.serving.problems import (
+    BODY_TOO_LARGE,
+    MAX_BYTES,
+    RequestRefused,
+    problem_responses,
+)
 from velocast.usecases.serving.snapshot_holder import SnapshotHolder
-from velocast.usecases.serving.snapshot_index import SnapshotIndex, floor_hour
+from velocast.usecases.serving.snapshot_index import (
+    CachedAnswer,
+    SnapshotIndex,
+    floor_hour,
+)
 from velocast.usecases.snapshot_format import CounterSnapshot
 
 EXTENSION = "velocast"
@@ -46,6 +55,21 @@ NO_SNAPSHOT = (
     "(gcloud pubsub topics publish velocast-predict --message='{}'), then try again."
 )
 WITHOUT_CHAMPION = "similar_days"
+# One response has 10 to 40 KB; a page shows one counter at a time, so few are asked for again and again.
+MAX_CACHED_ANSWERS = 300
+BODY_READING = "velocast.body_reading"
+
+
+@dataclass
+class BodyReading:
+    """What the gateway and the routes tell each other about a request's body, in the WSGI environment.
+
+    admitted: the rate limit headers of the admitted request, whose body may be read; None before. refused: why reading
+    the body failed.
+    """
+
+    admitted: dict[str, str] | None = None
+    refused: RequestRefused | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +82,17 @@ class Service:
     holder: SnapshotHolder
     keys: api_keys.KeyFile
     limiter: api_keys.Limiter
+    wrong_keys: api_keys.WrongKeys
     metrics: ServingMetrics
     now: Callable[[], datetime]
     fresh_seconds: float
 
     def index(self) -> SnapshotIndex:
-        """Return the current snapshot's index. Raises RequestRefused (503) before the first one is published."""
+        """Return the current snapshot's index. Raises RequestRefused (503), with the reason, when there is none."""
         index = self.holder.current()
         if index is None:
-            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, NO_SNAPSHOT, {"Retry-After": "30"})
+            detail = self.holder.trouble or NO_SNAPSHOT
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "30"})
         return index
 
 
@@ -91,35 +117,49 @@ V1 = APIBlueprint(
 
 
 @V1.before_request
-def admit() -> None:
-    """Check the API key, the rate limit and the body of a request."""
-    name = api_keys.authenticate(service().keys, request.headers.get("X-API-Key"))
-    g.rate_headers = service().limiter.take(name, service().now())
+def admit() -> Response | None:
+    """Check the API key, the rate limit, and the declared size and type of the body; then that the body is JSON.
+
+    The gateway calls twice for a request with a body: without the body, to learn whether to read it (the response is
+    then not sent), and with it.
+    """
+    reading: BodyReading | None = request.environ.get(BODY_READING)
+    if reading is None or reading.admitted is None:
+        given = request.headers.get("X-API-Key")
+        name = api_keys.authenticate(service().keys, service().wrong_keys, given)
+        g.rate_headers = service().limiter.take(name, service().now())
+        if request.method == "POST":
+            _check_headers()
+        if reading is not None:
+            reading.admitted = g.rate_headers
+            g.body_pending = True
+            return Response()
+    else:
+        g.rate_headers = reading.admitted
+        if reading.refused is not None:
+            raise reading.refused
     if request.method == "POST":
-        _check_body(_read_body())
+        _check_json()
+    return None
 
 
-def _read_body() -> Any:
+def _check_headers() -> None:
+    if (request.content_length or 0) > MAX_BYTES:
+        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BODY_TOO_LARGE)
     if not request.is_json:
         raise RequestRefused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The body's content type is {request.mimetype or 'missing'}; send Content-Type: application/json.",
         )
+
+
+def _check_json() -> None:
     try:
-        return json.loads(request.get_data())
+        json.loads(request.get_data())
     except (ValueError, RecursionError) as exc:
         raise RequestRefused(
             HTTPStatus.BAD_REQUEST, f'The body is not JSON ({exc}); send {{"records": [...]}}.'
         ) from exc
-
-
-def _check_body(body: Any) -> None:
-    records = body.get("records") if isinstance(body, dict) else None
-    if isinstance(records, list) and len(records) > MAX_RECORDS:
-        raise RequestRefused(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The request has {len(records)} records; send at most {MAX_RECORDS} per request.",
-        )
 
 
 @V1.get("/counters", responses={"200": CounterList})
@@ -147,18 +187,30 @@ def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
         raise RequestRefused(
             HTTPStatus.NOT_FOUND, f"No counter {path.counter_id!r}; GET /v1/counters lists them."
         )
-    first, _ = index.current_hour(service().now())
+    current = index.current_hour(service().now())
+    key = (counter.counter_id, query.hours, query.observed, current)
+    answer = index.answers.get(key)
+    if answer is None:
+        answer = _forecast_answer(index, counter, current[0], query)
+        if len(index.answers) >= MAX_CACHED_ANSWERS:
+            index.answers.clear()
+        index.answers[key] = answer
+    service().metrics.count_forecasts(answer.bases)
+    return Response(answer.text, content_type="application/json")
+
+
+def _forecast_answer(
+    index: SnapshotIndex, counter: CounterSnapshot, first: datetime, query: ForecastQuery
+) -> CachedAnswer:
     points = _coming(index, counter, first, query.hours)
-    service().metrics.count_forecasts(p.basis for p in points)
     past = fallback_chain.past_hours(index, counter, first, query.observed)
-    return json_response(
-        CounterForecast(
-            **_provenance(index),
-            counter=_counter(counter),
-            forecast=points,
-            observed=[_observation(at, known) for at, known in past],
-        )
+    answer = CounterForecast(
+        **_provenance(index),
+        counter=_counter(counter),
+        forecast=points,
+        observed=[_observation(at, known) for at, known in past],
     )
+    return CachedAnswer(answer.model_dump_json(), Tally(p.basis for p in points))
 
 
 @V1.get("/forecast", responses={"200": CityForecast})
@@ -174,7 +226,7 @@ def city_forecast(query: AtQuery) -> Response:
         )
         for counter in index.snapshot.counters
     ]
-    service().metrics.count_forecasts(p.basis for p in points)
+    service().metrics.count_forecasts(Tally(p.basis for p in points))
     return json_response(CityForecast(**_provenance(index), at=target, forecasts=points))
 
 
@@ -183,7 +235,7 @@ def predict(body: PredictBody) -> Response:
     """Predictions for any places and hours, in the order of the records, each with interval and basis."""
     index = service().index()
     predictions = predict_records(index, body)
-    service().metrics.count_forecasts(p.basis for p in predictions)
+    service().metrics.count_forecasts(Tally(p.basis for p in predictions))
     provenance = _provenance(index)
     if body.task == "affluence":
         provenance["champion"] = index.snapshot.busy_champion or index.snapshot.champion

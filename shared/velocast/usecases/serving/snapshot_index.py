@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from velocast.core.datetimes import HOUR
 from velocast.core.geo import Plane
 from velocast.usecases.serving.api_types import Point
-from velocast.usecases.snapshot_format import HOURS_PER_WEEK, CounterSnapshot, Snapshot
+from velocast.usecases.snapshot_format import HOURS_PER_WEEK, Basis, CounterSnapshot, Snapshot
 
 LOW, HIGH = 0.05, 0.95
 
@@ -33,6 +33,13 @@ class LocatedCounter(NamedTuple):
     x: float
     y: float
     counter: CounterSnapshot
+
+
+class CachedAnswer(NamedTuple):
+    """A serialized response, and how many forecasts of each basis it has."""
+
+    text: str
+    bases: Counter[Basis]
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class SnapshotIndex:
     plane: Plane
     # The published hours of each counter as the API returns them, filled by the first request for it.
     points: dict[str, tuple[Point, ...]] = field(default_factory=dict)
+    # Serialized responses, with their forecasts counted by basis; the key says what the response depends on.
+    answers: dict[Hashable, CachedAnswer] = field(default_factory=dict)
 
     def hour_index(self, target: datetime) -> int | None:
         """Return the position of an hour in the published hours, None when it is outside."""

@@ -303,7 +303,7 @@ def test_a_thousand_records_are_answered_and_one_more_is_not(client: FlaskClient
     assert whole.json is not None
     assert len(whole.json["predictions"]) == 1000
     assert_problem(
-        predict(client, *[record] * 1001), 413, "The request has 1001 records; send at most 1000"
+        predict(client, *[record] * 1001), 422, "records: List should have at most 1000 items"
     )
 
 
