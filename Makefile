@@ -2,6 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 PROJECT ?=
+SECONDS ?= 300
 ENVIRONMENT ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ FUNCTIONS := fetch predict monitor notify serve
 # Some container images forbid Python to keep compiled modules. Every process then compiles its libraries again:
 # collecting the tests alone takes 29 s of CPU instead of 11.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo up down test test-fast test-terraform check check-sql format requirements package deploy destroy bench docs release-check screenshot clean
+.PHONY: help demo up down test test-fast test-terraform fuzz check check-sql format requirements package deploy destroy bench docs release-check screenshot clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
@@ -44,6 +45,9 @@ test: $(READY) ## Run all tests with coverage
 
 test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing
 	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not googlesql and not emulator" $(ARGS)
+
+fuzz: $(READY) ## Let Schemathesis judge serve for some minutes (SECONDS=300)
+	VELOCAST_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n 0 tests/functions/test_serve_schema.py $(ARGS)
 
 # checkov has a separate environment inside the main one.
 $(CHECKOV): $(READY)

@@ -1,11 +1,14 @@
-"""Send requests at a constant rate, independent of responses, and measure the latency of each."""
+"""Latency at a constant rate of requests, independent of responses; and requests per second without a pause."""
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import statistics
 import threading
 import time
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -59,3 +62,37 @@ def measure_latency(
         raise failures[0]
     cuts = statistics.quantiles(taken, n=100)
     return Latency(total, cuts[49], cuts[98], max(taken))
+
+
+def measure_throughput(
+    urls: list[str], headers: dict[str, str], *, clients: int, seconds: float
+) -> float:
+    """Return the requests answered per second while `clients` send one after the other. Raises for a failed request."""
+    host = urlsplit(urls[0]).netloc
+    paths = [urlsplit(url).path for url in urls]
+    answered = [0] * clients
+    failures: list[str] = []
+    end = time.monotonic() + seconds
+
+    def work(client: int) -> None:
+        connection = http.client.HTTPConnection(host, timeout=10)
+        for path in itertools.cycle(paths):
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            if response.status != 200:
+                failures.append(f"{path}: {response.status}")
+            if failures or time.monotonic() > end:
+                break
+            answered[client] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(clients)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise RuntimeError(failures[0])
+    return sum(answered) / (time.monotonic() - began)

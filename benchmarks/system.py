@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import harness
-from benchmarks.latency import measure_latency
+from benchmarks.latency import measure_latency, measure_throughput
 from gcp_emulators.core.http_server import free_port
 from velocast.core.datetimes import rfc3339
 from velocast_cli.city_file import CityFile
@@ -148,11 +148,24 @@ def bench_serve(home: Path, table: Table) -> None:
         counters = [c["counter_id"] for c in found["counters"]]
         urls = [f"{base}/v1/counters/{c}/forecast" for c in counters]
         result = measure_latency(urls, headers, rate=50, seconds=20)
+        family = psutil.Process(server.pid)
+        busy = _cpu_seconds(family)
+        with watched(family) as watch:
+            rate = measure_throughput(urls, headers, clients=4, seconds=10)
+        busy = _cpu_seconds(family) - busy
     finally:
         server.terminate()
         server.wait(10)
     label = f"serve: 50 forecasts a second, {result.requests} requests"
     table.add_row(label, f"p50 {result.p50:.1f}, p99 {result.p99:.1f} ms", "p99 20 ms")
+    # The clients use the same cores, so the CPU of serve alone is shown too.
+    cost = 1000 * busy / (rate * watch.seconds)
+    table.add_row("serve: as many as it answers", f"{rate:,.0f}/s, {cost:.2f} ms CPU each", "600/s")
+    table.add_row("  memory of serve", f"{watch.peak_mb:,.0f} MB", "256 MB")
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    return sum(sum(p.cpu_times()[:2]) for p in [process, *process.children(recursive=True)])
 
 
 def _wait(url: str) -> None:

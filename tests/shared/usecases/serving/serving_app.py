@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from flask_openapi3.openapi import OpenAPI
-from werkzeug.serving import make_server
 
 from tests.shared.usecases.serving.snapshots import NOW
 from velocast.adapters.gcs import Objects
 from velocast.core.settings import ServeSettings
 from velocast.usecases.serving.app import create_app
+from velocast.usecases.serving.gateway import Gateway
+from velocast.usecases.serving.http_protocol import ServingProtocol
 from velocast.usecases.snapshot_format import CONTENT_TYPE, SNAPSHOT, Snapshot, dumps
 
 KEY = "test-key"
@@ -48,13 +51,22 @@ def app(
 
 @contextmanager
 def running(application: OpenAPI) -> Iterator[str]:
-    """Serve the application on a free local port and yield its address."""
-    server = make_server("127.0.0.1", 0, application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    """Serve the application on a free local port, as in production but in a thread; yield its address."""
+    config = uvicorn.Config(
+        Gateway(application),
+        port=0,
+        http=ServingProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
+    while not server.started:
+        time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{server.port}"
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.shutdown()
+        server.should_exit = True
         thread.join(timeout=10)
-        server.server_close()

@@ -7,12 +7,14 @@ import json
 import re
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from google.api_core.exceptions import ServiceUnavailable
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
@@ -27,9 +29,11 @@ from tests.shared.usecases.serving.snapshots import (
     counter,
     snapshot,
 )
+from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import SettingsError
-from velocast.usecases.snapshot_format import SNAPSHOT
+from velocast.usecases.serving import snapshot_holder
+from velocast.usecases.snapshot_format import SNAPSHOT, dumps
 
 pytestmark = pytest.mark.usefixtures("storage_buckets")
 PROBLEM = "application/problem+json"
@@ -369,6 +373,15 @@ def test_a_key_over_its_rate_limit_has_to_wait(tmp_path: Path) -> None:
     assert client.get("/v1/champion", headers={"X-API-Key": "b"}).status_code == 200
 
 
+def test_unknown_keys_are_throttled_and_known_ones_are_not(client: FlaskClient) -> None:
+    client = app(requests_per_minute=5).test_client()
+    guesses = [client.get("/v1/champion", headers={"X-API-Key": f"guess-{i}"}) for i in range(7)]
+    assert [a.status_code for a in guesses] == [403] * 5 + [429] * 2
+    assert_problem(guesses[-1], 429, "Too many requests with unknown API keys")
+    assert guesses[-1].headers["Retry-After"] == "60"
+    assert client.get("/v1/champion", headers=HEADERS).status_code == 200
+
+
 # ---- the snapshot
 
 
@@ -384,6 +397,84 @@ def test_without_a_snapshot_it_says_what_to_do() -> None:
     page = client.get("/")
     assert page.status_code == 200
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("published", "words"),
+    [
+        (dumps(snapshot())[:-50], "bytes that are not gzip"),
+        (b"{}", "bytes that are not gzip"),
+        (gzip.compress(b"{}"), "serving/snapshot.json.gz: origin_at: Field required"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_read_is_called_that(published: bytes, words: str) -> None:
+    bucket().write(SNAPSHOT, published, content_type="application/gzip")
+    client = app().test_client()
+    for path in [*V1_GETS, "/readyz"]:
+        answer = client.get(path, headers=HEADERS)
+        assert_problem(answer, 503, words)
+        assert_problem(answer, 503, "The published forecasts cannot be read")
+        assert "No forecasts are published yet" not in answer.text
+
+
+def test_a_storage_that_cannot_be_reached_is_called_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any) -> None:
+        raise ServiceUnavailable("storage is away")
+
+    monkeypatch.setattr(Objects, "read_unless", unreachable)
+    answer = app().test_client().get("/v1/champion", headers=HEADERS)
+    assert_problem(answer, 503, "The storage of the forecasts cannot be reached at the moment")
+
+
+def test_the_first_answer_after_a_pause_comes_from_the_newest_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish(snapshot())
+    client = app(check_seconds=15).test_client()
+    assert ask(client, "/v1/champion")["champion"]["version"] == 7
+    publish(snapshot(champion=CHAMPION.model_copy(update={"version": 8})))
+    began, reads = time.monotonic(), Objects.read_unless
+
+    def slow(self: Objects, name: str, generation: int) -> Any:
+        time.sleep(0.3)
+        return reads(self, name, generation)
+
+    monkeypatch.setattr(Objects, "read_unless", slow)
+    # the instance has no CPU for ten minutes
+    monkeypatch.setattr(snapshot_holder, "time", LaterClock(600))
+    assert ask(client, "/v1/champion")["champion"]["version"] == 8
+    assert time.monotonic() - began < 10
+
+
+def test_an_answer_says_when_its_snapshot_may_not_be_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish(snapshot())
+    client = app(check_seconds=15).test_client()
+    assert client.get("/v1/champion", headers=HEADERS).headers["Age"] == "0"
+    monkeypatch.setattr(
+        Objects, "read_unless", lambda *_: time.sleep(5)
+    )  # slower than is waited for
+    monkeypatch.setattr(snapshot_holder, "time", LaterClock(600))
+    began = time.monotonic()
+    answer = client.get("/v1/champion", headers=HEADERS)
+    assert 1 < time.monotonic() - began < 4.5
+    assert answer.status_code == 200
+    assert 600 <= int(answer.headers["Age"]) < 620
+    # the next request does not wait for that check again
+    began = time.monotonic()
+    assert client.get("/v1/champion", headers=HEADERS).status_code == 200
+    assert time.monotonic() - began < 1
+
+
+class LaterClock:
+    """The module `time`, some seconds later."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._seconds
 
 
 def test_without_any_count_no_forecast_is_made_up() -> None:
@@ -582,6 +673,39 @@ def test_responses_match_the_document(client: FlaskClient, path: str, name: str)
     assert document is not None
     schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
     Draft202012Validator(schema).validate(ask(client, path))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {},
+        {"counter_id": None},
+        {"counter_id": "c-1"},
+        {"counter_id": 5},
+        {"counter_name": "Rue 4 N-S"},
+        {"counter_name": None, "counter_id": "c-1"},
+        {"latitude": 48.8},
+        {"longitude": 2.3},
+        {"latitude": 48.8, "longitude": None},
+        {"latitude": None, "longitude": None},
+        {"latitude": 48.8, "longitude": 2.3},
+        {"latitude": 48.8, "longitude": 2.3, "counter_id": "c-1"},
+        {"latitude": 48.8, "counter_id": "c-1"},
+        {"latitude": None, "longitude": None, "counter_id": "c-1"},
+        {"latitude": 91, "longitude": 2.3},
+    ],
+)
+def test_the_document_allows_the_records_that_the_service_accepts(
+    client: FlaskClient, place: dict[str, Any]
+) -> None:
+    document = client.get("/openapi.json").json
+    assert document is not None
+    schema = {"$ref": "#/components/schemas/PredictBody", "components": document["components"]}
+    record = place | {"at": rfc3339(NOW)}
+    allowed = Draft202012Validator(schema).is_valid({"records": [record]})
+    assert predict(client, record).status_code == (200 if allowed else 422)
+    many = {"records": [{"counter_id": "c-1", "at": rfc3339(NOW)}] * 1001}
+    assert not Draft202012Validator(schema).is_valid(many)
 
 
 def test_serving_imports_no_model_library_and_no_bigquery() -> None:
