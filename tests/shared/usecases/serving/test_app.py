@@ -406,6 +406,7 @@ def test_without_a_snapshot_it_says_what_to_do() -> None:
         (b"{}", "bytes that are not gzip"),
         (gzip.compress(b"{}"), "serving/snapshot.json.gz: origin_at: Field required"),
     ],
+    ids=["truncated", "not gzip", "not a snapshot"],
 )
 def test_a_snapshot_that_cannot_be_read_is_called_that(published: bytes, words: str) -> None:
     bucket().write(SNAPSHOT, published, content_type="application/gzip")
