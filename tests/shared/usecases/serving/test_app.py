@@ -420,7 +420,7 @@ def test_a_snapshot_that_cannot_be_read_is_called_that(published: bytes, words: 
 
 def test_a_storage_that_cannot_be_reached_is_called_that(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: Any) -> None:
-        raise ServiceUnavailable("storage is away")
+        raise ServiceUnavailable("storage is away")  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr(Objects, "read_unless", unreachable)
     answer = app().test_client().get("/v1/champion", headers=HEADERS)
