@@ -1,6 +1,6 @@
 output "api_url" {
   description = "URL of the API and of the dashboard page."
-  value       = module.function["serve"].uri
+  value       = module.serve.uri
 }
 
 output "buckets" {
@@ -23,14 +23,34 @@ output "deletion_protection" {
   value       = var.deletion_protection
 }
 
+output "environment" {
+  description = "dev or prod. terraform/deploy refuses the variables of the other one."
+  value       = var.environment
+}
+
 output "images" {
-  description = "Images of the jobs and of MLflow, by name. terraform/deploy builds the missing ones."
+  description = "Images of the jobs, of MLflow and of the API, by name. terraform/deploy builds the missing ones."
   value       = module.builder.images
 }
 
 output "jobs" {
   description = "Names of the Cloud Run jobs."
   value       = sort(values(module.jobs.jobs))
+}
+
+output "location" {
+  description = "Region of all resources."
+  value       = var.location
+}
+
+output "mlflow_instance" {
+  description = "Name of MLflow's Cloud SQL instance."
+  value       = module.mlflow.instance
+}
+
+output "mlflow_migration_job" {
+  description = "Name of the job that upgrades MLflow's tables. terraform/deploy runs it before MLflow gets another image."
+  value       = module.mlflow.migration_job
 }
 
 output "mlflow_url" {
@@ -50,9 +70,19 @@ output "next_steps" {
       gcloud pubsub topics publish ${module.messaging.topics["velocast-predict"]} --project=${var.project_id} --message='{}'
       gcloud workflows run ${module.workflow.name} --project=${var.project_id} --location=${var.location} --data='{"force":true}'
     Open the dashboard page and MLflow:
-      ${module.function["serve"].uri}
+      ${module.serve.uri}
       gcloud run services proxy ${module.mlflow.service} --project=${var.project_id} --region=${var.location}
   EOT
+}
+
+output "serve_public" {
+  description = "Whether everyone may call the API."
+  value       = var.serve_public
+}
+
+output "serve_service" {
+  description = "Name of the API's Cloud Run service. terraform/deploy tests its newest revision and moves the traffic to it."
+  value       = module.serve.service
 }
 
 output "topics" {

@@ -1,0 +1,187 @@
+"""MLflow's tables in a real PostgreSQL are upgraded by the script that the job velocast-mlflow-migrate runs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+from gcp_emulators.core.http_server import free_port
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "terraform/modules/mlflow/migrate.py"
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+# The head of MLflow 2.0: what a server of that version left behind.
+OLD_HEAD = "97727af70f4d"
+OPENED = """
+import sys
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+run = SqlAlchemyStore(sys.argv[1], "/tmp/artifacts").get_run("r1")
+print(run.info.run_name, run.data.metrics)
+"""
+
+pytestmark = [
+    pytest.mark.emulator,
+    pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL's programs are not installed here"),
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The URI of an empty database; the server keeps its files and socket in a folder of its own."""
+    programs, port = PROGRAMS[-1].parent, free_port()
+    # Not below pytest's folder, which no other user may enter.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
+        folder, user = Path(name), _user(Path(name))
+        data = folder / "data"
+        _as(user, programs / "initdb", "-D", data, "-U", "mlflow", "-A", "trust", "-N")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        server = ("-D", data, "-l", folder / "log", "-w", "-o", options)
+        _as(user, programs / "pg_ctl", *server, "start")
+        try:
+            yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"
+        finally:
+            _as(user, programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+def _user(folder: Path) -> str | None:
+    """PostgreSQL refuses to run as root: another user then owns its folder."""
+    if os.geteuid() != 0:
+        return None
+    user = pwd.getpwnam("nobody")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return "nobody"
+
+
+def _as(user: str | None, *command: str | Path) -> None:
+    done = subprocess.run(
+        [*map(str, command)], user=user, capture_output=True, text=True, check=False, timeout=60,
+        cwd="/", stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+
+
+@pytest.fixture
+def old(database: str) -> str:
+    """The database as an older MLflow left it: its first tables, its migrations up to OLD_HEAD, and one run."""
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    engine = sqlalchemy.create_engine(database)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    Base.metadata.create_all(engine)
+    command.upgrade(_get_alembic_config(database), OLD_HEAD)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) "
+                "VALUES (0, 'Default', '/tmp', 'active')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO runs (run_uuid, name, source_type, user_id, status, start_time, "
+                "lifecycle_stage, experiment_id, artifact_uri) "
+                "VALUES ('r1', 'old run', 'LOCAL', 'u', 'FINISHED', 1, 'active', 0, '/tmp')"
+            )
+        )
+        for table in ("metrics", "latest_metrics"):
+            connection.execute(
+                text(
+                    f"INSERT INTO {table} (key, value, timestamp, run_uuid, step, is_nan) "
+                    "VALUES ('r2', 0.9, 1, 'r1', 0, false)"
+                )
+            )
+    engine.dispose()
+    return database
+
+
+class Proxy:
+    """The Auth Proxy's address for ending it; notes that it was asked."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        ended = self.ended
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                ended.set()
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                """Stay silent."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/quitquitquit"
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    made = Proxy()
+    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+def opened(uri: str) -> subprocess.CompletedProcess[str]:
+    """What this version of MLflow says when it opens the database."""
+    command = [sys.executable, "-c", OPENED, uri]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def migrated(uri: str, proxy: Proxy) -> subprocess.CompletedProcess[str]:
+    """Run the script as the job does: as text, with the image's programs on the path."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-c", SCRIPT.read_text(encoding="utf-8"), uri, proxy.url]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=180, env=environment
+    )
+
+
+def test_a_database_of_an_older_mlflow_is_refused_until_it_is_migrated(
+    old: str, proxy: Proxy
+) -> None:
+    assert "Detected out-of-date database schema" in opened(old).stderr
+    done = migrated(old, proxy)
+    assert done.returncode == 0, done.stderr
+    assert proxy.ended.is_set(), "the job lasts as long as the proxy"
+    assert opened(old).stdout == "old run {'r2': 0.9}\n"
+    assert migrated(old, proxy).returncode == 0, "a second run changes nothing"
+
+
+def test_an_empty_database_is_left_to_the_server(database: str, proxy: Proxy) -> None:
+    engine = sqlalchemy.create_engine(database)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    done = migrated(database, proxy)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "the database has no tables: the server creates them at its first start\n",
+    )
+    assert sqlalchemy.inspect(engine).get_table_names() == []
+    engine.dispose()
+
+
+def test_the_proxy_ends_also_when_the_database_cannot_be_reached(proxy: Proxy) -> None:
+    done = migrated("postgresql+psycopg2://mlflow@127.0.0.1:9/postgres", proxy)
+    assert done.returncode == 1
+    assert "OperationalError" in done.stderr
+    assert proxy.ended.is_set()
