@@ -8,6 +8,11 @@ locals {
   }
   library = "${path.module}/../shared/velocast"
 
+  # How far back the first fetch goes. A month of 30 days stays inside what the city keeps. The date itself is computed when
+  # the command runs: a date in an output would change with every plan, or grow old.
+  kept_months = try(yamldecode(file("${local.library}/cities/${var.city}.yaml")).kept_months, null)
+  kept_days   = local.kept_months == null ? 365 : local.kept_months * 30
+
   # The one entry without a topic is called over HTTPS: it is a Cloud Run service, all others are functions.
   functions = { for name, entry in local.config.functions : name => entry if entry.topic != null }
   serve     = one([for name, entry in local.config.functions : merge(entry, { name = name }) if entry.topic == null])

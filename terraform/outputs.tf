@@ -65,8 +65,9 @@ output "next_steps" {
       printf %s 'https://discord.com/api/webhooks/...' | gcloud secrets versions add ${module.secrets.secrets["velocast-discord-webhook"]} --project=${var.project_id} --data-file=-
     Read the first API key, or add a version with your own keys (one name:key per line):
       gcloud secrets versions access latest --secret=${module.secrets.secrets["velocast-api-keys"]} --project=${var.project_id}
-    Fetch the history, make forecasts, train the first champion:
-      gcloud pubsub topics publish ${module.messaging.topics["velocast-fetch"]} --project=${var.project_id} --message='{"since":"2025-01-01T00:00:00Z","until":"2025-02-01T00:00:00Z"}'
+    Fetch what the city keeps, make forecasts, train the first champion:
+      eval "$(terraform -chdir=terraform output -raw shell)"
+      .venv/bin/velocast backfill --since="$(python3 -c 'import datetime as d; print(d.date.today() - d.timedelta(days=${local.kept_days}))')" --until="$(date -u +%F)"
       gcloud pubsub topics publish ${module.messaging.topics["velocast-predict"]} --project=${var.project_id} --message='{}'
       gcloud workflows run ${module.workflow.name} --project=${var.project_id} --location=${var.location} --data='{"force":true}'
     Open the dashboard page and MLflow:
@@ -83,6 +84,11 @@ output "serve_public" {
 output "serve_service" {
   description = "Name of the API's Cloud Run service. terraform/deploy tests its newest revision and moves the traffic to it."
   value       = module.serve.service
+}
+
+output "shell" {
+  description = "Lines for eval that let `velocast` work on this deployment."
+  value       = join("\n", [for name, value in local.environment : "export ${name}='${value}'" if !startswith(value, "/secrets/")])
 }
 
 output "topics" {

@@ -28,6 +28,14 @@ run "defaults" {
     error_message = "The outputs must give the next steps."
   }
   assert {
+    condition     = strcontains(output.next_steps, "d.timedelta(days=390)") && !can(regex("20[0-9][0-9]-[0-9]", output.next_steps))
+    error_message = "The first fetch must go back as far as Paris keeps its counts, thirteen months, and name no date that ages."
+  }
+  assert {
+    condition     = strcontains(output.shell, "export GOOGLE_CLOUD_PROJECT='velocast-test'\n") && strcontains(output.shell, "export MLFLOW_TRACKING_URI='https://velocast-mlflow-123456789012.europe-west1.run.app'\n") && !strcontains(output.shell, "/secrets/")
+    error_message = "A shell must be able to work on the deployment."
+  }
+  assert {
     condition     = output.environment == "dev" && output.location == "europe-west1" && output.serve_service == "velocast-serve" && output.serve_public && output.mlflow_migration_job == "velocast-mlflow-migrate" && output.mlflow_instance == "velocast-mlflow"
     error_message = "The outputs must tell terraform/deploy what it works on."
   }
@@ -59,6 +67,10 @@ run "every_option" {
   assert {
     condition     = length(output.dashboards) == 0 && !output.deletion_protection
     error_message = "It must be possible to switch off dashboards and protection."
+  }
+  assert {
+    condition     = strcontains(output.next_steps, "d.timedelta(days=365)")
+    error_message = "Where a city does not say how much it keeps, the first fetch must go back a year."
   }
   assert {
     condition     = output.images.jobs == "europe-west9-docker.pkg.dev/velocast-test/velocast-images/jobs:${substr(sha256("0123456789abcdef ${var.base_images.base}"), 0, 16)}"

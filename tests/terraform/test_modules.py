@@ -106,3 +106,11 @@ def test_no_lock_file_or_state_is_in_the_tree() -> None:
         check=True,
     ).stdout
     assert not re.findall(r"\S*(?:\.terraform|tfstate)\S*", tracked)
+
+
+@pytest.mark.parametrize("folder", ["terraform", "terraform/bootstrap"])
+def test_a_lock_file_made_with_stand_ins_cannot_be_added_by_mistake(folder: str) -> None:
+    if shutil.which("git") is None or not (TERRAFORM.parent / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "check-ignore", "--quiet", f"{folder}/.terraform.lock.hcl"]
+    assert subprocess.run(command, cwd=TERRAFORM.parent, check=False).returncode == 0
