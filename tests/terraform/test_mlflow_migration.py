@@ -23,9 +23,37 @@ SCRIPT = ROOT / "terraform/modules/mlflow/migrate.py"
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 # The head of MLflow 2.0: what a server of that version left behind.
 OLD_HEAD = "97727af70f4d"
+# In a process of its own, because MLflow's old migrations warn.
+LEFT_BEHIND = """
+import sys
+import sqlalchemy
+from alembic import command
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.dbmodels.initial_models import Base
+
+database, head = sys.argv[1:]
+engine = sqlalchemy.create_engine(database)
+Base.metadata.create_all(engine)
+command.upgrade(_get_alembic_config(database), head)
+rows = [
+    "experiments (experiment_id, name, artifact_location, lifecycle_stage) VALUES (0, 'Default', '/tmp', 'active')",
+    "runs (run_uuid, name, source_type, user_id, status, start_time, lifecycle_stage, experiment_id, artifact_uri)"
+    " VALUES ('r1', 'old run', 'LOCAL', 'u', 'FINISHED', 1, 'active', 0, '/tmp')",
+    "metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES ('r2', 0.9, 1, 'r1', 0, false)",
+    "latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES ('r2', 0.9, 1, 'r1', 0, false)",
+]
+with engine.begin() as connection:
+    for row in rows:
+        connection.execute(sqlalchemy.text("INSERT INTO " + row))
+"""
+# What a server does with a database whose tables are all there: it checks the revision, then reads.
 OPENED = """
 import sys
+import sqlalchemy
+from mlflow.store.db.utils import _verify_schema
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+_verify_schema(sqlalchemy.create_engine(sys.argv[1]))
 run = SqlAlchemyStore(sys.argv[1], "/tmp/artifacts").get_run("r1")
 print(run.info.run_name, run.data.metrics)
 """
@@ -74,39 +102,19 @@ def _as(user: str | None, *command: str | Path) -> None:
 @pytest.fixture
 def old(database: str) -> str:
     """The database as an older MLflow left it: its first tables, its migrations up to OLD_HEAD, and one run."""
-    from alembic import command
-    from mlflow.store.db.utils import _get_alembic_config
-    from mlflow.store.tracking.dbmodels.initial_models import Base
+    emptied(database)
+    command = [sys.executable, "-c", LEFT_BEHIND, database, OLD_HEAD]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return database
 
+
+def emptied(database: str) -> None:
+    """Drop every table."""
     engine = sqlalchemy.create_engine(database)
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
-    Base.metadata.create_all(engine)
-    command.upgrade(_get_alembic_config(database), OLD_HEAD)
-    with engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) "
-                "VALUES (0, 'Default', '/tmp', 'active')"
-            )
-        )
-        connection.execute(
-            text(
-                "INSERT INTO runs (run_uuid, name, source_type, user_id, status, start_time, "
-                "lifecycle_stage, experiment_id, artifact_uri) "
-                "VALUES ('r1', 'old run', 'LOCAL', 'u', 'FINISHED', 1, 'active', 0, '/tmp')"
-            )
-        )
-        for table in ("metrics", "latest_metrics"):
-            connection.execute(
-                text(
-                    f"INSERT INTO {table} (key, value, timestamp, run_uuid, step, is_nan) "
-                    "VALUES ('r2', 0.9, 1, 'r1', 0, false)"
-                )
-            )
     engine.dispose()
-    return database
 
 
 class Proxy:
@@ -158,7 +166,9 @@ def migrated(uri: str, proxy: Proxy) -> subprocess.CompletedProcess[str]:
 def test_a_database_of_an_older_mlflow_is_refused_until_it_is_migrated(
     old: str, proxy: Proxy
 ) -> None:
-    assert "Detected out-of-date database schema" in opened(old).stderr
+    refused = opened(old)
+    assert refused.returncode == 1
+    assert "Detected out-of-date database schema" in refused.stderr
     done = migrated(old, proxy)
     assert done.returncode == 0, done.stderr
     assert proxy.ended.is_set(), "the job lasts as long as the proxy"
@@ -167,15 +177,11 @@ def test_a_database_of_an_older_mlflow_is_refused_until_it_is_migrated(
 
 
 def test_an_empty_database_is_left_to_the_server(database: str, proxy: Proxy) -> None:
-    engine = sqlalchemy.create_engine(database)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+    emptied(database)
     done = migrated(database, proxy)
-    assert (done.returncode, done.stdout) == (
-        0,
-        "the database has no tables: the server creates them at its first start\n",
-    )
+    said = "the database has no tables: the server creates them at its first start\n"
+    assert (done.returncode, done.stdout) == (0, said)
+    engine = sqlalchemy.create_engine(database)
     assert sqlalchemy.inspect(engine).get_table_names() == []
     engine.dispose()
 
