@@ -88,7 +88,7 @@ def load(file: Path) -> Plan:
 
 def from_json(file: Path, shown: Mapping[str, Any]) -> Plan:
     """Read Terraform's JSON of a plan."""
-    outputs = shown.get("planned_values", {}).get("outputs", {})
+    outputs = shown.get("output_changes", {})
     changes = {
         change["address"]: Change(
             tuple(change["change"]["actions"]),
@@ -97,7 +97,9 @@ def from_json(file: Path, shown: Mapping[str, Any]) -> Plan:
         )
         for change in shown.get("resource_changes", [])
     }
-    known = {name: output["value"] for name, output in outputs.items() if "value" in output}
+    known = {
+        n: change["after"] for n, change in outputs.items() if change["after_unknown"] is False
+    }
     return Plan(file, known, changes)
 
 

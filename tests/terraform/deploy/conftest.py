@@ -39,7 +39,9 @@ def plan_json(**changes: tuple[list[str], Any, Any]) -> dict[str, Any]:
         "topic": 'module.messaging.google_pubsub_topic.this["velocast-fetch"]',
     }
     return {
-        "planned_values": {"outputs": {name: {"value": value} for name, value in OUTPUTS.items()}},
+        "output_changes": {
+            name: {"after": value, "after_unknown": False} for name, value in OUTPUTS.items()
+        },
         "resource_changes": [
             {
                 "address": addresses[name],
