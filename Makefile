@@ -14,7 +14,7 @@ FUNCTIONS := fetch predict monitor notify serve
 # Some container images forbid Python to keep compiled modules. Every process then compiles its libraries again:
 # collecting the tests alone takes 29 s of CPU instead of 11.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo up down test test-fast test-terraform fuzz check check-sql format requirements package deploy destroy bench docs release-check screenshot clean
+.PHONY: help demo up down test test-fast test-terraform fuzz check check-sql format requirements package deploy plan destroy bench docs release-check screenshot clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
@@ -87,10 +87,13 @@ package: ## Package functions and images for Terraform (build/packages)
 	@$(PYTHON) terraform/package.py
 
 deploy: package ## Create or update all resources in a project (PROJECT=my-project ENVIRONMENT=dev or prod, ARGS=-auto-approve)
-	@terraform/deploy up "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
+	@$(PYTHON) -m terraform.deploy up "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
+
+plan: package ## Write what deploy would do to build/deploy, and change nothing (PROJECT, ENVIRONMENT, ARGS as for deploy)
+	@$(PYTHON) -m terraform.deploy plan "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
 
 destroy: package ## Delete all resources from a project (PROJECT, ENVIRONMENT, ARGS as for deploy)
-	@terraform/deploy down "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
+	@$(PYTHON) -m terraform.deploy down "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
 
 # mlforecast, which `make bench ARGS="mlforecast FILE"` compares with Velocast, has a separate environment too.
 $(RIVAL): $(READY)

@@ -8,6 +8,21 @@ locals {
   }
   library = "${path.module}/../shared/velocast"
 
+  # How far back the first fetch goes. A month of 30 days stays inside what the city keeps. The date itself is computed when
+  # the command runs: a date in an output would change with every plan, or grow old.
+  kept_months = try(yamldecode(file("${local.library}/cities/${var.city}.yaml")).kept_months, null)
+  kept_days   = local.kept_months == null ? 365 : local.kept_months * 30
+
+  # The one entry without a topic is called over HTTPS: it is a Cloud Run service, all others are functions.
+  functions = { for name, entry in local.config.functions : name => entry if entry.topic != null }
+  serve     = one([for name, entry in local.config.functions : merge(entry, { name = name }) if entry.topic == null])
+
+  # Images that are not built here, by digest where terraform/deploy has found it.
+  base_images = {
+    for name, image in jsondecode(file("${path.module}/config/base_images.json")) :
+    name => contains(keys(var.base_images), name) ? "${replace(image, "/:[^:/]+$/", "")}@${var.base_images[name]}" : image
+  }
+
   # Everything that runs under its own service account, by the account's name.
   runners = merge({ for name, entry in local.config.functions : "velocast-${name}" => entry }, local.config.jobs, local.config.workflows)
 
@@ -44,17 +59,21 @@ module "project" {
 
   project_id      = var.project_id
   audit_log_types = var.audit_log_types
-  extra_services  = var.budget == null ? [] : ["billingbudgets.googleapis.com"]
+  extra_services = concat(
+    var.budget == null ? [] : ["billingbudgets.googleapis.com"],
+    var.private_database == null ? [] : ["compute.googleapis.com", "servicenetworking.googleapis.com"],
+  )
 }
 
 module "builder" {
   source = "./modules/builder"
 
-  project_id     = module.project.project_id
-  project_number = module.project.number
-  location       = var.location
-  retention      = var.images
-  sources        = local.packages.images
+  project_id        = module.project.project_id
+  project_number    = module.project.number
+  location          = var.location
+  base_image_digest = lookup(var.base_images, "base", null)
+  retention         = var.images
+  sources           = merge(local.packages.images, { serve = local.packages.functions[local.serve.name] })
 }
 
 module "storage" {
@@ -107,7 +126,7 @@ module "account" {
 
 module "function" {
   source   = "./modules/function"
-  for_each = local.config.functions
+  for_each = local.functions
 
   project_id            = module.project.project_id
   location              = var.location
@@ -118,9 +137,25 @@ module "function" {
   service_account_email = module.account["velocast-${each.key}"].email
   source_file           = "${local.packages_dir}/${local.packages.functions[each.key]}"
   builder               = module.builder
-  topic_id              = each.value.topic == null ? null : module.messaging.topic_ids[each.value.topic]
+  topic_id              = module.messaging.topic_ids[each.value.topic]
   dead_letter_topic     = module.messaging.dead_letter_topic
   pubsub_agent          = module.project.agents.pubsub
+}
+
+module "serve" {
+  source = "./modules/serve"
+
+  project_id            = module.project.project_id
+  location              = var.location
+  name                  = "velocast-${local.serve.name}"
+  config                = local.serve
+  image                 = module.builder.images["serve"]
+  environment           = { for name in local.serve.environment : name => local.environment[name] }
+  secrets               = { for name in keys(local.serve.roles.secrets) : module.secrets.secrets[name] => "/secrets/${name}" }
+  service_account_email = module.account["velocast-${local.serve.name}"].email
+  public                = var.serve_public
+  callers               = var.serve_callers
+  deletion_protection   = var.deletion_protection
 }
 
 module "jobs" {
@@ -149,6 +184,15 @@ module "workflow" {
   deletion_protection = var.deletion_protection
 }
 
+module "network" {
+  source = "./modules/network"
+  count  = var.private_database == null ? 0 : 1
+
+  project_id = module.project.project_id
+  location   = var.location
+  ranges     = var.private_database
+}
+
 module "mlflow" {
   source = "./modules/mlflow"
 
@@ -158,6 +202,8 @@ module "mlflow" {
   image               = module.builder.images["mlflow"]
   artifacts_bucket    = module.storage.buckets["models"]
   callers             = { for name, job in local.config.jobs : name => module.account[name].member if contains(job.environment, "MLFLOW_TRACKING_URI") }
+  proxy_image         = coalesce(var.mlflow.proxy_image, local.base_images["proxy"])
+  network             = one(module.network)
   settings            = var.mlflow
   deletion_protection = var.deletion_protection
 }
@@ -174,16 +220,16 @@ module "monitoring" {
   thresholds               = yamldecode(file("${local.library}/thresholds.yaml"))
   alerts_topic_id          = module.messaging.topic_ids["velocast-alerts"]
   dead_letter_subscription = module.messaging.dead_letter_subscription
-  functions                = { for name, function in module.function : name => function.service }
+  functions                = merge({ for name, function in module.function : name => function.service }, { serve = module.serve.service })
   jobs                     = module.jobs.jobs
   alert_email              = var.alert_email
   workflow_name            = module.workflow.name
   mlflow_service           = module.mlflow.service
   mlflow_instance          = module.mlflow.instance
-  serve_host               = trimprefix(module.function["serve"].uri, "https://")
+  serve_host               = trimprefix(module.serve.uri, "https://")
   billing_account          = try(var.budget.billing_account, null)
   budget_usd               = try(var.budget.amount, null)
   dashboards               = var.monitoring.dashboards
   objectives               = var.monitoring.objectives
-  uptime_check             = var.monitoring.uptime_check
+  uptime_check             = var.monitoring.uptime_check && var.serve_public
 }

@@ -1,6 +1,6 @@
 output "api_url" {
   description = "URL of the API and of the dashboard page."
-  value       = module.function["serve"].uri
+  value       = module.serve.uri
 }
 
 output "buckets" {
@@ -23,14 +23,34 @@ output "deletion_protection" {
   value       = var.deletion_protection
 }
 
+output "environment" {
+  description = "dev or prod. terraform/deploy refuses the variables of the other one."
+  value       = var.environment
+}
+
 output "images" {
-  description = "Images of the jobs and of MLflow, by name. terraform/deploy builds the missing ones."
+  description = "Images of the jobs, of MLflow and of the API, by name. terraform/deploy builds the missing ones."
   value       = module.builder.images
 }
 
 output "jobs" {
   description = "Names of the Cloud Run jobs."
   value       = sort(values(module.jobs.jobs))
+}
+
+output "location" {
+  description = "Region of all resources."
+  value       = var.location
+}
+
+output "mlflow_instance" {
+  description = "Name of MLflow's Cloud SQL instance."
+  value       = module.mlflow.instance
+}
+
+output "mlflow_migration_job" {
+  description = "Name of the job that upgrades MLflow's tables. terraform/deploy runs it before MLflow gets another image."
+  value       = module.mlflow.migration_job
 }
 
 output "mlflow_url" {
@@ -45,14 +65,30 @@ output "next_steps" {
       printf %s 'https://discord.com/api/webhooks/...' | gcloud secrets versions add ${module.secrets.secrets["velocast-discord-webhook"]} --project=${var.project_id} --data-file=-
     Read the first API key, or add a version with your own keys (one name:key per line):
       gcloud secrets versions access latest --secret=${module.secrets.secrets["velocast-api-keys"]} --project=${var.project_id}
-    Fetch the history, make forecasts, train the first champion:
-      gcloud pubsub topics publish ${module.messaging.topics["velocast-fetch"]} --project=${var.project_id} --message='{"since":"2025-01-01T00:00:00Z","until":"2025-02-01T00:00:00Z"}'
+    Fetch what the city keeps, make forecasts, train the first champion:
+      eval "$(terraform -chdir=terraform output -raw shell)"
+      .venv/bin/velocast backfill --since="$(python3 -c 'import datetime as d; print(d.date.today() - d.timedelta(days=${local.kept_days}))')" --until="$(date -u +%F)"
       gcloud pubsub topics publish ${module.messaging.topics["velocast-predict"]} --project=${var.project_id} --message='{}'
       gcloud workflows run ${module.workflow.name} --project=${var.project_id} --location=${var.location} --data='{"force":true}'
     Open the dashboard page and MLflow:
-      ${module.function["serve"].uri}
+      ${module.serve.uri}
       gcloud run services proxy ${module.mlflow.service} --project=${var.project_id} --region=${var.location}
   EOT
+}
+
+output "serve_public" {
+  description = "Whether everyone may call the API."
+  value       = var.serve_public
+}
+
+output "serve_service" {
+  description = "Name of the API's Cloud Run service. terraform/deploy tests its newest revision and moves the traffic to it."
+  value       = module.serve.service
+}
+
+output "shell" {
+  description = "Lines for eval that let `velocast` work on this deployment."
+  value       = join("\n", [for name, value in local.environment : "export ${name}='${value}'" if !startswith(value, "/secrets/")])
 }
 
 output "topics" {

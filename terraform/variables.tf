@@ -11,6 +11,18 @@ variable "audit_log_types" {
   nullable    = false
 }
 
+variable "base_images" {
+  description = "Digests (sha256:...) of the images in config/base_images.json, by name. terraform/deploy finds and records them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for digest in values(var.base_images) : can(regex("^sha256:[0-9a-f]{64}$", digest))])
+    error_message = "base_images must be digests like sha256:<64 hex digits>, got ${jsonencode(var.base_images)}."
+  }
+}
+
 variable "budget" {
   description = "Monthly budget that sends email to the billing account's administrators; null: no budget. The deployer needs rights on the billing account."
   type = object({
@@ -51,9 +63,10 @@ variable "environment" {
 }
 
 variable "images" {
-  description = "Images that the registry keeps: the newest keep_versions of each, and any younger than delete_after_days."
+  description = "Images that the registries keep: the newest keep_versions of each, and any younger than delete_after_days. With immutable_tags, our own images are all kept, because such a tag cannot be deleted."
   type = object({
     delete_after_days = optional(number, 30)
+    immutable_tags    = optional(bool, true)
     keep_versions     = optional(number, 3)
   })
   default  = {}
@@ -121,6 +134,15 @@ variable "packages_dir" {
   default     = null
 }
 
+variable "private_database" {
+  description = "Give MLflow's database a private address in a network of its own, for organisations that forbid public ones ({}, or other address ranges); null: a public address that only the Auth Proxy reaches."
+  type = object({
+    services   = optional(string)
+    subnetwork = optional(string)
+  })
+  default = null
+}
+
 variable "project_id" {
   description = "Id of an existing project with billing enabled."
   type        = string
@@ -141,4 +163,23 @@ variable "retention" {
   })
   default  = {}
   nullable = false
+}
+
+variable "serve_callers" {
+  description = "IAM members that may call the API if serve_public is false. Whoever deploys must be one of them."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "serve_public" {
+  description = "Let everyone call the API, which checks its own keys. false: for organisations that forbid public members."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.serve_public ? length(var.serve_callers) == 0 : length(var.serve_callers) > 0
+    error_message = "serve_callers must list who may call the API if serve_public is false, and be empty otherwise; got ${var.serve_public} and [${join(", ", var.serve_callers)}]."
+  }
 }

@@ -16,7 +16,7 @@ run "defaults" {
     error_message = "Topics, jobs and workflow must have the names that the code uses."
   }
   assert {
-    condition     = output.mlflow_url == "https://velocast-mlflow-123456789012.europe-west1.run.app" && output.images.jobs == "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
+    condition     = output.mlflow_url == "https://velocast-mlflow-123456789012.europe-west1.run.app" && output.images == { for name in ["jobs", "mlflow", "serve"] : name => "europe-west1-docker.pkg.dev/velocast-test/velocast-images/${name}:0123456789abcdef" }
     error_message = "The names of MLflow and of the images must be known before they exist."
   }
   assert {
@@ -26,6 +26,18 @@ run "defaults" {
   assert {
     condition     = strcontains(output.next_steps, "gcloud secrets versions add velocast-discord-webhook --project=velocast-test") && output.api_url == "https://velocast-any-abcdefghij-ew.a.run.app"
     error_message = "The outputs must give the next steps."
+  }
+  assert {
+    condition     = strcontains(output.next_steps, "d.timedelta(days=390)") && !can(regex("20[0-9][0-9]-[0-9]", output.next_steps))
+    error_message = "The first fetch must go back as far as Paris keeps its counts, thirteen months, and name no date that ages."
+  }
+  assert {
+    condition     = strcontains(output.shell, "export GOOGLE_CLOUD_PROJECT='velocast-test'\n") && strcontains(output.shell, "export MLFLOW_TRACKING_URI='https://velocast-mlflow-123456789012.europe-west1.run.app'\n") && !strcontains(output.shell, "/secrets/")
+    error_message = "A shell must be able to work on the deployment."
+  }
+  assert {
+    condition     = output.environment == "dev" && output.location == "europe-west1" && output.serve_service == "velocast-serve" && output.serve_public && output.mlflow_migration_job == "velocast-mlflow-migrate" && output.mlflow_instance == "velocast-mlflow"
+    error_message = "The outputs must tell terraform/deploy what it works on."
   }
   assert {
     condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", sources = "velocast-test-sources" }
@@ -41,19 +53,27 @@ run "every_option" {
     deletion_protection = false
     audit_log_types     = ["DATA_READ"]
     budget              = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
+    base_images         = { base = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", proxy = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
     images              = { keep_versions = 5 }
     labels              = { team = "mobility" }
     mlflow              = { tier = "db-g1-small", users = ["group:team@example.org"] }
     monitoring          = { dashboards = false, objectives = false, uptime_check = false }
+    private_database    = { subnetwork = "172.20.0.0/24" }
     alert_email         = "ada@example.org"
     retention           = { soft_delete_days = 14 }
+    serve_public        = false
+    serve_callers       = ["group:team@example.org"]
   }
   assert {
     condition     = length(output.dashboards) == 0 && !output.deletion_protection
     error_message = "It must be possible to switch off dashboards and protection."
   }
   assert {
-    condition     = output.images.jobs == "europe-west9-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
+    condition     = strcontains(output.next_steps, "d.timedelta(days=365)")
+    error_message = "Where a city does not say how much it keeps, the first fetch must go back a year."
+  }
+  assert {
+    condition     = output.images.jobs == "europe-west9-docker.pkg.dev/velocast-test/velocast-images/jobs:${substr(sha256("0123456789abcdef ${var.base_images.base}"), 0, 16)}"
     error_message = "All resources must be in the given region."
   }
 }
@@ -72,6 +92,10 @@ run "refuses_what_cannot_be" {
     project_id = "example.org:velocast"
     # labels in capitals
     labels = { Team = "Mobility" }
+    # a digest that is a tag
+    base_images = { base = "3.12-slim" }
+    # an API that nobody may call
+    serve_public = false
   }
-  expect_failures = [var.environment, var.city, var.location, var.project_id, var.labels]
+  expect_failures = [var.base_images, var.serve_public, var.environment, var.city, var.location, var.project_id, var.labels]
 }

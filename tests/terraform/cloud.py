@@ -10,6 +10,8 @@ from typing import Any
 
 PROJECT = "velocast-test"
 PUBLIC = {"allUsers", "allAuthenticatedUsers"}
+# What runs MLflow's code: its service, and the job that upgrades its database.
+MLFLOW = {"velocast-mlflow", "velocast-mlflow-migrate"}
 # The attribute that names the resource of a grant, by the grant's type.
 PLACES = {
     "google_artifact_registry_repository_iam_member": ("registry", "repository"),
@@ -77,17 +79,19 @@ class Cloud:
 
     @cached_property
     def environments(self) -> dict[str, dict[str, str]]:
-        """Environment variables of functions and jobs, by name."""
+        """Environment variables of what runs Velocast's code (functions, jobs, the API), by name."""
         functions = {
             f["name"]: f["service_config"][0]["environment_variables"] or {}
             for f in self.of("google_cloudfunctions2_function")
         }
+        templates = {s["name"]: s["template"][0] for s in self.of("google_cloud_run_v2_service")}
+        templates |= {
+            j["name"]: j["template"][0]["template"][0] for j in self.of("google_cloud_run_v2_job")
+        }
         return functions | {
-            job["name"]: {
-                env["name"]: env["value"]
-                for env in job["template"][0]["template"][0]["containers"][0]["env"]
-            }
-            for job in self.of("google_cloud_run_v2_job")
+            name: {env["name"]: env["value"] for env in template["containers"][0]["env"]}
+            for name, template in templates.items()
+            if name not in MLFLOW
         }
 
     @cached_property

@@ -35,6 +35,7 @@ GRANTS: dict[str, dict[str, str]] = {
     "bucket datasets": {"storage.objectUser": JOBS},
     "bucket sources": {"storage.objectViewer": "build"},
     "registry velocast": {"artifactregistry.writer": "build"},
+    "registry velocast-images": {"artifactregistry.writer": "build"},
     "secret velocast-api-keys": {"secretmanager.secretAccessor": "serve"},
     "secret velocast-discord-webhook": {"secretmanager.secretAccessor": "notify"},
     "topic velocast-alerts": {

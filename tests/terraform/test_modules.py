@@ -95,6 +95,26 @@ def test_every_variable_and_output_is_described_and_in_order(file: Path) -> None
         assert not block.startswith("variable") or re.search(r"^  type\s+= ", block, re.MULTILINE)
 
 
+def test_what_needs_a_new_grant_waits_as_long_as_google_says() -> None:
+    """Two minutes at least; and only on creation, or when what is waited for grows."""
+    found = {}
+    for file in TERRAFORM.rglob("main.tf"):
+        text = file.read_text(encoding="utf-8")
+        for name, body in re.findall(
+            r'resource "time_sleep" "(\w+)" \{(.*?)^\}', text, re.S | re.M
+        ):
+            seconds = int(re.findall(r'create_duration = "(\d+)s"', body)[0])
+            found[f"{file.parent.name}.{name}"] = seconds
+            assert "destroy_duration" not in body
+    assert set(found) >= {
+        "account.settled",
+        "builder.settled",
+        "mlflow.settled",
+        "project.apis_answer",
+    }
+    assert not {name: seconds for name, seconds in found.items() if seconds < 120}
+
+
 def test_no_lock_file_or_state_is_in_the_tree() -> None:
     if shutil.which("git") is None or not (TERRAFORM.parent / ".git").exists():
         pytest.skip("not a git checkout")
@@ -106,3 +126,11 @@ def test_no_lock_file_or_state_is_in_the_tree() -> None:
         check=True,
     ).stdout
     assert not re.findall(r"\S*(?:\.terraform|tfstate)\S*", tracked)
+
+
+@pytest.mark.parametrize("folder", ["terraform", "terraform/bootstrap"])
+def test_a_lock_file_made_with_stand_ins_cannot_be_added_by_mistake(folder: str) -> None:
+    if shutil.which("git") is None or not (TERRAFORM.parent / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "check-ignore", "--quiet", f"{folder}/.terraform.lock.hcl"]
+    assert subprocess.run(command, cwd=TERRAFORM.parent, check=False).returncode == 0

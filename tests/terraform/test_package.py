@@ -119,6 +119,17 @@ def test_a_zip_holds_handler_requirements_library_and_its_version(
         assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
 
 
+def test_the_image_of_the_api_is_built_from_the_functions_zip(package: ModuleType) -> None:
+    files = package.function_files(ROOT, "serve")
+    text = files["Dockerfile"].decode()
+    assert (
+        'CMD ["functions-framework", "--target=serve", "--source=main.py", "--port=8080"]' in text
+    )
+    assert {"main.py", "requirements.txt", "velocast/__init__.py"} <= files.keys()
+    for other in ("fetch", "predict", "monitor", "notify"):
+        assert "Dockerfile" not in package.function_files(ROOT, other)
+
+
 def test_an_image_has_its_dockerfile_at_the_top(
     package: ModuleType, project: Path, tmp_path: Path
 ) -> None:

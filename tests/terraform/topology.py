@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tests.terraform import rules
 from tests.terraform.alert_cases import CASES
-from tests.terraform.cloud import PLACES, PROJECT, PUBLIC, Cloud
+from tests.terraform.cloud import MLFLOW, PLACES, PROJECT, PUBLIC, Cloud
 from tests.terraform.grants import GRANTS
 from velocast.core import settings
 
@@ -45,9 +46,9 @@ def schedules(cloud: Cloud) -> list[str]:
 
 
 def fed_functions(cloud: Cloud) -> list[str]:
-    """Every function but serve is called by exactly one subscription, with a token for its own service."""
+    """Every function is called by exactly one subscription, with a token for its own service."""
     called = sorted(cloud.callee(s) for s in cloud.pushes)
-    needed = sorted(cloud.names("google_cloudfunctions2_function") - {"velocast-serve"})
+    needed = sorted(cloud.names("google_cloudfunctions2_function"))
     wrong = [] if called == needed else [f"subscriptions call {called}, needed are {needed}"]
     for push in cloud.pushes:
         target = push["push_config"][0]
@@ -85,6 +86,9 @@ def values(cloud: Cloud) -> list[str]:
         }
         for f in cloud.of("google_cloudfunctions2_function")
     }
+    volumes |= {
+        s["name"]: _mounted(s["template"][0]) for s in cloud.of("google_cloud_run_v2_service")
+    }
     audiences = {
         a for s in cloud.of("google_cloud_run_v2_service") for a in s["custom_audiences"] or []
     }
@@ -103,6 +107,16 @@ def values(cloud: Cloud) -> list[str]:
             if there is not None and value not in there:
                 wrong.append(f"{name}: {variable} is {value!r}, there is only {sorted(there)}")
     return wrong
+
+
+def _mounted(template: Mapping[str, Any]) -> set[str]:
+    """The files of the secrets that a service's container sees."""
+    folders = {m["name"]: m["mount_path"] for m in template["containers"][0]["volume_mounts"]}
+    return {
+        f"{folders[volume['name']]}/{volume['secret'][0]['items'][0]['path']}"
+        for volume in template["volumes"]
+        if volume["name"] in folders
+    }
 
 
 def roles(cloud: Cloud) -> list[str]:
@@ -139,6 +153,7 @@ def accounts(cloud: Cloud) -> list[str]:
     used |= {
         j["name"]: j["template"][0]["template"][0]["service_account"]
         for j in cloud.of("google_cloud_run_v2_job")
+        if j["name"] not in MLFLOW
     }
     used |= {
         s["name"]: s["template"][0]["service_account"]
@@ -170,7 +185,7 @@ def public(cloud: Cloud) -> list[str]:
     ]
     for function in cloud.of("google_cloudfunctions2_function"):
         ingress = function["service_config"][0]["ingress_settings"]
-        if function["name"] != "velocast-serve" and ingress != "ALLOW_INTERNAL_ONLY":
+        if ingress != "ALLOW_INTERNAL_ONLY":
             wrong.append(f"{function['name']} accepts calls from anywhere ({ingress})")
     for instance in cloud.of("google_sql_database_instance"):
         network = instance["settings"][0]["ip_configuration"][0]
@@ -213,6 +228,7 @@ def workflow(cloud: Cloud) -> list[str]:
     jobs = {
         job["name"]: job["template"][0]["template"][0]
         for job in cloud.of("google_cloud_run_v2_job")
+        if job["name"] not in MLFLOW
     }
     named = set(re.findall(r"\bjob: ([a-z-]+)", source))
     wrong = (

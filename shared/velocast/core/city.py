@@ -72,6 +72,7 @@ class City(_Strict):
     holidays: str
     bounding_box: BoundingBox
     largest_credible_count: int
+    kept_months: int | None = None  # how far back the city's data set reaches; None: not known
     licence: str
     licence_url: str
     attribution: str

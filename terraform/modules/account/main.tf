@@ -67,9 +67,10 @@ resource "google_secret_manager_secret_iam_member" "this" {
   depends_on = [google_service_account.this]
 }
 
-# A new account and its grants take up to a minute to take effect; earlier calls are refused.
+# Google: a grant takes effect after two minutes, sometimes after seven or more. Earlier calls are refused, and then
+# terraform/deploy applies again.
 resource "time_sleep" "settled" {
-  create_duration = "60s"
+  create_duration = "180s"
   triggers        = { roles = sha256(jsonencode(var.roles)) }
 
   depends_on = [

@@ -1,20 +1,42 @@
-# Builds: the bucket for sources, the service account that builds, and the registry for images, including those of Cloud
-# Functions.
+# Builds: the bucket for sources, the service account that builds, and the registries for images, one of them for those of
+# Cloud Functions.
 
 locals {
   account_id = "velocast-build"
   email      = "${local.account_id}@${var.project_id}.iam.gserviceaccount.com"
   member     = "serviceAccount:${local.email}"
-  registry   = "${var.location}-docker.pkg.dev/${var.project_id}/velocast"
+  registry   = "${var.location}-docker.pkg.dev/${var.project_id}/velocast-images"
+
+  # What an image is made from: its archive, and the base image if its digest is given. Either one gives it another tag.
+  tags = {
+    for name, file in var.sources : name => (
+      var.base_image_digest == null
+      ? regex("-([0-9a-f]{16})\\.(?:tgz|zip)$", file)[0]
+      : substr(sha256("${regex("-([0-9a-f]{16})\\.(?:tgz|zip)$", file)[0]} ${var.base_image_digest}"), 0, 16)
+    )
+  }
+
+  repositories = {
+    # Cloud Functions moves the tag of its build cache, so the tags here can change.
+    velocast = { description = "Images that Cloud Functions builds.", immutable_tags = false }
+    # Clean-up policies cannot delete an image whose tag is immutable.
+    velocast-images = { description = "Images of the jobs, of MLflow and of the API.", immutable_tags = var.retention.immutable_tags }
+  }
 }
 
 resource "google_artifact_registry_repository" "this" {
   # checkov:skip=CKV_GCP_84:Google-managed encryption keys: customer-managed ones cost more and need another service agent
+  for_each = local.repositories
+
   project       = var.project_id
   location      = var.location
-  repository_id = "velocast"
-  description   = "Images of the jobs, of MLflow and of the functions."
+  repository_id = each.key
+  description   = each.value.description
   format        = "DOCKER"
+
+  docker_config {
+    immutable_tags = each.value.immutable_tags
+  }
 
   # Keep policies override delete policies, so the running image and the one to roll back to are kept.
   cleanup_policies {
@@ -32,6 +54,17 @@ resource "google_artifact_registry_repository" "this" {
       tag_state  = "ANY"
     }
   }
+}
+
+# Versions before 0.2 had one registry for everything.
+moved {
+  from = google_artifact_registry_repository.this
+  to   = google_artifact_registry_repository.this["velocast"]
+}
+
+moved {
+  from = google_artifact_registry_repository_iam_member.images
+  to   = google_artifact_registry_repository_iam_member.images["velocast"]
 }
 
 resource "google_storage_bucket" "sources" {
@@ -77,9 +110,11 @@ resource "google_project_iam_member" "logs" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "images" {
+  for_each = local.repositories
+
   project    = var.project_id
-  location   = google_artifact_registry_repository.this.location
-  repository = google_artifact_registry_repository.this.repository_id
+  location   = google_artifact_registry_repository.this[each.key].location
+  repository = google_artifact_registry_repository.this[each.key].repository_id
   role       = "roles/artifactregistry.writer"
   member     = local.member
 
@@ -110,9 +145,10 @@ resource "google_project_iam_member" "function_sources" {
   depends_on = [google_service_account.this]
 }
 
-# A build that starts before its grants have taken effect fails.
+# A build that starts before its grants have taken effect fails; terraform/deploy then builds again.
 resource "time_sleep" "settled" {
-  create_duration = "60s"
+  create_duration = "180s"
+  triggers        = { registries = join(",", keys(local.repositories)) }
 
   depends_on = [
     google_artifact_registry_repository_iam_member.images,

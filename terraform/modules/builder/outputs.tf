@@ -10,13 +10,13 @@ output "bucket" {
 }
 
 output "images" {
-  description = "Images by name, tagged with the hash of their sources, so that a tag never changes its content."
-  value       = { for name, file in var.sources : name => "${local.registry}/${name}:${regex("-([0-9a-f]{16})\\.tgz$", file)[0]}" }
+  description = "Images by name, tagged with a hash of their sources and base image, so that a tag never changes its content."
+  value       = { for name, tag in local.tags : name => "${local.registry}/${name}:${tag}" }
   depends_on  = [google_artifact_registry_repository.this]
 }
 
 output "repository" {
-  description = "Full name of the Artifact Registry repository."
+  description = "Full name of the registry for Cloud Functions' images."
   value       = "projects/${var.project_id}/locations/${var.location}/repositories/velocast"
   depends_on  = [google_artifact_registry_repository.this]
 }

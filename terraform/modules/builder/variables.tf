@@ -1,3 +1,14 @@
+variable "base_image_digest" {
+  description = "Digest of the base image of all images, sha256:...; null: the newest image under the tag in the Dockerfiles."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.base_image_digest == null ? true : can(regex("^sha256:[0-9a-f]{64}$", var.base_image_digest))
+    error_message = "base_image_digest must be sha256:<64 hex digits>, got \"${coalesce(var.base_image_digest, "null")}\"."
+  }
+}
+
 variable "location" {
   description = "Region of the registry and the bucket."
   type        = string
@@ -22,9 +33,10 @@ variable "project_number" {
 }
 
 variable "retention" {
-  description = "Images to keep: the newest keep_versions of each, and any younger than delete_after_days."
+  description = "Images to keep: the newest keep_versions of each, and any younger than delete_after_days. immutable_tags: a tag of our own images can neither move nor be deleted, so those are all kept."
   type = object({
     delete_after_days = optional(number, 30)
+    immutable_tags    = optional(bool, true)
     keep_versions     = optional(number, 3)
   })
   default  = {}
@@ -43,7 +55,7 @@ variable "sources" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for file in values(var.sources) : can(regex("-[0-9a-f]{16}\\.tgz$", file))])
-    error_message = "sources must be named <image>-<16 hex digits>.tgz, as by `make package`; got ${join(", ", values(var.sources))}."
+    condition     = alltrue([for file in values(var.sources) : can(regex("-[0-9a-f]{16}\\.(tgz|zip)$", file))])
+    error_message = "sources must be named <image>-<16 hex digits>.tgz or .zip, as by `make package`; got ${join(", ", values(var.sources))}."
   }
 }

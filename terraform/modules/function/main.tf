@@ -1,8 +1,7 @@
-# One Cloud Function: its source, the function, who may call it, and the push subscription if it has a topic. We create the
+# One Cloud Function fed by a topic: its source, the function, and the push subscription that may call it. We create the
 # subscription instead of using an Eventarc trigger, so that Terraform controls retries and dead letters.
 
 locals {
-  is_public  = var.config.topic == null
   push_email = "${var.name}-push@${var.project_id}.iam.gserviceaccount.com"
   # How long Pub/Sub waits for a response before it delivers again; 600 s at most.
   ack_deadline_seconds = min(var.config.timeout_seconds + 60, 600)
@@ -50,7 +49,7 @@ resource "google_cloudfunctions2_function" "this" {
     max_instance_count               = var.config.max_instances
     max_instance_request_concurrency = var.config.concurrency
     environment_variables            = var.environment
-    ingress_settings                 = local.is_public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    ingress_settings                 = "ALLOW_INTERNAL_ONLY"
     all_traffic_on_latest_revision   = true
     service_account_email            = var.service_account_email
 
@@ -72,19 +71,7 @@ resource "google_cloudfunctions2_function" "this" {
   }
 }
 
-resource "google_cloud_run_v2_service_iam_member" "public" {
-  count = local.is_public ? 1 : 0
-
-  project  = var.project_id
-  location = var.location
-  name     = google_cloudfunctions2_function.this.name # the function's service has the same name
-  role     = "roles/run.invoker"
-  member   = "allUsers" # the API checks its own keys, and its page is public
-}
-
 resource "google_service_account" "push" {
-  count = local.is_public ? 0 : 1
-
   project      = var.project_id
   account_id   = "${var.name}-push"
   display_name = "${var.name}-push"
@@ -92,8 +79,6 @@ resource "google_service_account" "push" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "push" {
-  count = local.is_public ? 0 : 1
-
   project  = var.project_id
   location = var.location
   name     = google_cloudfunctions2_function.this.name
@@ -105,8 +90,6 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
 
 # In projects where Pub/Sub was enabled before 8 April 2021, its service agent may not create tokens by default.
 resource "google_service_account_iam_member" "push_tokens" {
-  count = local.is_public ? 0 : 1
-
   service_account_id = "projects/${var.project_id}/serviceAccounts/${local.push_email}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = var.pubsub_agent
@@ -115,8 +98,6 @@ resource "google_service_account_iam_member" "push_tokens" {
 }
 
 resource "google_pubsub_subscription" "push" {
-  count = local.is_public ? 0 : 1
-
   project                    = var.project_id
   name                       = var.name
   topic                      = var.topic_id
@@ -155,10 +136,8 @@ resource "google_pubsub_subscription" "push" {
 
 # To move a message to the dead-letter topic, Pub/Sub must pull it from this subscription.
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
-  count = local.is_public ? 0 : 1
-
   project      = var.project_id
-  subscription = google_pubsub_subscription.push[0].name
+  subscription = google_pubsub_subscription.push.name
   role         = "roles/pubsub.subscriber"
   member       = var.pubsub_agent
 }

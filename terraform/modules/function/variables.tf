@@ -9,7 +9,7 @@ variable "builder" {
 }
 
 variable "config" {
-  description = "The function's entry in config/functions.yaml. topic null: called over HTTPS by anyone. cpu null: Google's default for that much memory."
+  description = "The function's entry in config/functions.yaml. cpu null: Google's default for that much memory."
   type = object({
     concurrency     = optional(number, 1)
     cpu             = optional(number)
@@ -18,7 +18,6 @@ variable "config" {
     max_instances   = optional(number, 1)
     memory_mb       = number
     timeout_seconds = number
-    topic           = optional(string)
   })
   nullable = false
 
@@ -43,8 +42,8 @@ variable "config" {
   }
 
   validation {
-    condition     = var.config.timeout_seconds >= 1 && var.config.timeout_seconds <= (var.config.topic == null ? 3600 : 540)
-    error_message = "${var.name}: timeout_seconds must be at most ${var.config.topic == null ? 3600 : 540}${var.config.topic == null ? "" : ", because Pub/Sub waits at most 600 s for a response"}; got ${var.config.timeout_seconds}."
+    condition     = var.config.timeout_seconds >= 1 && var.config.timeout_seconds <= 540
+    error_message = "${var.name}: timeout_seconds must be at most 540, because Pub/Sub waits at most 600 s for a response; got ${var.config.timeout_seconds}."
   }
 
   validation {
@@ -119,12 +118,12 @@ variable "source_file" {
 }
 
 variable "topic_id" {
-  description = "Full name of the topic that triggers the function; null if config.topic is null."
+  description = "Full name of the topic that triggers the function."
   type        = string
-  default     = null
+  nullable    = false
 
   validation {
-    condition     = (var.topic_id == null) == (var.config.topic == null)
-    error_message = "${var.name}: topic_id and config.topic must both be set or both be null."
+    condition     = can(regex("^projects/[^/]+/topics/[^/]+$", var.topic_id))
+    error_message = "${var.name}: topic_id must be projects/<project>/topics/<topic>, got \"${var.topic_id}\"."
   }
 }

@@ -21,6 +21,19 @@ locals {
     log_temp_files                = "0"
   }, var.settings.database_flags)
 
+  database_uri = "postgresql+psycopg2://${urlencode(local.database_user)}@127.0.0.1:5432/${google_sql_database.this.name}"
+
+  proxy_args = concat([
+    "--auto-iam-authn",
+    "--exit-zero-on-sigterm",
+    "--health-check",
+    "--http-address=0.0.0.0",
+    "--http-port=9090",
+    "--lazy-refresh", # it has no CPU between requests, so a background refresh would not run
+    "--port=5432",
+    "--structured-logs",
+  ], var.network == null ? [] : ["--private-ip"], [google_sql_database_instance.this.connection_name])
+
   environment = {
     # The job runner needs 0.9 GB of memory and is not used.
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION = "false"
@@ -71,7 +84,7 @@ resource "google_storage_bucket_iam_member" "artifacts" {
 }
 
 resource "google_sql_database_instance" "this" {
-  # checkov:skip=CKV_GCP_60:A public address without authorised networks, which only the Auth Proxy can reach; a private one adds the monthly cost of a network and a connector
+  # checkov:skip=CKV_GCP_60:A public address without authorised networks, which only the Auth Proxy can reach; private_database gives it a private one (ADR 13)
   # checkov:skip=CKV_GCP_109:log_min_error_statement is set, in a dynamic block that checkov does not read
   # checkov:skip=CKV_GCP_79:The version is the newest, set by a variable's default that checkov does not read
   # checkov:skip=CKV_GCP_110:pgAudit needs memory that the smallest instance lacks, and only one account logs in
@@ -107,8 +120,9 @@ resource "google_sql_database_instance" "this" {
     }
 
     ip_configuration {
-      ipv4_enabled = true
-      ssl_mode     = "ENCRYPTED_ONLY"
+      ipv4_enabled    = var.network == null
+      private_network = try(var.network.network, null)
+      ssl_mode        = "ENCRYPTED_ONLY"
     }
 
     maintenance_window {
@@ -147,9 +161,9 @@ resource "google_sql_user" "this" {
   depends_on = [google_service_account.this]
 }
 
-# A service that starts before its grants have taken effect fails its startup probe.
+# A service that starts before its grants have taken effect fails its startup probe; terraform/deploy then applies again.
 resource "time_sleep" "settled" {
-  create_duration = "60s"
+  create_duration = "180s"
 
   depends_on = [
     google_project_iam_member.database,
@@ -173,6 +187,19 @@ resource "google_cloud_run_v2_service" "this" {
     timeout                          = "300s"
     max_instance_request_concurrency = 40
 
+    dynamic "vpc_access" {
+      for_each = var.network == null ? [] : [var.network]
+
+      content {
+        egress = "PRIVATE_RANGES_ONLY"
+
+        network_interfaces {
+          network    = vpc_access.value.network
+          subnetwork = vpc_access.value.subnetwork
+        }
+      }
+    }
+
     scaling {
       min_instance_count = 0
       max_instance_count = 1 # two instances starting at once would both create the tables
@@ -187,7 +214,7 @@ resource "google_cloud_run_v2_service" "this" {
         "--host=0.0.0.0",
         "--port=8080",
         "--workers=1",
-        "--backend-store-uri=postgresql+psycopg2://${urlencode(local.database_user)}@127.0.0.1:5432/${google_sql_database.this.name}",
+        "--backend-store-uri=${local.database_uri}",
         "--no-serve-artifacts",
         "--default-artifact-root=gs://${var.artifacts_bucket}/mlflow",
       ]
@@ -229,18 +256,8 @@ resource "google_cloud_run_v2_service" "this" {
 
     containers {
       name  = "cloud-sql-proxy"
-      image = var.settings.proxy_image
-      args = [
-        "--auto-iam-authn",
-        "--exit-zero-on-sigterm",
-        "--health-check",
-        "--http-address=0.0.0.0",
-        "--http-port=9090",
-        "--lazy-refresh", # it has no CPU between requests, so a background refresh would not run
-        "--port=5432",
-        "--structured-logs",
-        google_sql_database_instance.this.connection_name,
-      ]
+      image = var.proxy_image
+      args  = local.proxy_args
 
       resources {
         cpu_idle = true
@@ -261,6 +278,86 @@ resource "google_cloud_run_v2_service" "this" {
         }
       }
     }
+  }
+
+  depends_on = [time_sleep.settled]
+}
+
+# MLflow refuses a database with older tables than its own. terraform/deploy gives this job the new image and runs it before
+# the service gets that image.
+resource "google_cloud_run_v2_job" "migrate" {
+  project             = var.project_id
+  location            = var.location
+  name                = "${local.service}-migrate"
+  deletion_protection = var.deletion_protection
+
+  template {
+    task_count  = 1
+    parallelism = 1
+
+    template {
+      service_account = local.email
+      timeout         = "3600s"
+      max_retries     = 0 # a migration that failed half way needs a person
+
+      dynamic "vpc_access" {
+        for_each = var.network == null ? [] : [var.network]
+
+        content {
+          egress = "PRIVATE_RANGES_ONLY"
+
+          network_interfaces {
+            network    = vpc_access.value.network
+            subnetwork = vpc_access.value.subnetwork
+          }
+        }
+      }
+
+      containers {
+        name       = "migrate"
+        image      = var.image
+        depends_on = ["cloud-sql-proxy"]
+        command    = ["python", "-c", file("${path.module}/migrate.py")]
+        args       = [local.database_uri, "http://127.0.0.1:9091/quitquitquit"]
+
+        resources {
+          limits = {
+            cpu    = "1"
+            memory = "1024Mi"
+          }
+        }
+      }
+
+      # The script tells the proxy to quit, because the execution lasts as long as any of its containers.
+      containers {
+        name  = "cloud-sql-proxy"
+        image = var.proxy_image
+        args  = concat(["--quitquitquit"], local.proxy_args)
+
+        resources {
+          limits = {
+            cpu    = "1"
+            memory = "512Mi"
+          }
+        }
+
+        startup_probe {
+          period_seconds    = 5
+          timeout_seconds   = 3
+          failure_threshold = 12
+
+          http_get {
+            path = "/startup"
+            port = 9090
+          }
+        }
+      }
+    }
+  }
+
+  lifecycle {
+    # terraform/deploy changes the image before an apply, with gcloud.
+    ignore_changes = [client, client_version]
   }
 
   depends_on = [time_sleep.settled]

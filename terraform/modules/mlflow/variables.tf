@@ -34,6 +34,15 @@ variable "location" {
   nullable    = false
 }
 
+variable "network" {
+  description = "Private network of the database and the subnetwork from which the service reaches it; null: a public address that only the Auth Proxy reaches."
+  type = object({
+    network    = string
+    subnetwork = string
+  })
+  default = null
+}
+
 variable "project_id" {
   description = "Id of the project."
   type        = string
@@ -46,6 +55,17 @@ variable "project_number" {
   nullable    = false
 }
 
+variable "proxy_image" {
+  description = "Image of the Cloud SQL Auth Proxy, by version or by digest."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex(":[0-9]+\\.[0-9]+\\.[0-9]+$|@sha256:[0-9a-f]{64}$", var.proxy_image))
+    error_message = "proxy_image must end in a version like :2.25.3 or in @sha256:<64 hex digits>, got \"${var.proxy_image}\"."
+  }
+}
+
 variable "settings" {
   description = "The database and the service. The defaults are the smallest available sizes. The name of a deleted instance is reserved for a week: change instance_name to create it again earlier. users: IAM members (user:..., group:...) that may open MLflow."
   type = object({
@@ -56,7 +76,6 @@ variable "settings" {
     disk_type            = optional(string, "PD_HDD")
     instance_name        = optional(string, "velocast-mlflow")
     memory_mb            = optional(number, 1024)
-    proxy_image          = optional(string, "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.25.3")
     retained_backups     = optional(number, 7)
     tier                 = optional(string, "db-f1-micro")
     transaction_log_days = optional(number, 7)

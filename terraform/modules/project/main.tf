@@ -34,9 +34,9 @@ resource "google_project_service" "this" {
   disable_on_destroy = false
 }
 
-# A newly enabled API refuses calls for about a minute, and its service agent is not created immediately.
+# A newly enabled API refuses calls for a minute or two. This waits only when the set of APIs grows.
 resource "time_sleep" "apis_answer" {
-  create_duration = "90s"
+  create_duration = "120s"
   triggers        = { services = join(",", sort([for service in google_project_service.this : service.service])) }
 }
 

@@ -1,6 +1,7 @@
 output "agents" {
   description = "IAM members of Google's service agents, by short name."
-  # Built from the number, because the resource for them exists only in the beta provider.
+  # Built from the number, because the resource that makes them exists only in the beta provider. terraform/deploy makes
+  # them before Terraform runs (AGENTS in terraform/deploy/project.py).
   value = {
     for name, domain in {
       monitoring_notification = "gcp-sa-monitoring-notification"

@@ -12,7 +12,7 @@ variables {
 
 run "defaults" {
   assert {
-    condition     = output.images == { jobs = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef" }
+    condition     = output.images == { jobs = "europe-west1-docker.pkg.dev/velocast-test/velocast-images/jobs:0123456789abcdef" }
     error_message = "An image's tag must be the hash of its sources."
   }
   assert {
@@ -24,8 +24,16 @@ run "defaults" {
     error_message = "Only archives submitted to Cloud Build may expire; Terraform manages the functions' sources."
   }
   assert {
-    condition     = { for policy in google_artifact_registry_repository.this.cleanup_policies : policy.id => policy.action } == { keep-newest = "KEEP", delete-old = "DELETE" }
+    condition     = alltrue([for registry in google_artifact_registry_repository.this : { for policy in registry.cleanup_policies : policy.id => policy.action } == { keep-newest = "KEEP", delete-old = "DELETE" }])
     error_message = "Old images must be deleted and the newest kept."
+  }
+  assert {
+    condition     = { for name, registry in google_artifact_registry_repository.this : name => registry.docker_config[0].immutable_tags } == { velocast = false, velocast-images = true }
+    error_message = "A tag of our own images must never move; Cloud Functions moves its own."
+  }
+  assert {
+    condition     = keys(google_artifact_registry_repository_iam_member.images) == ["velocast", "velocast-images"] && output.repository == "projects/velocast-test/locations/europe-west1/repositories/velocast"
+    error_message = "The builder must be allowed to write to both registries, and functions use the one with tags that move."
   }
   assert {
     condition     = google_project_iam_member.function_sources.condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-123456789012-europe-west1\")"
@@ -39,11 +47,30 @@ run "defaults" {
 
 run "longer_memory" {
   variables {
-    retention = { keep_versions = 10, delete_after_days = 90 }
+    retention = { keep_versions = 10, delete_after_days = 90, immutable_tags = false }
   }
   assert {
-    condition     = contains([for policy in google_artifact_registry_repository.this.cleanup_policies : try(policy.condition[0].older_than, "")], "7776000s")
+    condition     = contains([for policy in google_artifact_registry_repository.this["velocast-images"].cleanup_policies : try(policy.condition[0].older_than, "")], "7776000s")
     error_message = "Images must be deleted after the configured number of days."
+  }
+  assert {
+    condition     = !google_artifact_registry_repository.this["velocast-images"].docker_config[0].immutable_tags
+    error_message = "Tags may be allowed to change, so that old images can be deleted."
+  }
+}
+
+run "from_another_base_image" {
+  variables {
+    base_image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    sources           = { jobs = "jobs-0123456789abcdef.tgz", serve = "serve-0123456789abcdef.zip" }
+  }
+  assert {
+    condition     = output.images.jobs == "europe-west1-docker.pkg.dev/velocast-test/velocast-images/jobs:${substr(sha256("0123456789abcdef ${var.base_image_digest}"), 0, 16)}"
+    error_message = "Another base image must give another tag, because a tag never changes its content."
+  }
+  assert {
+    condition     = endswith(output.images.serve, split(":", output.images.jobs)[1])
+    error_message = "A function's zip names an image like an archive does."
   }
 }
 
@@ -57,6 +84,8 @@ run "refuses_what_cannot_be" {
     sources = { jobs = "jobs.tgz" }
     # an id for the number
     project_number = "velocast-test"
+    # a tag for the digest
+    base_image_digest = "3.12-slim"
   }
-  expect_failures = [var.retention, var.sources, var.project_number]
+  expect_failures = [var.base_image_digest, var.retention, var.sources, var.project_number]
 }

@@ -22,7 +22,6 @@ variables {
     entry_point     = "fetch"
     memory_mb       = 1024
     timeout_seconds = 540
-    topic           = "velocast-fetch"
   }
 }
 
@@ -32,7 +31,7 @@ run "fed_by_a_topic" {
     error_message = "The source's name must contain the hash of the content."
   }
   assert {
-    condition     = google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY" && length(google_cloud_run_v2_service_iam_member.public) == 0
+    condition     = google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_INTERNAL_ONLY"
     error_message = "Only Pub/Sub may reach the function."
   }
   assert {
@@ -44,19 +43,19 @@ run "fed_by_a_topic" {
     error_message = "The function must get exactly the given variables."
   }
   assert {
-    condition     = google_pubsub_subscription.push[0].push_config[0].push_endpoint == "https://velocast-any-abcdefghij-ew.a.run.app/projects/velocast-test/topics/velocast-fetch"
+    condition     = google_pubsub_subscription.push.push_config[0].push_endpoint == "https://velocast-any-abcdefghij-ew.a.run.app/projects/velocast-test/topics/velocast-fetch"
     error_message = "The path of the push endpoint must name the topic."
   }
   assert {
-    condition     = google_pubsub_subscription.push[0].push_config[0].oidc_token[0].audience == "https://velocast-any-abcdefghij-ew.a.run.app" && google_pubsub_subscription.push[0].push_config[0].oidc_token[0].service_account_email == "velocast-fetch-push@velocast-test.iam.gserviceaccount.com"
+    condition     = google_pubsub_subscription.push.push_config[0].oidc_token[0].audience == "https://velocast-any-abcdefghij-ew.a.run.app" && google_pubsub_subscription.push.push_config[0].oidc_token[0].service_account_email == "velocast-fetch-push@velocast-test.iam.gserviceaccount.com"
     error_message = "The token's audience must be the URL without path, and its account the push account."
   }
   assert {
-    condition     = google_pubsub_subscription.push[0].ack_deadline_seconds == 600 && google_pubsub_subscription.push[0].expiration_policy[0].ttl == "" && google_pubsub_subscription.push[0].dead_letter_policy[0].dead_letter_topic == var.dead_letter_topic
+    condition     = google_pubsub_subscription.push.ack_deadline_seconds == 600 && google_pubsub_subscription.push.expiration_policy[0].ttl == "" && google_pubsub_subscription.push.dead_letter_policy[0].dead_letter_topic == var.dead_letter_topic
     error_message = "Pub/Sub must wait until the function ends, never delete the subscription, and dead-letter failed messages."
   }
   assert {
-    condition     = google_cloud_run_v2_service_iam_member.push[0].member == "serviceAccount:velocast-fetch-push@velocast-test.iam.gserviceaccount.com" && google_pubsub_subscription_iam_member.dead_letters[0].role == "roles/pubsub.subscriber"
+    condition     = google_cloud_run_v2_service_iam_member.push.member == "serviceAccount:velocast-fetch-push@velocast-test.iam.gserviceaccount.com" && google_pubsub_subscription_iam_member.dead_letters.role == "roles/pubsub.subscriber"
     error_message = "The push account must be allowed to call, and Pub/Sub to pull dead letters."
   }
   assert {
@@ -65,32 +64,20 @@ run "fed_by_a_topic" {
   }
 }
 
-run "called_over_https" {
+run "with_secrets_and_more_cpu" {
   variables {
-    name        = "velocast-serve"
-    topic_id    = null
-    source_file = "../../tests/packages/serve-0123456789abcdef.zip"
-    secrets     = { velocast-api-keys = "/secrets/velocast-api-keys" }
+    secrets = { velocast-discord-webhook = "/secrets/velocast-discord-webhook" }
     config = {
-      description     = "Serves."
-      entry_point     = "serve"
+      description     = "Fetches."
+      entry_point     = "fetch"
       memory_mb       = 512
       cpu             = 1
-      concurrency     = 40
-      max_instances   = 3
+      concurrency     = 4
       timeout_seconds = 30
     }
   }
   assert {
-    condition     = google_cloud_run_v2_service_iam_member.public[0].member == "allUsers" && google_cloudfunctions2_function.this.service_config[0].ingress_settings == "ALLOW_ALL"
-    error_message = "A function without a topic must be public."
-  }
-  assert {
-    condition     = length(google_pubsub_subscription.push) + length(google_service_account.push) + length(google_service_account_iam_member.push_tokens) == 0
-    error_message = "A function without a topic must have no push subscription."
-  }
-  assert {
-    condition     = google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].mount_path == "/secrets/velocast-api-keys" && google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].versions[0].version == "latest"
+    condition     = google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].mount_path == "/secrets/velocast-discord-webhook" && google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].versions[0].version == "latest"
     error_message = "A secret must be mounted as a file with the latest version."
   }
   assert {
@@ -102,7 +89,7 @@ run "called_over_https" {
 run "refuses_concurrency_on_a_part_of_a_cpu" {
   command = plan
   variables {
-    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", concurrency = 2 }
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, concurrency = 2 }
   }
   expect_failures = [var.config]
 }
@@ -110,7 +97,7 @@ run "refuses_concurrency_on_a_part_of_a_cpu" {
 run "refuses_more_memory_than_its_cpu_may_have" {
   command = plan
   variables {
-    config = { description = "x", entry_point = "x", memory_mb = 8192, cpu = 1, timeout_seconds = 60, topic = "velocast-fetch" }
+    config = { description = "x", entry_point = "x", memory_mb = 8192, cpu = 1, timeout_seconds = 60, }
   }
   expect_failures = [var.config]
 }
@@ -118,7 +105,7 @@ run "refuses_more_memory_than_its_cpu_may_have" {
 run "refuses_too_little_memory" {
   command = plan
   variables {
-    config = { description = "x", entry_point = "x", memory_mb = 64, timeout_seconds = 60, topic = "velocast-fetch" }
+    config = { description = "x", entry_point = "x", memory_mb = 64, timeout_seconds = 60, }
   }
   expect_failures = [var.config]
 }
@@ -126,7 +113,7 @@ run "refuses_too_little_memory" {
 run "refuses_a_timeout_that_pub_sub_does_not_wait_for" {
   command = plan
   variables {
-    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 900, topic = "velocast-fetch" }
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 900, }
   }
   expect_failures = [var.config]
 }
@@ -134,7 +121,7 @@ run "refuses_a_timeout_that_pub_sub_does_not_wait_for" {
 run "refuses_unbounded_instances" {
   command = plan
   variables {
-    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", max_instances = 1000 }
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, max_instances = 1000 }
   }
   expect_failures = [var.config]
 }
@@ -166,7 +153,7 @@ run "refuses_a_source_that_is_not_there" {
 run "refuses_a_topic_without_its_full_name" {
   command = plan
   variables {
-    topic_id = null
+    topic_id = "velocast-fetch"
   }
   expect_failures = [var.topic_id]
 }

@@ -9,7 +9,8 @@ variables {
   location         = "europe-west1"
   artifacts_bucket = "velocast-test-models"
   callers          = { velocast-train = "serviceAccount:velocast-train@velocast-test.iam.gserviceaccount.com" }
-  image            = "europe-west1-docker.pkg.dev/velocast-test/velocast/mlflow:0123456789abcdef"
+  image            = "europe-west1-docker.pkg.dev/velocast-test/velocast-images/mlflow:0123456789abcdef"
+  proxy_image      = "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.25.3"
 }
 
 run "defaults" {
@@ -58,6 +59,26 @@ run "defaults" {
     error_message = "The proxy must connect to this instance."
   }
   assert {
+    condition     = google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].image == var.image && google_cloud_run_v2_job.migrate.template[0].template[0].service_account == google_cloud_run_v2_service.this.template[0].service_account && google_cloud_run_v2_job.migrate.template[0].template[0].max_retries == 0
+    error_message = "The migration must run as the server's account, with the server's image, once."
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].args[0] == "postgresql+psycopg2://velocast-mlflow%40velocast-test.iam@127.0.0.1:5432/mlflow" && strcontains(google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].command[2], "\"db\", \"upgrade\"") && google_cloud_run_v2_job.migrate.template[0].template[0].containers[0].depends_on == tolist(["cloud-sql-proxy"])
+    error_message = "The migration must upgrade the server's database, after the proxy has started."
+  }
+  assert {
+    condition     = slice(google_cloud_run_v2_job.migrate.template[0].template[0].containers[1].args, 1, length(google_cloud_run_v2_service.this.template[0].containers[1].args) + 1) == google_cloud_run_v2_service.this.template[0].containers[1].args && google_cloud_run_v2_job.migrate.template[0].template[0].containers[1].args[0] == "--quitquitquit"
+    error_message = "The migration's proxy must be the server's, and must be able to quit."
+  }
+  assert {
+    condition     = google_sql_database_instance.this.settings[0].ip_configuration[0].ipv4_enabled && google_sql_database_instance.this.settings[0].ip_configuration[0].private_network == null && length(google_cloud_run_v2_service.this.template[0].vpc_access) == 0
+    error_message = "By default the database must need no network."
+  }
+  assert {
+    condition     = output.migration_job == "velocast-mlflow-migrate"
+    error_message = "The job's name must be an output."
+  }
+  assert {
     condition     = values(google_cloud_run_v2_service_iam_member.callers)[*].role == ["roles/run.invoker"] && length(google_cloud_run_v2_service_iam_member.users) == 0
     error_message = "The jobs must be allowed to call it; by default, no user may."
   }
@@ -97,6 +118,32 @@ run "larger_and_open_to_people" {
     condition     = google_cloud_run_v2_service_iam_member.users["user:ada@example.org"].role == "roles/run.invoker"
     error_message = "A listed user must be allowed to open it."
   }
+}
+
+run "with_a_private_address" {
+  variables {
+    network = { network = "projects/velocast-test/global/networks/velocast", subnetwork = "projects/velocast-test/regions/europe-west1/subnetworks/velocast" }
+  }
+  assert {
+    condition     = !google_sql_database_instance.this.settings[0].ip_configuration[0].ipv4_enabled && google_sql_database_instance.this.settings[0].ip_configuration[0].private_network == var.network.network && google_sql_database_instance.this.settings[0].connector_enforcement == "REQUIRED"
+    error_message = "The database must have a private address only."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.this.template[0].vpc_access[0].network_interfaces[0].subnetwork == var.network.subnetwork && google_cloud_run_v2_job.migrate.template[0].template[0].vpc_access[0].network_interfaces[0].subnetwork == var.network.subnetwork && google_cloud_run_v2_service.this.template[0].vpc_access[0].egress == "PRIVATE_RANGES_ONLY"
+    error_message = "Service and migration must reach the network, and everything else as before."
+  }
+  assert {
+    condition     = contains(google_cloud_run_v2_service.this.template[0].containers[1].args, "--private-ip") && contains(google_cloud_run_v2_job.migrate.template[0].template[0].containers[1].args, "--private-ip")
+    error_message = "The proxies must use the private address."
+  }
+}
+
+run "refuses_a_proxy_that_can_change" {
+  command = plan
+  variables {
+    proxy_image = "gcr.io/cloud-sql-connectors/cloud-sql-proxy:latest"
+  }
+  expect_failures = [var.proxy_image]
 }
 
 run "refuses_a_tier_of_another_edition" {
@@ -158,7 +205,7 @@ run "refuses_a_name_that_google_refuses" {
 run "refuses_latest" {
   command = plan
   variables {
-    image = "europe-west1-docker.pkg.dev/velocast-test/velocast/mlflow:latest"
+    image = "europe-west1-docker.pkg.dev/velocast-test/velocast-images/mlflow:latest"
   }
   expect_failures = [var.image]
 }
