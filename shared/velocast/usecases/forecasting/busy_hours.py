@@ -11,7 +11,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import ModelUnusable, ObjectMissing
 from velocast.model.learning.busy_classifier import TASK, BusyModel
-from velocast.usecases.forecasting.model_loading import FallbackStep, OnFallback, read_version
+from velocast.usecases.model_loading import FallbackStep, OnFallback, read_version
 
 BUSY_FROM = 0.5  # more likely than not, for probabilities from the forecast's distribution
 DISTRIBUTION = "the forecast's own distribution"

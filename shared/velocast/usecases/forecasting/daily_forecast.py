@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,14 +15,14 @@ from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import origin_of, rfc3339
 from velocast.core.errors import ObjectChanged
-from velocast.core.notices import ModelFallback
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
+from velocast.usecases import model_loading
 from velocast.usecases.context import Run
-from velocast.usecases.forecasting import busy_hours, forecast_rows, model_loading, snapshot
+from velocast.usecases.forecasting import busy_hours, forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
-from velocast.usecases.forecasting.model_loading import FallbackStep, LoadedChampion
+from velocast.usecases.model_loading import LoadedChampion
 
 ATTEMPTS = 3
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
@@ -127,8 +126,8 @@ def _publish_once(run: ForecastRun) -> ForecastSummary:
     history = snapshot.read_history(run.warehouse, city, origin_at=origin_at, as_of=run.as_of)
     if not history.counters["mean_count"].notna().any():
         return ForecastSummary(origin_at, LoadedChampion())
-    loaded = model_loading.load_champion(objects, on_fallback=_fallback_notifier(run))
-    busy = busy_hours.load_busy_champion(objects, on_fallback=_fallback_notifier(run))
+    loaded = model_loading.load_champion(objects, on_fallback=model_loading.fallback_notifier(run))
+    busy = busy_hours.load_busy_champion(objects, on_fallback=model_loading.fallback_notifier(run))
     forecasts = forecast_rows.make_forecast_rows(run, loaded, busy, history)
     changed = _store(run, loaded, forecasts, origin_at)
     if newest is not None and newest > origin_at:
@@ -152,24 +151,6 @@ def _publish_once(run: ForecastRun) -> ForecastSummary:
     return ForecastSummary(
         origin_at, loaded, busy, len(forecasts), counters, changed, weather, snapshot=state
     )
-
-
-def _fallback_notifier(run: ForecastRun) -> Callable[[FallbackStep], None]:
-    def publish_notice(step: FallbackStep) -> None:
-        wanted = "manifest" if step.wanted_version is None else str(step.wanted_version)
-        if step.task != model_loading.TASK:
-            wanted = f"{step.task}:{wanted}"
-        run.publish_notice(
-            ModelFallback(
-                event_id=f"{run.runtime.component}:{run.execution_id}:fallback:{wanted}",
-                occurred_at=rfc3339(run.as_of),
-                wanted_version=step.wanted_version,
-                used=step.used,
-                reason=step.reason,
-            )
-        )
-
-    return publish_notice
 
 
 def _store(

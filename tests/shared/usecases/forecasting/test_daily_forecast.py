@@ -17,8 +17,8 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant
 from velocast.core.notices import NOTICE, ModelFallback
 from velocast.core.requests import PredictRequest
-from velocast.usecases import feature_store, snapshot_format
-from velocast.usecases.forecasting import forecast_rows, model_loading, snapshot
+from velocast.usecases import feature_store, model_loading, snapshot_format
+from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 

@@ -15,7 +15,7 @@ from velocast.core.kinds import ForecastKind
 from velocast.core.notices import ChampionPromoted
 from velocast.model.learning import forecaster
 from velocast.model.learning.forecaster import TrainedModel
-from velocast.usecases.forecasting import model_loading as champions
+from velocast.usecases import model_loading as champions
 from velocast.usecases.training.refit import relative_difference
 from velocast.usecases.training.stored.records import Decision, Promotion
 from velocast.usecases.training.stored.run_store import RunStore
