@@ -113,9 +113,8 @@ class _Reader:
         if handler is None:
             return
         steps = handler.get("steps", [])
-        block = scope.inner(handler.get("as"))
-        block.visible = before | {handler.get("as")}
-        block.lost = {}
+        block = scope.inner(handler["as"])
+        block.visible = before | {handler["as"]}  # what the try steps make may be missing
         self._steps(steps, block)
         if _goes_on(steps):
             scope.close(block, f'the except block of step "{name}"', around=before)
@@ -131,14 +130,11 @@ class _Reader:
         shared = config.get("shared", [])
         around = set(scope.visible)
         guarded = around - set(shared)
-        loop = config.get("for")
-        bodies = [next(iter(branch.values())) for branch in config.get("branches", [])]
-        if loop is not None:
-            self._reads([loop.get("in"), loop.get("range")], scope)
-            bodies = [loop]
+        loop = config.get("for", {})  # or branches, never both
+        self._reads([loop.get("in"), loop.get("range")], scope)
+        bodies = [next(iter(branch.values())) for branch in config.get("branches", [])] or [loop]
         for body in bodies:
-            own = (body.get("value"), body.get("index")) if body is loop else ()
-            block = scope.inner(*own, guarded=guarded)
+            block = scope.inner(loop.get("value"), loop.get("index"), guarded=guarded)
             self._steps(body.get("steps", []), block)
             scope.close(block, f'a branch of step "{name}"', around=around)
 
