@@ -145,7 +145,7 @@ def _first_usable(
             used = f"version {version.version} ({version.kind})"
             on_fallback(FallbackStep(failure.wanted_version, used, failure.reason))
         try:
-            return _loaded(version, _model(objects, version))
+            return load_version(objects, version)
         except (ModelUnusable, ObjectMissing) as exc:
             failure = FallbackStep(version.version, "", str(exc))
     if failure is not None:
@@ -153,7 +153,9 @@ def _first_usable(
     return LoadedChampion()
 
 
-def _loaded(version: Version, model: TrainedModel) -> LoadedChampion:
+def load_version(objects: Objects, version: Version) -> LoadedChampion:
+    """Load this version and no other. Raises ObjectMissing; ModelUnusable when it is altered or incompatible."""
+    model = _model(objects, version)
     champion = version if isinstance(version, Champion) else None
     until = version.trained_until if isinstance(version, Champion) else version.trained_at
     return LoadedChampion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -30,14 +31,20 @@ class BusyChampion:
         return BUSY_FROM if self.model is None else self.model.threshold
 
 
-def load_busy_champion(objects: Objects, *, on_fallback: OnFallback) -> BusyChampion:
+def load_busy_champion(
+    objects: Objects,
+    *,
+    on_fallback: OnFallback,
+    find: Callable[[], Champion | None] | None = None,
+) -> BusyChampion:
     """Load the champion of the task affluence.
 
-    on_fallback: called when a champion exists but cannot be used. Raises GoogleAPICallError when Cloud Storage fails.
+    on_fallback: called when a champion exists but cannot be used. find: returns the champion to load, or raises
+    ModelUnusable; by default the serving one. Raises GoogleAPICallError when Cloud Storage fails.
     """
     wanted: int | None = None
     try:
-        champion, _ = champion_manifest.read_champion(objects, TASK)
+        champion = find() if find else champion_manifest.read_champion(objects, TASK)[0]
         if champion is None:
             return BusyChampion()
         wanted = champion.version
