@@ -59,9 +59,9 @@ def find_champion_of(run: ForecastRun, objects: Objects, task: str) -> Champion 
     """
     rows = run.warehouse.query("champions_until", since=BEGINNING, as_of=run.as_of)
     promotions = [
-        (str(row.execution_id), details)
-        for row in rows.itertuples()
-        if (details := json.loads(row.details)).get("task") == task
+        (str(execution), details)
+        for execution, text in zip(rows["execution_id"], rows["details"], strict=True)
+        if (details := json.loads(text)).get("task") == task
     ]
     if not promotions:
         return _published_before(objects, task, run.as_of)

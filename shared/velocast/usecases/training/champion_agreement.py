@@ -58,7 +58,7 @@ def find_splits(claims: ChampionClaims) -> list[ChampionSplit]:
     """
     here = f"--version={claims.manifest} --task={claims.task}"
     promote = f"gcloud run jobs execute velocast-promote --args={here.replace(' ', ',')}"
-    follow = "follow_manifest (velocast doctor --fix)"
+    follow = "velocast doctor --fix"
     predict = "gcloud pubsub topics publish velocast-predict --message='{}'"
     wanted = () if claims.manifest is None else (claims.manifest,)
     named = {
@@ -84,7 +84,7 @@ def _text(versions: tuple[int, ...]) -> str:
 
 
 def read_claims(
-    objects: Objects, registry: Registry, warehouse: Warehouse, task: kinds.Task, *, as_of: datetime
+    objects: Objects, registry: Registry, warehouse: Warehouse, task: str, *, as_of: datetime
 ) -> ChampionClaims:
     """Ask every place. as_of: promotions after it are not read.
 
@@ -119,7 +119,7 @@ def _audited_version(warehouse: Warehouse, task: str, as_of: datetime) -> int | 
     return next((p.get("version") for p in promotions if p.get("task") == task), None)
 
 
-def follow_manifest(objects: Objects, registry: Registry, task: kinds.Task) -> Champion | None:
+def follow_manifest(objects: Objects, registry: Registry, task: str) -> Champion | None:
     """Point registry and summary at the manifest's champion and return it; None, and no change, without one.
 
     MLflow knows no precondition, so the manifest is read once more after both were written: whoever writes last has

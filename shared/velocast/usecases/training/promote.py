@@ -221,9 +221,9 @@ def _finish(
         }
     )
     champion_manifest.upsert_summary(store.objects, entry)
-    _lead_all(store, registry, training.task, plan)
+    _lead_all(store, registry, plan)
     published = daily_forecast.publish_forecasts(run)
-    _lead_all(store, registry, training.task, plan)
+    _lead_all(store, registry, plan)
     run.publish_notice(promotion_reports.promotion_notice(run, decision, plan))
     return store.save_once(
         run_store.PROMOTION,
@@ -239,9 +239,9 @@ def _finish(
     )
 
 
-def _lead_all(store: RunStore, registry: Registry, task: kinds.Task, plan: PromotionPlan) -> None:
+def _lead_all(store: RunStore, registry: Registry, plan: PromotionPlan) -> None:
     """Make registry and summary follow the manifest. Raises PromotionRefused if it is another promotion's by now."""
-    serving = champion_agreement.follow_manifest(store.objects, registry, task)
+    serving = champion_agreement.follow_manifest(store.objects, registry, plan.champion.task)
     if serving != plan.champion:
         now = f"version {serving.version}" if serving else "none"
         raise PromotionRefused(

@@ -250,7 +250,8 @@ def test_of_two_promotions_by_hand_the_one_that_is_overtaken_says_so_and_all_pla
     lab.train("up-later", LATER)
     second = lab.training("up-later").version
     lab.evaluate(second, "up-later", LATER)
-    do, stopped = getattr(kind, name), []
+    do = getattr(kind, name)
+    stopped: list[str] = []
 
     def step(*args: Any, **options: Any) -> Any:
         if not stopped:
