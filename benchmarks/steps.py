@@ -30,7 +30,7 @@ from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.model_loading import LoadedChampion
+from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.training.datasets.frames import Source, learning_frames
 from velocast.usecases.training.datasets.windows import DayRange, calibration_start
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate

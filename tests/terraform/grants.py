@@ -20,6 +20,7 @@ GRANTS: dict[str, dict[str, str]] = {
         "run.viewer": "retrain",
         "storage.objectViewer?": "build",
         "workflows.invoker": "monitor",
+        "workflows.viewer": "retrain",
     },
     "dataset bike_traffic_raw": {
         "bigquery.dataEditor": f"fetch {JOBS}",

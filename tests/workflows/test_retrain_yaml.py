@@ -23,7 +23,7 @@ from tests import emulators
 from tests.audit_rows import audit_rows
 from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import parse_instant
-from velocast.core.notices import NOTICE, TrainingFailed
+from velocast.core.notices import NOTICE, RetrainingBlocked, TrainingFailed
 from velocast.core.requests import RetrainArgument
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class Cloud:
     runs: list[tuple[str, list[str]]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     lease_seen: list[dict[str, Any]] = field(default_factory=list)
+    executions: dict[str, str] = field(default_factory=dict)  # id to state; others are unknown
+    running_jobs: list[tuple[str, str]] = field(default_factory=list)  # job, its execution's id
+    out_of_order: bool = False
 
     def run_job(self, request: Request) -> Response:
         job = request.path_params["job"]
@@ -75,12 +78,32 @@ class Cloud:
         self.messages += body["messages"]
         return JSONResponse({"messageIds": ["1"]})
 
+    async def execution(self, request: Request) -> Response:
+        found = self.executions.get(request.path_params["id"])
+        if self.out_of_order or found is None:
+            return JSONResponse({"error": {}}, status_code=403 if self.out_of_order else 404)
+        return JSONResponse({"name": request.path_params["id"], "state": found})
+
+    async def job_executions(self, request: Request) -> Response:
+        job = request.path_params["job"]
+        shown: list[dict[str, Any]] = [
+            {"template": {"containers": [{"args": [f"--execution-id={owner}"]}]}}
+            for running, owner in self.running_jobs
+            if running == job
+        ]
+        ended = {"template": {"containers": [{}]}, "completionTime": "2025-03-01T00:00:00Z"}
+        return JSONResponse({"executions": [*shown, ended]} if shown else {})
+
     def routes(self) -> list[Route]:
+        place = f"projects/{emulators.PROJECT}/locations/{emulators.LOCATION}"
+        executions = f"/v1/{place}/workflows/velocast-retrain/executions/{{id}}"
         job = f"/v2/projects/{emulators.PROJECT}/locations/{emulators.LOCATION}/jobs/{{job}}:run"
         topic = f"/v1/projects/{emulators.PROJECT}/topics/velocast-alerts:publish"
         return [
             Route(job, self.run, methods=["POST"]),
             Route(topic, self.publish, methods=["POST"]),
+            Route(executions, self.execution),
+            Route(f"/v2/{place}/jobs/{{job}}/executions", self.job_executions),
         ]
 
     def notices(self) -> list[Any]:
@@ -115,6 +138,7 @@ def run(
         endpoints = {
             "run": server.url,
             "pubsub": server.url,
+            "workflowexecutions": server.url,
             "storage": object_store.url,
             "bigquery": warehouse.emulator.url,
         }
@@ -153,10 +177,8 @@ def test_it_waits_longer_for_a_job_than_the_job_and_its_retries_may_take() -> No
     assert asked == set(jobs)
     (waits,) = [s["timeout"] for s in _steps(workflow["run_job"]) if "timeout" in s]
     assert waits > max(j["timeout_seconds"] * (j["max_retries"] + 1) for j in jobs.values())
-    lease = re.search(
-        r"sys\.now\(\) \+ (\d+)",
-        workflow["take_lease"]["steps"][0]["begin"]["assign"][2]["mine"]["expires_at"],
-    )
+    (mine,) = [s["mine"] for s in _steps(workflow["take_lease"]) if "mine" in s]
+    lease = re.search(r"sys\.now\(\) \+ (\d+)", mine["expires_at"])
     assert lease is not None
     assert len(jobs) * waits < int(lease[1])
 
@@ -230,6 +252,7 @@ def test_a_second_execution_ends_at_once_and_names_the_holder(
 ) -> None:
     held = {"owner": "somebody-else", "expires_at": "2025-03-02T05:00:00Z"}
     cloud.objects.write_json(LEASE, held)
+    cloud.executions["somebody-else"] = "ACTIVE"
     ended = run({"force": True})
     result = json.loads(ended["result"])
     assert (ended["state"], result["status"], result["holder"]) == (
@@ -243,6 +266,65 @@ def test_a_second_execution_ends_at_once_and_names_the_holder(
     (row,) = audit_rows(warehouse_tables)
     assert (row["status"], row["event_type"]) == ("BUSY", "TRAINING")
     assert "somebody-else" in row["error_message"]
+    assert cloud.messages == []  # a retraining at work is no event
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "FAILED", "SUCCEEDED", None])
+def test_the_lease_of_an_execution_that_has_ended_is_taken_over_at_once(
+    run: Any, cloud: Cloud, state: str | None
+) -> None:
+    """The clock stands, as on a laptop, so the lease of 7 hours would never end. None: forgotten after 90 days."""
+    cloud.objects.write_json(LEASE, {"owner": "ended", "expires_at": "2025-03-02T06:59:00Z"})
+    if state:
+        cloud.executions["ended"] = state
+    cloud.running_jobs = [("velocast-evaluate", "by-hand")]  # another's job does not matter
+    assert json.loads(run({})["result"])["status"] == "OK"
+    assert cloud.lease_seen[0]["owner"] == EXECUTION
+    assert not cloud.objects.exists(LEASE)
+    assert cloud.messages == []
+
+
+@pytest.mark.parametrize("job", ["velocast-train", "velocast-evaluate", "velocast-promote"])
+def test_a_cancelled_execution_keeps_its_lease_while_a_job_of_it_runs_and_people_are_told(
+    run: Any, cloud: Cloud, warehouse_tables: bigquery.Client, job: str
+) -> None:
+    held = {"owner": "ended", "expires_at": "2025-03-02T06:59:00Z"}
+    cloud.objects.write_json(LEASE, held)
+    cloud.executions["ended"] = "CANCELLED"
+    cloud.running_jobs = [(job, "ended")]
+    result = json.loads(run({})["result"])
+    assert (result["status"], result["holder_state"]) == ("BUSY", "JOB_RUNNING")
+    assert cloud.runs == []
+    assert cloud.objects.read_json(LEASE)[0] == held
+    (row,) = audit_rows(warehouse_tables)
+    assert row["status"] == "BUSY"
+    (notice,) = cloud.notices()
+    assert isinstance(notice, RetrainingBlocked)
+    assert (notice.holder, notice.holder_state) == ("ended", "JOB_RUNNING")
+    assert notice.until == "2025-03-02T06:59:00Z"
+    assert f"(CANCELLED) but its job {job} still runs" in notice.reason
+    assert cloud.messages[0]["attributes"] == {"event": "retraining_blocked"}
+
+
+def test_a_holder_at_work_keeps_its_lease_whatever_the_clock_says(run: Any, cloud: Cloud) -> None:
+    cloud.objects.write_json(LEASE, {"owner": "slow", "expires_at": "2025-03-01T00:00:00Z"})
+    cloud.executions["slow"] = "ACTIVE"
+    assert json.loads(run({})["result"])["status"] == "BUSY"
+    assert cloud.objects.read_json(LEASE)[0]["owner"] == "slow"
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "status"), [("2025-03-02T06:59:00Z", "BUSY"), ("2025-03-01T00:00:00Z", "OK")]
+)
+def test_while_nobody_can_be_asked_the_lease_holds_until_it_expires(
+    run: Any, cloud: Cloud, expires_at: str, status: str
+) -> None:
+    cloud.objects.write_json(LEASE, {"owner": "unknown", "expires_at": expires_at})
+    cloud.out_of_order = True
+    result = json.loads(run({})["result"])
+    assert result["status"] == status
+    told = [(n.event, n.holder_state) for n in cloud.notices()]
+    assert told == ([("retraining_blocked", "UNKNOWN")] if status == "BUSY" else [])
 
 
 def test_an_expired_lease_is_taken_over(run: Any, cloud: Cloud) -> None:

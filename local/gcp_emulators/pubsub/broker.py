@@ -34,6 +34,7 @@ class Broker:
     now: the simulated clock; used only for publish times.
     backoff: seconds before the second attempt, and the maximum between two attempts; each wait is twice the previous
     one. It replaces the subscriptions' retry policies, which wait for minutes.
+    retry_speed: keep to the retry policies instead, this many times faster than they say.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Broker:
         *,
         project: str,
         backoff: tuple[float, float] = (0.1, 2.0),
+        retry_speed: float | None = None,
     ) -> None:
         self.project = project
         self._now = now
         self._backoff = backoff
+        self._retry_speed = retry_speed
         self._changed = threading.Condition(threading.RLock())
         self._journal = Journal(folder / "pubsub.sqlite")
         self._topics: dict[str, Resource] = {r["name"]: r for r in self._journal.resources("topic")}
@@ -125,8 +128,9 @@ class Broker:
         """Create a subscription, or replace an existing one and keep its messages.
 
         resource: `name`, `topic` and, as in Pub/Sub's JSON, `pushConfig.pushEndpoint`, `ackDeadlineSeconds`,
-        `deadLetterPolicy`. concurrency: maximum number of simultaneous pushes, at most MAX_WORKERS, started in order.
-        Raises NOT_FOUND if the topic does not exist, INVALID_ARGUMENT for an endpoint on another machine.
+        `deadLetterPolicy`, `retryPolicy`. concurrency: maximum number of simultaneous pushes, at most MAX_WORKERS,
+        started in order. Raises NOT_FOUND if the topic does not exist, INVALID_ARGUMENT for an endpoint on another
+        machine.
         """
         name = self.subscription_name(resource["name"])
         topic = str(self.topic(resource["topic"])["name"])
@@ -293,6 +297,11 @@ class Broker:
             self._journal.settle(message.id, name, "dead", status, error)
             return
         self._journal.settle(message.id, name, "retrying", status, error)
-        shortest, longest = self._backoff
-        wait = min(longest, shortest * 2.0 ** min(attempt - 1, 30))
+        wait = self._wait(queue, attempt)
         heapq.heappush(queue.waiting, (time.monotonic() + wait, message.id))
+
+    def _wait(self, queue: SubscriptionQueue, attempt: int) -> float:
+        """Return the seconds until a message is delivered again after this attempt."""
+        speed = self._retry_speed
+        shortest, longest = queue.backoff_seconds if speed else self._backoff
+        return min(longest, shortest * 2.0 ** min(attempt - 1, 30)) / (speed or 1.0)

@@ -52,11 +52,23 @@ class SubscriptionQueue:
             return None
         return policy["deadLetterTopic"], int(policy.get("maxDeliveryAttempts") or 5)
 
+    @property
+    def backoff_seconds(self) -> tuple[float, float]:
+        """Shortest and longest wait between two attempts; without a retry policy a message is repeated at once."""
+        policy = self.resource.get("retryPolicy")
+        if policy is None:
+            return 0.0, 0.0
+        return _seconds(policy, "minimumBackoff", 10), _seconds(policy, "maximumBackoff", 600)
+
     def seconds_to_next(self) -> float | None:
         """Seconds until the next message may be pushed; None if there is none to push."""
         if not self.waiting or not self.endpoint:
             return None
         return max(self.waiting[0][0] - time.monotonic(), 0.001)
+
+
+def _seconds(policy: Resource, key: str, otherwise: float) -> float:
+    return float(str(policy.get(key) or otherwise).removesuffix("s"))
 
 
 def new_subscription(name: str, topic: str, asked: Resource) -> Resource:

@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.documents import Document, DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.processes import ChildProcesses
 from gcp_emulators.core.times import after_start, rfc3339
+from gcp_emulators.workflows.scopes import check_scopes
 
 ACTIVE, SUCCEEDED, FAILED, CANCELLED = "ACTIVE", "SUCCEEDED", "FAILED", "CANCELLED"
 ARGUMENT_LIMIT_BYTES = 32_768
@@ -27,6 +30,7 @@ class WorkflowExecutions:
 
     endpoint: base URL that answers for Google's APIs. environment: returns the variables of an execution's process.
     variable_prefix: sys.get_env reads, besides the built-in variables, those that start with it; None for no others.
+    Raises ScopeError for a file that Google would refuse to deploy for its variables.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class WorkflowExecutions:
         environment: Callable[[], dict[str, str]],
         variable_prefix: str | None = None,
     ) -> None:
+        for source in workflows.values():
+            check_scopes(yaml.safe_load(source.read_text(encoding="utf-8")))
         self.workflows = dict(workflows)
         self.parent = f"projects/{project}/locations/{location}"
         self._project, self._location = project, location

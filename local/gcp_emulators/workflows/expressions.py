@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
@@ -53,7 +53,7 @@ def evaluate_expression(code: str, context: Mapping[str, Any]) -> Any:
     not have; a workflow's `except` can catch both. Raises SyntaxError for anything that is not in the language.
     """
     try:
-        return plain(_Evaluator(code, context).visit(_parse(code)))
+        return plain(_Evaluator(code, context).visit(parse_expression(code)))
     except TypeError as exc:
         raise TypeError(f"{exc.args[0]} in ${{{code}}}") from exc
 
@@ -64,7 +64,7 @@ def call_function(code: str, context: Mapping[str, Any]) -> Any:
     context: holds the arguments under `_args`. Raises KeyError or TypeError where there is no such function.
     """
     name, args = code.rpartition("(")[0], context["_args"]
-    function = _Evaluator(name, context).visit(_parse(name))
+    function = _Evaluator(name, context).visit(parse_expression(name))
     if not callable(function):
         raise TypeError(f"{name} is not a function")
     return function(**args) if isinstance(args, dict) else function(*args)
@@ -80,13 +80,25 @@ def render_text(value: Any, context: Mapping[str, Any]) -> Any:
     return PART_EXPRESSION.sub(lambda part: to_string(evaluate_expression(part[1], context)), value)
 
 
+def expressions_in(value: Any) -> Iterator[str]:
+    """Yield the code of every expression in a value of a workflow file, those of its items included."""
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from expressions_in(item)
+    elif isinstance(value, str) and "${" in value:
+        whole = WHOLE_EXPRESSION.fullmatch(value)
+        yield from [whole[1]] if whole else PART_EXPRESSION.findall(value)
+
+
 def assign(target: str, value: Any, context: Mapping[str, Any]) -> tuple[str, Any]:
     """Carry out `target = value`, where target may have keys and indices; return the variable and its new value.
 
     Raises KeyError where the variable or a key on the way does not exist, SyntaxError for any other target.
     """
     evaluator = _Evaluator(target, context)
-    node = _parse(target)
+    node = parse_expression(target)
     path: list[Any] = []
     while isinstance(node, ast.Attribute | ast.Subscript):
         path.insert(
@@ -114,7 +126,8 @@ def plain(value: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _parse(code: str) -> ast.expr:
+def parse_expression(code: str) -> ast.expr:
+    """Return the tree of an expression, with the function `if` under the name `if_`. Raises SyntaxError."""
     python = _STRING_OR_IF.sub(
         lambda found: "if_(" if found[0].startswith("if") else found[0], code
     )

@@ -29,6 +29,7 @@ from workflows_emulator.utils import WorkflowError
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.workflows import expressions
 from gcp_emulators.workflows.connectors import GOOGLE_HOSTS, OutgoingCalls
+from gcp_emulators.workflows.scopes import check_scopes
 from gcp_emulators.workflows.standard_library import replace_functions, to_string
 
 Json = dict[str, Any]
@@ -70,6 +71,7 @@ def execute(inputs: ExecutionInputs) -> Json:
     correct_emulator(inputs)
     try:
         workflow = emulator.load_workflow(str(inputs.source))
+        check_scopes(workflow)
         main = workflow if isinstance(workflow, list) else workflow["main"]
         parameters = [] if isinstance(main, list) else main.get("params", [])
         names = [p if isinstance(p, str) else next(iter(p)) for p in parameters]
@@ -164,12 +166,19 @@ def _try(self: Any) -> Any:
 
 
 def _except(step: Any, error: WorkflowError) -> Any:
-    """Run the `except` steps with the error's payload, a map or the raised text; without steps, raise it again."""
+    """Run the `except` steps with the error's payload, a map or the raised text; without steps, raise it again.
+
+    Variables that the steps make are local to them; the emulator keeps them.
+    """
     handler = step.config.get("except")
     if handler is None:
         raise error
+    around = set(step.context)
     step.context[handler["as"]] = expressions.plain(error.payload)
-    return emulator.execute_steps_list(handler["steps"], step.context)
+    context, following, value = emulator.execute_steps_list(handler["steps"], step.context)
+    for name in context.keys() - around:
+        del context[name]
+    return context, following, value
 
 
 def _retry(self: Any) -> Any:

@@ -32,6 +32,14 @@ class Roles(_Entry):
     secrets: dict[str, str] = {}
 
 
+class DeliveryPolicy(_Entry):
+    """How often Pub/Sub delivers a message, and how long it waits between two attempts, before it is a dead letter."""
+
+    max_attempts: int = 5
+    min_backoff_seconds: int = 60
+    max_backoff_seconds: int = 600
+
+
 class Function(_Entry):
     """One entry of functions.yaml. A function without a topic is called over HTTP."""
 
@@ -45,6 +53,7 @@ class Function(_Entry):
     concurrency: int = 1
     environment: tuple[str, ...] = ()
     roles: Roles = Roles()
+    delivery: DeliveryPolicy = DeliveryPolicy()
 
 
 class _JobEntry(Job):

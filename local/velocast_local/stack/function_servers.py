@@ -17,7 +17,6 @@ from velocast_local.stack.environment import process_environment
 from velocast_local.stack.state import StackState
 
 DEAD_LETTER_TOPIC = "velocast-dead-letter"
-MAX_DELIVERY_ATTEMPTS = 5
 LONGEST_ACK_DEADLINE_SECONDS = 600
 
 
@@ -48,7 +47,8 @@ def function_environment(name: str, function: Function, state: StackState) -> di
 
 
 def push_subscription(name: str, function: Function, state: StackState) -> Json:
-    """Return the push subscription of a function, with the same dead-letter policy as in Terraform."""
+    """Return the push subscription of a function, with the same policies as in Terraform."""
+    delivery = function.delivery
     topics = f"projects/{state.project}/topics"
     # functions-framework reads the topic for the event's source from the path of the request.
     push_endpoint = f"{state.part_url(name)}/{topics}/{function.topic}"
@@ -59,7 +59,11 @@ def push_subscription(name: str, function: Function, state: StackState) -> Json:
         "pushConfig": {"pushEndpoint": push_endpoint},
         "deadLetterPolicy": {
             "deadLetterTopic": f"{topics}/{DEAD_LETTER_TOPIC}",
-            "maxDeliveryAttempts": MAX_DELIVERY_ATTEMPTS,
+            "maxDeliveryAttempts": delivery.max_attempts,
+        },
+        "retryPolicy": {
+            "minimumBackoff": f"{delivery.min_backoff_seconds}s",
+            "maximumBackoff": f"{delivery.max_backoff_seconds}s",
         },
     }
 

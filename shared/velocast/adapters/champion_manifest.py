@@ -7,6 +7,7 @@ overwrite each other's work. Serving needs no MLflow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -20,6 +21,7 @@ from velocast.core.requests import Message
 MANIFEST = "serving/champion.json"
 MANIFESTS: dict[str, str] = {kinds.FORECAST: MANIFEST, kinds.AFFLUENCE: "serving/affluence.json"}
 SUMMARY = "models/summary.json"
+PLAN = "plan.json"  # under runs/<execution_id>/: the manifest that a promotion published, as `champion`
 UPSERT_ATTEMPTS = 20
 
 
@@ -117,9 +119,39 @@ def upsert_summary(objects: Objects, entry: SummaryEntry) -> None:
     If it is a champion, the other entries of its task lose that mark, so at most one has it. Starts again if someone
     else wrote in between; raises ObjectChanged after UPSERT_ATTEMPTS attempts.
     """
+    _change_summary(objects, lambda entries: _with(entries, entry))
+
+
+def mark_champion(objects: Objects, champion: Champion) -> None:
+    """Give the mark of the champion in the summary to this one alone; writes nothing if it has it already.
+
+    Raises as `upsert_summary` does.
+    """
+
+    def marked(entries: list[SummaryEntry]) -> list[SummaryEntry]:
+        key = (champion.task, champion.version)
+        known = next((e for e in entries if (e.task, e.version) == key), None)
+        return _with(entries, _champions_entry(champion, known))
+
+    _change_summary(objects, marked)
+
+
+def _champions_entry(champion: Champion, known: SummaryEntry | None) -> SummaryEntry:
+    fields = SummaryEntry.model_fields.keys() & Champion.model_fields.keys()
+    shared = {name: getattr(champion, name) for name in fields} | {"is_champion": True}
+    if known is not None:
+        return known.model_copy(update=shared)
+    return SummaryEntry(trained_at=champion.trained_until, decision="DEPLOY", **shared)
+
+
+def _change_summary(
+    objects: Objects, change: Callable[[list[SummaryEntry]], list[SummaryEntry]]
+) -> None:
     for attempt in range(UPSERT_ATTEMPTS):
         entries, generation = _read_entries(objects)
-        data = _ENTRIES.dump_json(_with(entries, entry), indent=1)
+        if (changed := change(entries)) == entries:
+            return
+        data = _ENTRIES.dump_json(changed, indent=1)
         try:
             objects.write(SUMMARY, data, content_type=JSON_TYPE, if_generation=generation)
         except ObjectChanged:

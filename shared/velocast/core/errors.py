@@ -16,6 +16,7 @@ VelocastError
 ├── ObjectChanged        a generation precondition failed: another process wrote the object first
 ├── RegistryError        MLflow refused or failed                           (retryable)
 ├── ModelUnusable        an artifact is missing, altered or made with other library versions
+│   └── ChampionGone     the champion of a past day cannot be loaded any more
 ├── TooLittleHistory     fewer counts than the step needs
 ├── PromotionRefused     the challenger must not be published
 ├── WorkflowError        an execution could not be started                  (retryable)
@@ -130,6 +131,16 @@ class ModelUnusable(VelocastError):
     """A model artifact is missing, altered, or was made with other library versions."""
 
     code = "model_unusable"
+
+
+class ChampionGone(ModelUnusable):
+    """The champion of a past day cannot be loaded any more, so that day cannot be forecast again."""
+
+    code = "champion_gone"
+
+    def __init__(self, message: str, *, version: int | None) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class TooLittleHistory(VelocastError):

@@ -81,6 +81,20 @@ class TrainingFailed(_Notice):
     log_url: str = ""
 
 
+class RetrainingBlocked(_Notice):
+    """A retraining did not start: the lease is held by an execution that is not at work, or may not be.
+
+    holder_state: JOB_RUNNING (it has ended, but a job that it started goes on) or UNKNOWN. until: the lease's end.
+    """
+
+    event: Literal["retraining_blocked"] = "retraining_blocked"
+    holder: str
+    holder_state: str
+    until: str
+    reason: str
+    execution_id: str
+
+
 class DataStale(_Notice):
     """The newest count is older than it should be."""
 
@@ -130,6 +144,7 @@ Notice = Annotated[
     | DriftDetected
     | PerformanceDegraded
     | TrainingFailed
+    | RetrainingBlocked
     | DataStale
     | WeatherMissing
     | CountersOutOfOrder

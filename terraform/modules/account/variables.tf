@@ -54,8 +54,9 @@ variable "roles" {
       "roles/monitoring.metricWriter",
       "roles/run.viewer",
       "roles/workflows.invoker",
+      "roles/workflows.viewer",
     ])) == 0
-    error_message = "${var.account_id}: roles.project must only contain roles that cannot be granted on a resource: bigquery.jobUser, bigquery.readSessionUser, logging.logWriter, monitoring.metricWriter, run.viewer, workflows.invoker; got ${join(", ", var.roles.project)}."
+    error_message = "${var.account_id}: roles.project must only contain roles that cannot be granted on a resource: bigquery.jobUser, bigquery.readSessionUser, logging.logWriter, monitoring.metricWriter, run.viewer, workflows.invoker, workflows.viewer; got ${join(", ", var.roles.project)}."
   }
 
   validation {

@@ -115,13 +115,13 @@ resource "google_pubsub_subscription" "push" {
   }
 
   retry_policy {
-    minimum_backoff = "60s"
-    maximum_backoff = "600s"
+    minimum_backoff = "${var.config.delivery.min_backoff_seconds}s"
+    maximum_backoff = "${var.config.delivery.max_backoff_seconds}s"
   }
 
   dead_letter_policy {
     dead_letter_topic     = var.dead_letter_topic
-    max_delivery_attempts = 5
+    max_delivery_attempts = var.config.delivery.max_attempts
   }
 
   expiration_policy {

@@ -11,8 +11,13 @@ variable "builder" {
 variable "config" {
   description = "The function's entry in config/functions.yaml. cpu null: Google's default for that much memory."
   type = object({
-    concurrency     = optional(number, 1)
-    cpu             = optional(number)
+    concurrency = optional(number, 1)
+    cpu         = optional(number)
+    delivery = optional(object({
+      max_attempts        = optional(number, 5)
+      max_backoff_seconds = optional(number, 600)
+      min_backoff_seconds = optional(number, 60)
+    }), {})
     description     = string
     entry_point     = string
     max_instances   = optional(number, 1)
@@ -44,6 +49,11 @@ variable "config" {
   validation {
     condition     = var.config.timeout_seconds >= 1 && var.config.timeout_seconds <= 540
     error_message = "${var.name}: timeout_seconds must be at most 540, because Pub/Sub waits at most 600 s for a response; got ${var.config.timeout_seconds}."
+  }
+
+  validation {
+    condition     = var.config.delivery.max_attempts >= 5 && var.config.delivery.max_attempts <= 100 && var.config.delivery.min_backoff_seconds <= var.config.delivery.max_backoff_seconds && var.config.delivery.max_backoff_seconds <= 600
+    error_message = "${var.name}: delivery needs 5 to 100 max_attempts, and waits of at most 600 s, min_backoff_seconds not above max_backoff_seconds; got ${jsonencode(var.config.delivery)}."
   }
 
   validation {

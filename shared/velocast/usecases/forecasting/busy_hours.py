@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,7 +12,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import ModelUnusable, ObjectMissing
 from velocast.model.learning.busy_classifier import TASK, BusyModel
-from velocast.usecases.forecasting.model_loading import FallbackStep, OnFallback, read_version
+from velocast.usecases.model_loading import FallbackStep, OnFallback, read_version
 
 BUSY_FROM = 0.5  # more likely than not, for probabilities from the forecast's distribution
 DISTRIBUTION = "the forecast's own distribution"
@@ -30,14 +31,20 @@ class BusyChampion:
         return BUSY_FROM if self.model is None else self.model.threshold
 
 
-def load_busy_champion(objects: Objects, *, on_fallback: OnFallback) -> BusyChampion:
+def load_busy_champion(
+    objects: Objects,
+    *,
+    on_fallback: OnFallback,
+    find: Callable[[], Champion | None] | None = None,
+) -> BusyChampion:
     """Load the champion of the task affluence.
 
-    on_fallback: called when a champion exists but cannot be used. Raises GoogleAPICallError when Cloud Storage fails.
+    on_fallback: called when a champion exists but cannot be used. find: returns the champion to load, or raises
+    ModelUnusable; by default the serving one. Raises GoogleAPICallError when Cloud Storage fails.
     """
     wanted: int | None = None
     try:
-        champion, _ = champion_manifest.read_champion(objects, TASK)
+        champion = find() if find else champion_manifest.read_champion(objects, TASK)[0]
         if champion is None:
             return BusyChampion()
         wanted = champion.version

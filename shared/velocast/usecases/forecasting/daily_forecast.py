@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,19 +10,20 @@ import pandas as pd
 import pyarrow as pa
 
 from velocast.adapters import champion_manifest, retrain_lease
+from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
-from velocast.core import schemas
+from velocast.core import kinds, schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import origin_of, rfc3339
-from velocast.core.errors import ObjectChanged
-from velocast.core.notices import ModelFallback
+from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
-from velocast.usecases.context import Run
-from velocast.usecases.forecasting import busy_hours, forecast_rows, model_loading, snapshot
+from velocast.usecases import model_loading
+from velocast.usecases.context import Run, describe_error
+from velocast.usecases.forecasting import busy_hours, forecast_rows, past_champion, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
-from velocast.usecases.forecasting.model_loading import FallbackStep, LoadedChampion
+from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 
 ATTEMPTS = 3
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
@@ -79,10 +79,17 @@ def forecast_all_counters(
 ) -> list[AuditRow]:
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
-    Repeating a run changes no row. A run for a past day stores that day's forecasts and keeps a newer snapshot. Raises
+    Repeating a run changes no row. A run for a past day forecasts with the champion of that day and keeps a newer
+    snapshot; if that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
     WarehouseError, ObjectChanged (other runs kept publishing; try again).
     """
-    published = publish_forecasts(run)
+    try:
+        published = publish_forecasts(run, champion_of_the_day=True)
+    except ChampionGone as exc:
+        step = FallbackStep(exc.version, "nothing; no forecast is stored", str(exc))
+        model_loading.fallback_notifier(run)(step)
+        details = {"model_version": exc.version, "forecasts": 0, "snapshot": "kept"}
+        return [_row(run, details, status="UNKNOWN", error_message=describe_error(exc))]
     run.metrics.set("bike/forecasts_generated", published.forecasts)
     age = champion_manifest.age_seconds(published.loaded.manifest, run.as_of)
     if age is not None:
@@ -92,34 +99,37 @@ def forecast_all_counters(
     held = retrain_lease.held_seconds(models, run.as_of)
     if held is not None:
         run.metrics.set("bike/retrain_lease_seconds", held)
-    return [
-        AuditRow(
-            event_id=f"{run.runtime.component}:{run.execution_id}:prediction",
-            timestamp=run.as_of,
-            event_type="PREDICTION",
-            as_of=run.as_of,
-            execution_id=run.execution_id,
-            new_champion_run_id=published.loaded.run_id,
-            details=published.details(),
-        )
-    ]
+    return [_row(run, published.details(), new_champion_run_id=published.loaded.run_id)]
 
 
-def publish_forecasts(run: ForecastRun) -> ForecastSummary:
+def _row(run: Run[PredictSettings], details: dict[str, Any], **values: Any) -> AuditRow:
+    return AuditRow(
+        event_id=f"{run.runtime.component}:{run.execution_id}:prediction",
+        timestamp=run.as_of,
+        event_type="PREDICTION",
+        as_of=run.as_of,
+        execution_id=run.execution_id,
+        details=details,
+        **values,
+    )
+
+
+def publish_forecasts(run: ForecastRun, *, champion_of_the_day: bool = False) -> ForecastSummary:
     """Forecast with the current champion, MERGE the rows into the forecasts table, publish the snapshot.
 
-    `promote` uses it too. Starts again when another run has published in the meantime, since that run may have used a
+    champion_of_the_day: forecast a past day with the champion of that day; raises ChampionGone. `promote` uses the
+    current one. Starts again when another run has published in the meantime, since that run may have used a
     newer champion. Raises the same errors as `forecast_all_counters`.
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return _publish_once(run)
+            return _publish_once(run, of_the_day=champion_of_the_day)
         except ObjectChanged:
             continue
-    return _publish_once(run)
+    return _publish_once(run, of_the_day=champion_of_the_day)
 
 
-def _publish_once(run: ForecastRun) -> ForecastSummary:
+def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
     city, origin_at = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
     # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
@@ -127,8 +137,9 @@ def _publish_once(run: ForecastRun) -> ForecastSummary:
     history = snapshot.read_history(run.warehouse, city, origin_at=origin_at, as_of=run.as_of)
     if not history.counters["mean_count"].notna().any():
         return ForecastSummary(origin_at, LoadedChampion())
-    loaded = model_loading.load_champion(objects, on_fallback=_fallback_notifier(run))
-    busy = busy_hours.load_busy_champion(objects, on_fallback=_fallback_notifier(run))
+    is_newer = newest is not None and newest > origin_at
+    past = of_the_day and past_champion.is_past(objects, run.as_of, later_origin=is_newer)
+    loaded, busy = _load(run, objects, past=past)
     forecasts = forecast_rows.make_forecast_rows(run, loaded, busy, history)
     changed = _store(run, loaded, forecasts, origin_at)
     if newest is not None and newest > origin_at:
@@ -154,22 +165,17 @@ def _publish_once(run: ForecastRun) -> ForecastSummary:
     )
 
 
-def _fallback_notifier(run: ForecastRun) -> Callable[[FallbackStep], None]:
-    def publish_notice(step: FallbackStep) -> None:
-        wanted = "manifest" if step.wanted_version is None else str(step.wanted_version)
-        if step.task != model_loading.TASK:
-            wanted = f"{step.task}:{wanted}"
-        run.publish_notice(
-            ModelFallback(
-                event_id=f"{run.runtime.component}:{run.execution_id}:fallback:{wanted}",
-                occurred_at=rfc3339(run.as_of),
-                wanted_version=step.wanted_version,
-                used=step.used,
-                reason=step.reason,
-            )
-        )
+def _load(run: ForecastRun, objects: Objects, *, past: bool) -> tuple[LoadedChampion, BusyChampion]:
+    tell = model_loading.fallback_notifier(run)
+    if not past:
+        loaded = model_loading.load_champion(objects, on_fallback=tell)
+        return loaded, busy_hours.load_busy_champion(objects, on_fallback=tell)
 
-    return publish_notice
+    def find_busy() -> Champion | None:
+        return past_champion.find_champion_of(run, objects, kinds.AFFLUENCE)
+
+    loaded = past_champion.load_champion_of(run, objects)
+    return loaded, busy_hours.load_busy_champion(objects, on_fallback=tell, find=find_busy)
 
 
 def _store(

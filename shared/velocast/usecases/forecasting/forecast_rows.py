@@ -15,8 +15,8 @@ from velocast.usecases import feature_store
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, fallbacks
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.model_loading import LoadedChampion
 from velocast.usecases.forecasting.snapshot import History
+from velocast.usecases.model_loading import LoadedChampion
 
 ForecastRun = Run[PredictSettings] | Run[JobSettings]
 

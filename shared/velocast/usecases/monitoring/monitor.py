@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pandas as pd
 
-from velocast.adapters import champion_manifest, workflows
-from velocast.adapters.champion_manifest import Champion
+from velocast.adapters import workflows
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
-from velocast.core.datetimes import parse_instant, rfc3339
+from velocast.core.datetimes import rfc3339
 from velocast.core.errors import ObjectChanged, ObjectMissing
 from velocast.core.requests import MonitorRequest, RetrainArgument
 from velocast.model.decisions import retraining
 from velocast.model.decisions.retraining import RetrainDecision
+from velocast.usecases import model_loading
 from velocast.usecases.monitoring import drift_check, validation
 from velocast.usecases.monitoring.outcome import (
     CountHistory,
@@ -38,8 +38,9 @@ DAY = timedelta(days=1)
 def monitor_champion(request: MonitorRequest, run: MonitorRun) -> list[AuditRow]:
     """Validate, check for drift, decide, and start the workflow if the decision is to train (never with `check_only`).
 
-    A redelivered message starts no second execution. Raises WarehouseError, ModelUnusable (manifest unreadable),
-    WorkflowError.
+    What is validated is the model that `predict` would load now: where the champion cannot be used, the next one in the
+    loading order, with the same notice. A redelivered message starts no second execution. Raises WarehouseError,
+    WorkflowError, GoogleAPICallError (Cloud Storage).
     """
     result = _check(request, run)
     if result.decision.trains and not request.check_only:
@@ -52,27 +53,32 @@ def monitor_champion(request: MonitorRequest, run: MonitorRun) -> list[AuditRow]
 
 def _check(request: MonitorRequest, run: MonitorRun) -> MonitoringResult:
     settings, thresholds = run.settings, run.settings.thresholds
-    champion, _ = champion_manifest.read_champion(Objects(settings.project, settings.models_bucket))
+    serving = model_loading.load_champion(
+        Objects(settings.project, settings.models_bucket),
+        on_fallback=model_loading.fallback_notifier(run),
+    )
     history = _count_history(run)
     validated = validation.validate_champion(
         run.warehouse,
         settings.city,
         thresholds,
-        champion=champion,
+        serving=serving,
         as_of=run.as_of,
         counters=history.recent_counters,
     )
     drift = drift_check.check_drift(run, first_count_at=history.first_at)
     decision = retraining.decide_retraining(
         forced=request.force,
-        champion=champion is not None,
+        champion=serving.model is not None,
         history_days=history.days,
         validation=validated.result,
         drift=drift.result,
-        trained_until_age_days=_trained_age_days(champion, run.as_of),
+        trained_until_age_days=(run.as_of - serving.learned_until) / DAY
+        if serving.learned_until
+        else None,
         thresholds=thresholds,
     )
-    return MonitoringResult(champion, history, validated, drift, decision, _r2_before(run))
+    return MonitoringResult(serving, history, validated, drift, decision, _r2_before(run))
 
 
 def _count_history(run: MonitorRun) -> CountHistory:
@@ -89,12 +95,6 @@ def _count_history(run: MonitorRun) -> CountHistory:
         for name in ("first_at", "newest_at")
     )
     return CountHistory(int(row["days"]), first, newest, int(row["recent_counters"]))
-
-
-def _trained_age_days(champion: Champion | None, as_of: datetime) -> float | None:
-    if champion is None:
-        return None
-    return (as_of - parse_instant(champion.trained_until, name="trained_until")) / DAY
 
 
 def _r2_before(run: MonitorRun) -> float | None:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from velocast.adapters import champion_manifest
-from velocast.adapters.champion_manifest import Champion
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import HOUR, rfc3339
 from velocast.core.notices import DataStale, DriftDetected, Notice, PerformanceDegraded
@@ -20,6 +19,7 @@ from velocast.core.unknown import Unknown
 from velocast.model.decisions.retraining import RetrainDecision
 from velocast.model.evaluation.metrics import Validation
 from velocast.usecases.context import Run
+from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring.drift_check import DriftCheck
 from velocast.usecases.monitoring.validation import ChampionValidation
 
@@ -38,9 +38,12 @@ class CountHistory:
 
 @dataclass(frozen=True)
 class MonitoringResult:
-    """The results of all checks, the decision, and the workflow execution it started."""
+    """The results of all checks, the decision, and the workflow execution it started.
 
-    champion: Champion | None
+    serving: the model that was validated, which is not the champion where that cannot be used.
+    """
+
+    serving: LoadedChampion
     history: CountHistory
     validation: ChampionValidation
     drift: DriftCheck
@@ -52,7 +55,9 @@ class MonitoringResult:
 def set_monitoring_gauges(run: MonitorRun, result: MonitoringResult) -> None:
     """Set the gauges of all known results."""
     gauges: dict[str, float | None] = {
-        "bike/champion_age_seconds": champion_manifest.age_seconds(result.champion, run.as_of)
+        "bike/champion_age_seconds": champion_manifest.age_seconds(
+            result.serving.manifest, run.as_of
+        )
     }
     if isinstance(checked := result.validation.result, Validation):
         gauges |= {
@@ -117,14 +122,14 @@ def _drifted(run: MonitorRun, drift: DriftCheck) -> Notice | None:
 
 def _degraded(run: MonitorRun, result: MonitoringResult) -> Notice | None:
     checked, limits = result.validation.result, run.settings.thresholds
-    if result.champion is None or isinstance(checked, Unknown) or checked.r2 is None:
+    if result.serving.model is None or isinstance(checked, Unknown) or checked.r2 is None:
         return None
     loses = checked.skill is not None and checked.skill < 0
     if checked.r2 >= limits.r2_warning and checked.rmse <= limits.rmse_threshold and not loses:
         return None
     return PerformanceDegraded(
         **_notice_identity(run, "performance_degraded"),
-        version=result.champion.version,
+        version=result.serving.version,
         r2=checked.r2,
         r2_before=result.r2_before,
         rmse=checked.rmse,
@@ -207,7 +212,7 @@ def _row(run: MonitorRun, result: MonitoringResult, event_type: Any, **values: A
         event_type=event_type,
         as_of=run.as_of,
         execution_id=run.execution_id,
-        old_champion_run_id=result.champion.run_id if result.champion else None,
+        old_champion_run_id=result.serving.run_id,
         retrain_decision=result.decision.decision,
         **values,
     )

@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 import pandas as pd
 
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.adapters.champion_manifest import Champion
 from velocast.core.city import City
-from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, parse_instant, start_of_local_day
+from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, start_of_local_day
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.evaluation.metrics import Validation, validate
+from velocast.usecases.model_loading import LoadedChampion
 
 WEEK = timedelta(days=7)
 
@@ -32,11 +32,11 @@ def validate_champion(
     city: City,
     thresholds: Thresholds,
     *,
-    champion: Champion | None,
+    serving: LoadedChampion,
     as_of: datetime,
     counters: int,
 ) -> ChampionValidation:
-    """Score the champion's forecasts of the local days that ended before `as_of`; without a champion, similar days'.
+    """Score the serving model's forecasts of the local days that ended before `as_of`.
 
     counters: number of counters with counts in the last `skill_days`. Scores cover `validation_days`, skill covers
     `skill_days`; Unknown when too few forecasts can be compared. Raises WarehouseError.
@@ -45,37 +45,34 @@ def validate_champion(
     pairs = read_pairs(
         warehouse,
         city,
-        champion=champion,
+        serving=serving,
         first_day=today - timedelta(days=thresholds.skill_days),
         until_day=today,
     )
     week_ago = start_of_local_day(today - timedelta(days=thresholds.validation_days), city.zone)
     week = pairs[pairs["target_at"] >= week_ago]
     result = validate(week, pairs, counters=counters, thresholds=thresholds)
-    return ChampionValidation(champion.version if champion else 0, result, pairs)
+    return ChampionValidation(serving.version, result, pairs)
 
 
 def read_pairs(
-    warehouse: Warehouse, city: City, *, champion: Champion | None, first_day: date, until_day: date
+    warehouse: Warehouse, city: City, *, serving: LoadedChampion, first_day: date, until_day: date
 ) -> pd.DataFrame:
     """Return one version's forecasts of the local days first_day <= day < until_day with the usable counts.
 
     Columns: counter_id, target_at, origin_at, lead_day (0 to 2), predicted_count, lower, upper, bike_count, lag_168h
-    (bikes per hour), sorted by origin, counter and hour. Days that the champion was trained on are left out, because a
+    (bikes per hour), sorted by origin, counter and hour. Days that the model was trained on are left out, because a
     backfill with it would not be a fair test. Sources: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`.
     Raises WarehouseError.
     """
     first_hour = start_of_local_day(first_day, city.zone)
-    learned_until = first_hour
-    if champion is not None:
-        learned_until = parse_instant(champion.trained_until, name="trained_until")
     pairs = warehouse.query_large(
         "validation_pairs",
-        version=champion.version if champion else 0,
+        version=serving.version,
         first_hour=first_hour,
         first_lag=first_hour - WEEK,
         until=start_of_local_day(until_day, city.zone),
-        learned_until=learned_until,
+        learned_until=serving.learned_until or first_hour,
         lead_days=SCORED_LEAD_DAYS,
     )
     # A fixed order, so that the same rows give exactly the same scores; the warehouse's order varies.

@@ -16,6 +16,7 @@ from velocast.core.notices import (
     ModelFallback,
     Notice,
     PerformanceDegraded,
+    RetrainingBlocked,
     RunFailed,
     TrainingFailed,
     WeatherMissing,
@@ -106,6 +107,18 @@ def _training_failed(n: TrainingFailed) -> Embed:
     )
 
 
+def _blocked(n: RetrainingBlocked) -> Embed:
+    return _card(
+        n,
+        "🔒 Retraining did not start",
+        AMBER,
+        n.reason,
+        Field("Lease held by", n.holder),
+        Field("Its state", n.holder_state),
+        Field("Until", n.until),
+    )
+
+
 def _stale(n: DataStale) -> Embed:
     age = UNKNOWN if n.age_hours is None else f"{n.age_hours:.0f} h"
     return _card(
@@ -170,6 +183,7 @@ _CARDS: dict[type, Callable[[Any], Embed]] = {
     DriftDetected: _drift,
     PerformanceDegraded: _degraded,
     TrainingFailed: _training_failed,
+    RetrainingBlocked: _blocked,
     DataStale: _stale,
     WeatherMissing: _no_weather,
     CountersOutOfOrder: _faulty_counters,

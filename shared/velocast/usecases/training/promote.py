@@ -16,7 +16,12 @@ from velocast.core.settings import JobSettings
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import daily_forecast
-from velocast.usecases.training import frozen_inputs, promotion_reports, refit
+from velocast.usecases.training import (
+    champion_agreement,
+    frozen_inputs,
+    promotion_reports,
+    refit,
+)
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.scores import challenger_metrics, deciding_score
 from velocast.usecases.training.stored import model_io, run_store, version_summary
@@ -43,21 +48,22 @@ def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
 
     Within a retraining the decision must be DEPLOY, and the champion must still be the one that the challenger was
     compared with. By hand (an execution without a decision) any evaluated version that was not trained in test mode may
-    be promoted. Killed anywhere and run again with the same execution id, it ends in the same state. Raises
+    be promoted. Killed anywhere and run again with the same execution id, it ends in the same state. Of two at once,
+    the one whose manifest was replaced is refused and leaves registry and summary to the other. Raises
     PromotionRefused, RegistryError, WarehouseError.
     """
     store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
     training = run_store.training_of_version(store, registry, request.task, request.version)
     decision, by_hand = _decision(store, training)
     done = store.find(run_store.PROMOTION, Promotion)
+    plan = store.find(run_store.PLAN, PromotionPlan)
+    if plan is None:
+        plan = _plan(run, store, training, decision, by_hand=by_hand)
     if done is None:
-        plan = store.find(run_store.PLAN, PromotionPlan)
-        if plan is None:
-            plan = _plan(run, store, training, decision, by_hand=by_hand)
         _publish(store, plan)
         done = _finish(run, store, registry, training, decision, plan)
     promotion_reports.set_champion_gauges(run, decision)
-    return promotion_reports.promotion_audit_rows(run, decision, done)
+    return promotion_reports.promotion_audit_rows(run, decision, plan.champion, done)
 
 
 def _decision(store: RunStore, training: Training) -> tuple[Decision, bool]:
@@ -205,19 +211,19 @@ def _finish(
     """Do what follows from the new manifest; every step may be repeated."""
     champion = plan.champion
     registry.set_tags(training.task, training.version, _tags(run, store, plan))
-    registry.set_alias(training.task, run_store.CHAMPION, training.version)
     entry = version_summary.new_entry(training).model_copy(
         update={
             "metrics": champion.metrics,
             "decision": decision.decision,
-            "is_champion": True,
             "artifact_uri": champion.artifact_uri,
             "sha256": champion.sha256,
             "library_versions": champion.library_versions,
         }
     )
     champion_manifest.upsert_summary(store.objects, entry)
+    _lead_all(store, registry, plan)
     published = daily_forecast.publish_forecasts(run)
+    _lead_all(store, registry, plan)
     run.publish_notice(promotion_reports.promotion_notice(run, decision, plan))
     return store.save_once(
         run_store.PROMOTION,
@@ -231,6 +237,18 @@ def _finish(
             forecasts=published.forecasts,
         ),
     )
+
+
+def _lead_all(store: RunStore, registry: Registry, plan: PromotionPlan) -> None:
+    """Make registry and summary follow the manifest. Raises PromotionRefused if it is another promotion's by now."""
+    serving = champion_agreement.follow_manifest(store.objects, registry, plan.champion.task)
+    if serving != plan.champion:
+        now = f"version {serving.version}" if serving else "none"
+        raise PromotionRefused(
+            f"version {plan.champion.version} was published, but another promotion has replaced it before this one "
+            f"ended: the champion is {now}, and registry and summary say so too; if version {plan.champion.version} "
+            "must serve, promote it again"
+        )
 
 
 def _tags(run: Run[JobSettings], store: RunStore, plan: PromotionPlan) -> dict[str, str]:

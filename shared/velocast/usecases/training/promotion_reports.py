@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from velocast.adapters.champion_manifest import Champion
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import rfc3339
 from velocast.core.notices import ChampionPromoted
@@ -54,9 +55,12 @@ def set_champion_gauges(run: Run[JobSettings], decision: Decision) -> None:
 
 
 def promotion_audit_rows(
-    run: Run[JobSettings], decision: Decision, done: Promotion
+    run: Run[JobSettings], decision: Decision, champion: Champion, done: Promotion
 ) -> list[AuditRow]:
-    """Return the row of the deployment and, for a forecaster, one of its validation on test_current."""
+    """Return the row of the deployment and, for a forecaster, one of its validation on test_current.
+
+    The deployment's row holds the whole manifest, so that a later run can forecast a past day with its champion.
+    """
     new = decision.current.new
     deployment = AuditRow(
         event_id=f"promote:{run.execution_id}:deployment",
@@ -66,7 +70,12 @@ def promotion_audit_rows(
         execution_id=run.execution_id,
         deployment_decision="DEPLOY",
         details=done.model_dump(mode="json")
-        | {"task": decision.task, "reason": decision.reason, "gain": decision.gain},
+        | {
+            "task": decision.task,
+            "reason": decision.reason,
+            "gain": decision.gain,
+            "champion": champion.model_dump(mode="json"),
+        },
         **audit_columns(decision)
         | {"old_champion_run_id": done.replaced.run_id if done.replaced else None},
     )

@@ -51,7 +51,7 @@ run "fed_by_a_topic" {
     error_message = "The token's audience must be the URL without path, and its account the push account."
   }
   assert {
-    condition     = google_pubsub_subscription.push.ack_deadline_seconds == 600 && google_pubsub_subscription.push.expiration_policy[0].ttl == "" && google_pubsub_subscription.push.dead_letter_policy[0].dead_letter_topic == var.dead_letter_topic
+    condition     = google_pubsub_subscription.push.ack_deadline_seconds == 600 && google_pubsub_subscription.push.expiration_policy[0].ttl == "" && google_pubsub_subscription.push.dead_letter_policy[0].dead_letter_topic == var.dead_letter_topic && google_pubsub_subscription.push.dead_letter_policy[0].max_delivery_attempts == 5 && google_pubsub_subscription.push.retry_policy[0].minimum_backoff == "60s"
     error_message = "Pub/Sub must wait until the function ends, never delete the subscription, and dead-letter failed messages."
   }
   assert {
@@ -62,6 +62,25 @@ run "fed_by_a_topic" {
     condition     = output.service == "velocast-fetch" && output.uri == "https://velocast-any-abcdefghij-ew.a.run.app"
     error_message = "The outputs must be the service and the URL."
   }
+}
+
+run "outlasts_a_busy_instance" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", delivery = { max_attempts = 20, min_backoff_seconds = 300 } }
+  }
+  assert {
+    condition     = google_pubsub_subscription.push.dead_letter_policy[0].max_delivery_attempts == 20 && google_pubsub_subscription.push.retry_policy[0].minimum_backoff == "300s" && google_pubsub_subscription.push.retry_policy[0].maximum_backoff == "600s"
+    error_message = "The subscription must keep to the configured attempts and waits."
+  }
+}
+
+run "refuses_more_attempts_than_pub_sub_has" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", delivery = { max_attempts = 101 } }
+  }
+  expect_failures = [var.config]
 }
 
 run "with_secrets_and_more_cpu" {

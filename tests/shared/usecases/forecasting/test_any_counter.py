@@ -13,7 +13,8 @@ from tests.shared.usecases.serving import serving_app
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import PredictRequest
-from velocast.usecases.forecasting import forecast_rows, model_loading
+from velocast.usecases import model_loading
+from velocast.usecases.forecasting import forecast_rows
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 
 DAY = timedelta(days=1)

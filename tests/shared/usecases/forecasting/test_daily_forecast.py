@@ -17,8 +17,8 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant
 from velocast.core.notices import NOTICE, ModelFallback
 from velocast.core.requests import PredictRequest
-from velocast.usecases import feature_store, snapshot_format
-from velocast.usecases.forecasting import forecast_rows, model_loading, snapshot
+from velocast.usecases import audit, feature_store, model_loading, snapshot_format
+from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
@@ -37,6 +37,25 @@ def stored(client: bigquery.Client) -> pd.DataFrame:
     rows = client.query_and_wait(ALL_FORECASTS).to_arrow(create_bqstorage_client=False).to_pandas()
     order = ["counter_id", "target_at", "origin_at", "model_version"]
     return rows.sort_values(order, ignore_index=True) if len(rows) else rows
+
+
+def promoted(
+    champion: Champion | None, at: str, *, version: int = 0, execution_id: str | None = None
+) -> None:
+    """Write the audit row of a promotion; without a champion only its version is recorded."""
+    version = champion.version if champion else version
+    details: dict[str, Any] = {"task": "forecast", "version": version}
+    if champion:
+        details["champion"] = champion.model_dump(mode="json")
+    row = AuditRow(
+        event_id=f"promote:{version}:{at}:deployment",
+        timestamp=parse_instant(at),
+        event_type="DEPLOYMENT",
+        as_of=parse_instant(at),
+        execution_id=execution_id or f"promotion-{version}",
+        details=details,
+    )
+    audit.write(small_city.warehouse(), [row], environment="dev")
 
 
 def published() -> Snapshot:
@@ -193,6 +212,105 @@ class TestRunAgain:
 
         assert row.details["changed"] == 0
         pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+
+
+class TestAPastDay:
+    """Version 3 served from 2025-03-02, version 4 from 2025-03-09; the days between are forecast again after that."""
+
+    @pytest.fixture(autouse=True)
+    def two_champions(
+        self,
+        storage_buckets: dict[str, str],
+        warehouse_tables: bigquery.Client,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        del storage_buckets, warehouse_tables  # made before
+        monkeypatch.setattr(model_loading, "_cache", {})
+        small_city.store(small_city.make())
+        for version, at in ((3, "2025-03-02T00:00:00Z"), (4, "2025-03-09T00:00:00Z")):
+            promoted(champions.publish(version, published_at=at), at)
+
+    @pytest.mark.parametrize("as_of", ["2025-03-03T04:00:00Z", "2025-03-08T04:00:00Z"])
+    @pytest.mark.parametrize("snapshot_is_newer", [True, False])
+    def test_is_forecast_with_the_champion_of_that_day(
+        self, warehouse_tables: bigquery.Client, as_of: str, snapshot_is_newer: bool
+    ) -> None:
+        if snapshot_is_newer:
+            forecast_at()
+
+        row = forecast_at(as_of, "again")
+
+        assert (row.status, row.error_message, row.details["model_version"]) == ("OK", None, 3)
+        assert row.new_champion_run_id == "run-3"
+        rows = stored(warehouse_tables)
+        then = rows[rows["origin_at"] < ORIGIN - DAY]
+        assert set(then["model_version"]) == {3}
+        assert set(then["run_id"]) == {"run-3"}
+
+    def test_gives_the_rows_that_were_stored_on_that_day(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        champions.publish(3, published_at="2025-03-02T00:00:00Z")  # as it was on that day
+        forecast_at("2025-03-05T04:00:00Z")
+        before = stored(warehouse_tables)
+        champions.publish(4, published_at="2025-03-09T00:00:00Z")
+        forecast_at(message_id="today")
+
+        row = forecast_at("2025-03-05T04:00:00Z", "again")
+
+        assert row.details["changed"] == 0
+        rows = stored(warehouse_tables)
+        again = rows[rows["origin_at"] < ORIGIN].reset_index(drop=True)
+        pd.testing.assert_frame_equal(again, before)
+
+    def test_after_a_rollback_it_is_the_version_that_was_rolled_back_to(self) -> None:
+        """The rollback's row names the version; the manifest is in the row of its promotion."""
+        promoted(None, "2025-03-10T01:00:00Z", version=3)
+        champions.publish(5, published_at="2025-03-10T03:00:00Z")
+
+        row = forecast_at("2025-03-10T02:00:00Z", "again")
+
+        assert row.details["model_version"] == 3
+
+    def test_of_an_older_release_has_its_manifest_in_the_promotions_plan(self) -> None:
+        champion = champions.publish(6, published_at="2025-03-04T00:00:00Z")
+        plan = {"champion": champion.model_dump(mode="json")}
+        champions.models().write_json("runs/older-release/plan.json", plan)
+        promoted(None, "2025-03-04T00:00:00Z", version=6, execution_id="older-release")
+        champions.publish(4, published_at="2025-03-09T00:00:00Z")
+
+        assert forecast_at("2025-03-05T04:00:00Z", "again").details["model_version"] == 6
+
+    def test_before_the_first_champion_is_forecast_with_similar_days(self) -> None:
+        row = forecast_at("2025-03-01T04:00:00Z", "again")
+
+        assert (row.details["model_version"], row.details["model_kind"]) == (0, "similar_days")
+
+    @pytest.mark.parametrize("lost", ["artifact", "altered artifact", "manifest"])
+    def test_whose_champion_is_gone_stores_nothing_and_says_so(
+        self, warehouse_tables: bigquery.Client, topics: emulators.RunningPubSub, lost: str
+    ) -> None:
+        as_of = "2025-03-05T04:00:00Z"
+        if lost == "artifact":
+            champions.models().delete("models/gbm/run-3/model.skops")
+        elif lost == "altered artifact":
+            champions.spoil(3)
+        else:
+            as_of = "2025-03-06T04:00:00Z"
+            promoted(None, "2025-03-06T00:00:00Z", version=9)
+
+        row = forecast_at(as_of, "again")
+
+        version = 9 if lost == "manifest" else 3
+        assert row.status == "UNKNOWN"
+        assert row.error_message is not None
+        assert row.error_message.startswith(f"champion_gone: version {version} was the champion at")
+        assert (row.details["model_version"], row.details["forecasts"]) == (version, 0)
+        assert stored(warehouse_tables).empty
+        (message,) = topics.published("velocast-alerts")
+        notice = NOTICE.validate_json(message.data)
+        assert isinstance(notice, ModelFallback)
+        assert (notice.wanted_version, notice.used) == (version, "nothing; no forecast is stored")
 
 
 class TestCountersWithoutRecentCounts:

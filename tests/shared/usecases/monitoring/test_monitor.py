@@ -16,12 +16,20 @@ from tests import emulators
 from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF
+from velocast.adapters.champion_manifest import MANIFEST
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
-from velocast.core.notices import NOTICE, DataStale, DriftDetected, PerformanceDegraded
-from velocast.core.requests import MonitorRequest, RetrainArgument
-from velocast.usecases import audit
+from velocast.core.notices import (
+    NOTICE,
+    DataStale,
+    DriftDetected,
+    ModelFallback,
+    PerformanceDegraded,
+)
+from velocast.core.requests import MonitorRequest, PredictRequest, RetrainArgument
+from velocast.usecases import audit, model_loading
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 from velocast.usecases.monitoring.monitor import monitor_champion
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
@@ -209,6 +217,48 @@ class TestABadChampion:
         assert len(started) == 2
         note, _ = reports().read_json("monitor/m1.json")
         assert note["execution"] == "execution-1"
+
+
+class TestAnUnreadableManifest:
+    """Monitor goes on with the model that predict falls back to, and tells people the same."""
+
+    @pytest.fixture(autouse=True)
+    def damaged(self, storage_buckets: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        del storage_buckets  # made before
+        monkeypatch.setattr(model_loading, "_cache", {})
+        champions.models().write(MANIFEST, b"{ not json", content_type="application/json")
+
+    def test_leaves_the_best_other_version_to_validate(
+        self, topics: emulators.RunningPubSub, started: list[CreateExecutionRequest]
+    ) -> None:
+        city = small_city.make(days=62)
+        small_city.store(city)
+        small_city.publish_forecasts(city, version=2, days=50)
+        champions.enter(2, 0.8)
+
+        validation, drift = watch()
+        forecast_all_counters(PredictRequest(), small_city.predict_run(AS_OF, "m2"))
+
+        assert (validation.status, validation.details["version"]) == ("OK", 2)
+        assert validation.old_champion_run_id == drift.old_champion_run_id == "run-2"
+        assert validation.retrain_decision in ("ALL_GOOD", "WAIT")
+        assert started == []
+        ours, predicts = [n for n in published_notices(topics) if isinstance(n, ModelFallback)]
+        assert ours.event_id == "monitor:m1:fallback:manifest"
+        assert (ours.wanted_version, ours.used) == (None, "version 2 (gbm)")
+        assert "champion.json is not a valid manifest" in ours.reason
+        assert (predicts.used, predicts.reason) == (ours.used, ours.reason)
+
+    def test_with_no_other_version_a_new_champion_is_trained(
+        self, topics: emulators.RunningPubSub, started: list[CreateExecutionRequest]
+    ) -> None:
+        small_city.store(small_city.make(days=25))
+
+        validation, _ = watch()
+
+        assert (validation.retrain_decision, len(started)) == ("FIRST", 1)
+        (notice,) = [n for n in published_notices(topics) if isinstance(n, ModelFallback)]
+        assert notice.used == "similar_days"
 
 
 class TestUnknown:

@@ -10,9 +10,11 @@ from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, UNTIL
 from velocast.adapters.champion_manifest import Champion
 from velocast.core.city import load_city
+from velocast.core.datetimes import parse_instant
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.evaluation.metrics import Validation
+from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import validation
 from velocast.usecases.monitoring.validation import ChampionValidation
 
@@ -21,11 +23,15 @@ DAY = timedelta(days=1)
 
 
 def check(champion: Champion | None, counters: int = 4) -> ChampionValidation:
+    serving = LoadedChampion()
+    if champion is not None:
+        learned_until = parse_instant(champion.trained_until)
+        serving = LoadedChampion(version=champion.version, learned_until=learned_until)
     return validation.validate_champion(
         small_city.warehouse(),
         load_city("demoville"),
         Thresholds(),
-        champion=champion,
+        serving=serving,
         as_of=AS_OF,
         counters=counters,
     )

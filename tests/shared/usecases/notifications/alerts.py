@@ -16,6 +16,7 @@ from velocast.core.notices import (
     ModelFallback,
     Notice,
     PerformanceDegraded,
+    RetrainingBlocked,
     RunFailed,
     TrainingFailed,
     WeatherMissing,
@@ -66,6 +67,14 @@ NOTICES: list[Notice] = [
         error="RegistryError: no answer",
         execution_id="x-1",
         log_url="https://example.org/log",
+    ),
+    RetrainingBlocked(
+        **AT,
+        holder="x-0",
+        holder_state="JOB_RUNNING",
+        until="2026-03-01T07:00:00Z",
+        reason="its job still runs",
+        execution_id="x-1",
     ),
     DataStale(
         **AT,

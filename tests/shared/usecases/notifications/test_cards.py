@@ -90,6 +90,7 @@ def test_drift_links_to_its_report() -> None:
         ("performance_degraded", "R² before", "0.810"),
         ("performance_degraded", "Skill vs. last week", "-0.020"),
         ("training_failed", "Log", "https://example.org/log"),
+        ("retraining_blocked", "Lease held by", "x-0"),
         ("data_stale", "Age", "55 h"),
         (
             "counters_out_of_order",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,12 +11,16 @@ from tests.shared.usecases.training import training_lab
 from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
+from velocast.adapters.mlflow_registry import Registry
+from velocast.core.datetimes import parse_instant
 from velocast.core.errors import PromotionRefused
 from velocast.core.kinds import ForecastKind
 from velocast.core.notices import ChampionPromoted
 from velocast.model.learning import forecaster
 from velocast.model.learning.forecaster import TrainedModel
-from velocast.usecases.forecasting import model_loading as champions
+from velocast.usecases import model_loading as champions
+from velocast.usecases.forecasting import daily_forecast
+from velocast.usecases.training import champion_agreement
 from velocast.usecases.training.refit import relative_difference
 from velocast.usecases.training.stored.records import Decision, Promotion
 from velocast.usecases.training.stored.run_store import RunStore
@@ -226,6 +231,51 @@ def test_a_champion_published_between_plan_and_publication_wins(
     with pytest.raises(PromotionRefused, match=r"was to replace manifest generation 0"):
         lab.promote(version, "up-first", FIRST)
     assert serving(lab) == other
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Registry, "set_tags"),
+        (Registry, "set_alias"),
+        (champion_manifest, "mark_champion"),
+        (daily_forecast, "publish_forecasts"),
+    ],
+)
+def test_of_two_promotions_by_hand_the_one_that_is_overtaken_says_so_and_all_places_agree(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, kind: object, name: str
+) -> None:
+    """The second runs from its beginning to its end right before a step of the first, which then goes on."""
+    first = lab.training("up-first").version
+    lab.train("up-later", LATER)
+    second = lab.training("up-later").version
+    lab.evaluate(second, "up-later", LATER)
+    do = getattr(kind, name)
+    stopped: list[str] = []
+
+    def step(*args: Any, **options: Any) -> Any:
+        if not stopped:
+            stopped.append(name)
+            lab.promote(second, "by-hand-b", LATER)
+        return do(*args, **options)
+
+    monkeypatch.setattr(kind, name, step)
+    with pytest.raises(PromotionRefused) as refused:
+        lab.promote(first, "by-hand-a", FIRST)
+    assert stopped == [name]
+    assert f"version {first} was published, but another" in str(refused.value)
+    assert f"the champion is version {second}" in str(refused.value)
+
+    assert serving(lab).version == second
+    claims = champion_agreement.read_claims(
+        lab.objects(), lab.registry(), lab.warehouse(), "forecast", as_of=parse_instant(LATER)
+    )
+    assert champion_agreement.find_splits(claims) == []
+    assert (claims.summary, claims.alias, claims.audit) == ((second,), second, second)
+    assert [n.version for n in lab.notices() if isinstance(n, ChampionPromoted)] == [second]
+    monkeypatch.undo()
+    with pytest.raises(PromotionRefused, match="evaluate and promote again"):
+        lab.promote(first, "by-hand-a", FIRST)  # the job's own retry
 
 
 def test_a_refit_far_from_what_was_judged_is_refused(

@@ -53,6 +53,9 @@ class Lab:
     def objects(self, bucket: str = "models") -> Objects:
         return emulators.objects(bucket)
 
+    def warehouse(self) -> Warehouse:
+        return small_city.warehouse()
+
     def registry(self) -> Registry:
         return Registry(JobSettings.load().mlflow_tracking_uri)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from velocast.adapters import champion_manifest
 from velocast.adapters.gcs import JSON_TYPE, Objects
 from velocast.adapters.mlflow_registry import Registry
 from velocast.core import kinds
@@ -28,7 +29,7 @@ FREEZE, BASELINE, WEATHER, LEARNED, TRAINING, DECISION, PLAN, PROMOTION = (
     "learned.json",
     "train.json",
     "decision.json",
-    "plan.json",
+    champion_manifest.PLAN,
     "promotion.json",
 )
 FITTED, REFITTED, TEST_CURRENT = "model.skops", "refit.skops", "test_current.parquet"

@@ -11,8 +11,8 @@ from tests import emulators
 from tests.shared.usecases import champions
 from velocast.adapters import champion_manifest
 from velocast.core.datetimes import parse_instant
-from velocast.usecases.forecasting import model_loading
-from velocast.usecases.forecasting.model_loading import FallbackStep, LoadedChampion
+from velocast.usecases import model_loading
+from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 
 pytestmark = pytest.mark.usefixtures("storage_buckets")
 

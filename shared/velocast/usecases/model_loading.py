@@ -1,4 +1,4 @@
-"""Load the model that makes the forecasts.
+"""Load the model that makes the forecasts: `predict`, `promote` and `monitor` all follow this order.
 
 Loading order: the manifest's artifact; if it is missing, altered or incompatible, the best compatible version of
 `models/summary.json`; if there is none, no model, and similar days make the forecasts. The caller is told of each
@@ -10,14 +10,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion, SummaryEntry
 from velocast.adapters.gcs import Objects
+from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import ModelUnusable, ObjectMissing
+from velocast.core.notices import ModelFallback
+from velocast.core.settings import NotifyingSettings
 from velocast.model.features import definition
 from velocast.model.learning.forecaster import TrainedModel, library_versions
+from velocast.usecases.context import Run
 
 TASK = "forecast"
 SIMILAR_DAYS = "similar_days"
@@ -37,13 +42,18 @@ class FallbackStep:
 
 @dataclass(frozen=True)
 class LoadedChampion:
-    """The model that makes the forecasts. No `model`: similar days do. No `manifest`: it is not the champion."""
+    """The model that makes the forecasts. No `model`: similar days do. No `manifest`: it is not the champion.
+
+    learned_until: end of the counts it was trained on, at the latest; None for similar days. Of a version that only the
+    summary names it is the moment of its training.
+    """
 
     model: TrainedModel | None = None
     manifest: Champion | None = None
     version: int = 0
     kind: str = SIMILAR_DAYS
     run_id: str | None = None
+    learned_until: datetime | None = None
 
 
 OnFallback = Callable[[FallbackStep], None]
@@ -65,6 +75,26 @@ def load_champion(objects: Objects, *, on_fallback: OnFallback) -> LoadedChampio
     first = [] if champion is None else [champion]
     candidates = chain(first, _other_versions(objects, champion))
     return _first_usable(objects, candidates, failure, on_fallback)
+
+
+def fallback_notifier(run: Run[NotifyingSettings]) -> OnFallback:
+    """Return what `load_champion` calls at a fallback: it publishes a ModelFallback notice in the name of this run."""
+
+    def publish_notice(step: FallbackStep) -> None:
+        wanted = "manifest" if step.wanted_version is None else str(step.wanted_version)
+        if step.task != TASK:
+            wanted = f"{step.task}:{wanted}"
+        run.publish_notice(
+            ModelFallback(
+                event_id=f"{run.runtime.component}:{run.execution_id}:fallback:{wanted}",
+                occurred_at=rfc3339(run.as_of),
+                wanted_version=step.wanted_version,
+                used=step.used,
+                reason=step.reason,
+            )
+        )
+
+    return publish_notice
 
 
 def _read_champion(objects: Objects) -> tuple[Champion | None, FallbackStep | None]:
@@ -115,7 +145,7 @@ def _first_usable(
             used = f"version {version.version} ({version.kind})"
             on_fallback(FallbackStep(failure.wanted_version, used, failure.reason))
         try:
-            return _loaded(version, _model(objects, version))
+            return load_version(objects, version)
         except (ModelUnusable, ObjectMissing) as exc:
             failure = FallbackStep(version.version, "", str(exc))
     if failure is not None:
@@ -123,9 +153,14 @@ def _first_usable(
     return LoadedChampion()
 
 
-def _loaded(version: Version, model: TrainedModel) -> LoadedChampion:
+def load_version(objects: Objects, version: Version) -> LoadedChampion:
+    """Load this version and no other. Raises ObjectMissing; ModelUnusable when it is altered or incompatible."""
+    model = _model(objects, version)
     champion = version if isinstance(version, Champion) else None
-    return LoadedChampion(model, champion, version.version, version.kind, version.run_id)
+    until = version.trained_until if isinstance(version, Champion) else version.trained_at
+    return LoadedChampion(
+        model, champion, version.version, version.kind, version.run_id, parse_instant(until)
+    )
 
 
 def _model(objects: Objects, version: Version) -> TrainedModel:
