@@ -11,6 +11,7 @@ import typer
 
 from velocast_cli.backtest_command import backtest_command
 from velocast_cli.dataset_commands import dataset_app, reproduce_command
+from velocast_cli.doctor.command import doctor_command
 from velocast_cli.status import status_command
 
 COMMANDS = "velocast.commands"
@@ -26,6 +27,7 @@ def build_command_line() -> typer.Typer:
     for plugin in entry_points(group=COMMANDS):
         plugin.load()(made)
     made.command("status")(status_command)
+    made.command("doctor")(doctor_command)
     made.command("backtest")(backtest_command)
     made.add_typer(dataset_app, name="dataset")
     made.command("reproduce")(reproduce_command)

@@ -22,7 +22,7 @@ class _Entry(BaseModel):
 class Roles(_Entry):
     """`project` lists roles on the whole project; the other fields map a resource to its role.
 
-    The local stack has no IAM: unknown keys are errors, but roles are not applied.
+    Unknown keys are errors. The local stack answers questions about permissions from them, but enforces none.
     """
 
     project: tuple[str, ...] = ()

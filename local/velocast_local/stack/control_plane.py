@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import asdict
-from pathlib import Path
 
 import yaml
 from starlette.requests import Request
@@ -45,6 +43,7 @@ from velocast_local.stack.configuration import (
     load_schedules,
 )
 from velocast_local.stack.environment import process_environment
+from velocast_local.stack.project import mlflow_instance, project_routes
 from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
@@ -91,6 +90,7 @@ class ControlPlane:
         self.jobs = self._cloud_run(warm=warm_jobs)
         self.executions = self._workflow_executions()
         self.scheduler = self._scheduler()
+        self.database = mlflow_instance(state, self.clock.now)
         self.metrics = MetricsReceiver(state.home / "metrics")
         self._make_buckets_and_topics()
         self._http = HttpServer(self.routes(), state.ports["http"])
@@ -174,6 +174,8 @@ class ControlPlane:
         state = self.state
         return [
             *self._local_routes(),
+            *project_routes(state),
+            *self.database.routes(),
             *self._city_routes(),
             *inbox.inbox_routes(state.home / "discord"),
             *self.metrics.routes(),
@@ -203,9 +205,6 @@ class ControlPlane:
         ]
 
     def _local_routes(self) -> list[BaseRoute]:
-        secrets = (
-            f"/v1/projects/{self.state.project}/secrets/{{secret}}/versions/{{version}}:access"
-        )
         return [
             Route("/", self._page, methods=["GET"]),
             Route("/local/clock", json_endpoint(self._get_clock), methods=["GET"]),
@@ -216,7 +215,6 @@ class ControlPlane:
                 methods=["GET"],
             ),
             Route("/local/deliveries", json_endpoint(self._deliveries), methods=["GET"]),
-            Route(secrets, json_endpoint(self._secret), methods=["GET"]),
         ]
 
     def activity(self) -> Json:
@@ -238,22 +236,15 @@ class ControlPlane:
     def _set_clock(self, _request: Request, body: Json) -> Json:
         try:
             moment = parse_instant(body.get("now", ""), name="now")
-            return {"now": rfc3339(self.clock.set(moment, force=bool(body.get("force"))))}
+            now = self.clock.set(moment, force=bool(body.get("force")))
         except (ClockRefused, EventError) as exc:
             raise GoogleApiError(400, str(exc)) from exc
+        self.database.back_up_if_due()
+        return {"now": rfc3339(now)}
 
     def _deliveries(self, request: Request, _body: Json) -> Json:
         limit = int(request.query_params.get("limit", DELIVERIES_SHOWN))
         return {"deliveries": [asdict(delivery) for delivery in self.broker.deliveries(limit)]}
-
-    def _secret(self, request: Request, _body: Json) -> Json:
-        name, version = request.path_params["secret"], request.path_params["version"]
-        file = self.state.home / "secrets" / Path(name).name
-        if not file.is_file():
-            raise GoogleApiError(404, f"Secret [{name}] not found")
-        data = base64.b64encode(file.read_bytes()).decode()
-        resource = f"projects/{self.state.project}/secrets/{name}/versions/{version}"
-        return {"name": resource, "payload": {"data": data}}
 
     async def _page(self, _request: Request) -> Response:
         urls = self.state.urls()

@@ -13,7 +13,7 @@ from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.http_server import LOOPBACK
 from gcp_emulators.core.rest import Json, json_endpoint
 from velocast_local.stack.configuration import Function
-from velocast_local.stack.environment import process_environment
+from velocast_local.stack.environment import deployed_environment, process_environment
 from velocast_local.stack.state import StackState
 
 DEAD_LETTER_TOPIC = "velocast-dead-letter"
@@ -102,6 +102,11 @@ def function_routes(functions: Mapping[str, Function], state: StackState) -> lis
     ]
 
 
+def _variables(function: Function, state: StackState) -> dict[str, str]:
+    deployed = deployed_environment(state)
+    return {name: deployed[name] for name in function.environment}
+
+
 def _resource(name: str, function: Function, state: StackState, parent: str) -> Json:
     url = state.part_url(name)
     resource: Json = {
@@ -117,6 +122,7 @@ def _resource(name: str, function: Function, state: StackState, parent: str) -> 
             "service": f"{parent}/services/{name}",
             "availableMemory": f"{function.memory_mb}M",
             "timeoutSeconds": function.timeout_seconds,
+            "environmentVariables": _variables(function, state),
         },
     }
     if function.topic:

@@ -2,7 +2,8 @@
 
 A client talks to the real service unless the variable that its own ecosystem uses names another endpoint:
 BIGQUERY_EMULATOR_HOST (URL), BIGQUERY_STORAGE_EMULATOR_HOST (host:port), STORAGE_EMULATOR_HOST (URL; read by the client
-itself), PUBSUB_EMULATOR_HOST (host:port; read by the client itself), WORKFLOWS_EXECUTIONS_EMULATOR_HOST (host:port).
+itself), PUBSUB_EMULATOR_HOST (host:port; read by the client itself), WORKFLOWS_EXECUTIONS_EMULATOR_HOST (host:port),
+GOOGLE_APIS_EMULATOR_HOST (URL; every REST API that is called without a client library of its own).
 Client libraries are imported inside the functions, so that a process loads only those it uses.
 """
 
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
+    from google.auth.transport.requests import AuthorizedSession
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1 import BigQueryReadClient
-    from google.cloud.pubsub_v1 import PublisherClient
+    from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
     from google.cloud.storage import Client as StorageClient
     from google.cloud.workflows.executions_v1 import ExecutionsClient
 
+CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+IMPERSONATION_SECONDS = 600
 TOKEN_SECONDS = 50 * 60  # an ID token is valid for an hour
 MLFLOW_VARIABLES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -68,6 +72,13 @@ def publisher_client() -> PublisherClient:
     return PublisherClient()
 
 
+def subscriber_client() -> SubscriberClient:
+    """Return a Pub/Sub subscriber."""
+    from google.cloud.pubsub_v1 import SubscriberClient
+
+    return SubscriberClient()
+
+
 def executions_client() -> ExecutionsClient:
     """Return a client of the Workflows Executions API."""
     from google.cloud.workflows.executions_v1 import ExecutionsClient
@@ -81,6 +92,37 @@ def executions_client() -> ExecutionsClient:
     )
 
     return ExecutionsClient(transport=ExecutionsGrpcTransport(channel=grpc.insecure_channel(host)))
+
+
+def rest_api(service: str, *, account: str | None = None) -> tuple[AuthorizedSession, str]:
+    """Return a session for one of Google's REST APIs (`sqladmin`, `run`, ...) and the base URL of that API.
+
+    account: e-mail address of a service account that the calls act as; the caller needs the right to create its tokens
+    (roles/iam.serviceAccountTokenCreator). Raises google.auth.exceptions.GoogleAuthError without a login.
+    """
+    import google.auth
+    from google.auth import impersonated_credentials
+    from google.auth.transport.requests import AuthorizedSession
+    from google.oauth2.credentials import Credentials as TokenCredentials
+
+    host = os.environ.get("GOOGLE_APIS_EMULATOR_HOST")
+    if host:
+        own: Credentials = TokenCredentials("emulated")  # type: ignore[no-untyped-call]
+    else:
+        own, _ = google.auth.default(scopes=[CLOUD_PLATFORM])
+    if account is not None:
+        own = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+            source_credentials=own,
+            target_principal=account,
+            target_scopes=[CLOUD_PLATFORM],
+            lifetime=IMPERSONATION_SECONDS,
+            iam_endpoint_override=_token_url(host, account) if host else None,
+        )
+    return AuthorizedSession(own), host or f"https://{service}.googleapis.com"  # type: ignore[no-untyped-call]
+
+
+def _token_url(host: str, account: str) -> str:
+    return f"{host}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
 
 
 _tokens: dict[str, tuple[str, float]] = {}

@@ -1,0 +1,1 @@
+"""`velocast doctor`: checks a deployment, names what is wrong and the command that mends it."""

@@ -1,0 +1,157 @@
+"""Logins, and the permissions of every service account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+from velocast.core import kinds, schemas
+from velocast_cli.doctor.findings import Finding, unknown
+from velocast_cli.doctor.grants import Grant, account_email, read_grants
+from velocast_cli.doctor.system import CALL_ERRORS, GoogleApi, System
+
+WORKERS = 8
+# Permissions by which a role is recognised: those that Velocast's code uses.
+TELLING: dict[str, tuple[str, ...]] = {
+    "roles/bigquery.dataEditor": ("bigquery.tables.getData", "bigquery.tables.updateData"),
+    "roles/bigquery.dataViewer": ("bigquery.tables.getData",),
+    "roles/bigquery.jobUser": ("bigquery.jobs.create",),
+    "roles/bigquery.readSessionUser": ("bigquery.readsessions.create",),
+    "roles/logging.logWriter": ("logging.logEntries.create",),
+    "roles/monitoring.metricWriter": ("monitoring.timeSeries.create",),
+    "roles/pubsub.publisher": ("pubsub.topics.publish",),
+    "roles/run.invoker": ("run.routes.invoke",),
+    "roles/run.jobsExecutorWithOverrides": ("run.jobs.run", "run.jobs.runWithOverrides"),
+    "roles/run.viewer": ("run.operations.get",),
+    "roles/secretmanager.secretAccessor": ("secretmanager.versions.access",),
+    "roles/storage.objectUser": (
+        "storage.objects.create",
+        "storage.objects.delete",
+        "storage.objects.get",
+        "storage.objects.list",
+    ),
+    "roles/storage.objectViewer": ("storage.objects.get", "storage.objects.list"),
+    "roles/workflows.invoker": ("workflows.executions.create",),
+    "roles/workflows.viewer": ("workflows.executions.get",),
+}
+
+
+def examine_logins(system: System) -> list[Finding]:
+    """Check that Google and MLflow accept this command's login."""
+    findings = []
+    try:
+        system.api("cloudresourcemanager").get(f"v1/projects/{system.project}")
+    except CALL_ERRORS as exc:
+        command = "gcloud auth application-default login"
+        findings.append(unknown("logins", f"project {system.project}", exc, command))
+    try:
+        system.registry.get_alias(kinds.FORECAST, "champion")
+    except CALL_ERRORS as exc:
+        command = (
+            f"gcloud run services proxy velocast-mlflow --region={system.location} --port=5000"
+        )
+        command += "   # with MLFLOW_TRACKING_URI=http://localhost:5000"
+        findings.append(unknown("logins", "MLflow", exc, command))
+    return findings
+
+
+def examine_permissions(system: System) -> list[Finding]:
+    """Ask on behalf of every service account whether it holds the permissions of its roles (testIamPermissions)."""
+    by_account = [
+        (account, list(group)) for account, group in groupby(read_grants(), lambda g: g.account)
+    ]
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        found = list(pool.map(lambda pair: _examine_account(system, *pair), by_account))
+    return [finding for findings in found for finding in findings]
+
+
+def _examine_account(system: System, account: str, needed: list[Grant]) -> list[Finding]:
+    email = account_email(account, system.project)
+    findings: list[Finding] = []
+    for _, group in groupby(needed, lambda grant: (grant.kind, grant.name)):
+        grants = list(group)
+        asked = sorted({p for grant in grants for p in TELLING.get(grant.role, ())})
+        try:
+            held = held_permissions(system, email, grants[0], asked)
+        except CALL_ERRORS as exc:
+            command = (
+                f"gcloud iam service-accounts add-iam-policy-binding {email} "
+                "--member=user:YOU --role=roles/iam.serviceAccountTokenCreator"
+            )
+            return [*findings, unknown("permissions", account, exc, command)]
+        findings += judge_grants(grants, held, project=system.project, location=system.location)
+    return findings
+
+
+def held_permissions(system: System, email: str, grant: Grant, asked: list[str]) -> set[str]:
+    """Return which of the permissions an account holds on the resource of a grant."""
+    project = f"projects/{system.project}"
+    place = f"{project}/locations/{system.location}"
+    if grant.kind == "bucket":
+        api = system.api("storage", email)
+        path = f"storage/v1/b/{system.project}-{grant.name}/iam/testPermissions"
+        return set(api.get(path, permissions=asked).get("permissions", ()))
+    service, path = {
+        "project": ("cloudresourcemanager", f"v1/{project}"),
+        "dataset": ("bigquery", f"bigquery/v2/{project}/{_any_table(grant.name)}"),
+        "topic": ("pubsub", f"v1/{project}/topics/{grant.name}"),
+        "secret": ("secretmanager", f"v1/{project}/secrets/{grant.name}"),
+        "job": ("run", f"v2/{place}/jobs/{grant.name}"),
+        "service": ("run", f"v2/{place}/services/{grant.name}"),
+    }[grant.kind]
+    return _held(system.api(service, email), path, asked)
+
+
+def _held(api: GoogleApi, path: str, asked: list[str]) -> set[str]:
+    return set(
+        api.post(f"{path}:testIamPermissions", {"permissions": asked}).get("permissions", ())
+    )
+
+
+def _any_table(dataset: str) -> str:
+    """BigQuery tests permissions on tables, not on datasets; those of the dataset apply to its tables."""
+    name = next(name for name in schemas.TABLES if name.startswith(f"{dataset}."))
+    return f"datasets/{dataset}/tables/{name.split('.')[1]}"
+
+
+def judge_grants(
+    grants: Iterable[Grant], held: set[str], *, project: str, location: str
+) -> list[Finding]:
+    """Return a finding for each role of an account on one resource of which a telling permission is not held."""
+    findings = []
+    for grant in grants:
+        telling = TELLING.get(grant.role)
+        where = f"{grant.kind} {grant.name}".strip()
+        subject = f"{grant.account}: {grant.role} on {where}"
+        if telling is None:
+            error = LookupError(f"{grant.role} is not in the doctor's table of roles")
+            command = "add the role to TELLING in cli/velocast_cli/doctor/access.py"
+            findings.append(unknown("permissions", subject, error, command))
+        elif missing := [name for name in telling if name not in held]:
+            findings.append(
+                Finding(
+                    check="permissions",
+                    subject=subject,
+                    found=f"The account lacks {', '.join(missing)}.",
+                    meaning=f"What runs as {grant.account} is refused there and fails.",
+                    command=_grant_command(grant, project, location),
+                )
+            )
+    return findings
+
+
+def _grant_command(grant: Grant, project: str, location: str) -> str:
+    member = f"serviceAccount:{account_email(grant.account, project)}"
+    if grant.kind == "dataset":
+        sql = f'GRANT `{grant.role}` ON SCHEMA `{grant.name}` TO "{member}"'
+        return f"bq query --use_legacy_sql=false '{sql}'"
+    targets = {
+        "project": f"projects add-iam-policy-binding {project}",
+        "bucket": f"storage buckets add-iam-policy-binding gs://{project}-{grant.name}",
+        "topic": f"pubsub topics add-iam-policy-binding {grant.name}",
+        "secret": f"secrets add-iam-policy-binding {grant.name}",
+        "job": f"run jobs add-iam-policy-binding {grant.name} --region={location}",
+        "service": f"run services add-iam-policy-binding {grant.name} --region={location}",
+    }
+    return f"gcloud {targets[grant.kind]} --member={member} --role={grant.role}"

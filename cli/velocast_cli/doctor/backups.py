@@ -1,0 +1,73 @@
+"""Backups: of MLflow's database, and the versions of the models bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from velocast.core.datetimes import parse_instant, rfc3339
+from velocast_cli.doctor.deployment import deploy_command
+from velocast_cli.doctor.findings import Finding
+from velocast_cli.doctor.grants import MLFLOW
+from velocast_cli.doctor.system import System
+
+# Backups are made once a day, within some hours.
+BACKUP_AGE = timedelta(hours=36)
+LISTED = 20
+
+
+def instance_path(system: System) -> str:
+    """Return the path of MLflow's database in Cloud SQL's API."""
+    return f"v1/projects/{system.project}/instances/{MLFLOW}"
+
+
+def examine_backups(system: System) -> list[Finding]:
+    """Check the age of the newest backup of MLflow's database, and that the models bucket keeps versions."""
+    api, path = system.api("sqladmin"), instance_path(system)
+    instance = api.get(path)
+    listed = api.get(f"{path}/backupRuns", maxResults=LISTED).get("items", [])
+    system.bucket.reload(timeout=30)
+    versioned = bool(system.bucket.versioning_enabled)
+    return [
+        *judge_backups(instance, listed, system.as_of),
+        *judge_versions(system.models.uri(""), versioned=versioned, deploy=deploy_command(system)),
+    ]
+
+
+def judge_backups(
+    instance: Mapping[str, Any], backups: Sequence[Mapping[str, Any]], as_of: datetime
+) -> list[Finding]:
+    """Judge the backups of an instance; one that is younger than a backup may be has none yet."""
+    done = [parse_instant(b["endTime"]) for b in backups if b.get("status") == "SUCCESSFUL"]
+    newest = max(done, default=None)
+    since = newest or parse_instant(instance["createTime"])
+    if as_of - since <= BACKUP_AGE:
+        return []
+    name = instance["name"]
+    found = f"The newest backup is of {rfc3339(newest)}." if newest else "There is no backup."
+    return [
+        Finding(
+            check="backups",
+            subject=f"database {name}",
+            found=f"{found} There should be one each day.",
+            meaning="If the database is lost, so is the record of every training since then.",
+            command=f"gcloud sql backups create --instance={name}",
+            repair="back_up",
+        )
+    ]
+
+
+def judge_versions(uri: str, *, versioned: bool, deploy: str) -> list[Finding]:
+    """Judge whether the models bucket keeps old versions of its objects."""
+    if versioned:
+        return []
+    return [
+        Finding(
+            check="backups",
+            subject=uri,
+            found="The bucket keeps no old versions of its objects.",
+            meaning="An overwritten model or manifest cannot be restored.",
+            command=deploy,
+        )
+    ]

@@ -1,0 +1,145 @@
+"""Settings of the deployed functions, enabled APIs, and values of secrets."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from google.api_core.exceptions import NotFound
+
+from velocast.core.settings import JobSettings
+from velocast_cli.doctor.findings import Finding, unknown
+from velocast_cli.doctor.grants import PREFIX, read_config, read_services
+from velocast_cli.doctor.system import CALL_ERRORS, System
+
+DEPLOY = "make deploy PROJECT={project} ENVIRONMENT={environment}"
+
+
+def deploy_command(system: System) -> str:
+    """Return the command that deploys, which sets everything that Terraform manages back."""
+    return DEPLOY.format(project=system.project, environment=system.settings.environment)
+
+
+def examine_settings(system: System) -> list[Finding]:
+    """Check that each function is deployed, active, and has the variables that its settings require."""
+    parent = f"projects/{system.project}/locations/{system.location}"
+    answer = system.api("cloudfunctions").get(f"v2/{parent}/functions", pageSize=100)
+    deployed = {
+        f["name"].rsplit("/", 1)[-1].removeprefix(PREFIX): f for f in answer.get("functions", [])
+    }
+    own = own_variables(system.settings)
+    command = deploy_command(system)
+    return [
+        finding
+        for name, entry in read_config("functions").items()
+        for finding in judge_function(
+            name, entry["environment"], deployed.get(name), own, command=command
+        )
+    ]
+
+
+def own_variables(settings: JobSettings) -> dict[str, str]:
+    """Return the variables that this command was started with and that every function shares."""
+    return {
+        "GOOGLE_CLOUD_PROJECT": settings.project,
+        "VELOCAST_LOCATION": settings.location,
+        "VELOCAST_ENVIRONMENT": settings.environment,
+        "VELOCAST_CITY": settings.city_name,
+        "VELOCAST_MODELS_BUCKET": settings.models_bucket,
+        "VELOCAST_ALERTS_TOPIC": settings.alerts_topic,
+    }
+
+
+def judge_function(
+    name: str,
+    needed: list[str],
+    function: Mapping[str, Any] | None,
+    own: Mapping[str, str],
+    *,
+    command: str,
+) -> list[Finding]:
+    """Compare a function as deployed (None: it is not) with the variables it needs and those of this command."""
+
+    def fault(subject: str, found: str, meaning: str) -> Finding:
+        return Finding(
+            check="settings", subject=subject, found=found, meaning=meaning, command=command
+        )
+
+    if function is None:
+        return [fault(name, "The function is not deployed.", f"Nothing does the work of {name}.")]
+    findings = []
+    if function.get("state") != "ACTIVE":
+        meaning = "The last deployment failed; an older revision may be serving, or none."
+        findings.append(fault(name, f"Its state is {function.get('state')}, not ACTIVE.", meaning))
+    given = function.get("serviceConfig", {}).get("environmentVariables", {})
+    for variable in needed:
+        subject = f"{name}: {variable}"
+        if variable not in given:
+            meaning = f"{name} does not start without it."
+            findings.append(fault(subject, "The variable is not set.", meaning))
+        elif variable in own and given[variable] != own[variable]:
+            found = f"The function has {given[variable]!r}, this command has {own[variable]!r}."
+            meaning = "This command and the function work on different things."
+            findings.append(fault(subject, found, meaning))
+    return findings
+
+
+def examine_services(system: System) -> list[Finding]:
+    """Check that the APIs that Terraform enables are enabled."""
+    listed = system.api("serviceusage").get(
+        f"v1/projects/{system.project}/services", filter="state:ENABLED", pageSize=200
+    )
+    enabled = {service["config"]["name"] for service in listed.get("services", [])}
+    return judge_services(read_services(), enabled)
+
+
+def judge_services(needed: list[str], enabled: set[str]) -> list[Finding]:
+    """Return one finding for each API that is needed and not enabled."""
+    return [
+        Finding(
+            check="apis",
+            subject=name,
+            found="The API is not enabled.",
+            meaning="Every call to this service is refused.",
+            command=f"gcloud services enable {name}",
+        )
+        for name in needed
+        if name not in enabled
+    ]
+
+
+def examine_secrets(system: System) -> list[Finding]:
+    """Check that every secret has a value, and not the one of the first deployment. Values are never shown."""
+    api, findings = system.api("secretmanager"), []
+    for name, entry in read_config("secrets").items():
+        path = f"v1/projects/{system.project}/secrets/{name}/versions/latest:access"
+        try:
+            value = base64.b64decode(api.get(path)["payload"].get("data", "")).decode()
+        except NotFound:
+            value = ""
+        except (*CALL_ERRORS, ValueError) as exc:
+            role = "roles/secretmanager.secretAccessor"
+            command = (
+                f"gcloud secrets add-iam-policy-binding {name} --member=user:YOU --role={role}"
+            )
+            findings.append(unknown("secrets", name, exc, command))
+            continue
+        findings += judge_secret(name, entry, value)
+    return findings
+
+
+def judge_secret(name: str, entry: Mapping[str, str], value: str) -> list[Finding]:
+    """Judge the value of a secret by its entry in terraform/config/secrets.yaml."""
+    text = value.strip()
+    if text and text != entry["first_value"].strip():
+        return []
+    return [
+        Finding(
+            check="secrets",
+            subject=name,
+            found="It still has its first value." if text else "It has no value.",
+            meaning=f"{entry['description'].rstrip('.')}: whatever reads the secret fails without it.",
+            command=f"gcloud secrets versions add {name} --data-file=-",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Cloud SQL: the backups of a database."""

@@ -1,0 +1,1 @@
+"""IAM: policies of resources, test of permissions, tokens of service accounts."""
