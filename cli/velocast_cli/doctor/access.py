@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from typing import TYPE_CHECKING
 
+from velocast.adapters import google_clients
 from velocast.core import kinds, schemas
 from velocast_cli.doctor.findings import Finding, unknown
 from velocast_cli.doctor.grants import Grant, account_email, read_grants
 from velocast_cli.doctor.system import CALL_ERRORS, GoogleApi, System
+
+if TYPE_CHECKING:
+    from google.auth.transport.requests import AuthorizedSession
 
 WORKERS = 8
 # Permissions by which a role is recognised: those that Velocast's code uses.
@@ -68,12 +73,13 @@ def examine_permissions(system: System) -> list[Finding]:
 
 def _examine_account(system: System, account: str, needed: list[Grant]) -> list[Finding]:
     email = account_email(account, system.project)
+    session = google_clients.rest_session(email)
     findings: list[Finding] = []
     for _, group in groupby(needed, lambda grant: (grant.kind, grant.name)):
         grants = list(group)
         asked = sorted({p for grant in grants for p in TELLING.get(grant.role, ())})
         try:
-            held = held_permissions(system, email, grants[0], asked)
+            held = _held(session, system, grants[0], asked)
         except CALL_ERRORS as exc:
             command = (
                 f"gcloud iam service-accounts add-iam-policy-binding {email} "
@@ -84,29 +90,27 @@ def _examine_account(system: System, account: str, needed: list[Grant]) -> list[
     return findings
 
 
-def held_permissions(system: System, email: str, grant: Grant, asked: list[str]) -> set[str]:
-    """Return which of the permissions an account holds on the resource of a grant."""
+def _held(session: AuthorizedSession, system: System, grant: Grant, asked: list[str]) -> set[str]:
+    """Return which of the permissions the session's account holds on the resource of a grant."""
     project = f"projects/{system.project}"
     place = f"{project}/locations/{system.location}"
-    if grant.kind == "bucket":
-        api = system.api("storage", email)
-        path = f"storage/v1/b/{system.project}-{grant.name}/iam/testPermissions"
-        return set(api.get(path, permissions=asked).get("permissions", ()))
-    service, path = {
-        "project": ("cloudresourcemanager", f"v1/{project}"),
-        "dataset": ("bigquery", f"bigquery/v2/{project}/{_any_table(grant.name)}"),
-        "topic": ("pubsub", f"v1/{project}/topics/{grant.name}"),
-        "secret": ("secretmanager", f"v1/{project}/secrets/{grant.name}"),
-        "job": ("run", f"v2/{place}/jobs/{grant.name}"),
-        "service": ("run", f"v2/{place}/services/{grant.name}"),
-    }[grant.kind]
-    return _held(system.api(service, email), path, asked)
-
-
-def _held(api: GoogleApi, path: str, asked: list[str]) -> set[str]:
-    return set(
-        api.post(f"{path}:testIamPermissions", {"permissions": asked}).get("permissions", ())
-    )
+    match grant.kind:
+        case "bucket":
+            path = f"storage/v1/b/{system.project}-{grant.name}/iam/testPermissions"
+            answer = GoogleApi(session, "storage").get(path, permissions=asked)
+            return set(answer.get("permissions", ()))
+        case "project":
+            service, path = "cloudresourcemanager", f"v1/{project}"
+        case "dataset":
+            service, path = "bigquery", f"bigquery/v2/{project}/{_any_table(grant.name)}"
+        case "topic":
+            service, path = "pubsub", f"v1/{project}/topics/{grant.name}"
+        case "secret":
+            service, path = "secretmanager", f"v1/{project}/secrets/{grant.name}"
+        case "job" | "service":
+            service, path = "run", f"v2/{place}/{grant.kind}s/{grant.name}"
+    answer = GoogleApi(session, service).post(f"{path}:testIamPermissions", {"permissions": asked})
+    return set(answer.get("permissions", ()))
 
 
 def _any_table(dataset: str) -> str:

@@ -115,7 +115,7 @@ def read_places(system: System, task: str) -> tuple[list[Named], list[Finding]]:
         try:
             found = reader(system, task)
         except CALL_ERRORS as exc:
-            failed.append(unknown("agreement", f"{task}: {place}", exc, FIX))
+            failed.append(unknown("agreement", f"{task}: {place}", exc, "velocast doctor"))
         else:
             places += [] if found is None else [found]
     return places, failed

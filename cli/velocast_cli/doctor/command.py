@@ -97,10 +97,10 @@ def print_finding(number: int, finding: Finding, console: Console) -> None:
     how = "[green]fixed[/green]" if finding.fixed else SYMBOLS[finding.kind]
     title = f"{how} [bold]{finding.check}[/bold]: {escape(finding.subject)}"
     console.print(f"{number}. {title}", soft_wrap=len(finding.subject) > console.width - 20)
-    console.print(Padding(escape(finding.found), (0, 0, 0, INDENT)))
+    console.print(Padding(escape(finding.found), (0, 0, 0, INDENT), expand=False))
     if finding.fixed:
         return
-    console.print(Padding(escape(finding.meaning), (0, 0, 0, INDENT)))
+    console.print(Padding(escape(finding.meaning), (0, 0, 0, INDENT), expand=False))
     console.print(f"{' ' * INDENT}[cyan]{escape(finding.command)}[/cyan]", soft_wrap=True)
 
 

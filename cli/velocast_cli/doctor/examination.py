@@ -117,7 +117,7 @@ def diagnose(system: System, *, fix: bool, say: Say = silent) -> Report:
     return Report(
         project=system.project,
         city=system.settings.city.name,
-        as_of=rfc3339(system.as_of),
+        as_of=rfc3339(system.as_of.replace(microsecond=0)),
         findings=(*mended, *after),
         attempts=tuple(attempts),
     )

@@ -53,7 +53,7 @@ def unknown(check: str, subject: str, error: Exception, command: str) -> Finding
     )
 
 
-def one_line(text: str, most: int = 300) -> str:
+def one_line(text: str, most: int = 200) -> str:
     """Return a text on one line, cut to `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 3] + "..."

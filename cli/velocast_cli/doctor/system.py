@@ -80,9 +80,13 @@ class System:
         """MLflow."""
         return Registry(self.settings.mlflow_tracking_uri)
 
-    def api(self, service: str, account: str | None = None) -> GoogleApi:
-        """Return one of Google's REST APIs, called as oneself or as a service account."""
-        return GoogleApi(*google_clients.rest_api(service, account=account))
+    @cached_property
+    def _session(self) -> AuthorizedSession:
+        return google_clients.rest_session()
+
+    def api(self, service: str) -> GoogleApi:
+        """Return one of Google's REST APIs. Raises GoogleAuthError without a login."""
+        return GoogleApi(self._session, service)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class GoogleApi:
     """A REST API. Every method raises GoogleAPICallError, GoogleAuthError or RequestException."""
 
     session: AuthorizedSession
-    base: str
+    service: str
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """Return the JSON at a path."""
@@ -103,7 +107,7 @@ class GoogleApi:
     def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         from google.api_core.exceptions import from_http_response
 
-        url = f"{self.base}/{path}"
+        url = f"{google_clients.rest_url(self.service)}/{path}"
         # google-auth has no annotations
         answer = self.session.request(method, url, timeout=CALL_SECONDS, **request)  # type: ignore[no-untyped-call]
         if not answer.ok:

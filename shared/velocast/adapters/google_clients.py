@@ -94,8 +94,13 @@ def executions_client() -> ExecutionsClient:
     return ExecutionsClient(transport=ExecutionsGrpcTransport(channel=grpc.insecure_channel(host)))
 
 
-def rest_api(service: str, *, account: str | None = None) -> tuple[AuthorizedSession, str]:
-    """Return a session for one of Google's REST APIs (`sqladmin`, `run`, ...) and the base URL of that API.
+def rest_url(service: str) -> str:
+    """Return the base URL of one of Google's REST APIs, such as `sqladmin` or `run`."""
+    return os.environ.get("GOOGLE_APIS_EMULATOR_HOST") or f"https://{service}.googleapis.com"
+
+
+def rest_session(account: str | None = None) -> AuthorizedSession:
+    """Return a session for Google's REST APIs.
 
     account: e-mail address of a service account that the calls act as; the caller needs the right to create its tokens
     (roles/iam.serviceAccountTokenCreator). Raises google.auth.exceptions.GoogleAuthError without a login.
@@ -111,18 +116,15 @@ def rest_api(service: str, *, account: str | None = None) -> tuple[AuthorizedSes
     else:
         own, _ = google.auth.default(scopes=[CLOUD_PLATFORM])
     if account is not None:
+        tokens = f"{host}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
         own = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
             source_credentials=own,
             target_principal=account,
             target_scopes=[CLOUD_PLATFORM],
             lifetime=IMPERSONATION_SECONDS,
-            iam_endpoint_override=_token_url(host, account) if host else None,
+            iam_endpoint_override=tokens if host else None,
         )
-    return AuthorizedSession(own), host or f"https://{service}.googleapis.com"  # type: ignore[no-untyped-call]
-
-
-def _token_url(host: str, account: str) -> str:
-    return f"{host}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    return AuthorizedSession(own)  # type: ignore[no-untyped-call]
 
 
 _tokens: dict[str, tuple[str, float]] = {}

@@ -52,10 +52,10 @@ def url(policies: IamPolicies) -> Iterator[str]:
 
 def acting_as(url: str, email: str | None) -> Credentials:
     """Credentials as Google's library makes them: of the owner, or of an account that the owner impersonates."""
-    own = TokenCredentials("owner")
+    own: Credentials = TokenCredentials("owner")  # type: ignore[no-untyped-call]
     if email is None:
         return own
-    return impersonated_credentials.Credentials(
+    return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
         source_credentials=own,
         target_principal=email,
         target_scopes=["https://www.googleapis.com/auth/cloud-platform"],
@@ -93,7 +93,7 @@ def test_a_role_on_a_dataset_holds_on_its_tables(url: str) -> None:
     )
     answer = client.test_iam_permissions("demo.d.t", ["bigquery.tables.getData"])
     assert answer["permissions"] == ["bigquery.tables.getData"]
-    client.close()
+    client.close()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_role_on_a_dataset_holds_on_its_tables(url: str) -> None:
     ],
 )
 def test_other_services_answer_over_rest(url: str, path: str, permission: str, code: int) -> None:
-    with AuthorizedSession(acting_as(url, STRANGER)) as session:
+    with AuthorizedSession(acting_as(url, STRANGER)) as session:  # type: ignore[no-untyped-call]
         answer = session.post(
             f"{url}/v1/{path}:testIamPermissions", json={"permissions": [permission]}
         )

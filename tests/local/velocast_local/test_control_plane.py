@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from gcp_emulators.core.processes import MARKER
 from gcp_emulators.scheduler import scheduler
 from gcp_emulators.storage.preconditions import Preconditions
 from tests.local.velocast_local.tiny_stack import make_state, running_control_plane
-from velocast.core.datetimes import parse_instant
+from velocast.core.datetimes import parse_instant, rfc3339
 from velocast_local.stack.configuration import load_schedules
 from velocast_local.stack.control_plane import ControlPlane
 from velocast_local.stack.environment import (
@@ -333,9 +333,49 @@ def test_functions_are_listed_with_their_local_addresses(
 
 def test_secrets_come_from_the_files_and_from_nowhere_else(api: httpx.Client) -> None:
     base = "/v1/projects/velocast-local/secrets"
-    answer = api.get(f"{base}/api-keys/versions/latest:access").json()
+    answer = api.get(f"{base}/velocast-api-keys/versions/latest:access").json()
     assert base64.b64decode(answer["payload"]["data"]) == b"local:secret-of-the-test\n"
-    assert api.get(f"{base}/..%2Fclock/versions/latest:access").status_code == 404
+    for name in ("..%2Fclock", "api-keys", "velocast-discord-webhook"):  # the last has no file here
+        assert api.get(f"{base}/{name}/versions/latest:access").status_code == 404
+
+
+def test_permissions_are_those_that_terraform_grants(api: httpx.Client) -> None:
+    def held(account: str, topic: str) -> Any:
+        email = f"{account}@velocast-local.iam.gserviceaccount.com"
+        made = api.post(f"/v1/projects/-/serviceAccounts/{email}:generateAccessToken", json={})
+        answer = api.post(
+            f"/v1/projects/velocast-local/topics/{topic}:testIamPermissions",
+            json={"permissions": ["pubsub.topics.publish"]},
+            headers={"Authorization": f"Bearer {made.json()['accessToken']}"},
+        )
+        return answer.json()
+
+    granted = {"permissions": ["pubsub.topics.publish"]}
+    assert held("velocast-predict", "velocast-alerts") == granted
+    assert held("velocast-predict", "velocast-fetch") == {}
+    assert held("velocast-notify", "velocast-alerts") == {}
+
+
+def test_a_function_tells_the_variables_that_its_configuration_lists(api: httpx.Client) -> None:
+    base = "/v2/projects/velocast-local/locations/europe-west1/functions"
+    given = api.get(f"{base}/serve").json()["serviceConfig"]["environmentVariables"]
+    assert given["VELOCAST_MODELS_BUCKET"] == "velocast-local-models"
+    assert "VELOCAST_ALERTS_TOPIC" not in given
+
+
+def test_a_new_day_brings_a_backup_of_mlflows_database(
+    plane: ControlPlane, api: httpx.Client
+) -> None:
+    database = plane.state.home / "mlflow" / "mlflow.sqlite"
+    database.parent.mkdir(exist_ok=True)
+    database.touch()
+    base = "/v1/projects/velocast-local/instances/velocast-mlflow/backupRuns"
+    start = plane.clock.now()
+    for hours in (1, 2, 26):
+        moment = rfc3339(start + timedelta(hours=hours))
+        api.post("/local/clock", json={"now": moment}).raise_for_status()
+    ends = [backup["endTime"] for backup in api.get(base).json()["items"]]
+    assert ends == [rfc3339(start + timedelta(hours=hours)) for hours in (26, 1)]
 
 
 def test_start_page_and_deliveries(plane: ControlPlane, api: httpx.Client) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+import google.auth
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from velocast.adapters import google_clients
 
@@ -62,3 +64,28 @@ def test_clients_lead_to_the_emulators_the_environment_names(
     }
     assert places == {name: variables[name] for name in places}
     assert bigquery.location == "europe-west1"
+
+
+def test_rest_apis_lead_to_google_unless_an_emulator_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("GOOGLE_APIS_EMULATOR_HOST", raising=False)
+    assert google_clients.rest_url("sqladmin") == "https://sqladmin.googleapis.com"
+    monkeypatch.setenv("GOOGLE_APIS_EMULATOR_HOST", "http://127.0.0.1:1")
+    assert google_clients.rest_url("sqladmin") == "http://127.0.0.1:1"
+
+
+def test_a_session_acts_as_oneself_or_as_an_account(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GOOGLE_APIS_EMULATOR_HOST", "http://127.0.0.1:1")
+    own, other = google_clients.rest_session(), google_clients.rest_session("a@p.example")
+    assert own.credentials.token == "emulated"
+    assert other.credentials.service_account_email == "a@p.example"
+    assert "127.0.0.1:1" in other.credentials._iam_endpoint_override
+
+
+def test_without_a_login_there_is_no_session(monkeypatch: pytest.MonkeyPatch):
+    def refuse(scopes: list[str]) -> None:
+        raise DefaultCredentialsError("no login")
+
+    monkeypatch.delenv("GOOGLE_APIS_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr(google.auth, "default", refuse)
+    with pytest.raises(DefaultCredentialsError, match="no login"):
+        google_clients.rest_session()

@@ -1,0 +1,233 @@
+"""A whole stack with a champion, and ten ways to break it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import pubsub_v1, storage
+from mlflow import MlflowClient
+
+from velocast.adapters import champion_manifest, google_clients
+from velocast.adapters.champion_manifest import Champion
+from velocast.adapters.gcs import Objects
+from velocast.core import schemas
+from velocast.core.datetimes import rfc3339
+from velocast.usecases.snapshot_format import CONTENT_TYPE, SNAPSHOT
+from velocast_cli.city_file import CityFile
+from velocast_local import demo
+from velocast_local.city.files import make_synthetic
+from velocast_local.stack import lifecycle
+
+COUNTERS, DAYS = 3, 60
+BEFORE_END = timedelta(days=2)  # of the city's counts: the stack's present
+MORNING = timedelta(hours=5)
+PREDICT = "serviceAccount:velocast-predict@{project}.iam.gserviceaccount.com"
+KEEP = "velocast-dead-letter-keep"
+LEASE = "leases/retrain.json"
+
+
+class BrokenStack:
+    """The running stack, Google's clients of it, and what breaks it."""
+
+    def __init__(self, home: Path, state: dict[str, Any], now: datetime) -> None:
+        self.home = home
+        self.project: str = state["project"]
+        self.location: str = state["location"]
+        self.now = now
+        self.player = demo.Player(state, demo.Progress(lambda line: None))
+
+    @cached_property
+    def models(self) -> Objects:
+        """The models bucket."""
+        return Objects(self.project, f"{self.project}-models")
+
+    @cached_property
+    def bucket(self) -> storage.Bucket:
+        """Google's client of the models bucket."""
+        return google_clients.storage_client(self.project).bucket(f"{self.project}-models")
+
+    @property
+    def mlflow(self) -> MlflowClient:
+        """MLflow's client."""
+        uri = os.environ["MLFLOW_TRACKING_URI"]
+        google_clients.prepare_mlflow(uri)
+        return MlflowClient(uri, registry_uri=uri)
+
+    def sql(self, text: str) -> None:
+        """Run a statement."""
+        client = google_clients.bigquery_client(self.project, self.location)
+        client.query_and_wait(text, wait_timeout=60)
+        client.close()  # type: ignore[no-untyped-call]
+
+    def champion(self) -> Champion:
+        """The champion that the manifest names."""
+        found, _ = champion_manifest.read_champion(self.models)
+        assert found is not None
+        return found
+
+    def remove_role(self) -> None:
+        """Take the role on the models bucket from predict."""
+        policy = self.bucket.get_iam_policy()
+        policy["roles/storage.objectUser"].discard(PREDICT.format(project=self.project))
+        self.bucket.set_iam_policy(policy)
+
+    def give_role(self) -> None:
+        """Give it back."""
+        policy = self.bucket.get_iam_policy()
+        policy["roles/storage.objectUser"].add(PREDICT.format(project=self.project))
+        self.bucket.set_iam_policy(policy)
+
+    @property
+    def _webhook(self) -> Path:
+        return self.home / "secrets" / "discord-webhook"
+
+    def empty_secret(self) -> None:
+        """Leave the webhook's secret without a value."""
+        self._kept = self._webhook.read_text(encoding="utf-8")
+        self._webhook.write_text("", encoding="utf-8")
+
+    def fill_secret(self) -> None:
+        """Write it again."""
+        self._webhook.write_text(self._kept, encoding="utf-8")
+
+    def lose_counts(self) -> None:
+        """Delete the counts of the last days, as if nothing had been fetched since."""
+        since = rfc3339(self.now - timedelta(days=5))
+        self.sql(f"DELETE FROM {schemas.COUNTS} WHERE counted_at >= '{since}'")
+
+    def lose_forecasts(self) -> None:
+        """Delete all forecasts."""
+        self.sql(f"DELETE FROM {schemas.FORECASTS} WHERE target_at >= '2000-01-01'")
+
+    def split_registry(self) -> None:
+        """Point MLflow's alias at another version."""
+        client, name = self.mlflow, "velocast-forecast"
+        champion = client.get_model_version_by_alias(name, "champion")
+        other = client.create_model_version(name, str(champion.source), champion.run_id)
+        client.set_registered_model_alias(name, "champion", other.version)
+
+    def flip_artifact(self) -> None:
+        """Flip one bit of the champion's file."""
+        name = self.champion().artifact_uri.removeprefix(self.models.uri(""))
+        data = bytearray(self.models.read(name).data)
+        data[len(data) // 2] ^= 1
+        self.models.write(name, bytes(data), content_type="application/octet-stream")
+
+    def truncate_snapshot(self) -> None:
+        """Leave half of the snapshot."""
+        data = self.models.read(SNAPSHOT).data
+        self.models.write(SNAPSHOT, data[: len(data) // 2], content_type=CONTENT_TYPE)
+
+    def hold_lease(self) -> None:
+        """Leave the lease of an execution that is over."""
+        from google.cloud.workflows.executions_v1 import Execution
+
+        parent = f"projects/{self.project}/locations/{self.location}/workflows/velocast-retrain"
+        execution = Execution(argument=json.dumps({"kind": "no such kind"}))
+        client = google_clients.executions_client()
+        made = client.create_execution(parent=parent, execution=execution)
+        wait_for(lambda: client.get_execution(name=made.name).state.name == "FAILED")
+        self.player.settle("the failed execution")
+        until = rfc3339(self.now + timedelta(hours=6))
+        lease = {"owner": made.name.rsplit("/", 1)[-1], "taken_at": rfc3339(self.now)}
+        self.models.write_json(LEASE, lease | {"expires_at": until})
+
+    def publish_nonsense(self) -> None:
+        """Publish an event that fetch refuses, and wait until it is a dead letter."""
+        with pubsub_v1.PublisherClient() as publisher:
+            topic = publisher.topic_path(self.project, "velocast-fetch")
+            publisher.publish(topic, b'{"sinse": "2026-01-01"}').result(timeout=30)
+        with pytest.raises(demo.DemoFailed, match="dead-lettered"):
+            self.player.settle("an event that is none")
+        self.player._seen_dead += 1
+
+    def drop_dead_letters(self) -> None:
+        """Acknowledge all dead letters."""
+        with google_clients.subscriber_client() as client:
+            path = client.subscription_path(self.project, KEEP)
+            found = client.pull(subscription=path, max_messages=100, timeout=10)
+            acks = [message.ack_id for message in found.received_messages]
+            client.acknowledge(subscription=path, ack_ids=acks)
+
+    def drop_column(self) -> None:
+        """Drop a column."""
+        self.sql(f"ALTER TABLE {schemas.FORECASTS} DROP COLUMN busy_probability")
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """One way to break the stack, the finding that must name it, and how it is mended: by `--fix` where it is None."""
+
+    break_it: Callable[[BrokenStack], None]
+    check: str
+    subject: str
+    mend_it: Callable[[BrokenStack], None] | None = None
+
+
+BREAKAGES: dict[str, Breakage] = {
+    "a role missing": Breakage(
+        BrokenStack.remove_role,
+        "permissions",
+        "velocast-predict: roles/storage.objectUser on bucket models",
+        BrokenStack.give_role,
+    ),
+    "a secret without a value": Breakage(
+        BrokenStack.empty_secret, "secrets", "velocast-discord-webhook", BrokenStack.fill_secret
+    ),
+    "stale counts": Breakage(BrokenStack.lose_counts, "counts", schemas.COUNTS),
+    "stale forecasts": Breakage(BrokenStack.lose_forecasts, "forecasts", schemas.FORECASTS),
+    "manifest and registry apart": Breakage(
+        BrokenStack.split_registry, "agreement", "forecast: MLflow"
+    ),
+    "a flipped artifact": Breakage(BrokenStack.flip_artifact, "artifacts", "gs://"),
+    "a truncated snapshot": Breakage(BrokenStack.truncate_snapshot, "snapshot", SNAPSHOT),
+    "a stuck lease": Breakage(BrokenStack.hold_lease, "lease", LEASE),
+    "dead letters": Breakage(
+        BrokenStack.publish_nonsense, "dead_letters", KEEP, BrokenStack.drop_dead_letters
+    ),
+    "a table without a column": Breakage(
+        BrokenStack.drop_column, "tables", f"{schemas.FORECASTS}.busy_probability"
+    ),
+}
+
+
+@contextmanager
+def running_broken_stack(home: Path) -> Iterator[BrokenStack]:
+    """Run a stack that has counts, forecasts and a champion, in the environment that leads to it."""
+    files = make_synthetic(home, counters=COUNTERS, days=DAYS, seed=7)
+    state = lifecycle.start_stack(
+        home, replay=files.counts, weather=files.weather, city="demoville"
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        try:
+            for name, value in lifecycle.stack_variables(home).items():
+                environment.setenv(name, value)
+            environment.setenv("VELOCAST_HOME", str(home))
+            environment.delenv("VELOCAST_AS_OF", raising=False)
+            last = CityFile(files.counts).last.date()
+            midnight = datetime.combine(last, datetime.min.time(), tzinfo=UTC)
+            stack = BrokenStack(home, state, midnight - BEFORE_END + MORNING)
+            stack.player.set_clock(stack.now, back=True)
+            for topic in ("fetch", "predict", "monitor"):  # monitor trains the first champion
+                stack.player.publish(f"velocast-{topic}")
+            yield stack
+        finally:
+            lifecycle.stop_stack(home)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
+    """Return once `what` is true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
