@@ -15,23 +15,44 @@ from velocast_cli.doctor.system import System
 # Backups are made once a day, within some hours.
 BACKUP_AGE = timedelta(hours=36)
 LISTED = 20
+DATABASE = "database "
 
 
-def instance_path(system: System) -> str:
-    """Return the path of MLflow's database in Cloud SQL's API."""
-    return f"v1/projects/{system.project}/instances/{MLFLOW}"
+def instances_path(system: System) -> str:
+    """Return the path of the project's database instances in Cloud SQL's API."""
+    return f"v1/projects/{system.project}/instances"
 
 
 def examine_backups(system: System) -> list[Finding]:
     """Check the age of the newest backup of MLflow's database, and that the models bucket keeps versions."""
-    api, path = system.api("sqladmin"), instance_path(system)
-    instance = api.get(path)
-    listed = api.get(f"{path}/backupRuns", maxResults=LISTED).get("items", [])
+    api, path = system.api("sqladmin"), instances_path(system)
+    # A restored database may be an instance of another name, such as velocast-mlflow-2.
+    found = [i for i in api.get(path).get("items", []) if i["name"].startswith(MLFLOW)]
+    runs = {
+        i["name"]: api.get(f"{path}/{i['name']}/backupRuns", maxResults=LISTED).get("items", [])
+        for i in found
+    }
     system.bucket.reload(timeout=30)
     versioned = bool(system.bucket.versioning_enabled)
     return [
-        *judge_backups(instance, listed, system.as_of),
+        *judge_instances(found, deploy=deploy_command(system)),
+        *(finding for i in found for finding in judge_backups(i, runs[i["name"]], system.as_of)),
         *judge_versions(system.models.uri(""), versioned=versioned, deploy=deploy_command(system)),
+    ]
+
+
+def judge_instances(found: Sequence[Mapping[str, Any]], *, deploy: str) -> list[Finding]:
+    """Judge the instances of MLflow's database."""
+    if found:
+        return []
+    return [
+        Finding(
+            check="backups",
+            subject=f"database {MLFLOW}",
+            found="There is no such database instance.",
+            meaning="MLflow has no database: nothing can be trained or promoted.",
+            command=deploy,
+        )
     ]
 
 
@@ -49,7 +70,7 @@ def judge_backups(
     return [
         Finding(
             check="backups",
-            subject=f"database {name}",
+            subject=f"{DATABASE}{name}",
             found=f"{found} There should be one each day.",
             meaning="If the database is lost, so is the record of every training since then.",
             command=f"gcloud sql backups create --instance={name}",

@@ -15,7 +15,7 @@ from velocast.core.errors import WarehouseError
 from velocast.core.requests import FetchRequest, Message, PredictRequest
 from velocast.usecases import audit
 from velocast_cli.doctor import champion as champions
-from velocast_cli.doctor.backups import instance_path
+from velocast_cli.doctor.backups import DATABASE, instances_path
 from velocast_cli.doctor.data import add_column_sql
 from velocast_cli.doctor.findings import Finding, Repair
 from velocast_cli.doctor.operations import LEASE, holder_state, judge_lease, read_lease
@@ -139,16 +139,18 @@ def _run(system: System, topic: str, request: Message) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def back_up(system: System, _findings: Sequence[Finding]) -> None:
-    """Ask Cloud SQL for a backup of MLflow's database, and wait until it is listed as done."""
-    api, path = system.api("sqladmin"), instance_path(system)
-    made = api.post(f"{path}/backupRuns", {})
-    wanted = made.get("backupContext", {}).get("backupId")
-    deadline = time.monotonic() + RUN_SECONDS
-    while wanted and time.monotonic() < deadline:
-        if api.get(f"{path}/backupRuns/{wanted}").get("status") in ("SUCCESSFUL", "FAILED"):
-            return
-        time.sleep(POLL_SECONDS)
+def back_up(system: System, findings: Sequence[Finding]) -> None:
+    """Ask Cloud SQL for a backup of MLflow's database, and wait until it is done."""
+    api = system.api("sqladmin")
+    for finding in findings:
+        path = f"{instances_path(system)}/{finding.subject.removeprefix(DATABASE)}/backupRuns"
+        operation = api.post(path, {})
+        wanted = operation["backupContext"]["backupId"]
+        deadline = time.monotonic() + RUN_SECONDS
+        while api.get(f"{path}/{wanted}").get("status") not in ("SUCCESSFUL", "FAILED"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"backup {wanted} is not done after {RUN_SECONDS:g} s")
+            time.sleep(POLL_SECONDS)
 
 
 # In the order in which they are made: a run needs tables, an intact artifact and one champion.

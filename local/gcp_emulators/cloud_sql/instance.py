@@ -101,8 +101,14 @@ class SqliteInstance:
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes: describe the instance, list, get and insert backups."""
-        base = f"/v1/projects/{{project}}/instances/{self.name}"
+        parent = "/v1/projects/{project}/instances"
+        base = f"{parent}/{self.name}"
         return [
+            Route(
+                parent,
+                json_endpoint(lambda _request, _body: {"items": [self.describe()]}),
+                methods=["GET"],
+            ),
             Route(base, json_endpoint(lambda _request, _body: self.describe()), methods=["GET"]),
             Route(base + "/backupRuns", json_endpoint(self._list), methods=["GET"]),
             Route(base + "/backupRuns", json_endpoint(self._insert), methods=["POST"]),

@@ -10,7 +10,7 @@ import pytest
 from tests.shared.usecases.serving import snapshots
 from velocast.adapters.champion_manifest import Champion
 from velocast.core import schemas
-from velocast_cli.doctor.backups import judge_backups, judge_versions
+from velocast_cli.doctor.backups import judge_backups, judge_instances, judge_versions
 from velocast_cli.doctor.champion import Named, judge_agreement, judge_snapshot
 from velocast_cli.doctor.data import judge_columns, judge_counts, judge_forecasts
 from velocast_cli.doctor.deployment import judge_function, judge_secret, judge_services
@@ -83,6 +83,10 @@ class TestAges:
         assert judge_backups(young, [], NOW) == []
         old = {"name": "db", "createTime": (NOW - 40 * HOUR).isoformat()}
         assert judge_backups(old, [], NOW)[0].repair == "back_up"
+
+    def test_a_database_that_is_gone(self) -> None:
+        assert judge_instances([{"name": "velocast-mlflow-2"}], deploy="d") == []
+        assert judge_instances([], deploy="make deploy")[0].command == "make deploy"
 
     def test_a_bucket_without_versions(self) -> None:
         assert judge_versions("gs://m/", versioned=True, deploy="d") == []

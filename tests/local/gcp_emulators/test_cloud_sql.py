@@ -56,10 +56,12 @@ def test_a_backup_holds_what_was_stored_when_it_was_made(machine: Machine) -> No
         found = httpx.get(f"{base}/backupRuns/{wanted}", trust_env=False).json()
         gone = httpx.get(f"{base}/backupRuns/1", trust_env=False)
         described = httpx.get(base, trust_env=False).json()
+        instances = httpx.get(base.rsplit("/", 1)[0], trust_env=False).json()["items"]
     assert listed == [found]
     assert (found["status"], found["endTime"]) == ("SUCCESSFUL", "2026-03-01T01:00:00Z")
     assert found["type"] == "ON_DEMAND"
     assert gone.status_code == 404
+    assert instances == [described]
     assert described["createTime"] == "2026-03-01T01:00:00Z"
     assert rows(machine.instance.file_of(wanted)) == ["first"]
 
