@@ -27,7 +27,7 @@ PULL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Lease:
+class RetrainLease:
     """The lease: its generation, holder and end. `expires_at` None: the object cannot be read."""
 
     generation: int
@@ -35,7 +35,7 @@ class Lease:
     expires_at: datetime | None
 
 
-def read_lease(system: System) -> Lease | None:
+def read_lease(system: System) -> RetrainLease | None:
     """Return the lease that is held; None when it is free."""
     try:
         stored = system.models.read(LEASE)
@@ -43,9 +43,11 @@ def read_lease(system: System) -> Lease | None:
         return None
     try:
         content = json.loads(stored.data)
-        return Lease(stored.generation, str(content["owner"]), parse_instant(content["expires_at"]))
+        return RetrainLease(
+            stored.generation, str(content["owner"]), parse_instant(content["expires_at"])
+        )
     except (ValueError, KeyError, TypeError, EventError):
-        return Lease(stored.generation, "unknown", None)
+        return RetrainLease(stored.generation, "unknown", None)
 
 
 def holder_state(system: System, owner: str) -> str | None:
@@ -87,7 +89,9 @@ def examine_lease(system: System) -> list[Finding]:
     return judge_lease(lease, state, system.as_of, uri=system.models.uri(LEASE))
 
 
-def judge_lease(lease: Lease, state: str | None, as_of: datetime, *, uri: str) -> list[Finding]:
+def judge_lease(
+    lease: RetrainLease, state: str | None, as_of: datetime, *, uri: str
+) -> list[Finding]:
     """Judge a held lease. state: of the execution that holds it; None if the holder is no execution."""
     if state in AT_WORK:
         return []

@@ -14,7 +14,7 @@ from velocast_cli.doctor.backups import judge_backups, judge_instances, judge_ve
 from velocast_cli.doctor.champion import Named, judge_agreement, judge_snapshot
 from velocast_cli.doctor.data import judge_columns, judge_counts, judge_forecasts
 from velocast_cli.doctor.deployment import judge_function, judge_secret, judge_services
-from velocast_cli.doctor.operations import Lease, judge_dead_letters, judge_lease
+from velocast_cli.doctor.operations import RetrainLease, judge_dead_letters, judge_lease
 
 NOW = datetime(2026, 3, 5, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -146,7 +146,7 @@ class TestAgreement:
 
 class TestLease:
     def judged(self, state: str | None, until: datetime | None) -> list[tuple[str, str | None]]:
-        lease = Lease(7, "e-1", until)
+        lease = RetrainLease(7, "e-1", until)
         return [(f.kind, f.repair) for f in judge_lease(lease, state, NOW, uri="gs://m/l")]
 
     @pytest.mark.parametrize("state", ["ACTIVE", "QUEUED"])
