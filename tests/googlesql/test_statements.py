@@ -59,6 +59,7 @@ def rows_of(table: str) -> pa.Table:
 PARAMETERS = {
     "as_of": "TIMESTAMP",
     "counter_ids": "ARRAY<STRING>",
+    "execution_id": "STRING",
     "first_hour": "TIMESTAMP",
     "first_lag": "TIMESTAMP",
     "first_origin": "DATE",

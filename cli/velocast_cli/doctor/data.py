@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from velocast.adapters.bigquery.sql_templates import quoted
 from velocast.core import schemas
 from velocast.core.datetimes import rfc3339
 from velocast_cli.doctor.deployment import deploy_command
@@ -28,7 +29,9 @@ def examine_tables(system: System) -> list[Finding]:
     return [
         finding
         for name in schemas.TABLES
-        for finding in judge_columns(schemas.table(name), _columns(system, name), deploy=command)
+        for finding in judge_columns(
+            schemas.table(name), _columns(system, name), project=system.project, deploy=command
+        )
     ]
 
 
@@ -44,7 +47,7 @@ def _columns(system: System, name: str) -> dict[str, str] | None:
 
 
 def judge_columns(
-    table: schemas.Table, found: Mapping[str, str] | None, *, deploy: str
+    table: schemas.Table, found: Mapping[str, str] | None, *, project: str, deploy: str
 ) -> list[Finding]:
     """Return a finding for each column that is missing or has another type; other columns are of no concern."""
     if found is None:
@@ -58,13 +61,13 @@ def judge_columns(
             )
         ]
     return [
-        _column_finding(table.name, field, found.get(field.name))
+        _column_finding(project, table.name, field, found.get(field.name))
         for field in table.fields
         if found.get(field.name) != field.type
     ]
 
 
-def _column_finding(table: str, field: schemas.Field, found: str | None) -> Finding:
+def _column_finding(project: str, table: str, field: schemas.Field, found: str | None) -> Finding:
     if found is not None:
         return Finding(
             check="tables",
@@ -74,7 +77,7 @@ def _column_finding(table: str, field: schemas.Field, found: str | None) -> Find
             command="velocast restore",
         )
     nullable = field.mode == "NULLABLE"
-    sql = add_column_sql(table, field)
+    sql = add_column_sql(project, table, field)
     return Finding(
         check="tables",
         subject=f"{table}.{field.name}",
@@ -86,10 +89,10 @@ def _column_finding(table: str, field: schemas.Field, found: str | None) -> Find
     )
 
 
-def add_column_sql(table: str, field: schemas.Field) -> str:
+def add_column_sql(project: str, table: str, field: schemas.Field) -> str:
     """Return the statement that adds a column to `dataset.table`, unless it is there already."""
     kind = SQL_NAMES.get(field.type, field.type)
-    return f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {field.name} {kind}"
+    return f"ALTER TABLE {quoted(project, table)} ADD COLUMN IF NOT EXISTS {field.name} {kind}"
 
 
 def examine_counts(system: System) -> list[Finding]:

@@ -31,7 +31,9 @@ def add_columns(system: System, findings: Sequence[Finding]) -> None:
     for finding in findings:
         table, _, column = finding.subject.rpartition(".")
         field = next(f for f in schemas.table(table).fields if f.name == column)
-        system.bigquery.query_and_wait(add_column_sql(table, field), wait_timeout=60)
+        system.bigquery.query_and_wait(
+            add_column_sql(system.project, table, field), wait_timeout=60
+        )
 
 
 def restore_artifacts(system: System, findings: Sequence[Finding]) -> None:

@@ -22,7 +22,7 @@ from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.expressions import Expr
+from sqlglot.expressions import Alter, Expr
 
 from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
@@ -45,6 +45,7 @@ def apply_corrections(discovery_file: Path | None) -> None:
     _parse_once()
     _translate_once()
     _take_zones_from_parameters()
+    _tell_of_altered_columns()
     correct_responses(discovery_file)
 
 
@@ -197,6 +198,28 @@ def _numbered_staging(sql: str) -> dict[str, str]:
 
 def _renamed(sql: str, names: dict[str, str]) -> str:
     return _STAGING.sub(lambda found: names.get(found[0], found[0]), sql)
+
+
+def _tell_of_altered_columns() -> None:
+    """ALTER TABLE added and dropped columns, but the table's schema, as the API tells it, stayed as it was."""
+    sync_created = executor.sync_created_table
+
+    def sync_altered(bq_sql: str, project_id: str, ctx: AppContext) -> None:
+        sync_created(bq_sql, project_id, ctx)
+        statement = executor._parse_for_classification(bq_sql)
+        if not isinstance(statement, Alter):
+            return
+        names = ddl_sync._split_target(statement.this, project_id)
+        known = ctx.catalog.get_table(*names)
+        if known is None:
+            return
+        told = {field.name: field for field in known.schema_.fields}
+        found = ddl_sync._introspect_schema(*names, ctx).fields
+        fields = tuple(told.get(field.name, field) for field in found)
+        schema = known.schema_.model_copy(update={"fields": fields})
+        ctx.catalog.update_table(known.model_copy(update={"schema_": schema}))
+
+    _replace(executor, "sync_created_table", sync_altered)
 
 
 def _take_zones_from_parameters() -> None:

@@ -26,24 +26,27 @@ TYPES: dict[str, str] = {f.name: f.type for f in TABLE.fields}
 
 class TestColumns:
     def test_the_schema_itself_is_in_order(self) -> None:
-        assert judge_columns(TABLE, TYPES | {"of_a_newer_version": "STRING"}, deploy="d") == []
+        assert (
+            judge_columns(TABLE, TYPES | {"of_a_newer_version": "STRING"}, project="p", deploy="d")
+            == []
+        )
 
     def test_a_nullable_column_can_be_added(self) -> None:
         types = {n: t for n, t in TYPES.items() if n != "busy_probability"}
-        (finding,) = judge_columns(TABLE, types, deploy="d")
+        (finding,) = judge_columns(TABLE, types, project="p", deploy="d")
         assert finding.subject == "bike_traffic_predictions.forecasts.busy_probability"
         assert finding.repair == "add_column"
         assert "ADD COLUMN IF NOT EXISTS busy_probability FLOAT64" in finding.command
 
     def test_a_required_one_and_another_type_cannot_be_mended_in_place(self) -> None:
         types = {n: t for n, t in TYPES.items() if n != "lower"} | {"upper": "INTEGER"}
-        lower, upper = judge_columns(TABLE, types, deploy="d")
+        lower, upper = judge_columns(TABLE, types, project="p", deploy="d")
         assert (lower.repair, upper.repair) == (None, None)
         assert upper.found == "The column is INTEGER, the schema says FLOAT."
         assert {lower.command, upper.command} == {"velocast restore"}
 
     def test_a_table_that_is_gone_is_deployed_again(self) -> None:
-        (finding,) = judge_columns(TABLE, None, deploy="make deploy")
+        (finding,) = judge_columns(TABLE, None, project="p", deploy="make deploy")
         assert (finding.subject, finding.command) == (schemas.FORECASTS, "make deploy")
 
 

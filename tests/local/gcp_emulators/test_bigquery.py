@@ -66,6 +66,20 @@ def test_tables_are_those_of_the_schema_files(
     assert len(warehouse.tables) == 6
 
 
+def test_an_altered_table_tells_its_columns(warehouse_tables: bigquery.Client) -> None:
+    def told() -> dict[str, tuple[str, str | None]]:
+        table = warehouse_tables.get_table(COUNTS)
+        return {field.name: (field.mode, field.description) for field in table.schema}
+
+    before = told()
+    warehouse_tables.query_and_wait(f"ALTER TABLE {COUNTS} ADD COLUMN IF NOT EXISTS seen BOOL")
+    assert told() == before | {"seen": ("NULLABLE", None)}
+    load(warehouse_tables, counts(5))
+    assert rows(warehouse_tables, f"SELECT bike_count, seen FROM {COUNTS}") == [(5, None)]
+    warehouse_tables.query_and_wait(f"ALTER TABLE {COUNTS} DROP COLUMN seen")
+    assert told() == before
+
+
 def test_parquet_is_loaded_by_name(warehouse_tables: bigquery.Client) -> None:
     load(warehouse_tables, counts(5, 6))
     found = rows(

@@ -161,7 +161,7 @@ class BrokenStack:
 
     def drop_column(self) -> None:
         """Drop a column."""
-        self.sql(f"ALTER TABLE {schemas.FORECASTS} DROP COLUMN busy_probability")
+        self.sql(f"ALTER TABLE `{self.project}.{schemas.FORECASTS}` DROP COLUMN busy_probability")
 
 
 @dataclass(frozen=True)
