@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -63,17 +63,21 @@ def examine_logins(system: System) -> list[Finding]:
 
 def examine_permissions(system: System) -> list[Finding]:
     """Ask on behalf of every service account whether it holds the permissions of its roles (testIamPermissions)."""
-    by_account = [
-        (account, list(group)) for account, group in groupby(read_grants(), lambda g: g.account)
-    ]
+    needed = {
+        account: list(grants) for account, grants in groupby(read_grants(), lambda g: g.account)
+    }
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        found = list(pool.map(lambda pair: _examine_account(system, *pair), by_account))
-    return [finding for findings in found for finding in findings]
+        answers = dict(
+            zip(needed, pool.map(lambda g: _ask(system, g), needed.values()), strict=True)
+        )
+    refused = {name: answer for name, answer in answers.items() if isinstance(answer, Exception)}
+    found = [f for answer in answers.values() if isinstance(answer, list) for f in answer]
+    return [*found, *judge_refusals(refused, project=system.project)]
 
 
-def _examine_account(system: System, account: str, needed: list[Grant]) -> list[Finding]:
-    email = account_email(account, system.project)
-    session = google_clients.rest_session(email)
+def _ask(system: System, needed: list[Grant]) -> list[Finding] | Exception:
+    """Return the findings about one account, or the error for which it could not be asked about."""
+    session = google_clients.rest_session(account_email(needed[0].account, system.project))
     findings: list[Finding] = []
     for _, group in groupby(needed, lambda grant: (grant.kind, grant.name)):
         grants = list(group)
@@ -81,13 +85,21 @@ def _examine_account(system: System, account: str, needed: list[Grant]) -> list[
         try:
             held = _held(session, system, grants[0], asked)
         except CALL_ERRORS as exc:
-            command = (
-                f"gcloud iam service-accounts add-iam-policy-binding {email} "
-                "--member=user:YOU --role=roles/iam.serviceAccountTokenCreator"
-            )
-            return [*findings, unknown("permissions", account, exc, command)]
+            return exc
         findings += judge_grants(grants, held, project=system.project, location=system.location)
     return findings
+
+
+def judge_refusals(refused: Mapping[str, Exception], *, project: str) -> list[Finding]:
+    """Return one finding about the accounts that could not be asked about; the reason is usually the same for all."""
+    if not refused:
+        return []
+    command = (
+        f"gcloud projects add-iam-policy-binding {project} --member=user:YOU "
+        "--role=roles/iam.serviceAccountTokenCreator"
+    )
+    first = next(iter(refused.values()))
+    return [unknown("permissions", ", ".join(sorted(refused)), first, command)]
 
 
 def _held(session: AuthorizedSession, system: System, grant: Grant, asked: list[str]) -> set[str]:

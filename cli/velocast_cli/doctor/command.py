@@ -110,7 +110,9 @@ def _summary(report: Report) -> str:
     unknowns = len(report.open) - faults
     if not report.open:
         return "[green]Everything is in order.[/green]" + (f" {fixed} fixed." if fixed else "")
-    parts = [f"{faults} faults", f"{unknowns} not checked"] + ([f"{fixed} fixed"] if fixed else [])
+    parts = [f"{faults} fault{'' if faults == 1 else 's'}", f"{unknowns} not checked"] + (
+        [f"{fixed} fixed"] if fixed else []
+    )
     safe = sum(finding.repair is not None for finding in report.open)
     hint = (
         f" `velocast doctor --fix` repairs {safe} of them." if safe and not report.attempts else ""

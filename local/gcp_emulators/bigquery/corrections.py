@@ -202,7 +202,7 @@ def _renamed(sql: str, names: dict[str, str]) -> str:
 
 def _tell_of_altered_columns() -> None:
     """ALTER TABLE added and dropped columns, but the table's schema, as the API tells it, stayed as it was."""
-    sync_created = executor.sync_created_table
+    sync_created = ddl_sync.sync_created_table
 
     def sync_altered(bq_sql: str, project_id: str, ctx: AppContext) -> None:
         sync_created(bq_sql, project_id, ctx)

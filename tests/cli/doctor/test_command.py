@@ -47,7 +47,7 @@ def test_findings_fit_80_columns_but_for_what_is_copied() -> None:
     long = [line for line in lines if len(line) > 80 and COMMAND not in line]
     assert long == [f"1. fault artifacts: {FAULT.subject}"]
     assert "[red]abcdef012345[/red]" in " ".join(lines), "what was found is not markup"
-    assert lines[-1] == "1 faults, 1 not checked. `velocast doctor --fix` repairs 1 of them."
+    assert lines[-1] == "1 fault, 1 not checked. `velocast doctor --fix` repairs 1 of them."
 
 
 def test_what_was_fixed_is_shown_and_no_longer_counted() -> None:
@@ -86,7 +86,7 @@ def test_the_json_has_one_shape() -> None:
 
 
 def failing(_system: System) -> list[Finding]:
-    raise ServiceUnavailable("gone")
+    raise ServiceUnavailable("gone")  # type: ignore[no-untyped-call]
 
 
 def test_a_check_or_repair_that_fails_stops_no_other(
@@ -96,7 +96,7 @@ def test_a_check_or_repair_that_fails_stops_no_other(
 
     def mender(_system: System, findings: object) -> None:
         made.append(str(findings))
-        raise ServiceUnavailable("still gone")
+        raise ServiceUnavailable("still gone")  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr(
         examination, "CHECKS", {"backups": failing, "artifacts": lambda _system: [FAULT]}

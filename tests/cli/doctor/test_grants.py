@@ -10,7 +10,7 @@ import yaml
 
 from tests.terraform.grants import GRANTS
 from velocast.core.errors import SettingsError
-from velocast_cli.doctor.access import TELLING, judge_grants
+from velocast_cli.doctor.access import TELLING, judge_grants, judge_refusals
 from velocast_cli.doctor.grants import Grant, read_config, read_grants, read_services
 
 ROLES: dict[str, list[str]] = yaml.safe_load(
@@ -63,6 +63,15 @@ def test_a_role_without_an_entry_is_unknown_and_not_passed() -> None:
     (finding,) = judge_grants([grant], set(), project="p", location="l")
     assert finding.kind == "unknown"
     assert "roles/new.role" in finding.found
+
+
+def test_accounts_that_cannot_be_asked_about_are_one_unknown() -> None:
+    assert judge_refusals({}, project="p") == []
+    refused = {"velocast-serve": PermissionError("no token"), "velocast-fetch": PermissionError()}
+    (finding,) = judge_refusals(refused, project="p")
+    assert (finding.kind, finding.subject) == ("unknown", "velocast-fetch, velocast-serve")
+    assert "no token" in finding.found
+    assert "roles/iam.serviceAccountTokenCreator" in finding.command
 
 
 def test_the_apis_are_those_that_terraform_enables() -> None:

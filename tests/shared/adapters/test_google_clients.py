@@ -83,7 +83,7 @@ def test_a_session_acts_as_oneself_or_as_an_account(monkeypatch: pytest.MonkeyPa
 
 def test_without_a_login_there_is_no_session(monkeypatch: pytest.MonkeyPatch):
     def refuse(scopes: list[str]) -> None:
-        raise DefaultCredentialsError("no login")
+        raise DefaultCredentialsError("no login")  # type: ignore[no-untyped-call]
 
     monkeypatch.delenv("GOOGLE_APIS_EMULATOR_HOST", raising=False)
     monkeypatch.setattr(google.auth, "default", refuse)
