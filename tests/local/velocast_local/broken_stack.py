@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from google.cloud import pubsub_v1, storage
 from mlflow import MlflowClient
@@ -43,6 +44,7 @@ class BrokenStack:
         self.home = home
         self.project: str = state["project"]
         self.location: str = state["location"]
+        self.url: str = state["url"]
         self.now = now
         self.player = demo.Player(state, demo.Progress(lambda line: None))
 
@@ -62,6 +64,20 @@ class BrokenStack:
         uri = os.environ["MLFLOW_TRACKING_URI"]
         google_clients.prepare_mlflow(uri)
         return MlflowClient(uri, registry_uri=uri)
+
+    def get(self, path: str) -> Any:
+        """Return what the control plane answers at a path."""
+        answer = httpx.get(f"{self.url}{path}", trust_env=False, timeout=30)
+        return answer.raise_for_status().json()
+
+    def settle(self) -> None:
+        """Wait until everything is delivered or dead, and nothing runs."""
+        wait_for(lambda: self.get("/local/idle")["idle"], seconds=300)
+
+    def dead(self) -> int:
+        """How many messages became dead letters so far."""
+        deliveries = self.get("/local/deliveries")["deliveries"]
+        return sum(delivery["outcome"] == "dead" for delivery in deliveries)
 
     def sql(self, text: str) -> None:
         """Run a statement."""
@@ -137,19 +153,19 @@ class BrokenStack:
         client = google_clients.executions_client()
         made = client.create_execution(parent=parent, execution=execution)
         wait_for(lambda: client.get_execution(name=made.name).state.name == "FAILED")
-        self.player.settle("the failed execution")
+        self.settle()
         until = rfc3339(self.now + timedelta(hours=6))
         lease = {"owner": made.name.rsplit("/", 1)[-1], "taken_at": rfc3339(self.now)}
         self.models.write_json(LEASE, lease | {"expires_at": until})
 
     def publish_nonsense(self) -> None:
         """Publish an event that fetch refuses, and wait until it is a dead letter."""
+        before = self.dead()
         with pubsub_v1.PublisherClient() as publisher:
             topic = publisher.topic_path(self.project, "velocast-fetch")
             publisher.publish(topic, b'{"sinse": "2026-01-01"}').result(timeout=30)
-        with pytest.raises(demo.DemoFailed, match="dead-lettered"):
-            self.player.settle("an event that is none")
-        self.player._seen_dead += 1
+        self.settle()
+        assert self.dead() > before
 
     def drop_dead_letters(self) -> None:
         """Acknowledge all dead letters."""

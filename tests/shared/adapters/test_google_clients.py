@@ -79,6 +79,8 @@ def test_a_session_acts_as_oneself_or_as_an_account(monkeypatch: pytest.MonkeyPa
     assert own.credentials.token == "emulated"
     assert other.credentials.service_account_email == "a@p.example"
     assert "127.0.0.1:1" in other.credentials._iam_endpoint_override
+    # google-auth would otherwise ask iamcredentials.googleapis.com in a thread
+    assert not other.credentials._is_regional_access_boundary_lookup_required()
 
 
 def test_without_a_login_there_is_no_session(monkeypatch: pytest.MonkeyPatch):
