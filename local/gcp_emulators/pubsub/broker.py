@@ -302,6 +302,8 @@ class Broker:
 
     def _wait(self, queue: SubscriptionQueue, attempt: int) -> float:
         """Return the seconds until a message is delivered again after this attempt."""
+        if not queue.endpoint and not queue.resource.get("retryPolicy"):
+            return 0.0  # Pub/Sub gives it to the next pull at once
         speed = self._retry_speed
         shortest, longest = queue.backoff_seconds if speed else self._backoff
         return min(longest, shortest * 2.0 ** min(attempt - 1, 30)) / (speed or 1.0)

@@ -171,9 +171,9 @@ class BrokenStack:
         """Acknowledge all dead letters."""
         with google_clients.subscriber_client() as client:
             path = client.subscription_path(self.project, KEEP)
-            found = client.pull(subscription=path, max_messages=100, timeout=10)
-            acks = [message.ack_id for message in found.received_messages]
-            client.acknowledge(subscription=path, ack_ids=acks)
+            while found := list(client.pull(subscription=path, max_messages=100).received_messages):
+                acks = [message.ack_id for message in found]
+                client.acknowledge(subscription=path, ack_ids=acks)
 
     def drop_column(self) -> None:
         """Drop a column."""
