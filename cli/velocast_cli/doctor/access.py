@@ -139,7 +139,7 @@ def judge_grants(
     for grant in grants:
         telling = TELLING.get(grant.role)
         where = f"{grant.kind} {grant.name}".strip()
-        subject = f"{grant.account}: {grant.role} on {where}"
+        subject = f"{grant.account}: {grant.role.removeprefix('roles/')} on {where}"
         if telling is None:
             error = LookupError(f"{grant.role} is not in the doctor's table of roles")
             command = "add the role to TELLING in cli/velocast_cli/doctor/access.py"

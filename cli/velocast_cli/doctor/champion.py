@@ -15,7 +15,7 @@ from velocast.core.errors import EventError, ModelUnusable, ObjectMissing
 from velocast.usecases import snapshot_format
 from velocast.usecases.forecasting.model_loading import read_version
 from velocast.usecases.snapshot_format import SNAPSHOT, ChampionCard, Snapshot
-from velocast_cli.doctor.data import FORECAST_AGE
+from velocast_cli.doctor.data import freshness
 from velocast_cli.doctor.findings import Finding, one_line, unknown
 from velocast_cli.doctor.system import CALL_ERRORS, System
 
@@ -193,25 +193,25 @@ def _split_finding(task: str, champion: Champion | None, named: Named) -> Findin
 
 def examine_snapshot(system: System) -> list[Finding]:
     """Check that the serving snapshot can be read and is not old."""
-    uri = system.models.uri(SNAPSHOT)
+    snapshot, trouble = None, ""
     try:
-        stored = system.models.read(SNAPSHOT)
+        snapshot = snapshot_format.loads(system.models.read(SNAPSHOT).data)
     except ObjectMissing:
-        return judge_snapshot(uri, None, "It does not exist.", system.as_of)
-    try:
-        return judge_snapshot(uri, snapshot_format.loads(stored.data), "", system.as_of)
+        trouble = "It does not exist."
     except EventError as exc:
-        return judge_snapshot(uri, None, one_line(str(exc)), system.as_of)
+        trouble = one_line(str(exc))
+    uri = system.models.uri(SNAPSHOT)
+    return judge_snapshot(uri, snapshot, trouble, system.as_of, fresh=freshness(system))
 
 
 def judge_snapshot(
-    uri: str, snapshot: Snapshot | None, trouble: str, as_of: datetime
+    uri: str, snapshot: Snapshot | None, trouble: str, as_of: datetime, *, fresh: timedelta
 ) -> list[Finding]:
     """Judge a snapshot, or the reason for which there is none."""
     meaning = "A new instance of the API has no forecasts to serve; running ones keep the last snapshot they read."
     if snapshot is not None:
         age = as_of - snapshot.published_at
-        if age <= FORECAST_AGE:
+        if age <= fresh:
             return []
         hours = age // timedelta(hours=1)
         trouble = f"It was published at {rfc3339(snapshot.published_at)}, {hours} hours ago."

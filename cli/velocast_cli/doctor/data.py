@@ -13,8 +13,6 @@ from velocast_cli.doctor.deployment import deploy_command
 from velocast_cli.doctor.findings import Finding
 from velocast_cli.doctor.system import System
 
-# `predict` runs once a day; the alert forecasts_missing fires after the same time.
-FORECAST_AGE = timedelta(hours=26)
 FORECASTS_SEEN = timedelta(days=10)
 # The city still has these days for a single run of `fetch`; longer gaps are fetched in windows.
 ONE_FETCH = timedelta(days=31)
@@ -130,12 +128,24 @@ def examine_forecasts(system: System) -> list[Finding]:
     """Check the age of the newest forecasts."""
     since = system.as_of - FORECASTS_SEEN
     row = system.warehouse.query("doctor_newest_forecast", since=since).iloc[0]
-    return judge_forecasts(_moment(row["predicted_at"]), system.as_of, location=system.location)
+    return judge_forecasts(
+        _moment(row["predicted_at"]),
+        system.as_of,
+        fresh=freshness(system),
+        location=system.location,
+    )
 
 
-def judge_forecasts(made: datetime | None, as_of: datetime, *, location: str) -> list[Finding]:
+def freshness(system: System) -> timedelta:
+    """Return how old forecasts may be."""
+    return timedelta(hours=system.settings.thresholds.fresh_hours)
+
+
+def judge_forecasts(
+    made: datetime | None, as_of: datetime, *, fresh: timedelta, location: str
+) -> list[Finding]:
     """Judge the time at which the newest forecasts were made, None without any in the last days."""
-    if made is not None and as_of - made <= FORECAST_AGE:
+    if made is not None and as_of - made <= fresh:
         return []
     days = FORECASTS_SEEN // timedelta(days=1)
     return [

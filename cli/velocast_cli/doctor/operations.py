@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from velocast.adapters import google_clients
+from velocast.adapters.retrain_lease import LEASE
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import EventError, ObjectMissing
 from velocast_cli.doctor.findings import Finding
 from velocast_cli.doctor.grants import read_config
 from velocast_cli.doctor.system import System
 
-LEASE = "leases/retrain.json"
 WORKFLOW = "velocast-retrain"
 AT_WORK = ("ACTIVE", "QUEUED")
 JOB_RUNNING = "JOB_RUNNING"

@@ -9,6 +9,7 @@ from itertools import count
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion, SummaryEntry
 from velocast.adapters.pubsub import Publisher
+from velocast.adapters.retrain_lease import LEASE
 from velocast.core import kinds, schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.errors import WarehouseError
@@ -18,7 +19,7 @@ from velocast_cli.doctor import champion as champions
 from velocast_cli.doctor.backups import DATABASE, instances_path
 from velocast_cli.doctor.data import add_column_sql
 from velocast_cli.doctor.findings import Finding, Repair
-from velocast_cli.doctor.operations import LEASE, holder_state, judge_lease, read_lease
+from velocast_cli.doctor.operations import holder_state, judge_lease, read_lease
 from velocast_cli.doctor.system import System
 
 RUN_SECONDS = 900.0

@@ -52,7 +52,7 @@ def test_every_grant_that_is_missing_is_named(grant: Grant) -> None:
     }
     (finding,) = judge_grants([grant], held, project="p", location="l")
     assert finding.kind == "fault"
-    assert finding.subject.startswith(f"{grant.account}: {grant.role} on {grant.kind}")
+    assert finding.subject.startswith(f"{grant.account}: {grant.role[6:]} on {grant.kind}")
     assert f"serviceAccount:{grant.account}@p.iam.gserviceaccount.com" in finding.command
     assert grant.role in finding.command
     assert judge_grants([grant], held | set(ROLES[grant.role]), project="p", location="l") == []

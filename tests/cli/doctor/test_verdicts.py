@@ -66,13 +66,13 @@ class TestAges:
 
     @pytest.mark.parametrize(("age", "stale"), [(26 * HOUR, False), (27 * HOUR, True)])
     def test_forecasts(self, age: timedelta, stale: bool) -> None:
-        assert bool(judge_forecasts(NOW - age, NOW, location="l")) is stale
-        assert judge_forecasts(None, NOW, location="l")[0].repair == "run_predict"
+        assert bool(judge_forecasts(NOW - age, NOW, fresh=26 * HOUR, location="l")) is stale
+        assert judge_forecasts(None, NOW, fresh=26 * HOUR, location="l")[0].repair == "run_predict"
 
     @pytest.mark.parametrize(("age", "stale"), [(26 * HOUR, False), (27 * HOUR, True)])
     def test_the_snapshot(self, age: timedelta, stale: bool) -> None:
         snapshot = snapshots.snapshot(1).model_copy(update={"published_at": NOW - age})
-        assert bool(judge_snapshot("gs://m/s", snapshot, "", NOW)) is stale
+        assert bool(judge_snapshot("gs://m/s", snapshot, "", NOW, fresh=26 * HOUR)) is stale
 
     @pytest.mark.parametrize(("age", "stale"), [(36 * HOUR, False), (37 * HOUR, True)])
     def test_backups_of_which_only_successful_ones_count(self, age: timedelta, stale: bool) -> None:

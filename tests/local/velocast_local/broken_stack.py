@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from velocast.adapters import champion_manifest, google_clients
 from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
+from velocast.adapters.retrain_lease import LEASE
 from velocast.core import schemas
 from velocast.core.datetimes import rfc3339
 from velocast.usecases.snapshot_format import CONTENT_TYPE, SNAPSHOT
@@ -34,7 +35,6 @@ BEFORE_END = timedelta(days=2)  # of the city's counts: the stack's present
 MORNING = timedelta(hours=5)
 PREDICT = "serviceAccount:velocast-predict@{project}.iam.gserviceaccount.com"
 KEEP = "velocast-dead-letter-keep"
-LEASE = "leases/retrain.json"
 
 
 class BrokenStack:
@@ -194,7 +194,7 @@ BREAKAGES: dict[str, Breakage] = {
     "a role missing": Breakage(
         BrokenStack.remove_role,
         "permissions",
-        "velocast-predict: roles/storage.objectUser on bucket models",
+        "velocast-predict: storage.objectUser on bucket models",
         BrokenStack.give_role,
     ),
     "a secret without a value": Breakage(
