@@ -317,6 +317,22 @@ def test_a_lease_that_runs_out_frees_the_message(broker: Broker) -> None:
     assert (again.message.id, again.attempt) == (lease.message.id, 2)
 
 
+def test_a_pull_gets_a_refused_message_at_once_unless_a_retry_policy_delays_it(
+    tmp_path: Path,
+) -> None:
+    slow = Broker(tmp_path, lambda: NOW, project=PROJECT, backoff=(60, 60))
+    slow.ensure_topic("velocast-fetch")
+    slow.create_subscription({"name": "kept", "topic": "velocast-fetch"})
+    policy = {"minimumBackoff": "60s", "maximumBackoff": "600s"}
+    slow.create_subscription({"name": "late", "topic": "velocast-fetch", "retryPolicy": policy})
+    slow.publish("velocast-fetch", b"x")
+    for subscription in ("kept", "late"):
+        [lease] = slow.pull(subscription, 10)
+        slow.extend(subscription, [lease.ack_id], 0)
+    assert [len(slow.pull(subscription, 10)) for subscription in ("kept", "late")] == [1, 0]
+    slow.close()
+
+
 def test_an_endpoint_elsewhere_is_refused(broker: Broker) -> None:
     with pytest.raises(GoogleApiError, match=r"http://example\.org/x is not on this machine"):
         broker.put_subscription(
