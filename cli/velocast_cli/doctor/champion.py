@@ -13,7 +13,7 @@ from velocast.core import kinds
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import EventError, ModelUnusable, ObjectMissing
 from velocast.usecases import snapshot_format
-from velocast.usecases.forecasting.model_loading import read_version
+from velocast.usecases.model_loading import read_version
 from velocast.usecases.snapshot_format import SNAPSHOT, ChampionCard, Snapshot
 from velocast_cli.doctor.data import freshness
 from velocast_cli.doctor.findings import Finding, one_line, unknown
