@@ -1,0 +1,1 @@
+"""Cloud SQL's Admin API over one SQLite file: backups and their restoration."""
