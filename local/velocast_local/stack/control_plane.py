@@ -11,9 +11,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gcp_emulators.cloud_logging.api import logging_routes
 from gcp_emulators.cloud_run.api import CloudRunApi
 from gcp_emulators.cloud_run.jobs import CloudRun
+from gcp_emulators.cloud_run.services import CloudRunServices
 from gcp_emulators.cloud_run.warm_python import WarmPython
+from gcp_emulators.cloud_sql.api import CloudSqlInstance
 from gcp_emulators.core.clock import Clock, ClockRefused
 from gcp_emulators.core.documents import DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
@@ -34,17 +37,20 @@ from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import EventError
 from velocast_cli.html_templates import render_html
+from velocast_cli.operations.deployment import DATABASE
 from velocast_local.city import open_meteo_replay, opendatasoft_replay
 from velocast_local.city.open_meteo_replay import WeatherReplay
 from velocast_local.discord import inbox
 from velocast_local.stack import function_servers
 from velocast_local.stack.configuration import (
+    NAME_PREFIX,
     find_workflows,
     load_functions,
     load_jobs,
     load_schedules,
 )
 from velocast_local.stack.environment import process_environment
+from velocast_local.stack.log_files import stack_log_files
 from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
@@ -89,6 +95,7 @@ class ControlPlane:
         self.broker = Broker(state.home / "pubsub", self.clock.now, project=state.project)
         self.objects = ObjectStore(state.home / "objects", self.clock.now)
         self.jobs = self._cloud_run(warm=warm_jobs)
+        self.services = self._cloud_run_services()
         self.executions = self._workflow_executions()
         self.scheduler = self._scheduler()
         self.metrics = MetricsReceiver(state.home / "metrics")
@@ -136,6 +143,27 @@ class ControlPlane:
             python=WarmPython(JOB_IMPORTS) if warm else None,
         )
 
+    def _cloud_run_services(self) -> CloudRunServices:
+        """Return the services: one for each function called over HTTP, with the checkout as its only revision."""
+        records = DocumentStore(self.state.home / "services")
+        made = CloudRunServices(
+            records, self.clock.now, project=self.state.project, location=self.state.location
+        )
+        for name, function in self.functions.items():
+            if function.topic is None and records.get(NAME_PREFIX + name) is None:
+                made.deploy(NAME_PREFIX + name, f"local/{name}", uri=self.state.part_url(name))
+        return made
+
+    def _database(self) -> CloudSqlInstance:
+        """Return MLflow's database as the Cloud SQL instance that it is in the cloud."""
+        return CloudSqlInstance(
+            self.state.project,
+            DATABASE,
+            database=self.state.home / "mlflow" / "mlflow.sqlite",
+            backups=self.state.home / "backups",
+            now=self.clock.now,
+        )
+
     def _workflow_executions(self) -> WorkflowExecutions:
         state = self.state
         return WorkflowExecutions(
@@ -180,6 +208,11 @@ class ControlPlane:
             *self.scheduler.routes(),
             *executions_routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
+            *self.services.routes(),
+            *self._database().routes(),
+            *logging_routes(
+                state.project, lambda: stack_log_files(state, self.functions, self.jobs)
+            ),
             *function_servers.function_routes(self.functions, state),
             *pubsub_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),

@@ -43,6 +43,9 @@ def stack_environment(state: StackState) -> dict[str, str]:
         "STORAGE_EMULATOR_HOST": state.url,
         "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:{ports['pubsub']}",
         "WORKFLOWS_EXECUTIONS_EMULATOR_HOST": f"{LOOPBACK}:{ports['executions']}",
+        "CLOUD_RUN_EMULATOR_HOST": state.url,
+        "CLOUD_LOGGING_EMULATOR_HOST": state.url,
+        "CLOUD_SQL_EMULATOR_HOST": state.url,
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_ENDPOINT": state.url,
     }

@@ -9,8 +9,8 @@ from velocast.adapters.mlflow_registry import Registry
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import ModelUnusable, ObjectMissing, PromotionRefused
 from velocast.core.settings import JobSettings
-from velocast.usecases.context import Run
 from velocast.usecases import model_loading
+from velocast.usecases.context import Run
 from velocast.usecases.training.stored.records import Decision, Training
 
 
