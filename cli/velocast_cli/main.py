@@ -12,6 +12,11 @@ import typer
 from velocast_cli.backtest_command import backtest_command
 from velocast_cli.dataset_commands import dataset_app, reproduce_command
 from velocast_cli.doctor.command import doctor_command
+from velocast_cli.operations.backfill_command import backfill_command
+from velocast_cli.operations.dead_letter_commands import dead_letter_app
+from velocast_cli.operations.restoring.restore_commands import restore_app
+from velocast_cli.operations.rolling_back.rollback_commands import rollback_app
+from velocast_cli.operations.run_commands import logs_command, runs_command
 from velocast_cli.status import status_command
 
 COMMANDS = "velocast.commands"
@@ -28,6 +33,12 @@ def build_command_line() -> typer.Typer:
         plugin.load()(made)
     made.command("status")(status_command)
     made.command("doctor")(doctor_command)
+    made.command("runs")(runs_command)
+    made.command("logs")(logs_command)
+    made.command("backfill")(backfill_command)
+    made.add_typer(dead_letter_app, name="dead-letters")
+    made.add_typer(rollback_app, name="rollback")
+    made.add_typer(restore_app, name="restore")
     made.command("backtest")(backtest_command)
     made.add_typer(dataset_app, name="dataset")
     made.command("reproduce")(reproduce_command)

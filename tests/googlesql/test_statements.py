@@ -23,6 +23,7 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.usecases.forecasting import daily_forecast
 from velocast.usecases.ingest import fetch, weather
+from velocast_cli.operations.restoring import restore
 
 MISSING = missing_programs()
 pytestmark = [
@@ -58,7 +59,9 @@ def rows_of(table: str) -> pa.Table:
 # The type in which the use cases send each parameter; one name has one type in all files.
 PARAMETERS = {
     "as_of": "TIMESTAMP",
+    "component": "STRING",
     "counter_ids": "ARRAY<STRING>",
+    "event_type": "STRING",
     "execution_id": "STRING",
     "first_hour": "TIMESTAMP",
     "first_lag": "TIMESTAMP",
@@ -72,6 +75,7 @@ PARAMETERS = {
     "look_from": "TIMESTAMP",
     "mark_from": "TIMESTAMP",
     "min_weeks": "INT64",
+    "newest": "INT64",
     "one_lead": "BOOL",
     "origin_at": "TIMESTAMP",
     "outage_hours": "INT64",
@@ -80,6 +84,7 @@ PARAMETERS = {
     "scan_from": "TIMESTAMP",
     "scan_until": "TIMESTAMP",
     "since": "TIMESTAMP",
+    "status": "STRING",
     "until": "TIMESTAMP",
     "usual_mean": "FLOAT64",
     "version": "INT64",
@@ -174,6 +179,18 @@ def test_a_merge_is_valid(table: str, how: dict[str, Any], recorder: Recorder) -
 
 def test_an_append_is_valid(recorder: Recorder) -> None:
     recorder.append_once(schemas.REJECTS, rows_of(schemas.REJECTS), "reject_id")
+    assert recorder.refusals() == []
+
+
+@pytest.mark.parametrize("table", schemas.TABLES)
+def test_the_restoration_of_a_table_is_valid(table: str, recorder: Recorder) -> None:
+    copy = f"{table}_as_of"
+    columns = recorder.tables[f"{PROJECT}.{table}"]
+    recorder.tables[f"{PROJECT}.{copy}"] = columns
+    target, source = (sql_templates.quoted(PROJECT, name) for name in (table, copy))
+    for text in restore.replacement_sql(table, target, source, list(columns)):
+        recorder.statements.append(Statement(text))
+    assert len(recorder.statements) == 2
     assert recorder.refusals() == []
 
 

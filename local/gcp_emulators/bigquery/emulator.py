@@ -116,7 +116,7 @@ def is_healthy(url: str) -> bool:
 def create_tables(
     client: bigquery.Client, tables: Mapping[str, Mapping[str, Any]], location: str = "europe-west1"
 ) -> list[str]:
-    """Create tables and their datasets, unless they exist; return the names of all.
+    """Create tables and their datasets, unless they exist; add new columns to those that do. Return the names of all.
 
     tables: by `dataset.table`, a description with `fields` and `description` as in the REST API, `partition_field` (by
     day; a filter on it is then required) and `clustering`; the last two may be null or missing.
@@ -124,6 +124,10 @@ def create_tables(
     for name, table in tables.items():
         _create_table(client, name, table, location)
     return list(tables)
+
+
+# The REST API has names of its own for these types.
+_SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
 def _create_table(
@@ -142,7 +146,18 @@ def _create_table(
         table.require_partition_filter = True
     if schema.get("clustering"):
         table.clustering_fields = schema["clustering"]
-    client.create_table(table, exists_ok=True, timeout=30)
+    made = client.create_table(table, exists_ok=True, timeout=30)
+    known = {field.name for field in made.schema}
+    new = [field for field in fields if field.name not in known]
+    for field in new:
+        kind = _SQL_TYPES.get(field.field_type, field.field_type)
+        target = f"`{client.project}.{name}`"
+        statement = f"ALTER TABLE {target} ADD COLUMN IF NOT EXISTS `{field.name}` {kind}"
+        client.query_and_wait(statement, wait_timeout=30)
+    if new:
+        # bqemulator's statement changes the table but not its catalogue, and tables.patch the reverse
+        made.schema = [*made.schema, *new]
+        client.update_table(made, ["schema"], timeout=30)
 
 
 def _prepare_home(home: Path) -> None:

@@ -1,1 +1,1 @@
-"""Cloud SQL: the backups of a database."""
+"""Cloud SQL: the backups of a database, and their restoration."""

@@ -1,4 +1,4 @@
-"""One database instance: its data are a SQLite file, its backups are copies of it; and its REST API.
+"""One database instance: its data are a SQLite file, its backups are copies of it; and its REST API (v1).
 
 A backup is made on request, and by `back_up_if_due` once a day, which stands for the daily automated backup. All carry
 the simulated time.
@@ -76,7 +76,7 @@ class SqliteInstance:
             now = self._now()
             newest = max((int(backup["id"]) for backup in self.backups()), default=0)
             name = str(max(newest + 1, int(now.timestamp() * 1000)))
-            self._copy(self.file_of(name))
+            _copy(self._database, self.file_of(name))
             for old in self.backups()[self._retained - 1 :]:
                 self.file_of(old["id"]).unlink()
             record: Json = {"kind": "sql#backupRun", "id": name, "type": kind}
@@ -92,15 +92,8 @@ class SqliteInstance:
         if due and self._database.exists():
             self.back_up("AUTOMATED")
 
-    def _copy(self, target: Path) -> None:
-        with (
-            closing(sqlite3.connect(self._database)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-
     def routes(self) -> list[BaseRoute]:
-        """Return the routes: describe the instance, list, get and insert backups."""
+        """Return the routes: describe the instance; list, get, insert and restore backups; operations."""
         parent = "/v1/projects/{project}/instances"
         base = f"{parent}/{self.name}"
         return [
@@ -113,6 +106,12 @@ class SqliteInstance:
             Route(base + "/backupRuns", json_endpoint(self._list), methods=["GET"]),
             Route(base + "/backupRuns", json_endpoint(self._insert), methods=["POST"]),
             Route(base + "/backupRuns/{id}", json_endpoint(self._get), methods=["GET"]),
+            Route(base + "/restoreBackup", json_endpoint(self._restore), methods=["POST"]),
+            Route(
+                "/v1/projects/{project}/operations/{name}",
+                json_endpoint(lambda request, _body: _done(request.path_params["name"])),
+                methods=["GET"],
+            ),
         ]
 
     def _list(self, request: Request, _body: Json) -> Json:
@@ -121,12 +120,16 @@ class SqliteInstance:
 
     def _insert(self, _request: Request, _body: Json) -> Json:
         made = self.back_up()
-        return {
-            "kind": "sql#operation",
-            "operationType": "BACKUP_VOLUME",
-            "status": "DONE",
-            "backupContext": {"backupId": made["id"]},
-        }
+        context = {"backupContext": {"backupId": made["id"]}}
+        return _done(f"backup-{made['id']}", "BACKUP_VOLUME") | context
+
+    def _restore(self, _request: Request, body: Json) -> Json:
+        number = str(body.get("restoreBackupContext", {}).get("backupRunId", ""))
+        if number not in {backup["id"] for backup in self.backups()}:
+            raise GoogleApiError(404, f"instance {self.name} has no backup {number!r}")
+        with self._lock:
+            _copy(self.file_of(number), self._database)
+        return _done(f"restore-{number}", "RESTORE_VOLUME")
 
     def _get(self, request: Request, _body: Json) -> Json:
         wanted = request.path_params["id"]
@@ -134,3 +137,17 @@ class SqliteInstance:
             if backup["id"] == wanted:
                 return backup
         raise GoogleApiError(404, f"backup run {wanted} of {self.name} does not exist")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database into another one, which may be open elsewhere."""
+    with (
+        closing(sqlite3.connect(source)) as origin,
+        closing(sqlite3.connect(target, timeout=30)) as copy,
+    ):
+        origin.backup(copy)
+
+
+def _done(name: str, kind: str = "") -> Json:
+    """Return an operation that is over."""
+    return {"kind": "sql#operation", "name": name, "status": "DONE", "operationType": kind}

@@ -9,8 +9,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gcp_emulators.cloud_logging.api import logging_routes
 from gcp_emulators.cloud_run.api import CloudRunApi
 from gcp_emulators.cloud_run.jobs import CloudRun
+from gcp_emulators.cloud_run.knative_services import KnativeServices
+from gcp_emulators.cloud_run.services import CloudRunServices
 from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock, ClockRefused
 from gcp_emulators.core.documents import DocumentStore
@@ -37,12 +40,14 @@ from velocast_local.city.open_meteo_replay import WeatherReplay
 from velocast_local.discord import inbox
 from velocast_local.stack import function_servers
 from velocast_local.stack.configuration import (
+    NAME_PREFIX,
     find_workflows,
     load_functions,
     load_jobs,
     load_schedules,
 )
 from velocast_local.stack.environment import process_environment
+from velocast_local.stack.log_files import stack_log_files
 from velocast_local.stack.project import mlflow_instance, project_routes
 from velocast_local.stack.state import StackState
 
@@ -88,6 +93,8 @@ class ControlPlane:
         self.broker = Broker(state.home / "pubsub", self.clock.now, project=state.project)
         self.objects = ObjectStore(state.home / "objects", self.clock.now)
         self.jobs = self._cloud_run(warm=warm_jobs)
+        self.service_records = DocumentStore(state.home / "services")
+        self.services = self._cloud_run_services()
         self.executions = self._workflow_executions()
         self.scheduler = self._scheduler()
         self.database = mlflow_instance(state, self.clock.now)
@@ -136,6 +143,17 @@ class ControlPlane:
             python=WarmPython(JOB_IMPORTS) if warm else None,
         )
 
+    def _cloud_run_services(self) -> CloudRunServices:
+        """Return the services: one for each function called over HTTP, with the checkout as its only revision."""
+        records = self.service_records
+        made = CloudRunServices(
+            records, self.clock.now, project=self.state.project, location=self.state.location
+        )
+        for name, function in self.functions.items():
+            if function.topic is None and records.get(NAME_PREFIX + name) is None:
+                made.deploy(NAME_PREFIX + name, f"local/{name}", uri=self.state.part_url(name))
+        return made
+
     def _workflow_executions(self) -> WorkflowExecutions:
         state = self.state
         return WorkflowExecutions(
@@ -182,6 +200,13 @@ class ControlPlane:
             *self.scheduler.routes(),
             *executions_routes(self.executions),
             *CloudRunApi(self.jobs, state.project, state.location).routes(),
+            *self.services.routes(),
+            *KnativeServices(
+                self.service_records, project=state.project, location=state.location
+            ).routes(),
+            *logging_routes(
+                state.project, lambda: stack_log_files(state, self.functions, self.jobs)
+            ),
             *function_servers.function_routes(self.functions, state),
             *pubsub_routes(self.broker),
             *forwarding_routes(state.part_url("bigquery"), _BIGQUERY_PATHS),

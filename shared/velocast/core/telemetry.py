@@ -9,6 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -53,7 +57,11 @@ class _CloudFormatter(logging.Formatter):
     """Format each record as one line of JSON, as Cloud Logging reads it from standard output."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry: dict[str, Any] = {"severity": record.levelname, "message": record.getMessage()}
+        entry: dict[str, Any] = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
         entry |= getattr(record, "fields", {})
         if record.exc_info:
             entry["stack_trace"] = self.formatException(record.exc_info)
@@ -72,11 +80,23 @@ def configure_logging(component: str) -> None:
 
 
 _labels: dict[str, str] = {}
+_execution: ContextVar[str | None] = ContextVar("execution", default=None)
+
+
+@contextmanager
+def labelled_execution(execution_id: str) -> Iterator[None]:
+    """Label every line that this thread logs in the block with an execution's id, so that its log can be found."""
+    token = _execution.set(execution_id)
+    try:
+        yield
+    finally:
+        _execution.reset(token)
 
 
 def log(severity: Literal["INFO", "WARNING", "ERROR"], message: str, **fields: Any) -> None:
     """Write one structured log line. `fields` become its payload, `execution_id` and the component its labels."""
-    labels = _labels | {k: str(fields[k]) for k in ("execution_id",) if k in fields}
+    execution_id = fields.get("execution_id") or _execution.get()
+    labels = _labels | ({"execution_id": str(execution_id)} if execution_id else {})
     level = logging.getLevelNamesMapping()[severity]
     extra = {"fields": fields | {"logging.googleapis.com/labels": labels}}
     logging.getLogger("velocast").log(level, message, extra=extra)

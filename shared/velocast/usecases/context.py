@@ -112,7 +112,8 @@ def handle(
 def perform(run: Run[SettingsT], work: Callable[[], list[AuditRow]]) -> list[AuditRow]:
     """Do the work of one run, store its audit rows, flush its gauges and log the result."""
     started = time.monotonic()
-    rows = work()
+    with telemetry.labelled_execution(run.execution_id):
+        rows = work()
     seconds = round(time.monotonic() - started, 3)
     rows = [row.model_copy(update={"details": row.details | {"seconds": seconds}}) for row in rows]
     audit.write(run.warehouse, rows, environment=run.settings.environment)

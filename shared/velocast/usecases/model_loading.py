@@ -129,7 +129,7 @@ def _other_versions(objects: Objects, champion: Champion | None) -> Iterator[Ver
         if entry.decision not in (None, "REJECT")
         and CURRENT_R2 in entry.metrics
         and (champion is None or entry.sha256 != champion.sha256)
-        and _incompatibility(entry) is None
+        and incompatibility(entry) is None
     ]
     yield from sorted(known, key=lambda entry: entry.metrics[CURRENT_R2], reverse=True)
 
@@ -165,7 +165,7 @@ def load_version(objects: Objects, version: Version) -> LoadedChampion:
 
 def _model(objects: Objects, version: Version) -> TrainedModel:
     """Return a version's model. Raises ObjectMissing or ModelUnusable."""
-    if reason := _incompatibility(version):
+    if reason := incompatibility(version):
         raise ModelUnusable(reason)
     if version.sha256 not in _cache:
         model = TrainedModel.from_bytes(read_version(objects, version))
@@ -192,9 +192,9 @@ def read_version(objects: Objects, version: Version) -> bytes:
     return data
 
 
-def _incompatibility(version: Version) -> str | None:
+def incompatibility(version: Version) -> str | None:
     """Return why this code cannot use a version, judged by its metadata; None when it can."""
-    if version.feature_definition != definition.FEATURE_DEFINITION:
+    if not definition.serves(version.feature_definition):
         return (
             f"version {version.version} was trained on features {version.feature_definition}, this code computes "
             f"{definition.FEATURE_DEFINITION}; train again"

@@ -80,6 +80,21 @@ def test_an_altered_table_tells_its_columns(warehouse_tables: bigquery.Client) -
     assert told() == before
 
 
+def test_a_table_of_an_earlier_version_gains_columns_in_place(
+    warehouse_tables: bigquery.Client,
+) -> None:
+    field = {"name": "id", "type": "STRING", "mode": "REQUIRED", "description": "Its id."}
+    added = {"name": "note", "type": "STRING", "mode": "NULLABLE", "description": "A note."}
+    name, table = "bike_traffic_raw.growing", {"description": "Grows.", "fields": [field]}
+    create_tables(warehouse_tables, {name: table})
+    warehouse_tables.query_and_wait(f"INSERT INTO {name} (id) VALUES ('old')")
+    for _ in range(2):
+        create_tables(warehouse_tables, {name: table | {"fields": [field, added]}})
+    warehouse_tables.query_and_wait(f"INSERT INTO {name} (id, note) VALUES ('new', 'x')")
+    found = rows(warehouse_tables, f"SELECT id, note FROM {name} ORDER BY id")
+    assert found == [("new", "x"), ("old", None)]
+
+
 def test_parquet_is_loaded_by_name(warehouse_tables: bigquery.Client) -> None:
     load(warehouse_tables, counts(5, 6))
     found = rows(

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -18,6 +19,8 @@ def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
     telemetry.configure_logging("fetch")
     telemetry.log("WARNING", "city is late", execution_id="e1", age_hours=50)
     line = json.loads(capsys.readouterr().out)
+    written = datetime.fromisoformat(line.pop("time"))
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
     assert line == {
         "severity": "WARNING",
         "message": "city is late",
@@ -25,6 +28,17 @@ def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
         "age_hours": 50,
         "logging.googleapis.com/labels": {"component": "fetch", "execution_id": "e1"},
     }
+
+
+def test_every_line_of_a_run_carries_its_execution(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure_logging("fetch")
+    with telemetry.labelled_execution("m7"):
+        telemetry.log("WARNING", "counter names not updated")
+    telemetry.log("INFO", "idle")
+    inside, outside = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    labels = "logging.googleapis.com/labels"
+    assert inside[labels] == {"component": "fetch", "execution_id": "m7"}
+    assert outside[labels] == {"component": "fetch"}
 
 
 def test_an_exception_brings_its_stack(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,6 +75,14 @@ def _definition() -> str:
 
 
 FEATURE_DEFINITION: str = _definition()
+# Earlier definitions whose models still serve until they are retrained. A definition belongs here only if its columns
+# are the first of FEATURES, in the same order and with the same meaning: what came later was added at the end.
+EARLIER_DEFINITIONS: frozenset[str] = frozenset()
+
+
+def serves(definition: str) -> bool:
+    """Return whether this code computes the features that a model of a definition was trained on."""
+    return definition in {FEATURE_DEFINITION, *EARLIER_DEFINITIONS}
 
 
 def feature_matrix(frame: pd.DataFrame) -> NDArray[np.float64]:

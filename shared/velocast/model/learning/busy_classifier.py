@@ -98,9 +98,7 @@ class BusyModel:
     @staticmethod
     def from_bytes(data: bytes) -> BusyModel:
         """Load a stored model without executing code. Raises ModelUnusable as `TrainedModel.from_bytes`."""
-        estimator, card = serialization.unpack_as(
-            BusyClassifierCard, data, feature_definition=FEATURE_DEFINITION
-        )
+        estimator, card = serialization.unpack_as(BusyClassifierCard, data)
         return BusyModel(
             card.kind,
             card.task,
@@ -185,12 +183,16 @@ def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="openmp"):
-        return np.asarray(estimator.predict_proba(_inputs(frame))[:, 1], dtype="float64")
+        x = _inputs(frame, estimator.n_features_in_ - 1)
+        return np.asarray(estimator.predict_proba(x)[:, 1], dtype="float64")
 
 
-def _inputs(frame: pd.DataFrame) -> Floats:
-    """Return features with the history divided by the threshold, and the threshold as a logarithm."""
-    x = feature_matrix(frame)
+def _inputs(frame: pd.DataFrame, features: int = len(FEATURES)) -> Floats:
+    """Return features with the history divided by the threshold, and the threshold as a logarithm.
+
+    features: how many of FEATURES, from the first; a model of an earlier definition knows fewer.
+    """
+    x = feature_matrix(frame)[:, :features]
     threshold = np.maximum(frame["busy_threshold"].to_numpy(dtype="float64"), SMALLEST_THRESHOLD)
     x[:, _IN_BIKES] /= threshold[:, None]
     return np.column_stack([x, np.log(threshold)])

@@ -95,9 +95,7 @@ class TrainedModel:
         Raises ModelUnusable when the bytes are no model, when the model was made with another scikit-learn version or
         for other features, or when it contains a type that is not trusted.
         """
-        estimator, card = serialization.unpack_forecaster(
-            data, feature_definition=FEATURE_DEFINITION
-        )
+        estimator, card = serialization.unpack_forecaster(data)
         return TrainedModel(
             card.kind,
             card.task,

@@ -80,7 +80,8 @@ def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
         )
         residual = np.mean(residuals, axis=0)
     else:
-        residual = estimator.predict(impute(x))
+        # A model of an earlier definition knows only the first features.
+        residual = estimator.predict(impute(x)[:, : estimator.n_features_in_])
     counts = base + level * residual
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from velocast.core.errors import ModelUnusable
+from velocast.model.features import definition
 from velocast.model.intervals.conformal import Calibration
 
 CARD = "velocast.json"
@@ -85,9 +86,9 @@ def pack(estimator: Any, card: ModelCard) -> bytes:
     return out.getvalue()
 
 
-def unpack_forecaster(data: bytes, *, feature_definition: str) -> tuple[Any, ForecasterCard]:
+def unpack_forecaster(data: bytes) -> tuple[Any, ForecasterCard]:
     """Return the estimator and its card. Raises ModelUnusable as `TrainedModel.from_bytes`."""
-    return unpack_as(ForecasterCard, data, feature_definition=feature_definition)
+    return unpack_as(ForecasterCard, data)
 
 
 def stored_task(data: bytes) -> str:
@@ -99,18 +100,16 @@ def stored_task(data: bytes) -> str:
         raise _no_model(data, exc) from exc
 
 
-def unpack_as(
-    kind_of_card: type[CardT], data: bytes, *, feature_definition: str
-) -> tuple[Any, CardT]:
+def unpack_as(kind_of_card: type[CardT], data: bytes) -> tuple[Any, CardT]:
     """Return the estimator and its card, validated as the given class. Raises ModelUnusable."""
     import skops.io
 
     card = _card(kind_of_card, data)
     _check_versions(card)
-    if card.feature_definition != feature_definition:
+    if not definition.serves(card.feature_definition):
         raise ModelUnusable(
-            f"the model was trained on {card.feature_definition}, this release computes {feature_definition}; "
-            "train it again"
+            f"the model was trained on {card.feature_definition}, this release computes "
+            f"{definition.FEATURE_DEFINITION}; train it again"
         )
     try:
         asked = set(skops.io.get_untrusted_types(data=data))

@@ -21,6 +21,7 @@ from velocast.usecases.training import (
     frozen_inputs,
     promotion_reports,
     refit,
+    republication,
 )
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.scores import challenger_metrics, deciding_score
@@ -37,10 +38,14 @@ from velocast.usecases.training.stored.run_store import RunStore
 
 
 class PromoteRequest(Message):
-    """Arguments of the job velocast-promote: the version of `velocast-<task>` to make the champion."""
+    """Arguments of the job velocast-promote: the version of `velocast-<task>` to make the champion.
+
+    as_published: put an earlier champion back as it was published, without fitting it again (a rollback).
+    """
 
     version: int
     task: kinds.Task = "forecast"
+    as_published: bool = False
 
 
 def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
@@ -55,9 +60,13 @@ def promote(request: PromoteRequest, run: Run[JobSettings]) -> list[AuditRow]:
     store, registry = RunStore(run), Registry(run.settings.mlflow_tracking_uri)
     training = run_store.training_of_version(store, registry, request.task, request.version)
     decision, by_hand = _decision(store, training)
+    if request.as_published:
+        decision = republication.without_comparison(decision)
     done = store.find(run_store.PROMOTION, Promotion)
     plan = store.find(run_store.PLAN, PromotionPlan)
-    if plan is None:
+    if plan is None and request.as_published:
+        plan = _republication_plan(run, store, registry, training)
+    elif plan is None:
         plan = _plan(run, store, training, decision, by_hand=by_hand)
     if done is None:
         _publish(store, plan)
@@ -124,6 +133,23 @@ def _plan(
     champion = _champion(run, training, decision, counts, artifact)
     plan = PromotionPlan(
         champion=champion, replaced=replaced, generation=generation, refit_difference=difference
+    )
+    return store.save_once(run_store.PLAN, plan)
+
+
+def _republication_plan(
+    run: Run[JobSettings], store: RunStore, registry: Registry, training: Training
+) -> PromotionPlan:
+    """Record which earlier champion will be put back in whose place."""
+    serving, generation = _serving(store, training.task)
+    replaced = _champion_version(serving, generation)
+    champion = republication.earlier_champion(run, store.objects, registry, training, serving)
+    plan = PromotionPlan(
+        champion=champion,
+        replaced=replaced,
+        generation=generation,
+        refit_difference=0.0,
+        as_published=True,
     )
     return store.save_once(run_store.PLAN, plan)
 
@@ -210,7 +236,10 @@ def _finish(
 ) -> Promotion:
     """Do what follows from the new manifest; every step may be repeated."""
     champion = plan.champion
-    registry.set_tags(training.task, training.version, _tags(run, store, plan))
+    tags = {"published_at": champion.published_at}
+    if not plan.as_published:
+        tags |= _tags(run, store, plan)
+    registry.set_tags(training.task, training.version, tags)
     entry = version_summary.new_entry(training).model_copy(
         update={
             "metrics": champion.metrics,
@@ -235,6 +264,7 @@ def _finish(
             artifact=Artifact(uri=champion.artifact_uri, sha256=champion.sha256),
             refit_difference=plan.refit_difference,
             forecasts=published.forecasts,
+            as_published=plan.as_published,
         ),
     )
 
@@ -261,5 +291,4 @@ def _tags(run: Run[JobSettings], store: RunStore, plan: PromotionPlan) -> dict[s
         "refit_sha256": plan.champion.sha256,
         "refit_difference": f"{plan.refit_difference:.4f}",
         "trained_until": plan.champion.trained_until,
-        "published_at": plan.champion.published_at,
     }

@@ -18,6 +18,7 @@ from tests.shared.model.feature_rows import feature_rows, without_history
 from velocast.core.errors import ModelUnusable, TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.evaluation import metrics, reference_models
+from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
@@ -54,6 +55,20 @@ def test_a_model_forecasts_every_row_with_its_interval(
     assert scores.r2 is not None
     assert scores.r2 > (0.8 if kind == "nn" else 0.85)  # three passes of a tiny network
     assert scores.coverage == pytest.approx(0.9, abs=0.07)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_an_earlier_definition_serves_until_it_is_retrained(
+    models: dict[str, TrainedModel], kind: ForecastKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, stored = models[kind].predict(TEST), models[kind].to_bytes()
+    monkeypatch.setattr(definition, "FEATURES", (*FEATURES, "road_works"))
+    monkeypatch.setattr(definition, "FEATURE_DEFINITION", "features-next")
+    with pytest.raises(ModelUnusable, match="this release computes features-next"):
+        TrainedModel.from_bytes(stored)
+    monkeypatch.setattr(definition, "EARLIER_DEFINITIONS", frozenset({FEATURE_DEFINITION}))
+    found = TrainedModel.from_bytes(stored).predict(TEST.assign(road_works=1.0))
+    pd.testing.assert_frame_equal(found, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)

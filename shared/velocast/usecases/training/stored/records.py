@@ -127,12 +127,16 @@ class Decision(Message):
 
 
 class PromotionPlan(Message):
-    """`plan.json`: the champion to publish, the one it replaces, and the manifest's generation before."""
+    """`plan.json`: the champion to publish, the one it replaces, and the manifest's generation before.
+
+    as_published: the champion is an earlier one put back, not a challenger fitted again.
+    """
 
     champion: Champion
     replaced: ChampionVersion | None
     generation: int
     refit_difference: float
+    as_published: bool = False
 
 
 class Promotion(Message):
@@ -145,3 +149,4 @@ class Promotion(Message):
     artifact: Artifact
     refit_difference: float
     forecasts: int
+    as_published: bool = False

@@ -1,0 +1,1 @@
+"""Brings back objects, tables and the database as they were, and rehearses it."""

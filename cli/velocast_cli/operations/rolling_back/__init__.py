@@ -1,0 +1,1 @@
+"""Puts the previous champion back, or the previous revision of the API."""

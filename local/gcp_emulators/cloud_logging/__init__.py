@@ -1,0 +1,1 @@
+"""Cloud Logging: entries read from log files."""
