@@ -51,11 +51,11 @@ def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
             run = Run(run.runtime, parse_instant(asked), execution_id)
         perform(run, lambda: work(run))
     except Exception as exc:  # noqa: BLE001  the outermost handler: reports, and fails
-        _leave_error(run, exc)
         event_type: EventType = "DEPLOYMENT" if component == "promote" else "TRAINING"
         details = {"as_of": rfc3339(run.as_of)}
         in_workflow = options.execution_id is not None
         report_failure(run, exc, event_type=event_type, details=details, notify=not in_workflow)
+        _leave_error(run, exc)
         return 1
     return 0
 

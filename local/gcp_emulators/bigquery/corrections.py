@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +19,12 @@ from bqemulator.catalog import ddl_sync
 from bqemulator.catalog.duckdb_repository import DuckDBCatalogRepository
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
+from bqemulator.grpc_api import read_servicer
 from bqemulator.jobs import ddl_result, executor, routine_ddl
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.versioning.snapshots import SnapshotManager
+from google.cloud.bigquery_storage_v1.types import ReadRowsRequest
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import Alter, Expr
 
@@ -46,6 +50,7 @@ def apply_corrections(discovery_file: Path | None) -> None:
     _translate_once()
     _take_zones_from_parameters()
     _tell_of_altered_columns()
+    _resume_streams()
     correct_responses(discovery_file)
 
 
@@ -53,6 +58,26 @@ def _accept_any_media_type() -> None:
     """The Python client uploads as `*/*`, and every small load was refused with 400."""
     permitted = (*upload._PERMITTED_MEDIA_CONTENT_TYPES, "*/*")
     _replace(upload, "_PERMITTED_MEDIA_CONTENT_TYPES", permitted)
+
+
+def _resume_streams() -> None:
+    """ReadRows ignored the offset: a client that reconnects after a broken stream got its rows twice."""
+    read_all, stream_data = (
+        read_servicer.BigQueryReadHandler._handle_read_rows,
+        read_servicer.get_stream_data,
+    )
+    asked = threading.local()  # one thread answers one call
+
+    def read_rows(self: Any, request: bytes, context: Any) -> Iterator[bytes]:
+        asked.offset = ReadRowsRequest.deserialize(request).offset
+        yield from read_all(self, request, context)
+
+    def rest_of_stream(session: str, stream: str) -> Any:
+        rows = stream_data(session, stream)
+        return None if rows is None else rows.slice(asked.offset)
+
+    _replace(read_servicer.BigQueryReadHandler, "_handle_read_rows", read_rows)
+    _replace(read_servicer, "get_stream_data", rest_of_stream)
 
 
 def _load_parquet_by_name() -> None:

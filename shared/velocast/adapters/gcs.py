@@ -85,7 +85,7 @@ class Objects:
         stored = self.read(name)
         try:
             return json.loads(stored.data), stored.generation
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ValueError(
                 f"{self.uri(name)} (generation {stored.generation}) is not JSON: {exc}"
             ) from exc

@@ -11,12 +11,15 @@ HORIZON_DAYS = 5
 SCORED_LEAD_DAYS = 3
 HOUR = timedelta(hours=1)
 FUTURE_TOLERANCE = timedelta(minutes=5)
+FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def parse_instant(text: str, *, name: str = "as_of") -> datetime:
     """Read an RFC 3339 instant and return it in UTC.
 
-    Raises EventError when the text is not an RFC 3339 time or has no zone: a naive time is ambiguous twice a year.
+    Raises EventError when the text is not an RFC 3339 time, has no zone (a naive time is ambiguous twice a year), or is
+    outside 1970 to 2199: near the years 1 and 9999, time ranges and local times cannot be computed.
     """
     try:
         instant = datetime.fromisoformat(text)
@@ -26,6 +29,8 @@ def parse_instant(text: str, *, name: str = "as_of") -> datetime:
         ) from exc
     if instant.tzinfo is None:
         raise EventError(f"{name} {text!r} has no zone; add Z or an offset like +01:00")
+    if not FIRST_INSTANT <= instant < LAST_INSTANT:
+        raise EventError(f"{name} {text!r} is outside the years 1970 to 2199; correct its year")
     return instant.astimezone(UTC)
 
 

@@ -30,6 +30,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+SHOWN_CHARACTERS = 4_000
+
+
+def shown(text: str) -> str:
+    """Return a text of any origin as it is stored, logged and sent: in UTF-8, and cut after 4,000 characters.
+
+    A lone surrogate, which JSON can hold and UTF-8 cannot, becomes an escape such as \\ud800.
+    """
+    kept = text[:SHOWN_CHARACTERS]
+    if len(text) > len(kept):
+        kept += f" … (cut: {len(text):,} characters)"
+    return kept.encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 class VelocastError(Exception):
     """Base of all errors that Velocast raises deliberately."""

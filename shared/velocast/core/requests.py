@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,7 +80,7 @@ class Delivery:
         """
         try:
             payload = json.loads(self.text) if self.text.strip() else {}
-        except json.JSONDecodeError as exc:
+        except (ValueError, RecursionError) as exc:
             raise EventError(f"message {self.message_id}: its data is not JSON: {exc}") from exc
         if not isinstance(payload, dict):
             raise EventError(
@@ -99,7 +98,10 @@ def unpack(event: CloudEventLike) -> Delivery:
 
     Raises EventError when there is no such envelope; what is in it is read later, so that the failure can be told of.
     """
-    envelope = (event.data or {}).get("message") or {}
+    body = event.data if isinstance(event.data, dict) else {}
+    envelope = body.get("message")
+    if not isinstance(envelope, dict):
+        envelope = {}
     message_id = str(envelope.get("messageId") or envelope.get("message_id") or "")
     published = envelope.get("publishTime") or envelope.get("publish_time")
     if not message_id or not published:
@@ -109,6 +111,6 @@ def unpack(event: CloudEventLike) -> Delivery:
     data = envelope.get("data") or ""
     try:
         text = base64.b64decode(data, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except (ValueError, TypeError):
         text = str(data)  # no JSON either, so reading it says what is wrong
     return Delivery(message_id, parse_instant(published, name="publishTime"), text)

@@ -65,7 +65,9 @@ class _CloudFormatter(logging.Formatter):
         entry |= getattr(record, "fields", {})
         if record.exc_info:
             entry["stack_trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        # An escaped lone surrogate, as bad input can hold, could not be written to standard output.
+        line = json.dumps(entry, default=str, ensure_ascii=False)
+        return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def configure_logging(component: str) -> None:

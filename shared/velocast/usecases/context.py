@@ -9,7 +9,8 @@ that Pub/Sub delivers the message once more and dead-letters it in the end, or t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +21,7 @@ from velocast.adapters.pubsub import Publisher
 from velocast.core import telemetry
 from velocast.core.audit_row import AuditRow, EventType
 from velocast.core.datetimes import resolve_as_of, rfc3339
-from velocast.core.errors import EventError, VelocastError
+from velocast.core.errors import EventError, VelocastError, shown
 from velocast.core.notices import Notice, RunFailed
 from velocast.core.requests import CloudEventLike, Message, RunRequest, unpack
 from velocast.core.settings import NotifyingSettings, Settings
@@ -104,7 +105,7 @@ def handle(
         run = Run(runtime, as_of, delivery.message_id)
         perform(run, lambda: use_case(request, run))
     except Exception as exc:  # the outermost handler: reports, and fails
-        details = {"payload": delivery.text} if isinstance(exc, EventError) else {}
+        details = {"payload": shown(delivery.text)} if isinstance(exc, EventError) else {}
         report_failure(run, exc, event_type=event_type, details=details)
         raise
 
@@ -133,8 +134,8 @@ def perform(run: Run[SettingsT], work: Callable[[], list[AuditRow]]) -> list[Aud
 
 
 def describe_error(error: Exception) -> str:
-    """Return an error as `code: message`, as audit rows and notices show it."""
-    return f"{_code(error)}: {error}"
+    """Return an error as `code: message`, as audit rows and notices show it; a long message is cut."""
+    return shown(f"{_code(error)}: {error}")
 
 
 def report_failure(
@@ -145,20 +146,33 @@ def report_failure(
     details: dict[str, Any],
     notify: bool = True,
 ) -> None:
-    """Log an error, store a FAILED audit row with these details, and publish a notice where the component has a topic.
+    """Log an error, publish a notice where the component has a topic, and store a FAILED audit row with these details.
 
+    The notice comes first: people must be told also when BigQuery is what failed. Raises nothing, so that the caller
+    can raise the error itself: a notice or a row that cannot be written is logged as an ERROR.
     notify: False where somebody else tells people about this run (the workflow, about its jobs).
     """
     component, settings = run.runtime.component, run.settings
     telemetry.log(
         "ERROR",
-        f"{component} failed: {error}",
+        shown(f"{component} failed: {error}"),
         execution_id=run.execution_id,
         event=event_type,
         status="FAILED",
         code=_code(error),
     )
     event_id = f"{component}:{run.execution_id}:failed"
+    if notify and isinstance(settings, NotifyingSettings):
+        notice = RunFailed(
+            event_id=event_id,
+            occurred_at=rfc3339(run.as_of),
+            component=component,
+            error=describe_error(error),
+            execution_id=run.execution_id,
+        )
+        topic = settings.alerts_topic
+        with _logged(run, "its notice could not be published"):
+            run.runtime.publisher.publish(topic, notice)
     row = AuditRow(
         event_id=event_id,
         timestamp=run.as_of,
@@ -169,16 +183,22 @@ def report_failure(
         error_message=describe_error(error),
         details=details,
     )
-    audit.write(run.warehouse, [row], environment=settings.environment)
-    if notify and isinstance(settings, NotifyingSettings):
-        notice = RunFailed(
-            event_id=event_id,
-            occurred_at=rfc3339(run.as_of),
-            component=component,
-            error=describe_error(error),
+    with _logged(run, "its audit row could not be stored"):
+        audit.write(run.warehouse, [row], environment=settings.environment)
+
+
+@contextmanager
+def _logged(run: Run[SettingsT], what: str) -> Iterator[None]:
+    """Log an error of reporting in place of raising it, since it would hide the error that is reported."""
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001  whatever fails here, the run's own error is raised
+        telemetry.log(
+            "ERROR",
+            shown(f"{run.runtime.component} failed, and {what}: {exc}"),
             execution_id=run.execution_id,
+            code=_code(exc),
         )
-        run.runtime.publisher.publish(settings.alerts_topic, notice)
 
 
 def _code(error: Exception) -> str:

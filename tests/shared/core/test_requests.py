@@ -45,6 +45,10 @@ def test_snake_case_twins_are_read_too() -> None:
         (event(b"not json"), "message 7: its data is not JSON"),
         (event(b"\xff"), "message 7: its data is not JSON"),
         (event(None, data="***"), "message 7: its data is not JSON"),
+        (event(None, data="é"), "message 7: its data is not JSON"),
+        (event(None, data=[3]), "data is list, needs a JSON object"),
+        (event(b"[" * 100_000), "message 7: its data is not JSON"),
+        (event(b"9" * 5_000), "message 7: its data is not JSON"),
         (event(b"[1]"), "data is list, needs a JSON object"),
     ],
 )
@@ -59,6 +63,8 @@ def test_refuses_data_that_is_no_object_when_it_is_read(bad: Event, match: str) 
     [
         (Event({}), "no Pub/Sub message in the event"),
         (Event(None), "no Pub/Sub message in the event"),
+        (Event([1]), "no Pub/Sub message in the event"),
+        (Event({"message": "x"}), "no Pub/Sub message in the event"),
         (event(b"{}", publishTime="noon"), "publishTime 'noon' is not an RFC 3339 time"),
     ],
 )

@@ -19,6 +19,7 @@ from velocast.adapters.bigquery import merge as merging
 from velocast.adapters.bigquery.sql_templates import Empty, query_parameters, quoted, statement
 from velocast.core import schemas
 from velocast.core.errors import WarehouseError
+from velocast.core.telemetry import log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Empty", "MergeResult", "Warehouse"]
 
-CALL_SECONDS = 60.0  # one HTTP request
-RETRY_SECONDS = 60.0  # one request with its retries
+CALL_SECONDS = 30.0  # one HTTP request; every function has time for a failed call, its notice and its audit row
+RETRY_SECONDS = 30.0  # the retries of one request
+DROP_SECONDS = 10.0  # dropping a temporary table, which would expire anyway
 JOB_SECONDS = 300.0  # one job
 SCRATCH = schemas.PREDICTIONS  # dataset for the temporary tables of large results
 
@@ -195,11 +197,14 @@ class Warehouse:
             ),
             max_stream_count=1,
             timeout=CALL_SECONDS,
+            retry=_read_retry(),
         )
         schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
         batches = []
         for stream in session.streams:  # an empty table has none
-            parts = self._reader.read_rows(stream.name, timeout=JOB_SECONDS)  # type: ignore[no-untyped-call]
+            parts = self._reader.read_rows(  # type: ignore[no-untyped-call]
+                stream.name, timeout=JOB_SECONDS, retry=_read_retry()
+            )
             for part in parts:
                 data = pa.py_buffer(part.arrow_record_batch.serialized_record_batch)
                 batches.append(pa.ipc.read_record_batch(data, schema))
@@ -237,7 +242,8 @@ class Warehouse:
         from google.cloud import bigquery
 
         config = bigquery.QueryJobConfig(query_parameters=query_parameters(parameters))
-        return self._client.query(text, job_config=config, job_retry=_job_retry(), **_bounds())
+        # With any job_retry, the client would go on for twenty minutes when the service does not answer.
+        return self._client.query(text, job_config=config, job_retry=None, **_bounds())
 
     def _wait(self, job: bigquery.QueryJob) -> bigquery.table.RowIterator:
         retry = _bounds()["retry"]
@@ -250,8 +256,17 @@ class Warehouse:
         try:
             yield name
         finally:
-            with _reporting(f"drop of {name}"):
-                self._client.delete_table(f"{self.project}.{name}", not_found_ok=True, **_bounds())
+            self._drop(f"{self.project}.{name}")
+
+    def _drop(self, table: str) -> None:
+        """Drop a temporary table. A failure is only logged: it must hide no other error, and the table expires."""
+        try:
+            with _reporting(f"drop of {table}"):
+                self._client.delete_table(
+                    table, not_found_ok=True, timeout=DROP_SECONDS, retry=None
+                )
+        except WarehouseError as exc:
+            log("WARNING", f"{exc}; the table expires within {merging.STAGING_HOURS} hours")
 
 
 def _bounds() -> dict[str, Any]:
@@ -266,6 +281,14 @@ def _job_retry() -> Any:
     return DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS)
 
 
+def _read_retry() -> Any:
+    """Retry an unavailable Storage Read API for RETRY_SECONDS; the client's own default is up to a day."""
+    from google.api_core.exceptions import ServiceUnavailable
+    from google.api_core.retry import Retry, if_exception_type
+
+    return Retry(predicate=if_exception_type(ServiceUnavailable), timeout=RETRY_SECONDS)
+
+
 @contextmanager
 def _reporting(doing: str) -> Iterator[None]:
     """Turn the clients' exceptions into a WarehouseError that says what was being done."""
@@ -278,7 +301,9 @@ def _reporting(doing: str) -> Iterator[None]:
     try:
         yield
     except (GoogleAPIError, GoogleAuthError, RequestException, FutureTimeout) as exc:
-        message = getattr(exc, "message", None) or str(exc) or type(exc).__name__
+        # A RetryError only says how long was tried; its cause says what failed.
+        told = getattr(exc, "cause", None) or exc
+        message = getattr(told, "message", None) or str(told) or type(told).__name__
         raise WarehouseError(f"{doing}: {message}") from exc
 
 

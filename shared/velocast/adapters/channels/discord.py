@@ -24,7 +24,7 @@ TOTAL = 6000
 CUT = " … (cut)"
 NOTHING = "–"
 TIMEOUT = httpx.Timeout(10.0)  # seconds of silence
-SEND_SECONDS = 30.0  # one message, with all tries and pauses; the function `notify` has 120 s
+SEND_SECONDS = 30.0  # one message, with all tries and pauses; the function `notify` has 300 s
 PATIENCE_SECONDS = 5.0  # pauses after 429, together
 USER_AGENT = "DiscordBot (https://github.com/velocast/velocast, 0.1)"
 VARIABLE = "VELOCAST_DISCORD_WEBHOOK_FILE"
@@ -209,7 +209,7 @@ def _retry_after(answer: httpx.Response) -> float:
 def _json(answer: httpx.Response) -> dict[str, Any]:
     try:
         value = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

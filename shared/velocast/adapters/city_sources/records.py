@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -76,7 +77,7 @@ def read_record(line: bytes, city: City, *, as_of: datetime) -> Count | Reject:
         counter_id = _counter_id(record.get(names.counter_id))
         counted_at = _hour(record.get(names.counted_at))
         bike_count = _bikes(record.get(names.bike_count), city.largest_credible_count)
-        if counted_at + HOUR > as_of:
+        if counted_at > as_of - HOUR:
             raise _Refused("future_hour")
     except _Refused as exc:
         return Reject(str(exc), line.decode("utf-8", "replace"))
@@ -178,6 +179,10 @@ def _bikes(value: Any, largest: int) -> int:
 
 def _text(value: Any) -> str | None:
     text = str(value).strip() if isinstance(value, str | int) else ""
+    try:
+        text.encode("utf-8")  # an escaped lone surrogate is valid JSON but cannot be stored
+    except UnicodeEncodeError:
+        return None
     return text or None
 
 
@@ -191,6 +196,7 @@ def _day(value: Any) -> date | None:
 def _position(value: Any) -> tuple[float | None, float | None]:
     """Return latitude and longitude in degrees from {"lon": ..., "lat": ...}; None for both if they are invalid."""
     try:
-        return float(value["lat"]), float(value["lon"])
-    except (TypeError, KeyError, ValueError):
+        position = float(value["lat"]), float(value["lon"])
+    except (TypeError, KeyError, ValueError, OverflowError):
         return None, None
+    return position if all(map(math.isfinite, position)) else (None, None)

@@ -101,6 +101,7 @@ class TestReadRecord:
             (line(date="2025-03-09T05:30:00Z"), "not_on_the_hour"),
             (line(date="2025-03-10T02:00:00Z"), "future_hour"),
             (line(date="2095-03-10T02:00:00Z"), "future_hour"),
+            (line(date="9999-12-31T23:00:00Z"), "future_hour"),
         ],
     )
     def test_refused_with_its_text(self, text: bytes, reason: str) -> None:
@@ -129,7 +130,24 @@ class TestReadCounter:
     def test_without_an_id_it_is_left_out(self, text: bytes) -> None:
         assert read_counter(text, CITY) is None
 
-    @pytest.mark.parametrize("position", [None, "48.8,2.3", {"lon": 2.3}, {"lon": "x", "lat": 1}])
+    def test_a_name_that_cannot_be_stored_is_unknown(self) -> None:
+        text = b'{"id_compteur": "a", "nom_compteur": "\\ud800"}'
+        found = read_counter(text, CITY)
+        assert found
+        assert found.counter_name is None
+
+    @pytest.mark.parametrize(
+        "position",
+        [
+            None,
+            "48.8,2.3",
+            {"lon": 2.3},
+            {"lon": "x", "lat": 1},
+            {"lon": "nan", "lat": "nan"},
+            {"lon": 10**400, "lat": 1},
+        ],
+        ids=["none", "text", "half", "no number", "not a number", "too large"],
+    )
     def test_wrong_fields_are_unknown(self, position: Any) -> None:
         text = json.dumps(
             {"id_compteur": "a", "coordinates": position, "installation_date": "2020"}
