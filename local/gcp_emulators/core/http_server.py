@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = "127.0.0.1"
+LOCAL_NAMES = (LOOPBACK, "localhost", "::1")
 ORIGINAL_HOST = "gcp_emulators.original_host"
 
 
@@ -54,6 +56,44 @@ class ProxyTargets:
         await self.app(scope, receive, send)
 
 
+class LocalCallers:
+    """ASGI layer that answers 403 to a foreign web page, which a browser on this machine may have open.
+
+    A page's requests carry the page's address as Origin. One that points its own host name at this machine (DNS
+    rebinding) is told by the Host header. A proxy request names the host that it is for, and no page can send one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (reason := _foreign(scope)):
+            refusal = JSONResponse(
+                {"error": {"code": 403, "message": reason, "status": "PERMISSION_DENIED"}}, 403
+            )
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _foreign(scope: Scope) -> str:
+    """Return why a request is refused; an empty text if it is not."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    host, origin = headers.get(b"host", ""), headers.get(b"origin")
+    if not scope["path"].startswith("http://") and _name(host) not in LOCAL_NAMES:
+        return f"the host {host!r} is not this machine; use one of {', '.join(LOCAL_NAMES)}"
+    if origin is not None and origin.lower() != f"http://{host}".lower():
+        return f"requests of web pages from {origin!r} are refused"
+    return ""
+
+
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 def original_host(scope: Scope) -> str:
     """Return the host that a request is addressed to: the target of a proxy request, else its Host header."""
     if ORIGINAL_HOST in scope:
@@ -71,8 +111,8 @@ def _without_host(scope: Scope) -> Scope:
 
 
 def build_app(routes: Sequence[BaseRoute]) -> ASGIApp:
-    """Return one ASGI application that serves `routes`, also to proxy requests."""
-    return ProxyTargets(Starlette(routes=list(routes)))
+    """Return one ASGI application that serves `routes`, also to proxy requests, and to no foreign web page."""
+    return LocalCallers(ProxyTargets(Starlette(routes=list(routes))))
 
 
 class HttpServer:
