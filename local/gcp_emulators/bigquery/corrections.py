@@ -23,6 +23,7 @@ from bqemulator.grpc_api import read_servicer
 from bqemulator.jobs import ddl_result, executor, routine_ddl
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
+from bqemulator.streaming.read_session import get_stream_data
 from bqemulator.versioning.snapshots import SnapshotManager
 from google.cloud.bigquery_storage_v1.types import ReadRowsRequest
 from sqlglot.dialects.dialect import Dialect
@@ -62,10 +63,7 @@ def _accept_any_media_type() -> None:
 
 def _resume_streams() -> None:
     """ReadRows ignored the offset: a client that reconnects after a broken stream got its rows twice."""
-    read_all, stream_data = (
-        read_servicer.BigQueryReadHandler._handle_read_rows,
-        read_servicer.get_stream_data,
-    )
+    read_all = read_servicer.BigQueryReadHandler._handle_read_rows
     asked = threading.local()  # one thread answers one call
 
     def read_rows(self: Any, request: bytes, context: Any) -> Iterator[bytes]:
@@ -73,7 +71,7 @@ def _resume_streams() -> None:
         yield from read_all(self, request, context)
 
     def rest_of_stream(session: str, stream: str) -> Any:
-        rows = stream_data(session, stream)
+        rows = get_stream_data(session, stream)
         return None if rows is None else rows.slice(asked.offset)
 
     _replace(read_servicer.BigQueryReadHandler, "_handle_read_rows", read_rows)

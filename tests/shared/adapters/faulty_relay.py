@@ -113,7 +113,7 @@ def http_relay(target: str, *faults: Fault) -> Iterator[Relay]:
         client.close()
 
 
-class _Passing(grpc.GenericRpcHandler):
+class _Passing(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no annotations
     """Passes the bytes of every call on, whatever its service: as a call whose answer is a stream."""
 
     def __init__(self, relay: Relay, channel: grpc.Channel) -> None:

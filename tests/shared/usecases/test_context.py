@@ -16,10 +16,10 @@ from tests.terraform.tree import ROOT
 from velocast.adapters import pubsub
 from velocast.adapters.bigquery import client as warehouse_client
 from velocast.core.audit_row import AuditRow
-from velocast.core.errors import SHOWN_CHARACTERS, WarehouseError
+from velocast.core.errors import SHOWN_CHARACTERS, EventError, WarehouseError
 from velocast.core.requests import FetchRequest
 from velocast.core.settings import FetchSettings
-from velocast.usecases import audit, context
+from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime, handle
 
 EVENT = {"message": {"messageId": "1", "publishTime": "2025-03-10T04:30:00Z"}}
@@ -120,7 +120,7 @@ def test_a_bad_event_is_reported_once_and_briefly(
     monkeypatch.setattr(
         pubsub.Publisher, "publish", lambda *given: notices.append(given[2].model_dump_json())
     )
-    with pytest.raises(context.EventError):
+    with pytest.raises(EventError):
         run(Event(data), AssertionError("the use case must not be called"))
     (row,), (notice,) = rows, notices
     stored = json.dumps(audit._values(row, "dev"), default=str)

@@ -260,10 +260,15 @@ class Warehouse:
 
     def _drop(self, table: str) -> None:
         """Drop a temporary table. A failure is only logged: it must hide no other error, and the table expires."""
+        from google.cloud.bigquery.retry import DEFAULT_RETRY
+
         try:
             with _reporting(f"drop of {table}"):
                 self._client.delete_table(
-                    table, not_found_ok=True, timeout=DROP_SECONDS, retry=None
+                    table,
+                    not_found_ok=True,
+                    timeout=DROP_SECONDS,
+                    retry=DEFAULT_RETRY.with_timeout(0),
                 )
         except WarehouseError as exc:
             log("WARNING", f"{exc}; the table expires within {merging.STAGING_HOURS} hours")
