@@ -89,9 +89,9 @@ audit: $(READY) ## Look for known vulnerabilities in every requirements.txt; nee
 # CycloneDX, from uv.lock, so with every hash and what requires what.
 sbom: $(READY) ## List the packages of each function and image for a release (build/sbom, docs/release.md)
 	@mkdir -p build/sbom
-	@for part in $(FUNCTIONS) jobs tracking; do \
-	  $(BIN)/uv export --quiet --locked --no-default-groups --group $$part --no-emit-project --format cyclonedx1.5 \
-	    --preview-features sbom-export --output-file build/sbom/$$part.cdx.json > /dev/null || exit 1; \
+	@for part in $(FUNCTIONS:%=--group=%) --group=jobs --only-group=tracking; do \
+	  $(BIN)/uv export --quiet --locked --no-default-groups $$part --no-emit-project --format cyclonedx1.5 \
+	    --preview-features sbom-export --output-file build/sbom/$${part#*=}.cdx.json > /dev/null || exit 1; \
 	done
 
 .PHONY: $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt
