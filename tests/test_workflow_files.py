@@ -96,7 +96,7 @@ def test_only_an_approved_job_on_main_deploys() -> None:
     apply = workflow["jobs"]["apply"]
     assert apply["needs"] == "plan"
     assert apply["if"] == "github.event_name == 'push'"
-    assert workflow[True if True in workflow else "on"]["push"] == {"branches": ["main"]}
+    assert workflow["on"]["push"] == {"branches": ["main"]}
     variables = (ROOT / "terraform/bootstrap/variables.tf").read_text(encoding="utf-8")
     default = re.search(r'"github_environment" \{.*?default\s+= "(\w+)"', variables, re.DOTALL)
     assert default is not None
