@@ -60,7 +60,7 @@ test-terraform: $(READY) $(CHECKOV) ## Check, validate, plan and apply terraform
 	$(BIN)/pytest -n 2 --dist loadgroup tests/terraform $(ARGS)
 
 test-packages: $(READY) ## Install every requirements.txt with pip, start each function from its zip, send it an event
-	$(BIN)/pytest -n 2 --dist loadgroup tests/packages $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile tests/packages $(ARGS)
 
 check: $(READY) ## Check format, lint, types, layers, security, YAML and the lock file
 	$(BIN)/ruff format --check .

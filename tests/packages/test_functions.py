@@ -34,7 +34,7 @@ from velocast_local.discord.inbox import inbox_routes
 pytestmark = [pytest.mark.packages, pytest.mark.timeout(900)]
 
 CONFIG = yaml.safe_load((ROOT / "terraform/config/functions.yaml").read_text())
-SLOWEST_FIRST = ["monitor", "predict", "fetch", "notify", "serve"]
+SCENARIO_NAMES = ["monitor", "predict", "fetch", "notify", "serve"]
 # What a laptop adds to the variables that functions.yaml lists: where Google's services and the city are.
 ADDRESSES = ("_EMULATOR_HOST", "_BASE_URL", "OTEL_METRICS_EXPORTER")
 
@@ -59,10 +59,7 @@ class Unpacked:
             yield url
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SLOWEST_FIRST],
-)
+@pytest.fixture(scope="module", params=SCENARIO_NAMES)
 def unpacked(
     request: pytest.FixtureRequest,
     packages: dict[str, Path],

@@ -48,7 +48,6 @@ def image(
     return Image(folder / "source", environment)
 
 
-@pytest.mark.xdist_group("mlflow")
 @pytest.mark.parametrize("image", ["mlflow"], indirect=True)
 @pytest.mark.parametrize(
     "command",
@@ -65,7 +64,6 @@ def test_mlflow_runs(image: Image, command: tuple[str, ...], tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.xdist_group("jobs")
 @pytest.mark.parametrize("image", ["jobs"], indirect=True)
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_starts(image: Image, job: str) -> None:
@@ -74,7 +72,6 @@ def test_a_job_starts(image: Image, job: str) -> None:
     assert "--execution-id" in done.stdout
 
 
-@pytest.mark.xdist_group("jobs")
 @pytest.mark.parametrize("image", ["jobs"], indirect=True)
 @pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
 def test_training_without_counts_leaves_its_reason(
