@@ -10,11 +10,12 @@ READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
 RIVAL := $(VENV)/bench/.ready
 FUNCTIONS := fetch predict monitor notify serve
+REQUIREMENTS := $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt terraform/modules/mlflow/image/requirements.txt
 .DEFAULT_GOAL := help
 # Some container images forbid Python to keep compiled modules. Every process then compiles its libraries again:
 # collecting the tests alone takes 29 s of CPU instead of 11.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo up down test test-fast test-terraform fuzz check check-sql format requirements package deploy plan destroy bench docs release-check screenshot clean
+.PHONY: help demo up down test test-fast test-terraform test-packages fuzz check check-sql format requirements audit sbom package deploy plan destroy bench docs release-check screenshot clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
@@ -40,11 +41,11 @@ down: $(READY) ## Stop the local stack
 # Coverage is measured in pytest's own processes, not in their children (tests/measured_coverage.py).
 test: $(READY) ## Run all tests with coverage
 	@rm -f .coverage*
-	$(BIN)/python -m pytest -p tests.measured_coverage -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform and not googlesql" --durations=20 $(ARGS)
+	$(BIN)/python -m pytest -p tests.measured_coverage -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform and not packages and not googlesql" --durations=20 $(ARGS)
 	$(BIN)/slipcover --merge .coverage.*.json --out .coverage.json
 
 test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing
-	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not googlesql and not emulator" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not packages and not googlesql and not emulator" $(ARGS)
 
 fuzz: $(READY) ## Let Schemathesis judge serve for some minutes (SECONDS=300)
 	VELOCAST_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n 0 tests/functions/test_serve_schema.py $(ARGS)
@@ -57,6 +58,9 @@ $(CHECKOV): $(READY)
 test-terraform: $(READY) $(CHECKOV) ## Check, validate, plan and apply terraform/ against mocks; needs terraform, no cloud account
 	@command -v terraform > /dev/null || { echo "terraform is not installed: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 	$(BIN)/pytest -n 2 --dist loadgroup tests/terraform $(ARGS)
+
+test-packages: $(READY) ## Install every requirements.txt with pip, start each function from its zip, send it an event
+	$(BIN)/pytest -n 2 --dist loadfile tests/packages $(ARGS)
 
 check: $(READY) ## Check format, lint, types, layers, security, YAML and the lock file
 	$(BIN)/ruff format --check .
@@ -78,6 +82,17 @@ requirements: $(READY) ## Export the requirements.txt of functions and images fr
 	@for f in $(FUNCTIONS); do $(MAKE) --no-print-directory functions/$$f/requirements.txt GROUP=$$f; done
 	@$(MAKE) --no-print-directory workflows/jobs/requirements.txt GROUP=jobs
 	@$(BIN)/uv export --quiet --locked --only-group tracking --no-annotate --no-header --output-file terraform/modules/mlflow/image/requirements.txt > /dev/null
+
+audit: $(READY) ## Look for known vulnerabilities in every requirements.txt; needs PyPI's database
+	@for f in $(REQUIREMENTS); do echo "== $$f"; $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement $$f || exit 1; done
+
+# CycloneDX, from uv.lock, so with every hash and what requires what.
+sbom: $(READY) ## List the packages of each function and image for a release (build/sbom, docs/release.md)
+	@mkdir -p build/sbom
+	@for part in $(FUNCTIONS:%=--group=%) --group=jobs --only-group=tracking; do \
+	  $(BIN)/uv export --quiet --locked --no-default-groups $$part --no-emit-project --format cyclonedx1.5 \
+	    --preview-features sbom-export --output-file build/sbom/$${part#*=}.cdx.json > /dev/null || exit 1; \
+	done
 
 .PHONY: $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt
 $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt:

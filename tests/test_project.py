@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -76,6 +77,23 @@ def test_requirements_hold_what_is_imported(part: str, imports: grimp.ImportGrap
         if module in owners and not {canonical(owner) for owner in owners[module]} & required
     }
     assert not missing, f"{part} imports {sorted(missing)}, which its requirements.txt lacks"
+
+
+def test_nothing_that_builds_or_installs_is_left_open() -> None:
+    """An override would replace the requirement of every package, with its extra (docs/gotchas.md)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "override-dependencies" not in project["tool"]["uv"]
+    assert [line for line in project["build-system"]["requires"] if "==" not in line] == []
+
+
+def test_images_and_functions_run_the_same_python() -> None:
+    module = (ROOT / "terraform/modules/function/main.tf").read_text()
+    (version,) = re.findall(r'runtime\s+= "python3(\d+)"', module)
+    for image in ("workflows/jobs", "terraform/modules/mlflow/image"):
+        lines = (ROOT / image / "Dockerfile").read_text().splitlines()
+        # `deploy` gives the digest, so there must be one base image and it must be replaceable
+        assert f"ARG BASE_IMAGE=python:3.{version}-slim" in lines
+        assert [line for line in lines if line.startswith("FROM")] == ["FROM ${BASE_IMAGE}"]
 
 
 def test_changelog_speaks_of_this_version() -> None:

@@ -1,9 +1,12 @@
 # What must exist before the first plan: the state bucket, and the two APIs that a plan needs to read the project.
-# `make deploy` runs this once, if the bucket is missing. Its own state stays on that machine and may be lost, because
-# nothing here changes later.
+# `make deploy` runs this once, if the bucket is missing. Its own state stays on that machine; docs/deploy.md says how to go
+# on without it.
 
 resource "google_project_service" "this" {
-  for_each = toset(["cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"])
+  for_each = toset(concat(
+    ["cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"],
+    local.github_enabled ? local.github_apis : [],
+  ))
 
   project            = var.project_id
   service            = each.key

@@ -1,3 +1,26 @@
+variable "github_environment" {
+  description = "The GitHub environment whose approved jobs may deploy."
+  type        = string
+  default     = "production"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]+$", var.github_environment))
+    error_message = "github_environment must be letters, digits, underscores and hyphens; got \"${var.github_environment}\"."
+  }
+}
+
+variable "github_repository" {
+  description = "The GitHub repository that may plan and deploy, as owner/name; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be owner/name; got \"${coalesce(var.github_repository, "null")}\"."
+  }
+}
+
 variable "location" {
   description = "Region of the bucket."
   type        = string
