@@ -105,7 +105,9 @@ def test_each_format_is_the_same_request(call: dict[str, Any], asked: Asked) -> 
 
 def test_a_message_with_empty_data_is_a_request_with_defaults(asked: Asked) -> None:
     answer = (
-        load_function("fetch").test_client().post("/", json={"message": MESSAGE | {"data": ""}})
+        load_function("fetch")
+        .test_client()
+        .post("/", json=DATA | {"message": MESSAGE | {"data": ""}})
     )
     assert answer.status_code == 200, answer.text
     assert asked[0][0] == FetchRequest()
