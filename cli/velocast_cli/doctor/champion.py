@@ -15,11 +15,11 @@ from velocast.core.errors import EventError, ModelUnusable, ObjectMissing
 from velocast.usecases import snapshot_format
 from velocast.usecases.model_loading import read_version
 from velocast.usecases.snapshot_format import SNAPSHOT, ChampionCard, Snapshot
+from velocast.usecases.training.stored import run_store
 from velocast_cli.doctor.data import freshness
 from velocast_cli.doctor.findings import Finding, one_line, unknown
 from velocast_cli.doctor.system import CALL_ERRORS, System
 
-ALIAS = "champion"
 FIX = "velocast doctor --fix"
 
 
@@ -124,11 +124,12 @@ def read_places(system: System, task: str) -> tuple[list[Named], list[Finding]]:
 def _in_summary(system: System, task: str) -> Named:
     entries = champion_manifest.read_summary(system.models)
     marked = [e for e in entries if e.task == task and e.is_champion]
-    return Named("summary", marked[0].version if marked else None, tuple(e.run_id for e in marked))
+    only = marked[0].version if len(marked) == 1 else None  # two marks agree with no manifest
+    return Named("summary", only, tuple(e.run_id for e in marked))
 
 
 def _in_registry(system: System, task: str) -> Named:
-    return Named("MLflow", system.registry.get_alias(task, ALIAS))
+    return Named("MLflow", system.registry.get_alias(task, run_store.CHAMPION))
 
 
 def _in_audit(system: System, task: str) -> Named:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from velocast.adapters import champion_manifest
-from velocast.adapters.champion_manifest import Champion, SummaryEntry
+from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.pubsub import Publisher
 from velocast.adapters.retrain_lease import LEASE
 from velocast.core import kinds, schemas
@@ -15,6 +15,7 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.errors import WarehouseError
 from velocast.core.requests import FetchRequest, Message, PredictRequest
 from velocast.usecases import audit
+from velocast.usecases.training.champion_agreement import follow_manifest
 from velocast_cli.doctor import champion as champions
 from velocast_cli.doctor.backups import DATABASE, instances_path
 from velocast_cli.doctor.data import add_column_sql
@@ -57,31 +58,11 @@ def heal_splits(system: System, findings: Sequence[Finding]) -> None:
         places = [f.subject for f in findings if f.subject.startswith(f"{task}: ")]
         if champion is None or not places:
             continue
-        if f"{task}: MLflow" in places:
-            system.registry.set_alias(task, champions.ALIAS, champion.version)
-        if f"{task}: summary" in places:
-            champion_manifest.upsert_summary(system.models, _entry(system, champion))
+        if places != [f"{task}: audit"]:
+            follow_manifest(system.models, system.registry, task)
         if f"{task}: audit" in places:
             rows = [_audit_row(system, champion, places)]
             audit.write(system.warehouse, rows, environment=system.settings.environment)
-
-
-def _entry(system: System, champion: Champion) -> SummaryEntry:
-    """Return the summary's entry of a champion, from the manifest if the summary has none."""
-    for entry in champion_manifest.read_summary(system.models):
-        if (entry.task, entry.version) == (champion.task, champion.version):
-            return entry.model_copy(
-                update={
-                    "is_champion": True,
-                    "decision": "DEPLOY",
-                    "sha256": champion.sha256,
-                    "artifact_uri": champion.artifact_uri,
-                }
-            )
-    shared = {n: v for n, v in champion.model_dump().items() if n in SummaryEntry.model_fields}
-    return SummaryEntry(
-        **shared, trained_at=champion.trained_until, decision="DEPLOY", is_champion=True
-    )
 
 
 def _audit_row(system: System, champion: Champion, places: Sequence[str]) -> AuditRow:
@@ -96,6 +77,7 @@ def _audit_row(system: System, champion: Champion, places: Sequence[str]) -> Aud
         details={
             "task": champion.task,
             "version": champion.version,
+            "champion": champion.model_dump(mode="json"),
             "reason": "velocast doctor --fix: the manifest already named this version",
             "healed": list(places),
         },

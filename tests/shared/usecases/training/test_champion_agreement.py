@@ -1,9 +1,8 @@
-"""The champion in manifest, summary, registry, snapshot and audit trail."""
+"""Registry and summary follow the manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,50 +13,6 @@ from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
 from velocast.core.errors import ObjectChanged
 from velocast.usecases.training import champion_agreement
-from velocast.usecases.training.champion_agreement import ChampionClaims
-
-AGREED = ChampionClaims("forecast", 7, (7,), 7, 7, True, 7)
-
-
-@pytest.mark.parametrize(
-    "claims",
-    [
-        AGREED,
-        replace(AGREED, snapshot=None, has_snapshot=False),
-        ChampionClaims("forecast", None, (), None, None, True, None),
-    ],
-)
-def test_places_that_agree_are_no_split(claims: ChampionClaims) -> None:
-    assert champion_agreement.find_splits(claims) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "place", "says", "mended_by"),
-    [
-        ({"summary": (6,)}, "models/summary.json", "version 6", "doctor --fix"),
-        ({"summary": (6, 7)}, "models/summary.json", "version 6 and version 7", "doctor --fix"),
-        ({"alias": 6}, "the alias champion in MLflow", "version 6", "doctor --fix"),
-        ({"alias": None}, "the alias champion in MLflow", "no champion", "doctor --fix"),
-        ({"snapshot": None}, "the serving snapshot", "no champion", "velocast-predict"),
-        (
-            {"audit": 6},
-            "the audit trail",
-            "version 6",
-            "velocast-promote --args=--version=7,--task=forecast",
-        ),
-    ],
-)
-def test_each_place_that_says_something_else_is_named(
-    change: dict[str, Any], place: str, says: str, mended_by: str
-) -> None:
-    (split,) = champion_agreement.find_splits(replace(AGREED, **change))
-    assert (split.place, split.says, split.manifest) == (place, says, "version 7")
-    assert mended_by in split.mended_by
-
-
-def test_without_a_manifest_nothing_may_claim_a_champion() -> None:
-    splits = champion_agreement.find_splits(replace(AGREED, manifest=None))
-    assert [split.manifest for split in splits] == ["no champion"] * 4
 
 
 class Aliases:

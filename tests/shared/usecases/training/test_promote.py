@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +20,9 @@ from velocast.core.notices import ChampionPromoted
 from velocast.model.learning import forecaster
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import model_loading as champions
+from velocast.usecases import snapshot_format
 from velocast.usecases.forecasting import daily_forecast
-from velocast.usecases.training import champion_agreement
+from velocast.usecases.forecasting.past_champion import BEGINNING
 from velocast.usecases.training.refit import relative_difference
 from velocast.usecases.training.stored.records import Decision, Promotion
 from velocast.usecases.training.stored.run_store import RunStore
@@ -267,11 +269,16 @@ def test_of_two_promotions_by_hand_the_one_that_is_overtaken_says_so_and_all_pla
     assert f"the champion is version {second}" in str(refused.value)
 
     assert serving(lab).version == second
-    claims = champion_agreement.read_claims(
-        lab.objects(), lab.registry(), lab.warehouse(), "forecast", as_of=parse_instant(LATER)
+    marked = [e for e in champion_manifest.read_summary(lab.objects()) if e.is_champion]
+    assert [entry.version for entry in marked if entry.task == "forecast"] == [second]
+    assert lab.registry().get_alias("forecast", "champion") == second
+    shown = snapshot_format.loads(lab.objects().read(snapshot_format.SNAPSHOT).data)
+    assert shown.champion
+    assert shown.champion.version == second
+    promotions = lab.warehouse().query(
+        "champions_until", since=BEGINNING, as_of=parse_instant(LATER)
     )
-    assert champion_agreement.find_splits(claims) == []
-    assert (claims.summary, claims.alias, claims.audit) == ((second,), second, second)
+    assert json.loads(promotions["details"].iloc[0])["version"] == second
     assert [n.version for n in lab.notices() if isinstance(n, ChampionPromoted)] == [second]
     monkeypatch.undo()
     with pytest.raises(PromotionRefused, match="evaluate and promote again"):
