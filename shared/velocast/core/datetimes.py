@@ -65,6 +65,13 @@ def start_of_local_day(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
+def start_of_hour(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant at which the hour of the city's clock begins: at half past in UTC where the zone is so."""
+    local = instant.astimezone(zone)
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return instant.astimezone(UTC) - past
+
+
 def origin_of(as_of: datetime, zone: ZoneInfo) -> datetime:
     """Return the forecast origin of a run: the start of its local day, in UTC."""
     return start_of_local_day(local_date(as_of, zone), zone)

@@ -8,9 +8,10 @@ import re
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from velocast.core.city import City
-from velocast.core.datetimes import HOUR
+from velocast.core.datetimes import HOUR, start_of_hour
 
 FIRST_YEAR = 1990  # no city counted bikes hourly before that
 REASONS = (
@@ -69,13 +70,14 @@ class _Refused(Exception):
 def read_record(line: bytes, city: City, *, as_of: datetime) -> Count | Reject:
     """Parse one JSON line of counts. A count of 3.0 becomes 3. Fields that were not requested are accepted and named.
 
-    An hour that is not over at `as_of` is rejected as future_hour, because its count cannot be complete.
+    Hours are those of the city's clock, at half past in UTC in a zone like Adelaide's. One that is not over at
+    `as_of` is rejected as future_hour, because its count cannot be complete.
     """
     try:
         record = _object(line)
         names = city.fields
         counter_id = _counter_id(record.get(names.counter_id))
-        counted_at = _hour(record.get(names.counted_at))
+        counted_at = _hour(record.get(names.counted_at), city.time_zone)
         bike_count = _bikes(record.get(names.bike_count), city.largest_credible_count)
         if counted_at > as_of - HOUR:
             raise _Refused("future_hour")
@@ -140,27 +142,34 @@ def _counter_id(value: Any) -> str:
     return value
 
 
-def _hour(value: Any) -> datetime:
+def _hour(value: Any, time_zone: str) -> datetime:
     if value is None:
         raise _Refused("missing_time")
-    moment = _moment(value) if isinstance(value, str) else None
+    moment, on_the_hour = _moment(value, time_zone) if isinstance(value, str) else (None, False)
     if moment is None:
         raise _Refused("unreadable_time")
     if moment.year < FIRST_YEAR:
         raise _Refused("absurd_time")
-    if moment.minute or moment.second or moment.microsecond:
+    if not on_the_hour:
         raise _Refused("not_on_the_hour")
     return moment
 
 
 @lru_cache(maxsize=20_000)
-def _moment(text: str) -> datetime | None:
+def _moment(text: str, time_zone: str) -> tuple[datetime | None, bool]:
+    """Return the instant in UTC, None where the text is none, and whether an hour of the city's clock begins then."""
     # all counters have the same hours, so nearly all of them are in the cache
     try:
         moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        if moment.tzinfo is None:
+            return None, False
+        moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        return None
+        return None, False
+    try:
+        return moment, start_of_hour(moment, ZoneInfo(time_zone)) == moment
+    except OverflowError:  # at the ends of the calendar, where the year is absurd or to come
+        return moment, True
 
 
 def _bikes(value: Any, largest: int) -> int:

@@ -15,7 +15,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.city import City
-from velocast.core.datetimes import HOUR, rfc3339
+from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.forecasting.busy_hours import BusyChampion
@@ -87,7 +87,7 @@ def read_history(
         zone=city.time_zone,
         min_weeks=MIN_WEEKS,
     )
-    end = as_of.replace(minute=0, second=0, microsecond=0)
+    end = start_of_hour(as_of, city.zone)
     ids = pd.Index(counters["counter_id"])
     week = range(HOURS_PER_WEEK)
     # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from velocast.adapters.bigquery.sql_templates import Empty
-from velocast.core.datetimes import HOUR
+from velocast.core.datetimes import HOUR, start_of_hour
 from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
@@ -106,9 +106,9 @@ def _store(run: Run[FetchSettings], changes: pd.DataFrame) -> None:
 
 
 def repeated_hours(zone: ZoneInfo, since: datetime, until: datetime) -> list[datetime]:
-    """Return each UTC hour whose local time is repeated by the next hour, when summer time ends."""
+    """Return each hour (UTC) whose local time is repeated by the next hour, when summer time ends."""
     found = []
-    day = since.replace(minute=0, second=0, microsecond=0)
+    day = start_of_hour(since, zone)
     while day < until:
         if day.astimezone(zone).utcoffset() != (day + DAY).astimezone(zone).utcoffset():
             hours = (day + n * HOUR for n in range(24))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from velocast.usecases.serving.api_types import PredictBody, Prediction, PredictRecord, Task
 from velocast.usecases.serving.fallback_chain import estimate
 from velocast.usecases.serving.problems import RequestRefused
-from velocast.usecases.serving.snapshot_index import SnapshotIndex, floor_hour, name_key
+from velocast.usecases.serving.snapshot_index import SnapshotIndex, name_key
 from velocast.usecases.snapshot_format import CounterSnapshot
 
 REPORTED = 20
@@ -79,7 +79,7 @@ def _by_name(index: SnapshotIndex, name: str) -> CounterSnapshot | None:
 def _prediction(
     index: SnapshotIndex, record: PredictRecord, place: Place, task: Task
 ) -> Prediction:
-    at = floor_hour(record.at)
+    at = index.hour_of(record.at)
     found = estimate(index, at, counter=place.counter, position=place.position)
     chance = found.busy_probability
     busy = (

@@ -44,7 +44,6 @@ from velocast.usecases.serving.snapshot_holder import SnapshotHolder
 from velocast.usecases.serving.snapshot_index import (
     CachedAnswer,
     SnapshotIndex,
-    floor_hour,
 )
 from velocast.usecases.snapshot_format import CounterSnapshot
 
@@ -217,7 +216,7 @@ def _forecast_answer(
 def city_forecast(query: AtQuery) -> Response:
     """All counters at one hour."""
     index = service().index()
-    target = floor_hour(query.at) if query.at else index.current_hour(service().now())[0]
+    target = index.hour_of(query.at) if query.at else index.current_hour(service().now())[0]
     points = [
         CounterPoint(
             counter_id=counter.counter_id,

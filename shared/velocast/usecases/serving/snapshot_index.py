@@ -6,12 +6,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from velocast.core.datetimes import HOUR
+from velocast.core.datetimes import HOUR, start_of_hour
 from velocast.core.geo import Plane
 from velocast.usecases.serving.api_types import Point
 from velocast.usecases.snapshot_format import HOURS_PER_WEEK, Basis, CounterSnapshot, Snapshot
@@ -77,10 +77,14 @@ class SnapshotIndex:
         This is the current hour or, when the current time is outside the published hours, the hour of publication: a
         stale snapshot is still served and marked as stale.
         """
-        hour = floor_hour(now)
+        hour = self.hour_of(now)
         if self.hour_index(hour) is not None:
             return hour, False
-        return floor_hour(self.snapshot.published_at), True
+        return self.hour_of(self.snapshot.published_at), True
+
+    def hour_of(self, instant: datetime) -> datetime:
+        """Return the start (UTC) of the hour of the city's clock that contains an instant."""
+        return start_of_hour(instant, self.zone)
 
     def week_hour(self, target: datetime) -> int:
         """Return the local hour of the week, 0 (Monday 0 h) to 167."""
@@ -107,11 +111,6 @@ def build_index(snapshot: Snapshot) -> SnapshotIndex:
         usual_threshold=_median(c.busy_threshold for c in snapshot.counters),
         plane=plane,
     )
-
-
-def floor_hour(instant: datetime) -> datetime:
-    """Return the start of the UTC hour that contains an instant, in UTC."""
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def name_key(name: str) -> str:

@@ -47,6 +47,29 @@ def read(text: bytes) -> Count | Reject:
     return read_record(text, CITY, as_of=AS_OF)
 
 
+@pytest.mark.parametrize(
+    ("zone", "at", "good"),
+    [
+        ("Australia/Adelaide", "2025-03-08T15:00:00+10:30", True),
+        ("Australia/Adelaide", "2025-03-08T05:00:00Z", False),
+        ("Australia/Adelaide", "2025-03-08T04:30:00Z", True),
+        ("Australia/Adelaide", "2025-03-08T15:00:00Z", False),
+        ("America/St_Johns", "2025-03-08T15:00:00-03:30", True),
+        ("America/St_Johns", "2025-03-08T15:00:00Z", False),
+        ("Asia/Kathmandu", "2025-03-08T15:00:00+05:45", True),
+        ("Europe/Paris", "2025-03-08T15:30:00Z", False),
+    ],
+)
+def test_an_hour_begins_by_the_city_s_own_clock(zone: str, at: str, good: bool) -> None:
+    city = CITY.model_copy(update={"time_zone": zone})
+    found = read_record(line(date=at), city, as_of=AS_OF)
+    if good:
+        assert found == Count("100-101", datetime.fromisoformat(at).astimezone(UTC), 7)
+    else:
+        assert isinstance(found, Reject)
+        assert found.reason == "not_on_the_hour"
+
+
 class TestReadRecord:
     @pytest.mark.parametrize(
         ("text", "expected"),

@@ -19,6 +19,8 @@ from velocast.usecases.ingest.quality import repeated_hours
         ("Europe/Paris", (2025, 3, 1), (2025, 5, 1), []),  # spring skips an hour and repeats none
         ("America/New_York", (2025, 11, 1), (2025, 11, 4), [(2025, 11, 2, 5)]),
         ("UTC", (2025, 1, 1), (2026, 1, 1), []),
+        ("Australia/Adelaide", (2025, 4, 1), (2025, 4, 8), [(2025, 4, 5, 15, 30)]),
+        ("America/St_Johns", (2025, 11, 1), (2025, 11, 4), [(2025, 11, 2, 3, 30)]),
     ],
 )
 def test_repeated_hours(
@@ -33,5 +35,5 @@ def test_repeated_hours(
 
 
 def moment(parts: tuple[int, ...]) -> datetime:
-    year, month, day, hour = (*parts, 0)[:4]
-    return datetime(year, month, day, hour, tzinfo=UTC)
+    year, month, day, hour, minute = (*parts, 0, 0)[:5]
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -23,7 +25,7 @@ from tests.shared.usecases.serving.snapshots import (
 )
 from velocast.core.errors import TooLittleHistory
 from velocast.usecases.serving import fallback_chain
-from velocast.usecases.serving.snapshot_index import SnapshotIndex, build_index, floor_hour
+from velocast.usecases.serving.snapshot_index import SnapshotIndex, build_index
 
 BEYOND = HOURS[-1] + HOUR
 MONDAY_8 = datetime(2026, 4, 6, 6, tzinfo=UTC)  # 8 h in Paris, summer time
@@ -240,5 +242,12 @@ def test_names_are_compared_without_case_and_extra_space(index: SnapshotIndex) -
 @pytest.mark.parametrize(
     "text", ["2026-03-03T10:47:31+01:00", "2026-03-03T15:17:00+05:30", "2026-03-03T09:00:00Z"]
 )
-def test_an_hour_is_a_utc_hour_whatever_the_offset(text: str) -> None:
-    assert floor_hour(datetime.fromisoformat(text)) == datetime(2026, 3, 3, 9, tzinfo=UTC)
+def test_an_hour_is_the_same_whatever_the_offset(index: SnapshotIndex, text: str) -> None:
+    assert index.hour_of(datetime.fromisoformat(text)) == datetime(2026, 3, 3, 9, tzinfo=UTC)
+
+
+def test_an_hour_is_one_of_the_city_s_own_clock(index: SnapshotIndex) -> None:
+    adelaide = replace(index, zone=ZoneInfo("Australia/Adelaide"))
+    at = datetime.fromisoformat("2026-03-03T09:29:00Z")
+    assert adelaide.hour_of(at) == datetime(2026, 3, 3, 8, 30, tzinfo=UTC)
+    assert adelaide.hour_of(at + timedelta(minutes=1)) == datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
