@@ -98,13 +98,14 @@ variable "location" {
 }
 
 variable "mlflow" {
-  description = "MLflow's database and service; modules/mlflow explains each setting. users: who may open it."
+  description = "MLflow's database and service; modules/mlflow explains each setting. users: who may open it; hosts: your own domains that lead to it."
   type = object({
     availability_type    = optional(string)
     cpu                  = optional(number)
     database_flags       = optional(map(string))
     database_version     = optional(string)
     disk_type            = optional(string)
+    hosts                = optional(set(string))
     instance_name        = optional(string)
     memory_mb            = optional(number)
     proxy_image          = optional(string)

@@ -43,10 +43,10 @@ locals {
     MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW = "3"
     # Connections do not survive while the proxy has no CPU.
     MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE = "300"
-    # MLflow returns 403 for any other host name. Cross-origin calls stay forbidden, which protects users who open it on
-    # localhost through `gcloud run services proxy`.
-    MLFLOW_SERVER_ALLOWED_HOSTS        = "*.run.app"
-    MLFLOW_SERVER_CORS_ALLOWED_ORIGINS = "https://${local.host}"
+    # MLflow returns 403 for any other host name, and compares the whole header, with its port if it has one.
+    # Cross-origin calls stay forbidden, which protects users who open it on localhost through `gcloud run services proxy`.
+    MLFLOW_SERVER_ALLOWED_HOSTS        = join(",", flatten([for host in concat(["*.run.app"], sort(var.settings.hosts)) : [host, "${host}:*"]]))
+    MLFLOW_SERVER_CORS_ALLOWED_ORIGINS = join(",", [for host in concat([local.host], sort(var.settings.hosts)) : "https://${host}"])
   }
 }
 

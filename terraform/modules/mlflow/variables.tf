@@ -67,13 +67,14 @@ variable "proxy_image" {
 }
 
 variable "settings" {
-  description = "The database and the service. The defaults are the smallest available sizes. The name of a deleted instance is reserved for a week: change instance_name to create it again earlier. users: IAM members (user:..., group:...) that may open MLflow."
+  description = "The database and the service. The defaults are the smallest available sizes. The name of a deleted instance is reserved for a week: change instance_name to create it again earlier. users: IAM members (user:..., group:...) that may open MLflow. hosts: domains of your own that lead to it, without https://."
   type = object({
     availability_type    = optional(string, "ZONAL")
     cpu                  = optional(number, 1)
     database_flags       = optional(map(string), {})
     database_version     = optional(string, "POSTGRES_18")
     disk_type            = optional(string, "PD_HDD")
+    hosts                = optional(set(string), [])
     instance_name        = optional(string, "velocast-mlflow")
     memory_mb            = optional(number, 1024)
     retained_backups     = optional(number, 7)
@@ -112,6 +113,11 @@ variable "settings" {
   validation {
     condition     = alltrue([for user in var.settings.users : can(regex("^(user|group|serviceAccount|domain):[^:]+$", user))])
     error_message = "users must be IAM members like user:ada@example.org or group:team@example.org (never allUsers), got ${join(", ", var.settings.users)}."
+  }
+
+  validation {
+    condition     = alltrue([for host in var.settings.hosts : can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", host))])
+    error_message = "hosts must be domains like mlflow.example.org, without https:// and port, got ${join(", ", var.settings.hosts)}."
   }
 
   validation {

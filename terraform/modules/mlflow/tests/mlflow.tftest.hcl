@@ -86,6 +86,10 @@ run "defaults" {
     condition     = output.uri == "https://velocast-mlflow-123456789012.europe-west1.run.app" && google_cloud_run_v2_service.this.custom_audiences == tolist([output.uri])
     error_message = "The URL must be known in advance and be a valid token audience."
   }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.this.template[0].containers[0].env : env.value if env.name == "MLFLOW_SERVER_ALLOWED_HOSTS"]) == "*.run.app,*.run.app:*"
+    error_message = "MLflow must answer to its own host name, with a port or without."
+  }
 }
 
 run "larger_and_open_to_people" {
@@ -96,11 +100,20 @@ run "larger_and_open_to_people" {
       cpu               = 2
       database_flags    = { log_min_messages = "warning" }
       disk_type         = "PD_SSD"
+      hosts             = ["mlflow.example.org"]
       instance_name     = "velocast-mlflow-2"
       memory_mb         = 4096
       tier              = "db-custom-1-3840"
       users             = ["user:ada@example.org"]
     }
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.this.template[0].containers[0].env : env.value if env.name == "MLFLOW_SERVER_ALLOWED_HOSTS"]) == "*.run.app,*.run.app:*,mlflow.example.org,mlflow.example.org:*"
+    error_message = "The city's own domain must be let in."
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.this.template[0].containers[0].env : env.value if env.name == "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"]) == "https://velocast-mlflow-123456789012.europe-west1.run.app,https://mlflow.example.org"
+    error_message = "Pages of the city's own domain must be able to call it."
   }
   assert {
     condition     = google_sql_database_instance.this.name == "velocast-mlflow-2" && google_sql_database_instance.this.settings[0].availability_type == "REGIONAL" && google_sql_database_instance.this.settings[0].tier == "db-custom-1-3840"
