@@ -34,15 +34,17 @@ Rows = slice | npt.NDArray[Any]
 
 
 class CityFile:
-    """Counts of one city, sorted by date and counter.
+    """Counts of one city, sorted by date and counter. Rows without a date are left out, as no range of time finds them.
 
-    path: .parquet or .csv with COLUMNS. Raises ValueError when a column is missing or the file is empty.
+    path: .parquet or .csv with COLUMNS. Raises ValueError when a column is missing or no row has a date.
     """
 
     names = (*FIELDS, "coordinates")
 
     def __init__(self, path: Path) -> None:
-        table = read_rows(path)
+        table = read_rows(path).dropna(subset=["date"])
+        if table.empty:
+            raise ValueError(f"{path}: no row has a date")
         self._frame = table.sort_values(["date", "id_compteur"], kind="stable", ignore_index=True)
         self.hours: npt.NDArray[np.datetime64] = (
             self._frame["date"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]")
@@ -53,7 +55,9 @@ class CityFile:
         self._texts = {
             name: _Texts(*self._encode(name)) for name in self.names if name != "sum_counts"
         }
-        self._counts = self._frame["sum_counts"].to_numpy("int64")
+        counts = self._frame["sum_counts"]
+        self._uncounted: npt.NDArray[np.bool_] = counts.isna().to_numpy()
+        self._counts = counts.fillna(0).to_numpy("int64")
         self._mistakes = _first_mistakes(self.hours, self.ids, self._counts)
 
     def between(self, since: datetime | None, until: datetime | None) -> slice:
@@ -72,14 +76,14 @@ class CityFile:
         return [
             {
                 "id_compteur": row.id_compteur,
-                "nom_compteur": row.nom_compteur,
-                "id": row.id,
-                "name": row.name,
+                "nom_compteur": _or_none(row.nom_compteur),
+                "id": _or_none(row.id),
+                "name": _or_none(row.name),
                 "channel_id": str(row.id_compteur).rpartition("-")[2],
                 "channel_name": str(row.nom_compteur).rpartition(" ")[2],
-                "installation_date": row.installation_date,
-                "coordinates": {"lon": row.longitude, "lat": row.latitude},
-                "counter": row.counter,
+                "installation_date": _or_none(row.installation_date),
+                "coordinates": _place(row.longitude, row.latitude),
+                "counter": _or_none(row.counter),
             }
             for row in newest.itertuples(index=False, name="Row")
         ]
@@ -116,7 +120,9 @@ class CityFile:
         if first_value_after is not None:
             young = self.hours[rows] >= _naive(first_value_after)
             counts = counts + np.where(young, self._mistakes[rows], 0)
-        return pa.array(counts).cast(pa.large_string())
+        return (
+            pa.array(counts, mask=self._uncounted[rows]).cast(pa.large_string()).fill_null("null")
+        )
 
     def _encode(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
         if name == "date":
@@ -125,7 +131,7 @@ class CityFile:
         if name == "coordinates":
             pairs = pd.MultiIndex.from_frame(self._frame[["longitude", "latitude"]])
             codes, places = pd.factorize(pairs)
-            return codes, [json.dumps({"lon": lon, "lat": lat}) for lon, lat in places]
+            return codes, [json.dumps(_place(lon, lat)) for lon, lat in places]
         codes, values = pd.factorize(self._frame[name], use_na_sentinel=False)
         return codes, [
             json.dumps(None if pd.isna(v) else str(v), ensure_ascii=False) for v in values
@@ -148,7 +154,15 @@ def read_rows(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         table = pd.read_parquet(path)
     elif path.suffix == ".csv":
-        table = pd.read_csv(path, dtype={"id_compteur": str, "id": str, "installation_date": str})
+        try:
+            table = pd.read_csv(
+                path, dtype={"id_compteur": str, "id": str, "installation_date": str}
+            )
+        except pd.errors.EmptyDataError as exc:
+            raise ValueError(f"{path}: the file is empty") from exc
+        except pd.errors.ParserError as exc:
+            raise ValueError(f"{path}: no CSV with commas ({exc})") from exc
+        _check_separator(path, list(table.columns))
     else:
         raise ValueError(f"{path}: ends in {path.suffix!r}, expected .parquet or .csv")
     if missing := sorted(set(COLUMNS) - set(table.columns)):
@@ -157,6 +171,27 @@ def read_rows(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path}: the file has no rows")
     table["date"] = pd.to_datetime(table["date"], utc=True)
     return table
+
+
+def _check_separator(path: Path, columns: list[str]) -> None:
+    """Raise ValueError where the header is separated by something else than commas."""
+    header = ",".join(map(str, columns))
+    for mark, name in (("\t", "tabs"), (";", "semicolons"), ("|", "vertical bars")):
+        if len(header.split(mark)) > len(columns):
+            raise ValueError(
+                f"{path}: its columns are separated by {name}; save it with commas, or as Parquet"
+            )
+
+
+def _or_none(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def _place(longitude: Any, latitude: Any) -> dict[str, float] | None:
+    """Return a position as the API does: null where either coordinate is missing."""
+    if pd.isna(longitude) or pd.isna(latitude):
+        return None
+    return {"lon": longitude, "lat": latitude}
 
 
 def _first_mistakes(

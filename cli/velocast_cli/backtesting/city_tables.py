@@ -17,13 +17,27 @@ from velocast.usecases.ingest.quality import repeated_hours
 
 def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Return counter_id, counted_at (UTC) and bike_count of the rows of a file (`city_file.read_rows`)."""
-    return pd.DataFrame(
+    counts = pd.DataFrame(
         {
             "counter_id": rows["id_compteur"].astype(str),
             "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
             "bike_count": rows["sum_counts"],
         }
     ).dropna()
+    return counts.reset_index(drop=True)
+
+
+def without_doubles(counts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return one row per counter and hour, as ingestion stores them, and how many rows contradict each other.
+
+    Those are all left out.
+    """
+    from velocast.usecases.ingest.fetch import resolve_duplicates
+
+    table = pa.Table.from_pandas(counts, preserve_index=False)
+    lines = pa.nulls(len(counts), pa.binary()).fill_null(b"")
+    kept, rejects = resolve_duplicates(table.append_column("line", lines))
+    return kept.to_pandas(), len(rejects)
 
 
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:

@@ -21,7 +21,7 @@ from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.core.city import City
-from velocast.core.datetimes import HORIZON_DAYS, local_date, start_of_local_day
+from velocast.core.datetimes import HORIZON_DAYS, HOUR, local_date, start_of_local_day
 from velocast.core.kinds import Kind
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
@@ -54,7 +54,13 @@ class BacktestRequest:
 def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]) -> BacktestResult:
     """Run the backtest. say: called with each step. Raises ValueError for an unreadable file, VelocastError."""
     rows = read_rows(asked.counts)
-    counts = city_tables.counts_of(rows)
+    counts, contradicting = city_tables.without_doubles(city_tables.counts_of(rows))
+    if counts.empty:
+        raise ValueError(f"{asked.counts}: no row has a counter, a date and a count")
+    if contradicting:
+        say(
+            f"left out: {contradicting:,} rows that contradict another of the same counter and hour"
+        )
     plan = _plan(asked, city, counts)
     weather = None if asked.weather is None else read_weather_file(asked.weather)
     with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
@@ -101,6 +107,10 @@ def _warehouse() -> Warehouse:
 def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestPlan:
     first, end = city_tables.span(counts)
     whole = local_date(end, city.zone)
+    if asked.until is not None and asked.until > (last := local_date(end - HOUR, city.zone)):
+        raise ValueError(
+            f"--until {asked.until}: {asked.counts} ends on {last}; ask for that day or an earlier one"
+        )
     return BacktestPlan.of(
         local_date(first, city.zone),
         whole if asked.until is None else min(whole, asked.until + DAY),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from typing import Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from velocast.core.errors import SettingsError
 
@@ -79,10 +82,53 @@ class City(_Strict):
     attribution_url: str
     weather: WeatherConfig | None = None
 
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as exc:
+            raise ValueError(
+                f"{name!r} is no time zone{_nearest(name, available_timezones())}; give an IANA name like Europe/Paris"
+            ) from exc
+        return name
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_holidays(cls, name: str) -> str:
+        try:
+            holidays = import_module("holidays")
+        except ModuleNotFoundError:
+            return name  # the functions that use no holidays do not install the package
+
+        code, _, subdivision = name.partition("-")
+        known = holidays.list_supported_countries(include_aliases=False)
+        if code not in known:
+            raise ValueError(
+                f"{name!r} is no holiday calendar{_nearest(code, known)}; give an ISO 3166 code like FR or DE-BE"
+            )
+        if subdivision:
+            try:
+                holidays.country_holidays(code, subdiv=subdivision)
+            except NotImplementedError as exc:
+                named = [f"{code}-{part}" for part in known[code]]
+                raise ValueError(
+                    f"{name!r}: {code} has no subdivision {subdivision}{_nearest(name, named)}; "
+                    f"choose from {', '.join(named) or 'none'}"
+                ) from exc
+        return name
+
     @property
     def zone(self) -> ZoneInfo:
         """The city's time zone."""
         return ZoneInfo(self.time_zone)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the known name nearest to a wrong one, or nothing where none is near."""
+    by_case = {each.casefold(): each for each in known}
+    found = get_close_matches(name.casefold(), by_case, n=1)
+    return f" (did you mean {by_case[found[0]]}?)" if found else ""
 
 
 @cache  # one run calls this about a dozen times
@@ -94,7 +140,7 @@ def load_city(
     base_url: replaces the address of the counts and its fallbacks; weather_base_url: replaces the addresses of the
     weather. With a base_url and no weather_base_url the city has no weather, because the hours of a replay are not the
     hours of the real weather API. Raises SettingsError when the city does not exist or its file has a wrong or unknown
-    key.
+    key, time zone or holiday calendar.
     """
     folder = files("velocast").joinpath("cities")
     file = folder.joinpath(f"{name}.yaml")

@@ -20,16 +20,24 @@ from typer.testing import CliRunner, Result
 
 from gcp_emulators.bigquery.emulator import BigQueryEmulator
 from velocast.adapters import google_clients
+from velocast.adapters.bigquery.client import Warehouse
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.learning import forecaster, regressors
 from velocast_cli import backtest_command
-from velocast_cli.backtesting import cold_start, file_backtest, reference_forest, scores
+from velocast_cli.backtesting import (
+    cold_start,
+    file_backtest,
+    reference_forest,
+    rolling_origins,
+    scores,
+)
 from velocast_cli.backtesting import report as backtest_report
 from velocast_cli.backtesting.file_backtest import BacktestRequest
 from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
+from velocast_cli.city_file import read_rows
 from velocast_cli.main import app
 from velocast_local.simulation.city import simulate, write_city
 
@@ -367,6 +375,7 @@ def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
         (["--kinds", "lstm"], "choose from gbm, rf, nn"),
         (["--weeks", "40"], "ask for fewer weeks"),
         (["--until", "2025-02-20"], "ask for fewer weeks"),
+        (["--until", "2030-01-01"], "ask for that day or an earlier one"),
         (["--report", "nowhere/page.html"], "the folder nowhere does not exist"),
     ],
 )
@@ -374,6 +383,31 @@ def test_what_cannot_be_is_refused(city_file: Path, options: list[str], message:
     result = CliRunner().invoke(app, ["backtest", str(city_file), "--city", "demoville", *options])
     assert result.exit_code != 0
     assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_contradicting_doubles_are_left_out_before_anything_is_fitted(
+    city_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stopped a backtest after all fits, when the forecasts were scored."""
+    rows = read_rows(city_file)
+    same, other = rows.head(3), rows.tail(2).assign(sum_counts=rows["sum_counts"].max() + 1)
+    doubled = tmp_path / "doubled.parquet"
+    write_city(pd.concat([rows, same, other]), doubled)
+    stored: list[pd.DataFrame] = []
+
+    def read(warehouse: Warehouse, *_: Any) -> BacktestResult:
+        names = ["counter_id", "counted_at", "bike_count"]
+        stored.append(warehouse.read(file_backtest.COUNTS, columns=names).to_pandas())
+        return BacktestResult(pd.DataFrame())
+
+    monkeypatch.setattr(rolling_origins, "backtest_rolling_origins", read)
+    said: list[str] = []
+    asked = file_backtest.BacktestRequest(doubled, None, "perturbed", 1, None, ("gbm",))
+    file_backtest.backtest_file(asked, load_city("demoville"), said.append)
+    assert "left out: 4 rows that contradict another of the same counter and hour" in said
+    (counts,) = stored
+    assert len(counts) == len(rows) - 2
+    assert not counts.duplicated(["counter_id", "counted_at"]).any()
 
 
 @pytest.fixture

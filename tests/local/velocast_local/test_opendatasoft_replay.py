@@ -12,8 +12,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame
-from velocast_cli.city_file import CityFile
+from tests.replayed_city import COUNTERS, FIRST, ReplayedCity, serving, small_frame
+from velocast_cli.city_file import COLUMNS, CityFile
 from velocast_local.city.odsql import ExploreApiError, time_range
 from velocast_local.city.opendatasoft_replay import Replay
 from velocast_local.simulation.city import simulate
@@ -286,3 +286,65 @@ def test_unusable_file(tmp_path: Path, name: str, frame: pd.DataFrame, message: 
 
     with pytest.raises(ValueError, match=message):
         CityFile(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty.csv: the file is empty"),
+        (";".join(COLUMNS) + "\n1;2,5\n", "empty.csv: its columns are separated by semicolons; save"),
+        ("\t".join(COLUMNS) + "\n", "empty.csv: its columns are separated by tabs; save"),
+        (",".join(COLUMNS) + "\n" + "1," * 9 + "1\n" + "1," * 12 + "\n", "empty.csv: no CSV with commas"),
+        (",".join(COLUMNS) + "\n" + "," * 9 + "\n", "empty.csv: no row has a date"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_csv_with_commas_is_named_with_what_it_is(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "empty.csv").write_text(text)
+
+    with pytest.raises(ValueError, match=message):
+        CityFile(tmp_path / "empty.csv")
+
+
+class TestMissingValues:
+    """Of a file whose first row lacks a date, the second a count and the third counter a position and a name."""
+
+    @pytest.fixture(params=["parquet", "csv"])
+    def file(self, tmp_path: Path, request: pytest.FixtureRequest) -> CityFile:
+        frame = small_frame(days=1)
+        frame["sum_counts"] = frame["sum_counts"].astype("Int64")
+        frame.loc[0, "date"] = pd.NaT
+        frame.loc[1, "sum_counts"] = pd.NA
+        frame.loc[frame["id_compteur"] == COUNTERS[2], "longitude"] = None
+        frame.loc[frame["id_compteur"] == COUNTERS[2], "nom_compteur"] = None
+        path = tmp_path / f"city.{request.param}"
+        if request.param == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            frame.to_parquet(path)
+        return CityFile(path)
+
+    def test_a_row_without_a_date_is_in_no_range_of_time(self, file: CityFile) -> None:
+        assert file.between(None, None) == slice(0, 3 * 24 - 1)
+        assert file.last == FIRST + timedelta(hours=23)
+
+    def test_an_empty_count_is_null(self, file: CityFile) -> None:
+        text = file.lines(file.between(None, None), None, first_value_after=FIRST)
+        records = [json.loads(line) for line in text.splitlines()]
+        lacking = [r["date"] for r in records if r["sum_counts"] is None]
+        assert lacking == ["2025-03-01T01:00:00+00:00"]
+        assert all(0 <= r["sum_counts"] < 60 for r in records if r["sum_counts"] is not None)
+
+    def test_a_missing_position_is_null(self, file: CityFile) -> None:
+        rows = file.between(None, None)
+        assert b"NaN" not in file.lines(rows, None)
+        places = {
+            r["id_compteur"]: r["coordinates"]
+            for r in map(json.loads, file.lines(rows, None).splitlines())
+        }
+        assert places[COUNTERS[2]] is None
+        assert places[COUNTERS[0]] == {"lon": 2.31, "lat": 48.85}
+        counter = next(c for c in file.counters(rows) if c["id_compteur"] == COUNTERS[2])
+        assert (counter["coordinates"], counter["nom_compteur"]) == (None, None)
+        json.dumps(file.counters(rows), allow_nan=False)

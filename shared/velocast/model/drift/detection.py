@@ -27,6 +27,9 @@ __all__ = [
 
 METHOD = "wasserstein"  # earth mover's distance divided by the reference's standard deviation
 FEWEST_VALUES = 20  # a column with fewer in either period is reported as missing
+# So is one of which fewer values of the reference differ from its most frequent value: a deviation of nearly 0, as of
+# the rain in a dry month, is no measure of distance.
+FEWEST_VARYING = 20
 SEED = 20
 # The distance from which a column has drifted, as a multiple of `drift_column_threshold`: about the third quartile of
 # the distances between consecutive periods of four weeks in Paris, 2020-21. Daily shares move by more of their own
@@ -66,8 +69,9 @@ def detect_drift(
 ) -> DriftResult | Unknown:
     """Compare two periods column by column.
 
-    current, reference: frames from `drift_columns`. A column that is missing in either is reported and not compared.
-    Returns Unknown when either has fewer than drift_min_rows counts. Takes some seconds, because it imports Evidently.
+    current, reference: frames from `drift_columns`. A column that is missing in either, or hardly varies in the
+    reference, is missing and not compared. Returns Unknown when either has fewer than drift_min_rows counts,
+    or when no column varies. Takes some seconds, because it imports Evidently.
     """
     for period, frame in (("current period", current), (f"reference, {reference_name}", reference)):
         rows = _values(frame, "bike_count")
@@ -79,7 +83,10 @@ def detect_drift(
         name
         for name in COLUMNS
         if min(_values(current, name), _values(reference, name)) >= FEWEST_VALUES
+        and _varying(reference[name]) >= FEWEST_VARYING
     ]
+    if not compared:
+        return Unknown(reason=f"no column varies in the reference, {reference_name}")
     limits = column_thresholds(thresholds)
     html, report = _report(
         _sampled(current, compared, thresholds.drift_sample_rows),
@@ -101,6 +108,11 @@ def detect_drift(
 
 def _values(frame: pd.DataFrame, name: str) -> int:
     return int(frame[name].notna().sum()) if name in frame.columns else 0
+
+
+def _varying(values: pd.Series[float]) -> int:
+    """Return how many values differ from the most frequent one."""
+    return int(values.notna().sum() - values.value_counts().iloc[0])
 
 
 def _sampled(frame: pd.DataFrame, columns: list[str], rows: int) -> pd.DataFrame:

@@ -114,3 +114,27 @@ def test_too_few_counts_are_unknown(current_rows: int, reference_rows: int, reas
         thresholds=LIMITS,
     )
     assert found == Unknown(reason=reason)
+
+
+@pytest.mark.parametrize("wet_hours", [0, 1, 19])
+def test_rain_after_a_dry_month_is_not_compared(wet_hours: int) -> None:
+    """A dry month has no deviation in which a distance could be measured: it came out as 10,048."""
+    dry = period(THEN, seed=2)
+    rain = np.zeros(len(dry))
+    rain[: 28 * 24] = 0.0
+    rain[:wet_hours] = 0.1
+    rain[28 * 24 :] = np.nan
+    found = detection.detect_drift(
+        period(NOW, seed=1),
+        dry.assign(precipitation_mm=rain),
+        reference_name=BEFORE,
+        thresholds=LIMITS,
+    )
+    assert isinstance(found, DriftResult)
+    assert (found.share, found.drifted, found.missing) == (0.0, [], ["precipitation_mm"])
+
+
+def test_nothing_that_varies_is_unknown() -> None:
+    same = pd.DataFrame({"bike_count": np.zeros(2000)})
+    found = detection.detect_drift(same, same, reference_name=BEFORE, thresholds=LIMITS)
+    assert found == Unknown(reason=f"no column varies in the reference, {BEFORE}")

@@ -1,0 +1,51 @@
+"""What is checked of a city's file when it is read."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from velocast.core.city import City, load_city
+
+PARIS = load_city("paris").model_dump()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"time_zone": "europe/pari"},
+            "'europe/pari' is no time zone (did you mean Europe/Paris?)",
+        ),
+        ({"time_zone": "Etc/../passwd"}, "is no time zone"),
+        ({"time_zone": ""}, "'' is no time zone"),
+        ({"time_zone": "xyzzy"}, "'xyzzy' is no time zone; give an IANA name like Europe/Paris"),
+        ({"holidays": "fr"}, "'fr' is no holiday calendar (did you mean FR?)"),
+        ({"holidays": ""}, "'' is no holiday calendar"),
+        ({"holidays": "DE-BR"}, "'DE-BR': DE has no subdivision BR (did you mean DE-"),
+    ],
+)
+def test_a_wrong_zone_or_calendar_is_refused_with_the_nearest_name(
+    wrong: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        City(**(PARIS | wrong))
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [{"time_zone": "Australia/Adelaide", "holidays": "AU-SA"}, {"holidays": "DE-BE"}],
+)
+def test_a_right_one_is_accepted(right: dict[str, Any]) -> None:
+    assert City(**(PARIS | right)).model_dump() == PARIS | right
+
+
+def test_a_function_without_the_package_of_holidays_reads_the_file_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    assert City(**(PARIS | {"holidays": "nowhere"})).holidays == "nowhere"
