@@ -13,7 +13,12 @@ from velocast.core import schemas
 from velocast_cli.doctor.backups import judge_backups, judge_instances, judge_versions
 from velocast_cli.doctor.champion import Named, judge_agreement, judge_snapshot
 from velocast_cli.doctor.data import judge_columns, judge_counts, judge_forecasts
-from velocast_cli.doctor.deployment import judge_function, judge_secret, judge_services
+from velocast_cli.doctor.deployment import (
+    Deployed,
+    judge_function,
+    judge_secret,
+    judge_services,
+)
 from velocast_cli.doctor.operations import RetrainLease, judge_dead_letters, judge_lease
 
 NOW = datetime(2026, 3, 5, 5, tzinfo=UTC)
@@ -177,8 +182,8 @@ OWN = {"VELOCAST_CITY": "paris"}
 
 class TestDeployment:
     def judged(self, variables: dict[str, str], state: str = "ACTIVE") -> list[str]:
-        function = {"state": state, "serviceConfig": {"environmentVariables": variables}}
-        found = judge_function("fetch", ["VELOCAST_CITY", "X"], function, OWN, command="d")
+        needed = ["VELOCAST_CITY", "X"]
+        found = judge_function("fetch", needed, Deployed(state, variables), OWN, command="d")
         return [f"{f.subject} {f.found}" for f in found]
 
     def test_a_function_with_its_variables(self) -> None:
