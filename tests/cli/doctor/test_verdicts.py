@@ -48,7 +48,7 @@ class TestColumns:
         lower, upper = judge_columns(TABLE, types, project="p", deploy="d")
         assert (lower.repair, upper.repair) == (None, None)
         assert upper.found == "The column is INTEGER, the schema says FLOAT."
-        assert {lower.command, upper.command} == {"velocast restore"}
+        assert {lower.command, upper.command} == {f"velocast restore table {TABLE.name} --at=TIME"}
 
     def test_a_table_that_is_gone_is_deployed_again(self) -> None:
         (finding,) = judge_columns(TABLE, None, project="p", deploy="make deploy")
