@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,8 @@ from velocast_cli.doctor.deployment import (
     judge_services,
 )
 from velocast_cli.doctor.operations import RetrainLease, judge_dead_letters, judge_lease
+from velocast_cli.operations.dead_letters import DeadLetter
+from velocast_cli.operations.restoring.database_backups import Backup
 
 NOW = datetime(2026, 3, 5, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -81,8 +82,8 @@ class TestAges:
 
     @pytest.mark.parametrize(("age", "stale"), [(36 * HOUR, False), (37 * HOUR, True)])
     def test_backups_of_which_only_successful_ones_count(self, age: timedelta, stale: bool) -> None:
-        done = {"status": "SUCCESSFUL", "endTime": (NOW - age).isoformat()}
-        failed = {"status": "FAILED", "endTime": NOW.isoformat()}
+        done = Backup("1", (NOW - age).isoformat(), is_whole=True)
+        failed = Backup("2", NOW.isoformat(), is_whole=False)
         instance = {"name": "db", "createTime": "2026-01-01T00:00:00Z"}
         assert bool(judge_backups(instance, [failed, done], NOW)) is stale
 
@@ -218,9 +219,11 @@ class TestDeployment:
 
 
 def test_dead_letters_are_counted_by_the_subscription_they_come_from() -> None:
-    source = "CloudPubSubDeadLetterSourceSubscription"
-    messages: list[dict[str, Any]] = [{source: "velocast-fetch"}] * 2 + [{}]
-    (finding,) = judge_dead_letters("keep", messages)
+    letters = [
+        DeadLetter("1", "", name, NOW, 5, "{}")
+        for name in ("velocast-fetch", "velocast-fetch", "unknown")
+    ]
+    (finding,) = judge_dead_letters(letters)
     assert finding.found.endswith("3 (2 of velocast-fetch, 1 of unknown).")
     assert finding.command == "velocast dead-letters list"
-    assert judge_dead_letters("keep", []) == []
+    assert judge_dead_letters([]) == []
