@@ -18,7 +18,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo up down test test-fast test-terraform test-packages fuzz check check-sql format requirements audit sbom package deploy plan destroy bench docs release-check screenshot clean
 
 help: ## List all targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1|/' | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):[^#]*## /\1 /p' $(MAKEFILE_LIST) | awk '{ line = sprintf("  %-16s", $$1); \
+	  for (n = 2; n <= NF; n++) { if (length(line " " $$n) > 80) { print line; line = sprintf("%18s", "") } line = line " " $$n } print line }'
 
 # The environment: pip installs uv from PyPI, and uv installs exactly the versions in uv.lock.
 # Their output goes to standard error, so that `make demo ARGS="--json"` prints only the summary.
@@ -44,10 +45,10 @@ test: $(READY) ## Run all tests with coverage
 	$(BIN)/python -m pytest -p tests.measured_coverage -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform and not packages and not googlesql" --durations=20 $(ARGS)
 	$(BIN)/slipcover --merge .coverage.*.json --out .coverage.json
 
-test-fast: $(READY) ## Run the tests that need no emulator, the ones to run while writing
+test-fast: $(READY) ## Run the tests that need no emulator; run these while writing
 	$(BIN)/pytest -n 2 --dist loadfile -m "not terraform and not packages and not googlesql and not emulator" $(ARGS)
 
-fuzz: $(READY) ## Let Schemathesis judge serve for some minutes (SECONDS=300)
+fuzz: $(READY) ## Fuzz the API with Schemathesis for some minutes (SECONDS=300)
 	VELOCAST_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n 0 tests/functions/test_serve_schema.py $(ARGS)
 
 # checkov has a separate environment inside the main one.
@@ -87,7 +88,7 @@ audit: $(READY) ## Look for known vulnerabilities in every requirements.txt; nee
 	@for f in $(REQUIREMENTS); do echo "== $$f"; $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement $$f || exit 1; done
 
 # CycloneDX, from uv.lock, so with every hash and what requires what.
-sbom: $(READY) ## List the packages of each function and image for a release (build/sbom, docs/release.md)
+sbom: $(READY) ## Write the list of packages (SBOM) of each function and image to build/sbom (docs/release.md)
 	@mkdir -p build/sbom
 	@for part in $(FUNCTIONS:%=--group=%) --group=jobs --only-group=tracking; do \
 	  $(BIN)/uv export --quiet --locked --no-default-groups $$part --no-emit-project --format cyclonedx1.5 \
@@ -104,7 +105,7 @@ package: ## Package functions and images for Terraform (build/packages)
 deploy: package ## Create or update all resources in a project (PROJECT=my-project ENVIRONMENT=dev or prod, ARGS=-auto-approve)
 	@$(PYTHON) -m terraform.deploy up "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
 
-plan: package ## Write what deploy would do to build/deploy, and change nothing (PROJECT, ENVIRONMENT, ARGS as for deploy)
+plan: package ## Show and save a plan of what deploy would change (PROJECT, ENVIRONMENT, ARGS as for deploy)
 	@$(PYTHON) -m terraform.deploy plan "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
 
 destroy: package ## Delete all resources from a project (PROJECT, ENVIRONMENT, ARGS as for deploy)

@@ -1,1 +1,1 @@
-"""`velocast doctor`: checks a deployment, names what is wrong and the command that mends it."""
+"""`velocast doctor`: checks a deployment, says what is wrong and which command fixes it."""

@@ -11,27 +11,18 @@ from velocast_cli.doctor.deployment import deploy_command
 from velocast_cli.doctor.findings import Finding
 from velocast_cli.doctor.grants import MLFLOW
 from velocast_cli.doctor.system import System
+from velocast_cli.operations.restoring.database_backups import Backup, Database, list_instances
 
 # Backups are made once a day, within some hours.
 BACKUP_AGE = timedelta(hours=36)
-LISTED = 20
 DATABASE = "database "
-
-
-def instances_path(system: System) -> str:
-    """Return the path of the project's database instances in Cloud SQL's API."""
-    return f"v1/projects/{system.project}/instances"
 
 
 def examine_backups(system: System) -> list[Finding]:
     """Check the age of the newest backup of MLflow's database, and that the models bucket keeps versions."""
-    api, path = system.api("sqladmin"), instances_path(system)
     # A restored database may be an instance of another name, such as velocast-mlflow-2.
-    found = [i for i in api.get(path).get("items", []) if i["name"].startswith(MLFLOW)]
-    runs = {
-        i["name"]: api.get(f"{path}/{i['name']}/backupRuns", maxResults=LISTED).get("items", [])
-        for i in found
-    }
+    found = [i for i in list_instances(system.settings) if i["name"].startswith(MLFLOW)]
+    runs = {i["name"]: _backups(system, i["name"]) for i in found}
     system.bucket.reload(timeout=30)
     versioned = bool(system.bucket.versioning_enabled)
     return [
@@ -39,6 +30,11 @@ def examine_backups(system: System) -> list[Finding]:
         *(finding for i in found for finding in judge_backups(i, runs[i["name"]], system.as_of)),
         *judge_versions(system.models.uri(""), versioned=versioned, deploy=deploy_command(system)),
     ]
+
+
+def _backups(system: System, instance: str) -> list[Backup]:
+    with Database(system.settings, instance) as database:
+        return database.backups()
 
 
 def judge_instances(found: Sequence[Mapping[str, Any]], *, deploy: str) -> list[Finding]:
@@ -57,10 +53,10 @@ def judge_instances(found: Sequence[Mapping[str, Any]], *, deploy: str) -> list[
 
 
 def judge_backups(
-    instance: Mapping[str, Any], backups: Sequence[Mapping[str, Any]], as_of: datetime
+    instance: Mapping[str, Any], backups: Sequence[Backup], as_of: datetime
 ) -> list[Finding]:
     """Judge the backups of an instance; one that is younger than a backup may be has none yet."""
-    done = [parse_instant(b["endTime"]) for b in backups if b.get("status") == "SUCCESSFUL"]
+    done = [parse_instant(backup.ended) for backup in backups if backup.is_whole]
     newest = max(done, default=None)
     since = newest or parse_instant(instance["createTime"])
     if as_of - since <= BACKUP_AGE:

@@ -25,7 +25,7 @@ INDENT = 3
 
 def doctor_command(
     fix: Annotated[
-        bool, typer.Option("--fix", help="Repair what is safe; deletes no data, grants no role.")
+        bool, typer.Option("--fix", help="Make safe repairs; none deletes data or grants a role.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
     home: Annotated[
@@ -33,9 +33,9 @@ def doctor_command(
         typer.Option("--home", envvar="VELOCAST_HOME", help="Folder of the local stack."),
     ] = None,
 ) -> None:
-    """Check the deployment, and name what is wrong and the command that mends it.
+    """Check the deployment; say what is wrong and which command fixes it.
 
-    Exit code 0 when everything is in order, 1 when anything is wrong or could not be checked.
+    Exit code 0 if everything is in order, 1 if anything is wrong or could not be checked.
     """
     console = Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
@@ -76,7 +76,7 @@ def _settings_failed(error: VelocastError, *, as_json: bool, console: Console) -
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print what was found, each finding with its meaning and the command that mends it."""
+    """Print what was found, each finding with its meaning and the command that fixes it."""
     console.print(f"[bold]{escape(report.city)}[/bold] ({report.project}) as of {report.as_of}")
     results = report.as_dict()["checks"]
     clean = [name for name, result in results.items() if result == "ok"]

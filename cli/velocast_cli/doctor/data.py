@@ -72,7 +72,7 @@ def _column_finding(project: str, table: str, field: schemas.Field, found: str |
             subject=f"{table}.{field.name}",
             found=f"The column is {found}, the schema says {field.type}.",
             meaning="Writes to the table fail. A column cannot change its type in place.",
-            command="velocast restore",
+            command=f"velocast restore table {table} --at=TIME",
         )
     nullable = field.mode == "NULLABLE"
     sql = add_column_sql(project, table, field)
@@ -82,7 +82,9 @@ def _column_finding(project: str, table: str, field: schemas.Field, found: str |
         found=f"The table has no such column ({field.type}, {field.mode}).",
         meaning="Every run that reads or writes the column fails."
         + ("" if nullable else " A required column cannot be added to a table that has rows."),
-        command=f"bq query --use_legacy_sql=false '{sql}'" if nullable else "velocast restore",
+        command=f"bq query --use_legacy_sql=false '{sql}'"
+        if nullable
+        else f"velocast restore table {table} --at=TIME",
         repair="add_column" if nullable else None,
     )
 

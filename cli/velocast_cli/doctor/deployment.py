@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from google.api_core.exceptions import NotFound
 
@@ -21,22 +21,50 @@ def deploy_command(system: System) -> str:
     return DEPLOY.format(project=system.project, environment=system.settings.environment)
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """A function as it is deployed: its state (ACTIVE when it works) and its environment variables."""
+
+    state: str
+    variables: Mapping[str, str]
+
+
 def examine_settings(system: System) -> list[Finding]:
     """Check that each function is deployed, active, and has the variables that its settings require."""
+    deployed = _functions(system)
+    own = own_variables(system.settings)
+    findings = []
+    for name, entry in read_config("functions").items():
+        # One that is called over HTTPS is a Cloud Run service, which Cloud Functions does not list.
+        found = deployed.get(name) if entry["topic"] else _service(system, PREFIX + name)
+        findings += judge_function(
+            name, entry["environment"], found, own, command=deploy_command(system)
+        )
+    return findings
+
+
+def _functions(system: System) -> dict[str, Deployed]:
     parent = f"projects/{system.project}/locations/{system.location}"
     answer = system.api("cloudfunctions").get(f"v2/{parent}/functions", pageSize=100)
-    deployed = {
-        f["name"].rsplit("/", 1)[-1].removeprefix(PREFIX): f for f in answer.get("functions", [])
-    }
-    own = own_variables(system.settings)
-    command = deploy_command(system)
-    return [
-        finding
-        for name, entry in read_config("functions").items()
-        for finding in judge_function(
-            name, entry["environment"], deployed.get(name), own, command=command
+    return {
+        f["name"].rsplit("/", 1)[-1].removeprefix(PREFIX): Deployed(
+            f.get("state", "UNKNOWN"), f.get("serviceConfig", {}).get("environmentVariables", {})
         )
-    ]
+        for f in answer.get("functions", [])
+    }
+
+
+def _service(system: System, name: str) -> Deployed | None:
+    path = f"v2/projects/{system.project}/locations/{system.location}/services/{name}"
+    try:
+        found = system.api("run").get(path)
+    except NotFound:
+        return None
+    state = found.get("terminalCondition", {}).get("state", "UNKNOWN")
+    given = found["template"]["containers"][0].get("env", [])
+    # A variable whose value comes from a secret has no value here.
+    variables = {v["name"]: v.get("value", "") for v in given}
+    return Deployed("ACTIVE" if state == "CONDITION_SUCCEEDED" else state, variables)
 
 
 def own_variables(settings: JobSettings) -> dict[str, str]:
@@ -54,7 +82,7 @@ def own_variables(settings: JobSettings) -> dict[str, str]:
 def judge_function(
     name: str,
     needed: list[str],
-    function: Mapping[str, Any] | None,
+    function: Deployed | None,
     own: Mapping[str, str],
     *,
     command: str,
@@ -68,11 +96,10 @@ def judge_function(
 
     if function is None:
         return [fault(name, "The function is not deployed.", f"Nothing does the work of {name}.")]
-    findings = []
-    if function.get("state") != "ACTIVE":
+    findings, given = [], function.variables
+    if function.state != "ACTIVE":
         meaning = "The last deployment failed; an older revision may be serving, or none."
-        findings.append(fault(name, f"Its state is {function.get('state')}, not ACTIVE.", meaning))
-    given = function.get("serviceConfig", {}).get("environmentVariables", {})
+        findings.append(fault(name, f"Its state is {function.state}, not ACTIVE.", meaning))
     for variable in needed:
         subject = f"{name}: {variable}"
         if variable not in given:

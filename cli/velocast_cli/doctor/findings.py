@@ -22,8 +22,8 @@ class Finding(Message):
     """One thing that is wrong (`fault`) or could not be checked (`unknown`).
 
     check: name of the check; subject: what it is about; found: what was found, beside what was expected; meaning: what
-    follows from it; command: what mends it; repair: what `--fix` does about it, None if nothing is safe; fixed: `--fix`
-    has mended it.
+    follows from it; command: what fixes it; repair: what `--fix` does about it, None if nothing is safe; fixed: `--fix`
+    has fixed it.
     """
 
     check: str

@@ -46,7 +46,7 @@ def read_config(name: str, folder: Path = CONFIG) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise SettingsError(
-            f"{file} does not exist; install velocast from a checkout (`make install`) and run it there"
+            f"{file} does not exist; run velocast from a checkout of the project (`.venv/bin/velocast`)"
         ) from exc
     return entries
 
@@ -100,7 +100,7 @@ def read_services(file: Path = SERVICES) -> list[str]:
     found = sorted(set(re.findall(r'"([a-z]+\.googleapis\.com)"', text)))
     if not found:
         raise SettingsError(
-            f"{file} lists no API; install velocast from a checkout and run it there"
+            f"{file} lists no API; run velocast from a checkout of the project (`.venv/bin/velocast`)"
         )
     return found
 

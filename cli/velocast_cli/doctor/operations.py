@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,13 @@ from velocast.core.errors import EventError, ObjectMissing
 from velocast_cli.doctor.findings import Finding
 from velocast_cli.doctor.grants import read_config
 from velocast_cli.doctor.system import System
+from velocast_cli.operations.dead_letters import DeadLetter, DeadLetterBox
+from velocast_cli.operations.deployment import DEAD_LETTERS
 
 WORKFLOW = "velocast-retrain"
 AT_WORK = ("ACTIVE", "QUEUED")
 JOB_RUNNING = "JOB_RUNNING"
 LISTED = 20
-SOURCE = "CloudPubSubDeadLetterSourceSubscription"
-PULLED = 100
-PULL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -125,48 +124,23 @@ def judge_lease(
 
 
 def examine_dead_letters(system: System) -> list[Finding]:
-    """Look for messages in the subscriptions that keep dead letters, and leave them there."""
-    return [
-        finding
-        for entry in read_config("topics").values()
-        if (name := entry.get("keep_subscription"))
-        for finding in judge_dead_letters(name, waiting_messages(system, name))
-    ]
+    """Look for messages in the subscription that keeps dead letters, and leave them there."""
+    with DeadLetterBox(system.run) as box:
+        return judge_dead_letters(box.waiting())
 
 
-def waiting_messages(system: System, subscription: str) -> list[Mapping[str, Any]]:
-    """Return the attributes of up to PULLED messages that wait in a subscription; they stay there."""
-    from google.api_core.exceptions import DeadlineExceeded
-
-    path = f"projects/{system.project}/subscriptions/{subscription}"
-    with google_clients.subscriber_client() as client:
-        try:
-            # Pub/Sub waits for a message where there is none.
-            answer = client.pull(
-                subscription=path, max_messages=PULLED, timeout=PULL_SECONDS, retry=None
-            )
-        except DeadlineExceeded:
-            return []
-        received = list(answer.received_messages)
-        if received:
-            acks = [message.ack_id for message in received]
-            client.modify_ack_deadline(subscription=path, ack_ids=acks, ack_deadline_seconds=0)
-    return [dict(message.message.attributes) for message in received]
-
-
-def judge_dead_letters(subscription: str, messages: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Judge the attributes of the messages that wait in a dead-letter subscription."""
-    if not messages:
+def judge_dead_letters(letters: Sequence[DeadLetter]) -> list[Finding]:
+    """Judge the messages that wait in the dead-letter subscription."""
+    if not letters:
         return []
-    sources = Counter(str(message.get(SOURCE, "unknown")) for message in messages)
+    sources = Counter(letter.subscription for letter in letters)
     parts = ", ".join(f"{number} of {name}" for name, number in sources.most_common())
-    number = f"{len(messages)} or more" if len(messages) >= PULLED else str(len(messages))
     return [
         Finding(
             check="dead_letters",
-            subject=subscription,
-            found=f"Messages that could not be processed: {number} ({parts}).",
-            meaning="What they asked for was not done. Find the cause, then process them again or drop them.",
+            subject=DEAD_LETTERS,
+            found=f"Messages that could not be processed: {len(letters)} ({parts}).",
+            meaning="What they asked for was not done. Find the cause, then replay or drop them.",
             command="velocast dead-letters list",
         )
     ]

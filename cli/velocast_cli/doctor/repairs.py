@@ -17,11 +17,12 @@ from velocast.core.requests import FetchRequest, Message, PredictRequest
 from velocast.usecases import audit
 from velocast.usecases.training.champion_agreement import follow_manifest
 from velocast_cli.doctor import champion as champions
-from velocast_cli.doctor.backups import DATABASE, instances_path
+from velocast_cli.doctor.backups import DATABASE
 from velocast_cli.doctor.data import add_column_sql
 from velocast_cli.doctor.findings import Finding, Repair
 from velocast_cli.doctor.operations import holder_state, judge_lease, read_lease
 from velocast_cli.doctor.system import System
+from velocast_cli.operations.restoring.database_backups import Database
 
 RUN_SECONDS = 900.0
 POLL_SECONDS = 1.0
@@ -126,16 +127,9 @@ def _run(system: System, topic: str, request: Message) -> None:
 
 def back_up(system: System, findings: Sequence[Finding]) -> None:
     """Ask Cloud SQL for a backup of MLflow's database, and wait until it is done."""
-    api = system.api("sqladmin")
     for finding in findings:
-        path = f"{instances_path(system)}/{finding.subject.removeprefix(DATABASE)}/backupRuns"
-        operation = api.post(path, {})
-        wanted = operation["backupContext"]["backupId"]
-        deadline = time.monotonic() + RUN_SECONDS
-        while api.get(f"{path}/{wanted}").get("status") not in ("SUCCESSFUL", "FAILED"):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"backup {wanted} is not done after {RUN_SECONDS:g} s")
-            time.sleep(POLL_SECONDS)
+        with Database(system.settings, finding.subject.removeprefix(DATABASE)) as database:
+            database.back_up()
 
 
 # In the order in which they are made: a run needs tables, an intact artifact and one champion.

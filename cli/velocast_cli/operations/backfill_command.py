@@ -24,15 +24,15 @@ def backfill_command(
     window: Annotated[str, typer.Option(help="Length of a window: 7d, 36h.")] = "7d",
     patience: Annotated[str, typer.Option(help="How long to wait for one run.")] = "45m",
     again: Annotated[
-        bool, typer.Option("--again", help="Fetch also what was fetched before.")
+        bool, typer.Option("--again", help="Also fetch windows that were fetched before.")
     ] = False,
     forecasts: Annotated[
-        bool, typer.Option("--forecasts", help="Afterwards make each day's forecasts.")
+        bool, typer.Option("--forecasts", help="Then also make each day's forecasts.")
     ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the counts of a past range, one window after the other; run it again to go on where it stopped.
+    """Fetch the counts of a past range, one window at a time; run it again to resume.
 
     Exit code 0 only if every window was fetched, now or before.
     """
@@ -97,4 +97,4 @@ def _print_summary(parts: list[BackfilledPart], empty: list[str], *, complete: b
         more = f" and {len(empty) - SHOWN_DAYS} more" if len(empty) > SHOWN_DAYS else ""
         console.print(f"{len(empty)} days without any count: {', '.join(empty[:SHOWN_DAYS])}{more}")
     if not complete:
-        console.print("[red]not complete[/red]: run the same command again to go on")
+        console.print("[red]not complete[/red]: run the same command again to resume")

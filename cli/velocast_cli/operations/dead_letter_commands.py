@@ -79,7 +79,7 @@ def show_letter_command(
 def replay_command(
     ids: Ids = None, every: All = False, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Publish dead letters to their topics once more, as of the time at which they were first published."""
+    """Publish dead letters again, with the time of their first publication."""
     with _opened("replay", home) as box:
         done = [
             {"dead_letter": letter.message_id, "message_id": box.replay(letter)}
@@ -103,7 +103,7 @@ def drop_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give dead letters up. Their content stays in the audit trail."""
+    """Discard dead letters; their content stays in the audit trail."""
     with _opened("drop", home) as box:
         letters = _selected(box, ids, every=every)
         if not confirmed(f"Drop {len(letters)} dead letters?", yes=yes):

@@ -91,6 +91,12 @@ class DeadLetterBox:
 
     def letters(self) -> list[DeadLetter]:
         """Return all dead letters with the reason of their failure, oldest first."""
+        letters = self.waiting()
+        failures = read_runs(self._run.warehouse, status="FAILED") if letters else []
+        return [_explained(letter, failures) for letter in letters]
+
+    def waiting(self) -> list[DeadLetter]:
+        """Return all dead letters without the reason of their failure, oldest first."""
         found: dict[str, Any] = {}
         quiet = 0
         while quiet < QUIET_PULLS:
@@ -102,9 +108,7 @@ class DeadLetterBox:
             if pulled:
                 self._extend([received.ack_id for received in pulled], LEASE_SECONDS)
         letters = [_letter(received) for received in found.values()]
-        failures = read_runs(self._run.warehouse, status="FAILED") if letters else []
-        explained = [_explained(letter, failures) for letter in letters]
-        return sorted(explained, key=lambda letter: (letter.published_at, letter.message_id))
+        return sorted(letters, key=lambda letter: (letter.published_at, letter.message_id))
 
     def replay(self, letter: DeadLetter) -> str:
         """Publish a message to its topic once more, with its original time, and return the new message's id.

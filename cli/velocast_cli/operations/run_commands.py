@@ -17,6 +17,7 @@ from velocast_cli.operations.console import (
     output,
     print_table,
 )
+from velocast_cli.operations.deployment import COMPONENTS
 from velocast_cli.operations.log_lines import LogLine, read_log_lines, search_range
 from velocast_cli.operations.time_options import parse_day
 from velocast_cli.target import job_run, reported_errors
@@ -31,7 +32,12 @@ SEVERITY_COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 def runs_command(
     function: Annotated[
-        Component | None, typer.Option("--function", help="Only this function or job.")
+        Component | None,
+        typer.Option(
+            "--function",
+            metavar="NAME",
+            help=f"Only this function or job: {', '.join(COMPONENTS)}.",
+        ),
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
     since: Annotated[
@@ -41,7 +47,7 @@ def runs_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the newest runs from the audit trail: when, which, how they ended and what they did."""
+    """Show the newest runs from the audit trail with their status and result."""
     with reported_errors("runs"):
         found = read_runs(
             job_run("runs", home=home, as_of=None).warehouse,
@@ -94,7 +100,7 @@ def logs_command(
 def _print_execution(execution_id: str, rows: list[AuditedRun], lines: list[LogLine]) -> None:
     console = output()
     if not rows and not lines:
-        console.print(f"nothing is known of {escape(execution_id)}; see `velocast runs`")
+        console.print(f"there is no run or log line of {escape(execution_id)}; see `velocast runs`")
         return
     console.print(f"[bold]{escape(execution_id)}[/bold]")
     print_table(

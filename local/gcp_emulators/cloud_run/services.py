@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,13 +26,23 @@ _SERVICE_TYPE = "type.googleapis.com/google.cloud.run.v2.Service"
 
 
 class CloudRunServices:
-    """The services of one project and region, kept in `records`. now: gives the times of creation."""
+    """The services of one project and region, kept in `records`.
+
+    now: gives the times of creation. environment: gives the variables of a service, which are not kept.
+    """
 
     def __init__(
-        self, records: DocumentStore, now: Callable[[], datetime], *, project: str, location: str
+        self,
+        records: DocumentStore,
+        now: Callable[[], datetime],
+        *,
+        project: str,
+        location: str,
+        environment: Callable[[str], Mapping[str, str]] = lambda _service: {},
     ) -> None:
         self._records = records
         self._now = now
+        self._environment = environment
         self._parent = f"projects/{project}/locations/{location}"
 
     def deploy(
@@ -87,12 +97,17 @@ class CloudRunServices:
         name = f"{self._parent}/services/{record['id']}"
         ready = [r["name"] for r in record["revisions"] if r["ready"]]
         latest = ready[-1] if ready else ""
+        variables = self._environment(record["id"]).items()
+        container = {
+            "image": record["revisions"][-1]["image"],
+            "env": [{"name": key, "value": value} for key, value in variables],
+        }
         statuses = [t | {"revision": t.get("revision") or latest} for t in record["traffic"]]
         return {
             "name": name,
             "uri": record["uri"],
             "etag": f'"{record["version"]}"',
-            "template": {"containers": [{"image": record["revisions"][-1]["image"]}]},
+            "template": {"containers": [container]},
             "traffic": record["traffic"],
             "trafficStatuses": statuses,
             "latestReadyRevision": f"{name}/revisions/{latest}",

@@ -146,8 +146,13 @@ class ControlPlane:
     def _cloud_run_services(self) -> CloudRunServices:
         """Return the services: one for each function called over HTTP, with the checkout as its only revision."""
         records = self.service_records
+        served = {NAME_PREFIX + n: f for n, f in self.functions.items() if f.topic is None}
         made = CloudRunServices(
-            records, self.clock.now, project=self.state.project, location=self.state.location
+            records,
+            self.clock.now,
+            project=self.state.project,
+            location=self.state.location,
+            environment=lambda service: function_servers.variables(served[service], self.state),
         )
         for name, function in self.functions.items():
             if function.topic is None and records.get(NAME_PREFIX + name) is None:

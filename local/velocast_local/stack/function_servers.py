@@ -1,4 +1,4 @@
-"""The Cloud Functions of a stack: their commands, environments, push subscriptions and REST API."""
+"""The functions of a stack: their commands, environments, push subscriptions and the REST API of Cloud Functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_ACK_DEADLINE_SECONDS = 600
 
 
 def function_command(name: str, function: Function, state: StackState) -> list[str]:
-    """Return the command that serves a function with functions-framework, as Cloud Functions does."""
+    """Return the command that serves a function with functions-framework, as in the cloud."""
     source = state.root / "functions" / name / "main.py"
     signature = "cloudevent" if function.topic else "http"
     arguments = {
@@ -69,7 +69,11 @@ def push_subscription(name: str, function: Function, state: StackState) -> Json:
 
 
 def function_routes(functions: Mapping[str, Function], state: StackState) -> list[BaseRoute]:
-    """Return the routes of `gcloud functions list` and `describe` (API v2; v1 lists are empty)."""
+    """Return the routes of `gcloud functions list` and `describe` (API v2; v1 lists are empty).
+
+    A function without a topic is not among them: it is deployed as a Cloud Run service.
+    """
+    functions = {name: function for name, function in functions.items() if function.topic}
     parent = f"projects/{state.project}/locations/{state.location}"
 
     def resource(name: str) -> Json:
@@ -102,14 +106,17 @@ def function_routes(functions: Mapping[str, Function], state: StackState) -> lis
     ]
 
 
-def _variables(function: Function, state: StackState) -> dict[str, str]:
+def variables(function: Function, state: StackState) -> dict[str, str]:
+    """Return the variables that a function is deployed with."""
     deployed = deployed_environment(state)
     return {name: deployed[name] for name in function.environment}
 
 
 def _resource(name: str, function: Function, state: StackState, parent: str) -> Json:
     url = state.part_url(name)
-    resource: Json = {
+    topic = f"projects/{state.project}/topics/{function.topic}"
+    event = "google.cloud.pubsub.topic.v1.messagePublished"
+    return {
         "name": f"{parent}/functions/{name}",
         "description": function.description,
         "state": "ACTIVE",
@@ -122,11 +129,7 @@ def _resource(name: str, function: Function, state: StackState, parent: str) -> 
             "service": f"{parent}/services/{name}",
             "availableMemory": f"{function.memory_mb}M",
             "timeoutSeconds": function.timeout_seconds,
-            "environmentVariables": _variables(function, state),
+            "environmentVariables": variables(function, state),
         },
+        "eventTrigger": {"eventType": event, "pubsubTopic": topic},
     }
-    if function.topic:
-        topic = f"projects/{state.project}/topics/{function.topic}"
-        event = "google.cloud.pubsub.topic.v1.messagePublished"
-        resource["eventTrigger"] = {"eventType": event, "pubsubTopic": topic}
-    return resource

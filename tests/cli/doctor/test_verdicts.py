@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -13,8 +12,15 @@ from velocast.core import schemas
 from velocast_cli.doctor.backups import judge_backups, judge_instances, judge_versions
 from velocast_cli.doctor.champion import Named, judge_agreement, judge_snapshot
 from velocast_cli.doctor.data import judge_columns, judge_counts, judge_forecasts
-from velocast_cli.doctor.deployment import judge_function, judge_secret, judge_services
+from velocast_cli.doctor.deployment import (
+    Deployed,
+    judge_function,
+    judge_secret,
+    judge_services,
+)
 from velocast_cli.doctor.operations import RetrainLease, judge_dead_letters, judge_lease
+from velocast_cli.operations.dead_letters import DeadLetter
+from velocast_cli.operations.restoring.database_backups import Backup
 
 NOW = datetime(2026, 3, 5, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -43,7 +49,7 @@ class TestColumns:
         lower, upper = judge_columns(TABLE, types, project="p", deploy="d")
         assert (lower.repair, upper.repair) == (None, None)
         assert upper.found == "The column is INTEGER, the schema says FLOAT."
-        assert {lower.command, upper.command} == {"velocast restore"}
+        assert {lower.command, upper.command} == {f"velocast restore table {TABLE.name} --at=TIME"}
 
     def test_a_table_that_is_gone_is_deployed_again(self) -> None:
         (finding,) = judge_columns(TABLE, None, project="p", deploy="make deploy")
@@ -76,8 +82,8 @@ class TestAges:
 
     @pytest.mark.parametrize(("age", "stale"), [(36 * HOUR, False), (37 * HOUR, True)])
     def test_backups_of_which_only_successful_ones_count(self, age: timedelta, stale: bool) -> None:
-        done = {"status": "SUCCESSFUL", "endTime": (NOW - age).isoformat()}
-        failed = {"status": "FAILED", "endTime": NOW.isoformat()}
+        done = Backup("1", (NOW - age).isoformat(), is_whole=True)
+        failed = Backup("2", NOW.isoformat(), is_whole=False)
         instance = {"name": "db", "createTime": "2026-01-01T00:00:00Z"}
         assert bool(judge_backups(instance, [failed, done], NOW)) is stale
 
@@ -177,8 +183,8 @@ OWN = {"VELOCAST_CITY": "paris"}
 
 class TestDeployment:
     def judged(self, variables: dict[str, str], state: str = "ACTIVE") -> list[str]:
-        function = {"state": state, "serviceConfig": {"environmentVariables": variables}}
-        found = judge_function("fetch", ["VELOCAST_CITY", "X"], function, OWN, command="d")
+        needed = ["VELOCAST_CITY", "X"]
+        found = judge_function("fetch", needed, Deployed(state, variables), OWN, command="d")
         return [f"{f.subject} {f.found}" for f in found]
 
     def test_a_function_with_its_variables(self) -> None:
@@ -213,9 +219,11 @@ class TestDeployment:
 
 
 def test_dead_letters_are_counted_by_the_subscription_they_come_from() -> None:
-    source = "CloudPubSubDeadLetterSourceSubscription"
-    messages: list[dict[str, Any]] = [{source: "velocast-fetch"}] * 2 + [{}]
-    (finding,) = judge_dead_letters("keep", messages)
+    letters = [
+        DeadLetter("1", "", name, NOW, 5, "{}")
+        for name in ("velocast-fetch", "velocast-fetch", "unknown")
+    ]
+    (finding,) = judge_dead_letters(letters)
     assert finding.found.endswith("3 (2 of velocast-fetch, 1 of unknown).")
     assert finding.command == "velocast dead-letters list"
-    assert judge_dead_letters("keep", []) == []
+    assert judge_dead_letters([]) == []

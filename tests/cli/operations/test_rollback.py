@@ -172,7 +172,7 @@ def test_the_command_finds_the_previous_champion_and_runs_the_job(
     assert json.loads(planned.stdout) == {"before": second, "version": first, "dry_run": True}
     refused = velocast()
     assert refused.exit_code == 1
-    assert f"Replace version {second} of forecast by version {first}?" in refused.stderr
+    assert f"Replace version {second} of forecast with version {first}?" in refused.stderr
     assert cloud_run.executions() == []
 
     done = velocast("--yes", "--json")

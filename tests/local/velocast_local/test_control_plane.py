@@ -327,8 +327,9 @@ def test_functions_are_listed_with_their_local_addresses(
 ) -> None:
     base = "/v2/projects/velocast-local/locations/europe-west1/functions"
     urls = {f["name"].split("/")[-1]: f["url"] for f in api.get(base).json()["functions"]}
-    assert urls["serve"] == plane.state.part_url("serve")
-    assert api.get(f"{base}/serve").json()["serviceConfig"]["uri"] == urls["serve"]
+    assert urls["fetch"] == plane.state.part_url("fetch")
+    assert api.get(f"{base}/fetch").json()["serviceConfig"]["uri"] == urls["fetch"]
+    assert "serve" not in urls, "the API is a Cloud Run service"
     assert api.get(f"{base}/none").status_code == 404
 
 
@@ -358,10 +359,15 @@ def test_permissions_are_those_that_terraform_grants(api: httpx.Client) -> None:
 
 
 def test_a_function_tells_the_variables_that_its_configuration_lists(api: httpx.Client) -> None:
-    base = "/v2/projects/velocast-local/locations/europe-west1/functions"
-    given = api.get(f"{base}/serve").json()["serviceConfig"]["environmentVariables"]
-    assert given["VELOCAST_MODELS_BUCKET"] == "velocast-local-models"
-    assert "VELOCAST_ALERTS_TOPIC" not in given
+    base = "/v2/projects/velocast-local/locations/europe-west1"
+    config = api.get(f"{base}/functions/predict").json()["serviceConfig"]
+    service = api.get(f"{base}/services/velocast-serve").json()["template"]["containers"][0]
+    predict = config["environmentVariables"]
+    serve = {variable["name"]: variable["value"] for variable in service["env"]}
+    assert predict["VELOCAST_MODELS_BUCKET"] == "velocast-local-models"
+    assert serve["VELOCAST_MODELS_BUCKET"] == "velocast-local-models"
+    assert "VELOCAST_ALERTS_TOPIC" in predict
+    assert "VELOCAST_ALERTS_TOPIC" not in serve
 
 
 def test_a_new_day_brings_a_backup_of_mlflows_database(

@@ -120,6 +120,6 @@ def test_bq_query(shell: Shell) -> None:
 
 def test_functions_list_and_a_secret(shell: Shell, plane: ControlPlane) -> None:
     listed = shell("gcloud functions list --v2 --format='value(name.basename(),url)'")
-    assert f"serve\t{plane.state.part_url('serve')}" in listed.splitlines()
+    assert f"fetch\t{plane.state.part_url('fetch')}" in listed.splitlines()
     secret = shell("gcloud secrets versions access latest --secret=velocast-api-keys")
     assert secret == "local:secret-of-the-test\n"

@@ -62,6 +62,13 @@ class Database:
         ]
         return sorted(backups, key=_end, reverse=True)
 
+    def back_up(self) -> None:
+        """Make a backup and wait until it is done."""
+        request = self._api.backupRuns().insert(
+            project=self._project, instance=self.instance, body={}
+        )
+        self._wait(call(request, f"back up {self.instance}", retries=0))
+
     def chosen(self, asked: str | None) -> Backup:
         """Return the backup with an id, by default the newest that can be restored."""
         found = self.backups()
@@ -102,6 +109,14 @@ class Database:
         request = self._api.operations().get(project=self._project, operation=name)
         doing = f"{operation.get('operationType', 'operation').lower()} of {self.instance}"
         wait_for_operation(lambda: _read(request, doing), doing, patience=PATIENCE)
+
+
+def list_instances(settings: Settings) -> list[dict[str, Any]]:
+    """Return the project's instances as Cloud SQL describes them. Raises GoogleApiRefused."""
+    with google_api("sqladmin") as api:
+        request = api.instances().list(project=settings.project)
+        found: list[dict[str, Any]] = call(request, "list instances").get("items", [])
+    return found
 
 
 def _end(backup: Backup) -> float:

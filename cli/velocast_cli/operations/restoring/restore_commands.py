@@ -32,7 +32,8 @@ from velocast_cli.operations.time_options import parse_day
 from velocast_cli.target import job_run, reported_errors
 
 restore_app = typer.Typer(
-    help="Bring back an object, a table or the database as it was.", no_args_is_help=True
+    help="Restore an object, a table or MLflow's database to an earlier state.",
+    no_args_is_help=True,
 )
 BucketName = Literal["models", "datasets"]
 At = Annotated[str | None, typer.Option(help="As it was at this time (UTC date or RFC 3339).")]
@@ -51,7 +52,7 @@ def restore_object_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an earlier content of an object the live one; the content it replaces is kept as well."""
+    """Restore an earlier generation of an object; the one that it replaces is kept."""
     with reported_errors("restore object"):
         run = job_run("restore", home=home, as_of=None)
         stored = StoredObject(run.settings.project, _bucket(run, bucket), name)
@@ -90,7 +91,7 @@ def restore_table_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a table's rows by those it had at a time of the last seven days, or by those of a copy."""
+    """Replace a table's rows with those of an earlier time (last seven days) or of a copy."""
     with reported_errors("restore table"):
         if (at is None) == (source is None):
             raise typer.BadParameter("give --at TIME or --from TABLE")
@@ -99,7 +100,7 @@ def restore_table_command(
         origin = source or tables.copy_of(table, parse_day(str(at), "at"))
         before, after = tables.rows(table), tables.rows(origin)
         plan = {"table": table, "from": origin, "rows": before, "rows_restored": after}
-        question = f"Replace the {before} rows of {table} by the {after} rows of {origin}?"
+        question = f"Replace the {before} rows of {table} with the {after} rows of {origin}?"
         if not _go_on(question, plan, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         done = tables.replace_rows(table, origin)
@@ -115,7 +116,7 @@ def restore_database_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore MLflow's database from a backup, or clone it as it was at a minute (--at)."""
+    """Restore MLflow's database from a backup, or clone it as of a minute (--at)."""
     with (
         reported_errors("restore database"),
         Database(job_run("restore", home=home, as_of=None).settings) as database,
@@ -143,14 +144,14 @@ def _database_plan(
         return plan, f"Clone {database.instance} as it was at {moment}?"
     chosen = database.chosen(backup)
     question = (
-        f"Replace the content of {database.instance} by backup {chosen.id} of {chosen.ended}?"
+        f"Replace the content of {database.instance} with backup {chosen.id} of {chosen.ended}?"
     )
     return {"instance": database.instance, "backup": chosen.as_dict()}, question
 
 
 @restore_app.command("rehearse")
 def rehearse_command(home: Home = None, as_json: AsJson = False) -> None:
-    """Restore copies that serve nobody, and show that they come back. Exit code 0 only if all do."""
+    """Restore copies that nothing uses, and check them. Exit code 0 only if all are restored."""
     with reported_errors("restore rehearse"):
         steps = rehearsal.rehearse_restore(job_run("restore", home=home, as_of=None))
     restored = all(step.restored for step in steps)

@@ -1,1 +1,1 @@
-"""Puts the previous champion back, or the previous revision of the API."""
+"""Goes back to the previous champion, or to the previous revision of the API."""

@@ -14,7 +14,7 @@ from velocast_cli.operations.rolling_back import rollback, serve_revisions
 from velocast_cli.target import job_run, reported_errors
 
 rollback_app = typer.Typer(
-    help="Put the previous champion back, or with `serve` the previous revision of the API.",
+    help="Go back to the previous champion or, with `serve`, to the API's previous revision.",
     invoke_without_command=True,
 )
 
@@ -31,7 +31,7 @@ def rollback_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the previous champion back as it was published, and make forecasts with it at once."""
+    """Go back to the previous champion as it was published, and make forecasts with it at once."""
     if context.invoked_subcommand is not None:
         return
     with reported_errors("rollback"):
@@ -39,7 +39,7 @@ def rollback_command(
         serving = rollback.serving_champion(run, task)
         version = to or rollback.previous_version(run, task, serving)
         now = f"version {serving.version}" if serving else "no readable champion"
-        question = f"Replace {now} of {task} by version {version}?"
+        question = f"Replace {now} of {task} with version {version}?"
         if dry_run:
             _told(as_json, {"before": serving.version if serving else None, "version": version})
             return
@@ -62,7 +62,7 @@ def rollback_command(
 
 def _told(as_json: bool, plan: dict[str, int | None]) -> None:
     before = plan["before"] or "none"
-    text = f"would replace version {before} by version {plan['version']}; nothing done"
+    text = f"would replace version {before} with version {plan['version']}; nothing done"
     typer.echo(json.dumps(plan | {"dry_run": True}) if as_json else text)
 
 
@@ -95,5 +95,5 @@ def rollback_serve_command(
         typer.echo(json.dumps({"before": serving, "revision": chosen.name}))
         return
     output().print(
-        f"[green]{chosen.name} serves all traffic[/green] (before: {serving}). The next deployment moves it again."
+        f"[green]{chosen.name} serves all traffic[/green] (before: {serving}) until a deployment makes a new revision."
     )
