@@ -91,9 +91,10 @@ def http_relay(target: str, *faults: Fault) -> Iterator[Relay]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
+            self.send_header("connection", "close")  # or a client's socket outlives its test
             self.end_headers()
             self.wfile.write(body[:cut])
-            self.close_connection = cut is not None
+            self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = relay_call
 
