@@ -11,6 +11,7 @@ Change = Literal["counts later", "weather", "rejects", "repeated later", "messag
 RUNS: tuple[Stage, ...] = ("fetch", "predict", "monitor", "retrain")
 RETRAIN: tuple[Stage, ...] = ("retrain",)
 FETCH: tuple[Stage, ...] = ("fetch",)
+LATE = "event repeated-a-day-later"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ KINDS: dict[str, FaultKind] = {
         FaultKind("event twice", ("fetch", "predict", "monitor")),
         FaultKind("event unacknowledged", ("fetch", "predict", "monitor")),
         FaultKind("event refused", ("fetch", "predict", "monitor")),
-        FaultKind("event repeated-a-day-later", ("fetch", "predict"), ("repeated later",)),
+        # Repeated for a past day, fetch reads that day's weather from the archive, which has other times of issue.
+        FaultKind(LATE, ("fetch", "predict"), ("repeated later", "weather")),
         FaultKind("event reordered", FETCH, ("counts later",)),
         FaultKind("city unavailable", FETCH),
         FaultKind("city too-many-requests", FETCH),

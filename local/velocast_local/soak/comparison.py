@@ -18,11 +18,13 @@ from velocast.core import schemas
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast_local.soak.catalogue import Change, Strike
 from velocast_local.soak.evidence import AuditEntry, Evidence, Row
-from velocast_local.soak.injection import malformed_lines
+from velocast_local.soak.injection import JOBS, malformed_lines
 
 # A day's missing weather is read from the archive by the next run, and a forecast issued two days before is used.
 WEATHER_REACH = timedelta(days=2)
 _FAILURES = ("FAILED", "BUSY")
+# Titles of the cards that a fault may cause; all others tell news that a clean run has too.
+OF_FAILURES = ("💥", "🔒", "⏰", "🌦️", "🪜")
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,23 @@ class _Comparison:
             yield Difference(f"{len(injected)} malformed records sent, {found} rejects", None)
 
     def _weather_days(self) -> dict[str, str | None]:
-        """Days on whose forecasts of the weather the runs differ, and why."""
-        tables = (e.tables[schemas.WEATHER] for e in (self.clean, self.faulty))
-        days = sorted({key[1][:10] for key in _differing(*tables)})
-        return {day: self._fault("weather", day, reach=WEATHER_REACH) for day in days}
+        """Days of issue on which the runs differ in the weather, and why; None as soon as one row has no reason."""
+        found: dict[str, str | None] = {}
+        clean, faulty = (e.tables[schemas.WEATHER] for e in (self.clean, self.faulty))
+        for key in _differing(clean, faulty):
+            valid, issued = key[0][:10], key[1][:10]
+            because = self._fault("weather", issued, reach=WEATHER_REACH)
+            if because is None and key not in clean:
+                because = self._filled_gap(valid, issued)
+            found[issued] = because and found.get(issued, because)
+        return found
+
+    def _filled_gap(self, valid: str, issued: str) -> str | None:
+        """Explain rows of the archive: it gives the missed hours as they were forecast up to five days before."""
+        for strike in self._strikes("weather"):
+            if valid >= _shifted(strike.day, -WEATHER_REACH.days) and issued <= strike.day:
+                return _told(strike)
+        return None
 
     def _audit(self) -> Iterator[Difference]:
         clean, faulty = (_by_key(e.audit) for e in (self.clean, self.faulty))
@@ -123,9 +138,12 @@ class _Comparison:
 
     def _more(self, key: tuple[str, str, str]) -> str | None:
         """Explain rows that a clean run does not have: notices of failures, and retrainings started again."""
-        if key[0] in ("notify", "train", "evaluate", "promote"):
-            return self._any(key[1])
-        return None
+        if key[0] == "notify":
+            failure = key[2].startswith(OF_FAILURES)
+            return self._any_on(key[1][:10]) if failure else self._changed_by(key[1][:10])
+        # An execution that was started again has rows of its own.
+        again = [s for s in self.struck if s.as_of == key[1] and s.healed]
+        return _told(again[0]) if again and key[0] in JOBS else None
 
     def _changed_models(self) -> dict[tuple[str, str], Difference]:
         """Trainings that made another model, by task and as_of."""
@@ -180,15 +198,20 @@ class _Comparison:
         return self._changed_by(day) or self._fault("repeated later", _shifted(day, 1))
 
     def _messages(self) -> Iterator[Difference]:
-        failed = ("failed", "not stored", "Weather", "stale", "old", "blocked", "not load")
         for card, number in (self.clean.messages - self.faulty.messages).items():
-            because = self._changed_by(card[1][:10]) or self._fault("weather", card[1][:10])
-            yield Difference(f"message lost: {card[0]} x{number}", because)
+            yield Difference(f"message lost: {_card(card)} x{number}", self._other_news(card))
         for card, number in (self.faulty.messages - self.clean.messages).items():
-            day = card[1][:10]
-            known = self._any_on(day) if any(w in card[0] for w in failed) else None
-            because = self._fault("message twice", day) or known or self._changed_by(day)
-            yield Difference(f"message {card[0]} x{number} of {card[1]}", because)
+            if card in self.clean.messages:
+                because = self._fault("message twice", card[1][:10])
+            elif card[0].startswith(OF_FAILURES):
+                twice = self._fault("message twice", card[1][:10])
+                because = self._any_on(card[1][:10]) if number == 1 else twice
+            else:
+                because = self._other_news(card)
+            yield Difference(f"message: {_card(card)} x{number}", because)
+
+    def _other_news(self, card: tuple[str, str]) -> str | None:
+        return self._changed_by(card[1][:10])
 
     def _changed_by(self, day: str) -> str | None:
         """Explain other results of a day by other inputs or another model before its end."""
@@ -229,6 +252,10 @@ def _told(strike: Strike) -> str:
 
 def _named(key: tuple[str, str, str]) -> str:
     return f"{key[0]} {key[2]} of {key[1]}"
+
+
+def _card(card: tuple[str, str]) -> str:
+    return f"{card[0]} of {card[1]}"
 
 
 def _shifted(moment: str, days: int) -> str:

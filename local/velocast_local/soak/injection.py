@@ -17,7 +17,7 @@ import httpx
 from gcp_emulators.core.relays import Injection
 from velocast.core.datetimes import rfc3339
 from velocast_local.soak import kills
-from velocast_local.soak.catalogue import FaultKind, Stage, Strike
+from velocast_local.soak.catalogue import LATE, FaultKind, Stage, Strike
 from velocast_local.soak.plan import FaultPlan
 from velocast_local.soak.relays import StackRelays
 
@@ -95,7 +95,9 @@ class Injector:
         try:
             yield kinds
         finally:
-            hits = [(kind, disarm()) for kind, disarm in armed]
+            # The repetition comes when everything else is over.
+            last = sorted(armed, key=lambda one: one[0].name == LATE)
+            hits = [(kind, disarm()) for kind, disarm in last]
             self.relays.clear()
             self.strikes += [Strike(kind, rfc3339(at), stage, struck) for kind, struck in hits]
 
