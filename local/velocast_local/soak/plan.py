@@ -1,4 +1,4 @@
-"""Which faults strike when: drawn from a seed, each kind once before any comes again."""
+"""Which faults strike when: drawn from a seed; a kind comes again only when too few others are left."""
 
 from __future__ import annotations
 
@@ -25,17 +25,15 @@ class FaultPlan:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._deck = self._shuffled(list(KINDS.values()))
 
     def deal(self, stage: Stage) -> list[FaultKind]:
         """Return the faults of the next run, which is of this stage; none of one family twice."""
-        dealt: list[FaultKind] = []
-        for kind in self._candidates(stage):
-            if len(dealt) == self.at_once:
-                break
-            if kind.family not in {other.family for other in dealt}:
-                dealt.append(kind)
-        if any(kind.name == ALONE for kind in dealt):
-            dealt = [kind for kind in dealt if kind.name == ALONE]
+        dealt = self._pick(stage, self._deck)
+        if len(dealt) < self.at_once and not _alone(dealt):
+            used = [kind for kind in KINDS.values() if kind not in self._deck]
+            self._deck += self._shuffled([kind for kind in used if stage in kind.stages])
+            dealt = self._pick(stage, self._deck)
         self._deck = [kind for kind in self._deck if kind not in dealt]
         return dealt
 
@@ -43,11 +41,17 @@ class FaultPlan:
         """Return a random time."""
         return self._random.uniform(shortest, longest)
 
-    def _candidates(self, stage: Stage) -> list[FaultKind]:
-        """Return the kinds of the deck that can strike this stage; a stage whose kinds are used up gets them anew."""
-        fitting = [kind for kind in self._deck if stage in kind.stages]
-        if not fitting:
-            fitting = [kind for kind in KINDS.values() if stage in kind.stages]
-            self._random.shuffle(fitting)
-            self._deck += fitting
-        return fitting
+    def _pick(self, stage: Stage, deck: list[FaultKind]) -> list[FaultKind]:
+        by_family: dict[str, FaultKind] = {}
+        for kind in deck:
+            if stage in kind.stages:
+                by_family.setdefault(kind.family, kind)
+        dealt = list(by_family.values())[: self.at_once]
+        return _alone(dealt) or dealt
+
+    def _shuffled(self, kinds: list[FaultKind]) -> list[FaultKind]:
+        return self._random.sample(kinds, len(kinds))
+
+
+def _alone(kinds: list[FaultKind]) -> list[FaultKind]:
+    return [kind for kind in kinds if kind.name == ALONE]
