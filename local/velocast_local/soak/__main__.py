@@ -13,12 +13,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 from rich.console import Console
 
 from gcp_emulators.core.http_server import free_ports
-from velocast.core.datetimes import parse_instant
+from velocast.core.settings import JobSettings
+from velocast.usecases.context import Run
 from velocast_cli.city_file import CityFile
+from velocast_cli.operations.restoring.rehearsal import rehearse_restore
+from velocast_cli.target import job_run
 from velocast_local.city.files import CityFiles, make_synthetic
 from velocast_local.demo import Progress
 from velocast_local.soak import playing
@@ -112,8 +116,9 @@ class Soak:
                     say=self.say,
                 )
                 self._seconds["faulty"] = time.monotonic() - began
-                rehearse(state)
-                return played, self._evidence(stack, first_day, played), injector
+                evidence = read_evidence(run_at(stack), stack)
+                evidence.findings += rehearse(run_at(stack))
+                return played, evidence, injector
             finally:
                 lifecycle.stop_stack(state.home)
 
@@ -125,14 +130,9 @@ class Soak:
             began = time.monotonic()
             playing.play_clean(connect(state), first_day, days, lifecycle.SCHEDULES)
             self._seconds["clean"] = time.monotonic() - began
-            return self._evidence(stack, first_day, days)
+            return read_evidence(run_at(stack), stack)
         finally:
             lifecycle.stop_stack(state.home)
-
-    def _evidence(self, stack: dict[str, Any], first_day: date, days: int) -> Evidence:
-        return read_evidence(
-            stack, as_of=parse_instant(f"{first_day + timedelta(days=days)}T00:00:00Z")
-        )
 
 
 def new_state(home: Path, files: CityFiles) -> StackState:
@@ -151,8 +151,16 @@ def connect(state: StackState) -> playing.UnsettledPlayer:
     return playing.UnsettledPlayer(state.as_dict(), Progress(lambda line: line))
 
 
-def rehearse(state: StackState) -> None:
-    """Rehearse on the stack that the faults have left: the restore from backups goes here, before the comparison."""
+def run_at(stack: dict[str, Any]) -> Run[JobSettings]:
+    """Return a run of a person on the stack to which this process is connected, at its simulated time."""
+    clock = httpx.get(f"{stack['url']}/local/clock", timeout=30, trust_env=False).json()
+    return job_run("soak", home=None, as_of=clock["now"])
+
+
+def rehearse(run: Run[JobSettings]) -> list[str]:
+    """Rehearse the restore from backups on what the faults have left; return what did not come back."""
+    steps = rehearse_restore(run)
+    return [f"restore of {step.what}: {step.detail}" for step in steps if not step.restored]
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class _Comparison:
     def differences(self) -> Iterator[Difference]:
         """Yield all differences."""
         yield from (Difference(f"twice: {row}", None) for row in self.faulty.twice)
-        yield from (Difference(f"split: {split}", None) for split in self.faulty.splits)
+        yield from (Difference(f"doctor: {found}", None) for found in self.faulty.findings)
         yield from self._strict(schemas.COUNTS)
         yield from self._strict(schemas.COUNTERS)
         yield from self._ingested()

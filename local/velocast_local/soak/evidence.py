@@ -11,14 +11,16 @@ from typing import Any
 import httpx
 
 from velocast.adapters import google_clients
-from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.champion_manifest import MANIFESTS, SummaryEntry, read_champion, read_summary
 from velocast.adapters.gcs import Objects
 from velocast.adapters.mlflow_registry import Registry
-from velocast.core import kinds, schemas
+from velocast.core import schemas
 from velocast.core.datetimes import rfc3339
-from velocast.usecases.training import champion_agreement
+from velocast.core.settings import JobSettings
+from velocast.usecases.context import Run
 from velocast.usecases.training.stored.run_store import CHAMPION
+from velocast_cli.doctor.examination import CHECKS
+from velocast_cli.doctor.system import System
 
 # table: (columns of its key, columns that are compared)
 KEYED = {
@@ -39,6 +41,9 @@ KEYED = {
 DECIDED = ("status", "retrain_decision", "deployment_decision", "r2", "rmse", "drift_share")
 # What names the model itself: everything else in a manifest follows from it or is an id that no two runs share.
 MANIFEST_FIELDS = ("version", "kind", "sha256", "trained_until", "published_at", "metrics")
+
+# The doctor's checks of what a run leaves; the others are about a deployment, or kept for good (dead letters).
+DOCTOR = ("tables", "counts", "forecasts", "artifacts", "agreement", "snapshot", "lease")
 
 Row = tuple[Any, ...]
 
@@ -61,7 +66,10 @@ class AuditEntry:
 
 @dataclass
 class Evidence:
-    """tables: key to values for KEYED, repeated keys in `twice`; ingested: count to the as_of that stored it."""
+    """tables: key to values for KEYED, repeated keys in `twice`; ingested: count to the as_of that stored it.
+
+    findings: what the doctor has to say.
+    """
 
     tables: dict[str, dict[Row, Row]] = field(default_factory=dict)
     twice: list[str] = field(default_factory=list)
@@ -71,13 +79,12 @@ class Evidence:
     manifests: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     summary: list[SummaryEntry] = field(default_factory=list)
     aliases: dict[str, int | None] = field(default_factory=dict)
-    splits: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def read_evidence(stack: dict[str, Any], *, as_of: datetime) -> Evidence:
-    """Read everything from a running stack to which this process is connected. as_of: its last simulated time."""
-    project = stack["project"]
+def read_evidence(run: Run[JobSettings], stack: dict[str, Any]) -> Evidence:
+    """Read everything from a running stack to which this process is connected. run: at its last simulated time."""
     evidence = Evidence()
     rows = {name: _rows(stack, name) for name in schemas.TABLES}
     for name, (key, values) in KEYED.items():
@@ -92,21 +99,22 @@ def read_evidence(stack: dict[str, Any], *, as_of: datetime) -> Evidence:
     evidence.audit = [_audit_entry(row) for row in rows[schemas.LOGS]]
     ids = Counter(entry.event_id for entry in evidence.audit)
     evidence.twice += [f"{schemas.LOGS} {k}" for k, times in ids.items() if times > 1]
-    models = Objects(project, f"{project}-models")
-    registry = Registry(stack["urls"]["mlflow"])
-    warehouse = Warehouse(project, stack["location"])
+    _read_models(run, evidence)
+    found = (finding for name in DOCTOR for finding in CHECKS[name](System(run)))
+    evidence.findings = [f"{finding.check} {finding.subject}: {finding.found}" for finding in found]
+    evidence.messages = _messages(stack["url"])
+    return evidence
+
+
+def _read_models(run: Run[JobSettings], evidence: Evidence) -> None:
+    models = Objects(run.settings.project, run.settings.models_bucket)
+    registry = Registry(run.settings.mlflow_tracking_uri)
     evidence.summary = read_summary(models)
     for task in MANIFESTS:
         champion, _ = read_champion(models, task)
         fields = champion.model_dump(include=set(MANIFEST_FIELDS)) if champion else None
         evidence.manifests[task] = fields
         evidence.aliases[task] = registry.get_alias(task, CHAMPION)
-        if task == kinds.FORECAST:
-            claims = champion_agreement.read_claims(models, registry, warehouse, task, as_of=as_of)
-            found = champion_agreement.find_splits(claims)
-            evidence.splits += [f"{s.place} says {s.says}, not {s.manifest}" for s in found]
-    evidence.messages = _messages(stack["url"])
-    return evidence
 
 
 def _rows(stack: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ CHANGES: dict[str, Callable[[Evidence], object]] = {
     "a training less": lambda e: e.summary.clear(),
     "another champion": lambda e: e.manifests.update({"forecast": {"version": 2, "sha256": "b"}}),
     "another alias": lambda e: e.aliases.update({"forecast": 2}),
-    "a split": lambda e: e.splits.append("the alias says version 2, not version 1"),
+    "a finding of the doctor": lambda e: e.findings.append("agreement forecast: MLflow"),
     "another forecast": lambda e: e.tables[schemas.FORECASTS].update({FORECAST: (11.0, 5.0, 15.0)}),
     "a lost forecast": lambda e: e.tables[schemas.FORECASTS].clear(),
     "a message twice": lambda e: e.messages.update([CARD]),
