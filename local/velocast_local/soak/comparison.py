@@ -169,8 +169,7 @@ class _Comparison:
         return found
 
     def _champions(self) -> Iterator[Difference]:
-        again = next((s for s in self.struck if s.stage == "retrain" and s.healed), None)
-        changed = self._models_before(self._models, "9999") or (_told(again) if again else None)
+        changed = self._models_before(self._models, "9999")
         for task, manifest in self.clean.manifests.items():
             if manifest != self.faulty.manifests[task]:
                 now = self.faulty.manifests[task]
@@ -187,7 +186,7 @@ class _Comparison:
             missing = sum(
                 (k[2], k[3]) == (origin, version) for k in tables[0].keys() - tables[1].keys()
             )
-            told = f"{number} forecasts of {origin} by v{version}" + (
+            told = f"{number} forecasts of {origin} by the model of {version}" + (
                 f", {missing} missing" if missing else ""
             )
             yield Difference(told, self._forecast_changed_by(origin))

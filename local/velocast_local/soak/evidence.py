@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from velocast.adapters import google_clients
 from velocast.adapters.champion_manifest import MANIFESTS, SummaryEntry, read_champion, read_summary
 from velocast.adapters.gcs import Objects
 from velocast.adapters.mlflow_registry import Registry
-from velocast.core import schemas
+from velocast.core import kinds, schemas
 from velocast.core.datetimes import rfc3339
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
@@ -56,7 +57,6 @@ class AuditEntry:
     event_id: str
     decided: Row
     error: str | None
-    title: str | None
 
     @property
     def day(self) -> str:
@@ -78,7 +78,7 @@ class Evidence:
     audit: list[AuditEntry] = field(default_factory=list)
     manifests: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     summary: list[SummaryEntry] = field(default_factory=list)
-    aliases: dict[str, int | None] = field(default_factory=dict)
+    aliases: dict[str, str | None] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -99,22 +99,33 @@ def read_evidence(run: Run[JobSettings], stack: dict[str, Any]) -> Evidence:
     evidence.audit = [_audit_entry(row) for row in rows[schemas.LOGS]]
     ids = Counter(entry.event_id for entry in evidence.audit)
     evidence.twice += [f"{schemas.LOGS} {k}" for k, times in ids.items() if times > 1]
-    _read_models(run, evidence)
+    trained = _read_models(run, evidence)
+    evidence.tables[schemas.FORECASTS] = {
+        (*key[:-1], trained.get((kinds.FORECAST, key[-1]), "no training")): row
+        for key, row in evidence.tables[schemas.FORECASTS].items()
+    }
     found = (finding for name in DOCTOR for finding in CHECKS[name](System(run)))
     evidence.findings = [f"{finding.check} {finding.subject}: {finding.found}" for finding in found]
     evidence.messages = _messages(stack["url"])
     return evidence
 
 
-def _read_models(run: Run[JobSettings], evidence: Evidence) -> None:
+def _read_models(run: Run[JobSettings], evidence: Evidence) -> dict[tuple[str, int], str]:
+    """Read the models; return the time of each one's training by task and version."""
     models = Objects(run.settings.project, run.settings.models_bucket)
     registry = Registry(run.settings.mlflow_tracking_uri)
     evidence.summary = read_summary(models)
+    # By its training: a retraining that was started again makes the same model under another version.
+    trained = {(entry.task, entry.version): entry.trained_at for entry in evidence.summary}
     for task in MANIFESTS:
         champion, _ = read_champion(models, task)
         fields = champion.model_dump(include=set(MANIFEST_FIELDS)) if champion else None
-        evidence.manifests[task] = fields
-        evidence.aliases[task] = registry.get_alias(task, CHAMPION)
+        evidence.manifests[task] = fields and fields | {
+            "version": trained.get((task, fields["version"]))
+        }
+        version = registry.get_alias(task, CHAMPION)
+        evidence.aliases[task] = trained.get((task, version or 0))
+    return trained
 
 
 def _rows(stack: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -140,16 +151,20 @@ def _text(value: Any) -> str:
 def _audit_entry(row: dict[str, Any]) -> AuditEntry:
     details = row["details"] or {}
     details = json.loads(details) if isinstance(details, str) else details
-    title = details.get("title")
+    title = _anonymous(details.get("title"))
     parts = row["event_id"].split(":")
     what = title if row["event_type"] == "ALERT" else parts[-1]
     decided = tuple(row[name] for name in DECIDED)
     key = (parts[0], rfc3339(row["as_of"]), str(what))
-    return AuditEntry(key, row["event_id"], decided, row["error_message"], title)
+    return AuditEntry(key, row["event_id"], decided, row["error_message"])
 
 
 def _messages(url: str) -> Counter[tuple[str, str]]:
     """Return how often each card was sent: by title and time."""
     answer = httpx.get(f"{url}/discord/messages", timeout=30, trust_env=False).json()
     cards = [(m["embeds"] or [{}])[0] for m in answer["messages"]]
-    return Counter((str(c.get("title")), str(c.get("timestamp"))) for c in cards)
+    return Counter((_anonymous(c.get("title")), str(c.get("timestamp"))) for c in cards)
+
+
+def _anonymous(title: Any) -> str:
+    return re.sub(r"version \d+", "version", str(title))

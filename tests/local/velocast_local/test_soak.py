@@ -23,13 +23,13 @@ from velocast_local.soak.report import SoakReport, print_report
 FETCHED, PREDICTED, TRAINED = (f"2025-11-29T{hour:02}:00:00Z" for hour in (2, 4, 12))
 COUNT = ("c1", "2025-11-28T10:00:00Z")
 WEATHER = ("2025-11-29T10:00:00Z", FETCHED)
-FORECAST = ("c1", "2025-11-29T12:00:00Z", "2025-11-29T00:00:00Z", 1)
+FORECAST = ("c1", "2025-11-29T12:00:00Z", "2025-11-29T00:00:00Z", TRAINED)
 CARD = ("🚀 Champion promoted", TRAINED)
 
 
 def entry(component: str, as_of: str, what: str, status: str = "OK") -> AuditEntry:
     decided = (status, None, None, None, None, None)
-    return AuditEntry((component, as_of, what), f"{component}:1:{what}", decided, None, None)
+    return AuditEntry((component, as_of, what), f"{component}:1:{what}", decided, None)
 
 
 def version(sha256: str, weather: str = "w") -> SummaryEntry:
@@ -64,7 +64,7 @@ def evidence() -> Evidence:
         ],
         manifests={"forecast": {"version": 1, "sha256": "a"}},
         summary=[version("a")],
-        aliases={"forecast": 1},
+        aliases={"forecast": TRAINED},
         messages=Counter({CARD: 1}),
     )
 
@@ -98,7 +98,7 @@ CHANGES: dict[str, Callable[[Evidence], object]] = {
     "another model from the same data": lambda e: e.summary.append(version("b")),
     "a training less": lambda e: e.summary.clear(),
     "another champion": lambda e: e.manifests.update({"forecast": {"version": 2, "sha256": "b"}}),
-    "another alias": lambda e: e.aliases.update({"forecast": 2}),
+    "another alias": lambda e: e.aliases.update({"forecast": FETCHED}),
     "a finding of the doctor": lambda e: e.findings.append("agreement forecast: MLflow"),
     "another forecast": lambda e: e.tables[schemas.FORECASTS].update({FORECAST: (11.0, 5.0, 15.0)}),
     "a lost forecast": lambda e: e.tables[schemas.FORECASTS].clear(),
