@@ -61,8 +61,9 @@ _SOURCES: dict[str, dict[str, Any]] = {
     "weather fahrenheit": {"kind": "fahrenheit", "times": -1},
 }
 JOBS = ("train", "evaluate", "promote")
-_KILL_WITHIN = {"retrain": (0.5, 12.0)}
+# Seconds between the beginning of a run and a kill; a retraining takes longer than the other runs.
 _KILL_SOON = (0.05, 2.0)
+_KILL_LATER = (0.5, 12.0)
 WATCH_SECONDS = 0.1
 
 
@@ -140,22 +141,16 @@ class Injector:
         return disarm
 
     def _arm_kill(self, part: str, stage: Stage) -> Disarm:
-        within = _KILL_WITHIN.get(stage, _KILL_SOON)
-        delay = self.plan.seconds(*within)
+        begun = self._beginning_of("notify" if part == "notify" else stage, part)
+        at_once = stage != "retrain" or part in (*JOBS, "notify")
+        delay = self.plan.seconds(*(_KILL_SOON if at_once else _KILL_LATER))
         over, struck = threading.Event(), threading.Event()
-        known = len(self.relays.events(stage)) if stage in self.relays.http else 0
 
         def strike() -> None:
-            while stage in self.relays.http and len(self.relays.events(stage)) == known:
+            while not begun():
                 if over.wait(WATCH_SECONDS):
                     return
-            if part in JOBS:
-                while not kills.find_job(self._home, part):
-                    if over.wait(WATCH_SECONDS):
-                        return
-            if over.wait(min(delay, _KILL_SOON[1]) if part in JOBS else delay):
-                return
-            if self._kill(part):
+            if not over.wait(delay) and self._kill(part):
                 struck.set()
 
         thread = threading.Thread(target=strike, daemon=True)
@@ -167,6 +162,15 @@ class Injector:
             return int(struck.is_set())
 
         return disarm
+
+    def _beginning_of(self, stage: str, part: str) -> Callable[[], bool]:
+        """Return what tells that a job runs, or that a function has been sent an event; true at once for others."""
+        if part in JOBS:
+            return lambda: bool(kills.find_job(self._home, part))
+        if stage not in self.relays.http:
+            return lambda: True
+        known = len(self.relays.events(stage))
+        return lambda: len(self.relays.events(stage)) > known
 
     def _kill(self, part: str) -> bool:
         if part == "supervisor":

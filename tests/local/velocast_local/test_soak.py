@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 import io
+import os
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from gcp_emulators.core import processes
 from velocast.adapters.champion_manifest import SummaryEntry
 from velocast.core import schemas
+from velocast_local.soak import kills
 from velocast_local.soak.catalogue import KINDS, RUNS, Strike
 from velocast_local.soak.comparison import Difference, compare_runs
 from velocast_local.soak.evidence import AuditEntry, Evidence
@@ -243,3 +249,39 @@ def test_the_report_fits_into_80_columns() -> None:
     assert "1 faults survived" in out.getvalue()
     assert "NOT EXPLAINED" in out.getvalue()
     assert report.as_dict()["unexplained"] == 1
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts a process of the stack in tmp_path, with these last arguments and this log."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: str, log: str = "logs/other.log") -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "import time; time.sleep(60)", *words]
+        environment = {**os.environ, processes.MARKER: str(tmp_path)}
+        running.append(
+            processes.start_process(
+                command, environment=environment, log=tmp_path / log, cwd=tmp_path
+            )
+        )
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_kills_the_function_or_job_that_it_was_told_and_no_other(
+    tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    fetch, predict = started("/x/functions/fetch/main.py"), started("/x/functions/predict/main.py")
+    train = started(log="logs/jobs/velocast-train-abcde.log")
+
+    assert kills.kill_all(kills.find_part(tmp_path, "fetch"))
+    assert kills.kill_all(kills.find_job(tmp_path, "train"))
+
+    assert None not in [fetch.poll(), train.poll()]
+    assert predict.poll() is None
+    assert not kills.kill_all(kills.find_job(tmp_path, "evaluate"))
+    assert not kills.kill_all(kills.find_part(tmp_path / "other", "predict"))
