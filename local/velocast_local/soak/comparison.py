@@ -16,15 +16,24 @@ from typing import Any
 from velocast.adapters.champion_manifest import SummaryEntry
 from velocast.core import schemas
 from velocast.core.datetimes import parse_instant, rfc3339
-from velocast_local.soak.catalogue import Change, Strike
+from velocast_local.soak.catalogue import LATE, RUNS, Change, Stage, Strike
 from velocast_local.soak.evidence import AuditEntry, Evidence, Row
 from velocast_local.soak.injection import JOBS, malformed_lines
 
 # A day's missing weather is read from the archive by the next run, and a forecast issued two days before is used.
 WEATHER_REACH = timedelta(days=2)
+WORKFLOW = "retrain"
 _FAILURES = ("FAILED", "BUSY")
 # Titles of the cards that a fault may cause; all others tell news that a clean run has too.
-OF_FAILURES = ("💥", "🔒", "⏰", "🌦️", "🪜")
+OF_WEATHER = "🌦️"
+OF_FAILURES = ("💥", "🔒", "⏰", OF_WEATHER, "🪜")
+# Component to the runs in which it works; notify in all.
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "fetch": ("fetch",),
+    "predict": ("predict",),
+    "monitor": ("monitor", "retrain"),
+    **dict.fromkeys((*JOBS, WORKFLOW), ("monitor", "retrain")),
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ class _Comparison:
             now = [entry for entry in now if entry not in failures]
             for entry in failures:
                 yield Difference(
-                    f"{_named(key)} {entry.decided[0]}: {entry.error}", self._any(key[1])
+                    f"{_named(key)} {entry.decided[0]}: {entry.error}", self._failure(key)
                 )
             if len(now) < len(before):
                 yield Difference(f"lost: {_named(key)}", None)
@@ -139,8 +148,7 @@ class _Comparison:
     def _more(self, key: tuple[str, str, str]) -> str | None:
         """Explain rows that a clean run does not have: notices of failures, and retrainings started again."""
         if key[0] == "notify":
-            failure = key[2].startswith(OF_FAILURES)
-            return self._any_on(key[1][:10]) if failure else self._changed_by(key[1][:10])
+            return self._news(key[2], key[1][:10])
         # An execution that was started again has rows of its own.
         again = [s for s in self.struck if s.as_of == key[1] and s.healed]
         return _told(again[0]) if again and key[0] in JOBS else None
@@ -204,10 +212,18 @@ class _Comparison:
                 because = self._fault("message twice", card[1][:10])
             elif card[0].startswith(OF_FAILURES):
                 twice = self._fault("message twice", card[1][:10])
-                because = self._any_on(card[1][:10]) if number == 1 else twice
+                because = self._news(card[0], card[1][:10]) if number == 1 else twice
             else:
                 because = self._other_news(card)
             yield Difference(f"message: {_card(card)} x{number}", because)
+
+    def _news(self, title: str, day: str) -> str | None:
+        """Explain a card that a clean run does not send."""
+        if title.startswith(OF_WEATHER):
+            return self._fault("weather", day)
+        if title.startswith(OF_FAILURES):
+            return self._any_on(day)
+        return self._changed_by(day)
 
     def _other_news(self, card: tuple[str, str]) -> str | None:
         return self._changed_by(card[1][:10])
@@ -228,16 +244,26 @@ class _Comparison:
         return f"{earlier[-1].what}: {earlier[-1].because}" if earlier else None
 
     def _strikes(self, change: Change) -> list[Strike]:
-        return [strike for strike in self.struck if change in strike.kind.changes]
+        return [
+            strike
+            for strike in self.struck
+            if change in strike.kind.changes and (change != "weather" or strike.stage == "fetch")
+        ]
 
     def _fault(self, change: Change, day: str, reach: timedelta = timedelta(days=1)) -> str | None:
         """Return the fault that may cause such a change and struck on a day or shortly before."""
         first = _shifted(day, -reach.days)
         near = [s for s in self._strikes(change) if first <= s.day <= day]
+        # What fails in the first place explains more than an event that was repeated.
+        near.sort(key=lambda strike: strike.kind.name != LATE)
         return _told(near[-1]) if near else None
 
-    def _any(self, as_of: str) -> str | None:
-        at = [strike for strike in self.struck if strike.as_of == as_of]
+    def _failure(self, key: tuple[str, str, str]) -> str | None:
+        """Return the faults that struck while the run of an audit row was at work."""
+        stages = STAGES.get(key[0], RUNS)
+        at = [s for s in self.struck if s.as_of == key[1] and s.stage in stages]
+        if key[0] == "notify":
+            at = [s for s in at if s.kind.family == "discord"] or at
         return " and ".join(map(_told, at)) or None
 
     def _any_on(self, day: str) -> str | None:

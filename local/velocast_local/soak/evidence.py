@@ -151,11 +151,10 @@ def _text(value: Any) -> str:
 def _audit_entry(row: dict[str, Any]) -> AuditEntry:
     details = row["details"] or {}
     details = json.loads(details) if isinstance(details, str) else details
-    title = _anonymous(details.get("title"))
     parts = row["event_id"].split(":")
-    what = title if row["event_type"] == "ALERT" else parts[-1]
+    what = _anonymous(details.get("title") or parts[-1])
     decided = tuple(row[name] for name in DECIDED)
-    key = (parts[0], rfc3339(row["as_of"]), str(what))
+    key = (parts[0], rfc3339(row["as_of"]), what)
     return AuditEntry(key, row["event_id"], decided, row["error_message"])
 
 

@@ -96,10 +96,10 @@ class Injector:
         try:
             yield kinds
         finally:
-            # The repetition comes when everything else is over.
-            last = sorted(armed, key=lambda one: one[0].name == LATE)
-            hits = [(kind, disarm()) for kind, disarm in last]
+            hits = [(kind, disarm()) for kind, disarm in armed if kind.name != LATE]
             self.relays.clear()
+            # The repetition comes when everything else is over.
+            hits += [(kind, disarm()) for kind, disarm in armed if kind.name == LATE]
             self.strikes += [Strike(kind, rfc3339(at), stage, struck) for kind, struck in hits]
 
     def release(self) -> None:
