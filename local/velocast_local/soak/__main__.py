@@ -31,7 +31,7 @@ from velocast_local.soak.evidence import Evidence, read_evidence
 from velocast_local.soak.injection import Injector
 from velocast_local.soak.plan import FaultPlan
 from velocast_local.soak.relays import StackRelays
-from velocast_local.soak.report import SoakReport, print_report
+from velocast_local.soak.report import SoakReport, print_soak
 from velocast_local.stack import environment, lifecycle
 from velocast_local.stack.configuration import load_functions
 from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState
@@ -60,7 +60,7 @@ def main(
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:
-        print_report(report, console)
+        print_soak(report, console)
     if report.unexplained:
         console.print(f"Both stacks are kept in {folder}; `velocast local up --home` starts them.")
         raise typer.Exit(1)

@@ -55,7 +55,7 @@ class SoakReport:
         }
 
 
-def print_report(report: SoakReport, console: Console) -> None:
+def print_soak(report: SoakReport, console: Console) -> None:
     """Print faults by kind, then the differences, explained ones first."""
     console.print(_faults(report.strikes))
     console.print(_differences(report))

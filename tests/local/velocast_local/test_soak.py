@@ -24,7 +24,7 @@ from velocast_local.soak.comparison import Difference, compare_runs
 from velocast_local.soak.evidence import AuditEntry, Evidence
 from velocast_local.soak.injection import malformed_lines
 from velocast_local.soak.plan import ALONE, FaultPlan
-from velocast_local.soak.report import SoakReport, print_report
+from velocast_local.soak.report import SoakReport, print_soak
 
 FETCHED, PREDICTED, TRAINED = (f"2025-11-29T{hour:02}:00:00Z" for hour in (2, 4, 12))
 COUNT = ("c1", "2025-11-28T10:00:00Z")
@@ -243,7 +243,7 @@ def test_the_report_fits_into_80_columns() -> None:
     report = SoakReport(7, 3, strikes, differences, {"faulty": 60.0, "clean": 30.0})
     out = io.StringIO()
 
-    print_report(report, Console(file=out, width=80))
+    print_soak(report, Console(file=out, width=80))
 
     assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "1 faults survived" in out.getvalue()
