@@ -3,6 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 PROJECT ?=
 SECONDS ?= 300
+MINUTES ?= 30
 ENVIRONMENT ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ REQUIREMENTS := $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requi
 # Some container images forbid Python to keep compiled modules. Every process then compiles its libraries again:
 # collecting the tests alone takes 29 s of CPU instead of 11.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo up down test test-fast test-terraform test-packages fuzz check check-sql format requirements audit sbom package deploy plan destroy bench docs release-check screenshot clean
+.PHONY: help demo up down test test-fast test-terraform test-packages fuzz soak check check-sql format requirements audit sbom package deploy plan destroy bench docs release-check screenshot clean
 
 help: ## List all targets
 	@sed -nE 's/^([a-z-]+):[^#]*## /\1 /p' $(MAKEFILE_LIST) | awk '{ line = sprintf("  %-16s", $$1); \
@@ -50,6 +51,9 @@ test-fast: $(READY) ## Run the tests that need no emulator; run these while writ
 
 fuzz: $(READY) ## Fuzz the API with Schemathesis for some minutes (SECONDS=300)
 	VELOCAST_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n 0 tests/functions/test_serve_schema.py $(ARGS)
+
+soak: $(READY) ## Play days while parts are killed and services fail, and compare with a clean run (MINUTES=30 ARGS="--json")
+	@$(BIN)/python -m velocast_local.soak --minutes $(MINUTES) $(ARGS)
 
 # checkov has a separate environment inside the main one.
 $(CHECKOV): $(READY)

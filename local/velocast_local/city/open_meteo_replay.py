@@ -2,7 +2,8 @@
 
 The forecasts have realistic errors (velocast_cli.backtesting.weather_perturbation) and are marked with
 `"source": "perturbed"`. There is one model run a day, at midnight UTC. Unknown requests are answered with 400, as by
-the real API.
+the real API. POST /weather/faults takes the fields of `WeatherFaults`, injects these faults from then on, and answers
+how many `times` were left of those before.
 """
 
 from __future__ import annotations
@@ -119,6 +120,11 @@ def weather_routes(replay: WeatherReplay | None) -> list[BaseRoute]:
     if replay is None:
         return []
     api = _Api(replay)
+
+    async def set_faults(request: Request) -> Response:
+        before, replay.faults = replay.faults, WeatherFaults(**await request.json())
+        return JSONResponse({"times": before.times})
+
     path = "/v1/forecast"
     return [
         Mount(
@@ -126,6 +132,7 @@ def weather_routes(replay: WeatherReplay | None) -> list[BaseRoute]:
             routes=[
                 Route(f"/forecast{path}", api.forecast),
                 Route(f"/previous-runs{path}", api.previous_runs),
+                Route("/faults", set_faults, methods=["POST"]),
             ],
         )
     ]

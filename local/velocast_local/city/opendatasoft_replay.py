@@ -1,7 +1,8 @@
 """Opendatasoft's Explore API v2.1, replayed from a file of counts at the simulated time.
 
 It follows the vendor's specification for the part that Velocast uses. Any other request is answered with 400, as by the
-real API, never with a guess.
+real API, never with a guess. POST /city/faults takes the fields of `Faults` (and `publication_delay_hours`) and injects
+these faults from then on, instead of those before, of which it answers how many `times` are left.
 """
 
 from __future__ import annotations
@@ -112,6 +113,13 @@ class Replay:
 def city_routes(replay: Replay) -> list[BaseRoute]:
     """Return the routes of the city's API, mounted under /city."""
     api = _Api(replay)
+
+    async def set_faults(request: Request) -> Response:
+        asked = await request.json()
+        replay.publication_delay = timedelta(hours=asked.pop("publication_delay_hours", 0))
+        before, replay.faults = replay.faults, Faults(**asked)
+        return JSONResponse({"times": before.times})
+
     base = "/api/explore/v2.1/catalog/datasets/{dataset}"
     return [
         Mount(
@@ -119,6 +127,7 @@ def city_routes(replay: Replay) -> list[BaseRoute]:
             routes=[
                 Route(f"{base}/records", api.records),
                 Route(f"{base}/exports/{{format}}", api.exports),
+                Route("/faults", set_faults, methods=["POST"]),
             ],
         )
     ]

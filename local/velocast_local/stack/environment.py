@@ -73,7 +73,7 @@ def process_environment(state: StackState, names: Iterable[str] | None = None) -
     names: the deployed variables that its entry in terraform/config lists, so that a variable missing there is missing
     here too; None for all.
     """
-    everything = stack_environment(state)
+    everything = stack_environment(state) | _relayed(state)
     deployed = deployed_environment(state)
     hidden = set() if names is None else set(deployed) - set(names)
     # Proxies of the user's shell and settings of a real project must not reach the parts of the stack.
@@ -83,6 +83,21 @@ def process_environment(state: StackState, names: Iterable[str] | None = None) -
     shell = {k: v for k, v in shell.items() if k not in everything}
     seen = {k: v for k, v in everything.items() if k not in hidden}
     return shell | seen | _ON_ONE_MACHINE | {MARKER: str(state.home)}
+
+
+def _relayed(state: StackState) -> dict[str, str]:
+    """Return the variables that lead through a relay."""
+    variables = {
+        "bigquery": ("BIGQUERY_EMULATOR_HOST", "http://"),
+        "bigquery_storage": ("BIGQUERY_STORAGE_EMULATOR_HOST", ""),
+        "storage": ("STORAGE_EMULATOR_HOST", "http://"),
+        "mlflow": ("MLFLOW_TRACKING_URI", "http://"),
+    }
+    return {
+        name: f"{scheme}{LOOPBACK}:{state.relays[service]}"
+        for service, (name, scheme) in variables.items()
+        if service in state.relays
+    }
 
 
 def shell_environment(state: StackState) -> dict[str, str]:

@@ -51,7 +51,8 @@ def push_subscription(name: str, function: Function, state: StackState) -> Json:
     delivery = function.delivery
     topics = f"projects/{state.project}/topics"
     # functions-framework reads the topic for the event's source from the path of the request.
-    push_endpoint = f"{state.part_url(name)}/{topics}/{function.topic}"
+    port = state.relays.get(name, state.ports[name])
+    push_endpoint = f"http://{LOOPBACK}:{port}/{topics}/{function.topic}"
     return {
         "name": f"projects/{state.project}/subscriptions/velocast-{name}",
         "topic": f"{topics}/{function.topic}",

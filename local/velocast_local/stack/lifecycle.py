@@ -12,7 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,14 @@ def start_stack(
     weather: Path | None = None,
     city: str | None = None,
     root: Path = REPOSITORY,
+    relays: Mapping[str, int] | None = None,
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
     """Start the stack in `home`; return the contents of its stack.json when every part is ready.
 
     replay: file of the counts that the city publishes; weather: file of its observed weather; city: its configuration.
-    They default to those of the last start, then to a synthetic city. A running stack is left as it is. Orphaned
+    They default to those of the last start, then to a synthetic city. relays: ports of relays in front of parts
+    (`StackState`); none by default. A running stack is left as it is. Orphaned
     processes of a crashed one are ended first. Raises StackFailed when a part does not start.
     """
     home = home.resolve()
@@ -97,7 +100,7 @@ def start_stack(
         end_orphans(home)
         home.mkdir(parents=True, exist_ok=True)
         files = _files(home, replay, weather, say)
-        state = _settle(home, root.resolve(), files, city)
+        state = replace(_settle(home, root.resolve(), files, city), relays=dict(relays or {}))
         _write_secrets(state)
         state.write()
         (home / "progress.json").unlink(missing_ok=True)
@@ -210,7 +213,9 @@ def _write_secrets(state: StackState) -> None:
     keys = folder / "api-keys"
     if not keys.exists():
         _write_private(keys, f"local:{secrets.token_urlsafe(24)}\n")
-    _write_private(folder / "discord-webhook", f"{state.url}/discord/api/webhooks/1/local\n")
+    port = state.relays.get("discord", state.ports["http"])
+    webhook = f"http://{LOOPBACK}:{port}/discord/api/webhooks/1/local\n"
+    _write_private(folder / "discord-webhook", webhook)
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -21,7 +21,10 @@ class StackState:
 
     home: its folder; root: the checkout whose functions, workflows and configuration it runs; replay: the file of
     counts that its city publishes; ports: part to port on the loopback address; pid: process id of the supervisor, 0
-    before its start; weather: the file of observed weather behind the replayed weather API, None without weather.
+    before its start; weather: the file of observed weather behind the replayed weather API, None without weather;
+    relays: service to the port of a relay through which the stack's functions and jobs reach it (`bigquery`,
+    `bigquery_storage`, `storage`, `mlflow`, `discord`), and function to that of a relay through which
+    its messages are pushed.
     """
 
     home: Path
@@ -34,6 +37,7 @@ class StackState:
     location: str = LOCATION
     environment: str = "dev"
     weather: Path | None = None
+    relays: dict[str, int] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:

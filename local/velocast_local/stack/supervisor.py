@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,6 +32,7 @@ from velocast_local.stack.state import StackState, read_state
 POLL_SECONDS = 0.1
 READY_SECONDS = 150
 MOST_RESTARTS = 3
+STEADY_SECONDS = 30.0  # a process that ran longer did not fail to start
 WATCH_SECONDS = 1.0
 HEALTH_PATHS = {"bigquery": "/healthz", "mlflow": "/health", "serve": "/healthz"}
 STARTING, READY, FAILED = "starting", "ready", "failed"
@@ -64,17 +66,22 @@ def part_health_url(state: StackState, part: str) -> str:
 
 
 class Child:
-    """A server process of the stack, restarted when it ends, at most MOST_RESTARTS times."""
+    """A server process of the stack, restarted when it ends; at most MOST_RESTARTS times if it ends soon each time."""
 
     def __init__(self, part: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self.part = part
         self._start = start
         self.process = start()
+        self._started = time.monotonic()
         self._restarts = 0
 
     def watch(self) -> bool:
         """Restart the process if it has ended; return whether it was restarted."""
-        if self.process.poll() is None or self._restarts >= MOST_RESTARTS:
+        if self.process.poll() is None:
+            return False
+        if time.monotonic() - self._started > STEADY_SECONDS:
+            self._restarts = 0
+        if self._restarts >= MOST_RESTARTS:
             return False
         self._restarts += 1
         log.error(
@@ -84,6 +91,7 @@ class Child:
             self._restarts,
         )
         self.process = self._start()
+        self._started = time.monotonic()
         return True
 
 

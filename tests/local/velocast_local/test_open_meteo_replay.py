@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,12 @@ class TestChoice:
         state = StackState(tmp_path, tmp_path, "paris", tmp_path / "c", ports, weather=weather)
         state.write()
         assert read_state(tmp_path) == state
+
+
+def test_faults_are_set_over_http_and_the_former_ones_counted(api: httpx.Client) -> None:
+    set_faults = partial(api.post, "/faults")
+
+    set_faults(json={"kind": "unavailable", "times": -1}).raise_for_status()
+    assert api.get(FORECAST, params=PLACE).status_code == 503
+    assert set_faults(json={}).json() == {"times": -2}
+    ask(api)

@@ -348,3 +348,19 @@ class TestMissingValues:
         counter = next(c for c in file.counters(rows) if c["id_compteur"] == COUNTERS[2])
         assert (counter["coordinates"], counter["nom_compteur"]) == (None, None)
         json.dumps(file.counters(rows), allow_nan=False)
+
+
+def test_faults_are_set_over_http_and_the_former_ones_counted(city: ReplayedCity) -> None:
+    def set_faults(**fields: Any) -> Any:
+        answer = httpx.post(f"{city.base_url}/faults", json=fields)
+        return answer.raise_for_status().json()
+
+    set_faults(kind="unavailable", times=2, extra_lines=["not json"], publication_delay_hours=24)
+    assert counts(city, "records", where=DAY).status_code == 503
+    assert set_faults(extra_lines=["not json"], publication_delay_hours=24) == {"times": 1}
+    *records, last = counts(city, "exports/jsonl").content.splitlines()
+    assert last == b"not json"
+    assert json.loads(records[-1])["date"] == "2025-03-08T22:00:00+00:00"
+    assert counts(city, "records", limit=1).json()["total_count"] == len(records) + 1
+    set_faults()
+    assert lines(counts(city, "exports/jsonl"))[-1]["date"] == "2025-03-09T22:00:00+00:00"

@@ -17,7 +17,7 @@ from pydantic import model_validator
 from velocast.adapters.channels.discord import DiscordWebhook, Embed
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
-from velocast.core.datetimes import rfc3339
+from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import ObjectMissing
 from velocast.core.notices import Notice
 from velocast.core.requests import Message
@@ -70,7 +70,8 @@ def notify_discord(message: AlertMessage, run: Run[NotifySettings]) -> list[Audi
     if sent is None:
         message_id = _webhook(run.settings.discord_webhook_file).send(embed)
         sent = {"key": key, "title": embed.title, "discord_message_id": message_id}
-        objects.write_json(marker, sent | {"sent_at": rfc3339(run.as_of)})
+        sent |= {"sent_at": rfc3339(run.as_of), "execution_id": run.execution_id}
+        objects.write_json(marker, sent)
     return [_audit_row(key, sent, run)]
 
 
@@ -91,12 +92,14 @@ def _sent(objects: Objects, marker: str) -> dict[str, Any] | None:
 
 
 def _audit_row(key: str, sent: dict[str, Any], run: Run[NotifySettings]) -> AuditRow:
+    """Return the row of the message that was sent: the same one when its notice is published again later."""
+    sent_at = parse_instant(sent["sent_at"])
     return AuditRow(
         event_id=f"{run.runtime.component}:{key}:alert",
-        timestamp=run.as_of,
+        timestamp=sent_at,
         event_type="ALERT",
-        as_of=run.as_of,
-        execution_id=run.execution_id,
+        as_of=sent_at,
+        execution_id=sent.get("execution_id", run.execution_id),
         details={name: sent.get(name) for name in ("key", "title", "discord_message_id")},
     )
 

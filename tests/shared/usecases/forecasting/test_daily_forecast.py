@@ -40,9 +40,17 @@ def stored(client: bigquery.Client) -> pd.DataFrame:
 
 
 def promoted(
-    champion: Champion | None, at: str, *, version: int = 0, execution_id: str | None = None
+    champion: Champion | None,
+    at: str,
+    *,
+    version: int = 0,
+    execution_id: str | None = None,
+    decision: Any = None,
 ) -> None:
-    """Write the audit row of a promotion; without a champion only its version is recorded."""
+    """Write the audit row of a promotion; without a champion only its version is recorded.
+
+    decision: SKIP or REJECT for the row of a challenger that was refused.
+    """
     version = champion.version if champion else version
     details: dict[str, Any] = {"task": "forecast", "version": version}
     if champion:
@@ -53,6 +61,7 @@ def promoted(
         event_type="DEPLOYMENT",
         as_of=parse_instant(at),
         execution_id=execution_id or f"promotion-{version}",
+        deployment_decision=decision,
         details=details,
     )
     audit.write(small_city.warehouse(), [row], environment="dev")
@@ -271,6 +280,14 @@ class TestAPastDay:
         row = forecast_at("2025-03-10T02:00:00Z", "again")
 
         assert row.details["model_version"] == 3
+
+    @pytest.mark.parametrize("decision", ["SKIP", "REJECT"])
+    def test_a_refused_challenger_was_never_its_champion(self, decision: str) -> None:
+        promoted(None, "2025-03-04T00:00:00Z", version=9, decision=decision)
+
+        row = forecast_at("2025-03-05T04:00:00Z", "again")
+
+        assert (row.status, row.details["model_version"]) == ("OK", 3)
 
     def test_of_an_older_release_has_its_manifest_in_the_promotions_plan(self) -> None:
         champion = champions.publish(6, published_at="2025-03-04T00:00:00Z")

@@ -141,13 +141,15 @@ class Event:
     data: Any
 
 
-def envelope(payload: Any, message_id: str = "m-1") -> dict[str, Any]:
+def envelope(
+    payload: Any, message_id: str = "m-1", published_at: str = PUBLISHED_AT
+) -> dict[str, Any]:
     """The data of a CloudEvent whose message holds `payload` as JSON (bytes: as they are)."""
     text = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return {
         "message": {
             "data": base64.b64encode(text).decode(),
             "messageId": message_id,
-            "publishTime": PUBLISHED_AT,
+            "publishTime": published_at,
         }
     }

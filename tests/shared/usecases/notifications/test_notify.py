@@ -101,6 +101,20 @@ def test_a_redelivered_message_is_sent_once(
     assert [row[0] for row in audit(warehouse_tables)] == ["notify:champion_promoted:e-1:alert"]
 
 
+def test_a_notice_published_again_on_another_day_keeps_the_row_of_its_message(
+    bench: Bench, warehouse_tables: bigquery.Client
+) -> None:
+    bench.receive(PROMOTED.model_dump(mode="json"))
+    sent = audit_rows(warehouse_tables)
+    later = envelope(PROMOTED.model_dump(mode="json"), "m-2", "2026-01-01T00:00:00Z")
+    handle(Event(later), AlertMessage, bench.runtime, notify.notify_discord, event_type="ALERT")
+
+    assert [{**row, "details": None} for row in audit_rows(warehouse_tables)] == [
+        {**row, "details": None} for row in sent
+    ]
+    assert len(sent) == len(bench.titles()) == 1
+
+
 def test_a_message_that_discord_refused_is_sent_again(
     bench: Bench, warehouse_tables: bigquery.Client
 ) -> None:
