@@ -131,6 +131,10 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             ws="none",
+            # Where httptools and uvloop are installed, uvicorn would choose them. httptools drops the host of a proxy
+            # request, by which gcloud's requests are told from those of a foreign page.
+            http="h11",
+            loop="asyncio",
             timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
