@@ -116,7 +116,9 @@ class TestTables:
         assert self.rows(warehouse_tables) < before
         arguments = ("table", schemas.COUNTS, "--from", "bike_traffic_raw.kept")
         planned = velocast(*arguments, "--dry-run")
-        assert f"by the {before} rows of bike_traffic_raw.kept" in " ".join(planned.stdout.split())
+        assert f"with the {before} rows of bike_traffic_raw.kept" in " ".join(
+            planned.stdout.split()
+        )
         assert self.rows(warehouse_tables) < before
         assert velocast(*arguments, "--yes").exit_code == 0
         assert self.rows(warehouse_tables) == before

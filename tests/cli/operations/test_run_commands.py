@@ -154,7 +154,7 @@ def test_the_beginning_of_an_id_suffices_if_it_is_unique(logged: Path) -> None:
     assert "3 executions begin with '1': 17, 18, 19" in ambiguous.stderr
     unknown = velocast("logs", "nobody")
     assert unknown.exit_code == 1
-    assert "nothing is known of nobody" in unknown.stdout
+    assert "there is no run or log line of nobody" in unknown.stdout
 
 
 def test_without_a_log_service_it_says_so(

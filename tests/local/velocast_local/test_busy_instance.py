@@ -49,7 +49,7 @@ class BusyInstance:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -66,7 +66,9 @@ def instance() -> Iterator[BusyInstance]:
 
 def dead_letters(folder: Path, instance: BusyInstance, function: Function) -> int:
     """Publish the backfill to the function's subscription; return the number of dead letters when all is settled."""
-    state: Any = SimpleNamespace(project=emulators.PROJECT, part_url=lambda _name: instance.url)
+    state: Any = SimpleNamespace(
+        project=emulators.PROJECT, relays={}, ports={"fetch": instance.port}
+    )
     broker = Broker(
         folder,
         lambda: datetime(2025, 3, 10, tzinfo=UTC),

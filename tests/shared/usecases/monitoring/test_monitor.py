@@ -338,7 +338,8 @@ class TestDrift:
         weather = pd.DataFrame({"valid_at": hours, "issued_at": hours, "source": "observed"})
         warmer = weather["valid_at"] >= AS_OF - 28 * DAY
         weather = weather.assign(
-            temperature_c=10.0 + 20 * warmer + weather.index % 5, precipitation_mm=0.5
+            temperature_c=10.0 + 20 * warmer + weather.index % 5,
+            precipitation_mm=weather.index % 3 / 2,
         )
         correction = weather.assign(issued_at=AS_OF + DAY, temperature_c=-40.0)
         rows = pa.Table.from_pandas(pd.concat([weather, correction]), preserve_index=False)
