@@ -159,7 +159,7 @@ class _Api:
 
     def _dataset(self, name: str) -> str:
         city = self.replay.city
-        known = {city.counts_dataset: "counts", city.counters_dataset: "counters"}
+        known = {city.counts.source.dataset: "counts", city.counters.source.dataset: "counters"}
         if name not in known:
             raise ExploreApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
         return known[name]

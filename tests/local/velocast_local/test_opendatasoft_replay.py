@@ -37,7 +37,7 @@ def ask(city: ReplayedCity, path: str, **query: Any) -> httpx.Response:
 
 
 def counts(city: ReplayedCity, endpoint: str, **query: Any) -> httpx.Response:
-    return ask(city, f"{city.city.counts_dataset}/{endpoint}", **query)
+    return ask(city, f"{city.city.counts.source.dataset}/{endpoint}", **query)
 
 
 def lines(answer: httpx.Response) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import yaml
 
 from velocast.core import settings
 from velocast.core.city import load_city
+from velocast.core.city.sources import Opendatasoft
 from velocast.core.errors import SettingsError
 
 CONFIG = Path(__file__).parents[3] / "terraform/config"
@@ -98,8 +99,9 @@ def test_every_schedule_reaches_one_topic_and_that_one_function() -> None:
 
 def test_base_url_replaces_the_city_and_its_fallbacks() -> None:
     city = load_city("paris", base_url="http://127.0.0.1:1/city")
-    assert (city.base_url, city.fallback_base_urls) == ("http://127.0.0.1:1/city", ())
-    assert load_city("paris").fallback_base_urls
+    for source in (city.counts.source, city.counters.source):
+        assert isinstance(source, Opendatasoft)
+        assert (source.base_url, source.fallback_base_urls) == ("http://127.0.0.1:1/city", ())
 
 
 def test_settings_print_no_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -111,32 +111,33 @@ class CitySource(HttpSource):
         return f"{answer.place}: 429, too many requests; the API takes requests again at {reset_time(answer)}"
 
     def _read_counts(self, hours: TimeRange, as_of: datetime) -> Harvest:
-        names = self.city.fields
-        where = {"where": hours.where(names.counted_at)}
-        expected = self._count(self.city.counts_dataset, where)
-        fields = ",".join((names.counter_id, names.counted_at, names.bike_count))
+        counts = self.city.counts
+        dataset, time = counts.source.dataset, counts.layout.time.columns[0]
+        where = {"where": hours.where(time)}
+        expected = self._count(dataset, where)
+        fields = ",".join((counts.layout.counter.id[0], time, counts.layout.values[0].column))
         gathered = _Gathered()
-        with self._export(self.city.counts_dataset, {"select": fields, **where}) as lines:
+        with self._export(dataset, {"select": fields, **where}) as lines:
             for line in lines:
                 gathered.add(line, read_record(line, self.city, as_of=as_of))
         if gathered.fetched < expected:
             raise CityTruncated(
-                f"{self.city.name} {self.city.counts_dataset} {hours}: {gathered.fetched} records "
+                f"{self.city.name} {dataset} {hours}: {gathered.fetched} records "
                 f"arrived, the API counts {expected}; fetch the window again"
             )
         return gathered.harvest()
 
     def _read_counters(self) -> list[CounterRecord]:
-        names = self.city.fields
+        names = self.city.counters.fields
         fields = (
-            names.counter_id,
-            names.counter_name,
+            names.id[0],
+            names.name,
             names.site_id,
             names.site_name,
             names.installed_on,
             names.position,
         )
-        dataset = self.city.counters_dataset
+        dataset = self.city.counters.source.dataset
         expected = self._count(dataset, {})
         with self._export(dataset, {"select": ",".join(fields)}) as lines:
             records = [read_counter(line, self.city) for line in lines]
@@ -167,7 +168,8 @@ class CitySource(HttpSource):
     @contextmanager
     def _get(self, dataset: str, endpoint: str, query: dict[str, str]) -> Iterator[httpx.Response]:
         path = f"/api/explore/v2.1/catalog/datasets/{dataset}/{endpoint}"
-        bases = (self.city.base_url, *self.city.fallback_base_urls)
+        source = self.city.counts.source
+        bases = (source.base_url, *source.fallback_base_urls)
         with self.opened([base.rstrip("/") + path for base in bases], query) as response:
             yield response
 

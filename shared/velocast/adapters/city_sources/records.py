@@ -75,17 +75,19 @@ def read_record(line: bytes, city: City, *, as_of: datetime) -> Count | Reject:
     """
     try:
         record = _object(line)
-        names = city.fields
-        counter_id = _counter_id(record.get(names.counter_id))
-        counted_at = _hour(record.get(names.counted_at), city.time_zone)
-        bike_count = _bikes(record.get(names.bike_count), city.largest_credible_count)
+        layout = city.counts.layout
+        names = layout.counter
+        counter_id = _counter_id(record.get(names.id[0]))
+        counted_at = _hour(record.get(layout.time.columns[0]), city.time_zone)
+        bike_count = _bikes(record.get(layout.values[0].column), city.largest_credible_count)
         if counted_at > as_of - HOUR:
             raise _Refused("future_hour")
     except _Refused as exc:
         return Reject(str(exc), line.decode("utf-8", "replace"))
     if len(record) == 3:
         return Count(counter_id, counted_at, bike_count)
-    known = set(names.model_dump().values())
+    described = names.model_dump(exclude={"id", "crs"}).values()
+    known = {*names.id, *layout.time.columns, layout.values[0].column, *described}
     return Count(counter_id, counted_at, bike_count, tuple(sorted(record.keys() - known)))
 
 
@@ -94,10 +96,10 @@ def read_counter(line: bytes, city: City) -> CounterRecord | None:
 
     So does a position outside the city's bounding box, and then `outside_city` is True.
     """
-    names = city.fields
+    names = city.counters.fields
     try:
         record = _object(line)
-        counter_id = _counter_id(record.get(names.counter_id))
+        counter_id = _counter_id(record.get(names.id[0]))
     except _Refused:
         return None
     latitude, longitude = _position(record.get(names.position))
@@ -105,7 +107,7 @@ def read_counter(line: bytes, city: City) -> CounterRecord | None:
     site_id = _text(record.get(names.site_id))
     return CounterRecord(
         counter_id=counter_id,
-        counter_name=_text(record.get(names.counter_name)),
+        counter_name=_text(record.get(names.name)),
         # some exports write the number with thousands separators
         site_id=site_id and _SEPARATORS.sub("", site_id),
         site_name=_text(record.get(names.site_name)),

@@ -181,7 +181,7 @@ def _store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence
 
     if not rejects:
         return 0
-    dataset = run.settings.city.counts_dataset
+    dataset = run.settings.city.counts.source.dataset
     since = run.as_of - REJECT_LOOKBACK
     known = set(run.warehouse.query_large("ingest_known_rejects", since=since)["reject_id"])
     found = {reject_id(dataset, reject): reject for reject in rejects}

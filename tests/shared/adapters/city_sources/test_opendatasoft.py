@@ -28,7 +28,7 @@ from velocast.adapters.city_sources.records import (
     read_record,
 )
 from velocast.adapters.http_answer import split_lines
-from velocast.core.city import load_city
+from velocast.core.city import City, load_city
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
 
 CITY = load_city("demoville")
@@ -232,6 +232,13 @@ class Patience:
         self.pauses.append(seconds)
 
 
+def at_addresses(city: City, base_url: str, *fallbacks: str) -> City:
+    """Return the city with its counts published at other addresses."""
+    described = city.model_dump()
+    described["counts"]["source"] |= {"base_url": base_url, "fallback_base_urls": fallbacks}
+    return City(**described)
+
+
 @pytest.fixture
 def patience() -> Patience:
     """No waiting."""
@@ -407,8 +414,9 @@ class TestCityThatFails:
     def test_refusal_quotes_the_api_and_is_not_repeated(
         self, city: ReplayedCity, patience: Patience
     ) -> None:
-        fields = city.city.fields.model_copy(update={"bike_count": "velos"})
-        wrong = city.city.model_copy(update={"fields": fields})
+        described = city.city.model_dump()
+        described["counts"]["layout"]["values"] = [{"column": "velos"}]
+        wrong = City(**described)
 
         with (
             CitySource(wrong, sleep=patience, limits=EXACT) as source,
@@ -421,9 +429,7 @@ class TestCityThatFails:
         self, city: ReplayedCity, patience: Patience
     ) -> None:
         dead = f"http://127.0.0.1:{free_port()}"
-        moved = city.city.model_copy(
-            update={"base_url": dead, "fallback_base_urls": (city.base_url,)}
-        )
+        moved = at_addresses(city.city, dead, city.base_url)
 
         with CitySource(moved, sleep=patience, limits=EXACT) as source:
             assert source.read_counts(WINDOW, as_of=AS_OF).fetched == 144
@@ -435,9 +441,7 @@ class TestCityThatFails:
             return JSONResponse({"message": "no", "error_code": "ODSQLError"}, 400)
 
         with answering(refuse, refuse) as base_url:
-            both = city.city.model_copy(
-                update={"base_url": base_url, "fallback_base_urls": (city.base_url,)}
-            )
+            both = at_addresses(city.city, base_url, city.base_url)
             with (
                 CitySource(both, sleep=patience, limits=EXACT) as source,
                 pytest.raises(CityRefused, match="400"),

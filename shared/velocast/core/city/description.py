@@ -1,0 +1,171 @@
+"""The description of a city: where it is, where its counts come from, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import Field, field_validator, model_validator
+
+from velocast.core.city.reading import Clock, CounterFields, FileFormat, Layout, Strict
+from velocast.core.city.sources import Source
+
+
+class BoundingBox(Strict):
+    """The area in which a counter of the city can be, in degrees (WGS 84)."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    def contains(self, latitude: float, longitude: float) -> bool:
+        """Return whether a position is inside the box, edges included."""
+        return self.south <= latitude <= self.north and self.west <= longitude <= self.east
+
+
+class WeatherConfig(Strict):
+    """The source of the city's weather, read for one point (degrees, WGS 84)."""
+
+    adapter: Literal["open_meteo"]
+    latitude: float
+    longitude: float
+    forecast_base_url: str
+    previous_runs_base_url: str
+    licence: str
+    licence_url: str
+    attribution: str
+    attribution_url: str
+
+
+class Counts(Strict):
+    """Where counts come from and how they are read."""
+
+    source: Source | None = None
+    file: FileFormat = FileFormat()
+    layout: Layout
+    clock: Clock
+    step_minutes: int = Field(60, description="Minutes of one record: a divisor of 60.")
+
+    @field_validator("step_minutes")
+    @classmethod
+    def _divides_the_hour(cls, minutes: int) -> int:
+        if minutes >= 1440:
+            raise ValueError(
+                f"{minutes} minutes: daily totals cannot be forecast hour by hour; ask the city for hourly counts"
+            )
+        if minutes < 1 or 60 % minutes:
+            raise ValueError(f"{minutes} minutes are no divisor of an hour; choose 5, 15, 30 or 60")
+        return minutes
+
+
+class ListedCounter(Strict):
+    """A counter that the city's file describes itself."""
+
+    id: str
+    name: str | None = None
+    latitude: float | None = Field(None, ge=-90, le=90)
+    longitude: float | None = Field(None, ge=-180, le=180)
+
+
+class Counters(Strict):
+    """Where names and places of counters come from, if not from the counts themselves."""
+
+    source: Source | None = None
+    file: FileFormat = FileFormat()
+    fields: CounterFields | None = None
+    listed: tuple[ListedCounter, ...] = ()
+
+    @model_validator(mode="after")
+    def _fields_of_the_source(self) -> Self:
+        if self.source is not None and self.fields is None:
+            raise ValueError("counters has a source, so it needs fields: the columns of id, name and place")
+        return self
+
+
+class Verified(Strict):
+    """How a description was checked: against real files, or against the portal's documented answers."""
+
+    by: Literal["file", "docs"]
+    source: str
+
+
+class City(Strict):
+    """One city. Only its name, its clock and the layout of its counts must be described."""
+
+    name: str
+    time_zone: str = Field(description="IANA name, such as Europe/Paris.")
+    holidays: str | None = Field(
+        None, description="ISO 3166 code of the holiday calendar, such as FR or DE-BE. None: no holidays."
+    )
+    school_holidays: tuple[tuple[str, str], ...] = Field(
+        (), description="First and last day (ISO 8601) of each of the school holidays that are known."
+    )
+    bounding_box: BoundingBox | None = None
+    largest_credible_count: int | None = Field(
+        None, gt=0, description="A count above this in an hour is rejected. Default: learned from each counter."
+    )
+    kept_months: int | None = Field(
+        None, description="How many months the city's data set reaches back. None: not known."
+    )
+    licence: str | None = None
+    licence_url: str | None = None
+    attribution: str | None = None
+    attribution_url: str | None = None
+    counts: Counts
+    counters: Counters = Counters()
+    weather: WeatherConfig | None = None
+    verified: Verified | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as exc:
+            raise ValueError(
+                f"{name!r} is no time zone{_nearest(name, available_timezones())}; give an IANA name like Europe/Paris"
+            ) from exc
+        return name
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_holidays(cls, name: str | None) -> str | None:
+        if name is None:
+            return None
+        try:
+            holidays = import_module("holidays")
+        except ModuleNotFoundError:
+            return name  # the functions that use no holidays do not install the package
+
+        code, _, subdivision = name.partition("-")
+        known = holidays.list_supported_countries(include_aliases=False)
+        if code not in known:
+            raise ValueError(
+                f"{name!r} is no holiday calendar{_nearest(code, known)}; give an ISO 3166 code like FR or DE-BE"
+            )
+        if subdivision:
+            try:
+                holidays.country_holidays(code, subdiv=subdivision)
+            except NotImplementedError as exc:
+                named = [f"{code}-{part}" for part in known[code]]
+                raise ValueError(
+                    f"{name!r}: {code} has no subdivision {subdivision}{_nearest(name, named)}; "
+                    f"choose from {', '.join(named) or 'none'}"
+                ) from exc
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The city's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the known name nearest to a wrong one, or nothing where none is near."""
+    by_case = {each.casefold(): each for each in known}
+    found = get_close_matches(name.casefold(), by_case, n=1)
+    return f" (did you mean {by_case[found[0]]}?)" if found else ""
