@@ -157,7 +157,11 @@ def _hours(city: City, until: date, days: int) -> _Hours:
     first = start_of_local_day(until - timedelta(days=days), city.zone)
     utc = pd.date_range(first, start_of_local_day(until, city.zone), freq="h", inclusive="left")
     local = utc.tz_convert(city.zone)
-    off = set(holidays.country_holidays(city.holidays, years=sorted(set(local.year)))) if city.holidays else set()
+    off = (
+        set(holidays.country_holidays(city.holidays, years=sorted(set(local.year))))
+        if city.holidays
+        else set()
+    )
     dates = local.normalize()
     rest = (local.weekday == 6) | np.array([d in off for d in dates.date])
     day = np.unique(dates, return_inverse=True)[1]

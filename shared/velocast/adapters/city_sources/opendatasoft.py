@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -23,6 +23,7 @@ from velocast.adapters.city_sources.records import (
     read_counter,
     read_record,
 )
+from velocast.adapters.city_sources.transport import TimeRange, literal
 from velocast.adapters.http_answer import HttpAnswer
 from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.core.city import City
@@ -36,25 +37,6 @@ if TYPE_CHECKING:
 # 13 months, about 130 MB for Paris, in one answer.
 LIMITS = Limits(answer_seconds=270.0, total_seconds=330.0)
 BATCH_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class TimeRange:
-    """Hours from `since` (None: from the first one) up to but not including `until`; both aware."""
-
-    since: datetime | None
-    until: datetime
-
-    def where(self, field_name: str) -> str:
-        """Return the range as an ODSQL condition. The API reads its literals as UTC unless a time zone is asked for."""
-        half = f"{field_name} < date'{_literal(self.until)}'"
-        if self.since is None:
-            return half
-        return f"{field_name} >= date'{_literal(self.since)}' AND {half}"
-
-    def __str__(self) -> str:
-        since = "the first" if self.since is None else _literal(self.since)
-        return f"{since}..{_literal(self.until)}"
 
 
 @dataclass(frozen=True)
@@ -113,11 +95,11 @@ class CitySource(HttpSource):
     def _read_counts(self, hours: TimeRange, as_of: datetime) -> Harvest:
         counts = self.city.counts
         dataset, time = counts.source.dataset, counts.layout.time.columns[0]
-        where = {"where": hours.where(time)}
-        expected = self._count(dataset, where)
+        condition = {"where": where(time, hours)}
+        expected = self._count(dataset, condition)
         fields = ",".join((counts.layout.counter.id[0], time, counts.layout.values[0].column))
         gathered = _Gathered()
-        with self._export(dataset, {"select": fields, **where}) as lines:
+        with self._export(dataset, {"select": fields, **condition}) as lines:
             for line in lines:
                 gathered.add(line, read_record(line, self.city, as_of=as_of))
         if gathered.fetched < expected:
@@ -147,8 +129,8 @@ class CitySource(HttpSource):
             )
         return [record for record in records if record is not None]
 
-    def _count(self, dataset: str, where: dict[str, str]) -> int:
-        with self._get(dataset, "records", {"limit": "1", **where}) as response:
+    def _count(self, dataset: str, query: dict[str, str]) -> int:
+        with self._get(dataset, "records", {"limit": "1", **query}) as response:
             answer = self.read(response)
         try:
             total = answer.json()["total_count"]
@@ -219,5 +201,9 @@ def _counts_schema() -> pa.Schema:
     return read.append(pa.field("line", pa.large_binary()))
 
 
-def _literal(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def where(field_name: str, hours: TimeRange) -> str:
+    """Return the range as an ODSQL condition. The API reads its literals as UTC unless a time zone is asked for."""
+    half = f"{field_name} < date'{literal(hours.until)}'"
+    if hours.since is None:
+        return half
+    return f"{field_name} >= date'{literal(hours.since)}' AND {half}"

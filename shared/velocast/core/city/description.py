@@ -82,7 +82,9 @@ class Counters(Strict):
     @model_validator(mode="after")
     def _fields_of_the_source(self) -> Self:
         if self.source is not None and self.fields is None:
-            raise ValueError("counters has a source, so it needs fields: the columns of id, name and place")
+            raise ValueError(
+                "counters has a source, so it needs fields: the columns of id, name and place"
+            )
         return self
 
 
@@ -99,14 +101,18 @@ class City(Strict):
     name: str
     time_zone: str = Field(description="IANA name, such as Europe/Paris.")
     holidays: str | None = Field(
-        None, description="ISO 3166 code of the holiday calendar, such as FR or DE-BE. None: no holidays."
+        None,
+        description="ISO 3166 code of the holiday calendar, such as FR or DE-BE. None: no holidays.",
     )
     school_holidays: tuple[tuple[str, str], ...] = Field(
-        (), description="First and last day (ISO 8601) of each of the school holidays that are known."
+        (),
+        description="First and last day (ISO 8601) of each of the school holidays that are known.",
     )
     bounding_box: BoundingBox | None = None
     largest_credible_count: int | None = Field(
-        None, gt=0, description="A count above this in an hour is rejected. Default: learned from each counter."
+        None,
+        gt=0,
+        description="A count above this in an hour is rejected. Default: learned from each counter.",
     )
     kept_months: int | None = Field(
         None, description="How many months the city's data set reaches back. None: not known."

@@ -51,7 +51,8 @@ class FileFormat(Strict):
         MISSING_MARKS, description="Texts that mean that there is no count, in any case."
     )
     sheet: Pattern | None = Field(
-        None, description="Regular expression of the sheets of an XLSX that hold counts. Default: the first."
+        None,
+        description="Regular expression of the sheets of an XLSX that hold counts. Default: the first.",
     )
     records: str | None = Field(
         None, description="Where the list of records is in a JSON document, such as results."
@@ -67,10 +68,12 @@ class Time(Strict):
         description="iso, epoch_s, epoch_ms, or formats as for Python's strptime, tried in their order.",
     )
     marks: Literal["start", "end"] = Field(
-        "start", description="Whether the time is that of the start or the end of the counted interval."
+        "start",
+        description="Whether the time is that of the start or the end of the counted interval.",
     )
     gap_column: str | None = Field(
-        None, description="A column with the number of the interval in its day, for instance 1 to 96."
+        None,
+        description="A column with the number of the interval in its day, for instance 1 to 96.",
     )
     first_gap: int = 1
 
@@ -80,9 +83,12 @@ class CounterFields(Strict):
 
     id: Names | None = Field(None, description="One column, or several that are joined with '-'.")
     from_path: Pattern | None = Field(
-        None, description="Regular expression with a group `id`, for a file a counter: read from the file's path."
+        None,
+        description="Regular expression with a group `id`, for a file a counter: read from the file's path.",
     )
-    constant: str | None = Field(None, description="The only counter of a file that does not name it.")
+    constant: str | None = Field(
+        None, description="The only counter of a file that does not name it."
+    )
     name: str | None = None
     site_id: str | None = None
     site_name: str | None = None
@@ -109,12 +115,18 @@ class Value(Strict):
     """A column with counts. Values of one record are added up, unless they have a suffix: then each is a counter."""
 
     column: str
-    suffix: str | None = Field(None, description="Makes this a counter of its own: '<id>-<suffix>'.")
-    name: str | None = Field(None, description="What is added to the counter's name, such as northbound.")
+    suffix: str | None = Field(
+        None, description="Makes this a counter of its own: '<id>-<suffix>'."
+    )
+    name: str | None = Field(
+        None, description="What is added to the counter's name, such as northbound."
+    )
     instead_of: str | None = Field(
         None, description="A column that this one corrects: it is used wherever it has a value."
     )
-    factor: str | None = Field(None, description="A column with a factor by which the count is multiplied.")
+    factor: str | None = Field(
+        None, description="A column with a factor by which the count is multiplied."
+    )
 
 
 class Keep(Strict):
@@ -127,7 +139,9 @@ class Keep(Strict):
 class Status(Strict):
     """A column in which the city says how good a count is. Marked counts are stored, but neither learned from nor scored."""
 
-    column: str = Field(description="A column; in a wide file a regular expression with a group `id`.")
+    column: str = Field(
+        description="A column; in a wide file a regular expression with a group `id`."
+    )
     usable: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ("",)
     incomplete: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
 
@@ -171,7 +185,8 @@ class Wide(_Layout):
     shape: Literal["wide"] = "wide"
     counters: tuple[WideCounter, ...] | None = None
     pattern: Pattern | None = Field(
-        None, description="Regular expression of the counters' columns, with a group `id` and perhaps `name`."
+        None,
+        description="Regular expression of the counters' columns, with a group `id` and perhaps `name`.",
     )
 
 
@@ -184,7 +199,9 @@ class HoursAsColumns(_Layout):
         r"^(?:h|hour_?)?(?P<hour>\d{1,2})$",
         description="Regular expression of the hours' columns, with a group `hour`.",
     )
-    first_hour: Literal[0, 1] = Field(0, description="The number of the hour that begins at midnight.")
+    first_hour: Literal[0, 1] = Field(
+        0, description="The number of the hour that begins at midnight."
+    )
     same_time: Literal["refuse", "add"] = "refuse"
 
 
@@ -198,7 +215,8 @@ class Clock(Strict):
         description="offset: each time has its offset; utc: none has, all are UTC; local: those of the city's clock."
     )
     missing_hour: Literal["absent", "blank", "zero"] = Field(
-        "absent", description="The hour that the clock skips in spring: not in the file, without a count, or with 0."
+        "absent",
+        description="The hour that the clock skips in spring: not in the file, without a count, or with 0.",
     )
     repeated_hour: Literal["absent", "blank", "zero", "merged", "once", "twice"] = Field(
         "merged",

@@ -25,7 +25,9 @@ class Socrata(Strict):
     base_url: str
     dataset: str = Field(description="The data set's four-by-four identifier, such as 65db-xm6k.")
     time_field: str = Field(description="The field by which counts are asked for.")
-    where: str | None = Field(None, description="A further SoQL condition, such as travelmode = 'bike'.")
+    where: str | None = Field(
+        None, description="A further SoQL condition, such as travelmode = 'bike'."
+    )
 
 
 class Ckan(Strict):
@@ -35,9 +37,12 @@ class Ckan(Strict):
     base_url: str
     package: str | None = None
     resources: Names | None = Field(
-        None, description="Identifiers, or regular expressions of the resources' names. Default: all."
+        None,
+        description="Identifiers, or regular expressions of the resources' names. Default: all.",
     )
-    datastore: bool = Field(True, description="Whether to ask the datastore; else the files are downloaded.")
+    datastore: bool = Field(
+        True, description="Whether to ask the datastore; else the files are downloaded."
+    )
     time_field: str | None = Field(None, description="The field by which the datastore is asked.")
 
 
@@ -64,7 +69,9 @@ class Files(Strict):
     transport: Literal["files"]
     urls: Names
     counters: tuple[str, ...] = Field((), description="What {counter} stands for, one file each.")
-    kept_since: str | None = Field(None, description="The first year and month of a file, such as 2019-01.")
+    kept_since: str | None = Field(
+        None, description="The first year and month of a file, such as 2019-01."
+    )
 
 
 class Bucket(Strict):

@@ -17,7 +17,8 @@ from starlette.routing import Route
 from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.replayed_city import ReplayedCity, serving, small_frame
 from velocast.adapters.city_sources import opendatasoft
-from velocast.adapters.city_sources.opendatasoft import LIMITS, CitySource, TimeRange
+from velocast.adapters.city_sources.opendatasoft import LIMITS, CitySource, where
+from velocast.adapters.city_sources.transport import TimeRange
 from velocast.adapters.city_sources.opendatasoft_answers import json_lines
 from velocast.adapters.city_sources.records import (
     REASONS,
@@ -209,10 +210,10 @@ class TestJsonLines:
 
 class TestTimeRange:
     def test_where(self) -> None:
-        assert WINDOW.where("date") == (
+        assert where("date", WINDOW) == (
             "date >= date'2025-03-04T00:00:00' AND date < date'2025-03-06T00:00:00'"
         )
-        assert TimeRange(None, AS_OF).where("jour") == "jour < date'2025-03-10T02:00:00'"
+        assert where("jour", TimeRange(None, AS_OF)) == "jour < date'2025-03-10T02:00:00'"
 
 
 @pytest.fixture
