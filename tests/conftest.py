@@ -7,6 +7,7 @@ session-wide `object_store`, `pubsub`, `bigquery_emulator`, `mlflow_server` toge
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
     from tests.shared.usecases.training.training_lab import Lab
     from velocast.adapters.bigquery.client import Warehouse
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_garbage() -> Iterator[None]:
+    """Collect garbage when a module ends, so that a socket it left open fails this module and not a later one."""
+    yield
+    gc.collect()
+    gc.freeze()  # the next collection does not visit again what is still in use: 7 ms instead of 400
 
 
 @pytest.fixture(scope="session")

@@ -233,10 +233,11 @@ def running_broken_stack(home: Path) -> Iterator[BrokenStack]:
             last = CityFile(files.counts).last.date()
             midnight = datetime.combine(last, datetime.min.time(), tzinfo=UTC)
             stack = BrokenStack(home, state, midnight - BEFORE_END + MORNING)
-            stack.player.set_clock(stack.now, back=True)
-            for topic in ("fetch", "predict", "monitor"):  # monitor trains the first champion
-                stack.player.publish(f"velocast-{topic}")
-            yield stack
+            with stack.player as player:
+                player.set_clock(stack.now, back=True)
+                for topic in ("fetch", "predict", "monitor"):  # monitor trains the first champion
+                    player.publish(f"velocast-{topic}")
+                yield stack
         finally:
             lifecycle.stop_stack(home)
 
