@@ -50,7 +50,7 @@ class Progress:
 
 
 class Player:
-    """Drives a running stack by the same APIs that gcloud uses. Use it in a `with` block, which closes its connections."""
+    """Drives a running stack by the APIs that gcloud uses. Use it in a `with` block, which closes its connections."""
 
     def __init__(self, stack: dict[str, Any], progress: Progress) -> None:
         self.url = stack["url"]
