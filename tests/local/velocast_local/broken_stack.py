@@ -159,11 +159,11 @@ class BrokenStack:
         self.models.write_json(LEASE, lease | {"expires_at": until})
 
     def publish_nonsense(self) -> None:
-        """Publish an event that fetch refuses, and wait until it is a dead letter."""
+        """Publish an event that predict refuses, and wait until it is a dead letter: 5 attempts, 20 with fetch."""
         before = self.dead()
         with pubsub_v1.PublisherClient() as publisher:
-            topic = publisher.topic_path(self.project, "velocast-fetch")
-            publisher.publish(topic, b'{"sinse": "2026-01-01"}').result(timeout=30)
+            topic = publisher.topic_path(self.project, "velocast-predict")
+            publisher.publish(topic, b'{"horison_hours": 1}').result(timeout=30)
         self.settle()
         assert self.dead() > before
 
