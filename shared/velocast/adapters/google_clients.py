@@ -72,7 +72,8 @@ def storage_client(project: str) -> StorageClient:
 def _finish_refusal(response: Response, **_: Any) -> None:
     """Read an answer that is not the object, so that its connection is used again.
 
-    The storage client does not: the connection of each 304, 404 and 503 stayed open until garbage was collected.
+    The storage client does not: when it repeats a download after a 429 or 503, the connection of the refusal stays
+    open until garbage is collected.
     """
     if response.status_code >= 300:
         with response, suppress(OSError):  # RequestException is one

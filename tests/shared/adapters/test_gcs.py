@@ -44,18 +44,6 @@ def test_what_is_known_already_is_not_read_again(objects: Objects):
         objects.read_unless("board", first)
 
 
-def test_the_connection_of_an_answer_without_an_object_is_used_again(
-    objects: Objects, object_store: RunningObjectStore
-) -> None:
-    generation = write(objects, "board", "one")
-    for _ in range(3):
-        assert objects.read_unless("board", generation) is None
-        with pytest.raises(ObjectMissing):
-            objects.read("none.txt")
-    pools = objects._bucket.client._http.get_adapter(object_store.url).poolmanager.pools
-    assert [pools[key].num_connections for key in pools.keys()] == [1]
-
-
 def test_reading_what_is_not_there_says_where(objects: Objects):
     with pytest.raises(ObjectMissing, match=f"gs://{objects.bucket}/none.txt does not exist"):
         objects.read("none.txt")
