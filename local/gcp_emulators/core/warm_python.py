@@ -17,6 +17,7 @@ import json
 import os
 import queue
 import runpy
+import select
 import signal
 import subprocess
 import sys
@@ -173,29 +174,35 @@ def _serve() -> dict[str, Any] | None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-
-    def report_ended(*_: object) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                code = os.waitstatus_to_exitcode(ended[1])
-                os.write(reports, b"ended %d %d\n" % (ended[0], code))
-
-    signal.signal(signal.SIGCHLD, report_ended)
-    while line := requests.readline():
-        # A script that ends at once must not be reported before it is known.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        else:
+    # The end of a fork may be told to a thread of a library, where it would not end the wait for a request.
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    while True:
+        ready, _, _ = select.select([requests, ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+            _report_ended(reports)
+        if requests in ready:
+            if not (line := requests.readline()):
+                return None
+            if (pid := os.fork()) == 0:
+                break
             os.write(reports, b"forked %d 0\n" % pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        if pid == 0:
-            requests.close()
-            os.close(reports)
-            request: dict[str, Any] = json.loads(line)
-            return request
-    return None
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    requests.close()
+    for descriptor in (reports, nothing, ended, wake):
+        os.close(descriptor)
+    request: dict[str, Any] = json.loads(line)
+    return request
+
+
+def _report_ended(reports: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            os.write(reports, b"ended %d %d\n" % (found[0], os.waitstatus_to_exitcode(found[1])))
 
 
 def _run(request: Mapping[str, Any]) -> None:

@@ -135,3 +135,15 @@ def test_nothing_waits_after_the_end(python: WarmPython, script: Path, tmp_path:
     # a late script still runs, in a process of its own
     assert start(python, tmp_path, str(script), log="late", **marker).wait(60) == 3
     assert "cold" in (tmp_path / "late").read_text().split()
+
+
+def test_no_end_is_missed_of_many_that_end_at_once(tmp_path: Path) -> None:
+    python = WarmPython(
+        ["numpy"]
+    )  # whose threads may be told of the end instead of the main thread
+    (tmp_path / "nothing.py").touch()
+    try:
+        running = [start(python, tmp_path, str(tmp_path / "nothing.py")) for _ in range(30)]
+        assert {child.wait(60) for child in running} == {0}
+    finally:
+        python.stop()
