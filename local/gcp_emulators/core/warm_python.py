@@ -101,12 +101,13 @@ class _Server:
         """Follow what the server tells until it ends; nobody would know when its remaining forks end, so kill them."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            what, pid, code = line.split()
+            what, *numbers = line.split()
+            pid, code = map(int, numbers)
             if what == b"forked":
-                self._running[int(pid)] = forked = ForkedProcess(int(pid))
+                self._running[pid] = forked = ForkedProcess(pid)
                 self._forked.put(forked)
             else:
-                self._running.pop(int(pid)).code.set_result(int(code))
+                self._running.pop(pid).code.set_result(code)
         for pid, running in self._running.items():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -180,11 +181,11 @@ def _serve() -> dict[str, Any] | None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     while True:
-        ready, _, _ = select.select([requests, ended], [], [])
+        ready, _, _ = select.select([requests.fileno(), ended], [], [])
         if ended in ready:
             os.read(ended, 4096)
             _report_ended(reports)
-        if requests in ready:
+        if requests.fileno() in ready:
             if not (line := requests.readline()):
                 return None
             if (pid := os.fork()) == 0:
