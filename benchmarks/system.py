@@ -187,14 +187,14 @@ def run(home: Path, console: Console) -> Table:
         state = lifecycle.start_stack(home, replay=city, city="demoville", say=console.print)
     table.add_row("start of the local stack", f"{watch.seconds:.1f} s", "")
     os.environ.update(lifecycle.stack_variables(home))
-    player = Player(state, Progress(console.print))
     audit = AuditReader(state["project"], state["location"])
     last = CityFile(city).last
     day = datetime(last.year, last.month, last.day, 2, tzinfo=UTC)
-    bench_ingestion(home, player, audit, table, day)
-    bench_training(player, table)
-    bench_retraining(table, day + timedelta(days=1, minutes=30))
-    bench_forecasts(player, audit, table)
+    with Player(state, Progress(console.print)) as player:
+        bench_ingestion(home, player, audit, table, day)
+        bench_training(player, table)
+        bench_retraining(table, day + timedelta(days=1, minutes=30))
+        bench_forecasts(player, audit, table)
     bench_serve(home, table)
     table.add_row(
         "memory of the whole stack", f"{lifecycle.stack_status(home)['memory_mb']:,} MB", "4,000 MB"

@@ -7,6 +7,8 @@ session-wide `object_store`, `pubsub`, `bigquery_emulator`, `mlflow_server` toge
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,8 +22,21 @@ from tests import emulators
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+    from gcp_emulators.core.warm_python import WarmPython
     from tests.shared.usecases.training.training_lab import Lab
     from velocast.adapters.bigquery.client import Warehouse
+
+# Two workers share the cores. OpenMP's threads spin while they wait for a core that another process has, so one thread
+# is the quicker, here and in every process that a test starts. It is set before a library that uses OpenMP is loaded.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_garbage() -> Iterator[None]:
+    """Collect garbage when a module ends, so that a socket it left open fails this module and not a later one."""
+    yield
+    gc.collect()
+    gc.freeze()  # the next collection does not visit again what is still in use: 7 ms instead of 400
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +144,17 @@ def mlflow_server(
     """The address of a running MLflow server on SQLite (the start takes 15 to 25 s)."""
     with emulators.running_mlflow(tmp_path_factory.mktemp("mlflow"), emulator_ports.mlflow) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[WarmPython]:
+    """Starts jobs as the local stack does: in forks of a process that has imported their libraries."""
+    from gcp_emulators.core.warm_python import WarmPython
+    from velocast_local.stack.supervisor import IMPORTS
+
+    python = WarmPython(IMPORTS)
+    yield python
+    python.stop()
 
 
 @pytest.fixture

@@ -194,16 +194,11 @@ def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
 
 @contextmanager
 def running_mlflow(folder: Path, port: int, timeout: float = 180) -> Iterator[str]:
-    """Run an MLflow server on SQLite while the block runs and yield its address; the start takes 15 to 25 s."""
+    """Run an MLflow server on SQLite while the block runs and yield its address; the start takes 8 to 15 s."""
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
-    variables = os.environ | {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    variables.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-m", "velocast_local.stack.mlflow_server"]
+    command += ["--folder", str(folder), "--port", str(port)]
+    variables = {name: os.environ[name] for name in os.environ if name != "MLFLOW_TRACKING_URI"}
     log = folder / "mlflow.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

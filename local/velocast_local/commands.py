@@ -132,11 +132,9 @@ def _demo(
             say=console.print,
         )
     os.environ.update(lifecycle.stack_variables(folder))
-    player, audit = (
-        play.Player(state, progress),
-        play.AuditReader(state["project"], state["location"]),
-    )
-    play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
+    audit = play.AuditReader(state["project"], state["location"])
+    with play.Player(state, progress) as player:
+        play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
     return summary | {"urls": state["urls"]}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -50,7 +50,7 @@ class Progress:
 
 
 class Player:
-    """Drives a running stack by the same APIs that gcloud uses."""
+    """Drives a running stack by the APIs that gcloud uses. Use it in a `with` block, which closes its connections."""
 
     def __init__(self, stack: dict[str, Any], progress: Progress) -> None:
         self.url = stack["url"]
@@ -60,6 +60,17 @@ class Player:
         self._http = httpx.Client(base_url=self.url, timeout=30)
         self._publisher = google_clients.publisher_client()
         self._seen_dead = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+        self._publisher.stop()
 
     def set_clock(self, now: datetime, *, back: bool = False) -> None:
         """Set the stack's clock to `now`; an earlier time needs `back`, as for an empty stack."""

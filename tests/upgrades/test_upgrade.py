@@ -88,7 +88,7 @@ def test_the_old_stack_goes_on(stack: dict[str, Any], request: pytest.FixtureReq
         assert set(columns) >= set(schemas.table(name).columns), name
 
     player = Player(stack, Progress(lambda _line: None))
-    request.addfinalizer(player._http.close)
+    request.addfinalizer(player.close)
     clock = httpx.get(f"{stack['url']}/local/clock", trust_env=False).json()["now"]
     next_day = parse_instant(clock) + timedelta(days=1)
     player.set_clock(next_day)

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from gcp_emulators.core.warm_python import WarmPython
 from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
@@ -29,16 +32,29 @@ CONFIG: dict[str, dict[str, Any]] = yaml.safe_load(
 )
 
 
-def start(script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    own = {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, str(JOBS / script), *arguments],
-        env=os.environ | own | variables,
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+@dataclass
+class Ended:
+    """A job that has ended: its exit code and what it printed, also on standard error."""
+
+    code: int
+    said: str
+
+
+Start = Callable[..., Ended]
+
+
+@pytest.fixture
+def start(warm_python: WarmPython, tmp_path: Path) -> Start:
+    """Runs a job with arguments and, as keywords, variables."""
+
+    def run(script: str, *arguments: str, **variables: str) -> Ended:
+        command = [sys.executable, str(JOBS / script), *arguments]
+        log = tmp_path / "log"
+        log.unlink(missing_ok=True)
+        job = warm_python.start(command, environment=os.environ | variables, log=log, cwd=JOBS)
+        return Ended(job.wait(timeout=250), log.read_text(encoding="utf-8"))
+
+    return run
 
 
 @pytest.mark.parametrize("job", CONFIG)
@@ -58,11 +74,11 @@ def test_every_job_has_its_script_and_is_given_what_its_settings_require(job: st
     ],
 )
 def test_wrong_arguments_end_the_job_before_it_begins(
-    script: str, arguments: list[str], said: str
+    start: Start, script: str, arguments: list[str], said: str
 ) -> None:
     ended = start(script, *arguments)
-    assert ended.returncode == 2
-    assert said in ended.stderr
+    assert ended.code == 2
+    assert said in ended.said
 
 
 def test_a_missing_variable_ends_the_job_and_is_named(emulator_environment: dict[str, str]) -> None:
@@ -80,10 +96,10 @@ def test_a_missing_variable_ends_the_job_and_is_named(emulator_environment: dict
 
 
 def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
-    storage_buckets: dict[str, str], topics: object, warehouse_tables: bigquery.Client
+    start: Start, storage_buckets: dict[str, str], topics: object, warehouse_tables: bigquery.Client
 ) -> None:
     ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", "--execution-id=e1")
-    assert ended.returncode == 1, ended.stderr
+    assert ended.code == 1, ended.said
     said, _ = emulators.objects().read_json("runs/e1/error.json")
     assert said["step"] == "train"
     assert said["error"].startswith(
@@ -96,7 +112,7 @@ def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
         "TRAINING",
     )
     assert row["error_message"] == said["error"]
-    line = json.loads(ended.stdout.strip().splitlines()[-1])
+    line = json.loads([line for line in ended.said.splitlines() if line.startswith("{")][-1])
     assert (line["severity"], line["code"]) == ("ERROR", "too_little_history")
     # What terraform/config/log_metrics.yaml counts.
     assert (line["event"], line["status"]) == ("TRAINING", "FAILED")
@@ -104,10 +120,10 @@ def test_an_error_leaves_an_audit_row_and_what_the_workflow_tells(
 
 
 def test_an_unreadable_moment_is_an_error_that_says_how_to_write_it(
-    storage_buckets: dict[str, str], topics: object, warehouse_tables: bigquery.Client
+    start: Start, storage_buckets: dict[str, str], topics: object, warehouse_tables: bigquery.Client
 ) -> None:
     ended = start("evaluate.py", "--version=1", "--as-of=yesterday", "--execution-id=e1")
-    assert ended.returncode == 1
+    assert ended.code == 1
     assert (
         "write it like 2026-03-01T02:00:00Z"
         in emulators.objects().read_json("runs/e1/error.json")[0]["error"]
@@ -115,6 +131,7 @@ def test_an_unreadable_moment_is_an_error_that_says_how_to_write_it(
 
 
 def test_by_hand_from_a_training_to_the_champion(
+    start: Start,
     storage_buckets: dict[str, str],
     topics: object,
     mlflow_server: str,
@@ -124,13 +141,13 @@ def test_by_hand_from_a_training_to_the_champion(
     stands = {"VELOCAST_AS_OF": "2025-03-10T04:00:00Z", "R2_FLOOR": "-5"}
     names = {"CLOUD_RUN_EXECUTION": "velocast-train-abcde"}
     ended = start("train.py", "--kind=rf", "--reason=by hand, to see", **stands, **names)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.code == 0, ended.said
     trained, _ = emulators.objects().read_json("runs/velocast-train-abcde/train.json")
     assert (trained["kind"], trained["as_of"]) == ("rf", "2025-03-10T04:00:00Z")
     version = f"--version={trained['version']}"
     for script in ("evaluate.py", "promote.py"):
         ended = start(script, version, **stands)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert ended.code == 0, ended.said
     champion, _ = emulators.objects().read_json("serving/champion.json")
     assert champion["version"] == trained["version"]
     kinds = {(row["event_type"], row["status"]) for row in audit_rows(warehouse_tables)}
@@ -145,6 +162,7 @@ def test_by_hand_from_a_training_to_the_champion(
     ],
 )
 def test_a_failure_outside_the_workflow_publishes_a_notice(
+    start: Start,
     storage_buckets: dict[str, str],
     topics: emulators.RunningPubSub,
     warehouse_tables: bigquery.Client,
@@ -153,7 +171,7 @@ def test_a_failure_outside_the_workflow_publishes_a_notice(
 ) -> None:
     arguments = [] if named_by else ["--execution-id=e1"]
     ended = start("train.py", "--as-of=2025-03-10T04:00:00Z", *arguments, **named_by)
-    assert ended.returncode == 1, ended.stderr
+    assert ended.code == 1, ended.said
     published = topics.notices()
     assert [n["event"] for n in published] == notices
     for notice in published:

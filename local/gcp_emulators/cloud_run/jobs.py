@@ -14,12 +14,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.documents import Document, DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.processes import ChildProcesses
 from gcp_emulators.core.times import after_start, rfc3339
+from gcp_emulators.core.warm_python import WarmPython
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
 Environment = Callable[[Sequence[str]], dict[str, str]]
@@ -152,13 +152,6 @@ class CloudRun:
     def stop(self) -> None:
         """End all running executions."""
         self._runs.stop_all()
-        if self._python:
-            self._python.stop()
-
-    def prepare(self) -> None:
-        """Prepare the process of the first job, if `python` was given."""
-        if self._python is not None:
-            self._python.prepare(self._environment(()))
 
     def _run(self, record: Document, overrides: RunOverrides) -> None:
         job = self.jobs[record["job"]]

@@ -18,6 +18,16 @@ MARKER = "GCP_EMULATORS_PROCESS_OF"
 GRACE_SECONDS = 5.0
 
 
+class Process(Protocol):
+    """A started process: what `subprocess.Popen` and a fork (warm_python.py) have in common."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
 def start_process(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
 ) -> subprocess.Popen[bytes]:
@@ -81,14 +91,14 @@ class Starter(Protocol):
 
     def __call__(
         self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path
-    ) -> subprocess.Popen[bytes]: ...
+    ) -> Process: ...
 
 
 class ChildProcesses:
     """Child processes by key, each run to completion by a thread that waits for it."""
 
     def __init__(self) -> None:
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, Process] = {}
         self._stopped: set[str] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -148,7 +158,7 @@ class ChildProcesses:
             self.stop(key)
 
 
-def _end_child(child: subprocess.Popen[bytes]) -> None:
+def _end_child(child: Process) -> None:
     if child.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             end_processes([psutil.Process(child.pid)])

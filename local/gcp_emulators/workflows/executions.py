@@ -19,6 +19,7 @@ from gcp_emulators.core.documents import Document, DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.core.processes import ChildProcesses
 from gcp_emulators.core.times import after_start, rfc3339
+from gcp_emulators.core.warm_python import WarmPython
 from gcp_emulators.workflows.scopes import check_scopes
 
 ACTIVE, SUCCEEDED, FAILED, CANCELLED = "ACTIVE", "SUCCEEDED", "FAILED", "CANCELLED"
@@ -30,6 +31,7 @@ class WorkflowExecutions:
 
     endpoint: base URL that answers for Google's APIs. environment: returns the variables of an execution's process.
     variable_prefix: sys.get_env reads, besides the built-in variables, those that start with it; None for no others.
+    python: starts the executions' processes; None starts a new Python for each.
     Raises ScopeError for a file that Google would refuse to deploy for its variables.
     """
 
@@ -45,6 +47,7 @@ class WorkflowExecutions:
         endpoint: str,
         environment: Callable[[], dict[str, str]],
         variable_prefix: str | None = None,
+        python: WarmPython | None = None,
     ) -> None:
         for source in workflows.values():
             check_scopes(yaml.safe_load(source.read_text(encoding="utf-8")))
@@ -58,6 +61,7 @@ class WorkflowExecutions:
         self._endpoint = endpoint
         self._environment = environment
         self._variable_prefix = variable_prefix
+        self._python = python
         self._runs = ChildProcesses()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -165,7 +169,12 @@ class WorkflowExecutions:
             "GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID": execution_id,
         }
         code = self._runs.run(
-            execution_id, command, environment=environment, log=log, cwd=self._folder
+            execution_id,
+            command,
+            environment=environment,
+            log=log,
+            cwd=self._folder,
+            starter=self._python.start if self._python else None,
         )
         if self._runs.closed and not result.exists():
             return  # interrupted by stop(): it stays ACTIVE for `resume`

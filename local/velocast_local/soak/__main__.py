@@ -104,17 +104,19 @@ class Soak:
 
             try:
                 stack = start()
-                player = connect(state)
                 injector = Injector(state.home, state.url, relays, self._plan, start)
                 began = time.monotonic()
-                played = playing.play_with_faults(
-                    player,
-                    injector,
-                    first_day,
-                    lifecycle.SCHEDULES,
-                    more=lambda n: n < days if days else time.monotonic() - began < 60 * minutes,
-                    say=self.say,
-                )
+                with connect(state) as player:
+                    played = playing.play_with_faults(
+                        player,
+                        injector,
+                        first_day,
+                        lifecycle.SCHEDULES,
+                        more=lambda n: (
+                            n < days if days else time.monotonic() - began < 60 * minutes
+                        ),
+                        say=self.say,
+                    )
                 self._seconds["faulty"] = time.monotonic() - began
                 evidence = read_evidence(run_at(stack), stack)
                 evidence.findings += rehearse(run_at(stack))
@@ -128,7 +130,8 @@ class Soak:
         try:
             stack = lifecycle.start_stack(state.home)
             began = time.monotonic()
-            playing.play_clean(connect(state), first_day, days, lifecycle.SCHEDULES)
+            with connect(state) as player:
+                playing.play_clean(player, first_day, days, lifecycle.SCHEDULES)
             self._seconds["clean"] = time.monotonic() - began
             return read_evidence(run_at(stack), stack)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from pathlib import Path
 
@@ -12,29 +11,26 @@ import psutil
 from gcp_emulators.core.processes import marked_processes
 from velocast_local.stack.state import read_state
 
-_MODULES = {
-    "bigquery": "gcp_emulators.bigquery.emulator",
-    "mlflow": "velocast_local.stack.mlflow_server",
-}
-
 
 def find_part(home: Path, part: str) -> list[psutil.Process]:
     """Return the processes of a function, of `bigquery` or of `mlflow`, with their children."""
-    wanted = _MODULES.get(part) or f"functions{os.sep}{part}{os.sep}main.py"
-    return [
-        process
-        for process in marked_processes(home)
-        if any(word.endswith(wanted) for word in _words(process))
-    ]
+    return _writers(home, home / "logs" / f"{part}.log")
 
 
 def find_job(home: Path, job: str) -> list[psutil.Process]:
-    """Return the processes that run a job now: those that write its log."""
-    logs = str(home / "logs" / "jobs" / f"velocast-{job}-")
+    """Return the processes that run a job now."""
+    return _writers(home, home / "logs" / "jobs" / f"velocast-{job}-")
+
+
+def _writers(home: Path, log: Path) -> list[psutil.Process]:
+    """Return the processes that write a log, whose path begins with that of `log`.
+
+    Functions and jobs are forks of one process and share its command line (warm_python.py).
+    """
     found = []
     for process in marked_processes(home):
         with contextlib.suppress(psutil.Error):
-            if any(file.path.startswith(logs) for file in process.open_files()):
+            if any(file.path.startswith(str(log)) for file in process.open_files()):
                 found.append(process)
     return found
 
@@ -60,10 +56,3 @@ def kill_supervisor(home: Path) -> None:
         process.send_signal(signal.SIGKILL)
         with contextlib.suppress(psutil.TimeoutExpired):
             process.wait(timeout=10)
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

@@ -14,7 +14,6 @@ from gcp_emulators.cloud_run.api import CloudRunApi
 from gcp_emulators.cloud_run.jobs import CloudRun
 from gcp_emulators.cloud_run.knative_services import KnativeServices
 from gcp_emulators.cloud_run.services import CloudRunServices
-from gcp_emulators.cloud_run.warm_python import WarmPython
 from gcp_emulators.core.clock import Clock, ClockRefused
 from gcp_emulators.core.documents import DocumentStore
 from gcp_emulators.core.errors import GoogleApiError
@@ -22,6 +21,7 @@ from gcp_emulators.core.forwarding import forwarding_routes
 from gcp_emulators.core.http_server import HttpServer
 from gcp_emulators.core.proxy import Proxy
 from gcp_emulators.core.rest import Json, json_endpoint
+from gcp_emulators.core.warm_python import WarmPython
 from gcp_emulators.monitoring.metrics_receiver import MetricsReceiver
 from gcp_emulators.pubsub.broker import Broker
 from gcp_emulators.pubsub.grpc_server import PubSubServer
@@ -53,17 +53,6 @@ from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
-# What every job imports first, apart from Velocast's own code.
-JOB_IMPORTS = (
-    "google.cloud.bigquery",
-    "google.cloud.bigquery_storage_v1",
-    "google.cloud.storage",
-    "matplotlib.figure",
-    "mlflow",
-    "pyarrow.parquet",
-    "sklearn.ensemble",
-    "skops.io",
-)
 SYNTHETIC_CITY = "demoville"
 _BIGQUERY_PATHS = (
     "/bigquery/v2",
@@ -83,16 +72,17 @@ _START_LINKS = {
 class ControlPlane:
     """The parts that run in the supervisor's process. `start` opens the ports, `stop` closes them in order.
 
-    warm_jobs: prepare the process of the next job while a job runs.
+    python: starts the processes of jobs and workflow executions; None starts a new Python for each.
     """
 
-    def __init__(self, state: StackState, *, warm_jobs: bool = False) -> None:
+    def __init__(self, state: StackState, python: WarmPython | None = None) -> None:
         self.state = state
+        self._python = python
         self.clock = Clock(state.clock_file)
         self.functions = load_functions(state.config / "functions.yaml")
         self.broker = Broker(state.home / "pubsub", self.clock.now, project=state.project)
         self.objects = ObjectStore(state.home / "objects", self.clock.now)
-        self.jobs = self._cloud_run(warm=warm_jobs)
+        self.jobs = self._cloud_run()
         self.service_records = DocumentStore(state.home / "services")
         self.services = self._cloud_run_services()
         self.executions = self._workflow_executions()
@@ -130,7 +120,7 @@ class ControlPlane:
             resource = function_servers.push_subscription(name, function, self.state)
             self.broker.put_subscription(resource, function.concurrency * function.max_instances)
 
-    def _cloud_run(self, *, warm: bool) -> CloudRun:
+    def _cloud_run(self) -> CloudRun:
         state = self.state
         return CloudRun(
             load_jobs(state.config / "jobs.yaml"),
@@ -140,7 +130,7 @@ class ControlPlane:
             clock=self.clock,
             environment=lambda names: process_environment(state, names),
             clock_variable="VELOCAST_AS_OF",
-            python=WarmPython(JOB_IMPORTS) if warm else None,
+            python=self._python,
         )
 
     def _cloud_run_services(self) -> CloudRunServices:
@@ -171,6 +161,7 @@ class ControlPlane:
             endpoint=state.url,
             environment=lambda: process_environment(state),
             variable_prefix="VELOCAST_",
+            python=self._python,
         )
 
     def _scheduler(self) -> Scheduler:

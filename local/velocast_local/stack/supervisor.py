@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ import httpx
 import psutil
 
 from gcp_emulators.core import processes
+from gcp_emulators.core.warm_python import WarmPython
 from velocast.core import schemas
 from velocast_local.stack import function_servers
 from velocast_local.stack.configuration import load_functions
@@ -35,6 +35,20 @@ MOST_RESTARTS = 3
 STEADY_SECONDS = 30.0  # a process that ran longer did not fail to start
 WATCH_SECONDS = 1.0
 HEALTH_PATHS = {"bigquery": "/healthz", "mlflow": "/health", "serve": "/healthz"}
+# Libraries of functions, jobs and workflow executions that take long to import. Velocast's own code is not among them.
+IMPORTS = (
+    "functions_framework",
+    "google.cloud.bigquery",
+    "google.cloud.bigquery_storage_v1",
+    "google.cloud.pubsub_v1",
+    "google.cloud.storage",
+    "matplotlib.figure",
+    "mlflow",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "skops.io",
+    "workflows_emulator.main",
+)
 STARTING, READY, FAILED = "starting", "ready", "failed"
 
 log = logging.getLogger("velocast.stack")
@@ -68,7 +82,7 @@ def part_health_url(state: StackState, part: str) -> str:
 class Child:
     """A server process of the stack, restarted when it ends; at most MOST_RESTARTS times if it ends soon each time."""
 
-    def __init__(self, part: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+    def __init__(self, part: str, start: Callable[[], processes.Process]) -> None:
         self.part = part
         self._start = start
         self.process = start()
@@ -77,7 +91,8 @@ class Child:
 
     def watch(self) -> bool:
         """Restart the process if it has ended; return whether it was restarted."""
-        if self.process.poll() is None:
+        code = self.process.poll()
+        if code is None:
             return False
         if time.monotonic() - self._started > STEADY_SECONDS:
             self._restarts = 0
@@ -87,7 +102,7 @@ class Child:
         log.error(
             "%s ended with exit code %s; restart %d",
             self.part,
-            self.process.returncode,
+            code,
             self._restarts,
         )
         self.process = self._start()
@@ -104,6 +119,7 @@ class Supervisor:
         self._progress: dict[str, str] = {}
         self._lock = threading.Lock()
         self._end = threading.Event()
+        self._python = WarmPython(IMPORTS)
 
     def run(self) -> int:
         """Run the stack until a signal stops it; return the exit code."""
@@ -111,8 +127,9 @@ class Supervisor:
             signal.signal(number, self._ask_to_end)
         from velocast_local.stack.control_plane import ControlPlane
 
+        self._python.prepare(process_environment(self.state))
         self._start_children()
-        plane = ControlPlane(self.state, warm_jobs=True)
+        plane = ControlPlane(self.state, self._python)
         plane.start()
         self._tell("http", READY)
         try:
@@ -120,7 +137,6 @@ class Supervisor:
                 return 1
             plane.executions.resume()
             self._tell("stack", READY)
-            plane.jobs.prepare()
             while not self._end.wait(WATCH_SECONDS):
                 for child in self.children.values():
                     child.watch()
@@ -130,6 +146,7 @@ class Supervisor:
             self._end_children(load_functions(self.state.config / "functions.yaml"))
             plane.stop()
             self._end_children(self.children)
+            self._python.stop()
 
     def _ask_to_end(self, _number: int, _frame: FrameType | None) -> None:
         self._end.set()
@@ -142,15 +159,21 @@ class Supervisor:
         self._add("bigquery", _bigquery_command(state), process_environment(state))
         for name, function in functions.items():
             environment = function_servers.function_environment(name, function, state)
-            self._add(name, function_servers.function_command(name, function, state), environment)
+            command = function_servers.function_command(name, function, state)
+            self._add(name, command, environment, self._python.start)
 
-    def _add(self, part: str, command: list[str], environment: dict[str, str]) -> None:
+    def _add(
+        self,
+        part: str,
+        command: list[str],
+        environment: dict[str, str],
+        starter: processes.Starter = processes.start_process,
+    ) -> None:
         self._tell(part, STARTING)
         log_file = self.state.logs / f"{part}.log"
 
-        def start() -> subprocess.Popen[bytes]:
-            cwd = self.state.root
-            return processes.start_process(command, environment=environment, log=log_file, cwd=cwd)
+        def start() -> processes.Process:
+            return starter(command, environment=environment, log=log_file, cwd=self.state.root)
 
         self.children[part] = Child(part, start)
 

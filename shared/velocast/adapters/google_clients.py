@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
     from google.cloud.storage import Client as StorageClient
     from google.cloud.workflows.executions_v1 import ExecutionsClient
+    from requests import Response
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 IMPERSONATION_SECONDS = 600
@@ -62,7 +64,20 @@ def storage_client(project: str) -> StorageClient:
     """Return a Cloud Storage client."""
     from google.cloud.storage import Client
 
-    return Client(project)
+    client = Client(project)
+    client._http.hooks["response"].append(_finish_refusal)
+    return client
+
+
+def _finish_refusal(response: Response, **_: Any) -> None:
+    """Read an answer that is not the object, so that its connection is used again.
+
+    The storage client does not: when it repeats a download after a 429 or 503, the connection of the refusal stays
+    open until garbage is collected.
+    """
+    if response.status_code >= 300:
+        with response, suppress(OSError):  # RequestException is one
+            response.content  # noqa: B018  reads it
 
 
 def publisher_client() -> PublisherClient:

@@ -15,6 +15,7 @@ from gcp_emulators.cloud_run.jobs import CloudRun
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.documents import DocumentStore
 from gcp_emulators.core.http_server import HttpServer
+from gcp_emulators.core.warm_python import WarmPython
 from tests import emulators
 from tests.shared.usecases.training import training_lab
 from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
@@ -139,7 +140,9 @@ def test_what_cannot_serve_is_refused_and_nothing_moves(
 
 
 @pytest.fixture
-def cloud_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudRun]:
+def cloud_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_python: WarmPython
+) -> Iterator[CloudRun]:
     """Cloud Run with the real jobs, in processes of their own."""
     clock = Clock(tmp_path / "clock")
     clock.set(parse_instant(NOW))
@@ -149,8 +152,9 @@ def cloud_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud
         records=DocumentStore(tmp_path / "records"),
         logs=tmp_path / "logs",
         clock=clock,
-        environment=lambda _names: os.environ | {"OMP_NUM_THREADS": "1"},
+        environment=lambda _names: dict(os.environ),
         clock_variable="VELOCAST_AS_OF",
+        python=warm_python,
     )
     api = CloudRunApi(jobs, emulators.PROJECT, emulators.LOCATION)
     with HttpServer(api.routes()) as server:

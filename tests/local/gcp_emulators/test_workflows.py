@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from starlette.routing import Route
 
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import HttpServer, free_port
+from gcp_emulators.core.warm_python import WarmPython
 from gcp_emulators.workflows.connectors import local_url
 from velocast.core.datetimes import parse_instant
 
@@ -85,6 +85,15 @@ def google() -> Iterator[tuple[Google, str]]:
         yield api, server.url
 
 
+PYTHON = WarmPython(["workflows_emulator.main"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stop_python() -> Iterator[None]:
+    yield
+    PYTHON.stop()
+
+
 def execute(tmp_path: Path, url: str, workflow: str, argument: Any = None) -> dict[str, Any]:
     """Execute a workflow in a process of its own and return how it ended, with JSON texts decoded."""
     source, result, clock = tmp_path / "w.yaml", tmp_path / "result.json", tmp_path / "clock"
@@ -99,7 +108,9 @@ def execute(tmp_path: Path, url: str, workflow: str, argument: Any = None) -> di
         "VELOCAST_MODELS_BUCKET": "bucket",
         "SECRET_OF_THE_SHELL": "hidden",
     }
-    subprocess.run(command, check=True, env=environment, timeout=60, capture_output=True)
+    log = tmp_path / "log"
+    process = PYTHON.start(command, environment=environment, log=log, cwd=tmp_path)
+    assert process.wait(60) == 0, log.read_text(encoding="utf-8")
     end: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     if "result" in end:
         end["result"] = json.loads(end["result"])

@@ -159,11 +159,11 @@ class BrokenStack:
         self.models.write_json(LEASE, lease | {"expires_at": until})
 
     def publish_nonsense(self) -> None:
-        """Publish an event that fetch refuses, and wait until it is a dead letter."""
+        """Publish an event that predict refuses, and wait until it is a dead letter: 5 attempts, 20 with fetch."""
         before = self.dead()
         with pubsub_v1.PublisherClient() as publisher:
-            topic = publisher.topic_path(self.project, "velocast-fetch")
-            publisher.publish(topic, b'{"sinse": "2026-01-01"}').result(timeout=30)
+            topic = publisher.topic_path(self.project, "velocast-predict")
+            publisher.publish(topic, b'{"horison_hours": 1}').result(timeout=30)
         self.settle()
         assert self.dead() > before
 
@@ -233,10 +233,11 @@ def running_broken_stack(home: Path) -> Iterator[BrokenStack]:
             last = CityFile(files.counts).last.date()
             midnight = datetime.combine(last, datetime.min.time(), tzinfo=UTC)
             stack = BrokenStack(home, state, midnight - BEFORE_END + MORNING)
-            stack.player.set_clock(stack.now, back=True)
-            for topic in ("fetch", "predict", "monitor"):  # monitor trains the first champion
-                stack.player.publish(f"velocast-{topic}")
-            yield stack
+            with stack.player as player:
+                player.set_clock(stack.now, back=True)
+                for topic in ("fetch", "predict", "monitor"):  # monitor trains the first champion
+                    player.publish(f"velocast-{topic}")
+                yield stack
         finally:
             lifecycle.stop_stack(home)
 

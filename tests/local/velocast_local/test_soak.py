@@ -253,11 +253,11 @@ def test_the_report_fits_into_80_columns() -> None:
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts a process of the stack in tmp_path, with these last arguments and this log."""
+    """Starts a process of the stack in tmp_path that writes this log."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*words: str, log: str = "logs/other.log") -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", "import time; time.sleep(60)", *words]
+    def start(log: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
         environment = {**os.environ, processes.MARKER: str(tmp_path)}
         running.append(
             processes.start_process(
@@ -275,8 +275,8 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 def test_kills_the_function_or_job_that_it_was_told_and_no_other(
     tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    fetch, predict = started("/x/functions/fetch/main.py"), started("/x/functions/predict/main.py")
-    train = started(log="logs/jobs/velocast-train-abcde.log")
+    fetch, predict = started("logs/fetch.log"), started("logs/predict.log")
+    train = started("logs/jobs/velocast-train-abcde.log")
 
     assert kills.kill_all(kills.find_part(tmp_path, "fetch"))
     assert kills.kill_all(kills.find_job(tmp_path, "train"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import grpc
@@ -21,8 +20,6 @@ from velocast.core import schemas
 from velocast.core.errors import WarehouseError
 from velocast.core.requests import PredictRequest
 
-# Google's storage client leaves the connection of a broken answer to the garbage collector, which warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")
 BUSY = '{"error": {"code": 429, "message": "Exceeded rate limits", "errors": [{"reason": "rateLimitExceeded"}]}}'
 AWAY = '{"error": {"code": 503, "message": "away", "errors": [{"reason": "backendError"}]}}'
 COUNTS = pa.Table.from_pylist(
@@ -38,12 +35,6 @@ COUNTS = pa.Table.from_pylist(
     ],
     schema=schemas.arrow(schemas.COUNTS),
 )
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def merge(store: Warehouse) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from google.cloud import bigquery
-from threadpoolctl import threadpool_limits
 
 from tests import emulators
 from tests.audit_rows import audit_rows
@@ -145,16 +144,12 @@ def _type(name: str) -> str:
 @contextmanager
 def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 53) -> Iterator[Lab]:
     """Give a lab for a module: environment set, tables filled with counts up to UNTIL, buckets empty."""
-    # OpenMP's threads spin while they wait for a core that another test has: one thread is the quicker. The limit
-    # holds for libraries that are loaded already.
-    import sklearn.ensemble  # noqa: F401
-
     fit = forecaster.fit_forecaster
 
     def fit_small(*args: Any, seed: int, test_mode: bool = False) -> forecaster.TrainedModel:
         return fit(*args, seed=seed, test_mode=True)
 
-    with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, user_api="openmp"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forecaster, "fit_forecaster", fit_small)
         for name, value in request.getfixturevalue("stack_variables").items():
             patch.setenv(name, value)
