@@ -58,8 +58,8 @@ def bigquery_read_client() -> BigQueryReadClient:
     return BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call]
 
 
-def storage_client(project: str) -> StorageClient:
-    """Return a Cloud Storage client."""
+def storage_client(project: str | None) -> StorageClient:
+    """Return a Cloud Storage client. None: the project of the environment."""
     from google.cloud.storage import Client
 
     return Client(project)
