@@ -97,12 +97,14 @@ class EcoCounterTransport(Portal):
     def _chunks(
         self, site: dict[str, Any], hours: TimeRange
     ) -> Iterator[tuple[datetime, datetime]]:
-        """Cut a range, wider by two hours on the site's clock, into pieces of at most 100 days."""
+        """Cut a range, wider by two hours on the site's clock, into pieces of at most 100 days.
+
+        They begin at midnight, since a time in the hour that is repeated in autumn could mean either.
+        """
         zone = self.city.zone
         end = hours.until.astimezone(zone).replace(tzinfo=None) + WIDER
-        begin = _first_data(site) if hours.since is None else (
-            hours.since.astimezone(zone).replace(tzinfo=None) - WIDER
-        )  # fmt: skip
+        since = hours.since.astimezone(zone).replace(tzinfo=None) if hours.since else _first_data(site)
+        begin = (since - WIDER).replace(hour=0, minute=0, second=0, microsecond=0)
         while begin < end:
             yield begin, min(begin + CHUNK, end)
             begin += CHUNK
@@ -112,7 +114,7 @@ def _first_data(site: dict[str, Any]) -> datetime:
     """Return when a site's counts begin."""
     told = str(site.get("firstData") or site.get("installationDate") or "")
     try:
-        return datetime.fromisoformat(told).replace(tzinfo=None) - WIDER
+        return datetime.fromisoformat(told).replace(tzinfo=None)
     except ValueError as exc:
         raise CityRefused(
             f"Eco-Counter: the site {site['id']} has {told!r} as firstData, needs a date; fetch with since"
