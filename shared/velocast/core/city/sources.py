@@ -58,9 +58,9 @@ class Ckan(Strict):
     package: str | None = Field(None, description="The name of the data set, as in its address.")
     resources: tuple[Pattern, ...] = Field(
         (),
-        description="Identifiers of resources, or regular expressions of their names, of which groups year, last_year "
-        "and month say what a resource covers: one outside the asked time range is not read. Default: all of the "
-        "package.",
+        description="Identifiers of resources, or regular expressions of their names or their files' names. Groups year, "
+        "last_year and month say what a resource covers: one outside the asked time range is not read. Default: all "
+        "of the package.",
     )
     datastore: bool = Field(
         True, description="Whether to ask the datastore; else the files are downloaded."

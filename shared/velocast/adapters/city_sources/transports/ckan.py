@@ -17,7 +17,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from velocast.adapters.city_sources.transport import RawTable, TimeRange
 from velocast.adapters.city_sources.transports.download import Download
@@ -162,11 +164,12 @@ class _Page:
 
 
 def _match(resource: _Resource, wanted: tuple[str, ...]) -> re.Match[str] | None:
-    """Return the match of the first wanted name, or one of the whole identifier."""
-    for each in wanted:
-        if found := re.fullmatch(each, resource.name) or re.fullmatch(each, resource.id):
-            return found
-    return None
+    """Return the first match of a resource's name, of its file's name or of its identifier."""
+    file = unquote(PurePosixPath(urlsplit(resource.url or "").path).name)
+    matches = (
+        re.fullmatch(each, name) for each in wanted for name in (resource.name, file, resource.id)
+    )
+    return next(filter(None, matches), None)
 
 
 def _overlaps(found: re.Match[str] | None, since: datetime | None, until: datetime) -> bool:

@@ -39,6 +39,9 @@ class Portal(HttpSource):
     ) -> None:
         super().__init__(city.name, limits, sleep=sleep, clock=clock)
         self.city = city
+        # Some portals, Montréal's for one, answer 403 to every name that does not begin so; crawlers name themselves like this.
+        agent = self._client.headers["User-Agent"]
+        self._client.headers["User-Agent"] = f"Mozilla/5.0 (compatible; {agent})"
 
     def get(self, url: str, params: Mapping[str, str]) -> HttpAnswer:
         """Return one whole answer. Raises the errors of `HttpSource.opened`."""

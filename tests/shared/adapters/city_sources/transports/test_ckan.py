@@ -130,6 +130,18 @@ def test_files_are_downloaded_where_there_is_no_datastore(portal: ImitatedCkan) 
     assert [row["n"] for row in records(found)] == ["25"]
 
 
+def test_a_resource_may_be_named_by_its_file(portal: ImitatedCkan) -> None:
+    tables(opened(portal, resources=r"id-of-comptage-(?P<year>\d{4})\.csv"), NOVEMBER)
+    assert {identifier for identifier, _, _ in searches(portal)} == {"id-of-comptage-2025"}
+
+
+def test_the_portal_is_told_who_asks(portal: ImitatedCkan) -> None:
+    tables(opened(portal), NOVEMBER)
+    assert {asked.headers["user-agent"] for asked in portal.asked} == {
+        "Mozilla/5.0 (compatible; velocast (+https://github.com/velocast/velocast; one fetch a day))"
+    }
+
+
 @pytest.mark.parametrize(
     ("since", "until", "expected"),
     [
