@@ -58,9 +58,9 @@ class Ckan(Strict):
     package: str | None = Field(None, description="The name of the data set, as in its address.")
     resources: tuple[Pattern, ...] = Field(
         (),
-        description="Identifiers of resources, or regular expressions of their names or their files' names. Groups year, "
-        "last_year and month say what a resource covers: one outside the asked time range is not read. Default: all "
-        "of the package.",
+        description="Identifiers of resources, or regular expressions of their names or their files' names. Groups "
+        "year, last_year and month say what a resource covers: one outside the asked time range is not read. "
+        "Default: all of the package.",
     )
     datastore: bool = Field(
         True, description="Whether to ask the datastore; else the files are downloaded."
@@ -103,7 +103,9 @@ class SensorThings(Strict):
     """
 
     transport: Literal["sensorthings"]
-    base_url: Address = Field(description="The service's address with its version: it ends in /v1.1.")
+    base_url: Address = Field(
+        description="The service's address with its version: it ends in /v1.1."
+    )
     datastreams: str | None = Field(
         None, description="An OData filter of the datastreams to read. Default: all."
     )
@@ -119,7 +121,8 @@ class Files(Strict):
     transport: Literal["files"]
     urls: Names
     counters: tuple[str, ...] = Field(
-        (), description="What {counter} stands for. Default: the counters that the city's file lists."
+        (),
+        description="What {counter} stands for. Default: the counters that the city's file lists.",
     )
     kept_since: str | None = Field(
         None,

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import MergeResult
 from velocast.adapters.city_sources.opendatasoft import CitySource, Harvest
-from velocast.adapters.city_sources.transport import TimeRange
 from velocast.adapters.city_sources.records import CounterRecord, Reject
+from velocast.adapters.city_sources.transport import TimeRange
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import CityError, EventError

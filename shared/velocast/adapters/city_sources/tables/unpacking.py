@@ -54,9 +54,7 @@ def members(data: bytes | Path, place: str) -> list[Member]:
 def _unpacked(member: Member) -> list[Member]:
     start = member.head(len(_ZIP))
     if start.startswith(_GZIP):
-        return _unpacked(
-            Member(member.place, lambda: _gunzipped(member.open()))
-        )
+        return _unpacked(Member(member.place, lambda: _gunzipped(member.open())))
     if not start.startswith(_ZIP):
         return [member]
     with member.opened() as file, zipfile.ZipFile(_seekable(file)) as packed:

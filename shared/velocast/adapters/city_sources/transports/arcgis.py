@@ -154,9 +154,7 @@ def _id_field(layer: dict[str, Any]) -> str:
     named = layer.get("objectIdField")
     if named:
         return str(named)
-    return next(
-        str(each["name"]) for each in layer["fields"] if each["type"] == "esriFieldTypeOID"
-    )
+    return next(str(each["name"]) for each in layer["fields"] if each["type"] == "esriFieldTypeOID")
 
 
 def _row(feature: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,9 @@ class BucketTransport:
         return retrying(question)
 
     def tables(
-        self, hours: TimeRange | None, columns: tuple[str, ...] | None
+        self,
+        hours: TimeRange | None,
+        columns: tuple[str, ...] | None,  # noqa: ARG002 - all come, whatever is needed
     ) -> Iterator[RawTable]:
         """Give the tables of every object that may hold hours of the range. As `Transport.tables`."""
         since = hours.since if hours is not None else None

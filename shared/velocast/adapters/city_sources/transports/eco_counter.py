@@ -49,7 +49,9 @@ class EcoCounterTransport(Portal):
         self._client.headers["Authorization"] = f"Bearer {token}"
 
     def tables(
-        self, hours: TimeRange | None, columns: tuple[str, ...] | None
+        self,
+        hours: TimeRange | None,
+        columns: tuple[str, ...] | None,  # noqa: ARG002 - all come, whatever is needed
     ) -> Iterator[RawTable]:
         """Give the counts of a range site by site, or the sites without one. As `Transport.tables`."""
         sites = self._sites()
@@ -69,7 +71,9 @@ class EcoCounterTransport(Portal):
         found = self.get_json(f"{self._url}/site", {}, needs=needs, kind=list)
         if not all(isinstance(each, dict) and "id" in each for each in found):
             raise CityRefused(f"{self._url}/site: {found!r:.200}, needs {needs}")
-        listed = [each for each in found if not self._source.sites or each["id"] in self._source.sites]
+        listed = [
+            each for each in found if not self._source.sites or each["id"] in self._source.sites
+        ]
         lacking = set(self._source.sites) - {each["id"] for each in listed}
         if lacking or not listed:
             raise CityRefused(
@@ -103,7 +107,9 @@ class EcoCounterTransport(Portal):
         """
         zone = self.city.zone
         end = hours.until.astimezone(zone).replace(tzinfo=None) + WIDER
-        since = hours.since.astimezone(zone).replace(tzinfo=None) if hours.since else _first_data(site)
+        since = (
+            hours.since.astimezone(zone).replace(tzinfo=None) if hours.since else _first_data(site)
+        )
         begin = (since - WIDER).replace(hour=0, minute=0, second=0, microsecond=0)
         while begin < end:
             yield begin, min(begin + CHUNK, end)

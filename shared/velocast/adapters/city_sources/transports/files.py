@@ -35,7 +35,9 @@ class FilesTransport(Download):
         self._counters = source.counters or tuple(each.id for each in city.counters.listed)
 
     def tables(
-        self, hours: TimeRange | None, columns: tuple[str, ...] | None
+        self,
+        hours: TimeRange | None,
+        columns: tuple[str, ...] | None,  # noqa: ARG002 - all come, whatever is needed
     ) -> Iterator[RawTable]:
         """Give the tables of every file that may hold hours of the range. As `Transport.tables`."""
         missing, found = [], 0
@@ -83,7 +85,9 @@ class FilesTransport(Download):
         days = [first + n * ONE_DAY for n in range((last - first).days + 1)]
         wanted = [name for name in ("year", "month", "day") if name in names]
         formats = {"year": "%Y", "month": "%m", "day": "%d"}
-        periods = dict.fromkeys(tuple(day.strftime(formats[name]) for name in wanted) for day in days)
+        periods = dict.fromkeys(
+            tuple(day.strftime(formats[name]) for name in wanted) for day in days
+        )
         return [
             {**dict(zip(wanted, period, strict=True)), "since": first, "until": last}
             for period in periods

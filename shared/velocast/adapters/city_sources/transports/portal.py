@@ -1,4 +1,4 @@
-"""What the transports that ask a portal over HTTP have in common: errors, limits, JSON answers and local time ranges."""
+"""What transports that ask a portal over HTTP have in common: errors, limits, JSON answers, time ranges."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Portal(HttpSource):
     ) -> None:
         super().__init__(city.name, limits, sleep=sleep, clock=clock)
         self.city = city
-        # Some portals, Montréal's for one, answer 403 to every name that does not begin so; crawlers name themselves like this.
+        # Crawlers name themselves like this. Montréal's portal answers 403 to every name that does not begin so.
         agent = self._client.headers["User-Agent"]
         self._client.headers["User-Agent"] = f"Mozilla/5.0 (compatible; {agent})"
 
@@ -86,8 +86,8 @@ def as_published(hours: TimeRange, city: City) -> tuple[datetime | None, datetim
     """Return a range in the times that the city publishes, without an offset, wide enough to lose nothing.
 
     Times of the city's clock are found through its zone. The range begins at the start of a day, since a record's time
-    may be that of a whole day, and is two hours wider at both ends: hours repeat and are skipped when clocks change, and
-    a record may be marked by its end.
+    may be that of a whole day, and is two hours wider at both ends: hours repeat and are skipped when clocks change,
+    and a record may be marked by its end.
     """
     zone = city.zone if city.counts.clock.times == "local" else UTC
     until = hours.until.astimezone(zone).replace(tzinfo=None) + WIDER

@@ -34,7 +34,9 @@ class SensorThingsTransport(Portal):
         self._url = source.base_url.rstrip("/")
 
     def tables(
-        self, hours: TimeRange | None, columns: tuple[str, ...] | None
+        self,
+        hours: TimeRange | None,
+        columns: tuple[str, ...] | None,  # noqa: ARG002 - all come, whatever is needed
     ) -> Iterator[RawTable]:
         """Give the observations of a range, or the datastreams without one. As `Transport.tables`."""
         streams = [_stream(each) for page in self._streams() for each in page]

@@ -40,7 +40,9 @@ class SocrataTransport(Portal):
 
     setting = "base_url and dataset"
 
-    def __init__(self, city: City, source: Socrata, token: str | None = None, **timing: Any) -> None:
+    def __init__(
+        self, city: City, source: Socrata, token: str | None = None, **timing: Any
+    ) -> None:
         super().__init__(city, **timing)
         self._source = source
         self._url = f"{source.base_url.rstrip('/')}/resource/{source.dataset}.json"

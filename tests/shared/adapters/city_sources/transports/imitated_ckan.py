@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.shared.adapters.city_sources.transports.imitation import Asked, Imitation, select
 
-SEARCH = {"resource_id", "limit", "offset", "sort", "fields", "filters", "q", "include_total", "records_format"}  # fmt: skip
+SEARCH = {"resource_id", "limit", "offset", "sort", "fields", "filters", "include_total"}
 
 
 @dataclass

@@ -23,9 +23,13 @@ class ImitatedSocrata(Imitation):
     def answer(self, asked: Asked) -> Response:
         query = asked.query
         if asked.path != "/resource/abcd-1234.json":
-            return JSONResponse({"code": "dataset.missing", "error": True, "message": "Not found"}, 404)
+            return JSONResponse(
+                {"code": "dataset.missing", "error": True, "message": "Not found"}, 404
+            )
         if unknown := query.keys() - {"$select", "$where", "$order", "$limit", "$offset"}:
-            return JSONResponse({"error": True, "message": f"Unrecognized arguments {unknown}"}, 400)
+            return JSONResponse(
+                {"error": True, "message": f"Unrecognized arguments {unknown}"}, 400
+            )
         condition = f"WHERE {query['$where']}" if "$where" in query else ""
         # without an order, rows come in any
         order = query["$order"].replace(":id", "`:id`") if "$order" in query else "random()"

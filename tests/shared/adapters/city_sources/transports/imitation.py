@@ -83,7 +83,12 @@ def a_city(
     layout: dict[str, Any] = LONG,
     **more: Any,
 ) -> City:
-    counts = {"source": source, "layout": layout, "clock": {"times": times}, **more.pop("counts", {})}
+    counts = {
+        "source": source,
+        "layout": layout,
+        "clock": {"times": times},
+        **more.pop("counts", {}),
+    }
     return parse_city({"name": "Testtown", "time_zone": zone, "counts": counts, **more}, "test")
 
 

@@ -28,7 +28,12 @@ from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
 
 FIRST = utc(2025, 3, 1)
 TIMES = [FIRST + timedelta(hours=n) for n in range(24 * 10)]
-TYPES = {"OBJECTID": "esriFieldTypeOID", "at": "esriFieldTypeDate", "id": "esriFieldTypeString", "n": "esriFieldTypeInteger"}  # fmt: skip
+TYPES = {
+    "OBJECTID": "esriFieldTypeOID",
+    "at": "esriFieldTypeDate",
+    "id": "esriFieldTypeString",
+    "n": "esriFieldTypeInteger",
+}
 MARCH_5 = TimeRange(utc(2025, 3, 5), utc(2025, 3, 6))
 LAYER = "/arcgis/rest/services/Counts/FeatureServer/0"
 
@@ -111,7 +116,8 @@ def test_all_features_come_page_by_page_with_their_places(stage: Stage) -> None:
     assert [len(table.rows) for table in found] == [100, 100, 40]
     rows = records(found)
     assert [row["n"] for row in rows] == list(range(240))
-    assert rows[0] == {"OBJECTID": 1, "at": 1740787200000, "id": "7", "n": 0, "geometry": {"lon": -71.1, "lat": 42.3}}  # fmt: skip
+    place = {"lon": -71.1, "lat": 42.3}
+    assert rows[0] == {"OBJECTID": 1, "at": 1740787200000, "id": "7", "n": 0, "geometry": place}
 
 
 def test_only_the_asked_days_come_a_day_wider(portal: ImitatedArcGis) -> None:

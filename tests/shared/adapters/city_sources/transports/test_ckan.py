@@ -50,8 +50,14 @@ def portal(stage: Stage) -> ImitatedCkan:
 
 
 def opened(portal: ImitatedCkan, **more: Any) -> Transport:
-    source = {"transport": "ckan", "base_url": f"{portal.url}/", "package": "bike-counts", "time_field": "at"}  # fmt: skip
-    city = a_city(source | {"resources": r"comptage (?P<year>\d{4})"} | more)
+    source = {
+        "transport": "ckan",
+        "base_url": f"{portal.url}/",
+        "package": "bike-counts",
+        "resources": r"comptage (?P<year>\d{4})",
+        "time_field": "at",
+    }
+    city = a_city(source | more)
     assert city.counts.source is not None
     return open_transport(city, city.counts.source, city.counts.file, limits=QUICK)
 
@@ -116,7 +122,9 @@ def test_only_columns_that_a_resource_has_are_asked_for(portal: ImitatedCkan) ->
 
 def test_a_list_of_counters_is_read_by_its_identifier(portal: ImitatedCkan) -> None:
     transport = opened(portal, package=None, resources="id-of-localisation", time_field=None)
-    assert records(tables(transport, None)) == [{"_id": 1, "id": "7", "name": "Rachel", "lat": 45.5}]
+    assert records(tables(transport, None)) == [
+        {"_id": 1, "id": "7", "name": "Rachel", "lat": 45.5}
+    ]
     assert all(asked.path.endswith("datastore_search") for asked in portal.asked)
 
 
@@ -173,7 +181,7 @@ def test_a_resource_of_several_years_or_of_a_month_is_read_for_each_of_them(
 
 def test_fewer_rows_than_counted_is_truncated(portal: ImitatedCkan) -> None:
     portal.lost = 1
-    with pytest.raises(CityTruncated, match="comptage 2024: 730 records arrived, .* counts 731"):
+    with pytest.raises(CityTruncated, match=r"comptage 2024: 730 records arrived, .* counts 731"):
         tables(opened(portal), ALL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -97,7 +98,9 @@ def opened(
     portal: ImitatedEcoCounter, token_file: Path | None, minutes: int = 60, **more: Any
 ) -> Transport:
     source = {"transport": "eco_counter", "base_url": f"{portal.url}/api/1.0"}
-    city = a_city(source | more, zone="Europe/Paris", times="offset", counts={"step_minutes": minutes})
+    city = a_city(
+        source | more, zone="Europe/Paris", times="offset", counts={"step_minutes": minutes}
+    )
     assert city.counts.source is not None
     return open_transport(
         city, city.counts.source, city.counts.file, token_file=token_file, limits=QUICK
@@ -142,7 +145,7 @@ def test_a_first_run_reads_from_the_first_count_in_pieces(
     begins = [asked.query["begin"] for asked in portal.asked if "begin" in asked.query]
     assert begins == ["2024-12-31T00:00:00", "2025-04-10T00:00:00", "2025-07-19T00:00:00"]
     stamps = [datetime.fromisoformat(row["date"]).timestamp() for row in rows]
-    assert {b - a for a, b in zip(stamps, stamps[1:], strict=False)} == {900.0}
+    assert {b - a for a, b in pairwise(stamps)} == {900.0}
 
 
 def test_without_hours_the_sites_come(portal: ImitatedEcoCounter, token_file: Path) -> None:
@@ -163,11 +166,19 @@ def test_what_passes_is_asked_again(portal: ImitatedEcoCounter, token_file: Path
     [
         (too_many(3600), CityUnreachable, "429 .* at most 100 requests a minute"),
         (PAGE, CityRefused, "text/html.*needs a list of sites"),
-        (JSONResponse([{"name": "?"}]), CityRefused, "needs a list of sites with their identifiers"),
+        (
+            JSONResponse([{"name": "?"}]),
+            CityRefused,
+            "needs a list of sites with their identifiers",
+        ),
     ],
 )
 def test_other_answers_are_errors(
-    portal: ImitatedEcoCounter, token_file: Path, fault: Response, error: type[Exception], words: str
+    portal: ImitatedEcoCounter,
+    token_file: Path,
+    fault: Response,
+    error: type[Exception],
+    words: str,
 ) -> None:
     portal.faults = [fault]
     with pytest.raises(error, match=words) as raised:
@@ -177,7 +188,7 @@ def test_other_answers_are_errors(
 
 def test_a_wrong_token_is_told_and_not_shown(portal: ImitatedEcoCounter, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("wrong-token")
-    with pytest.raises(CityRefused, match="401 .*Invalid Credentials") as raised:
+    with pytest.raises(CityRefused, match=r"401 .*Invalid Credentials") as raised:
         tables(opened(portal, tmp_path / "token"), MARCH_30)
     assert "wrong-token" not in str(raised.value)
 

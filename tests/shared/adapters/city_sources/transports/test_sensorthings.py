@@ -42,14 +42,21 @@ class ImitatedSensorThings(Imitation):
         if asked.path == "/v1.1/Datastreams":
             matches = asked.query.get("$filter", LAYER) == LAYER
             return self._page(asked, [_stream(1), _stream("b'2")] if matches else [])
-        if asked.path in ("/v1.1/Datastreams(1)/Observations", "/v1.1/Datastreams('b''2')/Observations"):
+        if asked.path in (
+            "/v1.1/Datastreams(1)/Observations",
+            "/v1.1/Datastreams('b''2')/Observations",
+        ):
             found = re.fullmatch(
                 r"(?:phenomenonTime ge (\S+) and )?phenomenonTime lt (\S+)", asked.query["$filter"]
             )
             if found is None:
                 return _failed(400, "Not a valid filter")
-            since, until = (datetime.fromisoformat(each or "1990-01-01T00:00:00Z") for each in found.groups())
-            times = [at for at in (FIRST + timedelta(hours=n) for n in range(72)) if since <= at < until]
+            since, until = (
+                datetime.fromisoformat(each or "1990-01-01T00:00:00Z") for each in found.groups()
+            )
+            times = [
+                at for at in (FIRST + timedelta(hours=n) for n in range(72)) if since <= at < until
+            ]
             return self._page(asked, [_observation(at) for at in times])
         return _failed(404, "Not a valid path")
 
@@ -76,7 +83,10 @@ def _stream(identifier: int | str) -> dict[str, Any]:
 
 def _observation(at: datetime) -> dict[str, Any]:
     end = at + timedelta(minutes=59, seconds=59)
-    return {"phenomenonTime": f"{at:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}", "result": at.hour}
+    return {
+        "phenomenonTime": f"{at:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}",
+        "result": at.hour,
+    }
 
 
 def _failed(code: int, message: str) -> Response:
