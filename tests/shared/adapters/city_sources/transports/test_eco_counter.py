@@ -141,11 +141,11 @@ def test_a_first_run_reads_from_the_first_count_in_pieces(
     portal: ImitatedEcoCounter, token_file: Path
 ) -> None:
     hours = TimeRange(None, utc(2025, 7, 30))
-    rows = records(tables(opened(portal, token_file, 15, sites=[2]), hours))
+    rows = records(tables(opened(portal, token_file, sites=[2]), hours))
     begins = [asked.query["begin"] for asked in portal.asked if "begin" in asked.query]
     assert begins == ["2024-12-31T00:00:00", "2025-04-10T00:00:00", "2025-07-19T00:00:00"]
     stamps = [datetime.fromisoformat(row["date"]).timestamp() for row in rows]
-    assert {b - a for a, b in pairwise(stamps)} == {900.0}
+    assert {b - a for a, b in pairwise(stamps)} == {3600.0}
 
 
 def test_without_hours_the_sites_come(portal: ImitatedEcoCounter, token_file: Path) -> None:
