@@ -34,7 +34,12 @@ ADELAIDE = """
 name: Adelaide
 time_zone: Australia/Adelaide
 counts:
-  source: { transport: ckan, base_url: URL, package: bike-counts, resources: 'counts (?P<year>\\d{4})', time_field: Time }
+  source:
+    transport: ckan
+    base_url: URL
+    package: bike-counts
+    resources: 'counts (?P<year>\\d{4})'
+    time_field: Time
   layout: { shape: wide, time: { columns: Time, format: iso }, ignore: _id }
   clock: { times: local }
 counters:

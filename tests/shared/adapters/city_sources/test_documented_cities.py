@@ -130,7 +130,8 @@ def brussels() -> Iterator[RawTable]:
 
 
 def hamburg() -> Iterator[RawTable]:
-    stream = {"id": 26598, "name": "Fahrräder", "thing_id": 70, "thing_name": "Zählstelle", "latitude": 53.55, "longitude": 9.99}  # fmt: skip
+    thing = {"thing_id": 70, "thing_name": "Zählstelle", "latitude": 53.55, "longitude": 9.99}
+    stream = {"id": 26598, "name": "Fahrräder", **thing}
     rows = [
         {
             **stream,

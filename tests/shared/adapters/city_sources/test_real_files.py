@@ -64,7 +64,8 @@ def test_dublin() -> None:
 
 
 def test_muenster() -> None:
-    harvest = read("muenster", *(f"muenster/{site}-2024-{month}.csv" for site in (100034978, 300037405) for month in ("03", "10")))  # fmt: skip
+    months = [f"{site}-2024-{month}" for site in (100034978, 300037405) for month in ("03", "10")]
+    harvest = read("muenster", *(f"muenster/{month}.csv" for month in months))
     number, counters = compared(harvest, prepared("muenster"))
     assert number > 2800
     assert counters == {"100034978", "300037405"}

@@ -14,6 +14,7 @@ from velocast.core.city.sources import (
     Ckan,
     EcoCounter,
     Files,
+    Opendatasoft,
     SensorThings,
     Socrata,
     Source,
@@ -34,12 +35,15 @@ def open_transport(
         ckan,
         eco_counter,
         files,
+        opendatasoft,
         sensorthings,
         socrata,
     )
 
     token = token_file.read_text(encoding="utf-8").strip() if token_file else None
     match source:
+        case Opendatasoft():
+            return opendatasoft.OpendatasoftTransport(city, source, **timing)
         case Socrata():
             return socrata.SocrataTransport(city, source, token, **timing)
         case Ckan():
@@ -51,9 +55,6 @@ def open_transport(
         case Files():
             return files.FilesTransport(city, source, file, **timing)
         case Bucket():
-            timing = {name: timing[name] for name in timing if name == "sleep"}
             return bucket.BucketTransport(city, source, file, **timing)
         case EcoCounter():
             return eco_counter.EcoCounterTransport(city, source, token, **timing)
-        case _:
-            raise NotImplementedError(source.transport)  # merged with the engine's registry

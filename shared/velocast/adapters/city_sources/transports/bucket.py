@@ -32,7 +32,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class BucketTransport:
-    """The objects below one prefix. Google's client retries what fails in passing."""
+    """The objects below one prefix. Google's client has limits and retries of its own."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class BucketTransport:
         file: FileFormat,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        **_: object,
     ) -> None:
         bucket, _, self._prefix = source.prefix.removeprefix("gs://").partition("/")
         self.name = city.name
