@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.shared.adapters.city_sources.spreadsheet import spreadsheet
-from tests.shared.adapters.city_sources.transports.imitation import utc
+from tests.shared.adapters.city_sources.transports.imitation import QUICK, utc
 from velocast.adapters.city_sources.reading import read_counters, read_counts
 from velocast.adapters.city_sources.tables import read_tables
 from velocast.adapters.city_sources.transport import RawTable, TimeRange
@@ -194,7 +194,7 @@ def test_a_shipped_city_can_be_asked_and_credited(name: str) -> None:
     assert city.holidays
     for part in (city.counts, city.counters):
         if part.source is not None:
-            with open_transport(city, part.source, part.file):
+            with open_transport(city, part.source, part.file, limits=QUICK):
                 pass
     assert city.bounding_box is not None
     assert all(
@@ -212,7 +212,7 @@ def test_muenster_asks_for_a_file_a_counter_and_month() -> None:
 
     city = load_city("muenster")
     assert city.counts.source is not None
-    with open_transport(city, city.counts.source, city.counts.file) as transport:
+    with open_transport(city, city.counts.source, city.counts.file, limits=QUICK) as transport:
         assert isinstance(transport, FilesTransport)
         urls = [url for url, _ in transport._urls(TimeRange(utc(2025, 2, 27), utc(2025, 3, 1, 3)))]
     assert len(urls) == 2 * len(city.counters.listed) == 42

@@ -16,8 +16,6 @@ from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
 if TYPE_CHECKING:
     import pandas as pd
 
-# The function `fetch` has 540 s: 330 s for the city, 120 s for the weather, and the rest for storing.
-LIMITS = Limits(answer_seconds=270.0, total_seconds=330.0)
 WIDER = timedelta(hours=2)  # more than any clock is ever set forward or back
 
 
@@ -33,7 +31,7 @@ class Portal(HttpSource):
         self,
         city: City,
         *,
-        limits: Limits = LIMITS,
+        limits: Limits,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
