@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from velocast_cli.city.understanding import words
 from velocast_cli.city.understanding.columns import Roles, Sample
@@ -141,20 +142,16 @@ def layout(sample: Sample, roles: Roles, made: WideCounters) -> dict[str, Any]:
     return values
 
 
-def counts(sample: Sample, made: WideCounters, at: Any) -> Any:
-    """Return (n, 4) counter_id, at, bike_count, file in the order of the file."""
-    import pandas as pd
+def counts(sample: Sample, made: WideCounters, at: pd.Series) -> pd.DataFrame:
+    """Return (n, 4) counter_id, at, bike_count, file in the order of the file.
 
-    parts = [
-        pd.DataFrame({"counter_id": counter_id, "at": at, "bike_count": sample.numbers(column), "file": sample.files})
-        for column, (counter_id, _) in made.counters.items()
-    ]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["counter_id", "at", "bike_count", "file"])
-    # a file that has not the column says nothing of its counter
-    present = {
-        (column_id, file)
-        for column, (column_id, _) in made.counters.items()
-        for file in sample.files[np.isfinite(sample.numbers(column))].unique()
-    }
-    keys = list(zip(found["counter_id"], found["file"], strict=True))
-    return found[[k in present for k in keys]]
+    A file in which a counter has no number says nothing of that counter.
+    """
+    parts = [pd.DataFrame(columns=["counter_id", "at", "bike_count", "file"])]
+    for column, (counter_id, _) in made.counters.items():
+        numbers = sample.numbers(column)
+        known = pd.Series(np.isfinite(numbers)).groupby(sample.files).transform("any").to_numpy()
+        values = {"counter_id": counter_id, "at": at, "bike_count": numbers, "file": sample.files}
+        parts.append(pd.DataFrame(values)[known])
+    filled = [each for each in parts if len(each)] or parts[:1]
+    return pd.concat(filled, ignore_index=True)
