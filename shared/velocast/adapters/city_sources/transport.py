@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from velocast.adapters.city_sources.records import Reject
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -36,11 +38,13 @@ class RawTable:
     rows: columns as the city calls them; values are texts, or what JSON, Parquet and XLSX hold (numbers, booleans,
     datetimes, objects), None where nothing is. place: the address or path, for messages and for counters that are named
     only there. texts: the rows as they were sent, one for each, for rejects; None: the row as JSON is as good.
+    unreadable: what was sent among the rows and is no row at all.
     """
 
     rows: pd.DataFrame
     place: str
     texts: list[bytes] | None = None
+    unreadable: tuple[Reject, ...] = ()
 
 
 class Transport(Protocol):
