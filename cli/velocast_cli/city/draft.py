@@ -18,7 +18,11 @@ WHOLE = "a part of|the same numbers as|the sum of"
 
 
 class Draft:
-    """A city's description in the making. source: values of the transport, None for files at hand alone."""
+    """A city's description in the making.
+
+    file: values of the format that looking may not tell; found: the format in words; source: values of the transport, None
+    for files at hand alone.
+    """
 
     def __init__(
         self,
@@ -26,18 +30,19 @@ class Draft:
         answers: Answers,
         *,
         file: dict[str, Any],
+        found: str,
         source: dict[str, Any] | None = None,
-        extra: dict[str, Any] | None = None,
     ) -> None:
         self.understood, self.answers = understood, answers
         self.values: dict[str, Any] = {}
         self.comments: dict[str, str] = {}
-        self._set_place(extra or {})
+        self._set_place()
         counts: dict[str, Any] = {}
         if source:
             counts["source"] = source
         if file:
             counts["file"] = file
+        self.comments["counts.file" if file else "counts.layout"] = f"The files are {found}; that is found by looking."
         counts["layout"] = self._layout()
         counts["clock"] = self._clock()
         if understood.step.minutes != 60:
@@ -58,7 +63,7 @@ class Draft:
         head = f"# yaml-language-server: $schema={SCHEMA}\n# Written by `velocast city new {origin}`.\n"
         return head + yaml_text(self.values, self.comments)
 
-    def _set_place(self, extra: dict[str, Any]) -> None:
+    def _set_place(self) -> None:
         said = self.answers
         self.values["name"] = said.name
         self.values["time_zone"] = said.zone
@@ -66,7 +71,6 @@ class Draft:
             self.values["holidays"] = said.holidays
         else:
             self.comments["time_zone"] = "No holidays: forecasts do not know them. Add for example `holidays: DE-BE`."
-        self.values |= extra
         for key in ("licence", "licence_url", "attribution", "attribution_url"):
             value = getattr(said, key)
             if value and value != NONE:
@@ -75,6 +79,8 @@ class Draft:
     def _layout(self) -> dict[str, Any]:
         made = self.understood
         layout = {"shape": made.shape, "time": self._time()} | made.layout
+        if "counter" in layout:
+            layout["counter"] = self._with_grid(layout["counter"])
         if ignored := self._ignored():
             layout["ignore"] = ignored
         self._comment_layout(layout)
@@ -91,6 +97,18 @@ class Draft:
         if time.gap_column:
             values |= {"gap_column": time.gap_column, "first_gap": time.first_gap}
         return values
+
+    def _with_grid(self, counter: dict[str, Any]) -> dict[str, Any]:
+        """Add the reference system of positions, or leave positions out whose system is not known for certain."""
+        place = self.understood.roles.place
+        crs = place.crs(str(self.answers.zone))
+        if crs is None:
+            self.comments["counts.layout.counter"] = (
+                f"{' and '.join(place.columns)} hold positions of a system that is not known; to use them, add latitude,\n"
+                "longitude and crs (EPSG:...)."
+            )
+            return {k: v for k, v in counter.items() if v not in place.columns}
+        return counter if crs == "EPSG:4326" else counter | {"crs": crs}
 
     def _ignored(self) -> list[str]:
         """Return regular expressions of the columns that are known and not needed."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, time
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ def as_texts(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _texts(cells: pd.Series) -> pd.Series:
     codes, values = pd.factorize(cells.map(_hashable) if cells.dtype == object else cells)
+    moments = [v for v in values if isinstance(v, datetime)]
+    if moments and all(v.time() == time.min and v.tzinfo is None for v in moments):
+        values = [v.date() if isinstance(v, datetime) else v for v in values]
     texts = np.array([*map(_text, values), None], dtype=object)
     return pd.Series(texts[codes], index=cells.index, dtype=object)
 
@@ -45,10 +49,12 @@ def _hashable(value: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, pd.Timestamp):
-        return str(value.isoformat(sep=" "))
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
     if isinstance(value, float | np.floating):
-        return None if not np.isfinite(value) else repr(float(value))
+        if not np.isfinite(value):
+            return None
+        return str(int(value)) if float(value).is_integer() else repr(float(value))
     text = str(value).strip()
     return None if text.casefold() in MISSING_MARKS else text
 

@@ -21,15 +21,14 @@ PATTERNS = (
 
 
 def find_hours(columns: list[str]) -> tuple[str, dict[str, int], int] | None:
-    """Return the pattern of the hours' columns, column -> number, and the number of the first; None without 24 of them."""
+    """Return the pattern, in any case, of the hours' columns, column -> number, and the number of the first; None without 24 of them."""
     for text in PATTERNS:
         pattern = re.compile(text, re.IGNORECASE)
         found = {c: int(m["hour"]) for c in columns if (m := pattern.match(c.strip()))}
         numbers = sorted(found.values())
         for first in (0, 1):
             if numbers == list(range(first, first + 24)):
-                shown = f"(?i){text}" if any(c != c.lower() for c in found) or "h" in text else text
-                return shown, found, first
+                return text, found, first
     return None
 
 

@@ -44,7 +44,8 @@ def without_repeats(
         if total not in made.kept:
             continue
         live = [p for p in parts if p in made.kept]
-        if one_place or _is_one_place(total, parts, names):
+        of_totals = sum(len(sums.get(part, ())) > 1 for part in parts) > 1
+        if one_place or _is_one_place(total, parts, names, of_totals=of_totals):
             if _total_is_complete(numbers[total], [numbers[p] for p in parts]):
                 for part in live:
                     made.kept.remove(part)
@@ -188,10 +189,15 @@ def _by_search(total: str, names: list[str], numbers: dict[str, Floats]) -> list
     return None
 
 
-def _is_one_place(total: str, parts: Sequence[str], names: Sequence[str]) -> bool:
-    """Return whether a sum is that of the directions or channels of one place, not of several places."""
+def _is_one_place(total: str, parts: Sequence[str], names: Sequence[str], *, of_totals: bool) -> bool:
+    """Return whether a sum is that of the directions or channels of one place, not of several places.
+
+    of_totals: whether the parts are sums themselves.
+    """
     if _extended(total, parts):
         return True
+    if of_totals:
+        return False
     bases = {_base(part) for part in parts}
     if len(bases) == 1:  # Main St north + Main St south; or only north + south
         base = bases.pop()

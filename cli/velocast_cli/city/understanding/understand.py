@@ -63,7 +63,10 @@ class Understood:
 
 def understand(tables: Iterable[RawTable]) -> Understood:
     """Look at tables of counts. Raises NotUnderstood, with the reason, where none has counts of an hour or less."""
-    texts = [(each.place, as_texts(each.rows)) for each in tables]
+    pieces: dict[str, list[pd.DataFrame]] = {}
+    for each in tables:
+        pieces.setdefault(each.place, []).append(as_texts(each.rows))
+    texts = [(place, pd.concat(frames, ignore_index=True)) for place, frames in pieces.items()]
     aside: dict[str, str] = {}
     chosen = _with_time(texts, aside)
     made = _understand(_joined(chosen))
