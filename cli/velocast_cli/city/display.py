@@ -26,7 +26,9 @@ REASONS = {
     "absurd_time": "the time is before 1990",
     "not_on_the_hour": "the time is not the start of an interval",
     "future_hour": "the hour is not over yet",
-    "conflicting_duplicate": "several counts of one counter and time",
+    "conflicting_duplicate": "contradicting counts of one counter and time",
+    "nonexistent_hour": "a count at a time that the clock skips",
+    "not_on_the_step": "the time is not the start of an interval",
     "missing_id": "no counter",
     "unreadable_id": "the counter's id cannot be read",
     "not_json": "not JSON",
@@ -91,12 +93,18 @@ def _counted(summary: Summary) -> list[tuple[str, str]]:
         ("hours", f"{summary.hours:,} from {summary.records:,} records"),
         ("range", f"{summary.first} to {summary.last}" if summary.first else "none"),
         ("missing hours", f"{summary.missing_hours:,}"),
-        ("doubles", f"{summary.doubles:,}"),
+        ("doubles", f"{summary.doubles:,} equal records"),
     ]
+    if summary.blank:
+        said.append(("blank", f"{summary.blank:,} cells without a count"))
+    if summary.left_out:
+        said.append(("not kept", f"{summary.left_out:,} records"))
     if set(summary.quality) - {"good"}:
         said.append(("quality", ", ".join(f"{n:,} {name}" for name, n in summary.quality.items())))
     spikes = ", ".join(f"{s['bike_count']:,} at {s['counter_id']} on {s['counted_at']}" for s in summary.suspicious[:3])
     said.append(("suspicious", f"{len(summary.suspicious)}: {spikes}" if spikes else "none"))
+    if summary.unknown_columns:
+        said.append(("not described", ", ".join(map(repr, summary.unknown_columns[:6]))))
     said += [("left out", f"{place}: {why}") for place, why in list(summary.aside.items())[:5]]
     return said
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from velocast.adapters.city_sources.reading import Harvest
 from velocast.adapters.city_sources.records import Reject
 from velocast.core.city import City
 
-DOUBLES = ("conflicting_duplicate",)
 SPIKE = 5  # times the 99.9 % quantile of a counter
 LEAST_SPIKE = 100  # bikes in an hour
 SAMPLES = 3
@@ -32,7 +32,11 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of a city's counts. Hours are those of the city's clock; `missing_hours` lack between a counter's first and last."""
+    """Figures of a city's counts.
+
+    missing_hours: those between each counter's first and last. quality: hours by it. doubles: equal records that came more
+    than once. left_out: records that the description does not keep. aside: file or sheet -> why it is not read.
+    """
 
     records: int
     counters: int
@@ -43,6 +47,9 @@ class Summary:
     missing_hours: int
     quality: dict[str, int]
     doubles: int
+    left_out: int
+    blank: int
+    unknown_columns: tuple[str, ...]
     suspicious: tuple[dict[str, Any], ...]
     rejects: tuple[Rejected, ...]
     rows: tuple[dict[str, Any], ...]
@@ -54,12 +61,13 @@ class Summary:
 
 
 def summarize(
-    stored: pd.DataFrame, rejects: Sequence[Reject], records: int, city: City, aside: dict[str, str]
+    stored: pd.DataFrame, harvest: Harvest, city: City, aside: dict[str, str]
 ) -> Summary:
-    """Return the figures. stored: counter_id, counted_at (UTC), bike_count, quality; records: those in the files."""
+    """Return the figures. stored: the harvest's counter_id, counted_at (UTC), bike_count and quality."""
+    rejects = harvest.rejects
     counted = Counter(reject.reason for reject in rejects)
     return Summary(
-        records=records,
+        records=harvest.fetched,
         counters=int(stored["counter_id"].nunique()),
         counter_ids=tuple(sorted(map(str, stored["counter_id"].unique()))),
         hours=len(stored),
@@ -67,7 +75,10 @@ def summarize(
         last=_local(stored["counted_at"].max(), city),
         missing_hours=_missing(stored),
         quality={str(k): int(v) for k, v in stored["quality"].fillna("good").value_counts().items()},
-        doubles=sum(counted[reason] for reason in DOUBLES),
+        doubles=harvest.doubles,
+        left_out=harvest.left_out,
+        blank=harvest.blank,
+        unknown_columns=tuple(harvest.unknown_fields),
         suspicious=tuple(_suspicious(stored, city)),
         rejects=tuple(Rejected(reason, n, _samples(rejects, reason)) for reason, n in counted.most_common()),
         rows=tuple(_shown(stored, city)),

@@ -44,7 +44,8 @@ def without_repeats(
         if total not in made.kept:
             continue
         live = [p for p in parts if p in made.kept]
-        of_totals = sum(len(sums.get(part, ())) > 1 for part in parts) > 1
+        smaller = [t for t, own in sums.items() if t != total and (t in parts or set(own) < set(parts))]
+        of_totals = sum(len(sums[t]) > 1 for t in smaller) > 1
         if one_place or _is_one_place(total, parts, names, of_totals=of_totals):
             if _total_is_complete(numbers[total], [numbers[p] for p in parts]):
                 for part in live:
@@ -192,7 +193,7 @@ def _by_search(total: str, names: list[str], numbers: dict[str, Floats]) -> list
 def _is_one_place(total: str, parts: Sequence[str], names: Sequence[str], *, of_totals: bool) -> bool:
     """Return whether a sum is that of the directions or channels of one place, not of several places.
 
-    of_totals: whether the parts are sums themselves.
+    of_totals: whether the parts are sums themselves, or those of several sums.
     """
     if _extended(total, parts):
         return True
