@@ -36,7 +36,7 @@ class ObjectContent:
 class Objects:
     """One bucket. The storage library is imported and the client created at first use."""
 
-    def __init__(self, project: str, bucket: str) -> None:
+    def __init__(self, project: str | None, bucket: str) -> None:
         self.project = project
         self.bucket = bucket
 
@@ -157,3 +157,9 @@ class Objects:
             f"{self.uri(name)}: generation should be {wanted}{has} (0 = no object); "
             "someone else wrote it, so read it again"
         )
+
+
+def read_address(address: str) -> bytes:
+    """Return the content of the object at a gs:// address. Raises ObjectMissing."""
+    bucket, _, name = address.removeprefix("gs://").partition("/")
+    return Objects(None, bucket).read(name).data

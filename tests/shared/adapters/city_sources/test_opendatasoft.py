@@ -337,7 +337,7 @@ class TestAnswersNotBelieved:
         with (
             answering(records, exports) as base_url,
             CitySource(
-                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+                at_addresses(load_city("demoville"), base_url), sleep=patience, limits=EXACT
             ) as source,
             pytest.raises(
                 CityTruncated, match="1 records arrived, the API counts 2; fetch the window again"
@@ -365,7 +365,7 @@ class TestAnswersNotBelieved:
         with (
             answering(records, exports) as base_url,
             CitySource(
-                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+                at_addresses(load_city("demoville"), base_url), sleep=patience, limits=EXACT
             ) as source,
             pytest.raises(CityRefused, match="an HTML page came instead of JSON lines"),
         ):
@@ -381,7 +381,7 @@ class TestAnswersNotBelieved:
         with (
             answering(records, records) as base_url,
             CitySource(
-                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+                at_addresses(load_city("demoville"), base_url), sleep=patience, limits=EXACT
             ) as source,
             pytest.raises(CityRefused, match="total_count"),
         ):
@@ -454,7 +454,7 @@ class TestCityThatFails:
 
         with (
             CitySource(
-                load_city("demoville", base_url=dead), sleep=patience, limits=EXACT
+                at_addresses(load_city("demoville"), dead), sleep=patience, limits=EXACT
             ) as source,
             pytest.raises(
                 CityUnreachable, match=f"none of its addresses can be connected to: {dead}"
@@ -484,7 +484,7 @@ class TestReadCounters:
         with (
             answering(records, exports) as base_url,
             CitySource(
-                load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT
+                at_addresses(load_city("demoville"), base_url), sleep=patience, limits=EXACT
             ) as source,
         ):
             assert source.read_counters() == []
