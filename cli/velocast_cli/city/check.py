@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
-from velocast.adapters.city_sources.reading import read_counts
+from velocast.adapters.city_sources.reading import Harvest, read_counts
 from velocast.adapters.city_sources.tables import read_tables
-from velocast.adapters.city_sources.transport import RawTable
+from velocast.adapters.city_sources.transport import RawTable, TimeRange
 from velocast.core.city import City
 from velocast.core.city.reading import Layout, Wide
 from velocast.core.errors import CityRefused, CityTruncated
 from velocast_cli.city.files import files_of
 from velocast_cli.city.summary import Summary, summarize
+from velocast_cli.city.understanding.cells import as_texts
+from velocast_cli.city.understanding.times import find_time
+from velocast_cli.city.understanding.understand import DAILY, is_daily
+
+LOOKED_AT = 2000  # rows that show whether they are days
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,19 @@ def check_files(
     aside: files and sheets that are known to hold no counts. Raises CityRefused, CityTruncated, OSError.
     """
     left_out = dict(aside or {})
-    return _check(city, _tables(city, files_of(paths), left_out), as_of, left_out)
+    harvest = read_counts(city, _tables(city, files_of(paths), left_out), as_of)
+    return _checked(city, harvest, left_out)
 
 
-def _check(
-    city: City, tables: Iterator[RawTable], as_of: datetime, left_out: dict[str, str]
-) -> Checked:
-    harvest = read_counts(city, tables, as_of)
+def check_source(city: City, *, days: int, as_of: datetime) -> Checked:
+    """Read the last days that the city's source has. Raises VelocastError, as `CitySource.read_counts`."""
+    from velocast.adapters.city_sources.source import CitySource
+
+    hours = TimeRange(as_of - timedelta(days=days), as_of)
+    return _checked(city, CitySource(city).read_counts(hours, as_of=as_of), {})
+
+
+def _checked(city: City, harvest: Harvest, left_out: dict[str, str]) -> Checked:
     stored = harvest.counts.select(["counter_id", "counted_at", "bike_count", "quality"]).to_pandas()
     return Checked(stored, summarize(stored, harvest, city, left_out))
 
@@ -58,8 +69,8 @@ def _tables(city: City, files: list[Path], left_out: dict[str, str]) -> Iterator
             for table in read_tables(path, str(path), city.counts.file):
                 if table.place in known:
                     continue
-                if (lacking := _lacking(table, city.counts.layout)) and len(files) > 1:
-                    left_out[table.place] = f"no column {lacking}"
+                if len(files) > 1 and (why := _unfit(table, city.counts.layout)):
+                    left_out[table.place] = why
                     continue
                 given += 1
                 yield table
@@ -70,6 +81,14 @@ def _tables(city: City, files: list[Path], left_out: dict[str, str]) -> Iterator
             left_out[str(path)] = str(exc).removeprefix(f"{path}: ")
     if not given and refused is not None:
         raise refused
+
+
+def _unfit(table: RawTable, layout: Layout) -> str | None:
+    """Return why a table among others is not read: it lacks what is described, or its counts are those of days."""
+    if lacking := _lacking(table, layout):
+        return f"no column {lacking}"
+    first = as_texts(table.rows.head(LOOKED_AT))
+    return DAILY if is_daily(first, find_time(first)) else None
 
 
 def _lacking(table: RawTable, layout: Layout) -> str | None:

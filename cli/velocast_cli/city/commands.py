@@ -106,13 +106,12 @@ def check_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """Read counts with a city's file; show what would be stored and what not. Exit code 1 where nothing usable comes."""
+    from velocast_cli.cities import city_of
     from velocast_cli.city.check import check_files, check_source
     from velocast_cli.city.rows_file import write_rows
 
     with _reported("city check"):
-        from velocast.core.city import load_city
-
-        described = load_city(city)
+        described = city_of(city)
         now = datetime.now(UTC)
         checked = (
             check_files(described, files, as_of=now) if files else check_source(described, days=days, as_of=now)

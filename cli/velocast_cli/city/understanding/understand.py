@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from velocast.adapters.city_sources.transport import RawTable
 
 MOST_ROWS = 400_000
+DAILY = "its counts are daily totals"
 
 
 class NotUnderstood(ValueError):
@@ -82,15 +83,15 @@ def _with_time(texts: list[tuple[str, pd.DataFrame]], aside: dict[str, str]) -> 
         time = find_time(frame) if len(frame) else None
         if time is None:
             aside[place] = "no column has dates" if len(frame) else "it has no rows"
-        elif _is_daily(frame, time):
+        elif is_daily(frame, time):
             daily.append((place, frame))
-            aside[place] = "its counts are daily totals"
+            aside[place] = DAILY
         else:
             key = (*time.columns, time.gap_column or "", str(time.formats.has_offset))
             groups.setdefault(key, []).append((place, frame))
     if not groups and daily:
         raise NotUnderstood(
-            f"{daily[0][0]}: its counts are daily totals; daily totals cannot be forecast hour by hour, so ask the city "
+            f"{daily[0][0]}: {DAILY}; daily totals cannot be forecast hour by hour, so ask the city "
             "for hourly counts"
         )
     if not groups:
@@ -103,8 +104,10 @@ def _with_time(texts: list[tuple[str, pd.DataFrame]], aside: dict[str, str]) -> 
     return groups[best]
 
 
-def _is_daily(frame: pd.DataFrame, time: TimeColumns) -> bool:
-    """Return whether a table has one row a counter and day, and no hours as columns."""
+def is_daily(frame: pd.DataFrame, time: TimeColumns | None) -> bool:
+    """Return whether a table of texts has one row a counter and day, and no hours as columns."""
+    if time is None:
+        return False
     if time.dated_only:
         return day_rows.find_hours(list(frame.columns)) is None
     if time.gap_column:
@@ -136,7 +139,7 @@ def _understand(sample: Sample) -> Understood:
     else:
         made = _understand_wide(sample, roles)
     if made.step.minutes >= steps.DAY:
-        raise NotUnderstood("its counts are daily totals")
+        raise NotUnderstood(DAILY)
     _set_status(made)
     return made
 
@@ -175,7 +178,7 @@ def _only_generic(names: list[str]) -> bool:
 def _understand_days(sample: Sample, roles: Roles) -> Understood:
     found = day_rows.find_hours([n for n in sample.frame.columns if n not in roles.time.columns])
     if found is None:
-        raise NotUnderstood("its counts are daily totals")
+        raise NotUnderstood(DAILY)
     pattern, hours, first = found
     for name in hours:
         roles.others.pop(name, None)
