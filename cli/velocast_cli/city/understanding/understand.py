@@ -33,8 +33,8 @@ class NotUnderstood(ValueError):
 class Understood:
     """What the tables say of themselves.
 
-    layout: values for the city's file, without `time`; counts: given an order of day and month, (n, 4) counter_id, at
-    (naive), bike_count, file. notes: what a person should know; aside: table -> why it is left out.
+    layout: values for the city's file, without `time`; counts_in: given an order of day and month, (n, 4) counter_id, at
+    (naive), bike_count, file. aside: table -> why it is left out.
     """
 
     sample: Sample
@@ -42,13 +42,13 @@ class Understood:
     roles: Roles
     shape: str
     layout: dict[str, Any]
-    counts: Callable[[str | None], pd.DataFrame]
+    counts_in: Callable[[str | None], pd.DataFrame]
     step: steps.Step
     ignored: dict[str, str]
     parts: dict[str, list[str]]
     status_rest: list[str]
-    notes: list[str] = field(default_factory=list)
     aside: dict[str, str] = field(default_factory=dict)
+    _seen: dict[tuple[str, str | None], SeenClock] = field(default_factory=dict)
 
     @property
     def times(self) -> str:
@@ -59,7 +59,12 @@ class Understood:
 
     def clock(self, zone: ZoneInfo, order: str | None) -> SeenClock:
         """Return what is seen at the changes of the city's clock."""
-        return see_clock(self.counts(order), zone) if self.times == "local" else SeenClock()
+        if self.times != "local":
+            return SeenClock()
+        key = (zone.key, order)
+        if key not in self._seen:
+            self._seen[key] = see_clock(self.counts_in(order), zone)
+        return self._seen[key]
 
 
 def understand(tables: Iterable[RawTable]) -> Understood:
