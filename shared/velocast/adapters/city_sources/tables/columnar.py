@@ -54,7 +54,9 @@ def xlsx_tables(member: Member, file: FileFormat) -> Iterator[RawTable]:
             )
         names = usable_names(rows[header])
         for start in range(header + 1, len(rows), CHUNK_ROWS):
-            cells = [row for row in rows[start : start + CHUNK_ROWS] if any(c is not None for c in row)]
+            cells = [
+                row for row in rows[start : start + CHUNK_ROWS] if any(c is not None for c in row)
+            ]
             columns = zip(*cells, strict=True) if cells else [()] * len(names)
             frame = pd.DataFrame(
                 {n: pd.Series(list(c), dtype=object) for n, c in zip(names, columns, strict=True)}

@@ -101,7 +101,6 @@ def _chunk(
 
 
 def _frame(rows: list[list[str | None]], names: list[str]) -> pd.DataFrame:
-    import pandas as pd
     import pyarrow as pa
 
     columns = zip(*rows, strict=True) if rows else [()] * len(names)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from datetime import date, time
 from typing import Any
 
-_DATE_LIKE = re.compile(r"\d{1,4}[-./]\d{1,2}([-./]\d{1,4})?([ T]+\d.*)?|\d{1,2}:\d{2}(:\d{2})?.*|\d{8}T?\d*")
+_DATE_LIKE = re.compile(
+    r"\d{1,4}[-./]\d{1,2}([-./]\d{1,4})?([ T]+\d.*)?|\d{1,2}:\d{2}(:\d{2})?.*|\d{8}T?\d*"
+)
 _NUMBER_LIKE = re.compile(r"-?\d+([.,]\d+)*")
 
 

@@ -65,7 +65,9 @@ def find_records_in(document: Any, place: str) -> str:
     """Return the dotted path of the longest list of objects; '' for a document that is itself the list."""
     lists = list(_lists(document, ""))
     if not lists:
-        raise CityRefused(f"{place}: no list of records in the JSON document {_text(document)[:80]!r}")
+        raise CityRefused(
+            f"{place}: no list of records in the JSON document {_text(document)[:80]!r}"
+        )
     return max(lists, key=lambda found: found[1])[0]
 
 
@@ -102,7 +104,9 @@ def _document(body: bytes, place: str) -> Any:
         return _DECODER.decode(text)
     except (ValueError, RecursionError) as exc:
         if isinstance(exc, json.JSONDecodeError) and exc.pos >= len(text.rstrip()) - 1:
-            raise CityTruncated(f"{place}: the JSON document broke off: {exc}; get it again") from exc
+            raise CityTruncated(
+                f"{place}: the JSON document broke off: {exc}; get it again"
+            ) from exc
         raise CityRefused(f"{place}: no JSON document: {exc}") from exc
 
 

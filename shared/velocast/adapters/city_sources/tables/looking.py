@@ -9,7 +9,6 @@ import codecs
 import csv
 import io
 import itertools
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

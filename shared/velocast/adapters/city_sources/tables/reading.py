@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from velocast.adapters.city_sources.tables.columnar import parquet_tables, xlsx_tables
@@ -22,7 +23,9 @@ def read_tables(data: bytes | Path, place: str, file: FileFormat) -> Iterator[Ra
     documents and spreadsheets. Raises CityRefused (empty, HTML, not what `file` says), CityTruncated (damaged).
     """
     for member in members(data, place):
-        yield from _tables(member, look_at(member, file))
+        found = look_at(member, file)
+        for table in _tables(member, found):
+            yield replace(table, file=found)
 
 
 def _tables(member: Member, file: FileFormat) -> Iterator[RawTable]:
