@@ -7,10 +7,10 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from velocast.core.errors import CityRefused, CityTruncated
 
@@ -25,7 +25,7 @@ class Member:
     """One unpacked file. open: gives its bytes from the start, each time it is called; place: for messages."""
 
     place: str
-    open: Callable[[], BinaryIO]
+    open: Callable[[], AbstractContextManager[BinaryIO]]
 
     def head(self, size: int) -> bytes:
         """Return the first bytes. Raises CityTruncated for a packed file that breaks off."""
@@ -54,9 +54,7 @@ def members(data: bytes | Path, place: str) -> list[Member]:
 def _unpacked(member: Member) -> list[Member]:
     start = member.head(len(_ZIP))
     if start.startswith(_GZIP):
-        return _unpacked(
-            Member(member.place, lambda: gzip.open(member.open(), "rb"))  # type: ignore[arg-type,return-value]
-        )
+        return _unpacked(Member(member.place, lambda: _gunzipped(member)))
     if not start.startswith(_ZIP):
         return [member]
     with member.opened() as file, zipfile.ZipFile(_seekable(file)) as packed:
@@ -73,11 +71,23 @@ def _unpacked(member: Member) -> list[Member]:
 
 
 def _zipped(member: Member, name: str) -> Member:
-    def opened() -> BinaryIO:
-        packed = zipfile.ZipFile(_seekable(member.open()))
-        return packed.open(name)  # type: ignore[return-value]
+    return Member(f"{member.place}/{name}", lambda: _unzipped(member, name))
 
-    return Member(f"{member.place}/{name}", opened)
+
+@contextmanager
+def _gunzipped(member: Member) -> Iterator[BinaryIO]:
+    with member.open() as raw, gzip.open(raw, "rb") as file:
+        yield cast("BinaryIO", file)
+
+
+@contextmanager
+def _unzipped(member: Member, name: str) -> Iterator[BinaryIO]:
+    with (
+        member.open() as raw,
+        zipfile.ZipFile(_seekable(raw)) as packed,
+        packed.open(name) as file,
+    ):
+        yield cast("BinaryIO", file)
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
