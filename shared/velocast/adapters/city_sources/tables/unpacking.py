@@ -7,10 +7,10 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from velocast.core.errors import CityRefused, CityTruncated
 
@@ -25,7 +25,7 @@ class Member:
     """One unpacked file. open: gives its bytes from the start, each time it is called; place: for messages."""
 
     place: str
-    open: Callable[[], AbstractContextManager[BinaryIO]]
+    open: Callable[[], BinaryIO]
 
     def head(self, size: int) -> bytes:
         """Return the first bytes. Raises CityTruncated for a packed file that breaks off."""
@@ -54,7 +54,7 @@ def members(data: bytes | Path, place: str) -> list[Member]:
 def _unpacked(member: Member) -> list[Member]:
     start = member.head(len(_ZIP))
     if start.startswith(_GZIP):
-        return _unpacked(Member(member.place, lambda: _gunzipped(member)))
+        return _unpacked(Member(member.place, lambda: _gunzipped(member.open())))
     if not start.startswith(_ZIP):
         return [member]
     with member.opened() as file, zipfile.ZipFile(_seekable(file)) as packed:
@@ -71,23 +71,28 @@ def _unpacked(member: Member) -> list[Member]:
 
 
 def _zipped(member: Member, name: str) -> Member:
-    return Member(f"{member.place}/{name}", lambda: _unzipped(member, name))
+    def opened() -> BinaryIO:
+        file = _seekable(member.open())
+        return _Unpacked(zipfile.ZipFile(file).open(name), file)
+
+    return Member(f"{member.place}/{name}", opened)
 
 
-@contextmanager
-def _gunzipped(member: Member) -> Iterator[BinaryIO]:
-    with member.open() as raw, gzip.open(raw, "rb") as file:
-        yield cast("BinaryIO", file)
+def _gunzipped(file: BinaryIO) -> BinaryIO:
+    return _Unpacked(gzip.GzipFile(fileobj=file), file)
 
 
-@contextmanager
-def _unzipped(member: Member, name: str) -> Iterator[BinaryIO]:
-    with (
-        member.open() as raw,
-        zipfile.ZipFile(_seekable(raw)) as packed,
-        packed.open(name) as file,
-    ):
-        yield cast("BinaryIO", file)
+class _Unpacked(io.BufferedReader):
+    """A file in another one, which is closed with it."""
+
+    def __init__(self, unpacked: Any, packed: BinaryIO) -> None:
+        super().__init__(unpacked)
+        self._packed = packed
+
+    def close(self) -> None:
+        """Close both files."""
+        super().close()
+        self._packed.close()
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
