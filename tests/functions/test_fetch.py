@@ -69,7 +69,7 @@ def function(served_city: ReplayedCity, stack_variables: dict[str, str]) -> Iter
     """functions/fetch/main.py, loaded once as the framework loads it."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in (
-            stack_variables | {"VELOCAST_CITY_BASE_URL": served_city.base_url}
+            stack_variables | {"VELOCAST_CITY": served_city.described()}
         ).items():
             environment.setenv(name, value)
         yield Deployed("fetch")

@@ -190,3 +190,9 @@ class Objects:
             f"{self.uri(name)}: generation should be {wanted}{has} (0 = no object); "
             "someone else wrote it, so read it again"
         )
+
+
+def read_address(address: str) -> bytes:
+    """Return the content of the object at a gs:// address. Raises ObjectMissing."""
+    bucket, _, name = address.removeprefix("gs://").partition("/")
+    return Objects(None, bucket).read(name).data

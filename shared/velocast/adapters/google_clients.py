@@ -59,7 +59,7 @@ def bigquery_read_client() -> BigQueryReadClient:
 
 
 def storage_client(project: str | None) -> StorageClient:
-    """Return a Cloud Storage client. None: the project of the environment."""
+    """Return a Cloud Storage client. project: None where only objects are read or written, which need none."""
     from google.cloud.storage import Client
 
     return Client(project)

@@ -61,7 +61,7 @@ def function(served_city: ReplayedCity, stack_variables: dict[str, str]) -> Iter
     with pytest.MonkeyPatch.context() as environment:
         for name, value in stack_variables.items():
             environment.setenv(name, value)
-        environment.setenv("VELOCAST_CITY_BASE_URL", served_city.base_url)
+        environment.setenv("VELOCAST_CITY", served_city.described())
         yield Deployed("fetch")
 
 
@@ -74,7 +74,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lab]:
     monkeypatch.setattr(city_source, "LIMITS", without_pauses(city_source.LIMITS))
-    monkeypatch.setenv("VELOCAST_CITY_BASE_URL", served_city.base_url)
+    monkeypatch.setenv("VELOCAST_CITY", served_city.described())
     monkeypatch.setenv("VELOCAST_AS_OF", "2025-03-21T02:00:00Z")
     served_city.publish(small_frame())
     topics.now = NOW

@@ -111,7 +111,7 @@ def lab(
 ) -> Lab:
     """The small city at NOW with empty tables and no wait between retries."""
     monkeypatch.setattr(city_source, "LIMITS", without_pauses(city_source.LIMITS))
-    monkeypatch.setenv("VELOCAST_CITY_BASE_URL", served_city.base_url)
+    monkeypatch.setenv("VELOCAST_CITY", served_city.described())
     served_city.now = NOW
     served_city.publish(small_frame())
     return Lab(served_city, warehouse_tables, topics)
