@@ -34,7 +34,7 @@ class Portal(HttpSource):
         self,
         city: City,
         *,
-        limits: Limits,
+        limits: Limits = LIMITS,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -318,7 +318,7 @@ class TestReadCounters:
 
         with answering(records, exports) as base_url:
             assert reading(base_url, patience).read_counters() == []
-        assert agents[0].startswith("velocast (+https://")
+        assert agents[0].startswith("Mozilla/5.0 (compatible; velocast (+https://")
 
 
 def answering(records: Any, exports: Any) -> Any:
