@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gcp_emulators.core.http_server import HttpServer
-from velocast.adapters.city_sources.source import LIMITS
 from velocast.adapters.city_sources.transport import RawTable, TimeRange, Transport
+from velocast.adapters.city_sources.transports.portal import LIMITS
 from velocast.core.city.description import City
 from velocast.core.city.loading import parse_city
 
@@ -105,7 +105,11 @@ def tables(
 
 
 def records(found: Iterable[RawTable]) -> list[dict[str, Any]]:
-    return [row for table in found for row in table.rows.to_dict("records")]
+    return [
+        {str(name): value for name, value in row.items()}
+        for table in found
+        for row in table.rows.to_dict("records")
+    ]
 
 
 def select(rows: list[dict[str, Any]], names: str, rest: str) -> list[dict[str, Any]]:
