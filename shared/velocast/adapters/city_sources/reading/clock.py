@@ -50,13 +50,19 @@ def moments(
         start = times - step if ends else times
         nothing = np.zeros(len(seconds), dtype=bool)
         return _in_hours(start[codes], nothing, nothing, city)
-    first, second, skipped = _both_readings(times, step if ends else 0, city)
+    twice = counts.clock.repeated_hour == "twice"
+    before = step if ends else 0
+    first, second, skipped = _both_readings(times, before, city)
+    if ends and twice and _ends_are_instants(times, first != second, orders, city):
+        first, skipped = _to_utc(times, city, before=True)
+        second, _ = _to_utc(times, city, before=False)
+        first, second = first - before, second - before
     ambiguous = (first != second)[codes]
     start = first[codes]
-    if ambiguous.any() and counts.clock.repeated_hour == "twice":
+    if twice and ambiguous.any():
         again = np.isin(rows, _second_rows(orders, times[first != second]))
         start = np.where(ambiguous & again, second[codes], start)
-        ambiguous &= False
+        ambiguous = np.zeros(len(seconds), dtype=bool)
     return _in_hours(start, skipped[codes], ambiguous, city)
 
 
@@ -79,6 +85,21 @@ def _both_readings(
         second = np.where(ends_then, first, second)
         gone &= ~ends_then
     return first, second, gone
+
+
+def _ends_are_instants(
+    times: npt.NDArray[np.int64],
+    ambiguous: npt.NDArray[np.bool_],
+    orders: list[RowOrder],
+    city: City,
+) -> bool:
+    """Return whether times of ends are those that the clock showed then, not the start's time plus the step.
+
+    Where clocks go from 03:00 back to 02:00, the hour that then ends is marked 02:00 in the first case, so that this time
+    occurs twice, and 03:00 in the second. ambiguous: those of `times` that are so in the second case.
+    """
+    shown_twice = _to_utc(times, city, before=True)[0] != _to_utc(times, city, before=False)[0]
+    return len(_second_rows(orders, times[shown_twice & ~ambiguous])) > 0
 
 
 def _to_utc(

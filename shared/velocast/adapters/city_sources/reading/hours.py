@@ -24,7 +24,6 @@ from velocast.core.errors import CityRefused
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pandas as pd
     import pyarrow as pa
 
 QUALITIES = {USABLE: None, INCOMPLETE: "incomplete", SUSPECT: "suspect"}
@@ -106,14 +105,21 @@ class _Work:
         self.good &= ~others
 
     def drop_what_never_was(self) -> None:
-        """Drop zeros of hours that the clock skipped or, if a city publishes them so, of repeated ones; reject bikes."""
+        """Drop zeros of hours that the clock skipped or, if a city publishes them so, of repeated ones.
+
+        Bikes in an hour that the clock skipped are rejected.
+        """
+        import numpy as np
+
         counts, when = self._counts, self._when
         self.leave_out(when.skipped & (counts.value == 0))
         self.reject(when.skipped, "nonexistent_hour")
         if self._city.counts.clock.repeated_hour == "zero" and when.repeated.any():
-            hours = _frame(self, value=counts.value)[when.repeated]
-            total = hours.groupby(["counter", "hour"])["value"].transform("sum")
-            self.good[hours.index[total == 0]] = False
+            found = np.flatnonzero(when.repeated)
+            order, first = _runs(counts.counter[found], when.hour[found])
+            total = np.add.reduceat(counts.value[found][order], first)
+            nothing = np.repeat(total == 0, np.diff(np.append(first, len(order))))
+            self.good[found[order[nothing]]] = False
 
     def resolve_doubles(self) -> int:
         """Keep one of equal counts and return how many others there were; reject those that contradict each other.
@@ -124,69 +130,91 @@ class _Work:
 
         if getattr(self._city.counts.layout, "same_time", "refuse") == "add":
             return 0
-        frame = _frame(self, start=self._when.start, value=self._counts.value)[self.good]
-        keys = ["counter", "start"]
-        repeated = frame[frame.duplicated(keys, keep=False)]
-        if repeated.empty:
+        counts = self._counts
+        good = np.flatnonzero(self.good)
+        # of equal counts, the one is kept that the city says is good
+        order, first = _runs(counts.counter[good], self._when.start[good], counts.mark[good])
+        if len(first) == len(order):
             return 0
-        different = repeated.groupby(keys)["value"].transform("nunique") > 1
+        value = counts.value[good][order]
+        sizes = np.diff(np.append(first, len(order)))
+        differ = np.minimum.reduceat(value, first) < np.maximum.reduceat(value, first)
         conflicting = np.zeros(len(self.good), dtype=bool)
-        conflicting[repeated.index[different]] = True
+        conflicting[good[order[np.repeat(differ, sizes)]]] = True
         self.reject(conflicting, "conflicting_duplicate")
-        equal = repeated[~different]
-        # of equal counts, the one that the city says is good
-        ranked = equal.assign(mark=self._counts.mark[equal.index]).sort_values(
-            "mark", kind="stable"
-        )
-        dropped = ranked.index[ranked.duplicated(keys)]
-        self.good[dropped] = False
-        return len(dropped)
+        others = np.repeat(~differ, sizes)
+        others[first] = False
+        self.good[good[order[others]]] = False
+        return int(others.sum())
 
     def summed(self) -> pa.Table:
         """Return the hours: sums of their parts, with their quality; those beyond what is credible are rejected."""
         import numpy as np
 
         counts, when = self._counts, self._when
-        frame = _frame(
-            self, start=when.start, value=counts.value, mark=counts.mark, parts=counts.parts
+        good = np.flatnonzero(self.good)
+        order, first = _runs(counts.counter[good], when.hour[good], when.start[good], runs_of=2)
+        rows = good[order]
+        counter, start, parts = counts.counter[rows], when.start[rows], counts.parts[rows]
+        usual = np.zeros(len(self._names) + 1, "uint8")
+        np.bitwise_or.at(usual, counter, parts)
+        mark = np.where(parts != usual[counter], INCOMPLETE, USABLE)
+        mark = np.maximum(mark, counts.mark[rows])
+        new = np.append(True, (start[1:] != start[:-1]) | (counter[1:] != counter[:-1]))[
+            : len(rows)
+        ]
+        if not len(rows):
+            return _table(counter, start, start, mark, self._names, self._city)
+        there = np.add.reduceat(new.astype("int64"), first) * self._city.counts.step_minutes
+        value = np.rint(np.add.reduceat(counts.value[rows], first))
+        mark = np.maximum.reduceat(mark, first)
+        mark = np.where(there < 60, np.maximum(mark, INCOMPLETE), mark)
+        credible = np.ones(len(first), dtype=bool)
+        if (largest := self._city.largest_credible_count) is not None:
+            credible = value <= largest
+            absurd = np.zeros(len(self.good), dtype=bool)
+            sizes = np.diff(np.append(first, len(rows)))
+            absurd[rows[np.repeat(~credible, sizes)]] = True
+            self.reject(absurd, "absurd_count")
+        hour = when.hour[rows][first]
+        return _table(
+            counter[first][credible],
+            hour[credible],
+            value[credible],
+            mark[credible],
+            self._names,
+            self._city,
         )
-        frame = frame[self.good]
-        keys = ["counter", "hour"]
-        usual = frame.groupby("counter")["parts"].agg(np.bitwise_or.reduce)
-        partial = frame["parts"].to_numpy() != usual.reindex(frame["counter"]).to_numpy()
-        frame["mark"] = np.where(partial, np.maximum(frame["mark"], INCOMPLETE), frame["mark"])
-        grouped = frame.groupby(keys, sort=True)
-        hours = grouped.agg(value=("value", "sum"), mark=("mark", "max"))
-        hours["value"] = np.rint(hours["value"])
-        step = self._city.counts.step_minutes
-        if step < 60:
-            there = grouped["start"].nunique() * step
-            hours["mark"] = np.where(
-                there < 60, np.maximum(hours["mark"], INCOMPLETE), hours["mark"]
-            )
-        hours = hours.reset_index()
-        largest = self._city.largest_credible_count
-        if largest is not None and (absurd := hours["value"] > largest).any():
-            beyond = hours[absurd].set_index(keys).index
-            self.reject(_frame(self).set_index(keys).index.isin(beyond), "absurd_count")
-            hours = hours[~absurd]
-        return _table(hours, self._names, self._city)
 
 
-def _table(hours: pd.DataFrame, names: list[str], city: City) -> pa.Table:
+def _runs(*keys: npt.NDArray[Any], runs_of: int = 2) -> tuple[Any, Any]:
+    """Return the order that sorts by all keys, the first before the others, and where each run of equal keys begins in it.
+
+    runs_of: how many of the keys are equal in a run.
+    """
+    import numpy as np
+
+    order = np.lexsort(keys[::-1])
+    changed = np.zeros(len(order), dtype=bool)
+    changed[:1] = True
+    for key in keys[:runs_of]:
+        changed[1:] |= key[order][1:] != key[order][:-1]
+    return order, np.flatnonzero(changed)
+
+
+def _table(
+    counter: Any, hour: Any, value: Any, mark: Any, names: list[str], city: City
+) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    single = alone(hours["counter"].to_numpy(), hours["hour"].to_numpy(), city.zone)
-    mark = np.where(single & (hours["mark"] == USABLE), CLOCK_CHANGE, hours["mark"])
+    mark = np.where(alone(counter, hour, city.zone) & (mark == USABLE), CLOCK_CHANGE, mark)
     qualities = pa.array([*QUALITIES.values(), "clock_change"], pa.string())
-    counter_ids = pa.array(names, pa.string())
-    moment = pa.array(hours["hour"].to_numpy() * 1_000_000, pa.timestamp("us", tz="UTC"))
     return pa.table(
         {
-            "counter_id": counter_ids.take(pa.array(hours["counter"].to_numpy())),
-            "counted_at": moment,
-            "bike_count": pa.array(hours["value"].to_numpy().astype("int64")),
+            "counter_id": pa.array(names, pa.string()).take(pa.array(counter)),
+            "counted_at": pa.array(hour * 1_000_000, pa.timestamp("us", tz="UTC")),
+            "bike_count": pa.array(value.astype("int64")),
             "quality": qualities.take(pa.array(mark.astype("int64"))),
         }
     )
@@ -208,12 +236,6 @@ def _all(pieces: list[Piece]) -> Piece:
         joined[name] = np.concatenate([np.empty(0, kind), *(getattr(p, name) for p in pieces)])
     pieces.clear()
     return Piece(**joined)
-
-
-def _frame(work: _Work, **more: Any) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({"counter": work._counts.counter, "hour": work._when.hour, **more})
 
 
 def _off_step(city: City) -> str:

@@ -55,8 +55,7 @@ class Rows:
         if layout.time.gap_column is not None:
             names.append(layout.time.gap_column)
         parts = distinct_rows([distinct(columns.get_or_empty(n)) for n in names], len(frame))
-        stamps = Stamps(layout.time, counts.clock, counts.step_minutes)
-        seconds, why = stamps.parsed(parts)
+        seconds, why = Stamps(city).parsed(parts)
         keep = kept(columns, layout.keep)
         gathered.left_out += int((~keep).sum())
         style = NumberStyle.of(table.file or counts.file)

@@ -145,8 +145,8 @@ def _delimiter(text: str, place: str) -> str:
         if header is None:
             continue
         width = len(rows[header])
-        below = rows[header + 1 :]
-        same = sum(len(row) == width for row in below) / len(below) if below else 1.0
+        filled = [row for row in rows if any(row)]
+        same = sum(len(row) == width for row in filled) / len(filled)
         named = sum(not is_date_like(c) and "," not in c for c in rows[header]) / width
         if (score := (round(named, 2), round(same, 2), width)) > best:
             best, chosen = score, each
