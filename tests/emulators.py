@@ -49,12 +49,11 @@ class Ports:
     bigquery_storage: int
     mlflow: int
     workflows: int
-    city: int
 
     @classmethod
     def free(cls) -> Ports:
-        """Return seven ports that are free now."""
-        return cls(*free_ports(7))
+        """Return six ports that are free now."""
+        return cls(*free_ports(6))
 
 
 def environment(ports: Ports, folder: Path) -> dict[str, str]:
@@ -70,7 +69,6 @@ def environment(ports: Ports, folder: Path) -> dict[str, str]:
         "VELOCAST_LOCATION": LOCATION,
         "VELOCAST_ENVIRONMENT": "dev",
         "VELOCAST_CITY": "demoville",
-        "VELOCAST_CITY_BASE_URL": f"http://127.0.0.1:{ports.city}/city",
         "VELOCAST_MODELS_BUCKET": BUCKETS["models"],
         "VELOCAST_REPORTS_BUCKET": BUCKETS["reports"],
         "VELOCAST_DATASETS_BUCKET": BUCKETS["datasets"],

@@ -15,6 +15,7 @@ from velocast.adapters.http_source import Limits
 from velocast.core.city import City, load_city
 from velocast_cli.city_file import CityFile
 from velocast_local.city.opendatasoft_replay import Faults, Replay, city_routes
+from velocast_local.city.replayed_city import replayed_city, write_city
 
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 COUNTERS = ("100-101", "100-102", "200-201")
@@ -45,6 +46,18 @@ def small_frame(
     return pd.concat(rows, ignore_index=True)
 
 
+def demoville_at(url: str, *, weather_url: str | None = None) -> City:
+    """Return Demoville, published by the server at `url`, with its weather where there is one."""
+    city = replayed_city(load_city("demoville"), url, weather=weather_url is not None)
+    if city.weather is None:
+        return city
+    addresses = {
+        "forecast_base_url": f"{weather_url}/forecast",
+        "previous_runs_base_url": f"{weather_url}/previous-runs",
+    }
+    return city.model_copy(update={"weather": city.weather.model_copy(update=addresses)})
+
+
 def without_pauses(limits: Limits) -> Limits:
     """Return limits with which a source is asked again at once."""
     return replace(limits, first_pause_seconds=0.0, jitter_seconds=0.0)
@@ -56,7 +69,7 @@ class ReplayedCity:
     def __init__(self, path: Path, frame: pd.DataFrame, now: datetime) -> None:
         self.path = path
         self.now = now
-        self.base_url = ""
+        self.url = ""
         frame.to_parquet(path, index=False)
         self.replay = Replay(path, lambda: self.now)
 
@@ -72,9 +85,24 @@ class ReplayedCity:
         return self.replay.faults
 
     @property
+    def base_url(self) -> str:
+        """The address of the city's API."""
+        return f"{self.url}/city"
+
+    @property
     def city(self) -> City:
-        """The city's configuration with the address of this server."""
-        return load_city("demoville", base_url=self.base_url)
+        """The city's description with the address of this server."""
+        return demoville_at(self.url)
+
+    def described(self, *, weather_url: str | None = None) -> str:
+        """Write the city's description to a file and return its path, as VELOCAST_CITY takes it.
+
+        weather_url: where the weather is replayed; None for a city without weather.
+        """
+        city = demoville_at(self.url, weather_url=weather_url)
+        file = self.path.with_name("city-with-weather.yaml" if weather_url else "city.yaml")
+        write_city(city, file)
+        return str(file)
 
     def next_day(self, days: int = 1) -> None:
         """Move the clock."""
@@ -85,5 +113,5 @@ class ReplayedCity:
 def serving(city: ReplayedCity) -> Iterator[ReplayedCity]:
     """Serve the city while the block runs."""
     with HttpServer(city_routes(city.replay)) as server:
-        city.base_url = f"{server.url}/city"
+        city.url = server.url
         yield city

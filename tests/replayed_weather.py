@@ -13,6 +13,7 @@ import pandas as pd
 from gcp_emulators.core.http_server import HttpServer
 from velocast.core.city import WeatherConfig, load_city
 from velocast_local.city.open_meteo_replay import WeatherReplay, weather_routes
+from velocast_local.city.replayed_city import replayed_city
 
 FIRST = datetime(2025, 2, 20, tzinfo=UTC)
 
@@ -32,6 +33,13 @@ def small_weather(first: datetime = FIRST, days: int = 40) -> pd.DataFrame:
     )
 
 
+def weather_at(url: str) -> WeatherConfig:
+    """Return the configuration of weather that is replayed at an address."""
+    config = replayed_city(load_city("paris"), url.removesuffix("/weather"), weather=True).weather
+    assert config is not None
+    return config
+
+
 class ReplayedWeather:
     """The address of the API, and `now`, which tests set."""
 
@@ -44,9 +52,7 @@ class ReplayedWeather:
     @property
     def config(self) -> WeatherConfig:
         """The configuration of the weather with the address of this server."""
-        config = load_city("paris", weather_base_url=self.base_url).weather
-        assert config is not None
-        return config
+        return weather_at(self.base_url)
 
 
 @contextmanager

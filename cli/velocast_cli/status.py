@@ -13,7 +13,7 @@ from rich.table import Table
 
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.champion_manifest import read_champion
-from velocast.adapters.gcs import Objects
+from velocast.adapters.gcs import Objects, read_address
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import VelocastError
 from velocast.core.settings import PredictSettings
@@ -59,7 +59,7 @@ def status_command(
     The environment variables name the system: set those of a deployment, or those of `velocast local env`.
     """
     try:
-        status = collect_status(PredictSettings.load())
+        status = collect_status(PredictSettings.load(read_address))
     except VelocastError as exc:
         Console(stderr=True).print(
             f'[red]status:[/red] {escape(str(exc))}\nFor the local stack, first run: eval "$(velocast local env)"',

@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from velocast.adapters.gcs import read_address
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import SettingsError, VelocastError
 from velocast.core.settings import JobSettings
@@ -56,7 +57,7 @@ def job_run(component: str, *, home: Path | None, as_of: str | None) -> Run[JobS
                 f"{PROJECT_VARIABLE} is not set; set it and the other variables of the deployment"
             )
         os.environ.update(fallback.variables())
-    runtime = Runtime(JobSettings.load(), component=component)
+    runtime = Runtime(JobSettings.load(read_address), component=component)
     for handler in logging.getLogger("velocast").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)

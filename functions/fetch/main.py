@@ -5,12 +5,13 @@ from __future__ import annotations
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from velocast.adapters.gcs import read_address
 from velocast.core.requests import FetchRequest
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.ingest.fetch import fetch_city_data
 
-RUNTIME = Runtime(FetchSettings.load(), component="fetch")
+RUNTIME = Runtime(FetchSettings.load(read_address), component="fetch")
 
 
 @functions_framework.cloud_event

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from velocast.adapters.gcs import read_address
 from velocast.core.requests import MonitorRequest
 from velocast.core.settings import MonitorSettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.monitoring.monitor import monitor_champion
 
-RUNTIME = Runtime(MonitorSettings.load(), component="monitor")
+RUNTIME = Runtime(MonitorSettings.load(read_address), component="monitor")
 
 
 @functions_framework.cloud_event

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functions_framework
 
+from velocast.adapters.gcs import read_address
 from velocast.core.requests import CloudEventLike
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.notifications.notify import AlertMessage, notify_discord
 
-RUNTIME = Runtime(NotifySettings.load(), component="notify")
+RUNTIME = Runtime(NotifySettings.load(read_address), component="notify")
 
 
 @functions_framework.cloud_event

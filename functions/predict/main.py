@@ -5,12 +5,13 @@ from __future__ import annotations
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from velocast.adapters.gcs import read_address
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 
-RUNTIME = Runtime(PredictSettings.load(), component="predict")
+RUNTIME = Runtime(PredictSettings.load(read_address), component="predict")
 
 
 @functions_framework.cloud_event

@@ -132,7 +132,7 @@ def fetched(unpacked: Unpacked, stack: Stack, folder: Path) -> None:
     city = ReplayedCity(folder / "city.parquet", small_frame(), stack.pubsub.now)
     with (
         serving(city),
-        unpacked.serving(VELOCAST_CITY_BASE_URL=city.base_url) as url,
+        unpacked.serving(VELOCAST_CITY=city.described()) as url,
     ):
         (row,) = stack.send("fetch", url, {})
     assert (row["event_type"], row["status"]) == ("INGESTION", "OK")

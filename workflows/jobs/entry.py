@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from velocast.adapters.gcs import Objects
+from velocast.adapters.gcs import Objects, read_address
 from velocast.core.audit_row import AuditRow, EventType
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.settings import JobSettings
@@ -42,7 +42,7 @@ def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
     the workflow tells people. So only a job that runs outside the workflow publishes a notice of its own.
     """
     started_at = datetime.now(UTC)
-    settings = JobSettings.load()
+    settings = JobSettings.load(read_address)
     by_hand = f"{component}-by-hand-{started_at:%Y%m%dT%H%M%SZ}"
     execution_id = options.execution_id or settings.execution or by_hand
     run = Run(Runtime(settings, component=component), started_at, execution_id)

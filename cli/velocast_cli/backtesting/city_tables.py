@@ -11,8 +11,8 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core import schemas
 from velocast.core.city import City
+from velocast.core.clock_changes import repeated_hours
 from velocast.core.settings import Thresholds
-from velocast.usecases.ingest.quality import repeated_hours
 
 
 def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
@@ -32,12 +32,10 @@ def without_doubles(counts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
     Those are all left out.
     """
-    from velocast.usecases.ingest.fetch import resolve_duplicates
-
-    table = pa.Table.from_pandas(counts, preserve_index=False)
-    lines = pa.nulls(len(counts), pa.binary()).fill_null(b"")
-    kept, rejects = resolve_duplicates(table.append_column("line", lines))
-    return kept.to_pandas(), len(rejects)
+    keys = ["counter_id", "counted_at"]
+    contradicting = counts.groupby(keys)["bike_count"].transform("nunique") > 1
+    kept = counts[~contradicting].drop_duplicates(keys).reset_index(drop=True)
+    return kept, int(contradicting.sum())
 
 
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:

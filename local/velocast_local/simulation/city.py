@@ -12,7 +12,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
-import holidays
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -20,6 +19,7 @@ import typer
 
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import start_of_local_day
+from velocast.model.features.calendar_features import holiday_dates
 from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
 from velocast_local.simulation.weather import draw_shocks, weather_of
 
@@ -132,8 +132,12 @@ def _places(rng: np.random.Generator, counters: int, city: City, until: date) ->
     ]
     ways = rng.integers(len(_DIRECTIONS), size=sites)
     installed = [until - timedelta(days=int(age)) for age in rng.integers(900, 4000, sites)]
-    latitude = rng.uniform(box.south + 0.05, box.north - 0.05, sites).round(6)
-    longitude = rng.uniform(box.west + 0.1, box.east - 0.1, sites).round(6)
+    if box is None:
+        latitude = longitude = np.full(sites, np.nan)
+    else:  # in the middle of the city
+        high, wide = (box.north - box.south) / 4, (box.east - box.west) / 4
+        latitude = rng.uniform(box.south + high, box.north - high, sites).round(6)
+        longitude = rng.uniform(box.west + wide, box.east - wide, sites).round(6)
     return pd.DataFrame(
         {
             "id_compteur": [
@@ -157,11 +161,7 @@ def _hours(city: City, until: date, days: int) -> _Hours:
     first = start_of_local_day(until - timedelta(days=days), city.zone)
     utc = pd.date_range(first, start_of_local_day(until, city.zone), freq="h", inclusive="left")
     local = utc.tz_convert(city.zone)
-    off = (
-        set(holidays.country_holidays(city.holidays, years=sorted(set(local.year))))
-        if city.holidays
-        else set()
-    )
+    off = set(holiday_dates(city.holidays, local[0].date(), local[-1].date()))
     dates = local.normalize()
     rest = (local.weekday == 6) | np.array([d in off for d in dates.date])
     day = np.unique(dates, return_inverse=True)[1]

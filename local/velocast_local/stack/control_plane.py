@@ -37,6 +37,7 @@ from velocast.core.errors import EventError
 from velocast_cli.html_templates import render_html
 from velocast_local.city import open_meteo_replay, opendatasoft_replay
 from velocast_local.city.open_meteo_replay import WeatherReplay
+from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.discord import inbox
 from velocast_local.stack import function_servers
 from velocast_local.stack.configuration import (
@@ -53,7 +54,6 @@ from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
-SYNTHETIC_CITY = "demoville"
 _BIGQUERY_PATHS = (
     "/bigquery/v2",
     "/upload/bigquery/v2",
@@ -212,9 +212,9 @@ class ControlPlane:
     def _city_routes(self) -> list[BaseRoute]:
         if self.state.replay is None:
             return []
-        city = load_city(self.state.city)
+        city = load_city(str(self.state.city_file))
         # A replayed file is served as it is. A synthetic city publishes corrections later, as real cities do.
-        synthetic = self.state.city == SYNTHETIC_CITY
+        synthetic = city.name == load_city(SYNTHETIC_CITY).name
         replay = opendatasoft_replay.Replay(
             self.state.replay, self.clock.now, city=city, corrections=synthetic
         )

@@ -35,9 +35,6 @@ def stack_environment(state: StackState) -> dict[str, str]:
     """Return all variables that the product and Google's clients read, for the stack of `state`."""
     ports = state.ports
     return deployed_environment(state) | {
-        "VELOCAST_CITY_BASE_URL": f"{state.url}/city",
-        # empty without a file: the city then has no weather, and no request goes to the real API
-        "VELOCAST_WEATHER_BASE_URL": f"{state.url}/weather" if state.weather else "",
         "BIGQUERY_EMULATOR_HOST": state.part_url("bigquery"),
         "BIGQUERY_STORAGE_EMULATOR_HOST": f"{LOOPBACK}:{ports['bigquery_storage']}",
         "STORAGE_EMULATOR_HOST": state.url,
@@ -55,7 +52,7 @@ def deployed_environment(state: StackState) -> dict[str, str]:
         "GOOGLE_CLOUD_PROJECT": state.project,
         "VELOCAST_LOCATION": state.location,
         "VELOCAST_ENVIRONMENT": state.environment,
-        "VELOCAST_CITY": state.city,
+        "VELOCAST_CITY": str(state.city_file),
         "VELOCAST_MODELS_BUCKET": f"{state.project}-models",
         "VELOCAST_REPORTS_BUCKET": f"{state.project}-reports",
         "VELOCAST_DATASETS_BUCKET": f"{state.project}-datasets",

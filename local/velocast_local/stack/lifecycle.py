@@ -23,15 +23,17 @@ import psutil
 from gcp_emulators.core import processes
 from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import LOOPBACK, free_port
+from velocast.core.city import City, load_city
 from velocast.core.errors import VelocastError
+from velocast_cli.cities import city_of, describe_unnamed, unnamed_city
 from velocast_local.city.files import CityFiles, choose_files, make_synthetic, synthetic_files
+from velocast_local.city.replayed_city import SYNTHETIC_CITY, replayed_city, write_city
 from velocast_local.stack import environment
 from velocast_local.stack.configuration import load_functions
 from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState, read_state
 from velocast_local.stack.supervisor import FAILED, READY, is_responding, part_health_url, take_lock
 
 SCHEDULES = REPOSITORY / "terraform" / "config" / "schedules.yaml"
-DEFAULT_CITY = "demoville"
 HISTORY_DAYS = 90
 DAYS_AHEAD = 60
 UP_SECONDS = 180
@@ -90,8 +92,9 @@ def start_stack(
 ) -> dict[str, Any]:
     """Start the stack in `home`; return the contents of its stack.json when every part is ready.
 
-    replay: file of the counts that the city publishes; weather: file of its observed weather; city: its configuration.
-    They default to those of the last start, then to a synthetic city. relays: ports of relays in front of parts
+    replay: file of the counts that the city publishes; weather: file of its observed weather; city: its name, path or
+    gs:// address. They default to those of the last start, then to a synthetic city; new counts without a city are
+    nobody's. relays: ports of relays in front of parts
     (`StackState`); none by default. A running stack is left as it is. Orphaned
     processes of a crashed one are ended first. Raises StackFailed when a part does not start.
     """
@@ -100,7 +103,12 @@ def start_stack(
         end_orphans(home)
         home.mkdir(parents=True, exist_ok=True)
         files = _files(home, replay, weather, say)
-        state = replace(_settle(home, root.resolve(), files, city), relays=dict(relays or {}))
+        described = _described(home, replay, city, say)
+        state = _settle(home, root.resolve(), files, described.name)
+        state = replace(state, relays=dict(relays or {}))
+        write_city(described, state.described_city)
+        published = replayed_city(described, state.url, weather=state.weather is not None)
+        write_city(published, state.city_file)
         _write_secrets(state)
         state.write()
         (home / "progress.json").unlink(missing_ok=True)
@@ -170,14 +178,27 @@ def _files(home: Path, replay: Path | None, weather: Path | None, say: Say) -> C
         raise StackFailed(str(exc)) from exc
 
 
-def _settle(home: Path, root: Path, files: CityFiles, city: str | None) -> StackState:
-    """Return the state of the new stack: that of the last one with the requested changes."""
+def _described(home: Path, replay: Path | None, city: str | None, say: Say) -> City:
+    """Return the requested city, else that of the last start; new counts without a city are nobody's."""
     last = read_state(home)
-    chosen = city or (last.city if last else DEFAULT_CITY)
+    if city is not None:
+        return city_of(city)
+    if replay is not None:
+        nobody = unnamed_city(positions_of(replay))
+        say(describe_unnamed(nobody))
+        return nobody
+    if last is not None and last.described_city.exists():
+        return load_city(str(last.described_city))
+    return load_city(last.city if last else SYNTHETIC_CITY)
+
+
+def _settle(home: Path, root: Path, files: CityFiles, city: str) -> StackState:
+    """Return the state of the new stack, with the ports of the last one where they are free."""
+    last = read_state(home)
     config = root / "terraform" / "config" / "functions.yaml"
     parts = [*BASE_PARTS, *load_functions(config)]
     ports = _ports(parts, last.ports if last else {})
-    return StackState(home, root, chosen, files.counts, ports, weather=files.weather)
+    return StackState(home, root, city, files.counts, ports, weather=files.weather)
 
 
 def _synthetic(home: Path, say: Say) -> CityFiles:

@@ -19,8 +19,8 @@ BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_sto
 class StackState:
     """One stack.
 
-    home: its folder; root: the checkout whose functions, workflows and configuration it runs; replay: the file of
-    counts that its city publishes; ports: part to port on the loopback address; pid: process id of the supervisor, 0
+    home: its folder; root: the checkout whose functions, workflows and configuration it runs; city: the name that is
+    shown; replay: the file of counts that its city publishes; ports: part to port on the loopback address; pid: process id of the supervisor, 0
     before its start; weather: the file of observed weather behind the replayed weather API, None without weather;
     relays: service to the port of a relay through which the stack's functions and jobs reach it (`bigquery`,
     `bigquery_storage`, `storage`, `mlflow`, `discord`), and function to that of a relay through which
@@ -53,6 +53,16 @@ class StackState:
     def clock_file(self) -> Path:
         """File of the simulated clock."""
         return self.home / "clock"
+
+    @property
+    def described_city(self) -> Path:
+        """File of the city as its owner describes it."""
+        return self.home / "described-city.yaml"
+
+    @property
+    def city_file(self) -> Path:
+        """File of the city that the product reads: the same, published by the stack."""
+        return self.home / "city.yaml"
 
     @property
     def logs(self) -> Path:

@@ -60,8 +60,8 @@ def bigquery_read_client() -> BigQueryReadClient:
     return BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call]
 
 
-def storage_client(project: str) -> StorageClient:
-    """Return a Cloud Storage client."""
+def storage_client(project: str | None) -> StorageClient:
+    """Return a Cloud Storage client. project: None where only objects are read or written, which need none."""
     from google.cloud.storage import Client
 
     client = Client(project)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from velocast.core.city import City, load_city
+from velocast.core.city import City, ReadObject, load_city
 from velocast.core.errors import SettingsError
 from velocast.core.telemetry import Exporter
 
@@ -77,20 +77,19 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("VELOCAST_ENVIRONMENT")
     )
     city_name: str = Field(validation_alias=AliasChoices("VELOCAST_CITY"))
-    city_base_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("VELOCAST_CITY_BASE_URL")
-    )
-    weather_base_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("VELOCAST_WEATHER_BASE_URL")
-    )
     metrics_exporter: Exporter = Field(
         default="gcp_monitoring", validation_alias=AliasChoices("OTEL_METRICS_EXPORTER")
     )
     thresholds: Thresholds = Field(default_factory=Thresholds)
+    _city: City | None = PrivateAttr(None)
 
     @classmethod
-    def load(cls) -> Self:
-        """Read the environment. Raises SettingsError naming every variable that is missing or wrong."""
+    def load(cls, read_object: ReadObject | None = None) -> Self:
+        """Read the environment and the city.
+
+        read_object: reads a city that VELOCAST_CITY names by a gs:// address. Raises SettingsError naming every variable
+        that is missing or wrong, or what is wrong with the city's file.
+        """
         try:
             settings = cls()
         except ValidationError as exc:
@@ -98,7 +97,7 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"{cls.__name__}: {wrong}. Set it in the function's environment (terraform/config)"
             ) from exc
-        _ = settings.city
+        settings._city = load_city(settings.city_name, read_object=read_object)
         return settings
 
     @classmethod
@@ -112,10 +111,8 @@ class Settings(BaseSettings):
 
     @property
     def city(self) -> City:
-        """The city's configuration."""
-        return load_city(
-            self.city_name, base_url=self.city_base_url, weather_base_url=self.weather_base_url
-        )
+        """The city's description, as it was when the settings were read."""
+        return self._city or load_city(self.city_name)
 
 
 def _variable(name: str) -> Any:
@@ -129,7 +126,11 @@ class NotifyingSettings(Settings):
 
 
 class FetchSettings(NotifyingSettings):
-    """functions/fetch."""
+    """functions/fetch. The token of a city's portal is a secret: a mounted file, never in the city's file."""
+
+    city_token_file: Path | None = Field(
+        default=None, validation_alias=AliasChoices("VELOCAST_CITY_TOKEN_FILE")
+    )
 
 
 class PredictSettings(NotifyingSettings):

@@ -42,14 +42,14 @@ class ChampionCard(_Part):
 
 
 class CityCard(_Part):
-    """The city's name, time zone and the attribution that its licence requires."""
+    """The city's name, its time zone and, where they are known, its licence and the attribution that this requires."""
 
     name: str
     time_zone: str
-    attribution: str
-    attribution_url: str
-    licence: str
-    licence_url: str = ""
+    attribution: str | None = None
+    attribution_url: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
 
 
 class CounterSnapshot(_Part):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.emulators import PROJECT, RunningObjectStore
-from velocast.adapters.gcs import Objects
+from velocast.adapters.gcs import Objects, read_address
 from velocast.core.errors import ObjectChanged, ObjectMissing
 
 
@@ -136,3 +136,10 @@ def test_delete_respects_the_generation_and_takes_absence_for_done(objects: Obje
     objects.delete("x", if_generation=new)
     objects.delete("x", if_generation=new)
     assert not objects.exists("x")
+
+
+def test_an_object_is_read_by_its_address(objects: Objects):
+    write(objects, "cities/oz.yaml", "name: Oz")
+    assert read_address(f"gs://{objects.bucket}/cities/oz.yaml") == b"name: Oz"
+    with pytest.raises(ObjectMissing, match="cities/kansas.yaml does not exist"):
+        read_address(f"gs://{objects.bucket}/cities/kansas.yaml")

@@ -1,5 +1,6 @@
 """Settings: thresholds come from one file, and a missing variable stops the start."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,6 @@ import pytest
 import yaml
 
 from velocast.core import settings
-from velocast.core.city import load_city
-from velocast.core.city.sources import Opendatasoft
 from velocast.core.errors import SettingsError
 
 CONFIG = Path(__file__).parents[3] / "terraform/config"
@@ -35,7 +34,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("VELOCAST_CITY_BASE_URL", raising=False)
     return monkeypatch
 
 
@@ -49,14 +47,6 @@ def test_wrong_environment_is_refused(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("VELOCAST_ENVIRONMENT", "laptop")
     with pytest.raises(
         SettingsError, match="VELOCAST_ENVIRONMENT: Input should be 'dev' or 'prod'"
-    ):
-        settings.FetchSettings.load()
-
-
-def test_unknown_city_lists_the_known_ones(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("VELOCAST_CITY", "atlantis")
-    with pytest.raises(
-        SettingsError, match=r"'atlantis' is none of the cities \['demoville', 'paris'\]"
     ):
         settings.FetchSettings.load()
 
@@ -97,13 +87,6 @@ def test_every_schedule_reaches_one_topic_and_that_one_function() -> None:
         assert len(readers) == 1, name
 
 
-def test_base_url_replaces_the_city_and_its_fallbacks() -> None:
-    city = load_city("paris", base_url="http://127.0.0.1:1/city")
-    for source in (city.counts.source, city.counters.source):
-        assert isinstance(source, Opendatasoft)
-        assert (source.base_url, source.fallback_base_urls) == ("http://127.0.0.1:1/city", ())
-
-
 def test_settings_print_no_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("app:very-secret")
@@ -112,14 +95,23 @@ def test_settings_print_no_secret(environment: pytest.MonkeyPatch, tmp_path: Pat
     assert "very-secret" not in repr(settings.ServeSettings.load())
 
 
-def test_a_replayed_city_has_weather_only_where_it_has_an_address() -> None:
-    real = load_city("paris").weather
-    assert real is not None
-    assert real.forecast_base_url == "https://api.open-meteo.com"
-    assert load_city("paris", base_url="http://127.0.0.1:1/city").weather is None
-    replayed = load_city(
-        "paris", base_url="http://127.0.0.1:1/city", weather_base_url="http://127.0.0.1:1/weather"
-    ).weather
-    assert replayed is not None
-    assert replayed.forecast_base_url == "http://127.0.0.1:1/weather/forecast"
-    assert replayed.previous_runs_base_url == "http://127.0.0.1:1/weather/previous-runs"
+def test_the_city_may_be_a_file_or_an_object(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = files("velocast").joinpath("cities/paris.yaml").read_text("utf-8")
+    own = text.replace("name: Paris", "name: Lutetia", 1)
+    (tmp_path / "lutetia.yaml").write_text(own, "utf-8")
+    environment.setenv("VELOCAST_CITY", str(tmp_path / "lutetia.yaml"))
+    assert settings.FetchSettings.load().city.name == "Lutetia"
+
+    bucket = {"gs://cities/lutetia.yaml": own.encode()}
+    environment.setenv("VELOCAST_CITY", "gs://cities/lutetia.yaml")
+    loaded = settings.FetchSettings.load(bucket.__getitem__)
+    bucket.clear()
+    assert loaded.city.name == "Lutetia", "it is read once, at the start"
+
+
+def test_an_unknown_city_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VELOCAST_CITY", "atlantis")
+    with pytest.raises(SettingsError, match="'atlantis' is none of the packaged cities"):
+        settings.FetchSettings.load()

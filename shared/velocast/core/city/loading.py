@@ -1,50 +1,53 @@
-"""Reads the description of a city from its file."""
+"""Reads the description of a city: a packaged one by its name, any other by its path or its gs:// address."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from velocast.core.city.description import City
-from velocast.core.errors import SettingsError
+from velocast.core.errors import ObjectMissing, SettingsError
+
+GCS = "gs://"
+ENDINGS = (".yaml", ".yml")
+
+ReadObject = Callable[
+    [str], bytes
+]  # the content of an object of Cloud Storage, by its gs:// address
 
 
-@cache  # one run calls this about a dozen times
-def load_city(
-    name: str, *, base_url: str | None = None, weather_base_url: str | None = None
-) -> City:
-    """Read a city's configuration.
+def load_city(name: str, *, read_object: ReadObject | None = None) -> City:
+    """Read a city's description.
 
-    base_url: replaces the address of the counts and its fallbacks; weather_base_url: replaces the addresses of the
-    weather. With a base_url and no weather_base_url the city has no weather, because the hours of a replay are not the
-    hours of the real weather API. Raises SettingsError when the city does not exist or its file has a wrong or unknown
-    key, time zone or holiday calendar.
+    name: that of a packaged city, a path (it ends in .yaml or .yml, or has a folder), or a gs:// address. read_object:
+    reads the latter (`velocast.adapters.gcs.read_address`). Raises SettingsError when there is no such city, and when
+    its file has a wrong or unknown key, time zone or holiday calendar.
     """
+    if name.startswith(GCS):
+        return parse_city(_mapping(_object(name, read_object), name), name)
+    if is_path(name):
+        return parse_city(_mapping(_file(name), name), name)
+    return _packaged(name)
+
+
+def is_path(name: str) -> bool:
+    """Return whether a city is named by the path of its file."""
+    return name.endswith(ENDINGS) or "/" in name or "\\" in name
+
+
+def packaged_cities() -> list[str]:
+    """Return the names of the cities that the library describes, sorted."""
     folder = files("velocast").joinpath("cities")
-    file = folder.joinpath(f"{name}.yaml")
-    if not file.is_file():
-        known = sorted(
-            f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
-        )
-        raise SettingsError(
-            f"VELOCAST_CITY={name!r} is none of the cities {known}; choose one of them or add cities/{name}.yaml"
-        )
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if base_url:
-        for part in ("counts", "counters"):
-            if source := values.get(part, {}).get("source"):
-                values[part]["source"] = source | {"base_url": base_url, "fallback_base_urls": ()}
-        values["weather"] = values.get("weather") if weather_base_url else None
-    if weather_base_url and values.get("weather"):
-        values["weather"] |= {
-            "forecast_base_url": f"{weather_base_url}/forecast",
-            "previous_runs_base_url": f"{weather_base_url}/previous-runs",
-        }
-    return parse_city(values, f"cities/{name}.yaml")
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def parse_city(values: dict[str, Any], place: str) -> City:
@@ -53,3 +56,57 @@ def parse_city(values: dict[str, Any], place: str) -> City:
         return City(**values)
     except ValidationError as exc:
         raise SettingsError(f"{place}: {exc}") from exc
+
+
+@cache  # one run calls this about a dozen times
+def _packaged(name: str) -> City:
+    if name not in packaged_cities():
+        raise SettingsError(_unknown(name))
+    place = f"cities/{name}.yaml"
+    return parse_city(_mapping(files("velocast").joinpath(place).read_bytes(), place), place)
+
+
+def _unknown(name: str) -> str:
+    known = packaged_cities()
+    near = get_close_matches(name.casefold(), known, n=3)
+    asked = f"did you mean {' or '.join(near)}? " if near else ""
+    return (
+        f"city {name!r} is none of the packaged cities; {asked}Choose one of {', '.join(known)}, or give the path "
+        "of a city's file (my-city.yaml) or its address (gs://bucket/my-city.yaml)"
+    )
+
+
+def _file(name: str) -> bytes:
+    path = Path(name).expanduser()
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        near = get_close_matches(path.stem.casefold(), packaged_cities(), n=1)
+        packaged = f"; {near[0]} is a packaged city, which has no path" if near else ""
+        raise SettingsError(f"the city's file {name} does not exist{packaged}") from exc
+    except OSError as exc:
+        raise SettingsError(f"the city's file {name} cannot be read: {exc}") from exc
+
+
+def _object(address: str, read_object: ReadObject | None) -> bytes:
+    bucket, _, name = address.removeprefix(GCS).partition("/")
+    if not bucket or not name:
+        raise SettingsError(f"city {address} names no object; give gs://bucket/my-city.yaml")
+    if read_object is None:
+        raise SettingsError(f"city {address}: nothing here reads Cloud Storage; give a path")
+    try:
+        return read_object(address)
+    except ObjectMissing as exc:
+        raise SettingsError(f"the city's file {address} does not exist") from exc
+
+
+def _mapping(data: bytes, place: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{place} is not YAML: {exc}") from exc
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f"{place} does not describe a city: it has no keys such as name and counts"
+        )
+    return values

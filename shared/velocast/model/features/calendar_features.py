@@ -32,12 +32,13 @@ def day_type(day: date, holidays: Collection[date]) -> DayType:
     return "saturday" if day.weekday() == SATURDAY else "working"
 
 
-def holiday_dates(country: str, first: date, last: date) -> list[date]:
+def holiday_dates(country: str | None, first: date, last: date) -> list[date]:
     """Return the public holidays from `first` to `last`, both included, in order.
 
-    country: ISO 3166 code, optionally with a subdivision after a hyphen (`FR`, `DE-BE`).
-    Raises SettingsError when the package `holidays` does not know the country.
+    country: ISO 3166 code, optionally with a subdivision after a hyphen (`FR`, `DE-BE`); None: no holidays. Raises SettingsError when the package `holidays` does not know the country.
     """
+    if country is None:
+        return []
     import holidays
 
     code, _, subdivision = country.partition("-")

@@ -89,15 +89,16 @@ class Provenance(_Answer):
     origin_at: forecasts use only counts before this time. published_at: when the forecasts were published.
     stale: the current time is outside the published hours, so the response starts at `published_at` instead.
     champion: the model behind the forecasts; null before the first promotion, when forecasts are means of similar days.
+    attribution, licence: null where the city states none.
     """
 
     origin_at: AwareDatetime
     published_at: AwareDatetime
     stale: bool
     champion: ChampionCard | None
-    attribution: str
-    attribution_url: str
-    licence: str
+    attribution: str | None
+    attribution_url: str | None
+    licence: str | None
 
 
 class Counter(_Answer):

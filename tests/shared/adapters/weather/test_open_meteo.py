@@ -16,10 +16,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gcp_emulators.core.http_server import HttpServer, free_port
-from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
+from tests.replayed_weather import (
+    ReplayedWeather,
+    serving_weather,
+    small_weather,
+    weather_at,
+)
 from velocast.adapters.weather import open_meteo
 from velocast.adapters.weather.open_meteo import WeatherSource
-from velocast.core.city import WeatherConfig, load_city
+from velocast.core.city import WeatherConfig
 from velocast.core.errors import WeatherRefused, WeatherTruncated, WeatherUnreachable
 from velocast.core.weather_variables import VALUES, VARIABLES
 from velocast_cli.backtesting.weather_perturbation import observed, perturbed
@@ -220,8 +225,7 @@ class TestTrouble:
             source.read_archive(NOW, NOW + 30 * DAY, as_of=NOW)
 
     def test_nobody_answers(self, pauses: list[float]) -> None:
-        config = load_city("paris", weather_base_url=f"http://127.0.0.1:{free_port()}").weather
-        assert config is not None
+        config = weather_at(f"http://127.0.0.1:{free_port()}/weather")
         with (
             WeatherSource(config, sleep=pauses.append, limits=EXACT) as source,
             pytest.raises(WeatherUnreachable, match=r"no answer: .*check weather"),
@@ -248,10 +252,8 @@ def answers() -> Iterator[tuple[dict[str, Any], WeatherConfig]]:
     def answer(_request: Request) -> Response:
         return Response(held["text"], media_type="application/json")
 
-    with HttpServer([Route("/forecast/v1/forecast", answer)]) as server:
-        config = load_city("paris", weather_base_url=server.url).weather
-        assert config is not None
-        yield held, config
+    with HttpServer([Route("/weather/forecast/v1/forecast", answer)]) as server:
+        yield held, weather_at(f"{server.url}/weather")
 
 
 def read(answers: tuple[dict[str, Any], WeatherConfig], text: str) -> open_meteo.Weather | None:

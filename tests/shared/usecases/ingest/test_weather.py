@@ -15,7 +15,7 @@ from tests import emulators
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
 from tests.shared.usecases.ingest.test_fetch import Lab
-from velocast.adapters.city_sources import opendatasoft
+from velocast.adapters.city_sources import source as city_source
 from velocast.adapters.weather import open_meteo
 from velocast_local.city.open_meteo_replay import WeatherFaults
 
@@ -76,10 +76,9 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> WeatherLab:
     city, weather = served
-    monkeypatch.setattr(opendatasoft, "LIMITS", without_pauses(opendatasoft.LIMITS))
+    monkeypatch.setattr(city_source, "LIMITS", without_pauses(city_source.LIMITS))
     monkeypatch.setattr(open_meteo, "LIMITS", without_pauses(open_meteo.LIMITS))
-    monkeypatch.setenv("VELOCAST_CITY_BASE_URL", city.base_url)
-    monkeypatch.setenv("VELOCAST_WEATHER_BASE_URL", weather.base_url)
+    monkeypatch.setenv("VELOCAST_CITY", city.described(weather_url=weather.base_url))
     city.now = weather.now = NOW
     city.publish(counts_from(FIRST))
     weather.replay.faults = WeatherFaults()
@@ -185,7 +184,7 @@ class TestWhatIsStored:
         assert rows["valid_at"].max() > pd.Timestamp(NOW + 4 * DAY)
 
     def test_a_city_without_weather(self, lab: WeatherLab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv("VELOCAST_WEATHER_BASE_URL")
+        monkeypatch.setenv("VELOCAST_CITY", lab.city.described())
         lab = lab.as_configured_now()
 
         assert lab.weather_of() == {"status": "not configured"}
@@ -196,7 +195,7 @@ class TestWhatIsStored:
         self, old_lab: WeatherLab, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as without:
-            without.delenv("VELOCAST_WEATHER_BASE_URL")
+            without.setenv("VELOCAST_CITY", old_lab.city.described())
             assert old_lab.as_configured_now().weather_of() == {"status": "not configured"}
         old_lab.next_day()
 

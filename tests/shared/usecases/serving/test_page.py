@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from docs.screenshot import CHROMIUM, launch
 from tests import emulators
@@ -153,6 +154,59 @@ def test_the_champion_and_the_licence_are_shown(page: Page) -> None:
     expect(page.locator("#attribution")).to_have_text(
         "Bike counts: a made-up city · Licence: CC0 1.0"
     )
+
+
+def test_counters_without_a_place_are_a_list_under_the_map(
+    page: Page, address: str, complaints: list[str]
+) -> None:
+    expect(page.locator("#unplaced")).to_be_hidden()
+    some = nobodys(page, address, unplaced=lambda counter: counter["counter_id"] == "c-4")
+    expect(some.locator("#map-frame")).to_be_visible()
+    expect(some.locator("#unplaced-note")).to_have_text(
+        re.compile(r"Without a place on the map: 1 of \d+ counters")
+    )
+    some.locator("#unplaced button").click()
+    expect(some.locator("#counter-title")).to_have_text("Rue 4 N-S")
+    assert complaints == []
+
+
+def test_a_city_without_places_and_licence_claims_neither(
+    page: Page, address: str, complaints: list[str]
+) -> None:
+    bare = nobodys(page, address, unplaced=lambda counter: True)
+    expect(bare.locator("#map-frame")).to_be_hidden()
+    expect(bare.locator("#unplaced-note")).to_have_text(
+        "The city gives no places for its counters."
+    )
+    buttons = bare.locator("#unplaced button")
+    assert buttons.count() == bare.locator("#counter option").count() > 10
+    assert re.search(r"\d$", buttons.first.inner_text())
+    coloured = bare.locator("#unplaced i").evaluate_all("dots => dots.map((dot) => dot.className)")
+    assert len(set(coloured)) > 1, "busy counters are coloured as on the map"
+    assert set(coloured) <= {"l0", "l1", "l2", "l3", "l4", "l5"}
+    expect(bare.locator("#attribution")).to_be_hidden()
+    assert complaints == []
+
+
+def nobodys(page: Page, address: str, *, unplaced: Callable[[dict[str, Any]], bool]) -> Page:
+    """Open the dashboard on answers in which nothing is claimed and some counters have no place."""
+
+    def change(route: Route) -> None:
+        answer = route.fetch().json() | {
+            "attribution": None, "attribution_url": None, "licence": None
+        }  # fmt: skip
+        for counter in filter(unplaced, answer["counters"]):
+            counter.update(latitude=None, longitude=None)
+        route.fulfill(json=answer)
+
+    page.route("**/v1/counters", change)
+    try:
+        page.goto("about:blank")
+        page.goto(f"{address}/#key={KEY}")
+        expect(page.locator(LINE)).to_be_visible()
+    finally:
+        page.unroute("**/v1/counters", change)
+    return page
 
 
 def test_a_single_forecast(page: Page, complaints: list[str]) -> None:

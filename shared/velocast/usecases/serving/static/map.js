@@ -9,6 +9,8 @@ const STRAY = 8; // multiples of the median distance from the centre
 
 export const levelOf = (bikes) => LEVELS.filter((from) => bikes >= from).length;
 
+export const isPlaced = (counter) => counter.latitude !== null && counter.longitude !== null;
+
 /** Leave out counters so far away that showing them would squeeze all others together. */
 function withoutStrays(dots) {
   const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -31,8 +33,8 @@ export class CounterMap {
   }
 
   show(counters) {
-    const placed = counters.filter((c) => c.latitude !== null && c.longitude !== null);
-    if (!placed.length) return;
+    const placed = counters.filter(isPlaced);
+    if (!placed.length) return; // the list shows them
     const middle = placed.reduce((sum, c) => sum + c.latitude, 0) / placed.length;
     const perLongitude = KM_PER_DEGREE * Math.cos((middle * Math.PI) / 180);
     this.layer.replaceChildren();

@@ -2,7 +2,8 @@
 
 import { CityClock, call, forgetKey, getKey, setKey, takeKeyFromAddress } from "./api.js";
 import { Chart } from "./chart.js";
-import { CounterMap, LEVELS } from "./map.js";
+import { CounterList } from "./list.js";
+import { CounterMap, LEVELS, isPlaced } from "./map.js";
 
 const OBSERVED_HOURS = 96;
 const FORECAST_HOURS = 120;
@@ -21,6 +22,7 @@ const METRICS = { r2: "R²", rmse: "RMSE", mae: "MAE", skill: "Skill", coverage:
 const $ = (id) => document.getElementById(id);
 const state = { counters: [], hours: [], chosen: null, atHours: new Map(), published: null };
 const map = new CounterMap($("map"), $("map-tip"), $("scale-bar"), $("scale-text"), choose);
+const unplaced = new CounterList($("unplaced"), $("unplaced-note"), $("unplaced-list"), choose);
 const chart = new Chart($("chart"), new CityClock("UTC"));
 let retry;
 
@@ -85,6 +87,8 @@ function showCity(list, now) {
   if (!news) return;
   state.atHours.clear();
   map.show(list.counters);
+  $("map-frame").hidden = !list.counters.some(isPlaced);
+  unplaced.show(list.counters.filter((c) => !isPlaced(c)), list.counters.length);
   fillPlaces(list.counters);
   $("hour").max = String(list.hours.length - 1);
   const current = list.hours.findIndex((at) => Date.parse(at) === Date.parse(now.at));
@@ -102,10 +106,16 @@ function fillPlaces(counters) {
 }
 
 function showAttribution(list) {
-  const link = document.createElement("a");
-  link.textContent = list.attribution;
-  if (/^https?:/.test(list.attribution_url)) link.href = list.attribution_url;
-  $("attribution").replaceChildren(link, ` · Licence: ${list.licence}`);
+  const parts = [];
+  if (list.attribution) {
+    const link = document.createElement("a");
+    link.textContent = list.attribution;
+    if (/^https?:/.test(list.attribution_url ?? "")) link.href = list.attribution_url;
+    parts.push(link);
+  }
+  if (list.licence) parts.push(`${parts.length ? " · " : ""}Licence: ${list.licence}`);
+  $("attribution").replaceChildren(...parts);
+  $("attribution").hidden = !parts.length; // counts of nobody's: nothing is claimed
 }
 
 // ---- the map
@@ -115,7 +125,9 @@ function showHour(answer) {
   state.atHours.set(Date.parse(answer.at), answer);
   $("map-hour").textContent = text;
   $("hour").setAttribute("aria-valuetext", text);
-  map.colour(new Map(answer.forecasts.map((f) => [f.counter_id, f.predicted_count])), text);
+  const forecasts = new Map(answer.forecasts.map((f) => [f.counter_id, f.predicted_count]));
+  map.colour(forecasts, text);
+  unplaced.colour(forecasts);
 }
 
 let sliding;
@@ -146,6 +158,7 @@ async function choose(id) {
   $("counter").value = id;
   $("hand-counter").value = id;
   map.select(id);
+  unplaced.select(id);
   await guarded(async () => {
     const answer = await call(`v1/counters/${encodeURIComponent(id)}/forecast?hours=${FORECAST_HOURS}&observed=${OBSERVED_HOURS}`);
     if (state.chosen !== id) return; // another counter was chosen in the meantime
