@@ -71,7 +71,7 @@ def in_emulator(
     file = folder / "city.parquet"
     write_city(simulate(counters, days=arguments.days, seed=3), file)
     with harness.warehouse(arguments.city) as (_, emulator):
-        counts = harness.read_counts(file).assign(quality=None)
+        counts = harness.read_counts(file, load_city("demoville"))
         harness.load_counts(counts)
         asked = forecast_task(counts, city)
         steps = train_and_forecast(folder, arguments.limit, asked, recording, 0)

@@ -1,23 +1,16 @@
-"""A Parquet or CSV file of counts in memory, and its rows as JSON lines.
-
-The lines are built column by column: repeated values (names, hours) are encoded once and placed by index. So 400,000
-rows take well under a second.
-"""
+"""Counts from files that a person gives to the command line, read as the city's description says."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-FIELDS = (
+from velocast.core.city import City
+
+COLUMNS = (
     "id_compteur",
     "nom_compteur",
     "id",
@@ -26,127 +19,81 @@ FIELDS = (
     "date",
     "installation_date",
     "counter",
+    "longitude",
+    "latitude",
 )
-COLUMNS = (*FIELDS, "longitude", "latitude")
-ONE_IN = 2000
+COUNTS = ("counter_id", "counted_at", "bike_count", "quality")
+COUNTERS = (
+    "counter_id",
+    "counter_name",
+    "site_id",
+    "site_name",
+    "installed_on",
+    "latitude",
+    "longitude",
+)
 
-Rows = slice | npt.NDArray[Any]
 
+@dataclass(frozen=True)
+class FileCounts:
+    """What a city's files say.
 
-class CityFile:
-    """Counts of one city, sorted by date and counter. Rows without a date are left out, as no range of time finds them.
-
-    path: .parquet or .csv with COLUMNS. Raises ValueError when a column is missing or no row has a date.
+    counts: COUNTS, one row per counter and hour, counted_at in UTC; quality is None or says why a count is not learned
+    from. counters: COUNTERS, one row per counter, None or NaN where nothing is known. put_aside: how many records were
+    refused, by reason.
     """
 
-    names = (*FIELDS, "coordinates")
+    counts: pd.DataFrame
+    counters: pd.DataFrame
+    put_aside: dict[str, int]
 
-    def __init__(self, path: Path) -> None:
-        table = read_rows(path).dropna(subset=["date"])
-        if table.empty:
-            raise ValueError(f"{path}: no row has a date")
-        self._frame = table.sort_values(["date", "id_compteur"], kind="stable", ignore_index=True)
-        self.hours: npt.NDArray[np.datetime64] = (
-            self._frame["date"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]")
-        )
-        self.ids: npt.NDArray[Any] = pd.factorize(self._frame["id_compteur"], sort=True)[0]
-        self.first = _aware(self.hours[0])
-        self.last = _aware(self.hours[-1])
-        self._texts = {
-            name: _Texts(*self._encode(name)) for name in self.names if name != "sum_counts"
+    def positions(self) -> list[tuple[float, float]]:
+        """Return latitude and longitude (degrees) of the counters that have a place."""
+        placed = self.counters[["latitude", "longitude"]].astype("float64").dropna()
+        return [(float(lat), float(lon)) for lat, lon in placed.itertuples(index=False)]
+
+    def describe_put_aside(self) -> str | None:
+        """Return how many records were refused, by reason; None when all were read."""
+        if not self.put_aside:
+            return None
+        reasons = sorted(self.put_aside.items(), key=lambda item: -item[1])
+        told = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in reasons)
+        return f"put aside: {sum(self.put_aside.values()):,} records ({told})"
+
+
+def read_city_files(city: City, paths: Sequence[Path]) -> FileCounts:
+    """Read the counts of files. Raises ValueError when nothing in them is usable."""
+    rows = pd.concat([read_rows(path) for path in paths], ignore_index=True)
+    counts = pd.DataFrame(
+        {
+            "counter_id": rows["id_compteur"].astype(str),
+            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
+            "bike_count": rows["sum_counts"],
         }
-        counts = self._frame["sum_counts"]
-        self._uncounted: npt.NDArray[np.bool_] = counts.isna().to_numpy()
-        self._counts = counts.fillna(0).to_numpy("int64")
-        self._mistakes = _first_mistakes(self.hours, self.ids, self._counts)
-
-    def between(self, since: datetime | None, until: datetime | None) -> slice:
-        """Return the rows of a half-open time range as one slice; None is no bound."""
-        start = 0 if since is None else int(np.searchsorted(self.hours, _naive(since)))
-        stop = len(self.hours) if until is None else int(np.searchsorted(self.hours, _naive(until)))
-        return slice(start, max(start, stop))
-
-    def counters(self, rows: slice) -> list[dict[str, Any]]:
-        """Return one record for each counter among `rows`, taken from its newest row."""
-        newest = (
-            self._frame.iloc[rows]
-            .drop_duplicates("id_compteur", keep="last")
-            .sort_values("id_compteur")
-        )
-        return [
-            {
-                "id_compteur": row.id_compteur,
-                "nom_compteur": _or_none(row.nom_compteur),
-                "id": _or_none(row.id),
-                "name": _or_none(row.name),
-                "channel_id": str(row.id_compteur).rpartition("-")[2],
-                "channel_name": str(row.nom_compteur).rpartition(" ")[2],
-                "installation_date": _or_none(row.installation_date),
-                "coordinates": _place(row.longitude, row.latitude),
-                "counter": _or_none(row.counter),
-            }
-            for row in newest.itertuples(index=False, name="Row")
-        ]
-
-    def lines(
-        self,
-        rows: Rows,
-        names: tuple[str, ...] | None,
-        *,
-        first_value_after: datetime | None = None,
-    ) -> bytes:
-        """Encode rows as JSON lines with the fields `names` (None: all).
-
-        Hours from `first_value_after` on have their values as first published, before correction.
-        """
-        pieces: list[Any] = []
-        for position, name in enumerate(names or self.names):
-            pieces.append(("{" if position == 0 else ",") + f'"{name}":')
-            pieces.append(
-                self._values(rows, first_value_after)
-                if name == "sum_counts"
-                else self._texts[name].at(rows)
-            )
-        pieces.append("}\n")
-        pieces = [
-            pa.scalar(piece, pa.large_string()) if isinstance(piece, str) else piece
-            for piece in pieces
-        ]
-        joined = pc.binary_join_element_wise(*pieces, pa.scalar("", pa.large_string()))
-        return _bytes_of(joined)
-
-    def _values(self, rows: Rows, first_value_after: datetime | None) -> pa.Array:
-        counts = self._counts[rows]
-        if first_value_after is not None:
-            young = self.hours[rows] >= _naive(first_value_after)
-            counts = counts + np.where(young, self._mistakes[rows], 0)
-        return (
-            pa.array(counts, mask=self._uncounted[rows]).cast(pa.large_string()).fill_null("null")
-        )
-
-    def _encode(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
-        if name == "date":
-            codes, hours = pd.factorize(self.hours)
-            return codes, [f'"{h!s}+00:00"' for h in hours.astype("datetime64[s]")]
-        if name == "coordinates":
-            pairs = pd.MultiIndex.from_frame(self._frame[["longitude", "latitude"]])
-            codes, places = pd.factorize(pairs)
-            return codes, [json.dumps(_place(lon, lat)) for lon, lat in places]
-        codes, values = pd.factorize(self._frame[name], use_na_sentinel=False)
-        return codes, [
-            json.dumps(None if pd.isna(v) else str(v), ensure_ascii=False) for v in values
-        ]
-
-
-class _Texts:
-    """A column of JSON texts: the distinct texts, and the index of each row's text."""
-
-    def __init__(self, codes: npt.NDArray[Any], texts: list[str]) -> None:
-        self._codes = codes.astype(np.int32)
-        self._texts = pa.array(texts, pa.large_string())
-
-    def at(self, rows: Rows) -> pa.Array:
-        return self._texts.take(pa.array(self._codes[rows]))
+    )
+    known = counts.dropna().drop_duplicates()
+    double = known.duplicated(["counter_id", "counted_at"], keep=False)
+    kept = known[~double].assign(quality=None).reset_index(drop=True)
+    if kept.empty:
+        raise ValueError(f"{paths[0]}: no row has a counter, a date and a count")
+    aside = {
+        "missing_count": len(counts) - len(counts.dropna()),
+        "conflicting_duplicate": int(double.sum()),
+    }
+    newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
+    counters = newest.rename(
+        columns={
+            "id_compteur": "counter_id",
+            "nom_compteur": "counter_name",
+            "id": "site_id",
+            "name": "site_name",
+            "installation_date": "installed_on",
+        }
+    )
+    counters["counter_id"] = counters["counter_id"].astype(str)
+    return FileCounts(
+        kept, counters[list(COUNTERS)].reset_index(drop=True), {k: n for k, n in aside.items() if n}
+    )
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -181,43 +128,3 @@ def _check_separator(path: Path, columns: list[str]) -> None:
             raise ValueError(
                 f"{path}: its columns are separated by {name}; save it with commas, or as Parquet"
             )
-
-
-def _or_none(value: Any) -> Any:
-    return None if pd.isna(value) else value
-
-
-def _place(longitude: Any, latitude: Any) -> dict[str, float] | None:
-    """Return a position as the API does: null where either coordinate is missing."""
-    if pd.isna(longitude) or pd.isna(latitude):
-        return None
-    return {"lon": longitude, "lat": latitude}
-
-
-def _first_mistakes(
-    hours: npt.NDArray[np.datetime64], ids: npt.NDArray[Any], counts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Return the error in each value as first published: nearly always 0, and deterministic for each row."""
-    mixed = pd.util.hash_array(hours.astype("int64") * 1009 + ids)
-    share = (mixed >> np.uint64(32)) % np.uint64(7)
-    wrong = np.maximum(1, counts // 10) * np.where(share % 2 == 0, 1, -1)
-    wrong = np.where(counts + wrong < 0, 1, wrong)
-    return np.where(mixed % np.uint64(ONE_IN) == 0, wrong, 0).astype(np.int64)
-
-
-def _bytes_of(texts: pa.Array) -> bytes:
-    """Return all texts joined. They are adjacent in Arrow's buffer, so the bytes are only copied."""
-    if not len(texts):
-        return b""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return bytes(memoryview(data)[ends[0] : ends[-1]])
-
-
-def _naive(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
-
-
-def _aware(hour: np.datetime64) -> datetime:
-    moment: datetime = hour.astype("datetime64[s]").item()
-    return moment.replace(tzinfo=UTC)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.frame_rows import named_rows
 from velocast.core.city import load_city
-from velocast_cli.city_file import CityFile
+from velocast_cli.city_file import read_city_files
 from velocast_cli.weather_file import read_weather_file
 from velocast_local.simulation.city import (
     COLUMNS,
@@ -191,10 +191,13 @@ class TestFile:
         rows = simulate(3, days=3, seed=1)
         write_city(rows, tmp_path / f"city.{ending}")
 
-        file = CityFile(tmp_path / f"city.{ending}")
+        read = read_city_files(load_city("demoville"), [tmp_path / f"city.{ending}"])
 
-        assert file.first == rows["date"].min()
-        assert file.lines(slice(0, 10**9), None).count(b"\n") == len(rows)
+        assert read.put_aside == {}
+        assert read.counts["counted_at"].min() == rows["date"].min()
+        assert len(read.counts) == len(rows)
+        assert read.counts["bike_count"].sum() == rows["sum_counts"].sum()
+        assert len(read.positions()) == 3
 
     def test_other_ending_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"ends in '\.xls', expected \.parquet or \.csv"):

@@ -18,7 +18,6 @@ from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.replayed_city import ReplayedCity, serving, small_frame
 from velocast.adapters.city_sources import opendatasoft
 from velocast.adapters.city_sources.opendatasoft import LIMITS, CitySource, where
-from velocast.adapters.city_sources.transport import TimeRange
 from velocast.adapters.city_sources.opendatasoft_answers import json_lines
 from velocast.adapters.city_sources.records import (
     REASONS,
@@ -28,6 +27,7 @@ from velocast.adapters.city_sources.records import (
     read_counter,
     read_record,
 )
+from velocast.adapters.city_sources.transport import TimeRange
 from velocast.adapters.http_answer import split_lines
 from velocast.core.city import City, load_city
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
