@@ -10,8 +10,8 @@ packages are deployed again.
 A function's zip contains main.py, requirements.txt with hashes, and the library as the folder `velocast` next to them.
 The library is not listed in requirements.txt: with hashes, pip refuses any entry without one, and a folder or a wheel
 built just now has none. The folder is importable without pip, because the Functions Framework puts main.py's folder on
-the path. `velocast-<version>.dist-info` makes the version available to `importlib.metadata`. A city's own file, given by
---city, is put among the library's cities under its name, in place of one that has the same name.
+the path. `velocast-<version>.dist-info` makes the version available to `importlib.metadata`. A city's own file, given
+by --city, is put among the library's cities under its name, in place of one that has the same name.
 """
 
 from __future__ import annotations
