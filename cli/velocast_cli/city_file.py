@@ -1,28 +1,21 @@
-"""Counts from files that a person gives to the command line, read as the city's description says."""
+"""Counts from files that a person gives to the command line, read as the city's description says.
+
+It is the reading of ingestion (`velocast.adapters.city_sources.reading`), so the same records are put aside.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from velocast.adapters.city_sources.reading import listed_counters, read_files
+from velocast.adapters.city_sources.records import CounterRecord
 from velocast.core.city import City
 
-COLUMNS = (
-    "id_compteur",
-    "nom_compteur",
-    "id",
-    "name",
-    "sum_counts",
-    "date",
-    "installation_date",
-    "counter",
-    "longitude",
-    "latitude",
-)
-COUNTS = ("counter_id", "counted_at", "bike_count", "quality")
 COUNTERS = (
     "counter_id",
     "counter_name",
@@ -38,9 +31,9 @@ COUNTERS = (
 class FileCounts:
     """What a city's files say.
 
-    counts: COUNTS, one row per counter and hour, counted_at in UTC; quality is None or says why a count is not learned
-    from. counters: COUNTERS, one row per counter, None or NaN where nothing is known. put_aside: how many records were
-    refused, by reason.
+    counts: counter_id, counted_at (UTC), bike_count and quality (None, or why a count is not learned from), one row a
+    counter and hour. counters: COUNTERS, one row a counter, None or NaN where nothing is known. put_aside: how many
+    records were refused, by reason.
     """
 
     counts: pd.DataFrame
@@ -49,7 +42,7 @@ class FileCounts:
 
     def positions(self) -> list[tuple[float, float]]:
         """Return latitude and longitude (degrees) of the counters that have a place."""
-        placed = self.counters[["latitude", "longitude"]].astype("float64").dropna()
+        placed = self.counters[["latitude", "longitude"]].dropna()
         return [(float(lat), float(lon)) for lat, lon in placed.itertuples(index=False)]
 
     def describe_put_aside(self) -> str | None:
@@ -62,69 +55,22 @@ class FileCounts:
 
 
 def read_city_files(city: City, paths: Sequence[Path]) -> FileCounts:
-    """Read the counts of files. Raises ValueError when nothing in them is usable."""
-    rows = pd.concat([read_rows(path) for path in paths], ignore_index=True)
-    counts = pd.DataFrame(
-        {
-            "counter_id": rows["id_compteur"].astype(str),
-            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
-            "bike_count": rows["sum_counts"],
-        }
-    )
-    known = counts.dropna().drop_duplicates()
-    double = known.duplicated(["counter_id", "counted_at"], keep=False)
-    kept = known[~double].assign(quality=None).reset_index(drop=True)
-    if kept.empty:
-        raise ValueError(f"{paths[0]}: no row has a counter, a date and a count")
-    aside = {
-        "missing_count": len(counts) - len(counts.dropna()),
-        "conflicting_duplicate": int(double.sum()),
-    }
-    newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
-    counters = newest.rename(
-        columns={
-            "id_compteur": "counter_id",
-            "nom_compteur": "counter_name",
-            "id": "site_id",
-            "name": "site_name",
-            "installation_date": "installed_on",
-        }
-    )
-    counters["counter_id"] = counters["counter_id"].astype(str)
-    return FileCounts(
-        kept, counters[list(COUNTERS)].reset_index(drop=True), {k: n for k, n in aside.items() if n}
-    )
+    """Read the counts of files and of all files in folders.
+
+    Raises ValueError when they have no usable count, and the errors of `reading.read_files`.
+    """
+    harvest = read_files(city, paths)
+    counts = harvest.counts.to_pandas()
+    refused = Counter(reject.reason for reject in harvest.rejects)
+    if counts.empty:
+        why = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in refused.items())
+        raise ValueError(f"{paths[0]}: no usable count" + (f"; put aside: {why}" if why else ""))
+    known = {r.counter_id: r for r in [*harvest.counters, *listed_counters(city.counters)]}
+    return FileCounts(counts, _counters(counts["counter_id"].unique(), known), dict(refused))
 
 
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read a file's rows, `date` in UTC. Raises ValueError for another suffix, a missing column or an empty file."""
-    if path.suffix == ".parquet":
-        table = pd.read_parquet(path)
-    elif path.suffix == ".csv":
-        try:
-            table = pd.read_csv(
-                path, dtype={"id_compteur": str, "id": str, "installation_date": str}
-            )
-        except pd.errors.EmptyDataError as exc:
-            raise ValueError(f"{path}: the file is empty") from exc
-        except pd.errors.ParserError as exc:
-            raise ValueError(f"{path}: no CSV with commas ({exc})") from exc
-        _check_separator(path, list(table.columns))
-    else:
-        raise ValueError(f"{path}: ends in {path.suffix!r}, expected .parquet or .csv")
-    if missing := sorted(set(COLUMNS) - set(table.columns)):
-        raise ValueError(f"{path}: no column {', '.join(missing)}; expected {', '.join(COLUMNS)}")
-    if table.empty:
-        raise ValueError(f"{path}: the file has no rows")
-    table["date"] = pd.to_datetime(table["date"], utc=True)
-    return table
-
-
-def _check_separator(path: Path, columns: list[str]) -> None:
-    """Raise ValueError where the header is separated by something else than commas."""
-    header = ",".join(map(str, columns))
-    for mark, name in (("\t", "tabs"), (";", "semicolons"), ("|", "vertical bars")):
-        if len(header.split(mark)) > len(columns):
-            raise ValueError(
-                f"{path}: its columns are separated by {name}; save it with commas, or as Parquet"
-            )
+def _counters(ids: Iterable[str], known: dict[str, CounterRecord]) -> pd.DataFrame:
+    nothing = CounterRecord("", None, None, None, None, None, None)
+    rows = [known.get(counter_id, nothing)._replace(counter_id=counter_id) for counter_id in ids]
+    frame = pd.DataFrame([row[: len(COUNTERS)] for row in rows], columns=list(COUNTERS))
+    return frame.astype({"latitude": "float64", "longitude": "float64"})

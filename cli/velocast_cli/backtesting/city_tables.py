@@ -11,8 +11,9 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core import schemas
 from velocast.core.city import City
+from velocast.core.clock_changes import repeated_hours
 from velocast.core.settings import Thresholds
-from velocast.usecases.ingest.quality import repeated_hours
+
 
 
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:

@@ -216,6 +216,8 @@ def write_counts(read: FileCounts, path: Path) -> None:
     rows = read.counts.rename(
         columns={"counter_id": "id_compteur", "counted_at": "date", "bike_count": "sum_counts"}
     ).merge(counters, how="left", on="id_compteur")
-    if rows["quality"].isna().all():
-        rows = rows.drop(columns="quality")
+    # The clock's repeated hour is marked anew where the counts are stored; a city that publishes them does not say.
+    rows[QUALITY] = rows[QUALITY].where(rows[QUALITY] != "clock_change", None)
+    if rows[QUALITY].isna().all():
+        rows = rows.drop(columns=QUALITY)
     rows.assign(counter=None).to_parquet(path, index=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,16 +103,19 @@ class Warehouse:
         keys: Sequence[str],
         update: Sequence[str] | None = None,
         insert_only: Sequence[str] = (),
+        replaced: Mapping[str, Sequence[str]] | None = None,
     ) -> MergeResult:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
         update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
-        in none of the three are written with a change but do not count as one. Nulls equal each other. JSON is passed
-        as text. Only partitions between the rows' first and last value are searched, so the key must determine the
+        in none of the three are written with a change but do not count as one. replaced: for a column, the stored values,
+        besides null, that may be written over; any other stays. Nulls equal each other. JSON is passed as text. Only partitions between the rows' first and last value are searched, so the key must determine the
         partition. Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
         schema = schemas.table(table)
-        plan = merging.Merge.of(schema, rows.column_names, keys, update, insert_only)
+        plan = merging.Merge.of(
+            schema, rows.column_names, keys, update, insert_only, replaced or {}
+        )
         data = merging.staged(schema, rows, keys)
         if data.num_rows == 0:
             return MergeResult(0, 0, 0)

@@ -7,7 +7,7 @@ Parquet into a REQUIRED column, so nulls are checked here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,7 +28,8 @@ class Merge:
     """The role of each column in a MERGE.
 
     `keys` identify a row, `compared` decide whether it changed, and `insert_only` are never written to an existing row.
-    The other columns are written when a row changed, but do not count as a change.
+    The other columns are written when a row changed, but do not count as a change. `replaced`: for a column, the stored
+    values, besides null, that may be written over; any other stays.
     """
 
     table: schemas.Table
@@ -36,6 +37,7 @@ class Merge:
     keys: tuple[str, ...]
     compared: tuple[str, ...]
     insert_only: tuple[str, ...]
+    replaced: Mapping[str, Sequence[str]]
 
     @classmethod
     def of(
@@ -45,6 +47,7 @@ class Merge:
         keys: Sequence[str],
         update: Sequence[str] | None,
         insert_only: Sequence[str],
+        replaced: Mapping[str, Sequence[str]],
     ) -> Merge:
         """Check the names against the rows' columns. If `update` is None, all but keys and insert_only are compared."""
         fixed = {*keys, *insert_only}
@@ -57,7 +60,9 @@ class Merge:
             raise WarehouseError(
                 f"merge into {table.name}: {sorted(both)} cannot be updated, because it is in keys or insert_only"
             )
-        return cls(table, tuple(columns), tuple(keys), tuple(compared), tuple(insert_only))
+        return cls(
+            table, tuple(columns), tuple(keys), tuple(compared), tuple(insert_only), replaced
+        )
 
     @cached_property
     def written(self) -> tuple[str, ...]:
@@ -80,7 +85,7 @@ class Merge:
         """Return the MERGE. `bounds`: a constant predicate on the partitions, so that only those are read."""
         names = ", ".join(self.columns)
         values = ", ".join(self._value(c) for c in self.columns)
-        update = ", ".join(f"{c} = {self._value(c)}" for c in self.written)
+        update = ", ".join(f"{c} = {self._new_value(c)}" for c in self.written)
         lines = (
             f"MERGE {target} AS T",
             f"USING {staging} AS S",
@@ -102,7 +107,20 @@ class Merge:
         if self._type(column) == "JSON":
             staged = f"TO_JSON_STRING({self._value(column)})"
             return f"TO_JSON_STRING(T.{column}) IS DISTINCT FROM {staged}"
-        return f"T.{column} IS DISTINCT FROM S.{column}"
+        differs = f"T.{column} IS DISTINCT FROM S.{column}"
+        return (
+            f"({self._may_replace(column)} AND {differs})" if column in self.replaced else differs
+        )
+
+    def _new_value(self, column: str) -> str:
+        value = self._value(column)
+        if column not in self.replaced:
+            return value
+        return f"IF({self._may_replace(column)}, {value}, T.{column})"
+
+    def _may_replace(self, column: str) -> str:
+        values = ", ".join(f"'{value}'" for value in self.replaced[column])
+        return f"(T.{column} IS NULL OR T.{column} IN ({values}))"
 
     def _value(self, column: str) -> str:
         return (

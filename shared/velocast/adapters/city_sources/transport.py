@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from velocast.adapters.city_sources.records import Reject
+from velocast.core.city.reading import FileFormat
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -36,11 +39,15 @@ class RawTable:
     rows: columns as the city calls them; values are texts, or what JSON, Parquet and XLSX hold (numbers, booleans,
     datetimes, objects), None where nothing is. place: the address or path, for messages and for counters that are named
     only there. texts: the rows as they were sent, one for each, for rejects; None: the row as JSON is as good.
+    unreadable: what was sent among the rows and is no row at all. file: how its numbers are written, as found in the
+    file that it is from; None: as the city's file says.
     """
 
     rows: pd.DataFrame
     place: str
     texts: list[bytes] | None = None
+    unreadable: tuple[Reject, ...] = ()
+    file: FileFormat | None = None
 
 
 class Transport(Protocol):

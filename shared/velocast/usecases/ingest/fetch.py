@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import MergeResult
-from velocast.adapters.city_sources.opendatasoft import CitySource, Harvest
-from velocast.adapters.city_sources.transport import TimeRange
+from velocast.adapters.city_sources.reading import Harvest
 from velocast.adapters.city_sources.records import CounterRecord, Reject
+from velocast.adapters.city_sources.source import CitySource, name_of
+from velocast.adapters.city_sources.transport import TimeRange
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import CityError, EventError
@@ -48,15 +49,15 @@ def fetch_city_data(request: FetchRequest, run: Run[FetchSettings]) -> list[Audi
     """
     before = _newest_stored(run)
     window = _window(request, run, before)
-    with CitySource(run.settings.city) as source:
-        try:
-            harvest = source.read_counts(window, as_of=run.as_of)
-        except CityError as exc:
-            report_age(run, before, f"the city's answer was incomplete: {exc}")
-            # the handler flushes gauges only after success, but an alert depends on this age
-            run.metrics.flush()
-            raise
-        records, counters_status = _read_counters(source)
+    source = CitySource(run.settings.city)
+    try:
+        harvest = source.read_counts(window, as_of=run.as_of)
+    except CityError as exc:
+        report_age(run, before, f"the city's answer was incomplete: {exc}")
+        # the handler flushes gauges only after success, but an alert depends on this age
+        run.metrics.flush()
+        raise
+    records, counters_status = _read_counters(source)
     details = _store(run, window, before, harvest, records, counters_status)
     explicit = bool(request.since or request.until)
     hours = weather.WeatherRange(window.since or _first(harvest.counts), window.until, explicit)
@@ -73,8 +74,7 @@ def _store(
     counters_status: str,
 ) -> dict[str, Any]:
     """Store the city's records, mark their quality, and return the details for the audit row."""
-    counts, conflicts = resolve_duplicates(harvest.counts)
-    rejects = harvest.rejects + conflicts
+    counts, rejects = harvest.counts, harvest.rejects
     put_aside = _store_rejects(run, window, rejects)
     merged = _merge_counts(run, counts)
     counters = ingest_counters.update_counters(run, counts, records)
@@ -93,7 +93,7 @@ def _store(
         "rejected": len(rejects),
         "rejected_by_reason": dict(sorted(Counter(r.reason for r in rejects).items())),
         "rejects_stored": put_aside,
-        "repeated": harvest.counts.num_rows - counts.num_rows - len(conflicts),
+        "repeated": harvest.doubles,
         "unknown_fields": harvest.unknown_fields,
         "newest": newest and rfc3339(newest),
         "counters": {"metadata": counters_status, **counters.details()},
@@ -145,34 +145,22 @@ def _read_counters(source: CitySource) -> tuple[list[CounterRecord] | None, str]
         return None, f"unavailable: {exc}"
 
 
-def resolve_duplicates(counts: pa.Table) -> tuple[pa.Table, list[Reject]]:
-    """Keep one row per counter and hour. Rows that contradict each other are all rejected.
-
-    counts: Harvest.counts. Returns counter_id, counted_at and bike_count, and the rejected records.
-    """
-    columns = [*KEY, "bike_count"]
-    keys = counts.select(list(KEY)).to_pandas()
-    repeated = keys.duplicated(keep=False)
-    if not repeated.any():
-        return counts.select(columns), []
-    rows = counts.select(columns).to_pandas()
-    values = rows[repeated].groupby(list(KEY))["bike_count"].transform("nunique")
-    conflicting = (values > 1).reindex(rows.index, fill_value=False)
-    keep = ~conflicting & ~rows.duplicated(list(KEY))
-    lines = counts["line"].filter(conflicting.to_numpy()).to_pylist()
-    rejects = [Reject("conflicting_duplicate", line.decode("utf-8", "replace")) for line in lines]
-    return counts.select(columns).filter(keep.to_numpy()), rejects
-
-
 def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    rows = counts.append_column("quality", pa.nulls(len(counts), pa.string()))
+    # whether only one of two repeated hours is there, is known only with those stored before (`mark_quality`)
+    told = pc.if_else(pc.equal(counts["quality"], "clock_change"), None, counts["quality"])
+    rows = counts.set_column(counts.schema.get_field_index("quality"), "quality", told)
     stored_at = pa.repeat(pa.scalar(run.as_of, pa.timestamp("us", tz="UTC")), len(counts))
     rows = rows.append_column("ingested_at", stored_at)
-    # a new ingested_at alone does not update a row; quality is marked afterwards
+    # a new ingested_at alone does not update a row; of marks, a fetch replaces only those that a fetch sets
     return run.warehouse.merge(
-        COUNTS, rows, keys=KEY, update=["bike_count"], insert_only=["quality"]
+        COUNTS,
+        rows,
+        keys=KEY,
+        update=["bike_count", "quality"],
+        replaced={"quality": ("incomplete",)},
     )
 
 
@@ -182,7 +170,7 @@ def _store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence
 
     if not rejects:
         return 0
-    dataset = run.settings.city.counts.source.dataset
+    dataset = name_of(run.settings.city.counts.source)
     since = run.as_of - REJECT_LOOKBACK
     known = set(run.warehouse.query_large("ingest_known_rejects", since=since)["reject_id"])
     found = {reject_id(dataset, reject): reject for reject in rejects}

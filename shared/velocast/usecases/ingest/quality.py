@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from velocast.adapters.bigquery.sql_templates import Empty
-from velocast.core.datetimes import HOUR, start_of_hour
+from velocast.core.clock_changes import repeated_hours
+from velocast.core.datetimes import HOUR
 from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
@@ -103,19 +103,3 @@ def _store(run: Run[FetchSettings], changes: pd.DataFrame) -> None:
         update=["quality"],
         insert_only=["bike_count", "ingested_at"],
     )
-
-
-def repeated_hours(zone: ZoneInfo, since: datetime, until: datetime) -> list[datetime]:
-    """Return each hour (UTC) whose local time is repeated by the next hour, when summer time ends."""
-    found = []
-    day = start_of_hour(since, zone)
-    while day < until:
-        if day.astimezone(zone).utcoffset() != (day + DAY).astimezone(zone).utcoffset():
-            hours = (day + n * HOUR for n in range(24))
-            found += [h for h in hours if _local(h, zone) == _local(h + HOUR, zone)]
-        day += DAY
-    return found
-
-
-def _local(hour: datetime, zone: ZoneInfo) -> datetime:
-    return hour.astimezone(zone).replace(tzinfo=None)

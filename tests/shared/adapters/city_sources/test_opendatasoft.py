@@ -13,12 +13,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from velocast.adapters.city_sources.opendatasoft import LIMITS, CitySource, where
+from velocast.adapters.city_sources.opendatasoft_answers import json_lines
 
 from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.replayed_city import ReplayedCity, serving, small_frame
 from velocast.adapters.city_sources import opendatasoft
-from velocast.adapters.city_sources.opendatasoft import LIMITS, CitySource, where
-from velocast.adapters.city_sources.opendatasoft_answers import json_lines
 from velocast.adapters.city_sources.records import (
     REASONS,
     Count,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from velocast.usecases.ingest.quality import repeated_hours
+from velocast.core.clock_changes import repeated_hours
 
 
 @pytest.mark.parametrize(
