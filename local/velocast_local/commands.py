@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from velocast.core.city import load_city
 from velocast.core.errors import VelocastError
 from velocast_cli.cities import CITY_HELP
 from velocast_local.city.files import CityFiles, make_synthetic
 from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.simulation.city import simulate_command
 from velocast_local.stack import lifecycle
-from velocast_local.stack.state import PUBLISHED_COUNTS
+from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS
 from velocast_local.stack_commands import local_app
 
 HISTORY_DAYS = 90
@@ -148,4 +149,10 @@ def _demo(
     play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
-    return summary | {"urls": state["urls"]}
+    city = load_city(str(folder / CITY_FILE))
+    return summary | {
+        "time_zone": city.time_zone,
+        "licence": city.licence,
+        "first_forecast_seconds": round(progress.first_forecast, 1),
+        "urls": state["urls"],
+    }

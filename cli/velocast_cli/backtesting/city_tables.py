@@ -15,7 +15,6 @@ from velocast.core.clock_changes import repeated_hours
 from velocast.core.settings import Thresholds
 
 
-
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
     """Return the first counted hour and the end of the last one."""
     first: datetime = counts["counted_at"].min().to_pydatetime()

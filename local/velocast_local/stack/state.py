@@ -12,6 +12,7 @@ from gcp_emulators.core.http_server import LOOPBACK
 REPOSITORY = Path(__file__).resolve().parents[3]
 PROJECT = "velocast-local"
 LOCATION = "europe-west1"
+CITY_FILE = "city.yaml"
 PUBLISHED_COUNTS = "counts.parquet"
 BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_storage", "mlflow")
 
@@ -63,7 +64,7 @@ class StackState:
     @property
     def city_file(self) -> Path:
         """File of the city that the product reads: the same, published by the stack."""
-        return self.home / "city.yaml"
+        return self.home / CITY_FILE
 
     @property
     def published_counts(self) -> Path:
