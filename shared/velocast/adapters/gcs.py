@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters import google_clients
@@ -33,8 +35,21 @@ class ObjectContent:
     generation: int
 
 
+@dataclass(frozen=True)
+class ObjectVersion:
+    """An object as it is listed: its generation, when that was written, and its size in bytes."""
+
+    name: str
+    generation: int
+    updated: datetime
+    size: int
+
+
 class Objects:
-    """One bucket. The storage library is imported and the client created at first use."""
+    """One bucket. The storage library is imported and the client created at first use.
+
+    project: whose quota is used; None: that of the environment. It need not be the bucket's.
+    """
 
     def __init__(self, project: str | None, bucket: str) -> None:
         self.project = project
@@ -139,6 +154,24 @@ class Objects:
     def names(self, prefix: str) -> list[str]:
         """Return the names of the objects that begin with `prefix`, sorted."""
         return sorted(blob.name for blob in self._bucket.list_blobs(prefix=prefix, **self._bounds))
+
+    def versions(self, prefix: str) -> list[ObjectVersion]:
+        """Return the objects that begin with `prefix`, sorted by name."""
+        listed = self._bucket.list_blobs(prefix=prefix, **self._bounds)
+        found = (ObjectVersion(b.name, int(b.generation), b.updated, int(b.size)) for b in listed)
+        return sorted(found, key=lambda version: version.name)
+
+    def download(self, version: ObjectVersion, path: Path) -> None:
+        """Write a listed object to a file. Raises ObjectChanged when it was written again or deleted since."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        blob = self._bucket.blob(version.name)
+        try:
+            blob.download_to_filename(
+                str(path), if_generation_match=version.generation, **self._bounds
+            )
+        except (NotFound, PreconditionFailed) as exc:
+            raise self._changed(version.name, version.generation, None) from exc
 
     def delete(self, name: str, *, if_generation: int | None = None) -> None:
         """Delete an object; it may be missing already. Raises ObjectChanged if the precondition fails."""

@@ -189,7 +189,8 @@ class HttpSource:
         self._start_deadline()
         failures = []
         for url in urls:
-            request = self._client.build_request("GET", url, params=params)
+            # httpx takes an address's own query away for any params, even for none of them
+            request = self._client.build_request("GET", url, params=params or None)
             try:
                 answer = self._client.send(request, stream=True)
             except CANNOT_CONNECT as exc:

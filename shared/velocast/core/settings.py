@@ -126,7 +126,11 @@ class NotifyingSettings(Settings):
 
 
 class FetchSettings(NotifyingSettings):
-    """functions/fetch."""
+    """functions/fetch. The token of a city's portal is a secret: a mounted file, never in the city's file."""
+
+    city_token_file: Path | None = Field(
+        default=None, validation_alias=AliasChoices("VELOCAST_CITY_TOKEN_FILE")
+    )
 
 
 class PredictSettings(NotifyingSettings):

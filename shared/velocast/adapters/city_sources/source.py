@@ -19,6 +19,7 @@ from velocast.adapters.city_sources.reading.columns import described, field_colu
 from velocast.adapters.city_sources.records import CounterRecord
 from velocast.adapters.city_sources.transport import TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport
+from velocast.adapters.city_sources.transports.portal import LIMITS
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat, Wide
@@ -27,10 +28,6 @@ from velocast.core.datetimes import start_of_hour
 from velocast.core.errors import SettingsError
 
 AnswerT = TypeVar("AnswerT")
-
-# The function `fetch` has 540 s: 330 s for the city, 120 s for the weather, and the rest for storing. A first run reads
-# 13 months, about 130 MB for Paris, in one answer.
-LIMITS = Limits(answer_seconds=270.0, total_seconds=330.0)
 
 
 class CitySource:

@@ -28,17 +28,17 @@ class BoundingBox(Strict):
 
 
 class WeatherConfig(Strict):
-    """The source of the city's weather, read for one point (degrees, WGS 84)."""
+    """The source of the city's weather, read for one point (degrees, WGS 84). Default: Open-Meteo's free API."""
 
-    adapter: Literal["open_meteo"]
+    adapter: Literal["open_meteo"] = "open_meteo"
     latitude: float
     longitude: float
-    forecast_base_url: str
-    previous_runs_base_url: str
-    licence: str
-    licence_url: str
-    attribution: str
-    attribution_url: str
+    forecast_base_url: str = "https://api.open-meteo.com"
+    previous_runs_base_url: str = "https://previous-runs-api.open-meteo.com"
+    licence: str = "CC BY 4.0"
+    licence_url: str = "https://creativecommons.org/licenses/by/4.0/"
+    attribution: str = "Weather data by Open-Meteo.com"
+    attribution_url: str = "https://open-meteo.com/"
 
 
 class Counts(Strict):

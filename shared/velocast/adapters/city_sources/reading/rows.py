@@ -51,8 +51,6 @@ class Rows:
         frame = table.rows.reset_index(drop=True)
         columns = Columns(frame, layout.also_called)
         gathered.headings.update(dict.fromkeys(map(str, frame.columns)))
-        gathered.rejects += table.unreadable
-        gathered.fetched += len(table.unreadable)
         names = [*layout.time.columns]
         if layout.time.gap_column is not None:
             names.append(layout.time.gap_column)

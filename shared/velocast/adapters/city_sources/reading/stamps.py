@@ -98,7 +98,7 @@ class Stamps:
             return None
         number = int(text) - self._time.first_gap
         # 100 quarters on the day of 25 hours
-        if not 0 <= number * self._step < timedelta(hours=25):
+        if not timedelta(0) <= number * self._step < timedelta(hours=25):
             return None
         return day + number * self._step
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from velocast.core.errors import CityRefused, CityTruncated
 
@@ -54,9 +54,7 @@ def members(data: bytes | Path, place: str) -> list[Member]:
 def _unpacked(member: Member) -> list[Member]:
     start = member.head(len(_ZIP))
     if start.startswith(_GZIP):
-        return _unpacked(
-            Member(member.place, lambda: gzip.open(member.open(), "rb"))  # type: ignore[arg-type,return-value]
-        )
+        return _unpacked(Member(member.place, lambda: _gunzipped(member.open())))
     if not start.startswith(_ZIP):
         return [member]
     with member.opened() as file, zipfile.ZipFile(_seekable(file)) as packed:
@@ -74,10 +72,27 @@ def _unpacked(member: Member) -> list[Member]:
 
 def _zipped(member: Member, name: str) -> Member:
     def opened() -> BinaryIO:
-        packed = zipfile.ZipFile(_seekable(member.open()))
-        return packed.open(name)  # type: ignore[return-value]
+        file = _seekable(member.open())
+        return _Unpacked(zipfile.ZipFile(file).open(name), file)
 
     return Member(f"{member.place}/{name}", opened)
+
+
+def _gunzipped(file: BinaryIO) -> BinaryIO:
+    return _Unpacked(gzip.GzipFile(fileobj=file), file)
+
+
+class _Unpacked(io.BufferedReader):
+    """A file in another one, which is closed with it."""
+
+    def __init__(self, unpacked: Any, packed: BinaryIO) -> None:
+        super().__init__(unpacked)
+        self._packed = packed
+
+    def close(self) -> None:
+        """Close both files."""
+        super().close()
+        self._packed.close()
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:

@@ -8,7 +8,17 @@ from typing import Any
 from velocast.adapters.city_sources.transport import Transport
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat
-from velocast.core.city.sources import Opendatasoft, Source
+from velocast.core.city.sources import (
+    ArcGis,
+    Bucket,
+    Ckan,
+    EcoCounter,
+    Files,
+    Opendatasoft,
+    SensorThings,
+    Socrata,
+    Source,
+)
 
 
 def open_transport(
@@ -19,10 +29,32 @@ def open_transport(
     file: how its files are read. token_file: holds the city's token, for a source that takes one. timing: limits, sleep
     and clock, as for `HttpSource`.
     """
-    from velocast.adapters.city_sources.transports import opendatasoft
+    from velocast.adapters.city_sources.transports import (
+        arcgis,
+        bucket,
+        ckan,
+        eco_counter,
+        files,
+        opendatasoft,
+        sensorthings,
+        socrata,
+    )
 
+    token = token_file.read_text(encoding="utf-8").strip() if token_file else None
     match source:
         case Opendatasoft():
             return opendatasoft.OpendatasoftTransport(city, source, **timing)
-        case _:
-            raise NotImplementedError(source.transport)
+        case Socrata():
+            return socrata.SocrataTransport(city, source, token, **timing)
+        case Ckan():
+            return ckan.CkanTransport(city, source, file, **timing)
+        case ArcGis():
+            return arcgis.ArcGisTransport(city, source, **timing)
+        case SensorThings():
+            return sensorthings.SensorThingsTransport(city, source, **timing)
+        case Files():
+            return files.FilesTransport(city, source, file, **timing)
+        case Bucket():
+            return bucket.BucketTransport(city, source, file, **timing)
+        case EcoCounter():
+            return eco_counter.EcoCounterTransport(city, source, token, **timing)
