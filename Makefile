@@ -120,7 +120,7 @@ $(RIVAL): $(READY)
 	@UV_PROJECT_ENVIRONMENT=$(VENV)/bench $(BIN)/uv sync --locked --quiet --only-group bench 1>&2
 	@touch $(RIVAL)
 
-bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="system", "mlforecast FILE", "fit FILE" or "scale"; benchmarks/README.md)
+bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="system", "mlforecast FILE", "fit FILE", "scale" or "cities DIR"; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY) ## Build the documentation site into build/site; a broken link or anchor fails

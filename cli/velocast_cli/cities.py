@@ -8,7 +8,7 @@ from pathlib import Path
 from velocast.adapters.gcs import read_address
 from velocast.core.city import City, load_city
 from velocast.core.city.loading import packaged_cities
-from velocast.core.errors import VelocastError
+from velocast.core.errors import CityRefused, VelocastError
 from velocast_cli.city_file import FileCounts, read_city_files
 
 CITY_HELP = "City: the name of a packaged one, the path of a city's file, or a gs:// address."
@@ -59,7 +59,7 @@ def read_files_of(
     read.
     """
     if city is not None:
-        read = read_city_files(city, paths)
+        read = _read_in_either_format(city, paths, say)
     else:
         try:
             read = read_city_files(unnamed_city(), paths)
@@ -73,6 +73,22 @@ def read_files_of(
     if aside := read.describe_put_aside():
         say(aside)
     return city, read
+
+
+def _read_in_either_format(
+    city: City, paths: Sequence[Path], say: Callable[[str], object]
+) -> FileCounts:
+    """Read files as their city describes them, else as hours that somebody brought into the format of Paris's API."""
+    try:
+        return read_city_files(city, paths)
+    except CityRefused as exc:
+        hours = city.model_copy(update={"counts": load_city(FORMAT).counts})
+        try:
+            read = read_city_files(hours, paths)
+        except (VelocastError, ValueError):
+            raise exc from None
+    say(f"{paths[0].name}: not as {city.name} publishes counts, but in the format of Paris's API")
+    return read
 
 
 def _city_around(positions: list[Position]) -> City | None:

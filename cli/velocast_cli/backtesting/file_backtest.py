@@ -26,7 +26,7 @@ from velocast.core.kinds import Kind
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
 from velocast_cli.backtesting import city_tables, rolling_origins
-from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult
+from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan, BacktestResult
 from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
 from velocast_cli.backtesting.weather_perturbation import perturbed
 from velocast_cli.cities import read_files_of
@@ -46,7 +46,8 @@ class BacktestRequest:
     """The options of a backtest.
 
     files: files or folders of counts, read as the city says. until: last local day to use, None for the last complete
-    day. against: the reference models.
+    day. against: the reference models. new_counters: also test what a counter without history gets. retrain_days: days from
+    one training to the next.
     """
 
     files: tuple[Path, ...]
@@ -56,6 +57,8 @@ class BacktestRequest:
     until: date | None
     kinds: tuple[Kind, ...]
     against: tuple[Reference, ...] = DEFAULT_REFERENCES
+    new_counters: bool = True
+    retrain_days: int = RETRAIN_DAYS
 
 
 def backtest_file(
@@ -137,7 +140,8 @@ def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestP
         counts_table=COUNTS,
         weather_table=WEATHER if asked.weather else None,
         keep_one_in=max(1, len(counts) // MOST_FITTED),
-        counters_table=COUNTERS,
+        counters_table=COUNTERS if asked.new_counters else None,
+        retrain_days=asked.retrain_days,
         references=asked.against,
     )
 

@@ -37,7 +37,7 @@ class BacktestPlan:
 
     counts_table, weather_table, counters_table: dataset.table. Without weather_table the models get no weather; without
     counters_table there are no positions, so cold starts are not tested. keep_one_in: train on one hour in so many.
-    references: the reference models to score.
+    references: the reference models to score. retrain_days: days from one training to the next.
     """
 
     known_from: date
@@ -49,6 +49,7 @@ class BacktestPlan:
     keep_one_in: int = 1
     counters_table: str | None = None
     references: tuple[Reference, ...] = DEFAULT_REFERENCES
+    retrain_days: int = RETRAIN_DAYS
 
     @staticmethod
     def of(
@@ -62,6 +63,7 @@ class BacktestPlan:
         keep_one_in: int = 1,
         counters_table: str | None = None,
         references: tuple[Reference, ...] = DEFAULT_REFERENCES,
+        retrain_days: int = RETRAIN_DAYS,
     ) -> BacktestPlan:
         """Test the last `weeks` weeks whose lead days 0 to 2 end before `known_until`, the first day without counts.
 
@@ -85,6 +87,7 @@ class BacktestPlan:
             keep_one_in,
             counters_table,
             references,
+            retrain_days,
         )
 
     @property
@@ -95,7 +98,7 @@ class BacktestPlan:
     def cuts(self) -> list[date]:
         """The days on which all models are retrained."""
         days = (self.last_origin - self.first_origin).days + 1
-        return [self.first_origin + n * DAY for n in range(0, days, RETRAIN_DAYS)]
+        return [self.first_origin + n * DAY for n in range(0, days, self.retrain_days)]
 
 
 @dataclass

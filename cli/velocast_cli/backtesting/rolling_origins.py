@@ -49,6 +49,8 @@ def backtest_rolling_origins(
     result.learning_rows = len(learning)
     result.rows = _forecasts(warehouse, city, plan, learning, result, say)
     result.weather_share = float(result.rows.pop("weather").mean())
+    if plan.counters_table is None:
+        return result
     say("testing cold starts: forecasting counters whose history is hidden")
     with measure_resources() as result.new_counters_cost:
         result.new_counters = cold_start.backtest_cold_start(warehouse, city, plan, learning)
