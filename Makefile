@@ -31,7 +31,7 @@ $(READY): pyproject.toml uv.lock
 	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet 1>&2
 	@touch $(READY)
 
-demo: $(READY) ## Run two weeks of a city through the whole system (ARGS="--days 14 --replay FILE --once --json")
+demo: $(READY) ## Run two weeks of a city through the whole system (ARGS="--days 14 --replay FILE --city CITY --once --json")
 	@$(BIN)/velocast demo $(ARGS)
 
 up: $(READY) ## Start the local stack in the background

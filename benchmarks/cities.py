@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def description_of(name: str, arguments: argparse.Namespace) -> str | None:
-    """Return what `city_of` takes for a city: a given file, one beside its counts, or a packaged city; None for none."""
+    """Return what `city_of` takes: a given file, one beside the counts, or a packaged city's name; None for none."""
     given = dict(text.partition("=")[::2] for text in arguments.city)
     beside = arguments.folder / f"{name}.yaml"
     if name in given:

@@ -46,8 +46,8 @@ class BacktestRequest:
     """The options of a backtest.
 
     files: files or folders of counts, read as the city says. until: last local day to use, None for the last complete
-    day. against: the reference models. new_counters: also test what a counter without history gets. retrain_days: days from
-    one training to the next.
+    day. against: the reference models. new_counters: also test what a counter without history gets. retrain_days: days
+    from one training to the next.
     """
 
     files: tuple[Path, ...]
