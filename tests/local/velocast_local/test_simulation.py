@@ -77,6 +77,15 @@ class TestShape:
 
         assert all(box.contains(p.latitude, p.longitude) for p in named_rows(places))
 
+    def test_another_city_has_its_own_clock_and_no_places_where_none_are_known(self) -> None:
+        bare = {"time_zone": "Australia/Adelaide", "holidays": "AU-SA", "bounding_box": None}
+        rows = simulate(2, days=4, city=load_city("demoville").model_copy(update=bare))
+
+        local = rows["date"].dt.tz_convert("Australia/Adelaide")
+        assert set(local.dt.minute) == {0}
+        assert local.min() == pd.Timestamp("2025-11-27", tz="Australia/Adelaide")
+        assert rows[["latitude", "longitude"]].isna().all(axis=None)
+
     def test_same_seed_same_city_and_another_seed_another(self) -> None:
         first = simulate(4, days=10, seed=1)
 
