@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks import bigquery_cost, harness
 from benchmarks.fit import forecast_task
 from velocast.core.city import City, load_city
+from velocast_cli.cities import city_of
 from velocast_local.simulation.city import simulate, write_city
 
 NOT_MEASURED = "not measured"
@@ -44,7 +45,7 @@ def measure_cities(
     folder: Path, arguments: argparse.Namespace, sizes: list[int], console: Console
 ) -> list[dict[str, Any]]:
     """Measure each city; those too large for the emulator consist of copies of the largest emulated one."""
-    city, made = load_city(arguments.city), []
+    city, made = city_of(arguments.city), []
     emulated = [size for size in sizes if size <= arguments.emulate] or [arguments.emulate]
     base = emulated[-1]
     asked: dict[str, Any] = {}

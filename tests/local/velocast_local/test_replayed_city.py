@@ -14,6 +14,8 @@ from gcp_emulators.core.http_server import HttpServer
 from velocast.adapters.city_sources.source import CitySource
 from velocast.adapters.city_sources.transport import TimeRange
 from velocast.core.city import City, load_city
+from velocast.core.city.sources import Opendatasoft
+from velocast.core.errors import SettingsError
 from velocast_cli.cities import UNNAMED, read_files_of
 from velocast_cli.city_file import FileCounts
 from velocast_local.city.opendatasoft_replay import Replay, city_routes
@@ -21,6 +23,7 @@ from velocast_local.city.replayed_city import replayed_city, write_city
 from velocast_local.city.replayed_counts import has_quality, write_counts
 from velocast_local.simulation.city import simulate
 from velocast_local.simulation.city import write_city as write_simulated
+from velocast_local.stack import lifecycle
 
 NOW = datetime(2024, 4, 12, 20, tzinfo=UTC)
 OZ = {
@@ -165,3 +168,48 @@ def test_a_stack_s_city_has_weather_where_weather_is_replayed(oz: Path) -> None:
     assert with_weather.forecast_base_url == "http://127.0.0.1:1/weather/forecast"
     assert replayed_city(load_city("paris"), "http://127.0.0.1:1", weather=False).weather is None
     assert "NaN" not in json.dumps(with_weather.model_dump(), allow_nan=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a stack whose processes are not started."""
+    monkeypatch.setattr(lifecycle, "_launch", lambda state, say: None)
+    return tmp_path / "home"
+
+
+def city_read(home: Path) -> City:
+    """Return the city that the product reads in the environment of the stack."""
+    return load_city(lifecycle.stack_variables(home)["VELOCAST_CITY"])
+
+
+def test_a_stack_publishes_the_city_of_its_file_and_keeps_it(
+    home: Path, oz: Path, counts: Path
+) -> None:
+    state = lifecycle.start_stack(home, replay=counts, city=str(oz))
+    assert state["city"] == city_read(home).name == "Oz"
+    published = pd.read_parquet(home / "counts.parquet")
+    assert set(published["id_compteur"]) == {"yellow", "emerald"}
+
+    oz.unlink()  # the stack has its own copy
+    assert lifecycle.start_stack(home)["city"] == "Oz"
+    source = city_read(home).counts.source
+    assert isinstance(source, Opendatasoft)
+    assert source.base_url == f"{state['url']}/city"
+    pd.testing.assert_frame_equal(pd.read_parquet(home / "counts.parquet"), published)
+
+
+def test_new_counts_without_a_city_are_not_the_last_city_s(
+    home: Path, oz: Path, counts: Path, tmp_path: Path
+) -> None:
+    lifecycle.start_stack(home, replay=counts, city=str(oz))
+    other = tmp_path / "other.parquet"
+    write_simulated(simulate(2, days=3), other)
+    assert lifecycle.start_stack(home, replay=other)["city"] == UNNAMED
+    assert (city_read(home).name, city_read(home).licence) == (UNNAMED, None)
+    assert lifecycle.start_stack(home, city="montreal")["city"] == "Montréal"
+
+
+def test_a_stack_with_an_unknown_city_does_not_start(home: Path, counts: Path) -> None:
+    with pytest.raises(SettingsError, match=r"did you mean paris\?"):
+        lifecycle.start_stack(home, replay=counts, city="pari")
+    assert not (home / "stack.json").exists()
