@@ -10,20 +10,7 @@ from velocast.adapters.city_sources.transport import RawTable
 from velocast.core.city.reading import FileFormat
 from velocast.core.errors import CityRefused, CityTruncated
 
-SUFFIXES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".geojson",
-    ".parquet",
-    ".xlsx",
-    ".xls",
-    ".zip",
-    ".gz",
-)
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".xlsx", ".xls", ".zip", ".gz")
 
 
 class NoFiles(ValueError):
@@ -44,18 +31,14 @@ def _inside(folder: Path) -> list[Path]:
     files = sorted(
         p
         for p in folder.rglob("*")
-        if p.is_file()
-        and p.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+        if p.is_file() and p.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in p.relative_to(folder).parts)
     )
     if not files:
         raise NoFiles(f"{folder}: no file in it ends with {', '.join(SUFFIXES)}")
     return files
 
 
-def tables_of(
-    files: Sequence[Path], formats: FileFormat, aside: dict[str, str]
-) -> Iterator[RawTable]:
+def tables_of(files: Sequence[Path], formats: FileFormat, aside: dict[str, str]) -> Iterator[RawTable]:
     """Give the tables of all files, all sheets of a workbook. A file that is no table is noted in `aside`.
 
     Raises CityRefused, CityTruncated where the only file cannot be read.

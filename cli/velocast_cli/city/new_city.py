@@ -56,19 +56,9 @@ class Looked:
 
 def guessed_name(path: Path) -> str:
     """Return a city's name from the name of its file or folder."""
-    stem = re.sub(
-        r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx?|zip|gz))+$",
-        "",
-        path.resolve().name,
-        flags=re.IGNORECASE,
-    )
+    stem = re.sub(r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx?|zip|gz))+$", "", path.resolve().name, flags=re.IGNORECASE)
     plain = re.sub(r"[-_ .]*(?:19|20)\d{2}(?:[-_.]?\d{2}){0,2}.*$", "", stem)
-    plain = re.sub(
-        r"[-_. ]*(counts?|counters?|bikes?|daily|hourly|velo|data|export|raw)\b.*$",
-        "",
-        plain,
-        flags=re.IGNORECASE,
-    )
+    plain = re.sub(r"[-_. ]*(counts?|counters?|bikes?|daily|hourly|velo|data|export|raw)\b.*$", "", plain, flags=re.IGNORECASE)
     words = re.split(r"[-_. ]+", plain or stem)
     return " ".join(w[:1].upper() + w[1:] for w in words if w) or "My city"
 
@@ -110,9 +100,7 @@ def _ask(
     if formats.ambiguous or formats.contradictory:
         questions.append(date_question(formats.shown, contradictory=formats.contradictory))
     elif answers.order and formats.order and answers.order != formats.order:
-        raise ValueError(
-            f"--date-format {answers.date_format}: the dates of the file have the other order, as {formats.shown}"
-        )
+        raise ValueError(f"--date-format {answers.date_format}: the dates of the file have the other order, as {formats.shown}")
     if ask is None:  # all that is missing is named at once
         zone = answers.zone or "UTC"
         settle(answers, [*questions, holiday_question(zone), LICENCE], ask=None)
@@ -153,10 +141,7 @@ def _notes(understood: Understood, found: str) -> list[tuple[str, str]]:
     by_reason: dict[str, list[str]] = {}
     for column, why in understood.ignored.items():
         by_reason.setdefault(why, []).append(column)
-    said = [
-        f"{', '.join(map(repr, names[:4]))}{', ...' if len(names) > 4 else ''} ({why})"
-        for why, names in by_reason.items()
-    ]
+    said = [f"{', '.join(map(repr, names[:4]))}{', ...' if len(names) > 4 else ''} ({why})" for why, names in by_reason.items()]
     if said:
         notes.append(("not read", "; ".join(said[:6]) + ("; ..." if len(said) > 6 else "")))
     if understood.status_rest:

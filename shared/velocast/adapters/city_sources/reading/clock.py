@@ -1,4 +1,4 @@
-"""From a city's times to UTC: what they mean, what clock changes do to them, and which hour of the clock they are in."""
+"""From a city's times to UTC: what they mean, what clock changes do to them, and the hours that they are in."""
 
 from __future__ import annotations
 
