@@ -70,6 +70,8 @@ def read_files_of(
             ) from exc
         city = unnamed_city(read.positions())
         say(describe_unnamed(city))
+    for place, why in read.left_out.items():
+        say(f"left out: {place} ({why})")
     if aside := read.describe_put_aside():
         say(aside)
     return city, read
