@@ -21,8 +21,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import local_date, start_of_local_day
-from velocast_cli.city_file import CityFile
 from velocast_local.city.odsql import ExploreApiError, order_of, page_of, selected, time_range
+from velocast_local.city.replayed_counts import CityFile
 
 CHUNK_BYTES = 512 * 1024
 INTERRUPTED = b"Streaming interrupted due to the following error: the search node went away"

@@ -22,11 +22,7 @@ def written(city: Published, folder: Path) -> Path:
         path = folder / "published" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return (
-        folder / "published" / next(iter(city.files))
-        if len(city.files) == 1
-        else folder / "published"
-    )
+    return folder / "published" / next(iter(city.files)) if len(city.files) == 1 else folder / "published"
 
 
 def new(source: Path, output: Path, *options: str) -> str:
@@ -39,9 +35,7 @@ def new(source: Path, output: Path, *options: str) -> str:
 def rows(city: Path, *files: Path) -> Truth:
     """Run `city check --rows`; return the counts by id and hour."""
     out = city.with_suffix(".parquet")
-    done = RUN.invoke(
-        city_app, ["check", str(city), *map(str, files), "--rows", str(out), "--json"]
-    )
+    done = RUN.invoke(city_app, ["check", str(city), *map(str, files), "--rows", str(out), "--json"])
     assert done.exit_code == 0, done.output
     table = parquet.read_table(out)
     assert table.column_names == ["counter_id", "counted_at", "bike_count", "quality"]
@@ -54,15 +48,5 @@ def test_each_way_of_publishing_gives_the_true_hours(make: object, tmp_path: Pat
     city: Published = make()  # type: ignore[operator]
     source = written(city, tmp_path)
     described = tmp_path / "city.yaml"
-    new(
-        source,
-        described,
-        "--zone",
-        city.zone,
-        "--holidays",
-        "none",
-        "--licence",
-        "none",
-        *city.answers,
-    )
+    new(source, described, "--zone", city.zone, "--holidays", "none", "--licence", "none", *city.answers)
     assert rows(described, source) == city.truth

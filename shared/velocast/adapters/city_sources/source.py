@@ -33,8 +33,8 @@ AnswerT = TypeVar("AnswerT")
 class CitySource:
     """Reads one city, for one thread.
 
-    token_file: holds the city's token, for a source that takes one. sleep waits so many seconds; clock gives seconds and
-    never goes back.
+    token_file: holds the city's token, for a source that takes one. sleep waits so many seconds; clock gives seconds
+    and never goes back.
     """
 
     def __init__(
@@ -57,15 +57,16 @@ class CitySource:
     def read_counts(self, hours: TimeRange, *, as_of: datetime) -> Harvest:
         """Read all counts of a time range; those of hours that end after `as_of` become rejects.
 
-        The range is widened to whole hours of the city's clock, but never beyond `until`. All of it is read again, up to
-        twice, when the city fails or its answer breaks off. Raises CityUnreachable (no answer, 429 or 5xx), CityTruncated
-        (fewer records than the city's API counts, or an answer beyond LIMITS), CityRefused (any other 4xx, or an answer
-        that is not what the city's description says), SettingsError for a city without a source.
+        The range begins with the hour of the city's clock that holds `since`, and ends before the one that holds
+        `until`, since hours are stored whole. All of it is read again, up to twice, when the city fails or its answer
+        breaks off. Raises CityUnreachable (no answer, 429 or 5xx), CityTruncated (fewer records than the city's API
+        counts, or an answer beyond LIMITS), CityRefused (any other 4xx, or an answer that is not what the city's
+        description says), SettingsError for a city without a source.
         """
         city = self.city
         if city.counts.source is None:
             raise SettingsError(
-                f"{city.name}: its file names no counts.source, so there is nothing to fetch; it can be used with files only"
+                f"{city.name}: its file names no counts.source, so nothing can be fetched; add one, or give files"
             )
         whole = TimeRange(
             hours.since and start_of_hour(hours.since, city.zone),

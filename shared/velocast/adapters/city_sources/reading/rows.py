@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from velocast.adapters.city_sources.reading.cells import NumberStyle
 from velocast.adapters.city_sources.reading.columns import Columns
 from velocast.adapters.city_sources.reading.distinct import distinct, distinct_rows
-from velocast.adapters.city_sources.reading.gathering import Gathered, Piece, RowOrder
+from velocast.adapters.city_sources.reading.gathering import Gathered, RowOrder
 from velocast.adapters.city_sources.reading.stamps import Stamps
 from velocast.adapters.city_sources.reading.values import MISSING, CountCells, kept
 from velocast.adapters.city_sources.records import Reject
@@ -89,11 +89,14 @@ class Rows:
         later_seconds: int = 0,
     ) -> None:
         """Add the counts of the good rows. later_seconds: how much after the rows' times they begin."""
-        seconds = self.seconds[good] + later_seconds
-        piece = Piece(
-            counter[good], seconds, value[good], mark[good], parts[good], self.numbers[good]
+        self.gathered.add(
+            counter=counter[good],
+            time=self.gathered.time_codes(self.seconds[good] + later_seconds),
+            value=value[good],
+            mark=mark[good],
+            parts=parts[good],
+            row=self.numbers[good],
         )
-        self.gathered.pieces.append(piece)
 
     def remember_order(self, series: npt.NDArray[np.int32]) -> None:
         """Remember which row comes after which, where that tells the first of two equal hours from the second."""

@@ -38,8 +38,8 @@ class Stamps:
     def parsed(self, times: Distinct) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
         """Return the seconds since 1970 of each row's time, and the reason of those that have none ('' for the others).
 
-        times: tuples, one value for each column of `Time.columns`, and the gap's number after them. Seconds are those of
-        the city's clock where it publishes local times, else of UTC.
+        times: tuples, one value for each column of `Time.columns`, and the gap's number after them. Seconds are those
+        of the city's clock where it publishes local times, else of UTC.
         """
         import numpy as np
 
@@ -73,10 +73,8 @@ class Stamps:
         last = len(parts) - 1
         text = " ".join(as_time_text(p, more_follows=n < last) for n, p in enumerate(parts)).strip()
         for each in self._time.format:
-            if each in _EPOCHS:
-                moment = _from_epoch(text, _EPOCHS[each])
-            else:
-                moment = _from_text(text, each)
+            epoch = _EPOCHS.get(each)
+            moment = _from_text(text, each) if epoch is None else _from_epoch(text, epoch)
             if moment is not None and (settled := self._settled(moment)) is not None:
                 return settled
         return None

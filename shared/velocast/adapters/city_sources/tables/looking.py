@@ -1,4 +1,4 @@
-"""Finds out what a file is by looking at it: kind, encoding, delimiter, line of the headings, and how numbers are written.
+"""Finds out what a file is by looking: its kind, encoding, delimiter, line of headings, and how it writes numbers.
 
 What a city's file says about itself (`FileFormat`) is never questioned; only what it leaves open is looked for.
 """
@@ -35,7 +35,8 @@ Kind = Literal["csv", "json_lines", "json", "parquet", "xlsx"]
 def look_at_file(data: bytes | Path, place: str | None = None) -> FileFormat:
     """Return what was found in a file, or in the first of a zip. place: its name in messages, by default the path.
 
-    Raises CityRefused for a file that is empty, an HTML page, or binary of an unknown kind, CityTruncated for a damaged one.
+    Raises CityRefused for a file that is empty, an HTML page, or binary of an unknown kind, CityTruncated for a damaged
+    one.
     """
     name = place or (str(data) if isinstance(data, Path) else "the data")
     return look_at(members(data, name)[0], FileFormat())
@@ -72,7 +73,7 @@ def kind_of(head: bytes, place: str) -> Kind:
         return "xlsx"
     if re.match(r"<(!doctype|html|\?xml|!--)", text, re.IGNORECASE):
         raise CityRefused(
-            f"{place}: an HTML or XML page instead of data: {text[:_SHOWN]!r}; get the file itself, not the page about it"
+            f"{place}: an HTML or XML page instead of data: {text[:_SHOWN]!r}; get the file, not the page about it"
         )
     if "\x00" in text:
         raise CityRefused(
@@ -111,7 +112,7 @@ def _csv_format(member: Member, head: bytes, told: FileFormat) -> dict[str, Any]
         )
     found: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter}
     found["header_line"] = lines[header]
-    return found | _numbers(rows[header + 1 :], delimiter)
+    return found | _numbers(rows[header + 1 :])
 
 
 def _encoding(member: Member, head: bytes) -> str:
@@ -182,7 +183,7 @@ _GROUPS = {
 }
 
 
-def _numbers(rows: Sequence[Sequence[str]], delimiter: str) -> dict[str, str]:
+def _numbers(rows: Sequence[Sequence[str]]) -> dict[str, str]:
     """Return how numbers are written, where their cells tell it."""
     cells = {cell.strip() for row in rows for cell in row}
     found: dict[str, str] = {}
