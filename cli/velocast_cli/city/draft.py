@@ -39,7 +39,7 @@ class Draft:
         self._set_place()
         counts: dict[str, Any] = {}
         if source:
-            counts["source"] = source
+            counts["source"] = self._timed(source)
         if file:
             counts["file"] = file
         self.comments["counts.file" if file else "counts.layout"] = f"The files are {found}; that is found by looking."
@@ -75,6 +75,14 @@ class Draft:
             value = getattr(said, key)
             if value and value != NONE:
                 self.values[key] = value
+
+    def _timed(self, source: dict[str, Any]) -> dict[str, Any]:
+        """Name the field by which a portal is asked, where it takes one and the time is in one column."""
+        if "time_field" not in source:
+            return source
+        columns = self.understood.time.columns
+        rest = {k: v for k, v in source.items() if k != "time_field"}
+        return rest | ({"time_field": columns[0]} if len(columns) == 1 else {})
 
     def _layout(self) -> dict[str, Any]:
         made = self.understood
@@ -152,7 +160,7 @@ class Draft:
         if unknown:
             self.comments["counts.clock"] = (
                 f"What the city publishes when clocks change in {' and '.join(unknown)} is not seen in this file; the default\n"
-                "(spring: absent, autumn: merged) stores no hour that could be wrong."
+                "(spring: absent, autumn: merged) marks the repeated hour, so that nothing is learned from it."
             )
         return values
 

@@ -44,7 +44,8 @@ class NewCity:
 class Looked:
     """What is looked at: files at hand, and what is known of where they came from.
 
-    name: a guess; source: the transport's values; known: further values of the city's file, such as the licence.
+    name: a guess, sure where it is that of a file; source: the transport's values; known: further values of the city's
+    file, such as the licence.
     """
 
     paths: Sequence[Path]
@@ -52,6 +53,7 @@ class Looked:
     name: str
     source: dict[str, Any] | None = None
     known: dict[str, Any] = field(default_factory=dict)
+    sure: bool = True
 
 
 def guessed_name(path: Path) -> str:
@@ -96,7 +98,7 @@ def _ask(
     for key, value in looked.known.items():
         if getattr(answers, key, None) is None:
             setattr(answers, key, value)
-    questions = first_questions(looked.name)
+    questions = first_questions(looked.name, sure=looked.sure)
     if formats.ambiguous or formats.contradictory:
         questions.append(date_question(formats.shown, contradictory=formats.contradictory))
     elif answers.order and formats.order and answers.order != formats.order:

@@ -76,10 +76,10 @@ def settle(answers: Answers, questions: list[Question], *, ask: Callable[[Questi
         raise AnswersMissing(f"the file does not say all that is needed; give\n{listed}")
 
 
-def first_questions(guessed_name: str) -> list[Question]:
+def first_questions(guessed_name: str, *, sure: bool) -> list[Question]:
     """Return what is asked of every city."""
     return [
-        Question("name", "--name", "Name of the city", guessed_name, sure=True, check=_nonblank),
+        Question("name", "--name", "Name of the city", guessed_name, sure=sure, check=_nonblank),
         Question(
             "zone",
             "--zone",
