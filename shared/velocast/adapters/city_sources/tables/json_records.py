@@ -22,6 +22,8 @@ def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
 
 
+_LENIENT = (b"NaN", b"Inf")  # Arrow takes them for numbers
+
 # created once: json.loads with an argument creates a decoder on every call
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
@@ -128,6 +130,8 @@ def _parsed_at_once(lines: list[bytes], place: str) -> RawTable | None:
     from pyarrow import json as arrow_json
 
     body = b"\n".join(lines)
+    if not all(line.startswith(b"{") for line in lines) or any(word in body for word in _LENIENT):
+        return None
     try:
         body.decode("utf-8")
         first = _DECODER.decode(lines[0].decode("utf-8"))
