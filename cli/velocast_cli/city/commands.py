@@ -85,8 +85,8 @@ def new_command(
     console = display.console()
     console.print(display.city_table(made.city, made.summary, made.notes))
     console.print(f"Written to {escape(str(path))} in {time.monotonic() - began:.0f} s. Read it, then:")
-    files = " ".join(shlex.quote(s) for s in sources)
-    console.print(f"  velocast city check {shlex.quote(str(path))} {files}", soft_wrap=True)
+    files = [shlex.quote(s) for s in sources if not s.startswith("http")]
+    console.print(" ".join(["  velocast city check", shlex.quote(str(path)), *files]), soft_wrap=True)
     if not made.summary.hours:
         raise typer.Exit(1)
 

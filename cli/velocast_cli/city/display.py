@@ -126,11 +126,12 @@ def _rows(summary: Summary) -> Table:
 
 def _rejects(summary: Summary) -> Table:
     table = Table(title="records put aside", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("records", justify="right")
-    table.add_column("reason", no_wrap=True)
+    shown = [REASONS.get(each.reason, each.reason) for each in summary.rejects]
+    table.add_column("records", justify="right", min_width=7)
+    table.add_column("reason", min_width=max(map(len, shown)))
     table.add_column("for example", overflow="ellipsis", no_wrap=True)
-    for each in summary.rejects:
-        table.add_row(f"{each.records:,}", f"{REASONS.get(each.reason, each.reason)}", escape(_one_line(each.samples)))
+    for each, reason in zip(summary.rejects, shown, strict=True):
+        table.add_row(f"{each.records:,}", reason, escape(_one_line(each.samples)))
     return table
 
 

@@ -83,6 +83,8 @@ def find_time(frame: pd.DataFrame) -> TimeColumns | None:
     """Return the time's columns; None where no column has dates."""
     found = {name: f for name in frame.columns if (f := _formats_of(frame, name)) is not None}
     dated = {n: f for n, f in found.items() if f.has_date and not _is_something_else(n, f)}
+    if not dated:  # nothing else can be the time
+        dated = {n: f for n, f in found.items() if f.epoch and not words.has(n, words.NOT_THE_TIME)}
     clock = {n: f for n, f in found.items() if not f.has_date and f.has_time}
     full = {n: f for n, f in dated.items() if f.has_time and not _always_midnight(frame, n, f)}
     if full:
