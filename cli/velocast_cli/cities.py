@@ -10,7 +10,9 @@ from velocast.core.city.loading import packaged_cities
 
 CITY_HELP = "City: the name of a packaged one, the path of a city's file, or a gs:// address."
 UNNAMED = "Unnamed city"
-FORMAT = "demoville"  # describes the records of Paris's API, which a file without a city is taken for
+FORMAT = (
+    "demoville"  # describes the records of Paris's API, which a file without a city is taken for
+)
 
 Position = tuple[float, float]  # latitude and longitude, degrees (WGS 84)
 

@@ -68,9 +68,7 @@ def served_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayedCi
 def function(served_city: ReplayedCity, stack_variables: dict[str, str]) -> Iterator[Deployed]:
     """functions/fetch/main.py, loaded once as the framework loads it."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in (
-            stack_variables | {"VELOCAST_CITY": served_city.described()}
-        ).items():
+        for name, value in (stack_variables | {"VELOCAST_CITY": served_city.described()}).items():
             environment.setenv(name, value)
         yield Deployed("fetch")
 

@@ -42,7 +42,9 @@ class Draft:
             counts["source"] = self._timed(source)
         if file:
             counts["file"] = file
-        self.comments["counts.file" if file else "counts.layout"] = f"The files are {found}; that is found by looking."
+        self.comments["counts.file" if file else "counts.layout"] = (
+            f"The files are {found}; that is found by looking."
+        )
         counts["layout"] = self._layout()
         counts["clock"] = self._clock()
         if understood.step.minutes != 60:
@@ -70,7 +72,9 @@ class Draft:
         if said.holidays and said.holidays != NONE:
             self.values["holidays"] = said.holidays
         else:
-            self.comments["time_zone"] = "No holidays: forecasts do not know them. Add for example `holidays: DE-BE`."
+            self.comments["time_zone"] = (
+                "No holidays: forecasts do not know them. Add for example `holidays: DE-BE`."
+            )
         for key in ("licence", "licence_url", "attribution", "attribution_url"):
             value = getattr(said, key)
             if value and value != NONE:
@@ -133,15 +137,27 @@ class Draft:
         said = [f"{total}: the total of {', '.join(parts)}" for total, parts in made.parts.items()]
         if said:
             where = "values" if "values" in layout else "counters"
-            self.comments[f"counts.layout.{where}"] = "Totals are read, and what they add up is not, so that nothing is counted twice."
+            self.comments[f"counts.layout.{where}"] = (
+                "Totals are read, and what they add up is not, so that nothing is counted twice."
+            )
         if "ignore" in layout:
             text = "Columns that are not read"
-            self.comments["counts.layout.ignore"] = text + (": parts and sums of other columns, and what is no count." if whole else ".")
+            self.comments["counts.layout.ignore"] = text + (
+                ": parts and sums of other columns, and what is no count." if whole else "."
+            )
         if made.time.formats.order is None and any("{0}" in f for f in made.time.formats.formats):
-            self.comments["counts.layout.time"] = "The file does not show whether the day or the month comes first; this was given."
+            self.comments["counts.layout.time"] = (
+                "The file does not show whether the day or the month comes first; this was given."
+            )
         if "status" in layout:
-            rest = f" Marked, so not learned from: {', '.join(made.status_rest)}." if made.status_rest else ""
-            self.comments["counts.layout.status"] = f"Check with the city which values mean a good count.{rest}"
+            rest = (
+                f" Marked, so not learned from: {', '.join(made.status_rest)}."
+                if made.status_rest
+                else ""
+            )
+            self.comments["counts.layout.status"] = (
+                f"Check with the city which values mean a good count.{rest}"
+            )
 
     def _clock(self) -> dict[str, Any]:
         made = self.understood

@@ -25,4 +25,6 @@ def look_up(sources: Sequence[str]) -> Iterator[Looked]:
     with tempfile.TemporaryDirectory(prefix="velocast-") as folder:
         found = find_dataset(addresses[0], Path(folder))
         name = guessed_name(Path(found.title))
-        yield Looked([found.sample], addresses[0], name, source=found.source, known=found.known, sure=False)
+        yield Looked(
+            [found.sample], addresses[0], name, source=found.source, known=found.known, sure=False
+        )

@@ -64,7 +64,10 @@ class _Look(Download):
         nobody = City(
             name=urlsplit(url).netloc or url,
             time_zone="UTC",
-            counts={"layout": {"shape": "wide", "time": {"columns": "time"}}, "clock": {"times": "utc"}},  # type: ignore[arg-type]
+            counts={
+                "layout": {"shape": "wide", "time": {"columns": "time"}},
+                "clock": {"times": "utc"},
+            },  # type: ignore[arg-type]
         )
         super().__init__(nobody, FileFormat())
         self.folder = folder
@@ -88,7 +91,9 @@ class _Look(Download):
     def sample(self, name: str, records: list[dict[str, Any]]) -> Path:
         """Save records as JSON lines."""
         path = self.folder / f"{re.sub(r'[^a-zA-Z0-9_-]+', '_', name)}.jsonl"
-        path.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in records), encoding="utf-8")
+        path.write_text(
+            "\n".join(json.dumps(r, ensure_ascii=False) for r in records), encoding="utf-8"
+        )
         if not records:
             raise ValueError(f"{self.name}: the data set {name} has no records")
         return path
@@ -102,7 +107,12 @@ def _opendatasoft(look: _Look, match: re.Match[str]) -> Found:
     newest = _time_field((f["name"], f["type"]) for f in about.get("fields", []))
     params = {"limit": str(SAMPLE_ROWS)} | ({"order_by": f"{newest} desc"} if newest else {})
     records = look.json(f"{url}/exports/json", **params)
-    known = _known(metas.get("license"), metas.get("license_url"), f"{base}/explore/dataset/{dataset}/", metas.get("publisher"))
+    known = _known(
+        metas.get("license"),
+        metas.get("license_url"),
+        f"{base}/explore/dataset/{dataset}/",
+        metas.get("publisher"),
+    )
     source = {"transport": "opendatasoft", "base_url": base, "dataset": dataset}
     return Found(look.sample(dataset, records), source, str(metas.get("title") or dataset), known)
 
@@ -114,7 +124,12 @@ def _socrata(look: _Look, match: re.Match[str]) -> Found:
     params = {"$limit": str(SAMPLE_ROWS)} | ({"$order": f"{newest} DESC"} if newest else {})
     records = look.json(f"{base}/resource/{dataset}.json", **params)
     licence = about.get("license") or {}
-    known = _known(licence.get("name"), licence.get("termsLink"), f"{base}/d/{dataset}", about.get("attribution"))
+    known = _known(
+        licence.get("name"),
+        licence.get("termsLink"),
+        f"{base}/d/{dataset}",
+        about.get("attribution"),
+    )
     source = {"transport": "socrata", "base_url": base, "dataset": dataset, "time_field": None}
     return Found(look.sample(dataset, records), source, str(about.get("name") or dataset), known)
 
@@ -124,19 +139,32 @@ def _ckan(look: _Look, match: re.Match[str]) -> Found:
     about = look.json(f"{base}/api/3/action/package_show", id=package)["result"]
     resources = about.get("resources", [])
     asked = [r for r in resources if r.get("id") == match.groupdict().get("resource")]
-    known = _known(about.get("license_title"), about.get("license_url"), f"{base}/dataset/{package}", about.get("author"))
+    known = _known(
+        about.get("license_title"),
+        about.get("license_url"),
+        f"{base}/dataset/{package}",
+        about.get("author"),
+    )
     title = str(about.get("title") or package)
     source: dict[str, Any] = {"transport": "ckan", "base_url": base, "package": package}
     rest = {"resources": [re.escape(str(r["id"])) for r in asked]} if asked else {}
     if active := [r for r in asked or resources if r.get("datastore_active") is True]:
         return _datastore(look, active[-1], title, source | rest | {"time_field": None}, known)
-    files = [r for r in asked or resources if str(r.get("format", "")).casefold().strip(".") in _READABLE and r.get("url")]
+    files = [
+        r
+        for r in asked or resources
+        if str(r.get("format", "")).casefold().strip(".") in _READABLE and r.get("url")
+    ]
     if not files:
         formats = ", ".join(sorted({str(r.get("format")) for r in resources})) or "none"
-        raise ValueError(f"{base}: {package} has no resource that can be read; their formats are {formats}")
+        raise ValueError(
+            f"{base}: {package} has no resource that can be read; their formats are {formats}"
+        )
     if not asked and len(files) > 1:
         rest = {"resources": [rf".*\.{str(files[-1]['format']).casefold().strip('.')}"]}
-    return Found(look.download(str(files[-1]["url"])), source | rest | {"datastore": False}, title, known)
+    return Found(
+        look.download(str(files[-1]["url"])), source | rest | {"datastore": False}, title, known
+    )
 
 
 def _datastore(
@@ -147,8 +175,12 @@ def _datastore(
     fields = look.json(url, resource_id=identifier, limit="0")["result"]["fields"]
     newest = _time_field((f["id"], f["type"]) for f in fields)
     sort = {"sort": f'"{newest}" desc'} if newest else {}
-    records = look.json(url, resource_id=identifier, limit=str(SAMPLE_ROWS), **sort)["result"]["records"]
-    return Found(look.sample(str(resource.get("name") or identifier), records), source, title, known)
+    records = look.json(url, resource_id=identifier, limit=str(SAMPLE_ROWS), **sort)["result"][
+        "records"
+    ]
+    return Found(
+        look.sample(str(resource.get("name") or identifier), records), source, title, known
+    )
 
 
 def _arcgis(look: _Look, match: re.Match[str]) -> Found:
@@ -156,8 +188,19 @@ def _arcgis(look: _Look, match: re.Match[str]) -> Found:
     about = look.json(layer, f="json")
     newest = _time_field((f["name"], f["type"]) for f in about.get("fields", []))
     order = {"orderByFields": f"{newest} DESC"} if newest else {}
-    answer = look.json(f"{layer}/query", f="json", where="1=1", outFields="*", outSR="4326", resultRecordCount="2000", **order)
-    records = [f["attributes"] | ({"geometry": f["geometry"]} if "geometry" in f else {}) for f in answer.get("features", [])]
+    answer = look.json(
+        f"{layer}/query",
+        f="json",
+        where="1=1",
+        outFields="*",
+        outSR="4326",
+        resultRecordCount="2000",
+        **order,
+    )
+    records = [
+        f["attributes"] | ({"geometry": f["geometry"]} if "geometry" in f else {})
+        for f in answer.get("features", [])
+    ]
     known = _known(None, None, layer, about.get("copyrightText"))
     source = {"transport": "arcgis", "layer_url": layer, "time_field": None}
     title = str(about.get("name") or layer)
@@ -169,14 +212,22 @@ def _sensorthings(look: _Look, match: re.Match[str]) -> Found:
     source = SensorThings(transport="sensorthings", base_url=base)
     now = datetime.now(UTC)
     with open_transport(look.city, source, FileFormat()) as transport:
-        tables = transport.ask(lambda: list(transport.tables(TimeRange(now - timedelta(days=SAMPLE_DAYS), now), None)))
+        tables = transport.ask(
+            lambda: list(transport.tables(TimeRange(now - timedelta(days=SAMPLE_DAYS), now), None))
+        )
     records = [row for table in tables for row in table.rows.to_dict("records")]
-    return Found(look.sample("observations", records), {"transport": "sensorthings", "base_url": base}, look.name)
+    return Found(
+        look.sample("observations", records),
+        {"transport": "sensorthings", "base_url": base},
+        look.name,
+    )
 
 
 def _file(look: _Look, url: str) -> Found:
     path = look.download(url)
-    return Found(path, {"transport": "files", "urls": [url]}, path.name, _known(None, None, url, None))
+    return Found(
+        path, {"transport": "files", "urls": [url]}, path.name, _known(None, None, url, None)
+    )
 
 
 def _time_field(fields: Any) -> str | None:
@@ -186,7 +237,12 @@ def _time_field(fields: Any) -> str | None:
 
 
 def _known(licence: Any, licence_url: Any, address: str, credit: Any) -> dict[str, str]:
-    found = {"licence": licence, "licence_url": licence_url, "attribution_url": address, "attribution": credit}
+    found = {
+        "licence": licence,
+        "licence_url": licence_url,
+        "attribution_url": address,
+        "attribution": credit,
+    }
     return {key: str(value).strip() for key, value in found.items() if value and str(value).strip()}
 
 
@@ -194,7 +250,10 @@ _HOST = r"(?P<base>https?://[^/]+)"
 _KNOWN: tuple[tuple[str, Callable[[_Look, re.Match[str]], Found]], ...] = (
     (rf"^{_HOST}/(?:[a-z-]+/)?explore/(?:dataset|embed/dataset)/(?P<id>[^/?#]+)", _opendatasoft),
     (rf"^{_HOST}/api/explore/v2\.\d/catalog/datasets/(?P<id>[^/?#]+)", _opendatasoft),
-    (rf"^{_HOST}/(?:.*/)?(?P<id>[a-z0-9]{{4}}-[a-z0-9]{{4}})(?:\.json|\.csv)?(?:[/?#].*)?$", _socrata),
+    (
+        rf"^{_HOST}/(?:.*/)?(?P<id>[a-z0-9]{{4}}-[a-z0-9]{{4}})(?:\.json|\.csv)?(?:[/?#].*)?$",
+        _socrata,
+    ),
     (r"^(?P<base>https?://[^?#]+/(?:Feature|Map)Server/\d+)", _arcgis),
     (r"^(?P<base>https?://[^?#]+/v1\.[01])(?:/(?:Datastreams|Things).*)?/?$", _sensorthings),
     (

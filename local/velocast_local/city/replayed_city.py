@@ -37,7 +37,10 @@ def write_city(city: City, file: Path) -> None:
 
 def _replayed_weather(city: City, url: str) -> dict[str, Any]:
     """Return where the weather is replayed. The replay has one place, so any point of the city will do."""
-    addresses = {"forecast_base_url": f"{url}/forecast", "previous_runs_base_url": f"{url}/previous-runs"}
+    addresses = {
+        "forecast_base_url": f"{url}/forecast",
+        "previous_runs_base_url": f"{url}/previous-runs",
+    }
     if city.weather is not None:
         return city.weather.model_dump() | addresses
     box = city.bounding_box

@@ -57,7 +57,32 @@ def intervals(
     moment, made = start.astimezone(UTC), []
     while moment < end.astimezone(UTC):
         hour = moment.astimezone(clock).hour
-        busy = (1, 1, 1, 1, 2, 6, 20, 60, 80, 40, 30, 30, 34, 30, 32, 40, 70, 90, 60, 36, 20, 12, 8, 4)[hour]
+        busy = (
+            1,
+            1,
+            1,
+            1,
+            2,
+            6,
+            20,
+            60,
+            80,
+            40,
+            30,
+            30,
+            34,
+            30,
+            32,
+            40,
+            70,
+            90,
+            60,
+            36,
+            20,
+            12,
+            8,
+            4,
+        )[hour]
         for place, counter in enumerate(counters, 1):
             most = max(1, busy * place * step // 60)
             made.append(Interval(counter, moment, chance.randint(0, most), chance.randint(0, most)))
@@ -99,7 +124,12 @@ def by_time(counted: list[Interval]) -> Iterator[list[Interval]]:
 
 
 def wide(
-    zone: str, counted: list[Interval], form: str, time: str = "Date", delimiter: str = ",", name: str = "{}"
+    zone: str,
+    counted: list[Interval],
+    form: str,
+    time: str = "Date",
+    delimiter: str = ",",
+    name: str = "{}",
 ) -> str:
     header = [time, *[name.format(c) for c in dict.fromkeys(i.counter for i in counted)]]
     rows = [[local(g[0], zone, form), *[i.total for i in g]] for g in by_time(counted)]

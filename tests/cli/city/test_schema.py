@@ -30,7 +30,9 @@ def judge() -> jsonschema.Draft202012Validator:
 def test_the_stored_schema_is_that_of_the_code() -> None:
     printed = CliRunner().invoke(city_app, ["schema"])
     assert printed.exit_code == 0
-    assert printed.stdout == STORED.read_text(encoding="utf-8"), "run velocast city schema > docs/reference/city.schema.json"
+    assert printed.stdout == STORED.read_text(encoding="utf-8"), (
+        "run velocast city schema > docs/reference/city.schema.json"
+    )
     assert SCHEMA.endswith(str(STORED.relative_to(ROOT)))
 
 
@@ -42,7 +44,12 @@ def test_every_packaged_city_follows_the_schema(name: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"timezone": "Europe/Paris"}, {"counts": SMALLEST["counts"] | {"steps": 15}}, {"name": 7}, {"counts": {}}],
+    [
+        {"timezone": "Europe/Paris"},
+        {"counts": SMALLEST["counts"] | {"steps": 15}},
+        {"name": 7},
+        {"counts": {}},
+    ],
 )
 def test_a_wrong_or_unknown_key_is_refused_by_schema_and_reader(wrong: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
@@ -66,5 +73,9 @@ def test_the_sources_of_the_page_are_sources() -> None:
 
 
 def test_the_page_names_every_key_of_a_city() -> None:
-    missing = [key for key in City.model_fields if f"`{key}`" not in PAGE and f"{key}:" not in PAGE and f"`counts.{key}" not in PAGE]
+    missing = [
+        key
+        for key in City.model_fields
+        if f"`{key}`" not in PAGE and f"{key}:" not in PAGE and f"`counts.{key}" not in PAGE
+    ]
     assert missing in ([], ["counts"])

@@ -13,8 +13,12 @@ from velocast_cli.city.understanding.cells import Floats, is_function_of
 from velocast_cli.city.understanding.columns import Roles, Sample
 from velocast_cli.city.understanding.totals import without_repeats
 
-_SUB = words.DIRECTIONS | frozenset("flow flows type mode class klasse category kategorie art".split())
-_ASIDE = frozenset("technical technique photo photos image url link lien foto description remark".split())
+_SUB = words.DIRECTIONS | frozenset(
+    "flow flows type mode class klasse category kategorie art".split()
+)
+_ASIDE = frozenset(
+    "technical technique photo photos image url link lien foto description remark".split()
+)
 
 
 @dataclass
@@ -72,9 +76,11 @@ def _numbers_counters(name: str) -> bool:
 
 def _may_be_id(sample: Sample, name: str) -> bool:
     cells = sample.frame[name]
-    return bool(cells.notna().mean() >= 0.95) and not words.has(name, words.CALENDAR - words.SITES) and cells.nunique() <= max(
-        1, len(cells) // 2
-    ) + 1
+    return (
+        bool(cells.notna().mean() >= 0.95)
+        and not words.has(name, words.CALENDAR - words.SITES)
+        and cells.nunique() <= max(1, len(cells) // 2) + 1
+    )
 
 
 def _share_unique(frame: pd.DataFrame, at: pd.Series, files: pd.Series, names: list[str]) -> float:
@@ -83,7 +89,9 @@ def _share_unique(frame: pd.DataFrame, at: pd.Series, files: pd.Series, names: l
     return float(1 - keys.duplicated().mean())
 
 
-def find_columns(sample: Sample, roles: Roles, counter_id: str | None, at: pd.Series) -> LongColumns:
+def find_columns(
+    sample: Sample, roles: Roles, counter_id: str | None, at: pd.Series
+) -> LongColumns:
     """Say what the columns are, the counter's id given."""
     made = LongColumns(counter_id, [], ignored=dict(roles.others))
     frame = sample.frame
@@ -104,7 +112,9 @@ def find_columns(sample: Sample, roles: Roles, counter_id: str | None, at: pd.Se
     for name in describing:
         made.ignored.setdefault(name, "describes the counter")
     if counter_id:
-        _look_at_repeats(made, sample, [n for n in [*roles.texts, *describing] if n != counter_id], at, kept)
+        _look_at_repeats(
+            made, sample, [n for n in [*roles.texts, *describing] if n != counter_id], at, kept
+        )
     known = {counter_id, made.name, made.site_id, made.site_name, made.installed_on, made.factor}
     for name in [*roles.texts, *describing]:
         if name not in known and name not in made.keep:
@@ -125,14 +135,22 @@ def _describe(made: LongColumns, sample: Sample, names: list[str]) -> None:
         if found & _ASIDE:
             continue
         if found & words.NOT_THE_TIME:
-            if dated and not made.installed_on and found & frozenset("installed installation install commissioned mise".split()):
+            if (
+                dated
+                and not made.installed_on
+                and found & frozenset("installed installation install commissioned mise".split())
+            ):
                 made.installed_on = name
         elif found & words.NAMES and found & words.SITES:
             made.site_name = made.site_name or name
         elif found & words.IDS and found & words.SITES:
             made.site_id = made.site_id or name
-        elif found & words.NAMES or (found & (words.COUNTERS | words.SITES) and not found & words.IDS):
-            better = made.name is None or (found & words.COUNTERS and not words.has(made.name, words.COUNTERS))
+        elif found & words.NAMES or (
+            found & (words.COUNTERS | words.SITES) and not found & words.IDS
+        ):
+            better = made.name is None or (
+                found & words.COUNTERS and not words.has(made.name, words.COUNTERS)
+            )
             if better and not dated:
                 made.name = name
     if made.name is None and made.site_name:
@@ -149,11 +167,19 @@ def _bikes_among(cells: pd.Series) -> list[str] | None:
     if not bikes or len(bikes) + len(others) < len(values):
         return None
     short = all(len(words.tokens(v)) <= 3 for v in values)
-    return sorted(bikes) if short and (others or all(words.only(v, words.BIKES) for v in bikes)) else None
+    return (
+        sorted(bikes)
+        if short and (others or all(words.only(v, words.BIKES) for v in bikes))
+        else None
+    )
 
 
 def _choose_values(
-    made: LongColumns, sample: Sample, names: list[str], factors: list[str], kept: np.ndarray[Any, Any]
+    made: LongColumns,
+    sample: Sample,
+    names: list[str],
+    factors: list[str],
+    kept: np.ndarray[Any, Any],
 ) -> None:
     bikes = [n for n in names if words.is_bike(n)]
     for name in names:
@@ -168,7 +194,9 @@ def _choose_values(
             if name not in bikes:
                 made.ignored[name] = "not only bicycles"
     numbers = {n: _where(sample.numbers(n), kept) for n in chosen}
-    counted = without_repeats([n for n in chosen if n not in corrections or not raw], numbers, one_place=True)
+    counted = without_repeats(
+        [n for n in chosen if n not in corrections or not raw], numbers, one_place=True
+    )
     made.ignored |= counted.ignored
     made.parts = counted.parts
     made.values = _best_values(counted.kept, made)
@@ -214,7 +242,9 @@ def _corrects(sample: Sample, corrected: str, raw: str) -> bool:
     """Return whether one column mostly repeats another, or is only there where the other is wrong."""
     new, old = sample.numbers(corrected), sample.numbers(raw)
     both = np.isfinite(new) & np.isfinite(old)
-    return bool(both.sum() == 0 or np.isfinite(new).mean() < 0.9 or (new[both] == old[both]).mean() > 0.3)
+    return bool(
+        both.sum() == 0 or np.isfinite(new).mean() < 0.9 or (new[both] == old[both]).mean() > 0.3
+    )
 
 
 def _look_at_repeats(
@@ -255,9 +285,9 @@ def _total_among(
     if frame[name].nunique() > 12 or not values:
         return None
     numbers = np.nansum([sample.numbers(v)[frame.index] for v in values], axis=0)
-    table = pd.DataFrame({"counter": frame[counter], "at": at, "part": frame[name], "n": numbers}).pivot_table(
-        index=["counter", "at"], columns="part", values="n", aggfunc="sum"
-    )
+    table = pd.DataFrame(
+        {"counter": frame[counter], "at": at, "part": frame[name], "n": numbers}
+    ).pivot_table(index=["counter", "at"], columns="part", values="n", aggfunc="sum")
     if table.shape[1] < 3 and not any(words.has(str(c), words.TOTALS) for c in table.columns):
         return None
     for part in table.columns:
@@ -268,9 +298,15 @@ def _total_among(
     return None
 
 
-def layout(made: LongColumns, roles: Roles, from_path: str | None, constant: str | None) -> dict[str, Any]:
+def layout(
+    made: LongColumns, roles: Roles, from_path: str | None, constant: str | None
+) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
-    values: dict[str, Any] = {"shape": "long", "counter": counter_fields(made, roles, from_path, constant), "values": []}
+    values: dict[str, Any] = {
+        "shape": "long",
+        "counter": counter_fields(made, roles, from_path, constant),
+        "values": [],
+    }
     for name in made.values:
         value: dict[str, Any] = {"column": made.corrected.get(name, name)}
         if name in made.corrected:
@@ -313,7 +349,13 @@ def counts(sample: Sample, made: LongColumns, at: pd.Series) -> pd.DataFrame:
     stacked = np.vstack(columns) if columns else np.full((1, len(at)), np.nan)
     total = np.where(np.isfinite(stacked).any(axis=0), np.nansum(stacked, axis=0), np.nan)
     ids = sample.frame[made.counter_id] if made.counter_id else sample.files
-    found = pd.DataFrame({"counter_id": ids, "at": at, "bike_count": total, "file": sample.files})[kept]
+    found = pd.DataFrame({"counter_id": ids, "at": at, "bike_count": total, "file": sample.files})[
+        kept
+    ]
     if made.add:
-        return found.groupby(["counter_id", "at", "file"], sort=False)["bike_count"].sum(min_count=1).reset_index()
+        return (
+            found.groupby(["counter_id", "at", "file"], sort=False)["bike_count"]
+            .sum(min_count=1)
+            .reset_index()
+        )
     return found

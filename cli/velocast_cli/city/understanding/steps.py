@@ -22,7 +22,9 @@ def find_step(counts: pd.DataFrame) -> Step:
     """Return the step. counts: counter_id, at (naive), bike_count, file."""
     stamped = counts.dropna(subset=["at"]).drop_duplicates(["file", "counter_id", "at"])
     ordered = stamped.sort_values(["file", "counter_id", "at"])
-    same = (ordered["file"] == ordered["file"].shift()) & (ordered["counter_id"] == ordered["counter_id"].shift())
+    same = (ordered["file"] == ordered["file"].shift()) & (
+        ordered["counter_id"] == ordered["counter_id"].shift()
+    )
     steps = (ordered["at"].diff()[same].dt.total_seconds() / 60).round().astype("int64")
     common = steps.value_counts()
     if common.empty:

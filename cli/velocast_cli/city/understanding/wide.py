@@ -40,7 +40,11 @@ class WideCounters:
 
 def find_counters(sample: Sample, roles: Roles) -> WideCounters:
     """Tell the counters' columns from totals, directions, cars and all else."""
-    ignored = dict(roles.others) | {n: "text" for n in roles.texts} | {n: "a factor" for n in roles.factors}
+    ignored = (
+        dict(roles.others)
+        | {n: "text" for n in roles.texts}
+        | {n: "a factor" for n in roles.factors}
+    )
     bikes, left_out = _only_bikes(roles.counts)
     ignored |= left_out
     counted = without_repeats(bikes, {n: sample.numbers(n) for n in bikes})
@@ -53,21 +57,31 @@ def find_counters(sample: Sample, roles: Roles) -> WideCounters:
             ids, ignored = again, {n: why for n, why in ignored.items() if n not in silent}
     made = WideCounters(ids, ignored, parts=counted.parts)
     made.status = _status_pattern(roles.status, ids)
-    ignored |= {n: "a status" for n in roles.status if not made.status or not re.search(made.status, n)}
-    if pattern and not any(re.search(pattern, n) for n in {**ignored, **dict.fromkeys(roles.status)}):
+    ignored |= {
+        n: "a status" for n in roles.status if not made.status or not re.search(made.status, n)
+    }
+    if pattern and not any(
+        re.search(pattern, n) for n in {**ignored, **dict.fromkeys(roles.status)}
+    ):
         made.pattern = pattern
     return made
 
 
 def _only_bikes(names: list[str]) -> tuple[list[str], dict[str, str]]:
     """Leave out columns of cars and pedestrians: where the mode ends the heading, is in brackets, or replaces that of bikes."""
-    bikes = {words.without(n, words.BIKES, words.DIRECTIONS, words.TOTALS) for n in names if words.is_bike(n)}
+    bikes = {
+        words.without(n, words.BIKES, words.DIRECTIONS, words.TOTALS)
+        for n in names
+        if words.is_bike(n)
+    }
     left: dict[str, str] = {}
     for name in names:
         if not words.is_other_mode(name):
             continue
         end = words.without(name, words.DIRECTIONS, words.TOTALS, words.COUNTS)[-1:]
-        bracketed = [each for each in re.findall(r"[(\[]([^)\]]*)", name) if words.is_other_mode(each)]
+        bracketed = [
+            each for each in re.findall(r"[(\[]([^)\]]*)", name) if words.is_other_mode(each)
+        ]
         replaced = words.without(name, words.OTHER_MODES, words.DIRECTIONS, words.TOTALS) in bikes
         if (end and words.is_other_mode(end[0])) or bracketed or replaced:
             left[name] = "not bicycles"
@@ -96,7 +110,9 @@ def name_counters(columns: list[str]) -> tuple[dict[str, tuple[str, str | None]]
 
 def _names_a_counter(front: str) -> bool:
     found = words.tokens(front)
-    return bool(found) and all(t in words.COUNTERS | words.IDS | words.BIKES | words.COUNTS | words.SITES for t in found)
+    return bool(found) and all(
+        t in words.COUNTERS | words.IDS | words.BIKES | words.COUNTS | words.SITES for t in found
+    )
 
 
 def _plain(name: str | None) -> str | None:
@@ -105,6 +121,7 @@ def _plain(name: str | None) -> str | None:
 
 def _without_remark(column: str) -> str | None:
     """Return a heading without a remark in brackets, None where it has none."""
+
     def drop(match: re.Match[str]) -> str:
         said = set(words.tokens(match.group()))
         return "" if len(said & _REMARK_WORDS) >= 2 else match.group()

@@ -95,7 +95,9 @@ NOT_THE_TIME = _words(
     "commissioned upload uploaded edit loaded mois_annee"
 )
 UTC_WORDS = _words("utc gmt zulu")
-IDS = _words("id ids identifier identifiant identifikator code nr no num number numero nummer key fk cle kennung uuid ref")
+IDS = _words(
+    "id ids identifier identifiant identifikator code nr no num number numero nummer key fk cle kennung uuid ref"
+)
 SURE_IDS = IDS - _words("no num number numero nr")  # "number of bikes" is a count
 NAMES = _words(
     "name nom names bezeichnung libelle label nombre title titel naam navn namn nazwa nazev nome beschreibung description "
@@ -106,7 +108,9 @@ COUNTERS = _words(
     "devices boucle loop detector detecteur telpunt teller contador estacion station stations standort location locations punkt "
     "point totem maalepunkt matpunkt licznik pomiar scitac dispositif"
 )
-SITES = _words("site sites lieu place ort street strasse rue road standort adresse address messstelle")
+SITES = _words(
+    "site sites lieu place ort street strasse rue road standort adresse address messstelle"
+)
 COUNTS = (
     _words(
         "count counts counted volume volumes anzahl nombre nb passages passage comptage comptages zahl werte wert value values "

@@ -147,7 +147,8 @@ class TestReadCounts:
     ) -> None:
         bad = [line(id_compteur=None), line(sum_counts=-4), b"oops"]
         city.faults.extra_lines = [
-            text.decode() for text in (*bad, line(id_compteur="new", date="2025-03-05T00:00:00Z", weather="fair"))
+            text.decode()
+            for text in (*bad, line(id_compteur="new", date="2025-03-05T00:00:00Z", weather="fair"))
         ]
 
         harvest = source.read_counts(WINDOW, as_of=AS_OF)
