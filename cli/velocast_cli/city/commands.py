@@ -140,7 +140,7 @@ def check_command(
     ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """Read counts with a city's file; show what would be stored and what not. Exit code 1 where nothing usable comes."""
+    """Read counts with a city's file; show what would be stored and what not. Exit code 1 if nothing is usable."""
     from velocast_cli.cities import city_of
     from velocast_cli.city.check import check_files, check_source
     from velocast_cli.city.rows_file import write_rows
@@ -207,11 +207,8 @@ def _slug(name: str) -> str:
 
 def _write(path: Path, text: str, *, overwrite: bool, yes: bool) -> None:
     if path.exists() and not overwrite:
-        if (
-            yes
-            or not sys.stdin.isatty()
-            or not typer.confirm(f"{path} exists; replace it?", err=True)
-        ):
+        asked = not yes and sys.stdin.isatty()
+        if not (asked and typer.confirm(f"{path} exists; replace it?", err=True)):
             raise FileExistsError(
                 f"{path} exists; give --overwrite to replace it, or another --output"
             )

@@ -6,9 +6,9 @@ import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from velocast.core.city.description import City
 from velocast.core.city.loading import parse_city
 from velocast.core.city.reading import ISO
-from velocast.core.city.description import City
 from velocast_cli.city.questions import NONE, Answers
 from velocast_cli.city.understanding.understand import Understood
 from velocast_cli.city.yaml_text import yaml_text
@@ -20,8 +20,8 @@ WHOLE = "a part of|the same numbers as|the sum of"
 class Draft:
     """A city's description in the making.
 
-    file: values of the format that looking may not tell; found: the format in words; source: values of the transport, None
-    for files at hand alone.
+    file: values of the format that looking may not tell; found: the format in words; source: values of the transport,
+    None for files at hand alone.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Draft:
         crs = place.crs(str(self.answers.zone))
         if crs is None:
             self.comments["counts.layout.counter"] = (
-                f"{' and '.join(place.columns)} hold positions of a system that is not known; to use them, add latitude,\n"
+                f"{' and '.join(place.columns)} hold positions in an unknown system; to use them, add latitude,\n"
                 "longitude and crs (EPSG:...)."
             )
             return {k: v for k, v in counter.items() if v not in place.columns}
@@ -175,8 +175,8 @@ class Draft:
                 unknown.append(season)
         if unknown:
             self.comments["counts.clock"] = (
-                f"What the city publishes when clocks change in {' and '.join(unknown)} is not seen in this file; the default\n"
-                "(spring: absent, autumn: merged) marks the repeated hour, so that nothing is learned from it."
+                f"What the city publishes when clocks change in {' and '.join(unknown)} is not seen in this file;\n"
+                "the default (spring: absent, autumn: merged) marks the repeated hour, so that nothing is learned from it."
             )
         return values
 

@@ -102,7 +102,7 @@ def make_city(
 def _ask(
     understood: Understood, looked: Looked, answers: Answers, ask: Callable[[Question], str] | None
 ) -> None:
-    """Ask what is open: first what is the same for every city, then what the file leaves open, then what depends on the zone."""
+    """Ask what is open: what is the same for every city, what the file leaves open, what depends on the zone."""
     formats = understood.time.formats
     for key, value in looked.known.items():
         if getattr(answers, key, None) is None:

@@ -1,7 +1,7 @@
 """Look at a data set on the web: what its portal says about it, and a sample of its newest records.
 
-A page's address is enough: Opendatasoft, Socrata, CKAN, ArcGIS and SensorThings are recognised by it. Any other is taken
-for a file.
+A page's address is enough: Opendatasoft, Socrata, CKAN, ArcGIS and SensorThings are recognised by it. Any other is
+taken for a file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Found:
 def find_dataset(url: str, folder: Path) -> Found:
     """Look at the data set of an address. folder: for the sample.
 
-    Raises CityUnreachable, CityTruncated, CityRefused, and ValueError for an answer that lacks what its portal documents.
+    Raises CityUnreachable, CityTruncated, CityRefused, and ValueError for a data set without usable records.
     """
     with _Look(url, folder) as look:
         for pattern, describe in _KNOWN:

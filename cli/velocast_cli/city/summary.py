@@ -34,8 +34,8 @@ class Rejected:
 class Summary:
     """Figures of a city's counts.
 
-    missing_hours: those between each counter's first and last. quality: hours by it. doubles: equal records that came more
-    than once. left_out: records that the description does not keep. aside: file or sheet -> why it is not read.
+    missing_hours: those between each counter's first and last. quality: hours by it. doubles: equal records that came
+    more than once. left_out: records that the description does not keep. aside: file or sheet -> why it is not read.
     """
 
     records: int

@@ -1,7 +1,7 @@
 """Files as cities publish them, made of counts that are known: each shape that was seen, in small.
 
-`published()` gives for each a name, the files, what a person answers, and the true hours. Nothing here is shared with the
-code under test: the files are written with csv and json, and the clock is zoneinfo's.
+Each has a name, files, what a person answers, and the true hours. Nothing here is shared with the code under test: the
+files are written with csv and json, and the clock is zoneinfo's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Truth = dict[tuple[str, datetime], int]
 
 @dataclass(frozen=True)
 class Published:
-    """Files (path -> content) of a city, the answers to what cannot be known, and the true counts by id and UTC hour."""
+    """Files (path -> content) of a city, answers to what cannot be known, and the true counts by id and UTC hour."""
 
     name: str
     files: dict[str, bytes]

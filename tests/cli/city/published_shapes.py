@@ -24,7 +24,6 @@ from tests.cli.city.published_files import (
     wide,
     zipped,
 )
-
 from tests.shared.adapters.city_sources.spreadsheet import Cell, spreadsheet
 
 ISO = "%Y-%m-%d %H:%M:%S"
@@ -672,7 +671,10 @@ def berlin_like_headings() -> Published:
 
 @shape
 def parquet_with_numbers_for_ids() -> Published:
-    zone, counted = "Europe/Paris", intervals("Europe/Paris", "2024-05-20", 4, counters=("17", "18"))
+    zone, counted = (
+        "Europe/Paris",
+        intervals("Europe/Paris", "2024-05-20", 4, counters=("17", "18")),
+    )
     columns = {
         "counter_id": pa.array([int(i.counter) for i in counted]),
         "time": pa.array([i.start for i in counted], pa.timestamp("us", tz="UTC")),
@@ -687,14 +689,32 @@ def parquet_with_numbers_for_ids() -> Published:
 def a_workbook_with_a_sheet_a_year() -> Published:
     zone, ids = "Europe/Berlin", ("02-MI-JAN-N", "03-MI-SAN-O")
     counted = intervals(zone, "2022-12-30", 4, counters=ids)
-    places: list[list[Cell]] = [["Zählstelle", "Breitengrad", "Längengrad"], ["02-MI-JAN-N", 52.51, 13.41], ["03-MI-SAN-O", 52.53, 13.37]]
-    sheets: dict[str, list[list[Cell]]] = {"Legende": [["Diese Datei"], ["enthält Zählungen"]], "Standortdaten": places}
+    places: list[list[Cell]] = [
+        ["Zählstelle", "Breitengrad", "Längengrad"],
+        ["02-MI-JAN-N", 52.51, 13.41],
+        ["03-MI-SAN-O", 52.53, 13.37],
+    ]
+    sheets: dict[str, list[list[Cell]]] = {
+        "Legende": [["Diese Datei"], ["enthält Zählungen"]],
+        "Standortdaten": places,
+    }
     for year in (2022, 2023):
-        header: list[Cell] = ["Zählstelle        Inneres Stadtgebiet", *[f"{c}\n01.04.2015" for c in ids]]
+        header: list[Cell] = [
+            "Zählstelle        Inneres Stadtgebiet",
+            *[f"{c}\n01.04.2015" for c in ids],
+        ]
         groups = [g for g in by_time(counted) if g[0].start.astimezone(ZoneInfo(zone)).year == year]
-        rows: list[list[Cell]] = [[g[0].start.astimezone(ZoneInfo(zone)).replace(tzinfo=None), *[float(i.total) for i in g]] for g in groups]
+        rows: list[list[Cell]] = [
+            [
+                g[0].start.astimezone(ZoneInfo(zone)).replace(tzinfo=None),
+                *[float(i.total) for i in g],
+            ]
+            for g in groups
+        ]
         sheets[f"Jahresdatei_{year}"] = [header, *rows]
-    return published(a_workbook_with_a_sheet_a_year, {"berlin.xlsx": spreadsheet(**sheets)}, zone, counted)
+    return published(
+        a_workbook_with_a_sheet_a_year, {"berlin.xlsx": spreadsheet(**sheets)}, zone, counted
+    )
 
 
 @shape
@@ -702,38 +722,113 @@ def unmarked_blanks_and_a_word_for_no_count() -> Published:
     zone, counted = "Europe/Vienna", intervals("Europe/Vienna", "2024-05-20", 4)
     silent = {i.start for i in counted if i.counter == "B2" and i.start.hour in (3, 4)}
     header = ["Zeit", "A1", "B2", "C3"]
-    rows = [[local(g[0], zone, ISO), *["k.A." if i.start in silent and i.counter == "B2" else f"{i.total:,}" for i in g]] for g in by_time(counted)]
+    rows = [
+        [
+            local(g[0], zone, ISO),
+            *["k.A." if i.start in silent and i.counter == "B2" else f"{i.total:,}" for i in g],
+        ]
+        for g in by_time(counted)
+    ]
     known = [i for i in counted if not (i.counter == "B2" and i.start in silent)]
-    return published(unmarked_blanks_and_a_word_for_no_count, {"v.csv": table(header, rows, ";")}, zone, known)
+    return published(
+        unmarked_blanks_and_a_word_for_no_count, {"v.csv": table(header, rows, ";")}, zone, known
+    )
 
 
 @shape
 def stations_beside_places_that_are_written_with_commas() -> Published:
-    zone, counted = "Europe/Rome", intervals("Europe/Rome", "2024-05-20", 3, counters=("Ponte", "Piazza"))
-    text = long(
-        zone, counted, ["stazione", "indirizzo", "latitudine", "longitudine", "data", "ora", "biciclette", "temperatura"],
-        lambda i: [i.counter, f"Via {i.counter}, 1", "44,4949", "11,3426", local(i, zone, "%d/%m/%Y"), local(i, zone, "%H:%M"), i.total, "21,5"], ";",
+    zone, counted = (
+        "Europe/Rome",
+        intervals("Europe/Rome", "2024-05-20", 3, counters=("Ponte", "Piazza")),
     )
-    return published(stations_beside_places_that_are_written_with_commas, {"i.csv": text}, zone, counted)
+    text = long(
+        zone,
+        counted,
+        [
+            "stazione",
+            "indirizzo",
+            "latitudine",
+            "longitudine",
+            "data",
+            "ora",
+            "biciclette",
+            "temperatura",
+        ],
+        lambda i: [
+            i.counter,
+            f"Via {i.counter}, 1",
+            "44,4949",
+            "11,3426",
+            local(i, zone, "%d/%m/%Y"),
+            local(i, zone, "%H:%M"),
+            i.total,
+            "21,5",
+        ],
+        ";",
+    )
+    return published(
+        stations_beside_places_that_are_written_with_commas, {"i.csv": text}, zone, counted
+    )
 
 
 @shape
 def hour_as_a_number_beside_the_date() -> Published:
-    zone, counted = "Europe/Madrid", intervals("Europe/Madrid", "2024-05-20", 3, counters=("PERM_1", "PERM_2"))
-    text = long(zone, counted, ["FECHA", "HORA", "IDENTIFICADOR", "BICICLETAS"], lambda i: [local(i, zone, "%d/%m/%Y"), int(local(i, zone, "%H")), i.counter, i.total], ";")
+    zone, counted = (
+        "Europe/Madrid",
+        intervals("Europe/Madrid", "2024-05-20", 3, counters=("PERM_1", "PERM_2")),
+    )
+    text = long(
+        zone,
+        counted,
+        ["FECHA", "HORA", "IDENTIFICADOR", "BICICLETAS"],
+        lambda i: [local(i, zone, "%d/%m/%Y"), int(local(i, zone, "%H")), i.counter, i.total],
+        ";",
+    )
     return published(hour_as_a_number_beside_the_date, {"madrid.csv": text}, zone, counted)
 
 
 @shape
 def pedestrians_in_columns_of_a_long_file() -> Published:
-    zone, counted = "Europe/London", intervals("Europe/London", "2024-05-20", 3, counters=("0012", "0013"))
-    header = ["Sensor ID", "Local Timestamp", "Cyclists In", "Cyclists Out", "Pedestrians In", "Pedestrians Out", "Total"]
-    text = long(zone, counted, header, lambda i: [i.counter, local(i, zone, "%Y-%m-%d %H:%M"), i.one, i.other, i.one + 3, i.other + 4, 2 * i.total + 7])
+    zone, counted = (
+        "Europe/London",
+        intervals("Europe/London", "2024-05-20", 3, counters=("0012", "0013")),
+    )
+    header = [
+        "Sensor ID",
+        "Local Timestamp",
+        "Cyclists In",
+        "Cyclists Out",
+        "Pedestrians In",
+        "Pedestrians Out",
+        "Total",
+    ]
+    text = long(
+        zone,
+        counted,
+        header,
+        lambda i: [
+            i.counter,
+            local(i, zone, "%Y-%m-%d %H:%M"),
+            i.one,
+            i.other,
+            i.one + 3,
+            i.other + 4,
+            2 * i.total + 7,
+        ],
+    )
     return published(pedestrians_in_columns_of_a_long_file, {"uk.csv": text}, zone, counted)
 
 
 @shape
 def american_dates_with_years_of_two_digits() -> Published:
-    zone, counted = "America/Denver", intervals("America/Denver", "2023-08-20", 3, 15, ("Creek Trail", "Main St"))
+    zone, counted = (
+        "America/Denver",
+        intervals("America/Denver", "2023-08-20", 3, 15, ("Creek Trail", "Main St")),
+    )
     text = wide(zone, counted, "%m/%d/%y %I:%M %p", "Time")
-    return published(american_dates_with_years_of_two_digits, {"d.csv": "Eco-Counter export\n" + text}, zone, counted)
+    return published(
+        american_dates_with_years_of_two_digits,
+        {"d.csv": "Eco-Counter export\n" + text},
+        zone,
+        counted,
+    )

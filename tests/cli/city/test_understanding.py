@@ -208,7 +208,7 @@ def test_a_remark_is_left_out_of_a_name() -> None:
 
 
 def around(change: str, inside: list[tuple[str, float]], zone: str = "Europe/Berlin") -> str | None:
-    """Return what is seen of a change on a day of quiet counts; inside: the rows of the hour, the rest is 50 an hour."""
+    """Return what is seen of a change. inside: the rows of the hour; all other hours have 50 bikes."""
     day = pd.Timestamp(change).normalize()
     hour = pd.Timestamp(change)
     rows = [

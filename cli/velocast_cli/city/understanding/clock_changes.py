@@ -35,7 +35,7 @@ class SeenClock:
 def changes_between(first: datetime, last: datetime, zone: ZoneInfo) -> list[Change]:
     """Return the changes of a clock between two local times."""
     found = []
-    day = datetime(first.year, first.month, first.day)
+    day = first.replace(hour=0, minute=0, second=0, microsecond=0)
     while day <= last:
         following = day + timedelta(days=1)
         before, after = (
@@ -72,7 +72,7 @@ def _change(day: datetime, before: timedelta, after: timedelta, zone: ZoneInfo) 
 
 
 def see_clock(counts: pd.DataFrame, zone: ZoneInfo) -> SeenClock:
-    """Say what the file does at each change. counts: counter_id, at (naive, local), bike_count (NaN: blank), in file order."""
+    """Say what the file does at each change. counts: counter_id, at (local), bike_count (NaN: blank), in file order."""
     times = counts["at"].dropna()
     if times.empty:
         return SeenClock()

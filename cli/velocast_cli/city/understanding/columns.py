@@ -81,7 +81,7 @@ class Roles:
     texts: list[str] = field(default_factory=list)
     status: list[str] = field(default_factory=list)
     factors: list[str] = field(default_factory=list)
-    place: Place = field(default_factory=lambda: Place())
+    place: Place = field(default_factory=Place)
     others: dict[str, str] = field(default_factory=dict)
 
 
@@ -114,10 +114,8 @@ def _sort_in(sample: Sample, name: str, roles: Roles) -> None:
         roles.factors.append(name)
     elif words.only(name, words.CALENDAR):
         roles.others[name] = "a part of the date"
-    elif (
-        words.only(name, words.OTHER_NUMBERS)
-        or words.has(name, words.WEATHER)
-        and not _is_whole(sample, name)
+    elif words.only(name, words.OTHER_NUMBERS) or (
+        words.has(name, words.WEATHER) and not _is_whole(sample, name)
     ):
         roles.others[name] = "no count"
     elif not _is_whole(sample, name):

@@ -15,7 +15,7 @@ MOST_MARKS = 5
 
 
 def file_values(sample: Sample, counted: Sequence[str], aside: dict[str, str]) -> dict[str, Any]:
-    """Return what must be said of the files because looking at a few rows may not tell it. counted: columns of counts."""
+    """Return what looking at a few rows may not tell of the files. counted: columns of counts."""
     values: dict[str, Any] = {}
     style = sample.style
     if style.decimal == ",":

@@ -14,10 +14,23 @@ from velocast_cli.city.understanding.columns import Roles, Sample
 from velocast_cli.city.understanding.totals import without_repeats
 
 _SUB = words.DIRECTIONS | frozenset(
-    "flow flows type mode class klasse category kategorie art".split()
+    ["flow", "flows", "type", "mode", "class", "klasse", "category", "kategorie", "art"]
 )
+_INSTALLED = frozenset(["installed", "installation", "install", "commissioned", "mise"])
 _ASIDE = frozenset(
-    "technical technique photo photos image url link lien foto description remark".split()
+    [
+        "technical",
+        "technique",
+        "photo",
+        "photos",
+        "image",
+        "url",
+        "link",
+        "lien",
+        "foto",
+        "description",
+        "remark",
+    ]
 )
 
 
@@ -61,7 +74,7 @@ def find_counter_id(sample: Sample, roles: Roles, at: pd.Series) -> str | None:
     candidates = [n for n in [*roles.texts, *numbered] if _may_be_id(sample, n)]
     if not candidates:
         return None
-    alone = {n: _share_unique(sample.frame, at, sample.files, [n]) for n in candidates}
+    alone = {n: _share_unique(sample.frame, at, [n]) for n in candidates}
     sure = [n for n in candidates if id_score(n) >= 3 and alone[n] >= 0.97]
     order = list(sample.frame.columns)
     return max(sure or candidates, key=lambda n: (id_score(n), round(alone[n], 2), -order.index(n)))
@@ -83,7 +96,7 @@ def _may_be_id(sample: Sample, name: str) -> bool:
     )
 
 
-def _share_unique(frame: pd.DataFrame, at: pd.Series, files: pd.Series, names: list[str]) -> float:
+def _share_unique(frame: pd.DataFrame, at: pd.Series, names: list[str]) -> float:
     """Return the share of rows that are the only one of their time and values."""
     keys = frame[names].assign(_at=at)
     return float(1 - keys.duplicated().mean())
@@ -128,33 +141,35 @@ def _describe(made: LongColumns, sample: Sample, names: list[str]) -> None:
     """Find the name, site and date of installation among columns that are the same for all rows of a counter."""
     if not made.counter_id:
         return
-    fixed = [n for n in names if is_function_of(sample.frame, n, made.counter_id)]
-    for name in fixed:
-        found = set(words.tokens(name))
-        dated = bool(sample.frame[name].dropna().str.match(r"^\d{4}-\d{2}-\d{2}").all())
-        if found & _ASIDE:
+    for name in names:
+        if words.has(name, _ASIDE) or not is_function_of(sample.frame, name, made.counter_id):
             continue
-        if found & words.NOT_THE_TIME:
-            if (
-                dated
-                and not made.installed_on
-                and found & frozenset("installed installation install commissioned mise".split())
-            ):
-                made.installed_on = name
-        elif found & words.NAMES and found & words.SITES:
-            made.site_name = made.site_name or name
-        elif found & words.IDS and found & words.SITES:
-            made.site_id = made.site_id or name
-        elif found & words.NAMES or (
-            found & (words.COUNTERS | words.SITES) and not found & words.IDS
+        kind = _kind_of_description(name)
+        dated = bool(sample.frame[name].dropna().str.match(r"^\d{4}-\d{2}-\d{2}").all())
+        if kind is None or dated != (kind == "installed_on"):
+            continue
+        better = kind == "name" and words.has(name, words.COUNTERS)
+        if getattr(made, kind) is None or (
+            better and not words.has(str(made.name), words.COUNTERS)
         ):
-            better = made.name is None or (
-                found & words.COUNTERS and not words.has(made.name, words.COUNTERS)
-            )
-            if better and not dated:
-                made.name = name
+            setattr(made, kind, name)
     if made.name is None and made.site_name:
         made.name, made.site_name = made.site_name, None
+
+
+def _kind_of_description(name: str) -> str | None:
+    """Return what a heading says of a counter: one of the fields of LongColumns."""
+    found = set(words.tokens(name))
+    if found & words.NOT_THE_TIME:
+        return "installed_on" if found & _INSTALLED else None
+    if found & words.SITES and found & words.NAMES:
+        return "site_name"
+    if found & words.SITES and found & words.IDS:
+        return "site_id"
+    named = found & words.NAMES or (
+        found & (words.COUNTERS | words.SITES) and not found & words.IDS
+    )
+    return "name" if named else None
 
 
 def _bikes_among(cells: pd.Series) -> list[str] | None:
@@ -181,36 +196,26 @@ def _choose_values(
     factors: list[str],
     kept: np.ndarray[Any, Any],
 ) -> None:
-    bikes = [n for n in names if words.is_bike(n)]
-    for name in names:
-        if words.is_other_mode(name):
-            made.ignored[name] = "not bicycles"
+    made.ignored |= {n: "not bicycles" for n in names if words.is_other_mode(n)}
     usable = [n for n in names if n not in made.ignored]
     corrections = [n for n in usable if words.has(n, words.CORRECTED)]
     raw = [n for n in usable if n not in corrections]
+    bikes = [n for n in raw if words.is_bike(n)]
+    made.ignored |= {n: "not only bicycles" for n in raw if bikes and n not in bikes}
     chosen = bikes or raw or corrections
-    if bikes and len(bikes) < len(raw):
-        for name in raw:
-            if name not in bikes:
-                made.ignored[name] = "not only bicycles"
     numbers = {n: _where(sample.numbers(n), kept) for n in chosen}
-    counted = without_repeats(
-        [n for n in chosen if n not in corrections or not raw], numbers, one_place=True
-    )
+    counted = without_repeats(chosen, numbers, one_place=True)
     made.ignored |= counted.ignored
     made.parts = counted.parts
     made.values = _best_values(counted.kept, made)
-    for name in corrections:
-        if name in made.values:
-            continue
+    for name in corrections if raw else ():
         if len(made.values) == 1 and _corrects(sample, name, made.values[0]):
             made.corrected[made.values[0]] = name
         else:
             made.ignored[name] = "a correction of several columns"
-    if factors and made.values:
-        made.factor = factors[0]
-    for name in factors[1:]:
-        made.ignored[name] = "a further factor"
+    if made.values:
+        made.factor = next(iter(factors), None)
+    made.ignored |= dict.fromkeys(factors[1:], "a further factor")
 
 
 def _where(values: Floats, kept: np.ndarray[Any, Any]) -> Floats:
@@ -250,13 +255,13 @@ def _corrects(sample: Sample, corrected: str, raw: str) -> bool:
 def _look_at_repeats(
     made: LongColumns, sample: Sample, names: list[str], at: pd.Series, kept: np.ndarray[Any, Any]
 ) -> None:
-    """Decide what several rows of one counter and time are: directions to add up, with or without their total, or doubles."""
-    frame, moments, files = sample.frame[kept], at[kept], sample.files[kept]
+    """Decide what several rows of one counter and time are: directions to add up, beside their total, or doubles."""
+    frame, moments = sample.frame[kept], at[kept]
     counter = str(made.counter_id)
     rows = frame[list(frame.columns)].assign(_at=moments)
     distinct = ~rows.duplicated()
-    frame, moments, files = frame[distinct], moments[distinct], files[distinct]
-    alone = _share_unique(frame, moments, files, [counter])
+    frame, moments = frame[distinct], moments[distinct]
+    alone = _share_unique(frame, moments, [counter])
     if alone > 0.98:
         return
     splitting = [
@@ -265,7 +270,7 @@ def _look_at_repeats(
         if n not in made.keep
         and 1 < frame[n].nunique() <= 200
         and not is_function_of(frame, n, counter)
-        and _share_unique(frame, moments, files, [counter, n]) > alone + 0.3 * (1 - alone)
+        and _share_unique(frame, moments, [counter, n]) > alone + 0.3 * (1 - alone)
     ]
     if not splitting:
         return

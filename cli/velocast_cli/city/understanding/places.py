@@ -12,15 +12,33 @@ from velocast_cli.city.understanding import words
 from velocast_cli.city.understanding.cells import NumberStyle
 
 _BOTH = re.compile(
-    r"^\s*(?:\(?\[?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\]?\)?|POINT\s*Z?\s*\(.*\)|\{.*(?:\"lat|\"coordinates\"|\"latitude).*\})\s*$",
+    r"^\s*(?:\(?\[?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\]?\)?|POINT\s*Z?\s*\(.*\)"
+    r"|\{.*(?:\"lat|\"coordinates\"|\"latitude).*\})\s*$",
     re.IGNORECASE,
 )
-_LATITUDE = frozenset("lat latitude breite breitengrad latitud latitudine breedtegraad".split())
-_LONGITUDE = frozenset(
-    "lon lng long longitude lange laenge langengrad longitud longitudine lengtegraad".split()
+_LATITUDE = frozenset(
+    ["lat", "latitude", "breite", "breitengrad", "latitud", "latitudine", "breedtegraad"]
 )
-_EAST = frozenset("x ost easting east e rechtswert coordx coord xkoordinate ostwert".split())
-_NORTH = frozenset("y nord northing north n hochwert coordy ykoordinate nordwert".split())
+_LONGITUDE = frozenset(
+    [
+        "lon",
+        "lng",
+        "long",
+        "longitude",
+        "lange",
+        "laenge",
+        "langengrad",
+        "longitud",
+        "longitudine",
+        "lengtegraad",
+    ]
+)
+_EAST = frozenset(
+    ["x", "ost", "easting", "east", "e", "rechtswert", "coordx", "coord", "xkoordinate", "ostwert"]
+)
+_NORTH = frozenset(
+    ["y", "nord", "northing", "north", "n", "hochwert", "coordy", "ykoordinate", "nordwert"]
+)
 # reference systems of grids in metres: east from, to, north from, to
 GRIDS = {
     "EPSG:2056": (2_450_000, 2_850_000, 1_050_000, 1_310_000),  # Switzerland, LV95
@@ -98,7 +116,7 @@ def find_place(frame: pd.DataFrame, style: NumberStyle) -> Place:
 def _named(
     frame: pd.DataFrame, names: frozenset[str], style: NumberStyle, limit: float
 ) -> tuple[str, pd.Series] | None:
-    """Return a column of coordinates and its values without zeros. limit: the least of a grid in metres, 0 for degrees."""
+    """Return a column of coordinates and its values. limit: the least of a grid in metres, 0 for degrees."""
     for name in frame.columns:
         if not words.has(name, names):
             continue

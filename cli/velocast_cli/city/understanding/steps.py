@@ -11,7 +11,7 @@ DAY = 1440
 
 @dataclass(frozen=True)
 class Step:
-    """minutes of one record; sure: seen, not assumed. marks_end: the stamps run from the first step of a day to midnight."""
+    """minutes of one record; sure: seen, not assumed. marks_end: stamps run from a day's first step to midnight."""
 
     minutes: int
     sure: bool

@@ -228,8 +228,34 @@ def _gap_column(frame: pd.DataFrame, day: str) -> tuple[str, int, int] | None:
 
 
 _GAP_WORDS = frozenset(
-    "gap interval intervall slot hour hours heure stunde hora ora uur tijdvak timme time godzina hodina ora tunti std hourday "
-    "viertelstunde quarter period periode creneau tranche".split()
+    [
+        "gap",
+        "interval",
+        "intervall",
+        "slot",
+        "hour",
+        "hours",
+        "heure",
+        "stunde",
+        "hora",
+        "ora",
+        "uur",
+        "tijdvak",
+        "timme",
+        "time",
+        "godzina",
+        "hodina",
+        "ora",
+        "tunti",
+        "std",
+        "hourday",
+        "viertelstunde",
+        "quarter",
+        "period",
+        "periode",
+        "creneau",
+        "tranche",
+    ]
 )
 
 

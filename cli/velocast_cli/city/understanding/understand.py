@@ -1,4 +1,4 @@
-"""Put together what is understood of a city's tables; what depends on the zone or the order of days comes in `finish`."""
+"""Put together what is understood of a city's tables, as far as it depends neither on the zone nor on a person."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class NotUnderstood(ValueError):
 class Understood:
     """What the tables say of themselves.
 
-    layout: values for the city's file, without `time`; counts_in: given an order of day and month, (n, 4) counter_id, at
-    (naive), bike_count, file. aside: table -> why it is left out.
+    layout: values for the city's file, without `time`; counts_in: given an order of day and month, (n, 4) counter_id,
+    at (naive), bike_count, file. aside: table -> why it is left out.
     """
 
     sample: Sample
@@ -170,7 +170,7 @@ def _interval_is_a_day(frame: pd.DataFrame, time: TimeColumns) -> bool:
 
 
 def _is_long(sample: Sample, roles: Roles) -> bool:
-    """Return whether a row is of one counter: a column names it, or there are only few columns of counts without a place."""
+    """Return whether a row is of one counter: a column names it, or no heading of a count names a place."""
     at = roles.time.read(sample.frame, None)
     counter = long.find_counter_id(sample, roles, at)
     named = [n for n in roles.texts if n != counter]
@@ -205,7 +205,7 @@ def _understand_days(sample: Sample, roles: Roles) -> Understood:
     day = roles.time.read(sample.frame, None)
     counter = long.find_counter_id(sample, roles, day)
     columns = long.find_columns(sample, roles, counter, day)
-    columns.ignored |= {n: "a sum of hours" for n in columns.values}
+    columns.ignored |= dict.fromkeys(columns.values, "a sum of hours")
     from_path, constant = _id_elsewhere(sample, counter)
     layout: dict[str, Any] = {
         "shape": "hours_as_columns",
@@ -271,7 +271,7 @@ def _understand_wide(sample: Sample, roles: Roles) -> Understood:
         raise NotUnderstood(
             f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}"
         )
-    layout = wide.layout(sample, roles, found)
+    layout = wide.layout(found)
     if found.status:
         layout["status"] = {"column": found.status}
 
@@ -299,7 +299,7 @@ def _set_status(made: Understood) -> None:
         named = [n for n in made.roles.status if status and re.search(status["column"], n)]
     else:
         named = made.roles.status[:1]
-        made.ignored |= {n: "a further status" for n in made.roles.status[1:]}
+        made.ignored |= dict.fromkeys(made.roles.status[1:], "a further status")
         if named:
             made.layout["status"] = {"column": named[0]}
     if named:

@@ -15,8 +15,43 @@ from velocast_cli.city.understanding.totals import without_repeats
 
 _REMARK = re.compile(r"\s*[(\[][^)\]]*[)\]]?")
 _REMARK_WORDS = frozenset(
-    "roadworks road works not on site removed unable reinstall repaired defekt defective out of order ausser betrieb hors service "
-    "panne travaux closed gesperrt since seit depuis until bis broken fault faulty moved verlegt deplace installed".split()
+    [
+        "roadworks",
+        "road",
+        "works",
+        "not",
+        "on",
+        "site",
+        "removed",
+        "unable",
+        "reinstall",
+        "repaired",
+        "defekt",
+        "defective",
+        "out",
+        "of",
+        "order",
+        "ausser",
+        "betrieb",
+        "hors",
+        "service",
+        "panne",
+        "travaux",
+        "closed",
+        "gesperrt",
+        "since",
+        "seit",
+        "depuis",
+        "until",
+        "bis",
+        "broken",
+        "fault",
+        "faulty",
+        "moved",
+        "verlegt",
+        "deplace",
+        "installed",
+    ]
 )
 # how headings hold an id: a number in front, a word in front of it, a number in brackets at the end, a date at the end
 _DECORATED = (
@@ -42,8 +77,8 @@ def find_counters(sample: Sample, roles: Roles) -> WideCounters:
     """Tell the counters' columns from totals, directions, cars and all else."""
     ignored = (
         dict(roles.others)
-        | {n: "text" for n in roles.texts}
-        | {n: "a factor" for n in roles.factors}
+        | dict.fromkeys(roles.texts, "text")
+        | dict.fromkeys(roles.factors, "a factor")
     )
     bikes, left_out = _only_bikes(roles.counts)
     ignored |= left_out
@@ -68,7 +103,7 @@ def find_counters(sample: Sample, roles: Roles) -> WideCounters:
 
 
 def _only_bikes(names: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Leave out columns of cars and pedestrians: where the mode ends the heading, is in brackets, or replaces that of bikes."""
+    """Leave out cars and pedestrians: the mode ends the heading, is in brackets, or replaces that of bikes."""
     bikes = {
         words.without(n, words.BIKES, words.DIRECTIONS, words.TOTALS)
         for n in names
@@ -146,7 +181,7 @@ def _status_pattern(status: list[str], ids: dict[str, tuple[str, str | None]]) -
     return f"^{re.escape(before)}(?P<id>{inside}){re.escape(after)}$"
 
 
-def layout(sample: Sample, roles: Roles, made: WideCounters) -> dict[str, Any]:
+def layout(made: WideCounters) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
     values: dict[str, Any] = {"shape": "wide"}
     if made.pattern:
