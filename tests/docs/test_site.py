@@ -48,6 +48,7 @@ PAGES = (
     "benchmarks",
     "gotchas",
     "adr/index",
+    "reference/city-file",
     "command-line",
     "http-api",
     "contributing",

@@ -53,7 +53,9 @@ def check_source(city: City, *, days: int, as_of: datetime) -> Checked:
 
 
 def _checked(city: City, harvest: Harvest, left_out: dict[str, str]) -> Checked:
-    stored = harvest.counts.select(["counter_id", "counted_at", "bike_count", "quality"]).to_pandas()
+    stored = harvest.counts.select(
+        ["counter_id", "counted_at", "bike_count", "quality"]
+    ).to_pandas()
     return Checked(stored, summarize(stored, harvest, city, left_out))
 
 

@@ -45,7 +45,13 @@ def console(*, error: bool = False) -> Console:
 
 def city_table(city: City, summary: Summary, notes: list[tuple[str, str]]) -> RenderableType:
     """Return what was understood: the description's figures, then those of its counts. notes: further (name, value)."""
-    table = Table(title=escape(city.name), title_justify="left", box=box.SIMPLE, show_header=False, padding=(0, 1, 0, 0))
+    table = Table(
+        title=escape(city.name),
+        title_justify="left",
+        box=box.SIMPLE,
+        show_header=False,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("what", style="bold", no_wrap=True)
     table.add_column("value", overflow="fold")
     for name, value in [*_described(city), *notes, *_counted(summary)]:
@@ -66,23 +72,56 @@ def _described(city: City) -> list[tuple[str, str]]:
         time += f" and interval {layout.time.gap_column!r}"
     formats = "ISO 8601" if layout.time.format == (ISO,) else ", ".join(layout.time.format)
     said = [
-        ("layout", {"long": "a row a counter and time", "wide": "a row a time, a column a counter"}.get(layout.shape, "a row a counter and day, hours as columns")),
-        ("time", f"{time}, as {formats}" + (", the end of the interval" if layout.time.marks == "end" else "")),
+        (
+            "layout",
+            {"long": "a row a counter and time", "wide": "a row a time, a column a counter"}.get(
+                layout.shape, "a row a counter and day, hours as columns"
+            ),
+        ),
+        (
+            "time",
+            f"{time}, as {formats}"
+            + (", the end of the interval" if layout.time.marks == "end" else ""),
+        ),
     ]
     if isinstance(layout, Long):
-        said.append(("counts", " + ".join(v.column + (f" (else {v.instead_of})" if v.instead_of else "") for v in layout.values)))
+        said.append(
+            (
+                "counts",
+                " + ".join(
+                    v.column + (f" (else {v.instead_of})" if v.instead_of else "")
+                    for v in layout.values
+                ),
+            )
+        )
         if layout.same_time == "add":
             said.append(("same time", "rows of one counter and time are added up"))
     elif isinstance(layout, Wide) and layout.pattern:
         said.append(("counters", f"columns that match {layout.pattern}"))
     said += [("kept", f"{k.column} is {' or '.join(k.only)}") for k in layout.keep]
     if layout.status:
-        said.append(("status", f"{layout.status.column}: good is {', '.join(v or 'blank' for v in layout.status.usable)}"))
-    step = f"{counts.step_minutes} minutes" + ("" if counts.step_minutes == 60 else ", added up to hours")
-    meaning = {"offset": "each time has its offset", "utc": "times are UTC", "local": f"times are those of {city.time_zone}"}
+        said.append(
+            (
+                "status",
+                f"{layout.status.column}: good is {', '.join(v or 'blank' for v in layout.status.usable)}",
+            )
+        )
+    step = f"{counts.step_minutes} minutes" + (
+        "" if counts.step_minutes == 60 else ", added up to hours"
+    )
+    meaning = {
+        "offset": "each time has its offset",
+        "utc": "times are UTC",
+        "local": f"times are those of {city.time_zone}",
+    }
     said += [("step", step), ("clock", meaning[clock.times])]
     if clock.times == "local":
-        said.append(("changes", f"skipped hour in spring: {clock.missing_hour}; repeated hour in autumn: {clock.repeated_hour}"))
+        said.append(
+            (
+                "changes",
+                f"skipped hour in spring: {clock.missing_hour}; repeated hour in autumn: {clock.repeated_hour}",
+            )
+        )
     return said
 
 
@@ -101,7 +140,10 @@ def _counted(summary: Summary) -> list[tuple[str, str]]:
         said.append(("not kept", f"{summary.left_out:,} records"))
     if set(summary.quality) - {"good"}:
         said.append(("quality", ", ".join(f"{n:,} {name}" for name, n in summary.quality.items())))
-    spikes = ", ".join(f"{s['bike_count']:,} at {s['counter_id']} on {s['counted_at']}" for s in summary.suspicious[:3])
+    spikes = ", ".join(
+        f"{s['bike_count']:,} at {s['counter_id']} on {s['counted_at']}"
+        for s in summary.suspicious[:3]
+    )
     said.append(("suspicious", f"{len(summary.suspicious)}: {spikes}" if spikes else "none"))
     if summary.unknown_columns:
         said.append(("not described", ", ".join(map(repr, summary.unknown_columns[:6]))))
@@ -110,7 +152,9 @@ def _counted(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _rows(summary: Summary) -> Table:
-    table = Table(title="rows as they are stored", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(
+        title="rows as they are stored", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0)
+    )
     table.add_column("counter_id", overflow="ellipsis", no_wrap=True, max_width=26)
     table.add_column("counted_at (UTC)", no_wrap=True)
     table.add_column("local", no_wrap=True)
@@ -119,18 +163,26 @@ def _rows(summary: Summary) -> Table:
     if quality:
         table.add_column("quality", no_wrap=True)
     for row in summary.rows:
-        cells = [escape(row["counter_id"]), row["counted_at"][:16], row["local"][5:16], str(row["bike_count"])]
+        cells = [
+            escape(row["counter_id"]),
+            row["counted_at"][:16],
+            row["local"][5:16],
+            str(row["bike_count"]),
+        ]
         table.add_row(*cells, *([row["quality"] or ""] if quality else []))
     return table
 
 
 def _rejects(summary: Summary) -> Table:
-    table = Table(title="records put aside", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("records", justify="right")
-    table.add_column("reason", no_wrap=True)
+    table = Table(
+        title="records put aside", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0)
+    )
+    shown = [REASONS.get(each.reason, each.reason) for each in summary.rejects]
+    table.add_column("records", justify="right", min_width=7)
+    table.add_column("reason", min_width=max(map(len, shown)))
     table.add_column("for example", overflow="ellipsis", no_wrap=True)
-    for each in summary.rejects:
-        table.add_row(f"{each.records:,}", f"{REASONS.get(each.reason, each.reason)}", escape(_one_line(each.samples)))
+    for each, reason in zip(summary.rejects, shown, strict=True):
+        table.add_row(f"{each.records:,}", reason, escape(_one_line(each.samples)))
     return table
 
 

@@ -6,9 +6,9 @@ import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from velocast.core.city.description import City
 from velocast.core.city.loading import parse_city
 from velocast.core.city.reading import ISO
-from velocast.core.city.description import City
 from velocast_cli.city.questions import NONE, Answers
 from velocast_cli.city.understanding.understand import Understood
 from velocast_cli.city.yaml_text import yaml_text
@@ -20,8 +20,8 @@ WHOLE = "a part of|the same numbers as|the sum of"
 class Draft:
     """A city's description in the making.
 
-    file: values of the format that looking may not tell; found: the format in words; source: values of the transport, None
-    for files at hand alone.
+    file: values of the format that looking may not tell; found: the format in words; source: values of the transport,
+    None for files at hand alone.
     """
 
     def __init__(
@@ -39,10 +39,12 @@ class Draft:
         self._set_place()
         counts: dict[str, Any] = {}
         if source:
-            counts["source"] = source
+            counts["source"] = self._timed(source)
         if file:
             counts["file"] = file
-        self.comments["counts.file" if file else "counts.layout"] = f"The files are {found}; that is found by looking."
+        self.comments["counts.file" if file else "counts.layout"] = (
+            f"The files are {found}; that is found by looking."
+        )
         counts["layout"] = self._layout()
         counts["clock"] = self._clock()
         if understood.step.minutes != 60:
@@ -70,11 +72,21 @@ class Draft:
         if said.holidays and said.holidays != NONE:
             self.values["holidays"] = said.holidays
         else:
-            self.comments["time_zone"] = "No holidays: forecasts do not know them. Add for example `holidays: DE-BE`."
+            self.comments["time_zone"] = (
+                "No holidays: forecasts do not know them. Add for example `holidays: DE-BE`."
+            )
         for key in ("licence", "licence_url", "attribution", "attribution_url"):
             value = getattr(said, key)
             if value and value != NONE:
                 self.values[key] = value
+
+    def _timed(self, source: dict[str, Any]) -> dict[str, Any]:
+        """Name the field by which a portal is asked, where it takes one and the time is in one column."""
+        if "time_field" not in source:
+            return source
+        columns = self.understood.time.columns
+        rest = {k: v for k, v in source.items() if k != "time_field"}
+        return rest | ({"time_field": columns[0]} if len(columns) == 1 else {})
 
     def _layout(self) -> dict[str, Any]:
         made = self.understood
@@ -104,7 +116,7 @@ class Draft:
         crs = place.crs(str(self.answers.zone))
         if crs is None:
             self.comments["counts.layout.counter"] = (
-                f"{' and '.join(place.columns)} hold positions of a system that is not known; to use them, add latitude,\n"
+                f"{' and '.join(place.columns)} hold positions in an unknown system; to use them, add latitude,\n"
                 "longitude and crs (EPSG:...)."
             )
             return {k: v for k, v in counter.items() if v not in place.columns}
@@ -125,15 +137,27 @@ class Draft:
         said = [f"{total}: the total of {', '.join(parts)}" for total, parts in made.parts.items()]
         if said:
             where = "values" if "values" in layout else "counters"
-            self.comments[f"counts.layout.{where}"] = "Totals are read, and what they add up is not, so that nothing is counted twice."
+            self.comments[f"counts.layout.{where}"] = (
+                "Totals are read, and what they add up is not, so that nothing is counted twice."
+            )
         if "ignore" in layout:
             text = "Columns that are not read"
-            self.comments["counts.layout.ignore"] = text + (": parts and sums of other columns, and what is no count." if whole else ".")
+            self.comments["counts.layout.ignore"] = text + (
+                ": parts and sums of other columns, and what is no count." if whole else "."
+            )
         if made.time.formats.order is None and any("{0}" in f for f in made.time.formats.formats):
-            self.comments["counts.layout.time"] = "The file does not show whether the day or the month comes first; this was given."
+            self.comments["counts.layout.time"] = (
+                "The file does not show whether the day or the month comes first; this was given."
+            )
         if "status" in layout:
-            rest = f" Marked, so not learned from: {', '.join(made.status_rest)}." if made.status_rest else ""
-            self.comments["counts.layout.status"] = f"Check with the city which values mean a good count.{rest}"
+            rest = (
+                f" Marked, so not learned from: {', '.join(made.status_rest)}."
+                if made.status_rest
+                else ""
+            )
+            self.comments["counts.layout.status"] = (
+                f"Check with the city which values mean a good count.{rest}"
+            )
 
     def _clock(self) -> dict[str, Any]:
         made = self.understood
@@ -151,8 +175,8 @@ class Draft:
                 unknown.append(season)
         if unknown:
             self.comments["counts.clock"] = (
-                f"What the city publishes when clocks change in {' and '.join(unknown)} is not seen in this file; the default\n"
-                "(spring: absent, autumn: merged) stores no hour that could be wrong."
+                f"What the city publishes when clocks change in {' and '.join(unknown)} is not seen in this file;\n"
+                "the default (spring: absent, autumn: merged) marks the repeated hour, so that nothing is learned from it."
             )
         return values
 

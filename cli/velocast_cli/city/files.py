@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,20 @@ from velocast.adapters.city_sources.transport import RawTable
 from velocast.core.city.reading import FileFormat
 from velocast.core.errors import CityRefused, CityTruncated
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".geojson", ".parquet", ".xlsx", ".xls", ".zip", ".gz")
+SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".geojson",
+    ".parquet",
+    ".xlsx",
+    ".xls",
+    ".zip",
+    ".gz",
+)
 
 
 class NoFiles(ValueError):
@@ -31,28 +45,47 @@ def _inside(folder: Path) -> list[Path]:
     files = sorted(
         p
         for p in folder.rglob("*")
-        if p.is_file() and p.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+        if p.is_file()
+        and p.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
     )
     if not files:
         raise NoFiles(f"{folder}: no file in it ends with {', '.join(SUFFIXES)}")
     return files
 
 
-def tables_of(files: Sequence[Path], formats: FileFormat, aside: dict[str, str]) -> Iterator[RawTable]:
-    """Give the tables of all files, all sheets of a workbook. A file that is no table is noted in `aside`.
+def tables_of(
+    files: Sequence[Path], formats: FileFormat, aside: dict[str, str]
+) -> Iterator[RawTable]:
+    """Give the tables of all files, all sheets of a workbook. A file or sheet that is no table is noted in `aside`.
 
     Raises CityRefused, CityTruncated where the only file cannot be read.
     """
     for path in files:
-        try:
+        sheets = _sheets(path)
+        for sheet in sheets or [None]:
+            place = str(path) if sheet is None else f"{path}#{sheet}"
             told = formats
-            if told.sheet is None and path.suffix.lower() in (".xlsx", ".xls"):
-                told = told.model_copy(update={"sheet": "."})
-            yield from read_tables(path, str(path), told)
-        except (CityRefused, CityTruncated) as exc:
-            if len(files) == 1:
-                raise
-            aside[str(path)] = str(exc).removeprefix(f"{path}: ")
+            if sheet is not None:
+                told = formats.model_copy(update={"sheet": f"^{re.escape(sheet)}$"})
+            try:
+                yield from read_tables(path, str(path), told)
+            except (CityRefused, CityTruncated) as exc:
+                if len(files) == 1 and len(sheets) < 2:
+                    raise
+                aside[place] = str(exc).removeprefix(f"{place}: ")
+
+
+def _sheets(path: Path) -> list[str]:
+    """Return the names of a workbook's sheets; none for any other file."""
+    if path.suffix.lower() not in (".xlsx", ".xls"):
+        return []
+    import python_calamine
+
+    try:
+        return list(python_calamine.CalamineWorkbook.from_path(str(path)).sheet_names)
+    except (python_calamine.CalamineError, OSError):
+        return []  # reading it will say what is wrong
 
 
 def look_at_all(files: Sequence[Path]) -> list[FileFormat]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat
-from velocast_cli.city.check import check_files
+from velocast_cli.city.check import Checked, check_files
 from velocast_cli.city.draft import Draft
 from velocast_cli.city.files import files_of, look_at_all, tables_of
 from velocast_cli.city.questions import (
@@ -25,18 +25,17 @@ from velocast_cli.city.questions import (
     holiday_question,
     settle,
 )
-from velocast_cli.city.summary import Summary
 from velocast_cli.city.understanding.formats import described, file_values
 from velocast_cli.city.understanding.understand import Understood, understand
 
 
 @dataclass(frozen=True)
 class NewCity:
-    """A city's file, its checked description, and what its counts look like."""
+    """A city's file, its checked description, and what is read with it."""
 
     text: str
     city: City
-    summary: Summary
+    checked: Checked
     notes: list[tuple[str, str]]
 
 
@@ -44,7 +43,8 @@ class NewCity:
 class Looked:
     """What is looked at: files at hand, and what is known of where they came from.
 
-    name: a guess; source: the transport's values; known: further values of the city's file, such as the licence.
+    name: a guess, sure where it is that of a file; source: the transport's values; known: further values of the city's
+    file, such as the licence.
     """
 
     paths: Sequence[Path]
@@ -52,13 +52,24 @@ class Looked:
     name: str
     source: dict[str, Any] | None = None
     known: dict[str, Any] = field(default_factory=dict)
+    sure: bool = True
 
 
 def guessed_name(path: Path) -> str:
     """Return a city's name from the name of its file or folder."""
-    stem = re.sub(r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx?|zip|gz))+$", "", path.resolve().name, flags=re.IGNORECASE)
+    stem = re.sub(
+        r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx?|zip|gz))+$",
+        "",
+        path.resolve().name,
+        flags=re.IGNORECASE,
+    )
     plain = re.sub(r"[-_ .]*(?:19|20)\d{2}(?:[-_.]?\d{2}){0,2}.*$", "", stem)
-    plain = re.sub(r"[-_. ]*(counts?|counters?|bikes?|daily|hourly|velo|data|export|raw)\b.*$", "", plain, flags=re.IGNORECASE)
+    plain = re.sub(
+        r"[-_. ]*(counts?|counters?|bikes?|daily|hourly|velo|data|export|raw)\b.*$",
+        "",
+        plain,
+        flags=re.IGNORECASE,
+    )
     words = re.split(r"[-_. ]+", plain or stem)
     return " ".join(w[:1].upper() + w[1:] for w in words if w) or "My city"
 
@@ -84,23 +95,25 @@ def make_city(
         source=looked.source,
     )
     city = draft.city()
-    summary = check_files(city, looked.paths, as_of=as_of, aside=understood.aside).summary
-    return NewCity(draft.text(looked.origin), city, summary, _notes(understood, described(formats)))
+    checked = check_files(city, looked.paths, as_of=as_of, aside=understood.aside)
+    return NewCity(draft.text(looked.origin), city, checked, _notes(understood, described(formats)))
 
 
 def _ask(
     understood: Understood, looked: Looked, answers: Answers, ask: Callable[[Question], str] | None
 ) -> None:
-    """Ask what is open: first what is the same for every city, then what the file leaves open, then what depends on the zone."""
+    """Ask what is open: what is the same for every city, what the file leaves open, what depends on the zone."""
     formats = understood.time.formats
     for key, value in looked.known.items():
         if getattr(answers, key, None) is None:
             setattr(answers, key, value)
-    questions = first_questions(looked.name)
+    questions = first_questions(looked.name, sure=looked.sure)
     if formats.ambiguous or formats.contradictory:
         questions.append(date_question(formats.shown, contradictory=formats.contradictory))
     elif answers.order and formats.order and answers.order != formats.order:
-        raise ValueError(f"--date-format {answers.date_format}: the dates of the file have the other order, as {formats.shown}")
+        raise ValueError(
+            f"--date-format {answers.date_format}: the dates of the file have the other order, as {formats.shown}"
+        )
     if ask is None:  # all that is missing is named at once
         zone = answers.zone or "UTC"
         settle(answers, [*questions, holiday_question(zone), LICENCE], ask=None)
@@ -141,7 +154,10 @@ def _notes(understood: Understood, found: str) -> list[tuple[str, str]]:
     by_reason: dict[str, list[str]] = {}
     for column, why in understood.ignored.items():
         by_reason.setdefault(why, []).append(column)
-    said = [f"{', '.join(map(repr, names[:4]))}{', ...' if len(names) > 4 else ''} ({why})" for why, names in by_reason.items()]
+    said = [
+        f"{', '.join(map(repr, names[:4]))}{', ...' if len(names) > 4 else ''} ({why})"
+        for why, names in by_reason.items()
+    ]
     if said:
         notes.append(("not read", "; ".join(said[:6]) + ("; ..." if len(said) > 6 else "")))
     if understood.status_rest:

@@ -53,7 +53,9 @@ class Question:
     check: Callable[[str], str | None] = field(default=lambda _: None)  # returns what is wrong
 
 
-def settle(answers: Answers, questions: list[Question], *, ask: Callable[[Question], str] | None) -> None:
+def settle(
+    answers: Answers, questions: list[Question], *, ask: Callable[[Question], str] | None
+) -> None:
     """Fill in the answers: those given are checked, the others asked, or guessed where a guess is sure.
 
     ask: None takes sure guesses and raises AnswersMissing, naming the options, for the others. Raises ValueError with
@@ -76,10 +78,10 @@ def settle(answers: Answers, questions: list[Question], *, ask: Callable[[Questi
         raise AnswersMissing(f"the file does not say all that is needed; give\n{listed}")
 
 
-def first_questions(guessed_name: str) -> list[Question]:
+def first_questions(guessed_name: str, *, sure: bool) -> list[Question]:
     """Return what is asked of every city."""
     return [
-        Question("name", "--name", "Name of the city", guessed_name, sure=True, check=_nonblank),
+        Question("name", "--name", "Name of the city", guessed_name, sure=sure, check=_nonblank),
         Question(
             "zone",
             "--zone",
@@ -111,12 +113,20 @@ LICENCE = Question(
 
 def date_question(shown: str, *, contradictory: bool) -> Question:
     """Return the question of which number is the day."""
-    why = "some dates have the day first and others the month" if contradictory else "no day is above 12"
+    why = (
+        "some dates have the day first and others the month"
+        if contradictory
+        else "no day is above 12"
+    )
     return Question(
         "date_format",
         "--date-format",
         f"Is the day or the month first in {shown}? {why}; answer DD/MM/YYYY or MM/DD/YYYY",
-        check=lambda text: None if order_of(text) else "give the order of day and month, as in DD/MM/YYYY or MM/DD/YYYY",
+        check=lambda text: (
+            None
+            if order_of(text)
+            else "give the order of day and month, as in DD/MM/YYYY or MM/DD/YYYY"
+        ),
     )
 
 
@@ -138,7 +148,11 @@ def _nonblank(text: str) -> str | None:
 def _wrong(key: str, value: str) -> str | None:
     """Return what City says against a value, None where it accepts it."""
     layout = {"shape": "wide", "time": {"columns": "time"}}
-    values: dict[str, Any] = {"name": "city", "time_zone": "UTC", "counts": {"layout": layout, "clock": {"times": "utc"}}}
+    values: dict[str, Any] = {
+        "name": "city",
+        "time_zone": "UTC",
+        "counts": {"layout": layout, "clock": {"times": "utc"}},
+    }
     try:
         City(**(values | {key: value}))
     except ValidationError as exc:
@@ -162,5 +176,9 @@ def country_of(zone: str) -> str | None:
 def zone_of(name: str) -> str | None:
     """Return the zone that is called like a city, None without one."""
     plain = name.casefold().replace(" ", "_")
-    found = [z for z in available_timezones() if z.rpartition("/")[2].casefold() == plain and z in _countries()]
+    found = [
+        z
+        for z in available_timezones()
+        if z.rpartition("/")[2].casefold() == plain and z in _countries()
+    ]
     return found[0] if len(found) == 1 else None

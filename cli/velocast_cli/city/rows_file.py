@@ -21,4 +21,6 @@ def write_rows(stored: pd.DataFrame, path: Path) -> None:
         ]
     )
     ordered = stored.sort_values(["counted_at", "counter_id"])
-    parquet.write_table(pa.Table.from_pandas(ordered[schema.names], schema, preserve_index=False), path)
+    parquet.write_table(
+        pa.Table.from_pandas(ordered[schema.names], schema, preserve_index=False), path
+    )

@@ -34,8 +34,8 @@ class Rejected:
 class Summary:
     """Figures of a city's counts.
 
-    missing_hours: those between each counter's first and last. quality: hours by it. doubles: equal records that came more
-    than once. left_out: records that the description does not keep. aside: file or sheet -> why it is not read.
+    missing_hours: those between each counter's first and last. quality: hours by it. doubles: equal records that came
+    more than once. left_out: records that the description does not keep. aside: file or sheet -> why it is not read.
     """
 
     records: int
@@ -60,9 +60,7 @@ class Summary:
         return asdict(self)
 
 
-def summarize(
-    stored: pd.DataFrame, harvest: Harvest, city: City, aside: dict[str, str]
-) -> Summary:
+def summarize(stored: pd.DataFrame, harvest: Harvest, city: City, aside: dict[str, str]) -> Summary:
     """Return the figures. stored: the harvest's counter_id, counted_at (UTC), bike_count and quality."""
     rejects = harvest.rejects
     counted = Counter(reject.reason for reject in rejects)
@@ -74,13 +72,17 @@ def summarize(
         first=_local(stored["counted_at"].min(), city),
         last=_local(stored["counted_at"].max(), city),
         missing_hours=_missing(stored),
-        quality={str(k): int(v) for k, v in stored["quality"].fillna("good").value_counts().items()},
+        quality={
+            str(k): int(v) for k, v in stored["quality"].fillna("good").value_counts().items()
+        },
         doubles=harvest.doubles,
         left_out=harvest.left_out,
         blank=harvest.blank,
         unknown_columns=tuple(harvest.unknown_fields),
         suspicious=tuple(_suspicious(stored, city)),
-        rejects=tuple(Rejected(reason, n, _samples(rejects, reason)) for reason, n in counted.most_common()),
+        rejects=tuple(
+            Rejected(reason, n, _samples(rejects, reason)) for reason, n in counted.most_common()
+        ),
         rows=tuple(_shown(stored, city)),
         aside=aside,
     )
@@ -107,11 +109,17 @@ def _suspicious(stored: pd.DataFrame, city: City) -> list[dict[str, Any]]:
     if stored.empty:
         return []
     counts = stored["bike_count"].astype(float)
-    usual = counts.groupby(stored["counter_id"], observed=True).transform(lambda c: np.quantile(c, 0.99))
+    usual = counts.groupby(stored["counter_id"], observed=True).transform(
+        lambda c: np.quantile(c, 0.99)
+    )
     found = stored[(counts > SPIKE * usual) & (counts >= LEAST_SPIKE)]
     largest = found.sort_values("bike_count", ascending=False).head(10)
     return [
-        {"counter_id": str(row.counter_id), "counted_at": _local(row.counted_at, city), "bike_count": int(row.bike_count)}  # type: ignore[call-overload]
+        {
+            "counter_id": str(row.counter_id),
+            "counted_at": _local(row.counted_at, city),
+            "bike_count": int(row.bike_count),
+        }  # type: ignore[call-overload]
         for row in largest.itertuples()
     ]
 
@@ -125,7 +133,11 @@ def _shown(stored: pd.DataFrame, city: City) -> list[dict[str, Any]]:
     """Return a few rows as they are stored: busy ones, of different counters where there are some."""
     if stored.empty:
         return []
-    busiest = stored.sort_values("bike_count", ascending=False).drop_duplicates("counter_id").head(SHOWN_ROWS)
+    busiest = (
+        stored.sort_values("bike_count", ascending=False)
+        .drop_duplicates("counter_id")
+        .head(SHOWN_ROWS)
+    )
     rest = stored.drop(busiest.index).head(SHOWN_ROWS - len(busiest))
     chosen = pd.concat([busiest, rest]).sort_values(["counted_at", "counter_id"])
     return [

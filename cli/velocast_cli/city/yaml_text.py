@@ -15,7 +15,9 @@ def yaml_text(values: Mapping[str, Any], comments: Mapping[str, str]) -> str:
     return "\n".join(_lines(values, comments, "", 0)) + "\n"
 
 
-def _lines(values: Mapping[str, Any], comments: Mapping[str, str], path: str, depth: int) -> list[str]:
+def _lines(
+    values: Mapping[str, Any], comments: Mapping[str, str], path: str, depth: int
+) -> list[str]:
     indent = "  " * depth
     made: list[str] = []
     for key, value in values.items():
@@ -23,7 +25,11 @@ def _lines(values: Mapping[str, Any], comments: Mapping[str, str], path: str, de
         made += [f"{indent}# {line}" for line in comments.get(here, "").splitlines()]
         flow = f"{indent}{_flow(key)}: {_flow(value)}"
         commented = any(other.startswith(f"{here}.") for other in comments)
-        if not isinstance(value, dict | list) or not value or (len(flow) <= WIDTH and not commented):
+        if (
+            not isinstance(value, dict | list)
+            or not value
+            or (len(flow) <= WIDTH and not commented)
+        ):
             made.append(flow)
         elif isinstance(value, dict):
             made += [f"{indent}{_flow(key)}:", *_lines(value, comments, f"{here}.", depth + 1)]

@@ -1,7 +1,7 @@
 """Files as cities publish them, made of counts that are known: each shape that was seen, in small.
 
-`published()` gives for each a name, the files, what a person answers, and the true hours. Nothing here is shared with the
-code under test: the files are written with csv and json, and the clock is zoneinfo's.
+Each has a name, files, what a person answers, and the true hours. Nothing here is shared with the code under test: the
+files are written with csv and json, and the clock is zoneinfo's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Truth = dict[tuple[str, datetime], int]
 
 @dataclass(frozen=True)
 class Published:
-    """Files (path -> content) of a city, the answers to what cannot be known, and the true counts by id and UTC hour."""
+    """Files (path -> content) of a city, answers to what cannot be known, and the true counts by id and UTC hour."""
 
     name: str
     files: dict[str, bytes]
@@ -57,7 +57,32 @@ def intervals(
     moment, made = start.astimezone(UTC), []
     while moment < end.astimezone(UTC):
         hour = moment.astimezone(clock).hour
-        busy = (1, 1, 1, 1, 2, 6, 20, 60, 80, 40, 30, 30, 34, 30, 32, 40, 70, 90, 60, 36, 20, 12, 8, 4)[hour]
+        busy = (
+            1,
+            1,
+            1,
+            1,
+            2,
+            6,
+            20,
+            60,
+            80,
+            40,
+            30,
+            30,
+            34,
+            30,
+            32,
+            40,
+            70,
+            90,
+            60,
+            36,
+            20,
+            12,
+            8,
+            4,
+        )[hour]
         for place, counter in enumerate(counters, 1):
             most = max(1, busy * place * step // 60)
             made.append(Interval(counter, moment, chance.randint(0, most), chance.randint(0, most)))
@@ -99,7 +124,12 @@ def by_time(counted: list[Interval]) -> Iterator[list[Interval]]:
 
 
 def wide(
-    zone: str, counted: list[Interval], form: str, time: str = "Date", delimiter: str = ",", name: str = "{}"
+    zone: str,
+    counted: list[Interval],
+    form: str,
+    time: str = "Date",
+    delimiter: str = ",",
+    name: str = "{}",
 ) -> str:
     header = [time, *[name.format(c) for c in dict.fromkeys(i.counter for i in counted)]]
     rows = [[local(g[0], zone, form), *[i.total for i in g]] for g in by_time(counted)]

@@ -21,10 +21,14 @@ from velocast_cli.city.commands import city_app
 
 RAW = Path(__file__).parents[3] / "../shared/data/cities/raw"
 RUN = CliRunner()
-pytestmark = pytest.mark.skipif(not RAW.is_dir(), reason=f"{RAW} is absent: the files of real cities")
+pytestmark = pytest.mark.skipif(
+    not RAW.is_dir(), reason=f"{RAW} is absent: the files of real cities"
+)
 
 Record = tuple[str, datetime, int]  # counter, instant of the interval's start, bikes
-Hours = dict[tuple[str, datetime], tuple[int, bool]]  # -> bikes, and whether all parts of the hour are there
+Hours = dict[
+    tuple[str, datetime], tuple[int, bool]
+]  # -> bikes, and whether all parts of the hour are there
 
 
 def hours(records: Iterable[Record], parts: int, zone: str) -> Hours:
@@ -44,7 +48,11 @@ def instant(text: str, form: str, zone: str) -> datetime | None:
     """Return the instant of a local time: the first of two, None where the clock skips it."""
     local = datetime.strptime(text, form).replace(tzinfo=ZoneInfo(zone))
     moment = local.astimezone(UTC)
-    return moment if moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == local.replace(tzinfo=None) else None
+    return (
+        moment
+        if moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == local.replace(tzinfo=None)
+        else None
+    )
 
 
 def wide(path: Path, form: str, zone: str, columns: dict[str, str]) -> list[Record]:
@@ -67,12 +75,20 @@ def headings(path: Path) -> list[str]:
 def city_hours(folder: Path, source: Path, *options: str) -> Hours:
     """Return what `city check --rows` writes after `city new`."""
     described, rows = folder / "city.yaml", folder / "rows.parquet"
-    made = RUN.invoke(city_app, ["new", str(source), "-o", str(described), "--yes", "--licence", "as published", *options])
+    made = RUN.invoke(
+        city_app,
+        ["new", str(source), "-o", str(described), "--yes", "--licence", "as published", *options],
+    )
     assert made.exit_code == 0, made.output
-    checked = RUN.invoke(city_app, ["check", str(described), str(source), "--rows", str(rows), "--json"])
+    checked = RUN.invoke(
+        city_app, ["check", str(described), str(source), "--rows", str(rows), "--json"]
+    )
     assert checked.exit_code == 0, checked.output
     table = parquet.read_table(rows).to_pylist()
-    return {(r["counter_id"], r["counted_at"]): (r["bike_count"], r["quality"] != "incomplete") for r in table}
+    return {
+        (r["counter_id"], r["counted_at"]): (r["bike_count"], r["quality"] != "incomplete")
+        for r in table
+    }
 
 
 def test_seattle(tmp_path: Path) -> None:
@@ -95,7 +111,10 @@ def test_montreal(tmp_path: Path) -> None:
     zone, path = "America/Toronto", RAW / "montreal.csv"
     columns = {h: h.removeprefix("compteur_") for h in headings(path)}
     truth = hours(wide(path, "%Y-%m-%d %H:%M:%S", zone, columns), 4, zone)
-    assert {complete for _, complete in truth.values()} == {True, False}  # July came twice, with other values
+    assert {complete for _, complete in truth.values()} == {
+        True,
+        False,
+    }  # July came twice, with other values
     assert city_hours(tmp_path, path, "--zone", zone, "--holidays", "CA-QC") == truth
 
 
@@ -114,7 +133,10 @@ def test_the_export_of_paris(tmp_path: Path) -> None:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     truth = {
-        (r["Identifiant du compteur"], datetime.fromisoformat(r["Date et heure de comptage"]).astimezone(UTC)): (int(float(r["Comptage horaire"])), True)
+        (
+            r["Identifiant du compteur"],
+            datetime.fromisoformat(r["Date et heure de comptage"]).astimezone(UTC),
+        ): (int(float(r["Comptage horaire"])), True)
         for r in rows
     }
     assert len(truth) == 21
@@ -124,14 +146,27 @@ def test_the_export_of_paris(tmp_path: Path) -> None:
 def test_a_page_of_the_api_of_paris(tmp_path: Path) -> None:
     path = RAW / "paris_api_records.json"
     records = json.loads(path.read_text(encoding="utf-8"))["results"]
-    truth = {(r["id_compteur"], datetime.fromisoformat(r["date"])): (r["sum_counts"], True) for r in records}
+    truth = {
+        (r["id_compteur"], datetime.fromisoformat(r["date"])): (r["sum_counts"], True)
+        for r in records
+    }
     assert len(truth) == 2
     assert city_hours(tmp_path, path, "--zone", "Europe/Paris", "--holidays", "FR") == truth
 
 
 def test_daily_totals_are_refused_with_the_reason(tmp_path: Path) -> None:
-    options = ["--yes", "--zone", "Europe/Berlin", "--holidays", "DE-BY", "--licence", "dl-de/by-2.0"]
-    done = RUN.invoke(city_app, ["new", str(RAW / "munich_daily.csv"), "-o", str(tmp_path / "m.yaml"), *options])
+    options = [
+        "--yes",
+        "--zone",
+        "Europe/Berlin",
+        "--holidays",
+        "DE-BY",
+        "--licence",
+        "dl-de/by-2.0",
+    ]
+    done = RUN.invoke(
+        city_app, ["new", str(RAW / "munich_daily.csv"), "-o", str(tmp_path / "m.yaml"), *options]
+    )
     assert done.exit_code == 1
     assert "daily totals cannot be forecast hour by hour" in " ".join(done.output.split())
     assert not (tmp_path / "m.yaml").exists()

@@ -43,13 +43,17 @@ def formats(*texts: str) -> Formats:
         (["13.05.2024 07:00", "2024-05-14 07:00"], ("%d.%m.%Y %H:%M", "iso")),
     ],
 )
-def test_a_date_format_is_found_where_the_dates_show_it(texts: list[str], expected: tuple[str, ...]) -> None:
+def test_a_date_format_is_found_where_the_dates_show_it(
+    texts: list[str], expected: tuple[str, ...]
+) -> None:
     found = formats(*texts)
     assert set(found.ordered()) == set(expected)
     assert not found.ambiguous
 
 
-@pytest.mark.parametrize("texts", [["01/02/2024 07:00", "12/02/2024 07:00"], ["1.2.24"], ["03-04-2024"]])
+@pytest.mark.parametrize(
+    "texts", [["01/02/2024 07:00", "12/02/2024 07:00"], ["1.2.24"], ["03-04-2024"]]
+)
 def test_day_and_month_are_never_guessed(texts: list[str]) -> None:
     found = formats(*texts)
     assert found.ambiguous
@@ -63,7 +67,13 @@ def test_dates_in_both_orders_are_a_contradiction() -> None:
 
 @pytest.mark.parametrize(
     ("given", "order"),
-    [("DD/MM/YYYY HH:MM", "dmy"), ("%m/%d/%Y %I:%M", "mdy"), ("dd.mm.", "dmy"), ("month first", "mdy"), ("YYYY", None)],
+    [
+        ("DD/MM/YYYY HH:MM", "dmy"),
+        ("%m/%d/%Y %I:%M", "mdy"),
+        ("dd.mm.", "dmy"),
+        ("month first", "mdy"),
+        ("YYYY", None),
+    ],
 )
 def test_the_order_of_a_given_date_format(given: str, order: str | None) -> None:
     assert order_of(given) == order
@@ -86,40 +96,76 @@ def test_what_is_no_date_is_none(texts: list[str]) -> None:
         (["12", "7"], None, None),
     ],
 )
-def test_how_numbers_are_written(cells: list[str], decimal: str | None, thousands: str | None) -> None:
+def test_how_numbers_are_written(
+    cells: list[str], decimal: str | None, thousands: str | None
+) -> None:
     style = number_style([pd.Series(cells, dtype=object)])
     assert (style.decimal, style.thousands) == (decimal, thousands)
 
 
 def numbers(**columns: list[float]) -> dict[str, np.ndarray]:
-    return {name.replace("_", " "): np.array(values, dtype=float) for name, values in columns.items()}
+    return {
+        name.replace("_", " "): np.array(values, dtype=float) for name, values in columns.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("columns", "kept"),
     [
         # a total of one place beside its directions, in some languages
-        ({"Brücke": [3, 5, 9, 4], "Brücke_einwärts": [1, 2, 4, 3], "Brücke_auswärts": [2, 3, 5, 1]}, ["Brücke"]),
+        (
+            {
+                "Brücke": [3, 5, 9, 4],
+                "Brücke_einwärts": [1, 2, 4, 3],
+                "Brücke_auswärts": [2, 3, 5, 1],
+            },
+            ["Brücke"],
+        ),
         ({"Total": [3, 5, 9, 4], "Entrada": [1, 2, 4, 3], "Salida": [2, 3, 5, 1]}, ["Total"]),
-        ({"Most_razem": [3, 5, 9, 4], "Most_północ": [1, 2, 4, 3], "Most_południe": [2, 3, 5, 1]}, ["Most razem"]),
-        ({"Yhteensä": [3, 5, 9, 4], "keskustaan": [1, 2, 4, 3], "keskustasta": [2, 3, 5, 1]}, ["Yhteensä"]),
+        (
+            {
+                "Most_razem": [3, 5, 9, 4],
+                "Most_północ": [1, 2, 4, 3],
+                "Most_południe": [2, 3, 5, 1],
+            },
+            ["Most razem"],
+        ),
+        (
+            {"Yhteensä": [3, 5, 9, 4], "keskustaan": [1, 2, 4, 3], "keskustasta": [2, 3, 5, 1]},
+            ["Yhteensä"],
+        ),
         # the sum of two places is nobody's counter
         ({"Kai": [1, 2, 4, 3], "Ring": [2, 3, 5, 1], "Gesamt": [3, 5, 9, 4]}, ["Kai", "Ring"]),
         # directions without a total are two counters
         ({"Kai_in": [1, 2, 4, 3], "Kai_out": [2, 3, 5, 1]}, ["Kai in", "Kai out"]),
         # a total under two names
-        ({"Total": [3, 5, 9, 4], "Sum": [3, 5, 9, 4], "North": [1, 2, 4, 3], "South": [2, 3, 5, 1]}, ["Total"]),
+        (
+            {
+                "Total": [3, 5, 9, 4],
+                "Sum": [3, 5, 9, 4],
+                "North": [1, 2, 4, 3],
+                "South": [2, 3, 5, 1],
+            },
+            ["Total"],
+        ),
         # a total of totals: both sites, each with directions
         (
             {
-                "A_total": [3, 5, 9, 4], "A_in": [1, 2, 4, 3], "A_out": [2, 3, 5, 1],
-                "B_total": [7, 8, 8, 2], "B_in": [3, 4, 1, 1], "B_out": [4, 4, 7, 1],
+                "A_total": [3, 5, 9, 4],
+                "A_in": [1, 2, 4, 3],
+                "A_out": [2, 3, 5, 1],
+                "B_total": [7, 8, 8, 2],
+                "B_in": [3, 4, 1, 1],
+                "B_out": [4, 4, 7, 1],
                 "All": [10, 13, 17, 6],
             },
             ["A total", "B total"],
         ),
         # names look like directions, numbers say otherwise: three counters
-        ({"Quai": [30, 50, 90, 4], "Quai_Nord": [1, 2, 4, 3], "Quai_Sud": [2, 3, 5, 1]}, ["Quai", "Quai Nord", "Quai Sud"]),
+        (
+            {"Quai": [30, 50, 90, 4], "Quai_Nord": [1, 2, 4, 3], "Quai_Sud": [2, 3, 5, 1]},
+            ["Quai", "Quai Nord", "Quai Sud"],
+        ),
     ],
 )
 def test_nothing_is_counted_twice(columns: dict[str, list[float]], kept: list[str]) -> None:
@@ -128,7 +174,9 @@ def test_nothing_is_counted_twice(columns: dict[str, list[float]], kept: list[st
 
 
 def test_a_total_that_is_often_blank_gives_way_to_its_parts() -> None:
-    values = numbers(all=[3, np.nan, 9, np.nan, 5, 7], one=[1, 2, 4, 3, 2, 3], other=[2, 3, 5, 1, 3, 4])
+    values = numbers(
+        all=[3, np.nan, 9, np.nan, 5, 7], one=[1, 2, 4, 3, 2, 3], other=[2, 3, 5, 1, 3, 4]
+    )
     assert without_repeats(list(values), values, one_place=True).kept == ["one", "other"]
 
 
@@ -136,11 +184,17 @@ def test_a_total_that_is_often_blank_gives_way_to_its_parts() -> None:
     ("columns", "ids"),
     [
         (["compteur_100054073", "compteur_38"], ["100054073", "38"]),
-        (["300037405 (Promenade (westl. Hals))", "100034978 (Gartenstraße)"], ["300037405", "100034978"]),
+        (
+            ["300037405 (Promenade (westl. Hals))", "100034978 (Gartenstraße)"],
+            ["300037405", "100034978"],
+        ),
         (["Quai [1234]", "Pont [1235]"], ["1234", "1235"]),
         (["02-MI-JAN-N 01.04.2015", "03-MI-SAN-O 01.06.2015"], ["02-MI-JAN-N", "03-MI-SAN-O"]),
         (["Bridge 1", "Bridge 2"], ["Bridge 1", "Bridge 2"]),
-        (["Griffith Avenue (Lane Side)", "Grove Road (Removed for roadworks)"], ["Griffith Avenue (Lane Side)", "Grove Road (Removed for roadworks)"]),
+        (
+            ["Griffith Avenue (Lane Side)", "Grove Road (Removed for roadworks)"],
+            ["Griffith Avenue (Lane Side)", "Grove Road (Removed for roadworks)"],
+        ),
     ],
 )
 def test_ids_lose_their_decoration_where_they_have_one(columns: list[str], ids: list[str]) -> None:
@@ -154,7 +208,7 @@ def test_a_remark_is_left_out_of_a_name() -> None:
 
 
 def around(change: str, inside: list[tuple[str, float]], zone: str = "Europe/Berlin") -> str | None:
-    """Return what is seen of a change on a day of quiet counts; inside: the rows of the hour, the rest is 50 an hour."""
+    """Return what is seen of a change. inside: the rows of the hour; all other hours have 50 bikes."""
     day = pd.Timestamp(change).normalize()
     hour = pd.Timestamp(change)
     rows = [
@@ -164,14 +218,22 @@ def around(change: str, inside: list[tuple[str, float]], zone: str = "Europe/Ber
         if at != hour
     ]
     rows += [(pd.Timestamp(at), value) for at, value in inside]
-    counts = pd.DataFrame(rows, columns=["at", "bike_count"]).sort_values("at", kind="stable").assign(counter_id="a", file="f")
+    counts = (
+        pd.DataFrame(rows, columns=["at", "bike_count"])
+        .sort_values("at", kind="stable")
+        .assign(counter_id="a", file="f")
+    )
     seen = see_clock(counts, ZoneInfo(zone))
     return seen.missing_hour or seen.repeated_hour
 
 
 @pytest.mark.parametrize(
     ("inside", "seen"),
-    [([], "absent"), ([("2024-03-31 02:00", np.nan)], "blank"), ([("2024-03-31 02:00", 0.0)], "zero")],
+    [
+        ([], "absent"),
+        ([("2024-03-31 02:00", np.nan)], "blank"),
+        ([("2024-03-31 02:00", 0.0)], "zero"),
+    ],
 )
 def test_the_missing_hour(inside: list[tuple[str, float]], seen: str) -> None:
     assert around("2024-03-31 02:00", inside) == seen
@@ -207,7 +269,11 @@ def test_counts_in_the_hour_that_is_skipped_are_impossible() -> None:
     [
         (["0", "0", "4", None], ["", "0"], ["4"]),
         (["raw", "raw", "modified"], ["", "raw"], ["modified"]),
-        (["Fonctionnel", "Forte probabilité d'anomalie"], ["", "Fonctionnel"], ["Forte probabilité d'anomalie"]),
+        (
+            ["Fonctionnel", "Forte probabilité d'anomalie"],
+            ["", "Fonctionnel"],
+            ["Forte probabilité d'anomalie"],
+        ),
         (["7", "7", "7", "9"], ["", "7"], ["9"]),
         ([None, None, "x"], [""], ["x"]),
     ],
@@ -226,13 +292,18 @@ def test_which_status_is_good(cells: list[str | None], usable: list[str], rest: 
         ((120_000, 125_000, 480_000, 490_000), "Europe/Madrid", None),
     ],
 )
-def test_the_reference_system_of_positions(extent: tuple[float, float, float, float], zone: str, crs: str | None) -> None:
+def test_the_reference_system_of_positions(
+    extent: tuple[float, float, float, float], zone: str, crs: str | None
+) -> None:
     assert Place(None, "y", "x", extent).crs(zone) == crs
 
 
 def test_daily_totals_are_refused_with_the_reason() -> None:
     days = pd.date_range("2024-05-01", periods=30).strftime("%Y-%m-%d")
-    with pytest.raises(NotUnderstood, match=r"d\.csv: its counts are daily totals; .* ask the city for hourly counts"):
+    with pytest.raises(
+        NotUnderstood,
+        match=r"d\.csv: its counts are daily totals; .* ask the city for hourly counts",
+    ):
         understand([RawTable(pd.DataFrame({"date": days, "counter": "a", "count": 700}), "d.csv")])
 
 
@@ -243,6 +314,8 @@ def test_a_table_without_dates_is_refused() -> None:
 
 def test_a_table_without_bicycles_is_refused() -> None:
     hours = pd.date_range("2024-05-01", periods=30, freq="h").astype(str)
-    table = pd.DataFrame({"time": hours, "station": ["x", "y"] * 15, "temperature": np.linspace(1, 9, 30)})
+    table = pd.DataFrame(
+        {"time": hours, "station": ["x", "y"] * 15, "temperature": np.linspace(1, 9, 30)}
+    )
     with pytest.raises(NotUnderstood, match="no column has counts of bicycles"):
         understand([RawTable(table, "w.csv")])

@@ -94,7 +94,9 @@ def number_style(columns: Iterable[pd.Series]) -> NumberStyle:
                 matched = sum(bool(pattern.match(v)) for v in values)
                 if matched:
                     seen[kind, mark] = seen.get((kind, mark), 0) + matched
-    decimal = max((m for k, m in seen if k == "decimal"), key=lambda m: seen["decimal", m], default=None)
+    decimal = max(
+        (m for k, m in seen if k == "decimal"), key=lambda m: seen["decimal", m], default=None
+    )
     thousands = max(
         (m for k, m in seen if k == "thousands" and m != decimal),
         key=lambda m: seen["thousands", m],

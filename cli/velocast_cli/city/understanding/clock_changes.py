@@ -35,30 +35,44 @@ class SeenClock:
 def changes_between(first: datetime, last: datetime, zone: ZoneInfo) -> list[Change]:
     """Return the changes of a clock between two local times."""
     found = []
-    day = datetime(first.year, first.month, first.day)
+    day = first.replace(hour=0, minute=0, second=0, microsecond=0)
     while day <= last:
         following = day + timedelta(days=1)
-        before, after = (d.replace(tzinfo=zone).utcoffset() or timedelta(0) for d in (day, following))
+        before, after = (
+            d.replace(tzinfo=zone).utcoffset() or timedelta(0) for d in (day, following)
+        )
         if before != after:
             found.append(_change(day, before, after, zone))
         day = following
-    return [c for c in found if c.start >= first - timedelta(hours=1) and c.end <= last + timedelta(hours=1)]
+    return [
+        c
+        for c in found
+        if c.start >= first - timedelta(hours=1) and c.end <= last + timedelta(hours=1)
+    ]
 
 
 def _change(day: datetime, before: timedelta, after: timedelta, zone: ZoneInfo) -> Change:
     for minute in range(0, 1440, 15):
         local = day + timedelta(minutes=minute)
         if after > before:
-            real = (local - before).replace(tzinfo=ZoneInfo("UTC")).astimezone(zone).replace(tzinfo=None)
+            real = (
+                (local - before)
+                .replace(tzinfo=ZoneInfo("UTC"))
+                .astimezone(zone)
+                .replace(tzinfo=None)
+            )
             if real != local:
                 return Change(local, local + (after - before), skipped=True)
-        elif local.replace(tzinfo=zone, fold=0).utcoffset() != local.replace(tzinfo=zone, fold=1).utcoffset():
+        elif (
+            local.replace(tzinfo=zone, fold=0).utcoffset()
+            != local.replace(tzinfo=zone, fold=1).utcoffset()
+        ):
             return Change(local, local + (before - after), skipped=False)
     raise AssertionError(f"{zone} changes on {day} at no quarter hour")
 
 
 def see_clock(counts: pd.DataFrame, zone: ZoneInfo) -> SeenClock:
-    """Say what the file does at each change. counts: counter_id, at (naive, local), bike_count (NaN: blank), in file order."""
+    """Say what the file does at each change. counts: counter_id, at (local), bike_count (NaN: blank), in file order."""
     times = counts["at"].dropna()
     if times.empty:
         return SeenClock()
@@ -85,7 +99,10 @@ def _reports_around(counts: pd.DataFrame, change: Change) -> bool:
     """Return whether the file has times on both sides of a change; else it is an outage and shows nothing."""
     hours = pd.Timedelta(hours=2)
     at = counts["at"]
-    return bool(((at >= change.start - hours) & (at < change.start)).any() and ((at >= change.end) & (at < change.end + hours)).any())
+    return bool(
+        ((at >= change.start - hours) & (at < change.start)).any()
+        and ((at >= change.end) & (at < change.end + hours)).any()
+    )
 
 
 def _as_skipped(inside: pd.DataFrame) -> str:
@@ -117,7 +134,8 @@ def _comes_twice(counts: pd.DataFrame, inside: pd.DataFrame) -> bool:
         & (counts["at"] <= inside["at"].max() - pd.Timedelta(days=1))
     ]
     rows, usual = (
-        each.groupby(["counter_id", "at"]).size().median() if len(each) else 1.0 for each in (inside, before)
+        each.groupby(["counter_id", "at"]).size().median() if len(each) else 1.0
+        for each in (inside, before)
     )
     return bool(rows >= 2 * usual)
 

@@ -13,7 +13,19 @@ from velocast_cli.city.understanding.cells import Floats, NumberStyle, number_st
 from velocast_cli.city.understanding.places import Place, find_place
 from velocast_cli.city.understanding.times import TimeColumns
 
-_INDEX_NAMES = {"", "index", "idx", "objectid", "fid", "_id", "rowid", "row", "gid", "ogc_fid", "globalid"}
+_INDEX_NAMES = {
+    "",
+    "index",
+    "idx",
+    "objectid",
+    "fid",
+    "_id",
+    "rowid",
+    "row",
+    "gid",
+    "ogc_fid",
+    "globalid",
+}
 
 
 @dataclass
@@ -48,7 +60,16 @@ class Sample:
 
 def find_place_name(name: str) -> bool:
     """Return whether a heading is that of a coordinate."""
-    return not {"lat", "latitude", "lon", "lng", "longitude", "coordinates", "coordonnees", "geo"}.isdisjoint(words.tokens(name))
+    return not {
+        "lat",
+        "latitude",
+        "lon",
+        "lng",
+        "longitude",
+        "coordinates",
+        "coordonnees",
+        "geo",
+    }.isdisjoint(words.tokens(name))
 
 
 @dataclass
@@ -60,7 +81,7 @@ class Roles:
     texts: list[str] = field(default_factory=list)
     status: list[str] = field(default_factory=list)
     factors: list[str] = field(default_factory=list)
-    place: Place = field(default_factory=lambda: Place())
+    place: Place = field(default_factory=Place)
     others: dict[str, str] = field(default_factory=dict)
 
 
@@ -93,7 +114,9 @@ def _sort_in(sample: Sample, name: str, roles: Roles) -> None:
         roles.factors.append(name)
     elif words.only(name, words.CALENDAR):
         roles.others[name] = "a part of the date"
-    elif words.only(name, words.OTHER_NUMBERS) or words.has(name, words.WEATHER) and not _is_whole(sample, name):
+    elif words.only(name, words.OTHER_NUMBERS) or (
+        words.has(name, words.WEATHER) and not _is_whole(sample, name)
+    ):
         roles.others[name] = "no count"
     elif not _is_whole(sample, name):
         roles.others[name] = "no whole numbers"
@@ -111,7 +134,11 @@ def _is_index(sample: Sample, name: str) -> bool:
     values = sample.numbers(name)
     values = values[np.isfinite(values)]
     steps = np.abs(np.diff(values))
-    running = len(values) > 3 and len(np.unique(values)) > 0.9 * len(values) and bool((steps == 1).mean() > 0.9)
+    running = (
+        len(values) > 3
+        and len(np.unique(values)) > 0.9 * len(values)
+        and bool((steps == 1).mean() > 0.9)
+    )
     return running or (named and len(np.unique(values)) > 0.5 * len(sample.frame))
 
 

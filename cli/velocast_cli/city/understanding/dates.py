@@ -1,4 +1,4 @@
-"""The formats in which a column writes dates and times. Day and month are never guessed: no day above 12 is ambiguous."""
+"""The formats in which a column writes dates and times. Where no day is above 12, day and month are not guessed."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _weekday(text: str | None) -> str | None:
     word = text.strip().rstrip(",").rstrip(".")
     for mark in ("%a", "%A"):
         try:
-            datetime.strptime(word, mark)
+            datetime.strptime(word, mark)  # noqa: DTZ007 - a word
         except ValueError:
             continue
         return text.replace(word, mark).replace("  ", " ")
@@ -185,7 +185,7 @@ def _weekday(text: str | None) -> str | None:
 def _month(text: str | None) -> str | None:
     for mark in ("%b", "%B"):
         try:
-            datetime.strptime(str(text), mark)
+            datetime.strptime(str(text), mark)  # noqa: DTZ007 - a word
         except ValueError:
             continue
         return mark
@@ -205,7 +205,7 @@ def _time_format(parts: dict[str, str | None]) -> str | None:
 
 
 def order_of(text: str) -> str | None:
-    """Return dmy or mdy for what a person gives as a date format (`DD/MM/YYYY`, `%d.%m.%Y`, `day first`); None if neither."""
+    """Return dmy or mdy for a date format as a person writes it (`DD/MM/YYYY`, `%d.%m.%Y`); None if neither."""
     words = text.casefold().replace("%", "")
     if "day" in words or "month" in words:
         words = words.replace("month", "m").replace("day", "d")

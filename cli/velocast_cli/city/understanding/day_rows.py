@@ -21,7 +21,7 @@ PATTERNS = (
 
 
 def find_hours(columns: list[str]) -> tuple[str, dict[str, int], int] | None:
-    """Return the pattern, in any case, of the hours' columns, column -> number, and the number of the first; None without 24 of them."""
+    """Return the pattern of the hours' columns, column -> number, and the first number; None without 24 of them."""
     for text in PATTERNS:
         pattern = re.compile(text, re.IGNORECASE)
         found = {c: int(m["hour"]) for c in columns if (m := pattern.match(c.strip()))}
@@ -32,7 +32,9 @@ def find_hours(columns: list[str]) -> tuple[str, dict[str, int], int] | None:
     return None
 
 
-def counts(sample: Sample, ids: pd.Series, day: pd.Series, hours: dict[str, int], first: int) -> pd.DataFrame:
+def counts(
+    sample: Sample, ids: pd.Series, day: pd.Series, hours: dict[str, int], first: int
+) -> pd.DataFrame:
     """Return (n, 4) counter_id, at, bike_count, file in the order of the hours."""
     parts: list[Any] = [
         pd.DataFrame(

@@ -15,7 +15,7 @@ MOST_MARKS = 5
 
 
 def file_values(sample: Sample, counted: Sequence[str], aside: dict[str, str]) -> dict[str, Any]:
-    """Return what must be said of the files because looking at a few rows may not tell it. counted: columns of counts."""
+    """Return what looking at a few rows may not tell of the files. counted: columns of counts."""
     values: dict[str, Any] = {}
     style = sample.style
     if style.decimal == ",":
@@ -43,7 +43,9 @@ def _marks(sample: Sample, counted: Sequence[str]) -> list[str]:
 
 def _sheet(files: pd.Series, aside: dict[str, str]) -> str | None:
     """Return a regular expression of the sheets that hold counts, None where it is the only one."""
-    used = sorted({str(f).rpartition("#")[2] for f in files.unique() if ".xls" in str(f) and "#" in str(f)})
+    used = sorted(
+        {str(f).rpartition("#")[2] for f in files.unique() if ".xls" in str(f) and "#" in str(f)}
+    )
     others = [place for place in aside if ".xls" in place and "#" in place]
     if not used or (len(used) == 1 and not others):
         return None

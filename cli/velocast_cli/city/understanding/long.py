@@ -13,8 +13,25 @@ from velocast_cli.city.understanding.cells import Floats, is_function_of
 from velocast_cli.city.understanding.columns import Roles, Sample
 from velocast_cli.city.understanding.totals import without_repeats
 
-_SUB = words.DIRECTIONS | frozenset("flow flows type mode class klasse category kategorie art".split())
-_ASIDE = frozenset("technical technique photo photos image url link lien foto description remark".split())
+_SUB = words.DIRECTIONS | frozenset(
+    ["flow", "flows", "type", "mode", "class", "klasse", "category", "kategorie", "art"]
+)
+_INSTALLED = frozenset(["installed", "installation", "install", "commissioned", "mise"])
+_ASIDE = frozenset(
+    [
+        "technical",
+        "technique",
+        "photo",
+        "photos",
+        "image",
+        "url",
+        "link",
+        "lien",
+        "foto",
+        "description",
+        "remark",
+    ]
+)
 
 
 @dataclass
@@ -57,7 +74,7 @@ def find_counter_id(sample: Sample, roles: Roles, at: pd.Series) -> str | None:
     candidates = [n for n in [*roles.texts, *numbered] if _may_be_id(sample, n)]
     if not candidates:
         return None
-    alone = {n: _share_unique(sample.frame, at, sample.files, [n]) for n in candidates}
+    alone = {n: _share_unique(sample.frame, at, [n]) for n in candidates}
     sure = [n for n in candidates if id_score(n) >= 3 and alone[n] >= 0.97]
     order = list(sample.frame.columns)
     return max(sure or candidates, key=lambda n: (id_score(n), round(alone[n], 2), -order.index(n)))
@@ -72,18 +89,22 @@ def _numbers_counters(name: str) -> bool:
 
 def _may_be_id(sample: Sample, name: str) -> bool:
     cells = sample.frame[name]
-    return bool(cells.notna().mean() >= 0.95) and not words.has(name, words.CALENDAR - words.SITES) and cells.nunique() <= max(
-        1, len(cells) // 2
-    ) + 1
+    return (
+        bool(cells.notna().mean() >= 0.95)
+        and not words.has(name, words.CALENDAR - words.SITES)
+        and cells.nunique() <= max(1, len(cells) // 2) + 1
+    )
 
 
-def _share_unique(frame: pd.DataFrame, at: pd.Series, files: pd.Series, names: list[str]) -> float:
+def _share_unique(frame: pd.DataFrame, at: pd.Series, names: list[str]) -> float:
     """Return the share of rows that are the only one of their time and values."""
     keys = frame[names].assign(_at=at)
     return float(1 - keys.duplicated().mean())
 
 
-def find_columns(sample: Sample, roles: Roles, counter_id: str | None, at: pd.Series) -> LongColumns:
+def find_columns(
+    sample: Sample, roles: Roles, counter_id: str | None, at: pd.Series
+) -> LongColumns:
     """Say what the columns are, the counter's id given."""
     made = LongColumns(counter_id, [], ignored=dict(roles.others))
     frame = sample.frame
@@ -104,7 +125,9 @@ def find_columns(sample: Sample, roles: Roles, counter_id: str | None, at: pd.Se
     for name in describing:
         made.ignored.setdefault(name, "describes the counter")
     if counter_id:
-        _look_at_repeats(made, sample, [n for n in [*roles.texts, *describing] if n != counter_id], at, kept)
+        _look_at_repeats(
+            made, sample, [n for n in [*roles.texts, *describing] if n != counter_id], at, kept
+        )
     known = {counter_id, made.name, made.site_id, made.site_name, made.installed_on, made.factor}
     for name in [*roles.texts, *describing]:
         if name not in known and name not in made.keep:
@@ -118,25 +141,35 @@ def _describe(made: LongColumns, sample: Sample, names: list[str]) -> None:
     """Find the name, site and date of installation among columns that are the same for all rows of a counter."""
     if not made.counter_id:
         return
-    fixed = [n for n in names if is_function_of(sample.frame, n, made.counter_id)]
-    for name in fixed:
-        found = set(words.tokens(name))
-        dated = bool(sample.frame[name].dropna().str.match(r"^\d{4}-\d{2}-\d{2}").all())
-        if found & _ASIDE:
+    for name in names:
+        if words.has(name, _ASIDE) or not is_function_of(sample.frame, name, made.counter_id):
             continue
-        if found & words.NOT_THE_TIME:
-            if dated and not made.installed_on and found & frozenset("installed installation install commissioned mise".split()):
-                made.installed_on = name
-        elif found & words.NAMES and found & words.SITES:
-            made.site_name = made.site_name or name
-        elif found & words.IDS and found & words.SITES:
-            made.site_id = made.site_id or name
-        elif found & words.NAMES or (found & (words.COUNTERS | words.SITES) and not found & words.IDS):
-            better = made.name is None or (found & words.COUNTERS and not words.has(made.name, words.COUNTERS))
-            if better and not dated:
-                made.name = name
+        kind = _kind_of_description(name)
+        dated = bool(sample.frame[name].dropna().str.match(r"^\d{4}-\d{2}-\d{2}").all())
+        if kind is None or dated != (kind == "installed_on"):
+            continue
+        better = kind == "name" and words.has(name, words.COUNTERS)
+        if getattr(made, kind) is None or (
+            better and not words.has(str(made.name), words.COUNTERS)
+        ):
+            setattr(made, kind, name)
     if made.name is None and made.site_name:
         made.name, made.site_name = made.site_name, None
+
+
+def _kind_of_description(name: str) -> str | None:
+    """Return what a heading says of a counter: one of the fields of LongColumns."""
+    found = set(words.tokens(name))
+    if found & words.NOT_THE_TIME:
+        return "installed_on" if found & _INSTALLED else None
+    if found & words.SITES and found & words.NAMES:
+        return "site_name"
+    if found & words.SITES and found & words.IDS:
+        return "site_id"
+    named = found & words.NAMES or (
+        found & (words.COUNTERS | words.SITES) and not found & words.IDS
+    )
+    return "name" if named else None
 
 
 def _bikes_among(cells: pd.Series) -> list[str] | None:
@@ -149,40 +182,40 @@ def _bikes_among(cells: pd.Series) -> list[str] | None:
     if not bikes or len(bikes) + len(others) < len(values):
         return None
     short = all(len(words.tokens(v)) <= 3 for v in values)
-    return sorted(bikes) if short and (others or all(words.only(v, words.BIKES) for v in bikes)) else None
+    return (
+        sorted(bikes)
+        if short and (others or all(words.only(v, words.BIKES) for v in bikes))
+        else None
+    )
 
 
 def _choose_values(
-    made: LongColumns, sample: Sample, names: list[str], factors: list[str], kept: np.ndarray[Any, Any]
+    made: LongColumns,
+    sample: Sample,
+    names: list[str],
+    factors: list[str],
+    kept: np.ndarray[Any, Any],
 ) -> None:
-    bikes = [n for n in names if words.is_bike(n)]
-    for name in names:
-        if words.is_other_mode(name):
-            made.ignored[name] = "not bicycles"
+    made.ignored |= {n: "not bicycles" for n in names if words.is_other_mode(n)}
     usable = [n for n in names if n not in made.ignored]
     corrections = [n for n in usable if words.has(n, words.CORRECTED)]
     raw = [n for n in usable if n not in corrections]
+    bikes = [n for n in raw if words.is_bike(n)]
+    made.ignored |= {n: "not only bicycles" for n in raw if bikes and n not in bikes}
     chosen = bikes or raw or corrections
-    if bikes and len(bikes) < len(raw):
-        for name in raw:
-            if name not in bikes:
-                made.ignored[name] = "not only bicycles"
     numbers = {n: _where(sample.numbers(n), kept) for n in chosen}
-    counted = without_repeats([n for n in chosen if n not in corrections or not raw], numbers, one_place=True)
+    counted = without_repeats(chosen, numbers, one_place=True)
     made.ignored |= counted.ignored
     made.parts = counted.parts
     made.values = _best_values(counted.kept, made)
-    for name in corrections:
-        if name in made.values:
-            continue
+    for name in corrections if raw else ():
         if len(made.values) == 1 and _corrects(sample, name, made.values[0]):
             made.corrected[made.values[0]] = name
         else:
             made.ignored[name] = "a correction of several columns"
-    if factors and made.values:
-        made.factor = factors[0]
-    for name in factors[1:]:
-        made.ignored[name] = "a further factor"
+    if made.values:
+        made.factor = next(iter(factors), None)
+    made.ignored |= dict.fromkeys(factors[1:], "a further factor")
 
 
 def _where(values: Floats, kept: np.ndarray[Any, Any]) -> Floats:
@@ -214,19 +247,21 @@ def _corrects(sample: Sample, corrected: str, raw: str) -> bool:
     """Return whether one column mostly repeats another, or is only there where the other is wrong."""
     new, old = sample.numbers(corrected), sample.numbers(raw)
     both = np.isfinite(new) & np.isfinite(old)
-    return bool(both.sum() == 0 or np.isfinite(new).mean() < 0.9 or (new[both] == old[both]).mean() > 0.3)
+    return bool(
+        both.sum() == 0 or np.isfinite(new).mean() < 0.9 or (new[both] == old[both]).mean() > 0.3
+    )
 
 
 def _look_at_repeats(
     made: LongColumns, sample: Sample, names: list[str], at: pd.Series, kept: np.ndarray[Any, Any]
 ) -> None:
-    """Decide what several rows of one counter and time are: directions to add up, with or without their total, or doubles."""
-    frame, moments, files = sample.frame[kept], at[kept], sample.files[kept]
+    """Decide what several rows of one counter and time are: directions to add up, beside their total, or doubles."""
+    frame, moments = sample.frame[kept], at[kept]
     counter = str(made.counter_id)
     rows = frame[list(frame.columns)].assign(_at=moments)
     distinct = ~rows.duplicated()
-    frame, moments, files = frame[distinct], moments[distinct], files[distinct]
-    alone = _share_unique(frame, moments, files, [counter])
+    frame, moments = frame[distinct], moments[distinct]
+    alone = _share_unique(frame, moments, [counter])
     if alone > 0.98:
         return
     splitting = [
@@ -235,7 +270,7 @@ def _look_at_repeats(
         if n not in made.keep
         and 1 < frame[n].nunique() <= 200
         and not is_function_of(frame, n, counter)
-        and _share_unique(frame, moments, files, [counter, n]) > alone + 0.3 * (1 - alone)
+        and _share_unique(frame, moments, [counter, n]) > alone + 0.3 * (1 - alone)
     ]
     if not splitting:
         return
@@ -255,9 +290,9 @@ def _total_among(
     if frame[name].nunique() > 12 or not values:
         return None
     numbers = np.nansum([sample.numbers(v)[frame.index] for v in values], axis=0)
-    table = pd.DataFrame({"counter": frame[counter], "at": at, "part": frame[name], "n": numbers}).pivot_table(
-        index=["counter", "at"], columns="part", values="n", aggfunc="sum"
-    )
+    table = pd.DataFrame(
+        {"counter": frame[counter], "at": at, "part": frame[name], "n": numbers}
+    ).pivot_table(index=["counter", "at"], columns="part", values="n", aggfunc="sum")
     if table.shape[1] < 3 and not any(words.has(str(c), words.TOTALS) for c in table.columns):
         return None
     for part in table.columns:
@@ -268,9 +303,15 @@ def _total_among(
     return None
 
 
-def layout(made: LongColumns, roles: Roles, from_path: str | None, constant: str | None) -> dict[str, Any]:
+def layout(
+    made: LongColumns, roles: Roles, from_path: str | None, constant: str | None
+) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
-    values: dict[str, Any] = {"shape": "long", "counter": counter_fields(made, roles, from_path, constant), "values": []}
+    values: dict[str, Any] = {
+        "shape": "long",
+        "counter": counter_fields(made, roles, from_path, constant),
+        "values": [],
+    }
     for name in made.values:
         value: dict[str, Any] = {"column": made.corrected.get(name, name)}
         if name in made.corrected:
@@ -313,7 +354,13 @@ def counts(sample: Sample, made: LongColumns, at: pd.Series) -> pd.DataFrame:
     stacked = np.vstack(columns) if columns else np.full((1, len(at)), np.nan)
     total = np.where(np.isfinite(stacked).any(axis=0), np.nansum(stacked, axis=0), np.nan)
     ids = sample.frame[made.counter_id] if made.counter_id else sample.files
-    found = pd.DataFrame({"counter_id": ids, "at": at, "bike_count": total, "file": sample.files})[kept]
+    found = pd.DataFrame({"counter_id": ids, "at": at, "bike_count": total, "file": sample.files})[
+        kept
+    ]
     if made.add:
-        return found.groupby(["counter_id", "at", "file"], sort=False)["bike_count"].sum(min_count=1).reset_index()
+        return (
+            found.groupby(["counter_id", "at", "file"], sort=False)["bike_count"]
+            .sum(min_count=1)
+            .reset_index()
+        )
     return found

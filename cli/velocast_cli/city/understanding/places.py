@@ -12,13 +12,33 @@ from velocast_cli.city.understanding import words
 from velocast_cli.city.understanding.cells import NumberStyle
 
 _BOTH = re.compile(
-    r"^\s*(?:\(?\[?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\]?\)?|POINT\s*Z?\s*\(.*\)|\{.*(?:\"lat|\"coordinates\"|\"latitude).*\})\s*$",
+    r"^\s*(?:\(?\[?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\]?\)?|POINT\s*Z?\s*\(.*\)"
+    r"|\{.*(?:\"lat|\"coordinates\"|\"latitude).*\})\s*$",
     re.IGNORECASE,
 )
-_LATITUDE = frozenset("lat latitude breite breitengrad latitud latitudine breedtegraad".split())
-_LONGITUDE = frozenset("lon lng long longitude lange laenge langengrad longitud longitudine lengtegraad".split())
-_EAST = frozenset("x ost easting east e rechtswert coordx coord xkoordinate ostwert".split())
-_NORTH = frozenset("y nord northing north n hochwert coordy ykoordinate nordwert".split())
+_LATITUDE = frozenset(
+    ["lat", "latitude", "breite", "breitengrad", "latitud", "latitudine", "breedtegraad"]
+)
+_LONGITUDE = frozenset(
+    [
+        "lon",
+        "lng",
+        "long",
+        "longitude",
+        "lange",
+        "laenge",
+        "langengrad",
+        "longitud",
+        "longitudine",
+        "lengtegraad",
+    ]
+)
+_EAST = frozenset(
+    ["x", "ost", "easting", "east", "e", "rechtswert", "coordx", "coord", "xkoordinate", "ostwert"]
+)
+_NORTH = frozenset(
+    ["y", "nord", "northing", "north", "n", "hochwert", "coordy", "ykoordinate", "nordwert"]
+)
 # reference systems of grids in metres: east from, to, north from, to
 GRIDS = {
     "EPSG:2056": (2_450_000, 2_850_000, 1_050_000, 1_310_000),  # Switzerland, LV95
@@ -67,7 +87,11 @@ class Place:
         fitting = [
             name
             for name, (w, e, s, n) in GRIDS.items()
-            if w <= west and east <= e and s <= south and north <= n and time_zone in _ONLY_IN.get(name, (time_zone,))
+            if w <= west
+            and east <= e
+            and s <= south
+            and north <= n
+            and time_zone in _ONLY_IN.get(name, (time_zone,))
         ]
         return fitting[0] if len(fitting) == 1 else None
 
@@ -83,21 +107,33 @@ def find_place(frame: pd.DataFrame, style: NumberStyle) -> Place:
         norths = _named(frame, north_words, style, limit)
         if easts and norths:
             (east, x), (north, y) = easts, norths
-            return Place(None, north, east, (float(x.min()), float(x.max()), float(y.min()), float(y.max())))
+            return Place(
+                None, north, east, (float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+            )
     return Place()
 
 
-def _named(frame: pd.DataFrame, names: frozenset[str], style: NumberStyle, limit: float) -> tuple[str, pd.Series] | None:
-    """Return a column of coordinates and its values without zeros. limit: the least of a grid in metres, 0 for degrees."""
+def _named(
+    frame: pd.DataFrame, names: frozenset[str], style: NumberStyle, limit: float
+) -> tuple[str, pd.Series] | None:
+    """Return a column of coordinates and its values. limit: the least of a grid in metres, 0 for degrees."""
     for name in frame.columns:
         if not words.has(name, names):
             continue
         values = pd.Series(style.parse(frame[name])).replace(0, np.nan).dropna()
         if values.empty or len(values) < 0.5 * frame[name].notna().sum():
-            values = pd.to_numeric(frame[name].str.replace(",", "."), errors="coerce").replace(0, np.nan).dropna()
+            values = (
+                pd.to_numeric(frame[name].str.replace(",", "."), errors="coerce")
+                .replace(0, np.nan)
+                .dropna()
+            )
         if values.empty:
             continue
         degrees = values.abs().max() <= 180 and (values % 1 != 0).mean() > 0.5
-        if degrees if not limit else (values.min() > limit and values.nunique() <= max(50, len(values) // 4)):
+        if (
+            degrees
+            if not limit
+            else (values.min() > limit and values.nunique() <= max(50, len(values) // 4))
+        ):
             return str(name), values
     return None

@@ -25,10 +25,14 @@ def status_values(cells: Iterable[pd.Series]) -> tuple[dict[str, Any], list[str]
     incomplete = [v for v in seen if words.has(v, words.INCOMPLETE)]
     usable = [v for v in usable if v not in incomplete]
     rest = [v for v in seen if v not in usable and v not in incomplete]
-    return {"usable": ["", *sorted(usable)]} | ({"incomplete": incomplete} if incomplete else {}), sorted(rest)
+    return {"usable": ["", *sorted(usable)]} | (
+        {"incomplete": incomplete} if incomplete else {}
+    ), sorted(rest)
 
 
 def _is_good(value: str) -> bool:
     plain = value.removesuffix(".0")
     found = words.tokens(plain)
-    return plain == "0" or (bool(found) and not plain.isdigit() and all(t in words.GOOD for t in found))
+    return plain == "0" or (
+        bool(found) and not plain.isdigit() and all(t in words.GOOD for t in found)
+    )

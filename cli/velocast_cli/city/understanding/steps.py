@@ -11,7 +11,7 @@ DAY = 1440
 
 @dataclass(frozen=True)
 class Step:
-    """minutes of one record; sure: seen, not assumed. marks_end: the stamps run from the first step of a day to midnight."""
+    """minutes of one record; sure: seen, not assumed. marks_end: stamps run from a day's first step to midnight."""
 
     minutes: int
     sure: bool
@@ -22,7 +22,9 @@ def find_step(counts: pd.DataFrame) -> Step:
     """Return the step. counts: counter_id, at (naive), bike_count, file."""
     stamped = counts.dropna(subset=["at"]).drop_duplicates(["file", "counter_id", "at"])
     ordered = stamped.sort_values(["file", "counter_id", "at"])
-    same = (ordered["file"] == ordered["file"].shift()) & (ordered["counter_id"] == ordered["counter_id"].shift())
+    same = (ordered["file"] == ordered["file"].shift()) & (
+        ordered["counter_id"] == ordered["counter_id"].shift()
+    )
     steps = (ordered["at"].diff()[same].dt.total_seconds() / 60).round().astype("int64")
     common = steps.value_counts()
     if common.empty:

@@ -68,7 +68,9 @@ def parse(texts: pd.Series, formats: tuple[str, ...]) -> pd.Series:
 def _parse(texts: pd.Series, form: str) -> pd.Series:
     if form.startswith("epoch"):
         unit: Any = "ms" if form.endswith("ms") else "s"
-        return pd.to_datetime(pd.to_numeric(texts, errors="coerce"), unit=unit, errors="coerce").astype("datetime64[us]")
+        return pd.to_datetime(
+            pd.to_numeric(texts, errors="coerce"), unit=unit, errors="coerce"
+        ).astype("datetime64[us]")
     after = pd.Timedelta(0)
     if "%H" in form:  # the end of a day as 24:00
         late = texts.str.contains(r"(?:^|[T ])24[:.hH]00", regex=True, na=False)
@@ -83,6 +85,8 @@ def find_time(frame: pd.DataFrame) -> TimeColumns | None:
     """Return the time's columns; None where no column has dates."""
     found = {name: f for name in frame.columns if (f := _formats_of(frame, name)) is not None}
     dated = {n: f for n, f in found.items() if f.has_date and not _is_something_else(n, f)}
+    if not dated:  # nothing else can be the time
+        dated = {n: f for n, f in found.items() if f.epoch and not words.has(n, words.NOT_THE_TIME)}
     clock = {n: f for n, f in found.items() if not f.has_date and f.has_time}
     full = {n: f for n, f in dated.items() if f.has_time and not _always_midnight(frame, n, f)}
     if full:
@@ -108,14 +112,22 @@ def _is_something_else(name: str, formats: Formats) -> bool:
     """Return whether a column with dates is about something else, or has numbers that only look like dates."""
     if words.has(name, words.NOT_THE_TIME):
         return True
-    numbers_only = set(formats.formats) <= {"epoch_s", "epoch_ms", "%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S"}
+    numbers_only = set(formats.formats) <= {
+        "epoch_s",
+        "epoch_ms",
+        "%Y%m%d",
+        "%Y%m%d%H%M",
+        "%Y%m%d%H%M%S",
+    }
     return numbers_only and not words.has(name, words.TIMES)
 
 
 def _always_midnight(frame: pd.DataFrame, name: str, formats: Formats) -> bool:
     if formats.has_offset:
         return False
-    moments = parse(pd.Series(pd.unique(frame[name].dropna()), dtype=object), formats.ordered()).dropna()
+    moments = parse(
+        pd.Series(pd.unique(frame[name].dropna()), dtype=object), formats.ordered()
+    ).dropna()
     return bool(len(moments)) and bool((moments == moments.dt.normalize()).all())
 
 
@@ -146,14 +158,23 @@ def _full_time(frame: pd.DataFrame, full: dict[str, Formats], all_times: set[str
 def _day_and_time(
     frame: pd.DataFrame, days: dict[str, Formats], clock: dict[str, Formats]
 ) -> TimeColumns:
-    day = max(days, key=lambda n: (not words.has(n, words.END), words.has(n, words.TIMES), frame[n].nunique()))
+    day = max(
+        days,
+        key=lambda n: (not words.has(n, words.END), words.has(n, words.TIMES), frame[n].nunique()),
+    )
     others = [n for n in [*days, *clock] if n != day]
     starts = [n for n in clock if not words.has(n, words.END)] or list(clock)
     if starts:
-        best = max(starts, key=lambda n: (frame[n].nunique(), words.has(n, words.START | words.TIMES)))
+        best = max(
+            starts, key=lambda n: (frame[n].nunique(), words.has(n, words.START | words.TIMES))
+        )
         ends = [n for n in clock if n != best and words.has(n, words.END)]
         joined = Formats(
-            [f"{_written(frame, day, d)} {t}" for d in days[day].formats for t in clock[best].formats],
+            [
+                f"{_written(frame, day, d)} {t}"
+                for d in days[day].formats
+                for t in clock[best].formats
+            ],
             has_date=True,
             has_time=True,
             has_offset=clock[best].has_offset,
@@ -207,23 +228,60 @@ def _gap_column(frame: pd.DataFrame, day: str) -> tuple[str, int, int] | None:
 
 
 _GAP_WORDS = frozenset(
-    "gap interval intervall slot hour hours heure stunde hora ora uur tijdvak timme time godzina hodina ora tunti std hourday "
-    "viertelstunde quarter period periode creneau tranche".split()
+    [
+        "gap",
+        "interval",
+        "intervall",
+        "slot",
+        "hour",
+        "hours",
+        "heure",
+        "stunde",
+        "hora",
+        "ora",
+        "uur",
+        "tijdvak",
+        "timme",
+        "time",
+        "godzina",
+        "hodina",
+        "ora",
+        "tunti",
+        "std",
+        "hourday",
+        "viertelstunde",
+        "quarter",
+        "period",
+        "periode",
+        "creneau",
+        "tranche",
+    ]
 )
 
 
 def _from_numbers(frame: pd.DataFrame, clock: dict[str, Formats]) -> TimeColumns | None:
     """Return a time whose year, month, day (and hour) are columns of their own."""
-    year = _number_column(frame, "year jahr annee ano anno jaar ar rok vuosi", lambda v: 1990 <= v <= 2099)
-    month = _number_column(frame, "month monat mois mes mese maand manad maned miesiac mesic kuukausi", lambda v: 1 <= v <= 12)
-    day = _number_column(frame, "day tag jour dia giorno dag dzien den paiva mdate", lambda v: 1 <= v <= 31)
+    year = _number_column(
+        frame, "year jahr annee ano anno jaar ar rok vuosi", lambda v: 1990 <= v <= 2099
+    )
+    month = _number_column(
+        frame,
+        "month monat mois mes mese maand manad maned miesiac mesic kuukausi",
+        lambda v: 1 <= v <= 12,
+    )
+    day = _number_column(
+        frame, "day tag jour dia giorno dag dzien den paiva mdate", lambda v: 1 <= v <= 31
+    )
     if not (year and month and day):
         return None
     columns, form = [year, month, day], "%Y %m %d"
     made = TimeColumns(columns, Formats([form], has_date=True))
     if clock:
         best = max(clock, key=lambda n: frame[n].nunique())
-        made.columns, made.formats.formats = [*columns, best], [f"{form} {t}" for t in clock[best].formats]
+        made.columns, made.formats.formats = (
+            [*columns, best],
+            [f"{form} {t}" for t in clock[best].formats],
+        )
         made.formats.has_time = True
         made.others = [n for n in clock if n != best]
     elif gap := _gap_column(frame, day):

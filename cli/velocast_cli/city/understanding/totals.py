@@ -40,11 +40,15 @@ def without_repeats(
     made = Counted(list(names))
     sums = _sums(made.kept, _some_rows(numbers))
     # the smallest totals first: a site's total is settled before that of the city, which then is a sum of totals
-    for total, parts in sorted(sums.items(), key=lambda item: (len(item[1]), _weight(numbers[item[0]]))):
+    for total, parts in sorted(
+        sums.items(), key=lambda item: (len(item[1]), _weight(numbers[item[0]]))
+    ):
         if total not in made.kept:
             continue
         live = [p for p in parts if p in made.kept]
-        smaller = [t for t, own in sums.items() if t != total and (t in parts or set(own) < set(parts))]
+        smaller = [
+            t for t, own in sums.items() if t != total and (t in parts or set(own) < set(parts))
+        ]
         of_totals = sum(len(sums[t]) > 1 for t in smaller) > 1
         if one_place or _is_one_place(total, parts, names, of_totals=of_totals):
             if _total_is_complete(numbers[total], [numbers[p] for p in parts]):
@@ -65,7 +69,11 @@ def without_repeats(
 def _some_rows(numbers: dict[str, Floats]) -> dict[str, Floats]:
     """Return the same rows of all columns: enough of them, spread over the table."""
     rows = max((len(values) for values in numbers.values()), default=0)
-    chosen = np.unique(np.linspace(0, rows - 1, MOST_ROWS).astype(int)) if rows > MOST_ROWS else slice(None)
+    chosen = (
+        np.unique(np.linspace(0, rows - 1, MOST_ROWS).astype(int))
+        if rows > MOST_ROWS
+        else slice(None)
+    )
     return {name: values[chosen] for name, values in numbers.items()}
 
 
@@ -99,7 +107,11 @@ def _sums(names: list[str], numbers: dict[str, Floats]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for total in names:
         for parts in _candidates(total, names):
-            if len(parts) >= 1 and total not in parts and _adds_up(numbers[total], [numbers[p] for p in parts], _extended(total, parts)):
+            if (
+                len(parts) >= 1
+                and total not in parts
+                and _adds_up(numbers[total], [numbers[p] for p in parts], _extended(total, parts))
+            ):
                 found[total] = parts
                 break
         else:
@@ -135,7 +147,9 @@ def _candidates(total: str, names: list[str]) -> list[list[str]]:
         groups += [after[:size], before[-size:]]
     groups += [others, [n for n in others if not _is_total(n)], [n for n in others if _is_total(n)]]
     groups.append([n for n in others if not _is_total(n) and not _is_direction(n)])
-    return [g for i, g in enumerate(groups) if g and g not in groups[:i] and (len(g) > 1 or g is named)]
+    return [
+        g for i, g in enumerate(groups) if g and g not in groups[:i] and (len(g) > 1 or g is named)
+    ]
 
 
 def _base(name: str) -> tuple[str, ...]:
@@ -175,8 +189,13 @@ def _by_search(total: str, names: list[str], numbers: dict[str, Floats]) -> list
     if len(rows) < 5:
         return None
     rows = rows[np.argsort(values[rows])[-200:]]
-    smaller = [n for n in names if n != total and (np.nan_to_num(numbers[n][rows]) <= values[rows] + 0.5).mean() >= AGREE
-               and (np.nan_to_num(numbers[n][rows]) > 0).any()]
+    smaller = [
+        n
+        for n in names
+        if n != total
+        and (np.nan_to_num(numbers[n][rows]) <= values[rows] + 0.5).mean() >= AGREE
+        and (np.nan_to_num(numbers[n][rows]) > 0).any()
+    ]
     if len(smaller) > 24:
         return None
     cut = {n: np.nan_to_num(numbers[n][rows]) for n in smaller}
@@ -185,12 +204,16 @@ def _by_search(total: str, names: list[str], numbers: dict[str, Floats]) -> list
             break
         for parts in combinations(smaller, size):
             difference = np.abs(values[rows] - np.sum([cut[p] for p in parts], axis=0))
-            if (difference < 0.5).mean() >= AGREE and _adds_up(values, [numbers[p] for p in parts], False):
+            if (difference < 0.5).mean() >= AGREE and _adds_up(
+                values, [numbers[p] for p in parts], False
+            ):
                 return list(parts)
     return None
 
 
-def _is_one_place(total: str, parts: Sequence[str], names: Sequence[str], *, of_totals: bool) -> bool:
+def _is_one_place(
+    total: str, parts: Sequence[str], names: Sequence[str], *, of_totals: bool
+) -> bool:
     """Return whether a sum is that of the directions or channels of one place, not of several places.
 
     of_totals: whether the parts are sums themselves, or those of several sums.
@@ -202,7 +225,11 @@ def _is_one_place(total: str, parts: Sequence[str], names: Sequence[str], *, of_
     bases = {_base(part) for part in parts}
     if len(bases) == 1:  # Main St north + Main St south; or only north + south
         base = bases.pop()
-        return bool(base) or all(_is_direction(p) or words.is_bike(p) for p in parts) or len(names) == len(parts) + 1
+        return (
+            bool(base)
+            or all(_is_direction(p) or words.is_bike(p) for p in parts)
+            or len(names) == len(parts) + 1
+        )
     own = _base(total)
     if own and all(set(own) & set(base) for base in bases):
         return True

@@ -1,4 +1,4 @@
-"""Put together what is understood of a city's tables; what depends on the zone or the order of days comes in `finish`."""
+"""Put together what is understood of a city's tables, as far as it depends neither on the zone nor on a person."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class NotUnderstood(ValueError):
 class Understood:
     """What the tables say of themselves.
 
-    layout: values for the city's file, without `time`; counts_in: given an order of day and month, (n, 4) counter_id, at
-    (naive), bike_count, file. aside: table -> why it is left out.
+    layout: values for the city's file, without `time`; counts_in: given an order of day and month, (n, 4) counter_id,
+    at (naive), bike_count, file. aside: table -> why it is left out.
     """
 
     sample: Sample
@@ -80,7 +80,9 @@ def understand(tables: Iterable[RawTable]) -> Understood:
     return made
 
 
-def _with_time(texts: list[tuple[str, pd.DataFrame]], aside: dict[str, str]) -> list[tuple[str, pd.DataFrame]]:
+def _with_time(
+    texts: list[tuple[str, pd.DataFrame]], aside: dict[str, str]
+) -> list[tuple[str, pd.DataFrame]]:
     """Return the tables that have the time in the columns in which most rows have it, and are not of days."""
     groups: dict[tuple[str, ...], list[tuple[str, pd.DataFrame]]] = {}
     daily = []
@@ -105,7 +107,10 @@ def _with_time(texts: list[tuple[str, pd.DataFrame]], aside: dict[str, str]) -> 
     best = max(groups, key=lambda k: sum(len(f) for _, f in groups[k]))
     for key, members in groups.items():
         if key != best:
-            aside |= {place: f"its time is in other columns ({', '.join(k for k in key[:-1] if k)})" for place, _ in members}
+            aside |= {
+                place: f"its time is in other columns ({', '.join(k for k in key[:-1] if k)})"
+                for place, _ in members
+            }
     return groups[best]
 
 
@@ -128,7 +133,10 @@ def _joined(chosen: list[tuple[str, pd.DataFrame]]) -> Sample:
     files = pd.Series([place for place, f in chosen for _ in range(len(f))], dtype=object)
     if len(frame) > MOST_ROWS:  # the beginning and the end show what there is
         rows = [*range(MOST_ROWS // 2), *range(len(frame) - MOST_ROWS // 2, len(frame))]
-        frame, files = frame.iloc[rows].reset_index(drop=True), files.iloc[rows].reset_index(drop=True)
+        frame, files = (
+            frame.iloc[rows].reset_index(drop=True),
+            files.iloc[rows].reset_index(drop=True),
+        )
     return Sample(frame, files)
 
 
@@ -154,11 +162,15 @@ def _interval_is_a_day(frame: pd.DataFrame, time: TimeColumns) -> bool:
     if not time.end_column or len(time.columns) != 2:
         return False
     pairs = frame[[time.columns[1], time.end_column]].dropna().drop_duplicates()
-    return len(pairs) == 1 and str(pairs.iloc[0, 0])[:5] == "00:00" and str(pairs.iloc[0, 1])[:5] in ("23:59", "24:00", "00:00")
+    return (
+        len(pairs) == 1
+        and str(pairs.iloc[0, 0])[:5] == "00:00"
+        and str(pairs.iloc[0, 1])[:5] in ("23:59", "24:00", "00:00")
+    )
 
 
 def _is_long(sample: Sample, roles: Roles) -> bool:
-    """Return whether a row is of one counter: a column names it, or there are only few columns of counts without a place."""
+    """Return whether a row is of one counter: a column names it, or no heading of a count names a place."""
     at = roles.time.read(sample.frame, None)
     counter = long.find_counter_id(sample, roles, at)
     named = [n for n in roles.texts if n != counter]
@@ -193,7 +205,7 @@ def _understand_days(sample: Sample, roles: Roles) -> Understood:
     day = roles.time.read(sample.frame, None)
     counter = long.find_counter_id(sample, roles, day)
     columns = long.find_columns(sample, roles, counter, day)
-    columns.ignored |= {n: "a sum of hours" for n in columns.values}
+    columns.ignored |= dict.fromkeys(columns.values, "a sum of hours")
     from_path, constant = _id_elsewhere(sample, counter)
     layout: dict[str, Any] = {
         "shape": "hours_as_columns",
@@ -212,7 +224,16 @@ def _understand_days(sample: Sample, roles: Roles) -> Understood:
         return day_rows.counts(sample, ids, roles.time.read(sample.frame, order), hours, first)
 
     return Understood(
-        sample, roles.time, roles, "hours_as_columns", layout, counts, steps.Step(60, True), columns.ignored, {}, []
+        sample,
+        roles.time,
+        roles,
+        "hours_as_columns",
+        layout,
+        counts,
+        steps.Step(60, True),
+        columns.ignored,
+        {},
+        [],
     )
 
 
@@ -221,7 +242,9 @@ def _understand_long(sample: Sample, roles: Roles) -> Understood:
     counter = long.find_counter_id(sample, roles, at)
     columns = long.find_columns(sample, roles, counter, at)
     if not columns.values:
-        raise NotUnderstood(f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}")
+        raise NotUnderstood(
+            f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}"
+        )
     from_path, constant = _id_elsewhere(sample, counter)
     layout = long.layout(columns, roles, from_path, constant)
 
@@ -229,15 +252,26 @@ def _understand_long(sample: Sample, roles: Roles) -> Understood:
         return long.counts(sample, columns, roles.time.read(sample.frame, order))
 
     return Understood(
-        sample, roles.time, roles, "long", layout, counts, steps.find_step(counts(None)), columns.ignored, columns.parts, []
+        sample,
+        roles.time,
+        roles,
+        "long",
+        layout,
+        counts,
+        steps.find_step(counts(None)),
+        columns.ignored,
+        columns.parts,
+        [],
     )
 
 
 def _understand_wide(sample: Sample, roles: Roles) -> Understood:
     found = wide.find_counters(sample, roles)
     if not found.counters:
-        raise NotUnderstood(f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}")
-    layout = wide.layout(sample, roles, found)
+        raise NotUnderstood(
+            f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}"
+        )
+    layout = wide.layout(found)
     if found.status:
         layout["status"] = {"column": found.status}
 
@@ -245,7 +279,16 @@ def _understand_wide(sample: Sample, roles: Roles) -> Understood:
         return wide.counts(sample, found, roles.time.read(sample.frame, order))
 
     return Understood(
-        sample, roles.time, roles, "wide", layout, counts, steps.find_step(counts(None)), found.ignored, found.parts, []
+        sample,
+        roles.time,
+        roles,
+        "wide",
+        layout,
+        counts,
+        steps.find_step(counts(None)),
+        found.ignored,
+        found.parts,
+        [],
     )
 
 
@@ -256,7 +299,7 @@ def _set_status(made: Understood) -> None:
         named = [n for n in made.roles.status if status and re.search(status["column"], n)]
     else:
         named = made.roles.status[:1]
-        made.ignored |= {n: "a further status" for n in made.roles.status[1:]}
+        made.ignored |= dict.fromkeys(made.roles.status[1:], "a further status")
         if named:
             made.layout["status"] = {"column": named[0]}
     if named:
@@ -271,7 +314,9 @@ def _id_elsewhere(sample: Sample, counter: str | None) -> tuple[str | None, str 
     paths = [str(p) for p in sample.files.unique()]
     stems = [PurePosixPath(p.split("#")[0]).name for p in paths]
     if len(paths) == 1:
-        return None, re.sub(r"\.(csv|json|jsonl|parquet|xlsx|txt|zip|gz|tsv|ndjson)\b", "", stems[0]) or "counter"
+        return None, re.sub(
+            r"\.(csv|json|jsonl|parquet|xlsx|txt|zip|gz|tsv|ndjson)\b", "", stems[0]
+        ) or "counter"
     dated = r"[-_ .]?(?:19|20)\d{2}(?:[-_.]?(?:0[1-9]|1[0-2]))?(?:[-_.]?[0-3]\d)?"
     for pattern in (rf"(?P<id>[^/]+?){dated}\.[^/]*$", r"(?P<id>[^/]+?)\.[^/]*$"):
         if all(re.search(pattern, p) for p in paths):

@@ -15,8 +15,43 @@ from velocast_cli.city.understanding.totals import without_repeats
 
 _REMARK = re.compile(r"\s*[(\[][^)\]]*[)\]]?")
 _REMARK_WORDS = frozenset(
-    "roadworks road works not on site removed unable reinstall repaired defekt defective out of order ausser betrieb hors service "
-    "panne travaux closed gesperrt since seit depuis until bis broken fault faulty moved verlegt deplace installed".split()
+    [
+        "roadworks",
+        "road",
+        "works",
+        "not",
+        "on",
+        "site",
+        "removed",
+        "unable",
+        "reinstall",
+        "repaired",
+        "defekt",
+        "defective",
+        "out",
+        "of",
+        "order",
+        "ausser",
+        "betrieb",
+        "hors",
+        "service",
+        "panne",
+        "travaux",
+        "closed",
+        "gesperrt",
+        "since",
+        "seit",
+        "depuis",
+        "until",
+        "bis",
+        "broken",
+        "fault",
+        "faulty",
+        "moved",
+        "verlegt",
+        "deplace",
+        "installed",
+    ]
 )
 # how headings hold an id: a number in front, a word in front of it, a number in brackets at the end, a date at the end
 _DECORATED = (
@@ -40,7 +75,11 @@ class WideCounters:
 
 def find_counters(sample: Sample, roles: Roles) -> WideCounters:
     """Tell the counters' columns from totals, directions, cars and all else."""
-    ignored = dict(roles.others) | {n: "text" for n in roles.texts} | {n: "a factor" for n in roles.factors}
+    ignored = (
+        dict(roles.others)
+        | dict.fromkeys(roles.texts, "text")
+        | dict.fromkeys(roles.factors, "a factor")
+    )
     bikes, left_out = _only_bikes(roles.counts)
     ignored |= left_out
     counted = without_repeats(bikes, {n: sample.numbers(n) for n in bikes})
@@ -53,21 +92,31 @@ def find_counters(sample: Sample, roles: Roles) -> WideCounters:
             ids, ignored = again, {n: why for n, why in ignored.items() if n not in silent}
     made = WideCounters(ids, ignored, parts=counted.parts)
     made.status = _status_pattern(roles.status, ids)
-    ignored |= {n: "a status" for n in roles.status if not made.status or not re.search(made.status, n)}
-    if pattern and not any(re.search(pattern, n) for n in {**ignored, **dict.fromkeys(roles.status)}):
+    ignored |= {
+        n: "a status" for n in roles.status if not made.status or not re.search(made.status, n)
+    }
+    if pattern and not any(
+        re.search(pattern, n) for n in {**ignored, **dict.fromkeys(roles.status)}
+    ):
         made.pattern = pattern
     return made
 
 
 def _only_bikes(names: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Leave out columns of cars and pedestrians: where the mode ends the heading, is in brackets, or replaces that of bikes."""
-    bikes = {words.without(n, words.BIKES, words.DIRECTIONS, words.TOTALS) for n in names if words.is_bike(n)}
+    """Leave out cars and pedestrians: the mode ends the heading, is in brackets, or replaces that of bikes."""
+    bikes = {
+        words.without(n, words.BIKES, words.DIRECTIONS, words.TOTALS)
+        for n in names
+        if words.is_bike(n)
+    }
     left: dict[str, str] = {}
     for name in names:
         if not words.is_other_mode(name):
             continue
         end = words.without(name, words.DIRECTIONS, words.TOTALS, words.COUNTS)[-1:]
-        bracketed = [each for each in re.findall(r"[(\[]([^)\]]*)", name) if words.is_other_mode(each)]
+        bracketed = [
+            each for each in re.findall(r"[(\[]([^)\]]*)", name) if words.is_other_mode(each)
+        ]
         replaced = words.without(name, words.OTHER_MODES, words.DIRECTIONS, words.TOTALS) in bikes
         if (end and words.is_other_mode(end[0])) or bracketed or replaced:
             left[name] = "not bicycles"
@@ -96,7 +145,9 @@ def name_counters(columns: list[str]) -> tuple[dict[str, tuple[str, str | None]]
 
 def _names_a_counter(front: str) -> bool:
     found = words.tokens(front)
-    return bool(found) and all(t in words.COUNTERS | words.IDS | words.BIKES | words.COUNTS | words.SITES for t in found)
+    return bool(found) and all(
+        t in words.COUNTERS | words.IDS | words.BIKES | words.COUNTS | words.SITES for t in found
+    )
 
 
 def _plain(name: str | None) -> str | None:
@@ -105,6 +156,7 @@ def _plain(name: str | None) -> str | None:
 
 def _without_remark(column: str) -> str | None:
     """Return a heading without a remark in brackets, None where it has none."""
+
     def drop(match: re.Match[str]) -> str:
         said = set(words.tokens(match.group()))
         return "" if len(said & _REMARK_WORDS) >= 2 else match.group()
@@ -129,7 +181,7 @@ def _status_pattern(status: list[str], ids: dict[str, tuple[str, str | None]]) -
     return f"^{re.escape(before)}(?P<id>{inside}){re.escape(after)}$"
 
 
-def layout(sample: Sample, roles: Roles, made: WideCounters) -> dict[str, Any]:
+def layout(made: WideCounters) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
     values: dict[str, Any] = {"shape": "wide"}
     if made.pattern:

@@ -1,4 +1,4 @@
-"""Words by which headings and values are recognised, in the languages of the cities that were seen and their neighbours.
+"""Words by which headings and values are recognised, in the languages of cities that were seen and their neighbours.
 
 Words only suggest. What can be counted in the file (sums, doubles, numbers in a day) decides.
 """
@@ -36,97 +36,105 @@ def _words(text: str) -> frozenset[str]:
 
 
 BIKES = _words(
-    "bike bikes biking bicycle bicycles cycle cycles cyclist cyclists cycling cycliste cyclistes velo velos rad raeder rader "
-    "fiets fietsen fietser fietsers bici bicis bicicleta bicicletas bicicletta biciclette biciclete ciclista ciclistas ciclisti "
-    "ciclo ciclos cykel cyklar cykler cyklister cyklist sykkel sykler syklist syklister rower rowery rowerow rowerzysta "
-    "rowerzysci kolo kola cyklo cykliste cyklista kerekpar bisiklet bicikl kolesar kolesarji pyora pyorat pyoraily velosiped "
-    "velobrukare vae ebike ebikes pedelec rf radf"
+    "bike bikes biking bicycle bicycles cycle cycles cyclist cyclists cycling cycliste cyclistes velo velos rad "
+    "raeder rader fiets fietsen fietser fietsers bici bicis bicicleta bicicletas bicicletta biciclette biciclete "
+    "ciclista ciclistas ciclisti ciclo ciclos cykel cyklar cykler cyklister cyklist sykkel sykler syklist "
+    "syklister rower rowery rowerow rowerzysta rowerzysci kolo kola cyklo cykliste cyklista kerekpar bisiklet "
+    "bicikl kolesar kolesarji pyora pyorat pyoraily velosiped velobrukare vae ebike ebikes pedelec rf radf"
 )
 _BIKE_STEMS = ("fahrrad", "radfahr", "radverkehr", "bicycl", "pyorail", "kerekpar", "veloverkehr")
 OTHER_MODES = _words(
-    "car cars auto autos kfz pkw lkw motor voiture voitures truck trucks lorry bus buses camion camions coche coches carro carros "
-    "vehicle vehicles vehiculo vehiculos veicoli veicolo bil biler bilar lastbil samochod samochody motorcycle motorcycles moto "
-    "motos motorrad motorized motorised motorvoertuig auta vozidla miv vehicule vehicules hgv lgv mofa scooter scooters escooter "
-    "trottinette trottinettes edp skater skaters inline "
-    "pedestrian pedestrians ped peds fuss fussganger fussgaenger fusganger pieton pietons walker walkers people foot footfall "
-    "voetganger voetgangers peaton peatones pedone pedoni pedao peoes fotgangare gaende fotgjenger fotgaengere pieszy piesi "
-    "piesze chodci chodec gyalogos jalankulkija jalankulkijat kavely horse horses pferde other andere autres unknown"
+    "car cars auto autos kfz pkw lkw motor voiture voitures truck trucks lorry bus buses camion camions coche "
+    "coches carro carros vehicle vehicles vehiculo vehiculos veicoli veicolo bil biler bilar lastbil samochod "
+    "samochody motorcycle motorcycles moto motos motorrad motorized motorised motorvoertuig auta vozidla miv "
+    "vehicule vehicules hgv lgv mofa scooter scooters escooter trottinette trottinettes edp skater skaters inline "
+    "pedestrian pedestrians ped peds fuss fussganger fussgaenger fusganger pieton pietons walker walkers people "
+    "foot footfall voetganger voetgangers peaton peatones pedone pedoni pedao peoes fotgangare gaende fotgjenger "
+    "fotgaengere pieszy piesi piesze chodci chodec gyalogos jalankulkija jalankulkijat kavely horse horses pferde "
+    "other andere autres unknown"
 )
 _OTHER_STEMS = ("fussgang", "fussgaeng", "pedestr", "kraftfahr", "motorrad", "motorfahr", "auto")
 DIRECTIONS = _words(
-    "north south east west n s e w o nb sb eb wb ne nw se sw northbound southbound eastbound westbound in out inbound outbound "
-    "ein aus einwarts einwaerts auswarts auswaerts stadteinwarts stadtauswarts stadteinwaerts stadtauswaerts hin zuruck ruck "
-    "richtung r1 r2 d1 d2 ri nord sud sued ost est ouest norte sur este oeste oriente poniente syd ost vast oster vaster norr "
-    "soder noord zuid oost ovest entrada salida ida vuelta entrante saliente entrata uscita entree sortie entrant sortant aller "
-    "retour vers sens direction direccion direzione riktning retning richting suunta kierunek smer irany dir links rechts left "
-    "right gauche droite heen terug into ut inn ind ud inngaende utgaende inkommande utgaende ingang uitgang inkomend uitgaand "
-    "polnoc poludnie wschod zachod sever jih vychod zapad eszak kelet nyugat pohjoinen etela ita lansi centre center centrum "
-    "centro city stadt towards toward from to do z be ki befele kifele channel channels kanal kanaal canal lane lanes fahrspur "
-    "spur voie side sidewalk tam zpet dovnitr ven sisaan ulos keskustaan keskustasta a b"
+    "north south east west n s e w o nb sb eb wb ne nw se sw northbound southbound eastbound westbound in out "
+    "inbound outbound ein aus einwarts einwaerts auswarts auswaerts stadteinwarts stadtauswarts stadteinwaerts "
+    "stadtauswaerts hin zuruck ruck richtung r1 r2 d1 d2 ri nord sud sued ost est ouest norte sur este oeste "
+    "oriente poniente syd vast oster vaster norr soder noord zuid oost ovest entrada salida ida vuelta entrante "
+    "saliente entrata uscita entree sortie entrant sortant aller retour vers sens direction direccion direzione "
+    "riktning retning richting suunta kierunek smer irany dir links rechts left right gauche droite heen terug "
+    "into ut inn ind ud inngaende utgaende inkommande ingang uitgang inkomend uitgaand polnoc poludnie wschod "
+    "zachod sever jih vychod zapad eszak kelet nyugat pohjoinen etela ita lansi centre center centrum centro city "
+    "stadt towards toward from to do z be ki befele kifele channel channels kanal kanaal canal lane lanes "
+    "fahrspur spur voie side sidewalk tam zpet dovnitr ven sisaan ulos keskustaan keskustasta a b"
 )
 TOTALS = _words(
-    "total totals totaal totale totali totaux gesamt gesamtzahl insgesamt summe sum somme suma all alle ensemble overall combined "
-    "both beide beiden razem lacznie celkem spolu osszesen yhteensa samtliga totalt sammanlagt ialt samlet querschnitt zusammen "
-    "tous toutes todos tutti skupaj ukupno toplam"
+    "total totals totaal totale totali totaux gesamt gesamtzahl insgesamt summe sum somme suma all alle ensemble "
+    "overall combined both beide beiden razem lacznie celkem spolu osszesen yhteensa samtliga totalt sammanlagt "
+    "ialt samlet querschnitt zusammen tous toutes todos tutti skupaj ukupno toplam"
 )
 STATUS = _words(
-    "status state statut etat quality qualite qualitat qualitaet kvalitet kvalita calidad qualita kwaliteit qualidade flag flags "
-    "valid validity validite validation anomalie anomalies anomaly plausibilitat gultig fiabilite stav jakosc zustand estado "
-    "approved edited valuesapproved valuesedited"
+    "status state statut etat quality qualite qualitat qualitaet kvalitet kvalita calidad qualita kwaliteit "
+    "qualidade flag flags valid validity validite validation anomalie anomalies anomaly plausibilitat gultig "
+    "fiabilite stav jakosc zustand estado approved edited valuesapproved valuesedited"
 )
 GOOD = _words(
-    "ok good valid valide valides gultig raw approved validated fonctionnel normal normale gut true yes oui ja bon 0 plausibel "
-    "bueno valido goed dobry"
+    "ok good valid valide valides gultig raw approved validated fonctionnel normal normale gut true yes oui ja "
+    "bon 0 plausibel bueno valido goed dobry"
 )
 INCOMPLETE = _words("incomplete partial partiel incomplet unvollstandig incompleto onvolledig")
 CORRECTED = _words(
-    "corrected correction korrigiert korrektur corrige corrigee corrigido corregido adjusted bereinigt gecorrigeerd imputed "
-    "redresse edited"
+    "corrected correction korrigiert korrektur corrige corrigee corrigido corregido adjusted bereinigt "
+    "gecorrigeerd imputed redresse edited"
 )
 FACTORS = _words("factor factors faktor facteur coefficient koeffizient korrekturfaktor factoren")
-START = _words("start from begin beginn von ab debut inicio desde od van fra ")
+START = _words("start from begin beginn von ab debut inicio desde od van fra")
 END = _words("end ende ended to bis until till fin hasta tot slut koniec konec finish")
 TIMES = _words(
-    "date datum time datetime timestamp times heure hour uhrzeit zeit zeitpunkt zeitstempel jour dia fecha hora data ora tijd "
-    "tijdstip dato tid aika pvm czas cas ts day horodatage moment period when zaehlzeit"
+    "date datum time datetime timestamp times heure hour uhrzeit zeit zeitpunkt zeitstempel jour dia fecha hora "
+    "data ora tijd tijdstip dato tid aika pvm czas cas ts day horodatage moment period when zaehlzeit"
 )
 NOT_THE_TIME = _words(
-    "installed installation install updated update modified created import imported published inserted mise opening eroffnung "
-    "commissioned upload uploaded edit loaded mois_annee"
+    "installed installation install updated update modified created import imported published inserted mise "
+    "opening eroffnung commissioned upload uploaded edit loaded mois_annee"
 )
 UTC_WORDS = _words("utc gmt zulu")
-IDS = _words("id ids identifier identifiant identifikator code nr no num number numero nummer key fk cle kennung uuid ref")
+IDS = _words(
+    "id ids identifier identifiant identifikator code nr no num number numero nummer key fk cle kennung uuid ref"
+)
 SURE_IDS = IDS - _words("no num number numero nr")  # "number of bikes" is a count
 NAMES = _words(
-    "name nom names bezeichnung libelle label nombre title titel naam navn namn nazwa nazev nome beschreibung description "
-    "standortname"
+    "name nom names bezeichnung libelle label nombre title titel naam navn namn nazwa nazev nome beschreibung "
+    "description standortname"
 )
 COUNTERS = _words(
-    "counter counters compteur compteurs zahler zaehler zahlstelle zaehlstelle zahlstellen zaehlstellen zst sensor sensors device "
-    "devices boucle loop detector detecteur telpunt teller contador estacion station stations standort location locations punkt "
-    "point totem maalepunkt matpunkt licznik pomiar scitac dispositif"
+    "counter counters compteur compteurs zahler zaehler zahlstelle zaehlstelle zahlstellen zaehlstellen zst "
+    "sensor sensors device devices boucle loop detector detecteur telpunt teller contador estacion station "
+    "stations standort location locations punkt point totem maalepunkt matpunkt licznik pomiar scitac dispositif"
 )
-SITES = _words("site sites lieu place ort street strasse rue road standort adresse address messstelle")
+SITES = _words(
+    "site sites lieu place ort street strasse rue road standort adresse address messstelle"
+)
 COUNTS = (
     _words(
-        "count counts counted volume volumes anzahl nombre nb passages passage comptage comptages zahl werte wert value values "
-        "traffic trafic verkehr flows intensiteit intensidad intensite aantal antal antall cantidad conteo aforo conteggio passaggi "
-        "liczba pocet menge hourly quantity riders trips debit result results sum vol n volumen trafik"
+        "count counts counted volume volumes anzahl nombre nb passages passage comptage comptages zahl werte wert "
+        "value values traffic trafic verkehr flows intensiteit intensidad intensite aantal antal antall cantidad "
+        "conteo aforo conteggio passaggi liczba pocet menge hourly quantity riders trips debit result results sum vol "
+        "n volumen trafik"
     )
     | TOTALS
     | BIKES
 )
 WEATHER = _words(
-    "temp temperature temperatur rain rainfall regen niederschlag precip precipitation wind humidity bewolkung bewoelkung cloud "
-    "clouds sonnenstunden sunshine pluie neige schnee snow wetter weather luftdruck visibility meteo celsius"
+    "temp temperature temperatur rain rainfall regen niederschlag precip precipitation wind humidity bewolkung "
+    "bewoelkung cloud clouds sonnenstunden sunshine pluie neige schnee snow wetter weather luftdruck visibility "
+    "meteo celsius"
 )
 CALENDAR = _words(
-    "year month day weekday week hour minute jahr monat tag wochentag woche stunde annee mois jour semaine heure ano mes dia "
-    "weekend holiday feiertag ferien dow quarter saison season"
+    "year month day weekday week hour minute jahr monat tag wochentag woche stunde annee mois jour semaine heure "
+    "ano mes dia weekend holiday feiertag ferien dow quarter saison season"
 )
 OTHER_NUMBERS = WEATHER | _words(
-    "speed geschwindigkeit vitesse velocidad granularity battery percent prozent pourcentage share anteil ratio mean average "
-    "median moyenne"
+    "speed geschwindigkeit vitesse velocidad granularity battery percent prozent pourcentage share anteil ratio "
+    "mean average median moyenne"
 )
 FILL = _words("min max avg mm cm km kmh h c f m s deg pct air of the in and und et num no nr")
 

@@ -18,7 +18,9 @@ from velocast.core.errors import ObjectMissing, SettingsError
 GCS = "gs://"
 ENDINGS = (".yaml", ".yml")
 
-ReadObject = Callable[[str], bytes]  # the content of an object of Cloud Storage, by its gs:// address
+ReadObject = Callable[
+    [str], bytes
+]  # the content of an object of Cloud Storage, by its gs:// address
 
 
 def load_city(name: str, *, read_object: ReadObject | None = None) -> City:
@@ -43,7 +45,9 @@ def is_path(name: str) -> bool:
 def packaged_cities() -> list[str]:
     """Return the names of the cities that the library describes, sorted."""
     folder = files("velocast").joinpath("cities")
-    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def parse_city(values: dict[str, Any], place: str) -> City:
@@ -102,5 +106,7 @@ def _mapping(data: bytes, place: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{place} is not YAML: {exc}") from exc
     if not isinstance(values, dict):
-        raise SettingsError(f"{place} does not describe a city: it has no keys such as name and counts")
+        raise SettingsError(
+            f"{place} does not describe a city: it has no keys such as name and counts"
+        )
     return values

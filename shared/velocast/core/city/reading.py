@@ -22,8 +22,8 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-_ONE_OR_MORE = BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
-Names = Annotated[tuple[str, ...], _ONE_OR_MORE, Field(min_length=1)]
+ONE_OR_MORE = BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
+Names = Annotated[tuple[str, ...], ONE_OR_MORE, Field(min_length=1)]
 
 
 def _regex(text: str) -> str:
@@ -146,8 +146,8 @@ class Status(Strict):
     column: str = Field(
         description="A column; in a wide file a regular expression with a group `id`."
     )
-    usable: Annotated[tuple[str, ...], _ONE_OR_MORE] = ("",)
-    incomplete: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    usable: Annotated[tuple[str, ...], ONE_OR_MORE] = ("",)
+    incomplete: Annotated[tuple[str, ...], ONE_OR_MORE] = ()
 
 
 class _Layout(Strict):
@@ -156,7 +156,7 @@ class _Layout(Strict):
         default_factory=dict,
         description="Other headings under which a column is published, for instance in a downloaded file.",
     )
-    ignore: Annotated[tuple[Pattern, ...], _ONE_OR_MORE] = Field(
+    ignore: Annotated[tuple[Pattern, ...], ONE_OR_MORE] = Field(
         (), description="Regular expressions of columns that are known and not needed."
     )
     keep: tuple[Keep, ...] = ()

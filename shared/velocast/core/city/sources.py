@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from velocast.core.city.reading import Names, Pattern, Strict
+from velocast.core.city.reading import ONE_OR_MORE, Names, Pattern, Strict
 
 PERIODS = ("year", "month", "day")
 PLACEHOLDERS = (*PERIODS, "counter", "since", "until")
@@ -56,7 +56,7 @@ class Ckan(Strict):
     transport: Literal["ckan"]
     base_url: Address = Field(description="The portal's address, without /api.")
     package: str | None = Field(None, description="The name of the data set, as in its address.")
-    resources: tuple[Pattern, ...] = Field(
+    resources: Annotated[tuple[Pattern, ...], ONE_OR_MORE] = Field(
         (),
         description="Identifiers of resources, or regular expressions of their names or their files' names. Groups "
         "year, last_year and month say what a resource covers: one outside the asked time range is not read. "
@@ -69,11 +69,6 @@ class Ckan(Strict):
         None,
         description="The field of the datastore by which the newest rows are asked for first. None: all are read.",
     )
-
-    @field_validator("resources", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:

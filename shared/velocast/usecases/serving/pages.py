@@ -8,7 +8,17 @@ from flask import Blueprint, Response, send_from_directory
 
 PAGE = Blueprint("page", __name__)
 PAGE_FILES = frozenset(
-    {"style.css", "page.js", "api.js", "map.js", "list.js", "chart.js", "docs.css", "docs.js", "icon.svg"}
+    {
+        "style.css",
+        "page.js",
+        "api.js",
+        "map.js",
+        "list.js",
+        "chart.js",
+        "docs.css",
+        "docs.js",
+        "icon.svg",
+    }
 )
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
