@@ -103,7 +103,7 @@ def _decide(
         new_baseline=_known(baseline.new),
         old_current=_old_current(champion, current),
         new_current=_known(current.new),
-        old_skill=current.old.skill if isinstance(current.old, Scores) else None,
+        reference=current.reference,
         thresholds=run.settings.thresholds,
         test_mode=training.test_mode,
         measure=MEASURES[training.task],

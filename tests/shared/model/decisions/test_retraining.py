@@ -10,7 +10,8 @@ from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.decisions import retraining
 from velocast.model.drift.detection import DriftResult
-from velocast.model.evaluation.metrics import Scores, Validation
+from velocast.model.evaluation.metrics import Scores
+from velocast.model.evaluation.validation import Validation
 
 LIMITS = Thresholds(
     min_history_days=21,

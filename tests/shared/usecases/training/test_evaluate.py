@@ -9,7 +9,7 @@ from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.core.errors import EventError, ModelUnusable, RegistryError
 from velocast.core.notices import ChallengerRefused
-from velocast.model.evaluation.metrics import BootstrapResult
+from velocast.model.evaluation.bootstrap import BootstrapResult
 from velocast.usecases.training import comparable_champion
 from velocast.usecases.training.stored.run_store import RunStore
 
