@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from itertools import dropwhile
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,13 @@ def statement(name: str, project: str, tables: Mapping[str, str] | None = None) 
             )
         return quoted(project, known[match[1]])
 
-    return _PLACEHOLDER.sub(fill, _STATEMENT.sub(lambda match: text(match[1]), text(name)))
+    return _PLACEHOLDER.sub(fill, _STATEMENT.sub(_included, text(name)))
+
+
+def _included(match: re.Match[str]) -> str:
+    """Return the text of a file that another one includes, without the comment at its head."""
+    lines = text(match[1]).splitlines()
+    return "\n".join(dropwhile(lambda line: line.startswith("--"), lines))
 
 
 @cache

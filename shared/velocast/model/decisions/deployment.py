@@ -76,7 +76,7 @@ def decide_deployment(
         return DeploymentDecision(
             decision="DEPLOY",
             reason=f"There is no champion. The challenger's {measure} is {short(current)} on test_current and "
-            f"{short(baseline)} on test_baseline. {_removes(reference, measure)}.",
+            f"{short(baseline)} on test_baseline. Its {_gain_over(reference, measure)}.",
             gain=None,
         )
     return _against_champion(old, current, gain, reference, old_current, thresholds, measure)
@@ -89,16 +89,16 @@ def _loses(reference: ReferenceGain, thresholds: Thresholds, measure: str) -> st
         return None
     unit = _unit(measure)
     return (
-        f"The challenger does not beat {_named(reference)} on test_current: {_removes(reference, measure)}; "
+        f"The challenger does not beat {_named(reference)} on test_current: its {_gain_over(reference, measure)}; "
         f"a gain above {_percent(least)} {unit} and a lower end of at least {_percent(low)} {unit} are needed."
     )
 
 
-def _removes(reference: ReferenceGain, measure: str) -> str:
+def _gain_over(reference: ReferenceGain, measure: str) -> str:
     of = "RMSE" if measure == "R2" else measure
     return (
-        f"Its gain in {of} over {_named(reference)} is {_percent(reference.mean)} {_unit(measure)} "
-        f"(90 % interval {_percent(reference.low)} to {_percent(reference.high)}, {reference.days} days)"
+        f"gain in {of} over {_named(reference)} is {_percent(reference.mean)} {_unit(measure)} "
+        f"(90 % interval {_percent(reference.low)} to {_percent(reference.high)} {_unit(measure)}, {reference.days} days)"
     )
 
 
