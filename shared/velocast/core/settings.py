@@ -67,6 +67,9 @@ class Thresholds(BaseSettings):
     stale_days: int = _default("stale_days")
     outage_hours: int = _default("outage_hours")
     outage_usual_mean: float = _default("outage_usual_mean")
+    spike_factor: float = _default("spike_factor")
+    spike_margin: float = _default("spike_margin")
+    spike_days: int = _default("spike_days")
     fresh_hours: int = _default("fresh_hours")
 
 

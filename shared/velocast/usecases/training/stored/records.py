@@ -8,8 +8,8 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.core import kinds
 from velocast.core.requests import Message
 from velocast.core.unknown import Unknown
-from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.bootstrap import BootstrapResult
+from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
 from velocast.model.evaluation.references import ReferenceGain
 from velocast.model.intervals.conformal import Calibration
