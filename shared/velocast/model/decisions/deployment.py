@@ -96,9 +96,10 @@ def _loses(reference: ReferenceGain, thresholds: Thresholds, measure: str) -> st
 
 def _gain_over(reference: ReferenceGain, measure: str) -> str:
     of = "RMSE" if measure == "R2" else measure
+    unit = _unit(measure)
     return (
-        f"gain in {of} over {_named(reference)} is {_percent(reference.mean)} {_unit(measure)} "
-        f"(90 % interval {_percent(reference.low)} to {_percent(reference.high)} {_unit(measure)}, {reference.days} days)"
+        f"gain in {of} over {_named(reference)} is {_percent(reference.mean)} {unit} "
+        f"(90 % interval {_percent(reference.low)} to {_percent(reference.high)} {unit}, {reference.days} days)"
     )
 
 

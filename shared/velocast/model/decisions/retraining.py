@@ -186,7 +186,8 @@ def _unusual(validation: Validation | Unknown, limit: float) -> str | None:
     error = validation.relative_error
     if error <= limit:
         return None
-    return f"the error is {short(error, beside=limit)} times what is usual at this time of the year, above {short(limit)}"
+    times = short(error, beside=limit)
+    return f"the error is {times} times what is usual at this time of the year, above {short(limit)}"
 
 
 def _drift(drift: DriftResult | Unknown, limit: float) -> tuple[bool, str]:

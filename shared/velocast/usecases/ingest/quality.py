@@ -1,4 +1,4 @@
-"""Mark the stored counts that are not used: outages, hours repeated by the clock, suspect counts, and what a person refused."""
+"""Mark the stored counts that are not used: outages, merged clock-change hours, suspect and refused counts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
         run,
         "suspect",
         [f"{counter} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
-        "counted more than is credible for them; excluded until `velocast counts accept COUNTER HOUR` releases the hour",
+        "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
     store_changes(run.warehouse, changes)
     return marks
@@ -97,8 +97,8 @@ def find_changes(
 
     Columns: counter_id, counted_at, bike_count, ingested_at, quality, new_outage. Reads USUAL_DAYS before to learn each
     counter's usual mean, and LEVEL_DAYS before `until` to learn its credible level; suspect counts are judged in all of
-    that. A verdict outranks every rule. counts_table: dataset.table to read instead of the counts. Raises WarehouseError.
-    Source: `bike_traffic_raw.counts`, `bike_traffic_raw.verdicts`.
+    that. A verdict outranks every rule. counts_table: dataset.table to read instead of the counts. Raises
+    WarehouseError. Source: `bike_traffic_raw.counts`, `bike_traffic_raw.verdicts`.
     """
     tables = {"counts": counts_table} if counts_table else None
     look_from = mark_from - USUAL_DAYS * DAY

@@ -1,4 +1,4 @@
-"""What a person says about hours of a counter: it is stored, outranks every detector, and changes the counts at once."""
+"""What a person says about hours of a counter: it is stored, outranks every detector, and holds at once."""
 
 from __future__ import annotations
 

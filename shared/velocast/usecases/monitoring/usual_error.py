@@ -21,8 +21,8 @@ def usual_wape(
     """Return the WAPE of the forecasts in force around the same weeks a year earlier, whatever model made them.
 
     The period is the validated days 364 days earlier, with two weeks before and after them; lead days 0 to 2, usable
-    counts. counters: number of counters with recent counts. Unknown with forecasts of fewer than 14 of these days, fewer
-    than `min_pairs` pairs or less than `min_counter_share` of the counters. Raises WarehouseError.
+    counts. counters: number of counters with recent counts. Unknown with forecasts of fewer than 14 of these days,
+    fewer than `min_pairs` pairs or less than `min_counter_share` of the counters. Raises WarehouseError.
     """
     until = local_date(as_of, city.zone) - YEAR
     first = until - timedelta(days=thresholds.validation_days)
