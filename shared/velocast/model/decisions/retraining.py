@@ -187,7 +187,9 @@ def _unusual(validation: Validation | Unknown, limit: float) -> str | None:
     if error <= limit:
         return None
     times = short(error, beside=limit)
-    return f"the error is {times} times what is usual at this time of the year, above {short(limit)}"
+    return (
+        f"the error is {times} times what is usual at this time of the year, above {short(limit)}"
+    )
 
 
 def _drift(drift: DriftResult | Unknown, limit: float) -> tuple[bool, str]:

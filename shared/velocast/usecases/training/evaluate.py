@@ -159,7 +159,11 @@ def _record_decision(
         return
     known = version_summary.find_entry(store.objects, training)
     entry = known or version_summary.new_entry(training)
-    update = {"metrics": metrics, "decision": decision.decision}
+    update = {
+        "metrics": metrics,
+        "decision": decision.decision,
+        "decision_reason": decision.reason,
+    }
     champion_manifest.upsert_summary(store.objects, entry.model_copy(update=update))
 
 

@@ -116,7 +116,9 @@ class TestTheDetector:
         city = a_city()
         first = ids(city)[0]
         quiet = city["counter_id"] == first
-        city.loc[quiet, "bike_count"] = (city.loc[quiet, "counted_at"].dt.hour == 12).astype("int32")
+        city.loc[quiet, "bike_count"] = (city.loc[quiet, "counted_at"].dt.hour == 12).astype(
+            "int32"
+        )
         small_city.store(with_counts(city, {(first, SPIKE): 50}))
 
         marked()
