@@ -36,7 +36,7 @@ TEST_MODE = "A model trained in test mode is never deployed."
 
 
 def deploy(*, limits: Thresholds = LIMITS, **given: Any) -> deployment.DeploymentDecision:
-    usual = {
+    usual: dict[str, Any] = {
         "old_baseline": 0.8,
         "new_baseline": 0.85,
         "old_current": 0.9,

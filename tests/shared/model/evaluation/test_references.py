@@ -29,11 +29,13 @@ class TestSkill:
         rows = with_references()
         found = references.skill_against_better(rows)
         assert found is not None
-        assert (found.reference, found.skill) == ("similar_days", pytest.approx(1 - 4 / 5))
+        assert found.reference == "similar_days"
+        assert found.skill == pytest.approx(1 - 4 / 5)
         swapped = rows.rename(columns={"similar_days": "lag_168h", "lag_168h": "similar_days"})
         found = references.skill_against_better(swapped)
         assert found is not None
-        assert (found.reference, found.skill) == ("value_168h_before", pytest.approx(1 - 4 / 5))
+        assert found.reference == "value_168h_before"
+        assert found.skill == pytest.approx(1 - 4 / 5)
 
     def test_uses_the_rows_that_have_both(self) -> None:
         rows = with_references()
@@ -49,7 +51,8 @@ class TestSkill:
     def test_takes_similar_days_where_nothing_was_counted_a_week_earlier(self) -> None:
         found = references.skill_against_better(with_references().assign(lag_168h=np.nan))
         assert found is not None
-        assert (found.reference, found.skill) == ("similar_days", pytest.approx(0.2))
+        assert found.reference == "similar_days"
+        assert found.skill == pytest.approx(0.2)
 
     def test_is_unknown_without_a_reference_or_an_error(self) -> None:
         rows = with_references()
@@ -59,9 +62,11 @@ class TestSkill:
 
 
 def forecast_gain(rows: pd.DataFrame, challenger: pd.Series[float]) -> ReferenceGain | Unknown:
-    named = {name: rows[name].to_numpy() for name in ("similar_days", "lag_168h")}
-    champion = rows["lag_168h"].to_numpy()
-    return references.forecast_reference_gain(rows, named, challenger.to_numpy(), champion, seed=7)
+    named = {name: rows[name].to_numpy(dtype="float64") for name in ("similar_days", "lag_168h")}
+    champion = rows["lag_168h"].to_numpy(dtype="float64")
+    return references.forecast_reference_gain(
+        rows, named, np.asarray(challenger, dtype=np.float64), champion, seed=7
+    )
 
 
 class TestForecastGain:

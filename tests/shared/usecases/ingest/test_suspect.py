@@ -26,15 +26,14 @@ UNTIL = small_city.AS_OF
 Hours = list[tuple[str, datetime, int]]
 
 
-def marked(*, table: str | None = None, city: str = "demoville", **limits: float) -> pd.DataFrame:
+def marked() -> pd.DataFrame:
     """Find what is wrong, as of small_city.AS_OF, and store it."""
     changes = quality.find_changes(
         small_city.warehouse(),
-        load_city(city),
-        Thresholds(**limits),
+        load_city("demoville"),
+        Thresholds(),
         mark_from=UNTIL - timedelta(days=7),
         until=UNTIL,
-        counts_table=table,
     )
     quality.store_changes(small_city.warehouse(), changes)
     return changes
@@ -153,12 +152,8 @@ class TestTheDetector:
         first = ids(city)[0]
         small_city.store(with_counts(city, {(first, SPIKE): 100_000}))
         marked()
-        corrected = city.assign(
-            quality=[
-                "suspect" if (c, t) == (first, SPIKE) else None
-                for c, t in zip(city["counter_id"], city["counted_at"], strict=True)
-            ]
-        )
+        stored_before = (city["counter_id"] == first) & (city["counted_at"] == SPIKE)
+        corrected = city.assign(quality=stored_before.map({True: "suspect", False: None}))
         small_city.store(corrected)
 
         assert marked()["quality"].isna().all()
