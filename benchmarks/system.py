@@ -90,12 +90,16 @@ def bench_training(player: Player, table: Table) -> None:
 
 def bench_retraining(table: Table, as_of: datetime) -> None:
     """Run the jobs of a retraining beside a champion, each in its own process as in its container."""
-    os.environ["MIN_GAIN"] = "-100"  # no gain is needed to deploy, so that all three jobs run
+    lifted = ("MIN_GAIN", "MIN_REFERENCE_GAIN", "MIN_REFERENCE_GAIN_LOW")
+    os.environ.update(
+        dict.fromkeys(lifted, "-100")
+    )  # no gain is needed, so that all three jobs run
     try:
         asked: dict[str, Any] = {"execution_id": "bench-retraining", "as_of": rfc3339(as_of)}
         steps = {name: harness.run_isolated("job", name=name, **asked) for name in JOBS}
     finally:
-        del os.environ["MIN_GAIN"]
+        for name in lifted:
+            del os.environ[name]
     total, read = 0.0, 0
     for name, step in steps.items():
         assert step is not None  # no limit was given

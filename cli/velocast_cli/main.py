@@ -11,6 +11,7 @@ import typer
 
 from velocast_cli.backtest_command import backtest_command
 from velocast_cli.city.commands import city_app
+from velocast_cli.counts.verdict_commands import counts_app
 from velocast_cli.dataset_commands import dataset_app, reproduce_command
 from velocast_cli.doctor.command import doctor_command
 from velocast_cli.operations.backfill_command import backfill_command
@@ -42,6 +43,7 @@ def build_command_line() -> typer.Typer:
     made.add_typer(restore_app, name="restore")
     made.add_typer(city_app, name="city")
     made.command("backtest")(backtest_command)
+    made.add_typer(counts_app, name="counts")
     made.add_typer(dataset_app, name="dataset")
     made.command("reproduce")(reproduce_command)
     return made

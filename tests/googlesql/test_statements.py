@@ -22,7 +22,7 @@ from velocast.adapters.bigquery import merge, sql_templates
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.usecases.forecasting import daily_forecast
-from velocast.usecases.ingest import fetch, weather
+from velocast.usecases.ingest import fetch, verdicts, weather
 from velocast_cli.operations.restoring import restore
 
 MISSING = missing_programs()
@@ -60,6 +60,7 @@ def rows_of(table: str) -> pa.Table:
 PARAMETERS = {
     "as_of": "TIMESTAMP",
     "component": "STRING",
+    "counter_id": "STRING",
     "counter_ids": "ARRAY<STRING>",
     "event_type": "STRING",
     "execution_id": "STRING",
@@ -84,6 +85,9 @@ PARAMETERS = {
     "scan_from": "TIMESTAMP",
     "scan_until": "TIMESTAMP",
     "since": "TIMESTAMP",
+    "spike_days": "INT64",
+    "spike_factor": "FLOAT64",
+    "spike_margin": "FLOAT64",
     "status": "STRING",
     "until": "TIMESTAMP",
     "usual_mean": "FLOAT64",
@@ -95,6 +99,7 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
     (schemas.COUNTS, {"keys": fetch.KEY, "update": ["bike_count"], "insert_only": ["quality"]}),
     (schemas.WEATHER, {"keys": weather.KEY}),
     (schemas.COUNTERS, {"keys": ["counter_id"]}),
+    (schemas.VERDICTS, {"keys": verdicts.KEY, "update": verdicts.COMPARED}),
     (schemas.FORECASTS, {"keys": daily_forecast.KEY, "update": daily_forecast.COMPARED}),
     (schemas.LOGS, {"keys": ["event_id"]}),
 ]

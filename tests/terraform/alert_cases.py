@@ -9,8 +9,14 @@ from __future__ import annotations
 from tests.terraform.rules import GENERIC, NAMES, Case
 
 GAUGE = "custom_googleapis_com:bike_{}{{" + GENERIC + "}}"
-R2, DRIFT, RMSE, SKILL = (
-    GAUGE.format(name) for name in ("forecast_r2", "drift_share", "forecast_rmse", "forecast_skill")
+R2, DRIFT, ERROR, SKILL = (
+    GAUGE.format(name)
+    for name in (
+        "forecast_r2",
+        "drift_share",
+        "forecast_relative_error",
+        "forecast_skill_reference",
+    )
 )
 LEASE = GAUGE.format("retrain_lease_seconds")
 AGE, FORECASTS = GAUGE.format("newest_count_age_seconds"), GAUGE.format("forecasts_generated")
@@ -103,13 +109,14 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("no drift", "169h", False, {DRIFT: "_x168 0.4", R2: "0.9 _x167 0.8"}),
         Case("the first week", "1h", False, {DRIFT: "0.5", R2: "0.8"}),
     ),
-    "rmse_high": (
-        Case("above", "1h", True, {RMSE: "60.1"}),
-        Case("at the threshold", "1h", False, {RMSE: "60"}),
+    "error_unusual": (
+        Case("above", "1h", True, {ERROR: "1.51"}),
+        Case("at the threshold", "1h", False, {ERROR: "1.5"}),
+        Case("nothing usual is known", "1h", False),
     ),
     "skill_negative": (
-        Case("worse than last week", "1h", True, {SKILL: "-0.01"}),
-        Case("as good as last week", "1h", False, {SKILL: "0"}),
+        Case("worse than the better reference", "1h", True, {SKILL: "-0.01"}),
+        Case("as good as the better reference", "1h", False, {SKILL: "0"}),
     ),
     "counts_too_old": (
         Case("three days and a second", "2h", True, {AGE: "259201"}),

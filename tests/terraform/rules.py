@@ -159,7 +159,7 @@ def log_metrics() -> dict[str, LogMetric]:
 def values() -> dict[str, str]:
     """The values of `${name}`, with numbers as Terraform writes them."""
     numbers = thresholds() | alerts().parameters
-    return {name: f"{number:g}" for name, number in numbers.items()} | NAMES
+    return {name: f"{number:g}" for name, number in numbers.items() if number is not None} | NAMES
 
 
 def placeholders(text: str) -> list[str]:

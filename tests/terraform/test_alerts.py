@@ -43,7 +43,7 @@ def test_every_required_alert_exists() -> None:
         "drift_critical": "critical",
         "drift_warning": "warning",
         "drift_with_falling_r2": "warning",
-        "rmse_high": "warning",
+        "error_unusual": "warning",
         "skill_negative": "critical",
         "counts_too_old": "warning",
         "forecasts_missing": "critical",
@@ -114,7 +114,13 @@ def test_every_number_is_defined_once() -> None:
     texts = (rules.CONFIG / "alerts.yaml").read_text(encoding="utf-8")
     used = set(rules.placeholders(texts.split("\nparameters:")[1]))
     assert parameters.keys() <= used
-    assert {"r2_critical", "r2_warning", "drift_critical", "rmse_threshold", "stale_days"} <= used
+    assert {
+        "r2_critical",
+        "r2_warning",
+        "drift_critical",
+        "relative_error_warning",
+        "stale_days",
+    } <= used
 
 
 def test_an_unknown_placeholder_is_an_error() -> None:

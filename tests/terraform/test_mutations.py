@@ -68,14 +68,16 @@ def test_a_reversed_threshold_is_named(mutant: Tree, tmp_path: Path) -> None:
     if rules.PROMTOOL is None:
         pytest.skip("promtool is not installed (Debian's package prometheus)")
     mutant.edit(f"{CONFIG}/alerts.yaml", "[8d])) < ${r2_critical}", "[8d])) > ${r2_critical}")
-    mutant.edit(f"{CONFIG}/alerts.yaml", "bike_forecast_rmse{", "bike_forecast_rsme{")
+    mutant.edit(
+        f"{CONFIG}/alerts.yaml", "bike_forecast_relative_error{", "bike_forecast_relativ_error{"
+    )
     made = planned(mutant)
     (reversed_, misspelt) = sorted(topology.firing(made, tmp_path))
     assert reversed_.startswith("alert champion_r2_critical does not fire as its cases expect")
     assert "below, a week ago" in reversed_
-    assert misspelt.startswith("alert rmse_high does not fire as its cases expect")
+    assert misspelt.startswith("alert error_unusual does not fire as its cases expect")
     assert topology.metrics(made) == [
-        "alert rmse_high reads custom_googleapis_com:bike_forecast_rsme, which nothing sets"
+        "alert error_unusual reads custom_googleapis_com:bike_forecast_relativ_error, which nothing sets"
     ]
 
 

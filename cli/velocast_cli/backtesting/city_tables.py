@@ -8,11 +8,10 @@ import pandas as pd
 import pyarrow as pa
 
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core import schemas
 from velocast.core.city import City
-from velocast.core.clock_changes import repeated_hours
 from velocast.core.settings import Thresholds
+from velocast.usecases.ingest.quality import find_changes
 
 
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
@@ -25,21 +24,14 @@ def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
 def counts_with_quality(
     warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str
 ) -> pd.DataFrame:
-    """Return counts with `quality`, which marks outages and merged clock-change hours besides what the city marks.
+    """Return counts with `quality`: what the city marks, else what ingestion marks (outages, clock changes, suspect counts).
 
     raw: dataset.table into which the counts are loaded for the query. Raises WarehouseError.
     """
     warehouse.load_table(raw, arrow_counts(counts.assign(quality=None)), expires_days=None)
-    thresholds, (first, until) = Thresholds(), span(counts)
-    marks = warehouse.query_large(
-        "mark_quality",
-        tables={"counts": raw},
-        look_from=first,
-        mark_from=first,
-        until=until,
-        outage_hours=thresholds.outage_hours,
-        usual_mean=thresholds.outage_usual_mean,
-        repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
+    first, until = span(counts)
+    marks = find_changes(
+        warehouse, city, Thresholds(), mark_from=first, until=until, counts_table=raw
     )
     keys = ["counter_id", "counted_at"]
     found = counts[keys].merge(marks[[*keys, "quality"]], how="left", on=keys)["quality"]

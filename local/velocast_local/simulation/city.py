@@ -60,6 +60,13 @@ _DIRECTIONS = (("N-S", "S-N"), ("E-O", "O-E"), ("NE-SO", "SO-NE"), ("NO-SE", "SE
 _COMMUTE_IN = (1, 1, 1, 1, 1, 2, 6, 15, 24, 15, 7, 5, 6, 6, 6, 6, 8, 11, 12, 8, 5, 4, 3, 2)
 _COMMUTE_OUT = (1, 1, 1, 1, 1, 1, 3, 7, 11, 8, 5, 5, 7, 7, 6, 8, 12, 20, 24, 15, 8, 6, 4, 2)
 _LEISURE = (3, 2, 2, 1, 1, 1, 1, 2, 3, 5, 7, 9, 10, 10, 12, 14, 14, 13, 11, 9, 7, 5, 4, 4)
+# Working days are not alike: on Fridays fewer people commute, and nights grow livelier from Monday on. Monday to Friday.
+_NIGHT, _COMMUTE, _NOON = (
+    (0.75, 0.92, 1.02, 1.12, 1.19),
+    (0.98, 1.09, 1.06, 1.04, 0.83),
+    (0.95, 1.00, 1.00, 1.00, 1.05),
+)
+_WEEKDAYS = np.array([_NIGHT] * 6 + [_COMMUTE] * 4 + [_NOON] * 6 + [_COMMUTE] * 5 + [_NIGHT] * 3)
 _FINEST = 0.35  # largest effect of good weather on the counts, as a logarithm
 _MONTHS = (0.74, 0.78, 0.90, 1.00, 1.10, 1.20, 1.10, 0.78, 1.18, 1.08, 0.88, 0.74)
 
@@ -198,6 +205,7 @@ def _profiles(rng: np.random.Generator, hours: _Hours, leisure: Floats) -> Float
     resting = free[hour][:, None] * (0.45 + leisure)
     saturday = free[hour][:, None] * (0.60 + leisure)
     usual = working * (1 - leisure) + free[hour][:, None] * leisure
+    usual *= _WEEKDAYS[hour, np.minimum(hours.local.weekday, 4)][:, None]
     return np.where(
         hours.rest[:, None], resting, np.where(hours.saturday[:, None], saturday, usual)
     )

@@ -50,7 +50,7 @@ class Champion(Message):
 
 
 class SummaryEntry(Message):
-    """One trained version. Key: task, version. `decision` is None until it has been evaluated."""
+    """One trained version. Key: task, version. `decision` and its reason are None until it has been evaluated."""
 
     version: int
     run_id: str
@@ -60,6 +60,7 @@ class SummaryEntry(Message):
     dataset_hashes: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     decision: str | None = None
+    decision_reason: str | None = None
     is_champion: bool = False
     artifact_uri: str
     sha256: str

@@ -60,7 +60,11 @@ class DriftDetected(_Notice):
 
 
 class PerformanceDegraded(_Notice):
-    """The champion's R2 fell below the warning threshold, or the value a week earlier was more accurate."""
+    """The champion's R2 fell below the warning threshold, a reference was more accurate, or its error is unusual.
+
+    skill: against the value a week earlier. skill_reference: against the better reference, which `reference` names.
+    relative_error: the error as a multiple of the usual one at this time of the year.
+    """
 
     event: Literal["performance_degraded"] = "performance_degraded"
     version: int
@@ -68,6 +72,9 @@ class PerformanceDegraded(_Notice):
     r2_before: float | None
     rmse: float
     skill: float | None
+    skill_reference: float | None = None
+    reference: str | None = None
+    relative_error: float | None = None
     decision: str
 
 

@@ -21,9 +21,10 @@ COUNTS = f"{RAW}.counts"
 WEATHER = f"{RAW}.weather"
 COUNTERS = f"{RAW}.counters"
 REJECTS = f"{RAW}.rejects"
+VERDICTS = f"{RAW}.verdicts"
 FORECASTS = f"{PREDICTIONS}.forecasts"
 LOGS = f"{AUDIT}.logs"
-TABLES = (COUNTS, WEATHER, COUNTERS, REJECTS, FORECASTS, LOGS)
+TABLES = (COUNTS, WEATHER, COUNTERS, REJECTS, VERDICTS, FORECASTS, LOGS)
 
 
 class Field(BaseModel):

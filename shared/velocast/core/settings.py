@@ -23,9 +23,9 @@ from velocast.core.telemetry import Exporter
 
 
 @cache
-def _threshold_defaults() -> dict[str, float]:
+def _threshold_defaults() -> dict[str, float | None]:
     text = files("velocast").joinpath("thresholds.yaml").read_text(encoding="utf-8")
-    defaults: dict[str, float] = yaml.safe_load(text)
+    defaults: dict[str, float | None] = yaml.safe_load(text)
     return defaults
 
 
@@ -45,7 +45,9 @@ class Thresholds(BaseSettings):
     min_history_days: int = _default("min_history_days")
     r2_critical: float = _default("r2_critical")
     r2_warning: float = _default("r2_warning")
-    rmse_threshold: float = _default("rmse_threshold")
+    rmse_threshold: float | None = _default("rmse_threshold")
+    relative_error_warning: float = _default("relative_error_warning")
+    retry_days: int = _default("retry_days")
     drift_critical: float = _default("drift_critical")
     drift_warning: float = _default("drift_warning")
     refresh_days: int = _default("refresh_days")
@@ -58,11 +60,16 @@ class Thresholds(BaseSettings):
     baseline_test_share: float = _default("baseline_test_share")
     r2_floor: float = _default("r2_floor")
     min_gain: float = _default("min_gain")
+    min_reference_gain: float = _default("min_reference_gain")
+    min_reference_gain_low: float = _default("min_reference_gain_low")
     refit_tolerance: float = _default("refit_tolerance")
     overlap_days: int = _default("overlap_days")
     stale_days: int = _default("stale_days")
     outage_hours: int = _default("outage_hours")
     outage_usual_mean: float = _default("outage_usual_mean")
+    spike_factor: float = _default("spike_factor")
+    spike_margin: float = _default("spike_margin")
+    spike_days: int = _default("spike_days")
     fresh_hours: int = _default("fresh_hours")
 
 

@@ -40,6 +40,8 @@ METRICS = frozenset(
         "bike/forecast_mae",
         "bike/forecast_r2",
         "bike/forecast_skill",
+        "bike/forecast_skill_reference",
+        "bike/forecast_relative_error",
         "bike/interval_coverage",
         "bike/model_r2",
         "bike/model_improvement_delta",

@@ -2,7 +2,8 @@
 --   outage: in a run of at least outage_hours zeros, on a counter whose usual mean is above usual_mean. The usual mean
 --     excludes such runs. A run already marked as an outage remains one, even when no good hours are left in the window.
 --   clock_change: only one of the two hours that the local clock repeats is stored (repeated: the first of each pair).
--- Rows from look_from on are read, so that runs are seen from their start. Rows marked `suspect` are not changed.
+-- Rows from look_from on are read, so that runs are seen from their start. Rows with another quality, and hours that a
+-- person has judged, are not changed; what is not credible says nothing of what is usual.
 WITH recent AS (
   SELECT
     counter_id, counted_at, bike_count, quality, ingested_at,
@@ -29,6 +30,7 @@ usual AS (
     SAFE_DIVIDE(SUM(bike_count), COUNT(*) - IFNULL(MAX(silent.hours), 0)) AS usual_mean
   FROM recent
   LEFT JOIN silent ON silent.counter_id = recent.counter_id
+  WHERE recent.quality IS NULL OR recent.quality NOT IN ('suspect', 'refused', 'flagged')
   GROUP BY recent.counter_id
 ),
 outages AS (
@@ -62,8 +64,15 @@ judged AS (
   LEFT JOIN outages ON outages.counter_id = recent.counter_id AND outages.island = recent.island
   LEFT JOIN alone ON alone.counter_id = recent.counter_id AND alone.counted_at = recent.counted_at
 )
-SELECT counter_id, counted_at, bike_count, ingested_at, quality, new_outage AND quality = 'outage' AS new_outage
+SELECT
+  judged.counter_id, judged.counted_at, judged.bike_count, judged.ingested_at, judged.quality,
+  judged.new_outage AND judged.quality = 'outage' AS new_outage
 FROM judged
-WHERE counted_at >= @mark_from
-  AND stored IS DISTINCT FROM quality
-  AND (stored IS NULL OR stored IN ('outage', 'clock_change'))
+LEFT JOIN {verdicts} AS verdict
+  ON verdict.counter_id = judged.counter_id
+  AND judged.counted_at >= verdict.valid_from
+  AND judged.counted_at < verdict.valid_until
+WHERE judged.counted_at >= @mark_from
+  AND verdict.counter_id IS NULL
+  AND judged.stored IS DISTINCT FROM judged.quality
+  AND (judged.stored IS NULL OR judged.stored IN ('outage', 'clock_change'))

@@ -14,6 +14,7 @@ from velocast.core.city import City
 from velocast.core.datetimes import HORIZON_DAYS, HOUR, start_of_local_day
 from velocast.core.errors import EventError
 from velocast.model.features.calendar_features import calendar_columns, holiday_dates
+from velocast.model.features.preprocessing import similar_days_mean
 
 HISTORY_DAYS = 35
 WEATHER_HISTORY_DAYS = 28
@@ -79,6 +80,35 @@ def read_features(
     frame[floats] = frame[floats].round(DECIMALS)
     holidays = _holidays(city, first_origin, last_origin, lead_days)
     return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
+
+
+def read_similar_days(
+    warehouse: Warehouse,
+    city: City,
+    *,
+    first_origin: date,
+    last_origin: date,
+    actual_until: datetime,
+    lead_days: int,
+) -> pd.DataFrame:
+    """Return what similar days would have forecast from each origin, bikes per hour: the column `similar_days`.
+
+    The arguments are those of `read_features`, as is the definition; one row per counter_id, origin_at and target_at.
+    Raises as `read_features`. Source: `bike_traffic_raw.counts`, sql/similar_days.sql.
+    """
+    _check_range(first_origin, last_origin, lead_days)
+    parameters = _query_parameters(city, first_origin, last_origin, lead_days)
+    frame = warehouse.query_large(
+        "similar_days",
+        one_lead=False,
+        keep_one_in=1,
+        counter_ids=Empty("STRING"),
+        scan_from=start_of_local_day(first_origin - timedelta(days=HISTORY_DAYS), city.zone),
+        scan_until=min(parameters["last_target"] + HOUR, actual_until),
+        **parameters,
+    )
+    frame["similar_days"] = similar_days_mean(frame).round(DECIMALS)
+    return frame[["counter_id", "origin_at", "target_at", "similar_days"]]
 
 
 def read_weather_features(

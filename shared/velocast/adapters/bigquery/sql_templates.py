@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from itertools import dropwhile
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_STATEMENT = re.compile(r"\{([a-z][a-z0-9_]*)\.sql\}")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
 NAMES: Mapping[str, str] = {name.split(".")[1]: name for name in schemas.TABLES}
 
@@ -32,7 +34,8 @@ class Empty:
 def statement(name: str, project: str, tables: Mapping[str, str] | None = None) -> str:
     """Return the text of `velocast/sql/<name>.sql`, with tables in place of `{counts}`, `{forecasts}` and so on.
 
-    tables: placeholder to dataset.table; overrides or extends those of `schemas.TABLES`.
+    `{other.sql}` is replaced by the text of that file, so that one definition serves two statements. tables:
+    placeholder to dataset.table; overrides or extends those of `schemas.TABLES`.
     Raises WarehouseError if there is no such file or no such table.
     """
     known = {**NAMES, **(tables or {})}
@@ -44,7 +47,13 @@ def statement(name: str, project: str, tables: Mapping[str, str] | None = None) 
             )
         return quoted(project, known[match[1]])
 
-    return _PLACEHOLDER.sub(fill, text(name))
+    return _PLACEHOLDER.sub(fill, _STATEMENT.sub(_included, text(name)))
+
+
+def _included(match: re.Match[str]) -> str:
+    """Return the text of a file that another one includes, without the comment at its head."""
+    lines = text(match[1]).splitlines()
+    return "\n".join(dropwhile(lambda line: line.startswith("--"), lines))
 
 
 @cache

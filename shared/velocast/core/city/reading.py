@@ -140,7 +140,7 @@ class Keep(Strict):
 class Status(Strict):
     """A column in which the city says how good a count is.
 
-    A count with another value than those listed is stored as suspect: neither learned from nor scored.
+    A count with another value than those listed is stored as flagged: neither learned from nor scored.
     """
 
     column: str = Field(

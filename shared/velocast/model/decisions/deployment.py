@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
-from velocast.model.decisions.numbers import short
+from velocast.model.decisions.numbers import REFERENCES, short
+from velocast.model.evaluation.references import ReferenceGain
 
 
 class DeploymentDecision(BaseModel):
@@ -29,15 +30,16 @@ def decide_deployment(
     new_baseline: float | Unknown,
     old_current: float | Unknown | None,
     new_current: float | Unknown,
-    old_skill: float | None,
+    reference: ReferenceGain | Unknown,
     thresholds: Thresholds,
     test_mode: bool,
     measure: str = "R2",
 ) -> DeploymentDecision:
     """Decide about a challenger by R2 on the same rows of test_baseline and test_current.
 
-    old_*: scores of the champion, None when there is no champion, Unknown when it could not be scored. old_skill: None
-    when unknown. NaN counts as unknown. measure: name of the score, if another score with the optimum 1 replaces R2.
+    old_*: scores of the champion, None when there is no champion, Unknown when it could not be scored. NaN counts as
+    unknown. reference: how challenger and champion compare with the better reference on test_current; what does not
+    beat it within noise is rejected. measure: name of the score, if another score with the optimum 1 replaces R2.
     """
     baseline, current, old = _known(new_baseline), _known(new_current), _known(old_current)
     gain = _gain(old, current)
@@ -59,21 +61,65 @@ def decide_deployment(
         return DeploymentDecision(
             decision="SKIP", reason=_unscored(new_baseline, new_current, measure), gain=None
         )
-    if old_baseline is None and old_current is None:
+    champion = old_baseline is not None or old_current is not None
+    if isinstance(reference, Unknown):
+        return DeploymentDecision(
+            decision="SKIP",
+            reason="The challenger cannot be compared with similar days and the value a week earlier on test_current: "
+            f"{reference.reason}.",
+            gain=_number(gain),
+        )
+    if loses := _loses(reference, thresholds, measure):
+        serves = "The champion stays." if champion else "Similar days go on serving."
+        return DeploymentDecision(decision="REJECT", reason=f"{loses} {serves}", gain=_number(gain))
+    if not champion:
         return DeploymentDecision(
             decision="DEPLOY",
             reason=f"There is no champion. The challenger's {measure} is {short(current)} on test_current and "
-            f"{short(baseline)} on test_baseline.",
+            f"{short(baseline)} on test_baseline. Its {_gain_over(reference, measure)}.",
             gain=None,
         )
-    return _against_champion(old, current, gain, old_skill, old_current, thresholds, measure)
+    return _against_champion(old, current, gain, reference, old_current, thresholds, measure)
+
+
+def _loses(reference: ReferenceGain, thresholds: Thresholds, measure: str) -> str | None:
+    """Say by how much a challenger fails to beat the better reference; None when it beats it within noise."""
+    least, low = thresholds.min_reference_gain, thresholds.min_reference_gain_low
+    if reference.mean > least and reference.low >= low:
+        return None
+    unit = _unit(measure)
+    return (
+        f"The challenger does not beat {_named(reference)} on test_current: its {_gain_over(reference, measure)}; "
+        f"a gain above {_percent(least)} {unit} and a lower end of at least {_percent(low)} {unit} are needed."
+    )
+
+
+def _gain_over(reference: ReferenceGain, measure: str) -> str:
+    of = "RMSE" if measure == "R2" else measure
+    unit = _unit(measure)
+    return (
+        f"gain in {of} over {_named(reference)} is {_percent(reference.mean)} {unit} "
+        f"(90 % interval {_percent(reference.low)} to {_percent(reference.high)} {unit}, {reference.days} days)"
+    )
+
+
+def _unit(measure: str) -> str:
+    return "%" if measure == "R2" else "points"
+
+
+def _named(reference: ReferenceGain) -> str:
+    return REFERENCES.get(reference.reference, reference.reference)
+
+
+def _percent(share: float) -> str:
+    return short(100 * share, decimals=1)
 
 
 def _against_champion(
     old: float | None,
     new: float,
     gain: Fraction | None,
-    old_skill: float | None,
+    reference: ReferenceGain,
     old_current: float | Unknown | None,
     thresholds: Thresholds,
     measure: str,
@@ -88,7 +134,7 @@ def _against_champion(
             reason=f"The champion's {measure} on test_current is {short(old)} and cannot be improved.",
             gain=None,
         )
-    needed, condition = _needed_gain(old_skill, thresholds)
+    needed, condition = _needed_gain(reference, thresholds)
     verdict = "better" if gain > 0 else "worse" if gain < 0 else "no better"
     scores = f"{measure} {short(new, beside=old)} against the champion's {short(old, beside=new)} on test_current"
     removal = f"{_removal(gain, needed, measure)}; {condition}."
@@ -102,11 +148,12 @@ def _against_champion(
     return DeploymentDecision(decision="SKIP", reason=reason, gain=float(gain))
 
 
-def _needed_gain(old_skill: float | None, thresholds: Thresholds) -> tuple[Fraction, str]:
+def _needed_gain(reference: ReferenceGain, thresholds: Thresholds) -> tuple[Fraction, str]:
     """Return what the gain must exceed, and the reason that states it."""
+    old_skill = reference.champion_skill
     if old_skill is not None and old_skill < 0:
         return Fraction(0), (
-            "any improvement is enough, because the champion is less accurate than the value a week earlier "
+            f"any improvement is enough, because the champion is less accurate than {_named(reference)} "
             f"(skill {short(old_skill, beside=0)})"
         )
     needed = _exact(thresholds.min_gain)

@@ -1,8 +1,9 @@
-"""Numbers as the reasons of decisions show them."""
+"""Numbers and names as the reasons of decisions show them."""
 
 from __future__ import annotations
 
 MOST_DECIMALS = 15
+REFERENCES = {"similar_days": "similar days", "value_168h_before": "the value a week earlier"}
 
 
 def short(value: float, *, beside: float | None = None, decimals: int = 3) -> str:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
-from velocast.model.decisions.numbers import short
-from velocast.model.evaluation.metrics import Validation
+from velocast.model.decisions.numbers import REFERENCES, short
+from velocast.model.evaluation.validation import Validation
 
 if TYPE_CHECKING:  # drift needs Evidently, which the jobs do not install
     from velocast.model.drift.detection import DriftResult
@@ -21,6 +21,16 @@ Retrain = Literal["FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH", "WAIT", 
 TRAINING_DECISIONS: frozenset[Retrain] = frozenset(
     ("FORCE", "FIRST", "REACTIVE", "PROACTIVE", "REFRESH")
 )
+
+
+class RefusedChallenger(BaseModel):
+    """A challenger that was not deployed, and how many days ago."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    decision: Literal["SKIP", "REJECT"]
+    days_ago: float
 
 
 class RetrainDecision(BaseModel):
@@ -45,19 +55,25 @@ def decide_retraining(
     validation: Validation | Unknown,
     drift: DriftResult | Unknown,
     trained_until_age_days: float | None,
+    refused: RefusedChallenger | None,
     thresholds: Thresholds,
 ) -> RetrainDecision:
     """Decide whether to retrain; the first rule that matches decides.
 
     champion: whether there is one. history_days: days of counts. trained_until_age_days: days since the end of the
-    champion's training data, None when unknown.
+    champion's training data, None when unknown. refused: the newest challenger, if it was not deployed; for
+    `retry_days` after it FIRST and REACTIVE wait, because another would learn nearly the same.
     """
+    pause = _pause(refused, thresholds)
     if forced:
         return RetrainDecision(decision="FORCE", reason="The event requests a retraining.")
     if not champion:
-        return _without_champion(history_days, thresholds)
-    if found := _reactive(validation, thresholds):
-        return found
+        return _without_champion(history_days, pause, thresholds)
+    faults = _faults(validation, thresholds)
+    if faults and not pause:
+        return RetrainDecision(
+            decision="REACTIVE", reason=f"The champion's {'; its '.join(faults)}."
+        )
     if found := _proactive(validation, drift, thresholds):
         return found
     limit = thresholds.refresh_days
@@ -67,34 +83,55 @@ def decide_retraining(
             decision="REFRESH",
             reason=f"The champion's training data ended {age} days ago; the limit is {limit} days.",
         )
+    if faults and pause:
+        return RetrainDecision(
+            decision="WAIT",
+            reason=f"No retraining yet: the champion's {'; its '.join(faults)}, but {pause}.",
+        )
     return _wait_or_good(validation, drift, thresholds)
 
 
-def _without_champion(history_days: float, thresholds: Thresholds) -> RetrainDecision:
-    needed = thresholds.min_history_days
-    stored = short(history_days, beside=needed, decimals=1)
-    return RetrainDecision(
-        decision="FIRST" if history_days >= needed else "WAIT",
-        reason=f"There is no champion yet. {stored} days of counts are stored, {needed} are needed.",
+def _pause(refused: RefusedChallenger | None, thresholds: Thresholds) -> str | None:
+    """Say why a new challenger is not worth a training yet; None when it is."""
+    limit = thresholds.retry_days
+    if refused is None or refused.days_ago >= limit:
+        return None
+    outcome = "rejected" if refused.decision == "REJECT" else "skipped"
+    age = short(refused.days_ago, beside=limit, decimals=1)
+    return (
+        f"version {refused.version} was {outcome} {age} days ago; the next attempt is made after {limit} days, "
+        "or when it is forced"
     )
 
 
-def _reactive(validation: Validation | Unknown, thresholds: Thresholds) -> RetrainDecision | None:
+def _without_champion(
+    history_days: float, pause: str | None, thresholds: Thresholds
+) -> RetrainDecision:
+    needed = thresholds.min_history_days
+    stored = short(history_days, beside=needed, decimals=1)
+    reason = f"There is no champion yet. {stored} days of counts are stored, {needed} are needed."
+    enough = history_days >= needed
+    if enough and pause:
+        reason += f" No retraining yet: {pause}. Similar days go on serving."
+    return RetrainDecision(decision="FIRST" if enough and not pause else "WAIT", reason=reason)
+
+
+def _faults(validation: Validation | Unknown, thresholds: Thresholds) -> list[str]:
+    """Return what makes the champion too inaccurate, as parts of a sentence about it."""
     if isinstance(validation, Unknown):
-        return None
+        return []
     faults = []
     if validation.r2 is not None and validation.r2 < thresholds.r2_critical:
         faults.append(_below("R2", validation.r2, thresholds.r2_critical))
-    if validation.rmse > (limit := thresholds.rmse_threshold):
+    limit = thresholds.rmse_threshold
+    if limit is not None and validation.rmse > limit:
         rmse = short(validation.rmse, beside=limit, decimals=1)
         faults.append(f"RMSE is {rmse}, above {short(limit)}")
-    if validation.skill is not None and validation.skill < 0:
-        faults.append(
-            _below("skill", validation.skill, 0) + " (the value a week earlier is more accurate)"
-        )
-    if not faults:
-        return None
-    return RetrainDecision(decision="REACTIVE", reason=f"The champion's {'; its '.join(faults)}.")
+    better = validation.reference
+    if better is not None and better.skill < 0:
+        name = REFERENCES.get(better.reference, better.reference)
+        faults.append(_below(f"skill against {name}", better.skill, 0))
+    return faults
 
 
 def _proactive(
@@ -116,7 +153,9 @@ def _proactive(
 def _wait_or_good(
     validation: Validation | Unknown, drift: DriftResult | Unknown, thresholds: Thresholds
 ) -> RetrainDecision:
-    found = (_accuracy(validation, thresholds.r2_warning), _drift(drift, thresholds.drift_warning))
+    found = [_accuracy(validation, thresholds.r2_warning), _drift(drift, thresholds.drift_warning)]
+    if unusual := _unusual(validation, thresholds.relative_error_warning):
+        found.append((True, unusual))
     concerns = [text for concern, text in found if concern]
     facts = [text for concern, text in found if not concern]
     if not concerns:
@@ -138,6 +177,19 @@ def _accuracy(validation: Validation | Unknown, limit: float) -> tuple[bool, str
     if validation.r2 < limit:
         return True, f"the champion's {_below('R2', validation.r2, limit)}"
     return False, f"R2 is {short(validation.r2, beside=limit)}"
+
+
+def _unusual(validation: Validation | Unknown, limit: float) -> str | None:
+    """Say that the error is larger than these weeks of the year usually have; None where it is not, or unknown."""
+    if isinstance(validation, Unknown) or isinstance(validation.relative_error, Unknown):
+        return None
+    error = validation.relative_error
+    if error <= limit:
+        return None
+    times = short(error, beside=limit)
+    return (
+        f"the error is {times} times what is usual at this time of the year, above {short(limit)}"
+    )
 
 
 def _drift(drift: DriftResult | Unknown, limit: float) -> tuple[bool, str]:

@@ -160,7 +160,7 @@ def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
         rows,
         keys=KEY,
         update=["bike_count", "quality"],
-        replaced={"quality": ("incomplete",)},
+        replaced={"quality": ("incomplete", "flagged")},
     )
 
 

@@ -19,7 +19,7 @@ from velocast.core.datetimes import rfc3339
 from velocast.core.errors import ObjectChanged, ObjectMissing
 from velocast.core.requests import MonitorRequest, RetrainArgument
 from velocast.model.decisions import retraining
-from velocast.model.decisions.retraining import RetrainDecision
+from velocast.model.decisions.retraining import RefusedChallenger, RetrainDecision
 from velocast.usecases import model_loading
 from velocast.usecases.monitoring import drift_check, validation
 from velocast.usecases.monitoring.outcome import (
@@ -73,6 +73,7 @@ def _check(request: MonitorRequest, run: MonitorRun) -> MonitoringResult:
         history_days=history.days,
         validation=validated.result,
         drift=drift.result,
+        refused=_refused(run),
         trained_until_age_days=(run.as_of - serving.learned_until) / DAY
         if serving.learned_until
         else None,
@@ -95,6 +96,21 @@ def _count_history(run: MonitorRun) -> CountHistory:
         for name in ("first_at", "newest_at")
     )
     return CountHistory(int(row["days"]), first, newest, int(row["recent_counters"]))
+
+
+def _refused(run: MonitorRun) -> RefusedChallenger | None:
+    """Return the newest challenger up to `as_of` if it was not deployed."""
+    rows = run.warehouse.query(
+        "monitor_last_challenger", since=run.as_of - LOOKBACK, as_of=run.as_of
+    )
+    if rows.empty or rows["decision"].iloc[0] == "DEPLOY":
+        return None
+    newest = rows.iloc[0]
+    return RefusedChallenger(
+        version=int(newest["version"]),
+        decision=newest["decision"],
+        days_ago=(run.as_of - newest["timestamp"].to_pydatetime()) / DAY,
+    )
 
 
 def _r2_before(run: MonitorRun) -> float | None:

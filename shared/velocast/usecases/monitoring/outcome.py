@@ -17,7 +17,7 @@ from velocast.core.notices import DataStale, DriftDetected, Notice, PerformanceD
 from velocast.core.settings import MonitorSettings
 from velocast.core.unknown import Unknown
 from velocast.model.decisions.retraining import RetrainDecision
-from velocast.model.evaluation.metrics import Validation
+from velocast.model.evaluation.validation import Validation
 from velocast.usecases.context import Run
 from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring.drift_check import DriftCheck
@@ -65,6 +65,8 @@ def set_monitoring_gauges(run: MonitorRun, result: MonitoringResult) -> None:
             "bike/forecast_mae": checked.scores.mae,
             "bike/forecast_r2": checked.r2,
             "bike/forecast_skill": checked.skill,
+            "bike/forecast_skill_reference": checked.skill_reference,
+            "bike/forecast_relative_error": _known(checked.relative_error),
             "bike/interval_coverage": checked.scores.coverage,
         }
     if not isinstance(drift := result.drift.result, Unknown):
@@ -76,6 +78,10 @@ def set_monitoring_gauges(run: MonitorRun, result: MonitoringResult) -> None:
     for name, value in gauges.items():
         if value is not None:
             run.metrics.set(name, value)
+
+
+def _known(value: float | Unknown) -> float | None:
+    return None if isinstance(value, Unknown) else value
 
 
 def _drift_detected(run: MonitorRun, share: float) -> bool:
@@ -124,8 +130,14 @@ def _degraded(run: MonitorRun, result: MonitoringResult) -> Notice | None:
     checked, limits = result.validation.result, run.settings.thresholds
     if result.serving.model is None or isinstance(checked, Unknown) or checked.r2 is None:
         return None
-    loses = checked.skill is not None and checked.skill < 0
-    if checked.r2 >= limits.r2_warning and checked.rmse <= limits.rmse_threshold and not loses:
+    skill, error = checked.skill_reference, _known(checked.relative_error)
+    concerns = (
+        checked.r2 < limits.r2_warning,
+        limits.rmse_threshold is not None and checked.rmse > limits.rmse_threshold,
+        skill is not None and skill < 0,
+        error is not None and error > limits.relative_error_warning,
+    )
+    if not any(concerns):
         return None
     return PerformanceDegraded(
         **_notice_identity(run, "performance_degraded"),
@@ -134,6 +146,9 @@ def _degraded(run: MonitorRun, result: MonitoringResult) -> Notice | None:
         r2_before=result.r2_before,
         rmse=checked.rmse,
         skill=checked.skill,
+        skill_reference=skill,
+        reference=checked.reference.reference if checked.reference else None,
+        relative_error=error,
         decision=result.decision.decision,
     )
 
@@ -177,7 +192,16 @@ def _validation_row(run: MonitorRun, result: MonitoringResult) -> AuditRow:
         rmse=checked.rmse,
         forecast_skill=checked.skill,
         details=details
-        | {"scores": checked.scores.model_dump(), "skill_days": run.settings.thresholds.skill_days},
+        | {
+            "scores": checked.scores.model_dump(),
+            "skill_days": run.settings.thresholds.skill_days,
+            "skill_reference": checked.skill_reference,
+            "reference": checked.reference.reference if checked.reference else None,
+            "relative_error": _known(checked.relative_error),
+            "relative_error_unknown": checked.relative_error.reason
+            if isinstance(checked.relative_error, Unknown)
+            else None,
+        },
     )
 
 

@@ -12,8 +12,10 @@ from velocast.core.city import City
 from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, start_of_local_day
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
-from velocast.model.evaluation.metrics import Validation, validate
+from velocast.model.evaluation.validation import Validation, validate
+from velocast.usecases import feature_store
 from velocast.usecases.model_loading import LoadedChampion
+from velocast.usecases.monitoring import usual_error
 
 WEEK = timedelta(days=7)
 
@@ -38,7 +40,7 @@ def validate_champion(
 ) -> ChampionValidation:
     """Score the serving model's forecasts of the local days that ended before `as_of`.
 
-    counters: number of counters with counts in the last `skill_days`. Scores cover `validation_days`, skill covers
+    counters: number of counters with counts in the last `skill_days`. Scores cover `validation_days`, skills cover
     `skill_days`; Unknown when too few forecasts can be compared. Raises WarehouseError.
     """
     today = local_date(as_of, city.zone)
@@ -49,9 +51,11 @@ def validate_champion(
         first_day=today - timedelta(days=thresholds.skill_days),
         until_day=today,
     )
+    pairs = _with_similar_days(warehouse, city, pairs, until_day=today)
     week_ago = start_of_local_day(today - timedelta(days=thresholds.validation_days), city.zone)
     week = pairs[pairs["target_at"] >= week_ago]
-    result = validate(week, pairs, counters=counters, thresholds=thresholds)
+    usual = usual_error.usual_wape(warehouse, city, thresholds, as_of=as_of, counters=counters)
+    result = validate(week, pairs, counters=counters, thresholds=thresholds, usual_wape=usual)
     return ChampionValidation(serving.version, result, pairs)
 
 
@@ -77,3 +81,22 @@ def read_pairs(
     )
     # A fixed order, so that the same rows give exactly the same scores; the warehouse's order varies.
     return pairs.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
+
+
+def _with_similar_days(
+    warehouse: Warehouse, city: City, pairs: pd.DataFrame, *, until_day: date
+) -> pd.DataFrame:
+    """Add what similar days would have forecast from the same origins: the column `similar_days`, bikes per hour."""
+    if pairs.empty:
+        return pairs.assign(similar_days=pd.Series(dtype="float64"))
+    origins = (pairs["origin_at"].min(), pairs["origin_at"].max())
+    first, last = (local_date(origin.to_pydatetime(), city.zone) for origin in origins)
+    similar = feature_store.read_similar_days(
+        warehouse,
+        city,
+        first_origin=first,
+        last_origin=last,
+        actual_until=start_of_local_day(until_day, city.zone),
+        lead_days=SCORED_LEAD_DAYS,
+    )
+    return pairs.merge(similar, how="left", on=["counter_id", "origin_at", "target_at"])

@@ -84,12 +84,16 @@ def _degraded(n: PerformanceDegraded) -> Embed:
     return _card(
         n,
         f"📉 Performance degraded: version {n.version}",
-        RED if n.skill is not None and n.skill < 0 else AMBER,
+        RED
+        if any(skill is not None and skill < 0 for skill in (n.skill, n.skill_reference))
+        else AMBER,
         "",
         Field("R² now", _number(n.r2)),
         Field("R² before", _number(n.r2_before)),
         Field("RMSE", f"{n.rmse:.1f} bikes/h"),
         Field("Skill vs. last week", _number(n.skill)),
+        Field("Skill vs. the better reference", _number(n.skill_reference)),
+        Field("Error vs. usual", _times(n.relative_error)),
         Field("Decision", n.decision),
     )
 
@@ -229,6 +233,10 @@ def _gain(n: ChampionPromoted) -> str:
 
 def _number(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def _times(ratio: float | None) -> str:
+    return UNKNOWN if ratio is None else f"{ratio:.2f} times"
 
 
 def _short(text: str) -> str:

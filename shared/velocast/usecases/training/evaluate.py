@@ -103,7 +103,7 @@ def _decide(
         new_baseline=_known(baseline.new),
         old_current=_old_current(champion, current),
         new_current=_known(current.new),
-        old_skill=current.old.skill if isinstance(current.old, Scores) else None,
+        reference=current.reference,
         thresholds=run.settings.thresholds,
         test_mode=training.test_mode,
         measure=MEASURES[training.task],
@@ -159,7 +159,11 @@ def _record_decision(
         return
     known = version_summary.find_entry(store.objects, training)
     entry = known or version_summary.new_entry(training)
-    update = {"metrics": metrics, "decision": decision.decision}
+    update = {
+        "metrics": metrics,
+        "decision": decision.decision,
+        "decision_reason": decision.reason,
+    }
     champion_manifest.upsert_summary(store.objects, entry.model_copy(update=update))
 
 

@@ -7,6 +7,7 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import rfc3339
 from velocast.core.notices import ChampionPromoted
 from velocast.core.settings import JobSettings
+from velocast.core.unknown import Unknown
 from velocast.model.evaluation.metrics import Scores
 from velocast.usecases.context import Run
 from velocast.usecases.training.scores import audit_columns, deciding_score, improvement_of
@@ -46,12 +47,18 @@ def set_champion_gauges(run: Run[JobSettings], decision: Decision) -> None:
         "bike/forecast_mae": new.mae,
         "bike/forecast_r2": new.r2,
         "bike/forecast_skill": new.skill,
+        "bike/forecast_skill_reference": _skill_reference(decision),
         "bike/interval_coverage": new.coverage,
         "bike/champion_age_seconds": 0.0,
     }
     for name, value in gauges.items():
         if value is not None:
             run.metrics.set(name, value)
+
+
+def _skill_reference(decision: Decision) -> float | None:
+    reference = decision.current.reference
+    return None if isinstance(reference, Unknown) else reference.skill
 
 
 def promotion_audit_rows(
@@ -91,6 +98,11 @@ def promotion_audit_rows(
         r2=new.r2,
         rmse=new.rmse,
         forecast_skill=new.skill,
-        details={"version": done.version, "on": "test_current", "scores": new.model_dump()},
+        details={
+            "version": done.version,
+            "on": "test_current",
+            "scores": new.model_dump(),
+            "reference": decision.current.reference.model_dump(),
+        },
     )
     return [deployment, validation]

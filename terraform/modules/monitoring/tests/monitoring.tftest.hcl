@@ -19,7 +19,7 @@ variables {
   mlflow_instance          = "velocast-mlflow-2"
   serve_host               = "velocast-serve-abc-ew.a.run.app"
   thresholds = {
-    r2_critical    = 0.65, r2_warning = 0.7, r2_floor = 0.6, rmse_threshold = 60
+    r2_critical    = 0.65, r2_warning = 0.7, r2_floor = 0.6
     drift_critical = 0.5, drift_warning = 0.3, fresh_hours = 26
   }
   alerts = {

@@ -150,7 +150,7 @@ DOCUMENTED: dict[str, tuple[Any, dict[str, tuple[int, str | None]]]] = {
     "new_york": (new_york, {"100009425": (40, None)}),
     "montreal": (montreal, {"100054073": (6, None)}),
     "toronto": (toronto, {"1": (6, None)}),
-    "nantes": (nantes, {"0664": (12, None), "0665": (12, "suspect")}),
+    "nantes": (nantes, {"0664": (12, None), "0665": (12, "flagged")}),
     "bordeaux": (bordeaux, {"Z203CT11": (42, None)}),
     "zuerich": (zuerich, {"2977": (20, None)}),
     "basel": (basel, {"404": (42, None)}),

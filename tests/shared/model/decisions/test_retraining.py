@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
 from velocast.model.decisions import retraining
+from velocast.model.decisions.retraining import RefusedChallenger
 from velocast.model.drift.detection import DriftResult
-from velocast.model.evaluation.metrics import Scores, Validation
+from velocast.model.evaluation.metrics import Scores
+from velocast.model.evaluation.references import ReferenceSkill
+from velocast.model.evaluation.validation import Validation
 
 LIMITS = Thresholds(
     min_history_days=21,
     r2_critical=0.65,
     r2_warning=0.70,
-    rmse_threshold=60.0,
     drift_critical=0.5,
     drift_warning=0.3,
     refresh_days=28,
@@ -24,19 +26,32 @@ LIMITS = Thresholds(
 UNKNOWN = Unknown(reason="12 pairs, 500 are needed")
 
 
-def validation(r2: float | None = 0.9, rmse: float = 30.0, skill: float | None = 0.2) -> Validation:
+def validation(
+    r2: float | None = 0.9,
+    rmse: float = 30.0,
+    skill: float | None = 0.2,
+    better: float | None = 0.1,
+    relative_error: float | Unknown = UNKNOWN,
+) -> Validation:
     scores = Scores(
         rows=1000, counters=10, r2=r2, rmse=rmse, mae=1, wape=0.2, bias=0, coverage=0.9, width=60,
         skill=skill, lead_days=[],
     )  # fmt: skip
-    return Validation(scores=scores, skill=skill)
+    reference = None if better is None else ReferenceSkill(reference="similar_days", skill=better)
+    return Validation(
+        scores=scores, skill=skill, reference=reference, relative_error=relative_error
+    )
 
 
 def drift(share: float = 0.0) -> DriftResult:
     return DriftResult(share, [], {}, [], "the 28 days before", b"", "{}")
 
 
-def retrain(**given: Any) -> tuple[str, str]:
+def refused(days_ago: float, decision: Literal["SKIP", "REJECT"] = "REJECT") -> RefusedChallenger:
+    return RefusedChallenger(version=4, decision=decision, days_ago=days_ago)
+
+
+def retrain(limits: Thresholds = LIMITS, **given: Any) -> tuple[str, str]:
     usual: dict[str, Any] = {
         "forced": False,
         "champion": True,
@@ -44,8 +59,9 @@ def retrain(**given: Any) -> tuple[str, str]:
         "validation": validation(),
         "drift": drift(),
         "trained_until_age_days": 7.0,
+        "refused": None,
     }
-    made = retraining.decide_retraining(**(usual | given), thresholds=LIMITS)
+    made = retraining.decide_retraining(**(usual | given), thresholds=limits)
     return made.decision, made.reason
 
 
@@ -74,22 +90,75 @@ def retrain(**given: Any) -> tuple[str, str]:
             "The champion's R2 is 0.6499, below 0.65.",
         ),
         (
-            {"validation": validation(rmse=60.01)},
+            {"validation": validation(better=-0.001)},
             "REACTIVE",
-            "The champion's RMSE is 60.01, above 60.",
+            "The champion's skill against similar days is -0.001, below 0.",
         ),
         (
-            {"validation": validation(skill=-0.001)},
+            {"validation": validation(r2=0.5, better=-0.5)},
             "REACTIVE",
-            "The champion's skill is -0.001, below 0 (the value a week earlier is more accurate).",
+            "The champion's R2 is 0.5, below 0.65; its skill against similar days is -0.5, below 0.",
+        ),
+        (  # what is much in one city is little in another
+            {"validation": validation(rmse=6000.0, skill=-0.1)},
+            "ALL_GOOD",
+            "Nothing calls for a retraining: R2 is 0.9 and the drift share is 0.",
         ),
         (
-            {"validation": validation(r2=0.5, rmse=70.0)},
-            "REACTIVE",
-            "The champion's R2 is 0.5, below 0.65; its RMSE is 70, above 60.",
+            {"validation": validation(relative_error=1.51)},
+            "WAIT",
+            "No retraining yet: the error is 1.51 times what is usual at this time of the year, above 1.5. "
+            "R2 is 0.9. The drift share is 0.",
         ),
         (
-            {"validation": validation(r2=0.65, rmse=60.0, skill=0.0), "drift": drift(0.5)},
+            {"validation": validation(relative_error=1.5)},
+            "ALL_GOOD",
+            "Nothing calls for a retraining: R2 is 0.9 and the drift share is 0.",
+        ),
+        (
+            {"champion": False, "refused": refused(27.9)},
+            "WAIT",
+            "There is no champion yet. 300 days of counts are stored, 21 are needed. No retraining yet: "
+            "version 4 was rejected 27.9 days ago; the next attempt is made after 28 days, or when it is forced. "
+            "Similar days go on serving.",
+        ),
+        (
+            {"champion": False, "refused": refused(28.0)},
+            "FIRST",
+            "There is no champion yet. 300 days of counts are stored, 21 are needed.",
+        ),
+        (
+            {"champion": False, "refused": refused(1.0), "forced": True},
+            "FORCE",
+            "The event requests a retraining.",
+        ),
+        (
+            {"validation": validation(r2=0.6), "refused": refused(7.0, "SKIP")},
+            "WAIT",
+            "No retraining yet: the champion's R2 is 0.6, below 0.65, but version 4 was skipped 7 days ago; "
+            "the next attempt is made after 28 days, or when it is forced.",
+        ),
+        (
+            {"validation": validation(r2=0.6), "refused": refused(28.0)},
+            "REACTIVE",
+            "The champion's R2 is 0.6, below 0.65.",
+        ),
+        (
+            {
+                "validation": validation(r2=0.6),
+                "refused": refused(7.0),
+                "trained_until_age_days": 30,
+            },
+            "REFRESH",
+            "The champion's training data ended 30 days ago; the limit is 28 days.",
+        ),
+        (
+            {"refused": refused(7.0)},
+            "ALL_GOOD",
+            "Nothing calls for a retraining: R2 is 0.9 and the drift share is 0.",
+        ),
+        (
+            {"validation": validation(r2=0.65, better=0.0), "drift": drift(0.5)},
             "PROACTIVE",
             "The drift share is 0.5, at or above 0.5, and the champion's R2 is 0.65, below 0.7.",
         ),
@@ -151,6 +220,15 @@ def retrain(**given: Any) -> tuple[str, str]:
 )
 def test_each_rule_decides_and_says_why(given: dict[str, Any], decision: str, reason: str) -> None:
     assert retrain(**given) == (decision, reason)
+
+
+def test_a_city_may_set_a_limit_in_its_own_bikes() -> None:
+    limited = LIMITS.model_copy(update={"rmse_threshold": 60.0})
+    assert retrain(limited, validation=validation(rmse=60.0))[0] == "ALL_GOOD"
+    assert retrain(limited, validation=validation(rmse=60.01)) == (
+        "REACTIVE",
+        "The champion's RMSE is 60.01, above 60.",
+    )
 
 
 def test_which_decisions_train() -> None:

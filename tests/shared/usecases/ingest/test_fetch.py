@@ -156,7 +156,15 @@ class TestWhatIsStored:
                 "outside_city": [],
                 "without_counts": 0,
             },
-            "quality": {"outage": 0, "clock_change": 0, "usable_again": 0, "out_of_order": []},
+            "quality": {
+                "outage": 0,
+                "clock_change": 0,
+                "suspect": 0,
+                "refused": 0,
+                "usable_again": 0,
+                "out_of_order": [],
+                "suspects": {},
+            },
             "weather": {"status": "not configured"},
         }
         assert lab.gauges.values == {

@@ -261,6 +261,55 @@ class TestAnUnreadableManifest:
         assert notice.used == "similar_days"
 
 
+class TestAfterARefusal:
+    def test_no_first_training_is_started_for_four_weeks_unless_forced(
+        self, started: list[CreateExecutionRequest]
+    ) -> None:
+        small_city.store(small_city.make(days=25))
+        decided = [
+            decision("REJECT", 27, version=4),
+            decision("DEPLOY", 1, task="affluence"),  # another task's
+            decision("SKIP", 0, test_mode=True),  # a trial
+            decision("DEPLOY", -1),  # not yet known
+        ]
+        audit.write(small_city.warehouse(), decided, environment="dev")
+
+        validation, _ = watch()
+
+        assert (validation.retrain_decision, started) == ("WAIT", [])
+        assert "version 4 was rejected 27 days ago" in validation.details["decision_reason"]
+        assert watch(force=True)[0].retrain_decision == "FORCE"
+
+    @pytest.mark.parametrize("later", [("REJECT", 28), ("DEPLOY", 3)])
+    def test_it_ends_with_time_and_with_a_promotion(self, later: tuple[str, int]) -> None:
+        small_city.store(small_city.make(days=25))
+        decided = [decision("REJECT", 28, version=4), decision(*later, version=5)]
+        audit.write(small_city.warehouse(), decided, environment="dev")
+
+        assert watch()[0].retrain_decision == "FIRST"
+
+
+def decision(
+    made: Any,
+    days_ago: int,
+    *,
+    version: int = 1,
+    task: str = "forecast",
+    test_mode: bool = False,
+) -> AuditRow:
+    """The row that evaluate (or promote) leaves about a challenger."""
+    at = AS_OF - days_ago * DAY
+    return AuditRow(
+        event_id=f"decided:{made}:{days_ago}:{version}",
+        timestamp=at,
+        event_type="DEPLOYMENT",
+        as_of=at,
+        execution_id="e",
+        deployment_decision=made,
+        details={"version": version, "task": task, "test_mode": test_mode},
+    )
+
+
 class TestUnknown:
     def test_with_nothing_stored(
         self,

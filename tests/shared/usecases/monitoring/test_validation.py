@@ -13,7 +13,7 @@ from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant
 from velocast.core.settings import Thresholds
 from velocast.core.unknown import Unknown
-from velocast.model.evaluation.metrics import Validation
+from velocast.model.evaluation.validation import Validation
 from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import validation
 from velocast.usecases.monitoring.validation import ChampionValidation

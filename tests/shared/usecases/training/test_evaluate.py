@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 
 from tests.shared.usecases.training import training_lab
@@ -9,7 +10,9 @@ from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.core.errors import EventError, ModelUnusable, RegistryError
 from velocast.core.notices import ChallengerRefused
-from velocast.model.evaluation.metrics import BootstrapResult
+from velocast.model.evaluation.bootstrap import BootstrapResult
+from velocast.model.evaluation.references import ReferenceGain
+from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases.training import comparable_champion
 from velocast.usecases.training.stored.run_store import RunStore
 
@@ -37,6 +40,41 @@ def test_without_a_champion_what_is_not_rejected_is_deployed(lab: Lab) -> None:
     assert made.current.old is None
     assert made.current.bootstrap is None
     assert "no champion" in made.reason
+
+
+@pytest.mark.parametrize("with_champion", [True, False])
+def test_a_challenger_that_loses_to_the_reference_is_rejected_and_that_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, with_champion: bool
+) -> None:
+    """As a replay of Montréal deployed a first champion with R2 -0.947 on the current test."""
+    for name in ("MIN_REFERENCE_GAIN", "MIN_REFERENCE_GAIN_LOW"):
+        monkeypatch.delenv(name)
+    ask_for(monkeypatch, r2_floor=-100.0)
+    if not with_champion:
+        lab.objects().delete(champion_manifest.MANIFEST)
+    predict = TrainedModel.predict
+
+    def predict_badly(model: TrainedModel, frame: pd.DataFrame) -> pd.DataFrame:
+        predicted = predict(model, frame)
+        return predicted.assign(predicted_count=predicted["predicted_count"] * 1.5 + 20.0)
+
+    monkeypatch.setattr(TrainedModel, "predict", predict_badly)
+    version = lab.training("judge-later").version
+    lab.evaluate(version, "judge-later", LATER)
+
+    made = lab.decision("judge-later")
+    assert made.decision == "REJECT"
+    assert isinstance(made.current.reference, ReferenceGain)
+    assert made.current.reference.high < 0
+    serves = "The champion stays." if with_champion else "Similar days go on serving."
+    assert made.reason.startswith("The challenger does not beat similar days on test_current")
+    assert made.reason.endswith(serves)
+    (row,) = lab.audit()
+    assert (row["event_type"], row["deployment_decision"]) == ("DEPLOYMENT", "REJECT")
+    (notice,) = lab.notices()
+    assert (notice.decision, notice.reason) == ("REJECT", made.reason)
+    entry = next(e for e in champion_manifest.read_summary(lab.objects()) if e.version == version)
+    assert (entry.decision, entry.decision_reason) == ("REJECT", made.reason)
 
 
 def test_everybody_is_scored_on_the_same_rows(lab: Lab) -> None:

@@ -19,14 +19,14 @@ Text = Callable[
     [int, str, float], str
 ]  # a record by its row in the table, its counter and its value
 OpenedTexts = Callable[[], Text]
-USABLE, INCOMPLETE, SUSPECT = 0, 1, 2  # ordered: of two marks the greater one holds
+USABLE, INCOMPLETE, FLAGGED = 0, 1, 2  # ordered: of two marks the greater one holds
 
 
 @dataclass(frozen=True)
 class Counts:
     """Counts, one a row of these arrays.
 
-    counter, time: codes of `Gathered.ids` and `Gathered.times`. value: bikes. mark: USABLE, INCOMPLETE or SUSPECT.
+    counter, time: codes of `Gathered.ids` and `Gathered.times`. value: bikes. mark: USABLE, INCOMPLETE or FLAGGED.
     parts: a bit for each column that was added up. row: number of the row in the whole answer.
     """
 

@@ -28,7 +28,7 @@ class Harvest:
 
     counts: Arrow columns counter_id, counted_at (UTC, the start of an hour of the city's clock), bike_count and
     quality, one row a counter and hour. quality: null for a usable count; incomplete: a part of the hour is missing;
-    clock_change: the hour that the clock repeats, not told apart; suspect: the city says so. counters: what the rows of
+    clock_change: the hour that the clock repeats, not told apart; flagged: the city says so. counters: what the rows of
     counts say about the counters. rejects: rows that cannot be stored. fetched: number of records, rejects
     included; of a wide table, of cells. doubles: equal records dropped. left_out: records that the description does not
     keep. blank: cells without a count. unknown_fields: sorted names of columns that are not described.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from velocast.adapters.city_sources.reading.clock import HOUR_SECONDS, Moments, moments
 from velocast.adapters.city_sources.reading.gathering import (
     INCOMPLETE,
-    SUSPECT,
+    FLAGGED,
     USABLE,
     Counts,
     Gathered,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-QUALITIES = {USABLE: None, INCOMPLETE: "incomplete", SUSPECT: "suspect"}
+QUALITIES = {USABLE: None, INCOMPLETE: "incomplete", FLAGGED: "flagged"}
 CLOCK_CHANGE = 3
 DAY_SECONDS = 24 * HOUR_SECONDS
 DAILY_ROWS = 3  # so many times, all at the same hour of different days, are those of daily totals

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.reading.cells import NumberStyle, as_text
 from velocast.adapters.city_sources.reading.distinct import distinct
-from velocast.adapters.city_sources.reading.gathering import INCOMPLETE, SUSPECT, USABLE
+from velocast.adapters.city_sources.reading.gathering import INCOMPLETE, FLAGGED, USABLE
 from velocast.core.city.reading import Keep, Status, Value
 
 if TYPE_CHECKING:
@@ -98,6 +98,6 @@ def marks(column: pd.Series, status: Status) -> npt.NDArray[np.uint8]:
         text = as_text(value) or ""
         if text in status.usable:
             return USABLE
-        return INCOMPLETE if text in status.incomplete else SUSPECT
+        return INCOMPLETE if text in status.incomplete else FLAGGED
 
     return distinct(column).mapped(mark, mark(""), "uint8")

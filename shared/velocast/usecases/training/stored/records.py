@@ -8,14 +8,17 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.core import kinds
 from velocast.core.requests import Message
 from velocast.core.unknown import Unknown
+from velocast.model.evaluation.bootstrap import BootstrapResult
 from velocast.model.evaluation.classification_metrics import BusyScores
-from velocast.model.evaluation.metrics import BootstrapResult, Scores
+from velocast.model.evaluation.metrics import Scores
+from velocast.model.evaluation.references import ReferenceGain
 from velocast.model.intervals.conformal import Calibration
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows
 
+NOT_COMPARED = Unknown(reason="the version was evaluated before that comparison was made")
 MEASURES: dict[str, str] = {kinds.FORECAST: "R2", kinds.AFFLUENCE: "balanced accuracy"}
 
 
@@ -86,21 +89,29 @@ class ChampionVersion(Message):
 
 
 class TestScores(Message):
-    """The scores of all forecasts on the same rows of one test set. `old` is None without a champion."""
+    """The scores of all forecasts on the same rows of one test set. `old` is None without a champion.
+
+    reference: the comparison with the better of similar days and the value a week earlier.
+    """
 
     new: Scores
     old: Scores | None
     similar_days: Scores
     lag_168h: Scores | None
     bootstrap: BootstrapResult | Unknown | None
+    reference: ReferenceGain | Unknown = NOT_COMPARED
 
 
 class BusyTestScores(Message):
-    """The scores of all classifiers on the same rows of one test set. `old` is None without a champion."""
+    """The scores of all classifiers on the same rows of one test set. `old` is None without a champion.
+
+    reference: as in TestScores, by balanced accuracy.
+    """
 
     new: BusyScores
     old: BusyScores | None
     similar_days: BusyScores
+    reference: ReferenceGain | Unknown = NOT_COMPARED
 
 
 class Decision(Message):

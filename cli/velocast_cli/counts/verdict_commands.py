@@ -1,0 +1,137 @@
+"""`velocast counts accept` and `velocast counts refuse`: a person's word about hours of a counter."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.markup import escape
+
+from velocast.core.datetimes import HOUR, parse_instant, rfc3339, start_of_hour, start_of_local_day
+from velocast.core.errors import EventError
+from velocast_cli.operations.console import AsJson, Home, output
+from velocast_cli.target import job_run, reported_errors
+
+counts_app = typer.Typer(
+    help="Say which counts may be used. A verdict outranks every detector, now and for later ingestions.",
+    no_args_is_help=True,
+)
+Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
+From = Annotated[
+    str,
+    typer.Argument(
+        metavar="FROM", help="First hour (RFC 3339), or a date: a day of the city's clock."
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[UNTIL]",
+        help="End, itself excluded: a time or a date. Default: one hour after a time, one day after a date.",
+    ),
+]
+Reason = Annotated[str | None, typer.Option(help="Why.")]
+By = Annotated[
+    str | None, typer.Option("--by", help="Who says so. Default: the user's login name.")
+]
+
+
+@counts_app.command("accept")
+def accept_command(
+    counter: Counter,
+    since: From,
+    until: Until = None,
+    reason: Reason = None,
+    by: By = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use these counts, whatever a detector says: people were there."""
+    _give("accept", counter, since, until, reason, by, home, as_json)
+
+
+@counts_app.command("refuse")
+def refuse_command(
+    counter: Counter,
+    since: From,
+    until: Until = None,
+    reason: Reason = None,
+    by: By = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do not use these counts: neither learn from them nor score with them."""
+    _give("refuse", counter, since, until, reason, by, home, as_json)
+
+
+def _give(
+    verdict: Literal["accept", "refuse"],
+    counter: str,
+    since: str,
+    until: str | None,
+    reason: str | None,
+    by: str | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    from velocast.usecases.ingest.verdicts import Verdict, give_verdict
+
+    with reported_errors(f"counts {verdict}"):
+        run = job_run("counts", home=home, as_of=None)
+        first, end = hours_meant(since, until, run.settings.city.zone)
+        done = give_verdict(
+            run.warehouse,
+            Verdict(
+                counter_id=counter,
+                valid_from=first,
+                valid_until=end,
+                verdict=verdict,
+                given_by=by or getpass.getuser(),
+                given_at=run.as_of,
+                reason=reason,
+            ),
+        )
+    if as_json:
+        where = {"counter_id": counter, "from": rfc3339(first), "until": rfc3339(end)}
+        typer.echo(json.dumps({"verdict": verdict, **where, **done}))
+        return
+    said = "noted" if done["stored"] else "was noted before"
+    output().print(
+        f"{verdict} {escape(counter)} from {rfc3339(first)} to {rfc3339(end)} {said}; "
+        f"{done['hours_changed']} stored hours changed"
+    )
+
+
+def hours_meant(since: str, until: str | None, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first hour and the end (excluded), UTC, that a person means. Raises EventError.
+
+    A date is the start of that day of the city's clock; a time is that of the hour it lies in. Without `until`, a date
+    means the day and a time the hour.
+    """
+    day = _date(since, "FROM")
+    first = (
+        start_of_local_day(day, zone)
+        if day
+        else start_of_hour(parse_instant(since, name="FROM"), zone)
+    )
+    if until is None:
+        end = start_of_local_day(day + timedelta(days=1), zone) if day else first + HOUR
+        return first, end
+    last = _date(until, "UNTIL")
+    end = start_of_local_day(last, zone) if last else parse_instant(until, name="UNTIL")
+    return first, end
+
+
+def _date(text: str, name: str) -> date | None:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise EventError(f"{name} {text!r} is no date: {exc}") from exc
