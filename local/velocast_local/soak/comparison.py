@@ -26,6 +26,7 @@ WORKFLOW = "retrain"
 _FAILURES = ("FAILED", "BUSY")
 # Titles of the cards that a fault may cause; all others tell news that a clean run has too.
 OF_WEATHER = "🌦️"
+OF_DECISIONS = ("🚀", "⏭️")
 OF_FAILURES = ("💥", "🔒", "⏰", OF_WEATHER, "🪜")
 # Component to the runs in which it works; notify in all.
 STAGES: dict[str, tuple[Stage, ...]] = {
@@ -138,7 +139,7 @@ class _Comparison:
                     f"{_named(key)} {entry.decided[0]}: {entry.error}", self._failure(key)
                 )
             if len(now) < len(before):
-                yield Difference(f"lost: {_named(key)}", None)
+                yield Difference(f"lost: {_named(key)}", self._decided_otherwise(key))
             elif len(now) > len(before):
                 yield Difference(f"more: {_named(key)} x{len(now) - len(before)}", self._more(key))
             elif [e.decided for e in before] != [e.decided for e in now]:
@@ -147,11 +148,26 @@ class _Comparison:
 
     def _more(self, key: tuple[str, str, str]) -> str | None:
         """Explain rows that a clean run does not have: notices of failures, and retrainings started again."""
+        if because := self._decided_otherwise(key):
+            return because
         if key[0] == "notify":
             return self._news(key[2], key[1][:10])
         # An execution that was started again has rows of its own.
         again = [s for s in self.struck if s.as_of == key[1] and s.healed]
         return _told(again[0]) if again and key[0] in JOBS else None
+
+    def _decided_otherwise(self, key: tuple[str, str, str]) -> str | None:
+        """Explain rows of a retraining that another model led to another decision: SKIP has others than DEPLOY."""
+        told = key[0] == "notify" and key[2].startswith(OF_DECISIONS)
+        if key[0] not in JOBS and not told:
+            return None
+        decisions = [
+            {e.task: e.decision for e in run.summary if e.trained_at == key[1]}
+            for run in (self.clean, self.faulty)
+        ]
+        changed = [task for task, was in decisions[0].items() if decisions[1].get(task) != was]
+        found = [self._models[task, key[1]] for task in changed if (task, key[1]) in self._models]
+        return next((f"{each.what}: {each.because}" for each in found if each.because), None)
 
     def _changed_models(self) -> dict[tuple[str, str], Difference]:
         """Trainings that made another model, by task and as_of."""

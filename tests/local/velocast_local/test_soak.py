@@ -199,6 +199,25 @@ def test_another_model_and_its_forecasts_are_traced_to_the_weather_it_did_not_ha
     assert all("weather away at 2025-11-29T02:00:00Z" in str(d.because) for d in found)
 
 
+def test_another_decision_about_such_a_model_explains_the_rows_of_its_retraining_only() -> None:
+    def change(faulty: Evidence) -> None:
+        faulty.tables[schemas.WEATHER].clear()
+        faulty.summary[:] = [version("b", weather="other").model_copy(update={"decision": "SKIP"})]
+        faulty.audit[-1] = entry("evaluate", TRAINED, "deployment")
+        faulty.audit.append(entry("notify", TRAINED, "⏭️ Challenger skipped: version (gbm)"))
+
+    explained = compare(change, strike("weather away"))
+    lost = compare(lambda e: (change(e), e.audit.pop(0)), strike("weather away"))
+
+    assert {d.what.partition(" of ")[0] for d in explained} >= {
+        "lost: promote deployment",
+        "more: evaluate deployment",
+        "more: notify ⏭️ Challenger skipped: version (gbm)",
+    }
+    assert all("weather away at 2025-11-29T02:00:00Z" in str(d.because) for d in explained)
+    assert [d.what for d in lost if d.because is None] == [f"lost: fetch ingestion of {FETCHED}"]
+
+
 def test_each_malformed_record_is_one_reject() -> None:
     first, second = malformed_lines("2025-11-29")
     stored = {("negative_count", first): 1, ("not_json", f'"{second}"'): 1}
