@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def description_of(name: str, arguments: argparse.Namespace) -> str | None:
     """Return what `city_of` takes: a given file, one beside the counts, or a packaged city's name; None for none."""
-    given = dict(text.partition("=")[::2] for text in arguments.city)
+    given = {asked: file for asked, _, file in (text.partition("=") for text in arguments.city)}
     beside = arguments.folder / f"{name}.yaml"
     if name in given:
         return given[name]

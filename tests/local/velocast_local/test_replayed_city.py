@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import HttpServer
 from velocast.adapters.city_sources.source import CitySource
 from velocast.adapters.city_sources.transport import TimeRange
@@ -24,6 +25,8 @@ from velocast_local.city.replayed_counts import has_quality, write_counts
 from velocast_local.simulation.city import simulate
 from velocast_local.simulation.city import write_city as write_simulated
 from velocast_local.stack import lifecycle
+from velocast_local.stack.control_plane import ControlPlane
+from velocast_local.stack.state import read_state
 
 NOW = datetime(2024, 4, 12, 20, tzinfo=UTC)
 OZ = {
@@ -213,3 +216,19 @@ def test_a_stack_with_an_unknown_city_does_not_start(home: Path, counts: Path) -
     with pytest.raises(SettingsError, match=r"did you mean paris\?"):
         lifecycle.start_stack(home, replay=counts, city="pari")
     assert not (home / "stack.json").exists()
+
+
+def test_the_control_plane_serves_the_counts_that_were_read(
+    home: Path, oz: Path, counts: Path
+) -> None:
+    lifecycle.start_stack(home, replay=counts, city=str(oz))
+    state = read_state(home)
+    assert state is not None
+    Clock(state.clock_file).set(NOW, force=True)
+    plane = ControlPlane(state)
+    plane.start()
+    try:
+        harvest = CitySource(city_read(home)).read_counts(TimeRange(None, NOW), as_of=NOW)
+    finally:
+        plane.stop()
+    assert harvest.counts.num_rows == 2 * 240
