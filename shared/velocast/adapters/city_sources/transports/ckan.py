@@ -27,7 +27,7 @@ from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
     selected,
-    text,
+    without_offset,
 )
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat
@@ -201,5 +201,5 @@ def _older(value: Any, since: datetime) -> bool:
     return (
         isinstance(value, str)
         and _ISO_DAY.match(value) is not None
-        and value[:10] < text(since)[:10]
+        and value[:10] < without_offset(since)[:10]
     )

@@ -22,7 +22,7 @@ from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
     selected,
-    text,
+    without_offset,
 )
 from velocast.adapters.http_answer import HttpAnswer
 from velocast.core.city import City
@@ -76,8 +76,8 @@ class SocrataTransport(Portal):
         if hours is not None and name is not None:
             since, until = as_published(hours, self.city)
             if since is not None:
-                conditions.append(f"{name} >= '{text(since)}'")
-            conditions.append(f"{name} < '{text(until)}'")
+                conditions.append(f"{name} >= '{without_offset(since)}'")
+            conditions.append(f"{name} < '{without_offset(until)}'")
         return {"$where": " AND ".join(conditions)} if conditions else {}
 
     def _count(self, query: dict[str, str]) -> int:
