@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,7 @@ def shape(made: Callable[[], Published]) -> Callable[[], Published]:
 
 def published(
     made: Callable[..., Any],
-    content: dict[str, str | bytes],
+    content: Mapping[str, str | bytes],
     zone: str,
     counted: list[Interval],
     *answers: str,
@@ -401,20 +401,17 @@ def munich_like_two_formats_and_days() -> Published:
         ("rad_2023_06_15min.csv", 6, "%Y.%m.%d"),
     ):
         inside = [i for i in counted if i.start.astimezone(ZoneInfo(zone)).month == month]
-        files[name] = long(
-            zone,
-            inside,
-            header,
-            lambda i, form=form: [
+        rows = [
+            [
                 local(i, zone, form),
                 local(i, zone, "%H:%M"),
                 local(i, zone, "%H:%M", 15),
                 i.counter,
-                i.one,
-                i.other,
-                i.total,
-            ],
-        )  # type: ignore[misc]
+                *(i.one, i.other, i.total),
+            ]
+            for i in inside
+        ]
+        files[name] = table(header, rows)
     days = [["2023.06.01", "00:00", "23:59", c, 10, 20, 30] for c in ("Arnulf", "Olympia")]
     files["rad_2023_06_tage.csv"] = table(header, days)
     return published(munich_like_two_formats_and_days, files, zone, counted)
