@@ -108,9 +108,10 @@ class Warehouse:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
         update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
-        in none of the three are written with a change but do not count as one. replaced: for a column, the stored values,
-        besides null, that may be written over; any other stays. Nulls equal each other. JSON is passed as text. Only partitions between the rows' first and last value are searched, so the key must determine the
-        partition. Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
+        in none of the three are written with a change but do not count as one. replaced: for a column, the stored
+        values, besides null, that may be written over; any other stays. Nulls equal each other. JSON is passed as text.
+        Only partitions between the rows' first and last value are searched, so the key must determine the partition.
+        Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
         schema = schemas.table(table)
         plan = merging.Merge.of(

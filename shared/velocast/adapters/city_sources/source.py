@@ -19,6 +19,7 @@ from velocast.adapters.city_sources.reading.columns import described, field_colu
 from velocast.adapters.city_sources.records import CounterRecord
 from velocast.adapters.city_sources.transport import TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport
+from velocast.adapters.city_sources.transports.portal import LIMITS
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat, Wide
@@ -28,16 +29,12 @@ from velocast.core.errors import SettingsError
 
 AnswerT = TypeVar("AnswerT")
 
-# The function `fetch` has 540 s: 330 s for the city, 120 s for the weather, and the rest for storing. A first run reads
-# 13 months, about 130 MB for Paris, in one answer.
-LIMITS = Limits(answer_seconds=270.0, total_seconds=330.0)
-
 
 class CitySource:
     """Reads one city, for one thread.
 
-    token_file: holds the city's token, for a source that takes one. sleep waits so many seconds; clock gives seconds and
-    never goes back.
+    token_file: holds the city's token, for a source that takes one. sleep waits so many seconds; clock gives seconds
+    and never goes back.
     """
 
     def __init__(
@@ -60,15 +57,16 @@ class CitySource:
     def read_counts(self, hours: TimeRange, *, as_of: datetime) -> Harvest:
         """Read all counts of a time range; those of hours that end after `as_of` become rejects.
 
-        The range is widened to whole hours of the city's clock, but never beyond `until`. All of it is read again, up to
-        twice, when the city fails or its answer breaks off. Raises CityUnreachable (no answer, 429 or 5xx), CityTruncated
-        (fewer records than the city's API counts, or an answer beyond LIMITS), CityRefused (any other 4xx, or an answer
-        that is not what the city's description says), SettingsError for a city without a source.
+        The range begins with the hour of the city's clock that holds `since`, and ends before the one that holds
+        `until`, since hours are stored whole. All of it is read again, up to twice, when the city fails or its answer
+        breaks off. Raises CityUnreachable (no answer, 429 or 5xx), CityTruncated (fewer records than the city's API
+        counts, or an answer beyond LIMITS), CityRefused (any other 4xx, or an answer that is not what the city's
+        description says), SettingsError for a city without a source.
         """
         city = self.city
         if city.counts.source is None:
             raise SettingsError(
-                f"{city.name}: its file names no counts.source, so there is nothing to fetch; it can be used with files only"
+                f"{city.name}: its file names no counts.source, so nothing can be fetched; add one, or give files"
             )
         whole = TimeRange(
             hours.since and start_of_hour(hours.since, city.zone),

@@ -64,7 +64,7 @@ class Transport(Protocol):
     def tables(
         self, hours: TimeRange | None, columns: tuple[str, ...] | None
     ) -> Iterator[RawTable]:
-        """Give the records of a time range in pieces, complete or not at all: at the end it is known that none is missing.
+        """Give the records of a time range in pieces; at its end, either none is missing or an error is raised.
 
         hours: None for a list without a time, such as that of counters. More hours than asked for may come. columns:
         those that are needed, None for all; more may come. Raises CityUnreachable (no answer, 429, 5xx), CityTruncated

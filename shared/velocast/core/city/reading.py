@@ -138,7 +138,10 @@ class Keep(Strict):
 
 
 class Status(Strict):
-    """A column in which the city says how good a count is. Marked counts are stored, but neither learned from nor scored."""
+    """A column in which the city says how good a count is.
+
+    A count with another value than those listed is stored as suspect: neither learned from nor scored.
+    """
 
     column: str = Field(
         description="A column; in a wide file a regular expression with a group `id`."
@@ -187,7 +190,8 @@ class Wide(_Layout):
     counters: tuple[WideCounter, ...] | None = None
     pattern: Pattern | None = Field(
         None,
-        description="Regular expression of the counters' columns, with a group `id` and perhaps `name`.",
+        description="Regular expression of the counters' whole headings, with a group `id` and perhaps `name`. "
+        "Columns with the same id are added up.",
     )
 
 

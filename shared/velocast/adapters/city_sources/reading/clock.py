@@ -1,11 +1,11 @@
-"""From a city's times to UTC: what they are, what clock changes do to them, and which hour of the city's clock they are in."""
+"""From a city's times to UTC: what they mean, what clock changes do to them, and the hours that they are in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from velocast.adapters.city_sources.reading.gathering import RowOrder
+from velocast.adapters.city_sources.reading.gathering import Counts, Gathered, RowOrder
 from velocast.core.city import City
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ HOUR_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Moments:
-    """When counts were counted; seconds since 1970 (UTC), one of each for a count.
+    """When intervals began that were counted, by the codes of their times.
 
-    start: of the counted interval. hour: of the hour of the city's clock that it is in. local: the start by that clock,
-    in seconds as if it were UTC. skipped: the clock never showed this time. repeated: it showed it twice, and nothing
-    tells which of the two is meant.
+    start: seconds since 1970 (UTC). hour: those of the start of the hour of the city's clock that it is in. local: the
+    start by that clock, in seconds as if it were UTC. skipped: the clock never showed this time. repeated: it showed it
+    twice, and nothing tells which of the two is meant.
     """
 
     start: npt.NDArray[np.int64]
@@ -32,32 +32,33 @@ class Moments:
     repeated: npt.NDArray[np.bool_]
 
 
-def moments(
-    seconds: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.int64],
-    orders: list[RowOrder],
-    city: City,
-) -> Moments:
-    """Return when counts were counted. seconds: as `Stamps.parsed` returns them; rows: the number of each one's row."""
-    import numpy as np
-    import pandas as pd
+def moments(gathered: Gathered, counts: Counts, city: City) -> Moments:
+    """Return when counts were counted.
 
-    codes, times = pd.factorize(seconds)
-    counts = city.counts
-    step = counts.step_minutes * 60
-    ends = counts.layout.time.marks == "end"
-    if counts.clock.times != "local":
-        start = times - step if ends else times
-        nothing = np.zeros(len(seconds), dtype=bool)
-        return _in_hours(start[codes], nothing, nothing, city)
-    first, second, skipped = _both_readings(times, step if ends else 0, city)
-    ambiguous = (first != second)[codes]
-    start = first[codes]
-    if ambiguous.any() and counts.clock.repeated_hour == "twice":
-        again = np.isin(rows, _second_rows(orders, times[first != second]))
-        start = np.where(ambiguous & again, second[codes], start)
-        ambiguous &= False
-    return _in_hours(start, skipped[codes], ambiguous, city)
+    The second of two equal times, where their order tells it, gets a code of its own: `counts.time` is changed for it.
+    """
+    import numpy as np
+
+    times = np.fromiter(gathered.times, "int64", len(gathered.times))
+    clock, before = city.counts.clock, 0
+    if city.counts.layout.time.marks == "end":
+        before = city.counts.step_minutes * 60
+    if clock.times != "local":
+        nothing = np.zeros(len(times), dtype=bool)
+        return _in_hours(times - before, nothing, nothing, city)
+    first, second, skipped = _both_readings(times, before, city)
+    if clock.repeated_hour != "twice":
+        return _in_hours(first, skipped, first != second, city)
+    orders = gathered.orders
+    if before and _ends_are_instants(times, first != second, orders, city):
+        first, skipped = _to_utc(times, city, before=True)
+        second, _ = _to_utc(times, city, before=False)
+        first, second = first - before, second - before
+    twice = first != second
+    again = twice[counts.time] & np.isin(counts.row, _second_rows(orders, times[twice]))
+    counts.time[again] += len(times)
+    nothing = np.zeros(2 * len(times), dtype=bool)
+    return _in_hours(np.append(first, second), np.append(skipped, skipped), nothing, city)
 
 
 def _both_readings(
@@ -81,6 +82,21 @@ def _both_readings(
     return first, second, gone
 
 
+def _ends_are_instants(
+    times: npt.NDArray[np.int64],
+    ambiguous: npt.NDArray[np.bool_],
+    orders: list[RowOrder],
+    city: City,
+) -> bool:
+    """Return whether times of ends are those that the clock showed then, not the start's time plus the step.
+
+    Where clocks go from 03:00 back to 02:00, the hour that then ends is marked 02:00 in the first case, so that this
+    time occurs twice, and 03:00 in the second. ambiguous: those of `times` that are so in the second case.
+    """
+    shown_twice = _to_utc(times, city, before=True)[0] != _to_utc(times, city, before=False)[0]
+    return len(_second_rows(orders, times[shown_twice & ~ambiguous])) > 0
+
+
 def _to_utc(
     local: npt.NDArray[np.int64], city: City, *, before: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -101,11 +117,8 @@ def _in_hours(
     repeated: npt.NDArray[np.bool_],
     city: City,
 ) -> Moments:
-    import pandas as pd
-
-    codes, times = pd.factorize(start)
-    shown = _index(times).tz_localize("UTC").tz_convert(city.zone).tz_localize(None)
-    local = shown.as_unit("s").asi8[codes]
+    shown = _index(start).tz_localize("UTC").tz_convert(city.zone).tz_localize(None)
+    local = shown.as_unit("s").asi8
     # the clock's own minutes, for in Adelaide an hour begins at half past in UTC (`core.datetimes.start_of_hour`)
     return Moments(start, start - local % HOUR_SECONDS, local, skipped, repeated)
 
@@ -118,6 +131,8 @@ def _second_rows(orders: list[RowOrder], ambiguous: npt.NDArray[np.int64]) -> np
     import numpy as np
     import pandas as pd
 
+    if not len(ambiguous):
+        return np.empty(0, "int64")
     order = pd.DataFrame(
         {
             name: np.concatenate([getattr(each, name) for each in orders])

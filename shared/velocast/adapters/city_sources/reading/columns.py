@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Columns:
     """The columns of one table, by the names in the city's description.
 
-    A described name is looked for as it is, then by its other headings (`also_called`), then without regard to case, and
-    then as a path into an object ("properties.count").
+    A described name is looked for as it is, then by its other headings (`also_called`), then without regard to case,
+    and then as a path into an object ("properties.count").
     """
 
     def __init__(self, rows: pd.DataFrame, also_called: dict[str, tuple[str, ...]]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.records import CounterRecord, Reject
 
@@ -15,24 +15,37 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-Text = Callable[[int, str, float], str]
+Text = Callable[
+    [int, str, float], str
+]  # a record by its row in the table, its counter and its value
+OpenedTexts = Callable[[], Text]
 USABLE, INCOMPLETE, SUSPECT = 0, 1, 2  # ordered: of two marks the greater one holds
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Counts of one table, one a row of these arrays.
+class Counts:
+    """Counts, one a row of these arrays.
 
-    counter: codes of `Gathered.ids`. seconds: since 1970, of UTC or of the city's clock. value: bikes. mark: USABLE,
-    INCOMPLETE or SUSPECT. parts: a bit for each column that was added up. row: number of the row in the whole answer.
+    counter, time: codes of `Gathered.ids` and `Gathered.times`. value: bikes. mark: USABLE, INCOMPLETE or SUSPECT.
+    parts: a bit for each column that was added up. row: number of the row in the whole answer.
     """
 
     counter: npt.NDArray[np.int32]
-    seconds: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int32]
     value: npt.NDArray[np.float64]
     mark: npt.NDArray[np.uint8]
     parts: npt.NDArray[np.uint8]
-    row: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int32]
+
+
+KINDS = {
+    "counter": "int32",
+    "time": "int32",
+    "value": "float64",
+    "mark": "uint8",
+    "parts": "uint8",
+    "row": "int32",
+}
 
 
 @dataclass(frozen=True)
@@ -45,18 +58,20 @@ class RowOrder:
     place: npt.NDArray[np.int32]
     series: npt.NDArray[np.int32]
     seconds: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int32]
 
 
 @dataclass
 class Gathered:
     """All of an answer.
 
-    blank: cells of a wide table that hold no count. left_out: records that `keep` leaves out.
+    ids, times: codes of counters and of times, in seconds since 1970 (`Stamps.parsed`). pieces: columns of `Counts`, by
+    table. blank: cells of a wide table that hold no count. left_out: records that `keep` leaves out.
     """
 
     ids: dict[str, int] = field(default_factory=dict)
-    pieces: list[Piece] = field(default_factory=list)
+    times: dict[int, int] = field(default_factory=dict)
+    pieces: dict[str, list[npt.NDArray[Any]]] = field(default_factory=dict)
     orders: list[RowOrder] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     counters: dict[str, CounterRecord] = field(default_factory=dict)
@@ -67,7 +82,8 @@ class Gathered:
     left_out: int = 0
     rows: int = 0
     _places: dict[str, int] = field(default_factory=dict)
-    _texts: list[tuple[int, Text]] = field(default_factory=list)
+    _texts: list[tuple[int, OpenedTexts]] = field(default_factory=list)
+    _opened: tuple[int, Text] | None = None
 
     def code(self, counter_id: str) -> int:
         """Return the code of a counter."""
@@ -77,30 +93,59 @@ class Gathered:
         """Return the code of a file."""
         return self._places.setdefault(name, len(self._places))
 
-    def end_table(self, rows: int, text: Text) -> None:
-        """Count the rows of a table. text: returns a record of it by its row, and as for `text` of the whole answer."""
-        self._texts.append((self.rows, text))
+    def time_codes(self, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Return the codes of times."""
+        import numpy as np
+        import pandas as pd
+
+        codes, distinct = pd.factorize(seconds)
+        known = [self.times.setdefault(s, len(self.times)) for s in distinct.tolist()]
+        return np.array(known, dtype="int32")[codes]
+
+    def add(self, **columns: npt.NDArray[Any]) -> None:
+        """Add the counts of one table. columns: as in `Counts`."""
+        for name, kind in KINDS.items():
+            self.pieces.setdefault(name, []).append(columns[name].astype(kind, copy=False))
+
+    def all_counts(self) -> Counts:
+        """Return all counts in arrays of their own, and forget the pieces."""
+        import numpy as np
+
+        return Counts(
+            **{
+                name: np.concatenate([np.empty(0, kind), *self.pieces.pop(name, [])])
+                for name, kind in KINDS.items()
+            }
+        )
+
+    def end_table(self, rows: int, texts: OpenedTexts) -> None:
+        """Count the rows of a table. texts: gives its records as they were sent."""
+        self._texts.append((self.rows, texts))
         self.rows += rows
 
     def text(self, row: int, counter_id: str, value: float) -> str:
-        """Return a record as it was sent. row: in the whole answer; counter_id and value: its cell of a wide table."""
+        """Return a record as it was sent. row: in the whole answer; counter_id and value: its cell of a wide table.
+
+        Cheap when rows are asked for in their order.
+        """
         position = bisect_right(self._texts, row, key=lambda entry: entry[0]) - 1
-        first, text = self._texts[position]
-        return text(row - first, counter_id, value)
+        first, texts = self._texts[position]
+        if self._opened is None or self._opened[0] != position:
+            self._opened = (position, texts())
+        return self._opened[1](row - first, counter_id, value)
 
 
-def packed_lines(lines: Sequence[bytes]) -> Text:
+def packed_lines(lines: Sequence[bytes]) -> OpenedTexts:
     """Keep the texts of records in a tenth of their size; nearly all of them are never needed again."""
     import pyarrow as pa
 
-    sizes = [len(line) for line in lines]
+    sizes = array("I", map(len, lines))
     size = sum(sizes)
     packed = pa.compress(b"".join(lines), codec="zstd", asbytes=True)
 
-    @lru_cache(maxsize=1)
-    def unpacked() -> list[str]:
+    def opened() -> Text:
         whole = pa.decompress(packed, size, codec="zstd", asbytes=True)
         ends = list(itertools.accumulate(sizes, initial=0))
-        return [whole[a:b].decode("utf-8", "replace") for a, b in itertools.pairwise(ends)]
+        return lambda row, _id, _value: whole[ends[row] : ends[row + 1]].decode("utf-8", "replace")
 
-    return lambda row, _counter_id, _value: unpacked()[row]
+    return opened

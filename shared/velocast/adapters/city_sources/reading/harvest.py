@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 class Harvest:
     """What was read of one complete answer, or of files.
 
-    counts: Arrow columns counter_id, counted_at (UTC, the start of an hour of the city's clock), bike_count and quality
-    (null: usable; incomplete: a part is missing; clock_change: the hour that the clock repeats, not told apart; suspect:
-    the city says so), one row a counter and hour, by counter and time. counters: what the rows of counts say about the
-    counters. rejects: rows that cannot be stored. fetched: records, rejects included; of a wide table, cells. doubles:
-    equal records dropped. left_out: records that the description does not keep. blank: cells without a count. unknown_fields:
-    sorted names of columns that are not described.
+    counts: Arrow columns counter_id, counted_at (UTC, the start of an hour of the city's clock), bike_count and
+    quality, one row a counter and hour. quality: null for a usable count; incomplete: a part of the hour is missing;
+    clock_change: the hour that the clock repeats, not told apart; suspect: the city says so. counters: what the rows of
+    counts say about the counters. rejects: rows that cannot be stored. fetched: number of records, rejects
+    included; of a wide table, of cells. doubles: equal records dropped. left_out: records that the description does not
+    keep. blank: cells without a count. unknown_fields: sorted names of columns that are not described.
     """
 
     counts: pa.Table
@@ -108,7 +108,7 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
 
 def _check_columns(gathered: Gathered, city: City, place: str) -> None:
     """Raise CityRefused when nothing was read because described columns are in none of the tables."""
-    if gathered.pieces and any(len(piece.row) for piece in gathered.pieces):
+    if gathered.times:
         return
     layout = city.counts.layout
     headings = list(gathered.headings)

@@ -26,14 +26,15 @@ HOUR_SECONDS = 3600
 def read_table(table: RawTable, city: City, gathered: Gathered) -> None:
     """Add the counts of one table to `gathered`."""
     rows, layout = Rows.of(table, city, gathered), city.counts.layout
-    if not len(rows):
-        return
-    if isinstance(layout, Wide):
-        read_wide(rows, layout)
-    elif isinstance(layout, Long):
-        _read_long(rows, layout)
-    else:
-        _read_hours(rows, layout)
+    if len(rows):
+        if isinstance(layout, Wide):
+            read_wide(rows, layout)
+        elif isinstance(layout, Long):
+            _read_long(rows, layout)
+        else:
+            _read_hours(rows, layout)
+    gathered.rejects += table.unreadable
+    gathered.fetched += len(table.unreadable)
 
 
 def _read_long(rows: Rows, layout: Long) -> None:

@@ -39,7 +39,7 @@ def position_of(value: Any, crs: str) -> Position:
 
 
 def place(north: Any, east: Any, crs: str) -> Position:
-    """Return latitude and longitude in degrees (WGS 84) from the numbers of a reference system; None for both if wrong."""
+    """Return latitude and longitude in degrees (WGS 84) from coordinates in a reference system; None, None if wrong."""
     try:
         y, x = float(_with_point(north)), float(_with_point(east))
     except (TypeError, ValueError, OverflowError):

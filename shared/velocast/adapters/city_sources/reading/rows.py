@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from velocast.adapters.city_sources.reading.cells import NumberStyle
 from velocast.adapters.city_sources.reading.columns import Columns
 from velocast.adapters.city_sources.reading.distinct import distinct, distinct_rows
-from velocast.adapters.city_sources.reading.gathering import Gathered, Piece, RowOrder
+from velocast.adapters.city_sources.reading.gathering import Gathered, RowOrder
 from velocast.adapters.city_sources.reading.stamps import Stamps
 from velocast.adapters.city_sources.reading.values import MISSING, CountCells, kept
 from velocast.adapters.city_sources.records import Reject
@@ -51,14 +51,11 @@ class Rows:
         frame = table.rows.reset_index(drop=True)
         columns = Columns(frame, layout.also_called)
         gathered.headings.update(dict.fromkeys(map(str, frame.columns)))
-        gathered.rejects += table.unreadable
-        gathered.fetched += len(table.unreadable)
         names = [*layout.time.columns]
         if layout.time.gap_column is not None:
             names.append(layout.time.gap_column)
         parts = distinct_rows([distinct(columns.get_or_empty(n)) for n in names], len(frame))
-        stamps = Stamps(layout.time, counts.clock, counts.step_minutes)
-        seconds, why = stamps.parsed(parts)
+        seconds, why = Stamps(city).parsed(parts)
         keep = kept(columns, layout.keep)
         gathered.left_out += int((~keep).sum())
         style = NumberStyle.of(table.file or counts.file)
@@ -92,11 +89,14 @@ class Rows:
         later_seconds: int = 0,
     ) -> None:
         """Add the counts of the good rows. later_seconds: how much after the rows' times they begin."""
-        seconds = self.seconds[good] + later_seconds
-        piece = Piece(
-            counter[good], seconds, value[good], mark[good], parts[good], self.numbers[good]
+        self.gathered.add(
+            counter=counter[good],
+            time=self.gathered.time_codes(self.seconds[good] + later_seconds),
+            value=value[good],
+            mark=mark[good],
+            parts=parts[good],
+            row=self.numbers[good],
         )
-        self.gathered.pieces.append(piece)
 
     def remember_order(self, series: npt.NDArray[np.int32]) -> None:
         """Remember which row comes after which, where that tells the first of two equal hours from the second."""

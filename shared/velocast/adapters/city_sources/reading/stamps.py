@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.reading.cells import as_text, as_time_text
-from velocast.core.city.reading import ISO, Clock, Time
+from velocast.core.city import City
+from velocast.core.city.reading import ISO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,16 +29,17 @@ _AM_PM = re.compile(r"\b([ap])\.?\s?m\b\.?", re.IGNORECASE)
 class Stamps:
     """Parses the times of one city."""
 
-    def __init__(self, time: Time, clock: Clock, step_minutes: int) -> None:
-        self._time = time
-        self._clock = clock
-        self._step = timedelta(minutes=step_minutes)
+    def __init__(self, city: City) -> None:
+        self._time = city.counts.layout.time
+        self._clock = city.counts.clock
+        self._step = timedelta(minutes=city.counts.step_minutes)
+        self._zone = city.zone
 
     def parsed(self, times: Distinct) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
         """Return the seconds since 1970 of each row's time, and the reason of those that have none ('' for the others).
 
-        times: tuples, one value for each column of `Time.columns`, and the gap's number after them. Seconds are those of
-        the city's clock where it publishes local times, else of UTC.
+        times: tuples, one value for each column of `Time.columns`, and the gap's number after them. Seconds are those
+        of the city's clock where it publishes local times, else of UTC.
         """
         import numpy as np
 
@@ -71,10 +73,8 @@ class Stamps:
         last = len(parts) - 1
         text = " ".join(as_time_text(p, more_follows=n < last) for n, p in enumerate(parts)).strip()
         for each in self._time.format:
-            if each in _EPOCHS:
-                moment = _from_epoch(text, _EPOCHS[each])
-            else:
-                moment = _from_text(text, each)
+            epoch = _EPOCHS.get(each)
+            moment = _from_text(text, each) if epoch is None else _from_epoch(text, epoch)
             if moment is not None and (settled := self._settled(moment)) is not None:
                 return settled
         return None
@@ -96,11 +96,14 @@ class Stamps:
         text = as_text(gap)
         if text is None or not text.isdecimal():
             return None
-        number = int(text) - self._time.first_gap
-        # 100 quarters on the day of 25 hours
-        if not timedelta(0) <= number * self._step < timedelta(hours=25):
+        later = (int(text) - self._time.first_gap) * self._step
+        if not timedelta(0) <= later < timedelta(hours=25):
             return None
-        return day + number * self._step
+        if self._clock.times != "local" or self._clock.repeated_hour != "twice":
+            return day + later
+        # who publishes the repeated hour twice numbers 100 quarters on that day, and 92 on the shortest
+        moment = day.replace(tzinfo=self._zone).astimezone(UTC) + later
+        return moment.astimezone(self._zone).replace(tzinfo=None)
 
 
 def _from_epoch(text: str, divisor: int) -> datetime | None:

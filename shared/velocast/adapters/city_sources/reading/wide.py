@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.reading.columns import Columns, described, missing_columns
-from velocast.adapters.city_sources.reading.gathering import Text
+from velocast.adapters.city_sources.reading.gathering import OpenedTexts, Text
 from velocast.adapters.city_sources.reading.rows import Rows, added, as_record
 from velocast.adapters.city_sources.reading.values import MISSING, marks
 from velocast.adapters.city_sources.records import CounterRecord, Reject
@@ -86,8 +86,8 @@ def counters_of(
         counters = {name: WideColumn(name, name, [name]) for name in named}
     if not counters:
         raise CityRefused(
-            f"{place}: none of its columns is a counter: {', '.join(map(repr, rest[:20])) or 'there is only the time'}; "
-            "correct `pattern` or `ignore` of the layout"
+            f"{place}: none of its columns is a counter: {', '.join(map(repr, rest[:20])) or 'only the time is there'}"
+            "; correct `pattern` or `ignore` of the layout"
         )
     for name, match in statuses.items():
         if (counter := counters.get(match.group("id"))) is not None:
@@ -140,14 +140,17 @@ def _named(counter: WideColumn) -> CounterRecord:
     return CounterRecord(counter.id, counter.name, None, None, None, None, None)
 
 
-def _cell_text(times: Sequence[Any], time_column: str) -> Text:
+def _cell_text(times: Sequence[Any], time_column: str) -> OpenedTexts:
     """Write a cell as a record of its own."""
 
     def text(row: int, counter_id: str, value: float) -> str:
         shown = int(value) if value == int(value) else value
         return as_record({time_column: times[row], counter_id: shown})
 
-    return text
+    def opened() -> Text:
+        return text
+
+    return opened
 
 
 def _plain(values: list[Any]) -> list[Any]:

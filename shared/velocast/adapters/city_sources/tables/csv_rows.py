@@ -35,8 +35,8 @@ def csv_tables(member: Member, file: FileFormat) -> Iterator[RawTable]:
             yield from _tables(text, member.place, file)
         except UnicodeDecodeError as exc:
             raise CityRefused(
-                f"{member.place}: not in the encoding {file.encoding}: {exc.reason} {exc.object[exc.start : exc.end]!r}; "
-                "correct `encoding` of the file, or leave it out"
+                f"{member.place}: not in the encoding {file.encoding}: {exc.reason} {exc.object[exc.start : exc.end]!r}"
+                "; correct `encoding` of the file, or leave it out"
             ) from exc
         except csv.Error as exc:
             raise CityRefused(f"{member.place}: no CSV: {exc}") from exc

@@ -45,7 +45,7 @@ def is_number_like(cell: Any) -> bool:
 
 
 def usable_names(cells: Sequence[Any]) -> list[str]:
-    """Return the column names: white space made single, one without a name called `column 3`, repeated ones numbered."""
+    """Return the column names: white space made single, nameless ones called `column 3`, repeated ones numbered."""
     names: list[str] = []
     seen: Counter[str] = Counter()
     for position, cell in enumerate(cells, start=1):

@@ -1,4 +1,4 @@
-"""Finds out what a file is by looking at it: kind, encoding, delimiter, line of the headings, and how numbers are written.
+"""Finds out what a file is by looking: its kind, encoding, delimiter, line of headings, and how it writes numbers.
 
 What a city's file says about itself (`FileFormat`) is never questioned; only what it leaves open is looked for.
 """
@@ -35,7 +35,8 @@ Kind = Literal["csv", "json_lines", "json", "parquet", "xlsx"]
 def look_at_file(data: bytes | Path, place: str | None = None) -> FileFormat:
     """Return what was found in a file, or in the first of a zip. place: its name in messages, by default the path.
 
-    Raises CityRefused for a file that is empty, an HTML page, or binary of an unknown kind, CityTruncated for a damaged one.
+    Raises CityRefused for a file that is empty, an HTML page, or binary of an unknown kind, CityTruncated for a damaged
+    one.
     """
     name = place or (str(data) if isinstance(data, Path) else "the data")
     return look_at(members(data, name)[0], FileFormat())
@@ -72,7 +73,7 @@ def kind_of(head: bytes, place: str) -> Kind:
         return "xlsx"
     if re.match(r"<(!doctype|html|\?xml|!--)", text, re.IGNORECASE):
         raise CityRefused(
-            f"{place}: an HTML or XML page instead of data: {text[:_SHOWN]!r}; get the file itself, not the page about it"
+            f"{place}: an HTML or XML page instead of data: {text[:_SHOWN]!r}; get the file, not the page about it"
         )
     if "\x00" in text:
         raise CityRefused(
@@ -111,7 +112,7 @@ def _csv_format(member: Member, head: bytes, told: FileFormat) -> dict[str, Any]
         )
     found: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter}
     found["header_line"] = lines[header]
-    return found | _numbers(rows[header + 1 :], delimiter)
+    return found | _numbers(rows[header + 1 :], delimiter, told)
 
 
 def _encoding(member: Member, head: bytes) -> str:
@@ -145,8 +146,8 @@ def _delimiter(text: str, place: str) -> str:
         if header is None:
             continue
         width = len(rows[header])
-        below = rows[header + 1 :]
-        same = sum(len(row) == width for row in below) / len(below) if below else 1.0
+        filled = [row for row in rows if any(row)]
+        same = sum(len(row) == width for row in filled) / len(filled)
         named = sum(not is_date_like(c) and "," not in c for c in rows[header]) / width
         if (score := (round(named, 2), round(same, 2), width)) > best:
             best, chosen = score, each
@@ -182,23 +183,27 @@ _GROUPS = {
 }
 
 
-def _numbers(rows: Sequence[Sequence[str]], delimiter: str) -> dict[str, str]:
-    """Return how numbers are written, where their cells tell it."""
+def _numbers(
+    rows: Sequence[Sequence[str]], delimiter: str, told: FileFormat
+) -> dict[str, str | None]:
+    """Return how numbers are written, where their cells leave no doubt.
+
+    1.234 is a fraction unless something else shows that the comma marks fractions. 1,234 is a thousand only where the
+    comma also separates columns, or where something else shows that the point marks fractions.
+    """
     cells = {cell.strip() for row in rows for cell in row}
-    found: dict[str, str] = {}
-    if _any(_DECIMAL_COMMA, cells) and not _any(_DECIMAL_POINT, cells):
-        found["decimal"] = ","
-    elif _any(_DECIMAL_POINT, cells):
-        found["decimal"] = "."
-    for mark in (" ", "'"):
-        if _any(_GROUPS[mark], cells):
-            found["thousands"] = mark
-    if found.get("decimal") != "," and _any(_GROUPS[","], cells):
-        found["thousands"] = ","
-    # 1.234 is a fraction unless something else in the file says that the comma is what marks fractions
-    if found.get("decimal") == "," and _any(_GROUPS["."], cells):
-        found["thousands"] = "."
-    return found
+    found: dict[str, str | None] = {}
+    comma, point = _any(_DECIMAL_COMMA, cells), _any(_DECIMAL_POINT, cells)
+    decimal = told.decimal or ("." if point else "," if comma and told.thousands != "," else None)
+    for mark in (" ", "'", ",", "."):
+        if not _any(_GROUPS[mark], cells) or mark == decimal:
+            continue
+        if mark == "." and decimal != ",":
+            continue
+        if mark == "," and decimal is None and delimiter != ",":
+            continue
+        found["thousands"] = mark
+    return found | ({"decimal": decimal} if decimal else {})
 
 
 def _any(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:

@@ -16,27 +16,24 @@ import httpx
 from velocast.adapters.city_sources.tables.json_records import tables_of_lines
 from velocast.adapters.city_sources.transport import RawTable, TimeRange, literal
 from velocast.adapters.city_sources.transports.opendatasoft_answers import json_lines, reset_time
+from velocast.adapters.city_sources.transports.portal import Portal
 from velocast.adapters.http_answer import HttpAnswer
-from velocast.adapters.http_source import HttpSource, SourceErrors
 from velocast.core.city import City
 from velocast.core.city.reading import HoursAsColumns
 from velocast.core.city.sources import Opendatasoft
-from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
+from velocast.core.errors import CityRefused
 
 DAY = timedelta(days=1)
 
 
-class OpendatasoftTransport(HttpSource):
+class OpendatasoftTransport(Portal):
     """One data set of a portal."""
 
-    errors = SourceErrors(CityUnreachable, CityTruncated, CityRefused)
-    needs = "records"
     setting = "base_url"
     purpose = "one export a day"
 
     def __init__(self, city: City, source: Opendatasoft, **timing: Any) -> None:
-        super().__init__(city.name, **timing)
-        self._city = city
+        super().__init__(city, **timing)
         self._source = source
 
     def tables(
@@ -51,22 +48,18 @@ class OpendatasoftTransport(HttpSource):
             for table in tables_of_lines(lines, f"{self._source.base_url}/{self._source.dataset}"):
                 arrived += len(table.rows) + len(table.unreadable)
                 yield table
-        if arrived < expected:
-            raise CityTruncated(
-                f"{self.name} {self._source.dataset} {hours or ''}: {arrived} records "
-                f"arrived, the API counts {expected}; fetch the window again"
-            )
+        self.check_complete(self._source.dataset, arrived=arrived, expected=expected)
 
     def describe_too_many(self, answer: HttpAnswer) -> str:
         """Return the message for a 429, with the time at which the API accepts requests again."""
         return f"{answer.place}: 429, too many requests; the API takes requests again at {reset_time(answer)}"
 
     def _time_column(self) -> str:
-        return self._city.counts.layout.time.columns[0]
+        return self.city.counts.layout.time.columns[0]
 
     def _asked(self, hours: TimeRange) -> TimeRange:
         """Return the range to ask for: whole days on both sides where the column holds days of the city's calendar."""
-        layout = self._city.counts.layout
+        layout = self.city.counts.layout
         days = (
             isinstance(layout, HoursAsColumns)
             or len(layout.time.columns) > 1

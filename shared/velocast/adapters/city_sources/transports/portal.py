@@ -16,7 +16,8 @@ from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
 if TYPE_CHECKING:
     import pandas as pd
 
-# The function `fetch` has 540 s: 330 s for the city, 120 s for the weather, and the rest for storing.
+# The function `fetch` has 540 s: 330 s for the city, 120 s for the weather, and the rest for storing. A first run reads
+# 13 months, about 130 MB for Paris, in one answer.
 LIMITS = Limits(answer_seconds=270.0, total_seconds=330.0)
 WIDER = timedelta(hours=2)  # more than any clock is ever set forward or back
 

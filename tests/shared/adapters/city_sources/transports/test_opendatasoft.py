@@ -79,9 +79,10 @@ class Patience:
 
 
 def at_addresses(city: City, base_url: str, *fallbacks: str) -> City:
-    """Return the city with its counts published at other addresses."""
+    """Return the city published at other addresses."""
     described = city.model_dump()
-    described["counts"]["source"] |= {"base_url": base_url, "fallback_base_urls": fallbacks}
+    for part in ("counts", "counters"):
+        described[part]["source"] |= {"base_url": base_url, "fallback_base_urls": fallbacks}
     return City(**described)
 
 
@@ -99,7 +100,7 @@ def source(city: ReplayedCity, patience: Patience) -> CitySource:
 
 def reading(base_url: str, patience: Patience) -> CitySource:
     """Return a source that reads the city at an address."""
-    return CitySource(load_city("demoville", base_url=base_url), sleep=patience, limits=EXACT)
+    return CitySource(at_addresses(load_city("demoville"), base_url), sleep=patience, limits=EXACT)
 
 
 class TestReadCounts:
@@ -189,7 +190,7 @@ class TestAnswersNotBelieved:
         with (
             answering(records, exports) as base_url,
             pytest.raises(
-                CityTruncated, match="1 records arrived, the API counts 2; fetch the window again"
+                CityTruncated, match="1 records arrived, the portal counts 2; fetch again"
             ),
         ):
             reading(base_url, patience).read_counts(WINDOW, as_of=AS_OF)
@@ -317,7 +318,7 @@ class TestReadCounters:
 
         with answering(records, exports) as base_url:
             assert reading(base_url, patience).read_counters() == []
-        assert agents[0].startswith("velocast (+https://")
+        assert "velocast (+https://" in agents[0]
 
 
 def answering(records: Any, exports: Any) -> Any:
