@@ -45,8 +45,8 @@ AnswerT = TypeVar("AnswerT")
 class SourceErrors:
     """The errors of one kind of source.
 
-    unreachable: no answer, 429 or 5xx. truncated: an answer that ended early or was given up. refused: any other
-    answer than 200.
+    unreachable: no answer, 202 (not ready yet), 429 or 5xx. truncated: an answer that ended early or was given up.
+    refused: any other answer than 200.
     """
 
     unreachable: type[VelocastError]
@@ -237,9 +237,10 @@ class HttpSource:
         cause = BadStatus(answer.status, retry_after_seconds(answer.headers))
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             raise self.errors.unreachable(self.describe_too_many(answer)) from cause
+        not_ready = answer.status == httpx.codes.ACCEPTED
         failed = (
             self.errors.unreachable
-            if httpx.codes.is_server_error(answer.status)
+            if not_ready or httpx.codes.is_server_error(answer.status)
             else self.errors.refused
         )
         raise failed(answer.unexpected(self.needs)) from cause

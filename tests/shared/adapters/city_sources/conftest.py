@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+import httpx
 import pytest
 from httpx._transports import default as httpx_transports
 
@@ -23,7 +24,5 @@ def stage() -> Iterator[Stage]:
 def one_tls_context() -> Iterator[None]:
     """Read the certificates once, not for each of a hundred clients, none of which uses TLS: it takes 60 ms."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            httpx_transports, "create_ssl_context", cache(httpx_transports.create_ssl_context)
-        )
+        patch.setattr(httpx_transports, "create_ssl_context", cache(httpx.create_ssl_context))
         yield

@@ -7,15 +7,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 
 from tests.shared.adapters.city_sources.transports.imitated_ckan import ImitatedCkan, Resource
 from tests.shared.adapters.city_sources.transports.imitated_socrata import ImitatedSocrata
 from tests.shared.adapters.city_sources.transports.imitation import QUICK, Stage, utc
 from velocast.adapters.city_sources.source import CitySource
 from velocast.adapters.city_sources.transport import TimeRange
-from velocast.core.city import City
-from velocast.core.city.loading import parse_city
+from velocast.core.city import City, load_city
 
 AUSTIN = """
 name: Austin
@@ -51,7 +49,7 @@ counters:
 def city_of(text: str, url: str, folder: Path) -> City:
     file = folder / "my-city.yaml"
     file.write_text(text.replace("URL", url), encoding="utf-8")
-    return parse_city(yaml.safe_load(file.read_text(encoding="utf-8")), str(file))
+    return load_city(str(file))
 
 
 def hours_of(city: City, hours: TimeRange) -> tuple[CitySource, dict[tuple[str, datetime], int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 from tests.shared.adapters.city_sources.spreadsheet import spreadsheet
-from tests.shared.adapters.city_sources.transports.imitation import utc
+from tests.shared.adapters.city_sources.transports.imitation import QUICK, utc
 from velocast.adapters.city_sources.reading import read_counters, read_counts
 from velocast.adapters.city_sources.tables import read_tables
 from velocast.adapters.city_sources.transport import RawTable, TimeRange
 from velocast.adapters.city_sources.transports import open_transport
 from velocast.adapters.city_sources.transports.portal import column_table
 from velocast.core.city import City, load_city
+from velocast.core.city.sources import Ckan
 
 NAMES = sorted(
     file.name.removesuffix(".yaml") for file in files("velocast").joinpath("cities").iterdir()
@@ -194,7 +196,7 @@ def test_a_shipped_city_can_be_asked_and_credited(name: str) -> None:
     assert city.holidays
     for part in (city.counts, city.counters):
         if part.source is not None:
-            with open_transport(city, part.source, part.file):
+            with open_transport(city, part.source, part.file, limits=QUICK):
                 pass
     assert city.bounding_box is not None
     assert all(
@@ -212,8 +214,29 @@ def test_muenster_asks_for_a_file_a_counter_and_month() -> None:
 
     city = load_city("muenster")
     assert city.counts.source is not None
-    with open_transport(city, city.counts.source, city.counts.file) as transport:
+    with open_transport(city, city.counts.source, city.counts.file, limits=QUICK) as transport:
         assert isinstance(transport, FilesTransport)
         urls = [url for url, _ in transport._urls(TimeRange(utc(2025, 2, 27), utc(2025, 3, 1, 3)))]
     assert len(urls) == 2 * len(city.counters.listed) == 42
     assert urls[0].endswith("/radverkehr-zaehlstellen/main/100020113/2025-02.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "year"),
+    [
+        ("montreal", "comptage_velo_2025.csv", "2025"),
+        ("montreal", "comptagevelo2022.csv", "2022"),
+        ("montreal", "comptagevelo2019.csv", None),  # a column a counter
+        ("toronto", "cycling_permanent_counts_15min_2025_2026", "2025"),
+        ("toronto", "cycling_permanent_counts_15min_2025_2026.csv", None),  # the same once more
+        ("toronto", "cycling_permanent_counts_daily", None),
+        ("dublin", "cycle-counts-1-jan-31-december-2024.csv", "2024"),
+        ("dublin", "cycle-counts-2022.csv", "2022"),
+    ],
+)
+def test_the_resources_of_a_package_are_chosen(name: str, resource: str, year: str | None) -> None:
+    source = load_city(name).counts.source
+    assert isinstance(source, Ckan)
+    (pattern,) = source.resources
+    found = re.fullmatch(pattern, resource)
+    assert (found and found["year"]) == year

@@ -19,6 +19,7 @@ from velocast.core.city.sources import (
     Socrata,
     Source,
 )
+from velocast.core.errors import SettingsError
 
 
 def open_transport(
@@ -27,7 +28,7 @@ def open_transport(
     """Return the transport of a source.
 
     file: how its files are read. token_file: holds the city's token, for a source that takes one. timing: limits, sleep
-    and clock, as for `HttpSource`.
+    and clock, as for `HttpSource`. Raises SettingsError for a token file that cannot be read.
     """
     from velocast.adapters.city_sources.transports import (
         arcgis,
@@ -40,7 +41,7 @@ def open_transport(
         socrata,
     )
 
-    token = token_file.read_text(encoding="utf-8").strip() if token_file else None
+    token = _token(token_file) if token_file else None
     match source:
         case Opendatasoft():
             return opendatasoft.OpendatasoftTransport(city, source, **timing)
@@ -58,3 +59,12 @@ def open_transport(
             return bucket.BucketTransport(city, source, file, **timing)
         case EcoCounter():
             return eco_counter.EcoCounterTransport(city, source, token, **timing)
+
+
+def _token(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(
+            f"VELOCAST_CITY_TOKEN_FILE={str(file)!r} cannot be read: {exc}; mount the city's token there"
+        ) from exc

@@ -22,7 +22,7 @@ from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
     selected,
-    text,
+    without_offset,
 )
 from velocast.core.city import City
 from velocast.core.city.sources import ArcGis
@@ -146,7 +146,7 @@ class ArcGisTransport(Portal):
 
 def _moment(kind: str, moment: Any) -> str:
     """Return a time as a field of this type is compared with it."""
-    return text(moment).replace("T", " ") if kind in DATES else text(moment)
+    return without_offset(moment).replace("T", " ") if kind in DATES else without_offset(moment)
 
 
 def _id_field(layer: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ class BucketTransport:
         file: FileFormat,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        **_: object,
+        **_unused: object,
     ) -> None:
         bucket, _, self._prefix = source.prefix.removeprefix("gs://").partition("/")
         self.name = city.name

@@ -27,7 +27,7 @@ from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
     selected,
-    text,
+    without_offset,
 )
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat
@@ -140,12 +140,19 @@ class CkanTransport(Download):
         return self._search(resource, limit=0, offset=0).fields
 
     def _search(self, resource: _Resource, *, limit: int, offset: int, **query: str) -> _Page:
-        params = {"resource_id": resource.id, "limit": str(limit), "offset": str(offset), **query}
+        params = {
+            "resource_id": resource.id,
+            "records_format": "lists",  # without the names, which may be longer than all else
+            "limit": str(limit),
+            "offset": str(offset),
+            **query,
+        }
         result = self._action("datastore_search", params)
         try:
+            names = [each["id"] for each in result["fields"]]
             return _Page(
-                fields=[each["id"] for each in result["fields"]],
-                records=list(result["records"]),
+                fields=names,
+                records=[_named(names, each) for each in result["records"]],
                 total=int(result["total"]),
             )
         except (LookupError, TypeError, ValueError) as exc:
@@ -161,6 +168,11 @@ class _Page:
     fields: list[str]
     records: list[dict[str, Any]]
     total: int
+
+
+def _named(names: list[str], record: Any) -> dict[str, Any]:
+    """Return a record by names; a portal before CKAN 2.7 gives it so."""
+    return record if isinstance(record, dict) else dict(zip(names, record, strict=True))
 
 
 def _match(resource: _Resource, wanted: tuple[str, ...]) -> re.Match[str] | None:
@@ -189,5 +201,5 @@ def _older(value: Any, since: datetime) -> bool:
     return (
         isinstance(value, str)
         and _ISO_DAY.match(value) is not None
-        and value[:10] < text(since)[:10]
+        and value[:10] < without_offset(since)[:10]
     )

@@ -16,7 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from velocast.adapters.city_sources.transport import RawTable, TimeRange
-from velocast.adapters.city_sources.transports.portal import WIDER, Portal, column_table, text
+from velocast.adapters.city_sources.transports.portal import (
+    WIDER,
+    Portal,
+    column_table,
+    without_offset,
+)
 from velocast.adapters.http_answer import HttpAnswer
 from velocast.core.city import City
 from velocast.core.city.sources import EcoCounter
@@ -91,7 +96,12 @@ class EcoCounterTransport(Portal):
         url, described = f"{self._url}/data/site/{site['id']}", _described(site)
         step = STEPS[self.city.counts.step_minutes]
         for begin, end in self._chunks(site, hours):
-            params = {"begin": text(begin), "end": text(end), "step": step, "complete": "true"}
+            params = {
+                "begin": without_offset(begin),
+                "end": without_offset(end),
+                "step": step,
+                "complete": "true",
+            }
             found = self.get_json(url, params, needs="a list of counts", kind=list)
             if not all(isinstance(each, dict) and "date" in each for each in found):
                 raise CityRefused(f"{url}: {found!r:.200}, needs counts with their dates")

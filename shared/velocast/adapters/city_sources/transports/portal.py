@@ -98,7 +98,7 @@ def as_published(hours: TimeRange, city: City) -> tuple[datetime | None, datetim
     return since.replace(hour=0, minute=0, second=0, microsecond=0), until
 
 
-def text(moment: datetime) -> str:
+def without_offset(moment: datetime) -> str:
     """Return a time without an offset as portals write it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 

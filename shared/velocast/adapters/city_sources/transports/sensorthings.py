@@ -15,7 +15,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from velocast.adapters.city_sources.transport import RawTable, TimeRange
-from velocast.adapters.city_sources.transports.portal import WIDER, Portal, column_table, text
+from velocast.adapters.city_sources.transports.portal import (
+    WIDER,
+    Portal,
+    column_table,
+    without_offset,
+)
 from velocast.core.city import City
 from velocast.core.city.sources import SensorThings
 from velocast.core.errors import CityRefused
@@ -98,7 +103,7 @@ def _within(hours: TimeRange) -> str:
 
 
 def _utc(moment: datetime) -> str:
-    return f"{text(moment.astimezone(UTC))}Z"
+    return f"{without_offset(moment.astimezone(UTC))}Z"
 
 
 def _key(identifier: Any) -> str:

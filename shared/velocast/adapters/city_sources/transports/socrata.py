@@ -5,8 +5,8 @@
 - A floating timestamp has no offset and is the publisher's clock; a fixed one is in UTC. Both are compared with a text
   like '2025-03-01T00:00:00' (https://dev.socrata.com/docs/datatypes/floating_timestamp.html).
 - An empty field is left out of a record.
-- Errors have a status of 400 to 500 with `message` and `error`; 429 means that requests without an application token
-  from one address are throttled (https://dev.socrata.com/docs/response-codes.html, app-tokens.html).
+- Errors have a status of 400 to 500 with `message` and `error`; 202 means that the answer is not ready yet, 429 that
+  requests without an application token are throttled (https://dev.socrata.com/docs/response-codes.html).
 
 An answer is complete when as many rows came as `count(*)` told for the same condition.
 """
@@ -22,7 +22,7 @@ from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
     selected,
-    text,
+    without_offset,
 )
 from velocast.adapters.http_answer import HttpAnswer
 from velocast.core.city import City
@@ -56,7 +56,7 @@ class SocrataTransport(Portal):
         query = self._query(hours)
         expected = self._count(query)
         if names := selected(columns, [self._source.time_field]):
-            query["$select"] = ",".join(f"`{name}`" for name in names)
+            query["$select"] = ",".join(names)
         arrived = 0
         while arrived < expected:
             rows = self._page(query, arrived)
@@ -76,17 +76,17 @@ class SocrataTransport(Portal):
         if hours is not None and name is not None:
             since, until = as_published(hours, self.city)
             if since is not None:
-                conditions.append(f"`{name}` >= '{text(since)}'")
-            conditions.append(f"`{name}` < '{text(until)}'")
+                conditions.append(f"{name} >= '{without_offset(since)}'")
+            conditions.append(f"{name} < '{without_offset(until)}'")
         return {"$where": " AND ".join(conditions)} if conditions else {}
 
     def _count(self, query: dict[str, str]) -> int:
         needs = "one row with the number of rows"
         found = self.get_json(
-            self._url, {"$select": "count(*) AS number", **query}, needs=needs, kind=list
+            self._url, {"$select": "count(*) AS found", **query}, needs=needs, kind=list
         )
         try:
-            return int(found[0]["number"])
+            return int(found[0]["found"])
         except (LookupError, TypeError, ValueError) as exc:
             raise CityRefused(f"{self._url}: {found!r:.200}, needs {needs}") from exc
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.shared.adapters.city_sources.transports.imitation import Asked, Imitation, select
 
-SEARCH = {"resource_id", "limit", "offset", "sort", "fields", "filters", "include_total"}
+SEARCH = {"resource_id", "limit", "offset", "sort", "fields", "records_format", "include_total"}
 
 
 @dataclass
@@ -27,13 +27,17 @@ class Resource:
 
 
 class ImitatedCkan(Imitation):
-    """One package. rows_max: the portal's setting; lost: rows that `total` counts and no page holds."""
+    """One package. rows_max: the portal's setting; lost: rows that `total` counts and no page holds.
+
+    knows_lists: whether it is CKAN 2.7 or later.
+    """
 
     def __init__(self, resources: list[Resource], rows_max: int = 32_000) -> None:
         super().__init__()
         self.resources = resources
         self.rows_max = rows_max
         self.lost = 0
+        self.knows_lists = True
 
     def answer(self, asked: Asked) -> Response:
         files = {f"/download/{each.id}.csv": each.file for each in self.resources}
@@ -76,10 +80,13 @@ class ImitatedCkan(Imitation):
         limit = min(int(query.get("limit", 100)), self.rows_max)
         names = ",".join(f"`{name}`" for name in fields)
         rest = f"ORDER BY {query.get('sort', '_id')} LIMIT {limit} OFFSET {query.get('offset', 0)}"
+        records: list[Any] = select(rows, names, rest)
+        if self.knows_lists and query.get("records_format") == "lists":
+            records = [list(record.values()) for record in records]
         return _succeeded(
             {
                 "fields": [{"id": name, "type": "text"} for name in fields],
-                "records": select(rows, names, rest),
+                "records": records,
                 "limit": limit,
                 "total": len(rows) + self.lost,
                 "total_was_estimated": False,

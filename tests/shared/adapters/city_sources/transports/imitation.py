@@ -105,7 +105,11 @@ def tables(
 
 
 def records(found: Iterable[RawTable]) -> list[dict[str, Any]]:
-    return [row for table in found for row in table.rows.to_dict("records")]
+    return [
+        {str(name): value for name, value in row.items()}
+        for table in found
+        for row in table.rows.to_dict("records")
+    ]
 
 
 def select(rows: list[dict[str, Any]], names: str, rest: str) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ class ImitatedArcGis(Imitation):
             "maxRecordCount": most,
             "fields": [{"name": name, "type": kind} for name, kind in TYPES.items()],
         }
-        self.rows = [
+        self.rows: list[dict[str, Any]] = [
             {"OBJECTID": n + 1, "at": f"{at:%Y-%m-%d %H:%M:%S}", "id": "7", "n": n}
             for n, at in enumerate(TIMES)
         ]

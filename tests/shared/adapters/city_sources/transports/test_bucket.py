@@ -135,7 +135,7 @@ def test_a_service_that_fails_is_unreachable(
     from google.api_core.exceptions import ServiceUnavailable
 
     def failing(self: Objects, prefix: str) -> list[ObjectVersion]:
-        raise ServiceUnavailable("try later")
+        raise ServiceUnavailable("try later")  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr(Objects, "versions", failing)
     with pytest.raises(CityUnreachable, match="try later"):

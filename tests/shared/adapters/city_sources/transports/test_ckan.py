@@ -80,6 +80,13 @@ def test_all_rows_of_all_matching_resources_come(portal: ImitatedCkan) -> None:
     ]
 
 
+def test_an_old_portal_gives_records_with_their_names(portal: ImitatedCkan) -> None:
+    portal.knows_lists = False
+    found = records(tables(opened(portal), ALL))
+    assert found[0] == {"_id": 730, "at": "2024-12-30T12:00:00", "id": "7", "n": 8748}
+    assert len(found) == 2 * 730
+
+
 def test_only_the_newest_pages_of_the_years_in_the_range_are_read(
     portal: ImitatedCkan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,10 @@ def test_fewer_rows_than_counted_is_truncated(portal: ImitatedSocrata) -> None:
 
 
 def test_what_passes_is_asked_again(portal: ImitatedSocrata) -> None:
-    portal.faults = [too_many(0), None, JSONResponse({"message": "timeout"}, 503)]
+    not_ready = JSONResponse({"code": "accepted", "message": "Processing"}, 202)
+    portal.faults = [not_ready, too_many(0)]
+    assert len(records(tables(opened(portal), MARCH_9))) == 50
+    portal.faults = [None, JSONResponse({"message": "timeout"}, 503)]
     assert len(records(tables(opened(portal), MARCH_9))) == 50
 
 
@@ -120,8 +123,13 @@ def test_other_answers_are_errors(
 
 
 def test_the_portals_own_words_for_a_wrong_field_are_shown(portal: ImitatedSocrata) -> None:
-    with pytest.raises(CityRefused, match=r"400 .*no such column: when"):
-        tables(opened(portal, time_field="when"), MARCH_9)
+    with pytest.raises(CityRefused, match=r"400 .*no such column: moment"):
+        tables(opened(portal, time_field="moment"), MARCH_9)
+
+
+def test_a_token_that_is_not_there_is_told(portal: ImitatedSocrata, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"VELOCAST_CITY_TOKEN_FILE=.*none' cannot be read"):
+        opened(portal, tmp_path / "none")
 
 
 def test_an_application_token_is_sent_as_a_header(portal: ImitatedSocrata, tmp_path: Path) -> None:
