@@ -829,3 +829,28 @@ def american_dates_with_years_of_two_digits() -> Published:
         zone,
         counted,
     )
+
+
+@shape
+def daily_totals_of_one_counter_among_hours() -> Published:
+    zone, counted = "Europe/Berlin", intervals("Europe/Berlin", "2024-05-20", 5)
+    header = ["zaehlstelle", "zeit", "anzahl"]
+    rows: list[list[object]] = [[i.counter, local(i, zone, ISO), i.total] for i in counted]
+    rows += [["D4", f"2024-05-{day} 00:00:00", 900 + day] for day in range(20, 25)]
+    text = table(header, rows)
+    return published(daily_totals_of_one_counter_among_hours, {"d.csv": text}, zone, counted)
+
+
+@shape
+def a_column_of_daily_totals_among_hours() -> Published:
+    zone, counted = "Europe/Berlin", intervals("Europe/Berlin", "2024-05-20", 5)
+    rows = [
+        [
+            local(g[0], zone, ISO),
+            *[i.total for i in g],
+            900 if local(g[0], zone, "%H") == "00" else "",
+        ]
+        for g in by_time(counted)
+    ]
+    text = table(["zeit", "A1", "B2", "C3", "Rathaus"], rows)
+    return published(a_column_of_daily_totals_among_hours, {"d.csv": text}, zone, counted)
