@@ -176,7 +176,7 @@ class Draft:
         if unknown:
             self.comments["counts.clock"] = (
                 f"What the city publishes when clocks change in {' and '.join(unknown)} is not seen in this file;\n"
-                "the default (spring: absent, autumn: merged) marks the repeated hour, so that nothing is learned from it."
+                "the default (spring: absent, autumn: merged) marks the repeated hour, and nothing is learned from it."
             )
         return values
 

@@ -63,7 +63,7 @@ def tables_of(
     """
     for path in files:
         sheets = _sheets(path)
-        for sheet in sheets or [None]:
+        for sheet in sheets or (None,):
             place = str(path) if sheet is None else f"{path}#{sheet}"
             told = formats
             if sheet is not None:

@@ -67,7 +67,7 @@ class _Look(Download):
             counts={
                 "layout": {"shape": "wide", "time": {"columns": "time"}},
                 "clock": {"times": "utc"},
-            },  # type: ignore[arg-type]
+            },
         )
         super().__init__(nobody, FileFormat())
         self.folder = folder
@@ -215,7 +215,11 @@ def _sensorthings(look: _Look, match: re.Match[str]) -> Found:
         tables = transport.ask(
             lambda: list(transport.tables(TimeRange(now - timedelta(days=SAMPLE_DAYS), now), None))
         )
-    records = [row for table in tables for row in table.rows.to_dict("records")]
+    records = [
+        {str(name): value for name, value in row.items()}
+        for table in tables
+        for row in table.rows.to_dict("records")
+    ]
     return Found(
         look.sample("observations", records),
         {"transport": "sensorthings", "base_url": base},

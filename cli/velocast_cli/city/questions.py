@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -50,7 +50,7 @@ class Question:
     text: str
     guess: str | None = None
     sure: bool = False
-    check: Callable[[str], str | None] = field(default=lambda _: None)  # returns what is wrong
+    check: Callable[[str], str | None] = lambda _: None  # returns what is wrong
 
 
 def settle(

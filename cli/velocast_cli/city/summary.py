@@ -100,7 +100,7 @@ def _missing(stored: pd.DataFrame) -> int:
     if stored.empty:
         return 0
     spans = stored.groupby("counter_id", observed=True)["counted_at"].agg(["min", "max", "nunique"])
-    expected = (spans["max"] - spans["min"]) // pd.Timedelta(hours=1) + 1
+    expected = (spans["max"] - spans["min"]).dt.total_seconds() // 3600 + 1
     return int((expected - spans["nunique"]).clip(lower=0).sum())
 
 
@@ -116,11 +116,11 @@ def _suspicious(stored: pd.DataFrame, city: City) -> list[dict[str, Any]]:
     largest = found.sort_values("bike_count", ascending=False).head(10)
     return [
         {
-            "counter_id": str(row.counter_id),
-            "counted_at": _local(row.counted_at, city),
-            "bike_count": int(row.bike_count),
-        }  # type: ignore[call-overload]
-        for row in largest.itertuples()
+            "counter_id": str(row["counter_id"]),
+            "counted_at": _local(row["counted_at"], city),
+            "bike_count": int(row["bike_count"]),
+        }
+        for row in largest.to_dict("records")
     ]
 
 
@@ -142,11 +142,11 @@ def _shown(stored: pd.DataFrame, city: City) -> list[dict[str, Any]]:
     chosen = pd.concat([busiest, rest]).sort_values(["counted_at", "counter_id"])
     return [
         {
-            "counter_id": str(row.counter_id),
-            "counted_at": row.counted_at.isoformat(),  # type: ignore[attr-defined]
-            "local": _local(row.counted_at, city),
-            "bike_count": int(row.bike_count),  # type: ignore[call-overload]
-            "quality": None if pd.isna(row.quality) else str(row.quality),  # type: ignore[call-overload]
+            "counter_id": str(row["counter_id"]),
+            "counted_at": row["counted_at"].isoformat(),
+            "local": _local(row["counted_at"], city),
+            "bike_count": int(row["bike_count"]),
+            "quality": row["quality"] if isinstance(row["quality"], str) else None,
         }
-        for row in chosen.itertuples()
+        for row in chosen.to_dict("records")
     ]

@@ -11,7 +11,7 @@ import gzip
 import io
 import random
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -106,7 +106,7 @@ def local(each: Interval, zone: str, form: str, after: int = 0) -> str:
     return moment.strftime(form)
 
 
-def table(header: list[str], rows: list[list[object]], delimiter: str = ",") -> str:
+def table(header: list[str], rows: Iterable[Iterable[object]], delimiter: str = ",") -> str:
     """Return a CSV."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")

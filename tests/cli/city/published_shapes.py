@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,7 @@ def shape(made: Callable[[], Published]) -> Callable[[], Published]:
 
 def published(
     made: Callable[..., Any],
-    content: dict[str, str | bytes],
+    content: Mapping[str, str | bytes],
     zone: str,
     counted: list[Interval],
     *answers: str,
@@ -401,20 +401,17 @@ def munich_like_two_formats_and_days() -> Published:
         ("rad_2023_06_15min.csv", 6, "%Y.%m.%d"),
     ):
         inside = [i for i in counted if i.start.astimezone(ZoneInfo(zone)).month == month]
-        files[name] = long(
-            zone,
-            inside,
-            header,
-            lambda i, form=form: [
+        rows = [
+            [
                 local(i, zone, form),
                 local(i, zone, "%H:%M"),
                 local(i, zone, "%H:%M", 15),
                 i.counter,
-                i.one,
-                i.other,
-                i.total,
-            ],
-        )  # type: ignore[misc]
+                *(i.one, i.other, i.total),
+            ]
+            for i in inside
+        ]
+        files[name] = table(header, rows)
     days = [["2023.06.01", "00:00", "23:59", c, 10, 20, 30] for c in ("Arnulf", "Olympia")]
     files["rad_2023_06_tage.csv"] = table(header, days)
     return published(munich_like_two_formats_and_days, files, zone, counted)
@@ -832,3 +829,28 @@ def american_dates_with_years_of_two_digits() -> Published:
         zone,
         counted,
     )
+
+
+@shape
+def daily_totals_of_one_counter_among_hours() -> Published:
+    zone, counted = "Europe/Berlin", intervals("Europe/Berlin", "2024-05-20", 5)
+    header = ["zaehlstelle", "zeit", "anzahl"]
+    rows: list[list[object]] = [[i.counter, local(i, zone, ISO), i.total] for i in counted]
+    rows += [["D4", f"2024-05-{day} 00:00:00", 900 + day] for day in range(20, 25)]
+    text = table(header, rows)
+    return published(daily_totals_of_one_counter_among_hours, {"d.csv": text}, zone, counted)
+
+
+@shape
+def a_column_of_daily_totals_among_hours() -> Published:
+    zone, counted = "Europe/Berlin", intervals("Europe/Berlin", "2024-05-20", 5)
+    rows = [
+        [
+            local(g[0], zone, ISO),
+            *[i.total for i in g],
+            900 if local(g[0], zone, "%H") == "00" else "",
+        ]
+        for g in by_time(counted)
+    ]
+    text = table(["zeit", "A1", "B2", "C3", "Rathaus"], rows)
+    return published(a_column_of_daily_totals_among_hours, {"d.csv": text}, zone, counted)

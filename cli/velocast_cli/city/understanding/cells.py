@@ -39,8 +39,10 @@ def _texts(cells: pd.Series) -> pd.Series:
     codes, values = pd.factorize(cells.map(_hashable) if cells.dtype == object else cells)
     moments = [v for v in values if isinstance(v, datetime)]
     if moments and all(v.time() == time.min and v.tzinfo is None for v in moments):
-        values = [v.date() if isinstance(v, datetime) else v for v in values]
-    texts = np.array([*map(_text, values), None], dtype=object)
+        days = [v.date() if isinstance(v, datetime) else v for v in values]
+    else:
+        days = list(values)
+    texts = np.array([*map(_text, days), None], dtype=object)
     return pd.Series(texts[codes], index=cells.index, dtype=object)
 
 

@@ -47,4 +47,5 @@ def counts(
         )
         for column, number in hours.items()
     ]
-    return pd.concat(parts, ignore_index=True)
+    found: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,11 @@ import pandas as pd
 from velocast_cli.city.understanding import words
 from velocast_cli.city.understanding.cells import Floats, is_function_of
 from velocast_cli.city.understanding.columns import Roles, Sample
+from velocast_cli.city.understanding.repeated_rows import (
+    LongColumns,
+    look_at_repeats,
+    share_unique,
+)
 from velocast_cli.city.understanding.totals import without_repeats
 
 _SUB = words.DIRECTIONS | frozenset(
@@ -32,24 +36,6 @@ _ASIDE = frozenset(
         "remark",
     ]
 )
-
-
-@dataclass
-class LongColumns:
-    """What the columns of a long table are. ignored: column -> reason; keep: column -> values to keep."""
-
-    counter_id: str | None
-    values: list[str]
-    name: str | None = None
-    site_id: str | None = None
-    site_name: str | None = None
-    installed_on: str | None = None
-    keep: dict[str, list[str]] = field(default_factory=dict)
-    corrected: dict[str, str] = field(default_factory=dict)
-    factor: str | None = None
-    add: bool = False
-    ignored: dict[str, str] = field(default_factory=dict)
-    parts: dict[str, list[str]] = field(default_factory=dict)
 
 
 def id_score(name: str) -> int:
@@ -74,7 +60,7 @@ def find_counter_id(sample: Sample, roles: Roles, at: pd.Series) -> str | None:
     candidates = [n for n in [*roles.texts, *numbered] if _may_be_id(sample, n)]
     if not candidates:
         return None
-    alone = {n: _share_unique(sample.frame, at, [n]) for n in candidates}
+    alone = {n: share_unique(sample.frame, at, [n]) for n in candidates}
     sure = [n for n in candidates if id_score(n) >= 3 and alone[n] >= 0.97]
     order = list(sample.frame.columns)
     return max(sure or candidates, key=lambda n: (id_score(n), round(alone[n], 2), -order.index(n)))
@@ -94,12 +80,6 @@ def _may_be_id(sample: Sample, name: str) -> bool:
         and not words.has(name, words.CALENDAR - words.SITES)
         and cells.nunique() <= max(1, len(cells) // 2) + 1
     )
-
-
-def _share_unique(frame: pd.DataFrame, at: pd.Series, names: list[str]) -> float:
-    """Return the share of rows that are the only one of their time and values."""
-    keys = frame[names].assign(_at=at)
-    return float(1 - keys.duplicated().mean())
 
 
 def find_columns(
@@ -125,15 +105,14 @@ def find_columns(
     for name in describing:
         made.ignored.setdefault(name, "describes the counter")
     if counter_id:
-        _look_at_repeats(
+        look_at_repeats(
             made, sample, [n for n in [*roles.texts, *describing] if n != counter_id], at, kept
         )
     known = {counter_id, made.name, made.site_id, made.site_name, made.installed_on, made.factor}
     for name in [*roles.texts, *describing]:
         if name not in known and name not in made.keep:
             made.ignored.setdefault(name, "not needed")
-    for name in known & set(made.ignored):
-        made.ignored.pop(str(name))
+    made.ignored = {n: why for n, why in made.ignored.items() if n not in known}
     return made
 
 
@@ -250,57 +229,6 @@ def _corrects(sample: Sample, corrected: str, raw: str) -> bool:
     return bool(
         both.sum() == 0 or np.isfinite(new).mean() < 0.9 or (new[both] == old[both]).mean() > 0.3
     )
-
-
-def _look_at_repeats(
-    made: LongColumns, sample: Sample, names: list[str], at: pd.Series, kept: np.ndarray[Any, Any]
-) -> None:
-    """Decide what several rows of one counter and time are: directions to add up, beside their total, or doubles."""
-    frame, moments = sample.frame[kept], at[kept]
-    counter = str(made.counter_id)
-    rows = frame[list(frame.columns)].assign(_at=moments)
-    distinct = ~rows.duplicated()
-    frame, moments = frame[distinct], moments[distinct]
-    alone = _share_unique(frame, moments, [counter])
-    if alone > 0.98:
-        return
-    splitting = [
-        n
-        for n in names
-        if n not in made.keep
-        and 1 < frame[n].nunique() <= 200
-        and not is_function_of(frame, n, counter)
-        and _share_unique(frame, moments, [counter, n]) > alone + 0.3 * (1 - alone)
-    ]
-    if not splitting:
-        return
-    made.add = True
-    for name in splitting:
-        if total := _total_among(frame, moments, counter, name, made.values, sample):
-            made.keep[name] = [total]
-            made.ignored.pop(name, None)
-            made.add = False
-            return
-
-
-def _total_among(
-    frame: pd.DataFrame, at: pd.Series, counter: str, name: str, values: list[str], sample: Sample
-) -> str | None:
-    """Return the value of a column (such as a direction) whose rows are the sum of all others; None without one."""
-    if frame[name].nunique() > 12 or not values:
-        return None
-    numbers = np.nansum([sample.numbers(v)[frame.index] for v in values], axis=0)
-    table = pd.DataFrame(
-        {"counter": frame[counter], "at": at, "part": frame[name], "n": numbers}
-    ).pivot_table(index=["counter", "at"], columns="part", values="n", aggfunc="sum")
-    if table.shape[1] < 3 and not any(words.has(str(c), words.TOTALS) for c in table.columns):
-        return None
-    for part in table.columns:
-        others = table.drop(columns=part).sum(axis=1)
-        says = table[part].notna() & (others > 0)
-        if says.sum() >= 3 and (abs(table[part] - others)[says] < 0.5).mean() >= 0.97:
-            return str(part)
-    return None
 
 
 def layout(

@@ -68,17 +68,18 @@ def parse(texts: pd.Series, formats: tuple[str, ...]) -> pd.Series:
 def _parse(texts: pd.Series, form: str) -> pd.Series:
     if form.startswith("epoch"):
         unit: Any = "ms" if form.endswith("ms") else "s"
-        return pd.to_datetime(
-            pd.to_numeric(texts, errors="coerce"), unit=unit, errors="coerce"
-        ).astype("datetime64[us]")
-    after = pd.Timedelta(0)
-    if "%H" in form:  # the end of a day as 24:00
-        late = texts.str.contains(r"(?:^|[T ])24[:.hH]00", regex=True, na=False)
+        numbers = pd.to_numeric(texts, errors="coerce")
+        return pd.to_datetime(numbers, unit=unit, errors="coerce").astype("datetime64[us]")
+    late = texts.str.contains(r"(?:^|[T ])24[:.hH]00", regex=True, na=False)
+    if "%H" in form and late.any():  # the end of a day as 24:00
         texts = texts.str.replace(r"((?:^|[T ]))24([:.hH]00)", r"\g<1>00\2", regex=True)
-        after = pd.to_timedelta(late.astype(int), unit="D")
-    wanted = {"format": "ISO8601"} if form == ISO else {"format": form}
-    moments = pd.to_datetime(texts, errors="coerce", utc=True, **wanted)
-    return (moments.dt.tz_localize(None) + after).astype("datetime64[us]")
+    moments = pd.to_datetime(
+        texts, errors="coerce", utc=True, format="ISO8601" if form == ISO else form
+    )
+    naive = moments.dt.tz_localize(None)
+    if "%H" in form and late.any():
+        naive = naive + pd.to_timedelta(late.astype(int), unit="D")
+    return pd.Series(naive.astype("datetime64[us]"))
 
 
 def find_time(frame: pd.DataFrame) -> TimeColumns | None:

@@ -115,8 +115,8 @@ def _sums(names: list[str], numbers: dict[str, Floats]) -> dict[str, list[str]]:
                 found[total] = parts
                 break
         else:
-            if parts := _by_search(total, names, numbers):
-                found[total] = parts
+            if searched := _by_search(total, names, numbers):
+                found[total] = searched
     return found
 
 

@@ -246,10 +246,14 @@ def _understand_long(sample: Sample, roles: Roles) -> Understood:
             f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}"
         )
     from_path, constant = _id_elsewhere(sample, counter)
-    layout = long.layout(columns, roles, from_path, constant)
 
     def counts(order: str | None) -> pd.DataFrame:
         return long.counts(sample, columns, roles.time.read(sample.frame, order))
+
+    if counter and (daily := steps.daily_counters(counts(None))):
+        hourly = [c for c in sample.frame[counter].dropna().unique() if c not in daily]
+        columns.keep[counter] = sorted(hourly)
+    layout = long.layout(columns, roles, from_path, constant)
 
     return Understood(
         sample,
@@ -271,12 +275,15 @@ def _understand_wide(sample: Sample, roles: Roles) -> Understood:
         raise NotUnderstood(
             f"no column has counts of bicycles; there are {', '.join(map(repr, sample.frame.columns))}"
         )
-    layout = wide.layout(found)
-    if found.status:
-        layout["status"] = {"column": found.status}
 
     def counts(order: str | None) -> pd.DataFrame:
         return wide.counts(sample, found, roles.time.read(sample.frame, order))
+
+    if daily := steps.daily_counters(counts(None)):
+        wide.leave_out(found, daily, "daily totals")
+    layout = wide.layout(found)
+    if found.status:
+        layout["status"] = {"column": found.status}
 
     return Understood(
         sample,

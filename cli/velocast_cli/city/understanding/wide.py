@@ -181,6 +181,16 @@ def _status_pattern(status: list[str], ids: dict[str, tuple[str, str | None]]) -
     return f"^{re.escape(before)}(?P<id>{inside}){re.escape(after)}$"
 
 
+def leave_out(made: WideCounters, counter_ids: list[str], why: str) -> None:
+    """Leave out counters. What a pattern says of all columns no longer holds then."""
+    gone = [
+        column for column, (counter_id, _) in made.counters.items() if counter_id in counter_ids
+    ]
+    made.ignored |= dict.fromkeys(gone, why)
+    made.counters = {c: named for c, named in made.counters.items() if c not in gone}
+    made.pattern = None
+
+
 def layout(made: WideCounters) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
     values: dict[str, Any] = {"shape": "wide"}

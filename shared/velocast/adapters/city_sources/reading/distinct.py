@@ -38,7 +38,7 @@ def distinct(column: pd.Series) -> Distinct:
     if column.dtype == object:
         return _distinct_objects(column)
     codes, values = pd.factorize(column)
-    return Distinct(codes, values.tolist())  # Python's own numbers: ids are told by their types
+    return Distinct(codes, values.tolist())
 
 
 def distinct_rows(columns: Sequence[Distinct], rows: int) -> Distinct:

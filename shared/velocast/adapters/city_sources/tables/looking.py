@@ -112,7 +112,7 @@ def _csv_format(member: Member, head: bytes, told: FileFormat) -> dict[str, Any]
         )
     found: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter}
     found["header_line"] = lines[header]
-    return found | _numbers(rows[header + 1 :])
+    return found | _numbers(rows[header + 1 :], delimiter, told)
 
 
 def _encoding(member: Member, head: bytes) -> str:
@@ -183,23 +183,27 @@ _GROUPS = {
 }
 
 
-def _numbers(rows: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return how numbers are written, where their cells tell it."""
+def _numbers(
+    rows: Sequence[Sequence[str]], delimiter: str, told: FileFormat
+) -> dict[str, str | None]:
+    """Return how numbers are written, where their cells leave no doubt.
+
+    1.234 is a fraction unless something else shows that the comma marks fractions. 1,234 is a thousand only where the
+    comma also separates columns, or where something else shows that the point marks fractions.
+    """
     cells = {cell.strip() for row in rows for cell in row}
-    found: dict[str, str] = {}
-    if _any(_DECIMAL_COMMA, cells) and not _any(_DECIMAL_POINT, cells):
-        found["decimal"] = ","
-    elif _any(_DECIMAL_POINT, cells):
-        found["decimal"] = "."
-    for mark in (" ", "'"):
-        if _any(_GROUPS[mark], cells):
-            found["thousands"] = mark
-    if found.get("decimal") != "," and _any(_GROUPS[","], cells):
-        found["thousands"] = ","
-    # 1.234 is a fraction unless something else in the file says that the comma is what marks fractions
-    if found.get("decimal") == "," and _any(_GROUPS["."], cells):
-        found["thousands"] = "."
-    return found
+    found: dict[str, str | None] = {}
+    comma, point = _any(_DECIMAL_COMMA, cells), _any(_DECIMAL_POINT, cells)
+    decimal = told.decimal or ("." if point else "," if comma and told.thousands != "," else None)
+    for mark in (" ", "'", ",", "."):
+        if not _any(_GROUPS[mark], cells) or mark == decimal:
+            continue
+        if mark == "." and decimal != ",":
+            continue
+        if mark == "," and decimal is None and delimiter != ",":
+            continue
+        found["thousands"] = mark
+    return found | ({"decimal": decimal} if decimal else {})
 
 
 def _any(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
