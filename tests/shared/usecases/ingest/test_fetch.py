@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 
@@ -624,48 +623,6 @@ class TestQuality:
             ("100-102", "2024-10-27T01:00:00Z"): "clock_change",
         }
         assert lab.fetch()["quality"]["clock_change"] == 0
-
-
-class TestResolveDuplicates:
-    def table(self, *rows: tuple[str, int, int]) -> pa.Table:
-        return pa.table(
-            {
-                "counter_id": [r[0] for r in rows],
-                "counted_at": pa.array(
-                    [FIRST + timedelta(hours=r[1]) for r in rows], pa.timestamp("us", tz="UTC")
-                ),
-                "bike_count": [r[2] for r in rows],
-                "line": [f"{r}".encode() for r in rows],
-            }
-        )
-
-    def test_conflicting_rows_are_rejected_and_equal_rows_kept_once(self) -> None:
-        counts = self.table(
-            ("a", 0, 1), ("b", 0, 2), ("a", 0, 3), ("b", 0, 2), ("c", 5, 6), ("a", 1, 9)
-        )
-
-        kept, rejects = ingest.resolve_duplicates(counts)
-
-        assert kept.select(["counter_id", "bike_count"]).to_pylist() == [
-            {"counter_id": "b", "bike_count": 2},
-            {"counter_id": "c", "bike_count": 6},
-            {"counter_id": "a", "bike_count": 9},
-        ]
-        assert [(r.reason, r.text) for r in rejects] == [
-            ("conflicting_duplicate", "('a', 0, 1)"),
-            ("conflicting_duplicate", "('a', 0, 3)"),
-        ]
-
-    def test_nothing_repeated(self) -> None:
-        counts = self.table(("a", 0, 1), ("a", 1, 1))
-
-        kept, rejects = ingest.resolve_duplicates(counts)
-
-        assert (kept.column_names, kept.num_rows, rejects) == (
-            ["counter_id", "counted_at", "bike_count"],
-            2,
-            [],
-        )
 
 
 @pytest.mark.parametrize(

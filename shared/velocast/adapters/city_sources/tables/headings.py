@@ -17,17 +17,30 @@ _NUMBER_LIKE = re.compile(r"-?\d+([.,]\d+)*")
 def find_header(rows: Sequence[Sequence[Any]]) -> int | None:
     """Return the index of the row with the column names; None where no row has more than one cell.
 
-    It is the first well-filled row, as wide as most are, above the first row that holds a date or a time. Rows above it
-    are titles.
+    It is one of the well-filled rows, as wide as most are, just above the first rows with dates or times: the one with
+    the most different names, else the lowest. Rows above it are titles.
     """
     widths = Counter(len(row) for row in rows if _filled(row) > 1)
     if not widths:
         return None
     width = max(widths, key=lambda n: (widths[n], n))
     full = [n for n, row in enumerate(rows) if len(row) == width and 2 * _filled(row) > width]
-    data = next((n for n in full if any(map(is_date_like, rows[n]))), None)
-    above = [n for n in full if data is None or n < data]
-    return above[0] if above else (full[0] if full else None)
+    if not full:
+        return None
+    data = _first_data([rows[n] for n in full], width)
+    if not data:
+        return full[0]
+    return max(full[:data], key=lambda n: (len({clean_name(cell) for cell in rows[n]}), n))
+
+
+def _first_data(rows: Sequence[Sequence[Any]], width: int) -> int:
+    """Return the index of the first row of data, which has a date in the same column as the next row; 0 for none."""
+    dated = [sum(is_date_like(row[column]) for row in rows) for column in range(width)]
+    column = dated.index(max(dated))
+    if not dated[column]:
+        return 0
+    has = [is_date_like(row[column]) for row in rows] + [True]
+    return next((n for n in range(len(rows)) if has[n] and has[n + 1]), 0)
 
 
 def is_date_like(cell: Any) -> bool:

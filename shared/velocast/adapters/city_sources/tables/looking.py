@@ -173,8 +173,8 @@ def _rows(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     return rows, lines
 
 
-_DECIMAL_COMMA = re.compile(r"-?\d+,(\d{1,2}|\d{4,})")
-_DECIMAL_POINT = re.compile(r"-?\d+\.(\d{1,2}|\d{4,})")
+_DECIMAL_COMMA = re.compile(r"-?\d+,(\d{1,2}|\d{4,})|-?\d{1,3}(\.\d{3})+,\d+")
+_DECIMAL_POINT = re.compile(r"-?\d+\.(\d{1,2}|\d{4,})|-?\d{1,3}(,\d{3})+\.\d+")
 _GROUPS = {
     " ": re.compile(r"-?\d{1,3}([ \u00a0\u202f]\d{3})+"),
     "'": re.compile(r"-?\d{1,3}(['\u2019]\d{3})+"),
