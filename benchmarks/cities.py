@@ -17,6 +17,7 @@ from velocast.core.errors import VelocastError
 from velocast.core.kinds import DEFAULT_KIND
 from velocast_cli.backtesting import city_tables, file_backtest, scores
 from velocast_cli.backtesting.file_backtest import BacktestRequest
+from velocast_cli.backtesting.references import Reference
 from velocast_cli.cities import city_of, read_files_of
 from velocast_cli.city_file import FileCounts
 
@@ -24,7 +25,7 @@ ENDING = "-counts.parquet"
 MONTHS = (2, 5, 8, 11)
 WEEKS, SCORED_DAYS = 4, 3  # the last day's forecasts are scored for three days
 LEAST_HISTORY_DAYS = 60
-REFERENCES = ("value_168h_before", "similar_days")
+REFERENCES: tuple[Reference, ...] = ("value_168h_before", "similar_days")
 HEADS = ("city", "28 days from", "hours", "RMSE", "better reference", "gain", "R2", "covered")
 
 
@@ -56,7 +57,7 @@ def description_of(name: str, arguments: argparse.Namespace) -> str | None:
     given = {asked: file for asked, _, file in (text.partition("=") for text in arguments.city)}
     beside = arguments.folder / f"{name}.yaml"
     if name in given:
-        return given[name]
+        return str(given[name])
     if beside.is_file():
         return str(beside)
     return name if name in packaged_cities() else None

@@ -147,10 +147,10 @@ def _demo(
         play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
-    city = load_city(str(folder / CITY_FILE))
+    played = load_city(str(folder / CITY_FILE))
     return summary | {
-        "time_zone": city.time_zone,
-        "licence": city.licence,
+        "time_zone": played.time_zone,
+        "licence": played.licence,
         "first_forecast_seconds": round(progress.first_forecast, 1),
         "urls": state["urls"],
     }

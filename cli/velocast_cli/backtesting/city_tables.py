@@ -24,7 +24,7 @@ def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
 def counts_with_quality(
     warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str
 ) -> pd.DataFrame:
-    """Return counts with `quality`: what the city marks, else what ingestion marks (outages, clock changes, suspect counts).
+    """Return counts with `quality`: what the city marks, else what ingestion marks.
 
     raw: dataset.table into which the counts are loaded for the query. Raises WarehouseError.
     """

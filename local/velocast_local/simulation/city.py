@@ -60,7 +60,7 @@ _DIRECTIONS = (("N-S", "S-N"), ("E-O", "O-E"), ("NE-SO", "SO-NE"), ("NO-SE", "SE
 _COMMUTE_IN = (1, 1, 1, 1, 1, 2, 6, 15, 24, 15, 7, 5, 6, 6, 6, 6, 8, 11, 12, 8, 5, 4, 3, 2)
 _COMMUTE_OUT = (1, 1, 1, 1, 1, 1, 3, 7, 11, 8, 5, 5, 7, 7, 6, 8, 12, 20, 24, 15, 8, 6, 4, 2)
 _LEISURE = (3, 2, 2, 1, 1, 1, 1, 2, 3, 5, 7, 9, 10, 10, 12, 14, 14, 13, 11, 9, 7, 5, 4, 4)
-# Working days are not alike: on Fridays fewer people commute, and nights grow livelier from Monday on. Monday to Friday.
+# Monday to Friday: on Fridays fewer people commute, and nights grow livelier from Monday on.
 _NIGHT, _COMMUTE, _NOON = (
     (0.75, 0.92, 1.02, 1.12, 1.19),
     (0.98, 1.09, 1.06, 1.04, 0.83),

@@ -109,7 +109,7 @@ def test_a_merge_bounds_its_target():
     from velocast.adapters.bigquery import merge
 
     table = schemas.table(schemas.COUNTS)
-    plan = merge.Merge.of(table, table.columns, ["counter_id", "counted_at"], None, ())
+    plan = merge.Merge.of(table, table.columns, ["counter_id", "counted_at"], None, (), {})
     moments = pa.array([3_600_000_000, 7_200_000_000], pa.timestamp("us", "UTC"))
     bounds = merge.partition_bounds(table, pa.table({"counted_at": moments}))
     assert bounds == (

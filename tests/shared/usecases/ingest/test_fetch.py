@@ -16,6 +16,7 @@ from tests import emulators
 from tests.frame_rows import named_rows
 from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources import source as city_source
+from velocast.adapters.city_sources.transports.portal import LIMITS
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable, EventError
 from velocast.core.requests import FetchRequest
@@ -109,7 +110,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
     """The small city at NOW with empty tables and no wait between retries."""
-    monkeypatch.setattr(city_source, "LIMITS", without_pauses(city_source.LIMITS))
+    monkeypatch.setattr(city_source, "LIMITS", without_pauses(LIMITS))
     monkeypatch.setenv("VELOCAST_CITY", served_city.described())
     served_city.now = NOW
     served_city.publish(small_frame())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.reading.clock import HOUR_SECONDS, Moments, moments
 from velocast.adapters.city_sources.reading.gathering import (
-    INCOMPLETE,
     FLAGGED,
+    INCOMPLETE,
     USABLE,
     Counts,
     Gathered,

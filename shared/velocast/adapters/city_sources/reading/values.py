@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.reading.cells import NumberStyle, as_text
 from velocast.adapters.city_sources.reading.distinct import distinct
-from velocast.adapters.city_sources.reading.gathering import INCOMPLETE, FLAGGED, USABLE
+from velocast.adapters.city_sources.reading.gathering import FLAGGED, INCOMPLETE, USABLE
 from velocast.core.city.reading import Keep, Status, Value
 
 if TYPE_CHECKING:
