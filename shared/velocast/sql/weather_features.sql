@@ -1,6 +1,7 @@
 -- The weather of each hour to forecast, as known at the origin, and its difference from the days before.
 -- One row per (origin_at, target_at); no row where no weather of the hour was known. Of several values for an hour, the
 -- newest issued at or before the origin is used, so that later observations never replace the forecast.
+-- Weather is that of full hours of UTC; an hour of a city's clock that begins at half past has that of its first half.
 -- The weather of a day is that of its local hours 7 to 20, when most people ride.
 --
 -- @first_origin, @last_origin DATE   local days of the origins, both included
@@ -30,7 +31,7 @@ versions AS (
     issued_at,
     LEAD(issued_at) OVER (PARTITION BY valid_at ORDER BY issued_at) AS replaced_at
   FROM {weather}
-  WHERE valid_at >= @scan_from AND valid_at <= @last_target
+  WHERE valid_at >= TIMESTAMP_TRUNC(@scan_from, HOUR) AND valid_at <= @last_target
 ),
 known AS (
   SELECT
@@ -43,7 +44,7 @@ known AS (
     versions.precipitation_mm,
     versions.cloud_pct
   FROM versions
-  JOIN hours ON hours.utc_hour = versions.valid_at
+  JOIN hours ON TIMESTAMP_TRUNC(hours.utc_hour, HOUR) = versions.valid_at
   JOIN origins
     ON versions.issued_at <= origins.origin_at
     AND (versions.replaced_at IS NULL OR versions.replaced_at > origins.origin_at)

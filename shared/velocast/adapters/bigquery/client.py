@@ -114,9 +114,7 @@ class Warehouse:
         Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
         schema = schemas.table(table)
-        plan = merging.Merge.of(
-            schema, rows.column_names, keys, update, insert_only, replaced or {}
-        )
+        plan = merging.Merge.of(schema, rows.column_names, keys, update, insert_only, replaced)
         data = merging.staged(schema, rows, keys)
         if data.num_rows == 0:
             return MergeResult(0, 0, 0)

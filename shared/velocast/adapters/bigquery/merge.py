@@ -47,7 +47,7 @@ class Merge:
         keys: Sequence[str],
         update: Sequence[str] | None,
         insert_only: Sequence[str],
-        replaced: Mapping[str, Sequence[str]],
+        replaced: Mapping[str, Sequence[str]] | None = None,
     ) -> Merge:
         """Check the names against the rows' columns. If `update` is None, all but keys and insert_only are compared."""
         fixed = {*keys, *insert_only}
@@ -61,7 +61,7 @@ class Merge:
                 f"merge into {table.name}: {sorted(both)} cannot be updated, because it is in keys or insert_only"
             )
         return cls(
-            table, tuple(columns), tuple(keys), tuple(compared), tuple(insert_only), replaced
+            table, tuple(columns), tuple(keys), tuple(compared), tuple(insert_only), replaced or {}
         )
 
     @cached_property

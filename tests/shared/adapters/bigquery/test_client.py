@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -123,6 +124,31 @@ def test_merge_of_no_rows_calls_nothing():
     assert nothing == MergeResult(0, 0, 0)
 
 
+def test_stored_values_are_replaced_only_where_that_is_said(store, warehouse_tables):
+    def fetched(bikes: int, quality: str | None) -> MergeResult:
+        rows = counts(*((name, n, bikes, quality) for n, name in enumerate("abc")))
+        return store.merge(
+            schemas.COUNTS,
+            rows,
+            keys=["counter_id", "counted_at"],
+            update=["bike_count", "quality"],
+            replaced={"quality": ("incomplete",)},
+        )
+
+    assert fetched(3, "incomplete") == MergeResult(3, 0, 0)
+    marked = counts(("b", 1, 3, "outage"), ("c", 2, 3, "suspect"))
+    store.merge(schemas.COUNTS, marked, keys=["counter_id", "counted_at"])
+
+    assert fetched(4, None) == MergeResult(0, 3, 0)
+    assert [row[2:4] for row in stored(warehouse_tables)] == [
+        (4, None),
+        (4, "outage"),
+        (4, "suspect"),
+    ]
+    assert fetched(4, None) == MergeResult(0, 0, 3)
+    assert fetched(4, "incomplete") == MergeResult(0, 1, 2)
+
+
 def test_insert_only_columns_stay(store, warehouse_tables):
     def counter(name: str, seen: int) -> pa.Table:
         return pa.table(
@@ -197,7 +223,7 @@ def test_bad_rows_are_refused_before_any_call(rows: pa.Table, keys: list[str], m
     ],
 )
 def test_keys_and_updates_that_make_no_sense_are_refused(
-    options: dict[str, list[str]], message: str
+    options: dict[str, Any], message: str
 ):
     with pytest.raises(WarehouseError, match=message):
         Warehouse("no-project", LOCATION).merge(
