@@ -31,7 +31,7 @@ $(READY): pyproject.toml uv.lock
 	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet 1>&2
 	@touch $(READY)
 
-demo: $(READY) ## Run two weeks of a city through the whole system (ARGS="--days 14 --replay FILE --once --json")
+demo: $(READY) ## Run two weeks of a city through the whole system (ARGS="--days 14 --replay FILE --city CITY --once --json")
 	@$(BIN)/velocast demo $(ARGS)
 
 up: $(READY) ## Start the local stack in the background
@@ -120,7 +120,7 @@ $(RIVAL): $(READY)
 	@UV_PROJECT_ENVIRONMENT=$(VENV)/bench $(BIN)/uv sync --locked --quiet --only-group bench 1>&2
 	@touch $(RIVAL)
 
-bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="system", "mlforecast FILE", "fit FILE" or "scale"; benchmarks/README.md)
+bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="system", "mlforecast FILE", "fit FILE", "scale" or "cities DIR"; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY) ## Build the documentation site into build/site; a broken link or anchor fails

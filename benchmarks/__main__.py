@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | mlforecast FILE | fit FILE | scale]`; see benchmarks/README.md."""
+"""`python -m benchmarks [system | mlforecast FILE | fit FILE | scale | cities DIR]`; see benchmarks/README.md."""
 
 from __future__ import annotations
 
@@ -47,6 +47,26 @@ def _arguments() -> argparse.Namespace:
     scale.add_argument(
         "--limit", type=int, default=600, help="time limit of a step in seconds (default 600)"
     )
+    cities = commands.add_parser(
+        "cities", help="the default model against the better reference, in each city and season"
+    )
+    cities.set_defaults(module="cities")
+    cities.add_argument("folder", type=Path, help="folder of <city>-counts.parquet files")
+    cities.add_argument(
+        "--city",
+        action="append",
+        default=[],
+        metavar="CITY=FILE",
+        help="a city's own description; default: <city>.yaml in the folder, else the packaged city",
+    )
+    cities.add_argument(
+        "--windows", type=int, default=0, help="the last so many windows of each city (default all)"
+    )
+    cities.add_argument(
+        "--retrain-days", type=int, default=7, help="days from one training to the next (default 7)"
+    )
+    cities.add_argument("--only", help="cities, separated by commas (default all)")
+    cities.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     for command in (mlforecast, fit, scale):
         command.add_argument(
             "--city",

@@ -18,6 +18,7 @@ from benchmarks.harness import Step
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast_cli.backtesting import city_tables
+from velocast_cli.cities import city_of
 from velocast_local.simulation.city import simulate, write_city
 
 COUNTERS = 100
@@ -28,7 +29,7 @@ DAYS = (
 
 def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, width=80)
-    city = load_city(arguments.city)
+    city = city_of(arguments.city)
     with tempfile.TemporaryDirectory(prefix="velocast-bench-") as name:
         folder = Path(name)
         learned, forest, emulator_mb = fit_both(folder, arguments, city)
@@ -48,7 +49,7 @@ def fit_both(folder: Path, arguments: argparse.Namespace, city: City) -> tuple[S
     """Fit both, each in its own process; return both steps and the emulator's peak memory, MB."""
     with harness.warehouse(arguments.city) as (store, emulator):
         counts = city_tables.counts_with_quality(
-            store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
+            store, city, harness.read_counts(arguments.file, city), harness.RAW_COUNTS
         )
         harness.load_counts(counts)
         learned = harness.run_isolated(
@@ -67,7 +68,7 @@ def five_days(folder: Path, city_name: str, city: City) -> Step:
     file = folder / "city.parquet"
     write_city(simulate(COUNTERS, days=DAYS, seed=3), file)
     with harness.warehouse(city_name):
-        counts = harness.read_counts(file).assign(quality=None)
+        counts = harness.read_counts(file, load_city("demoville"))
         harness.load_counts(counts)
         asked = forecast_task(counts, city)
         harness.run_isolated("learn", **asked, model=folder / "small")

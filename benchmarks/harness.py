@@ -21,8 +21,9 @@ from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.google_clients import bigquery_client
 from velocast.core import schemas
+from velocast.core.city import City
 from velocast_cli.backtesting import city_tables
-from velocast_cli.city_file import read_rows
+from velocast_cli.city_file import read_city_files
 
 PROJECT, LOCATION = "velocast-bench", "europe-west1"
 RAW_COUNTS = f"{schemas.RAW}.bench_raw"
@@ -62,9 +63,9 @@ def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
             yield Warehouse(PROJECT, LOCATION), emulator
 
 
-def read_counts(file: Path) -> pd.DataFrame:
-    """Read counter_id, counted_at (UTC), bike_count from a file in the format of the Paris file. Raises ValueError."""
-    return city_tables.counts_of(read_rows(file))
+def read_counts(file: Path, city: City) -> pd.DataFrame:
+    """Read counter_id, counted_at (UTC), bike_count and quality from a city's file. Raises ValueError."""
+    return read_city_files(city, [file]).counts
 
 
 def load_counts(counts: pd.DataFrame) -> None:

@@ -20,13 +20,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import harness
-from velocast.core.city import City, load_city
+from velocast.core.city import City
 from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.model.evaluation import metrics
 from velocast.model.features.calendar_features import holiday_dates
 from velocast.model.learning import forecaster
 from velocast_cli.backtesting import city_tables, file_backtest
 from velocast_cli.backtesting import scores as backtest_scores
+from velocast_cli.backtesting.references import REFERENCES
+from velocast_cli.cities import city_of
 
 MLFORECAST = "mlforecast"
 KEYS = ["counter_id", "origin_at", "target_at"]
@@ -56,9 +58,9 @@ def main(arguments: argparse.Namespace) -> None:
             f'{PYTHON} does not exist; run make bench ARGS="mlforecast {arguments.file}"'
         )
     console = Console(highlight=False, width=80)
-    city = load_city(arguments.city)
+    city = city_of(arguments.city)
     asked = file_backtest.BacktestRequest(
-        arguments.file, None, "observed", arguments.weeks, None, ("gbm",)
+        (arguments.file,), None, "observed", arguments.weeks, None, ("gbm",), REFERENCES
     )
     with timed_calls() as spent:
         ours = file_backtest.backtest_file(asked, city, console.print)
@@ -108,7 +110,7 @@ def write_task(folder: Path, arguments: argparse.Namespace, city: City, rows: pd
     """Write the usable counts and the plan: the backtest's origins and retraining days."""
     with harness.warehouse(arguments.city) as (store, _):
         counts = city_tables.counts_with_quality(
-            store, city, harness.read_counts(arguments.file), harness.RAW_COUNTS
+            store, city, harness.read_counts(arguments.file, city), harness.RAW_COUNTS
         )
     usable = counts[counts["quality"].isna()]
     usable = usable.assign(counted_at=usable["counted_at"].dt.tz_localize(None))

@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks import bigquery_cost, harness
 from benchmarks.fit import forecast_task
 from velocast.core.city import City, load_city
+from velocast_cli.cities import city_of
 from velocast_local.simulation.city import simulate, write_city
 
 NOT_MEASURED = "not measured"
@@ -44,7 +45,7 @@ def measure_cities(
     folder: Path, arguments: argparse.Namespace, sizes: list[int], console: Console
 ) -> list[dict[str, Any]]:
     """Measure each city; those too large for the emulator consist of copies of the largest emulated one."""
-    city, made = load_city(arguments.city), []
+    city, made = city_of(arguments.city), []
     emulated = [size for size in sizes if size <= arguments.emulate] or [arguments.emulate]
     base = emulated[-1]
     asked: dict[str, Any] = {}
@@ -71,7 +72,7 @@ def in_emulator(
     file = folder / "city.parquet"
     write_city(simulate(counters, days=arguments.days, seed=3), file)
     with harness.warehouse(arguments.city) as (_, emulator):
-        counts = harness.read_counts(file).assign(quality=None)
+        counts = harness.read_counts(file, load_city("demoville"))
         harness.load_counts(counts)
         asked = forecast_task(counts, city)
         steps = train_and_forecast(folder, arguments.limit, asked, recording, 0)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from benchmarks import harness
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.adapters.gcs import Objects
+from velocast.adapters.gcs import Objects, read_address
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import local_date, origin_of
@@ -184,7 +184,7 @@ def job(name: str, execution_id: str, as_of: str) -> dict[str, Any]:
 
     name: train, evaluate or promote, in this order for one execution_id. Figures: the rows read from BigQuery.
     """
-    runtime = Runtime(JobSettings.load(), component=name)
+    runtime = Runtime(JobSettings.load(read_address), component=name)
     warehouse = CountingWarehouse(runtime.settings.project, runtime.settings.location)
     runtime.__dict__["warehouse"] = warehouse  # in place of the cached property's own
     run = Run(runtime, datetime.fromisoformat(as_of), execution_id)
@@ -209,7 +209,7 @@ JOBS: dict[str, Callable[[Run[JobSettings]], list[AuditRow]]] = {
 def _run(
     as_of: str, recording: str | None, tiles: int
 ) -> tuple[Run[JobSettings], RecordingWarehouse | TiledWarehouse]:
-    runtime = Runtime(JobSettings.load(), component="bench")
+    runtime = Runtime(JobSettings.load(read_address), component="bench")
     warehouse: RecordingWarehouse | TiledWarehouse = (
         TiledWarehouse(Path(recording), tiles)
         if recording and tiles

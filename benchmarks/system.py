@@ -24,7 +24,7 @@ from benchmarks import harness
 from benchmarks.latency import measure_latency, measure_throughput
 from gcp_emulators.core.http_server import free_port
 from velocast.core.datetimes import rfc3339
-from velocast_cli.city_file import CityFile
+from velocast_local.city.replayed_counts import CityFile
 from velocast_local.demo import AuditReader, Player, Progress, details_of
 from velocast_local.simulation.city import simulate, write_city
 from velocast_local.stack import environment, lifecycle

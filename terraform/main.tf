@@ -8,9 +8,15 @@ locals {
   }
   library = "${path.module}/../shared/velocast"
 
+  # A city's own file is packaged with the library, under its name.
+  is_own_city = endswith(var.city, ".yaml") || endswith(var.city, ".yml")
+  own_city    = startswith(var.city, "/") ? var.city : "${path.module}/../${var.city}"
+  city_file   = local.is_own_city ? local.own_city : "${local.library}/cities/${var.city}.yaml"
+  city        = replace(basename(local.city_file), "/\\.ya?ml$/", "")
+
   # How far back the first fetch goes. A month of 30 days stays inside what the city keeps. The date itself is computed when
   # the command runs: a date in an output would change with every plan, or grow old.
-  kept_months = try(yamldecode(file("${local.library}/cities/${var.city}.yaml")).kept_months, null)
+  kept_months = try(yamldecode(file(local.city_file)).kept_months, null)
   kept_days   = local.kept_months == null ? 365 : local.kept_months * 30
 
   # The one entry without a topic is called over HTTPS: it is a Cloud Run service, all others are functions.
@@ -39,7 +45,7 @@ locals {
     GOOGLE_CLOUD_PROJECT     = module.project.project_id
     MLFLOW_TRACKING_URI      = module.mlflow.uri
     VELOCAST_ALERTS_TOPIC    = module.messaging.topics["velocast-alerts"]
-    VELOCAST_CITY            = var.city
+    VELOCAST_CITY            = local.city
     VELOCAST_DATASETS_BUCKET = module.storage.buckets["datasets"]
     VELOCAST_ENVIRONMENT     = var.environment
     VELOCAST_LOCATION        = var.location

@@ -13,6 +13,16 @@ output "build_account" {
   value       = module.builder.account
 }
 
+output "city" {
+  description = "Name of the city under which the functions and jobs find it."
+  value       = local.city
+
+  precondition {
+    condition     = !local.is_own_city || try(local.packages.city.sha256, "") == try(filesha256(local.city_file), "missing")
+    error_message = "The packages do not hold ${var.city} as it is now: `make deploy` packages it, and so does `python3 terraform/package.py --city FILE`."
+  }
+}
+
 output "dashboards" {
   description = "URLs of the dashboards in the console."
   value       = module.monitoring.dashboards
@@ -88,7 +98,7 @@ output "serve_service" {
 
 output "shell" {
   description = "Lines for eval that let `velocast` work on this deployment."
-  value       = join("\n", [for name, value in local.environment : "export ${name}='${value}'" if !startswith(value, "/secrets/")])
+  value       = join("\n", [for name, value in merge(local.environment, local.is_own_city ? { VELOCAST_CITY = abspath(local.city_file) } : {}) : "export ${name}='${value}'" if !startswith(value, "/secrets/")])
 }
 
 output "topics" {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Package what is deployed: a zip for each function, an archive for each image, and `packages.json`, which lists them.
 
-    python3 terraform/package.py [--out build/packages]
+    python3 terraform/package.py [--out build/packages] [--city my-city.yaml]
 
 Needs only Python 3.11. The same content gives the same bytes on every machine (sorted names, fixed date and mode, no
 compression, because zlib versions differ). Each file name contains the hash of the content, so that only changed
@@ -10,7 +10,8 @@ packages are deployed again.
 A function's zip contains main.py, requirements.txt with hashes, and the library as the folder `velocast` next to them.
 The library is not listed in requirements.txt: with hashes, pip refuses any entry without one, and a folder or a wheel
 built just now has none. The folder is importable without pip, because the Functions Framework puts main.py's folder on
-the path. `velocast-<version>.dist-info` makes the version available to `importlib.metadata`.
+the path. `velocast-<version>.dist-info` makes the version available to `importlib.metadata`. A city's own file, given
+by --city, is put among the library's cities under its name, in place of one that has the same name.
 """
 
 from __future__ import annotations
@@ -56,7 +57,13 @@ def metadata(root: Path) -> Files:
     return {f"{name}-{version}.dist-info/METADATA": text.encode()}
 
 
-def function_files(root: Path, name: str) -> Files:
+def library_files(root: Path, city: Path | None) -> Files:
+    """Return the files of the library, by their paths in it, with a city's own file among its cities."""
+    files = files_under(root / "shared/velocast")
+    return files if city is None else files | {f"cities/{city.stem}.yaml": city.read_bytes()}
+
+
+def function_files(root: Path, name: str, city: Path | None = None) -> Files:
     """Return the files of a function's zip. Raises FileNotFoundError naming the missing file."""
     files = files_under(root / "functions" / name)
     for needed in ("main.py", "requirements.txt"):
@@ -65,10 +72,11 @@ def function_files(root: Path, name: str) -> Files:
                 f"functions/{name} has no {needed}; a function needs main.py and requirements.txt "
                 "(`make requirements` writes requirements.txt)"
             )
-    return files | files_under(root / "shared/velocast", to="velocast/") | metadata(root)
+    library = {f"velocast/{path}": data for path, data in library_files(root, city).items()}
+    return files | library | metadata(root)
 
 
-def image_files(root: Path, name: str) -> Files:
+def image_files(root: Path, name: str, city: Path | None = None) -> Files:
     """Return the files of an image's archive, with its Dockerfile as `Dockerfile`."""
     dockerfile, sources = IMAGES[name]
     folder = root / dockerfile
@@ -76,6 +84,8 @@ def image_files(root: Path, name: str) -> Files:
     for source in sources:
         files |= files_under(root / source, to=f"{source}/")
     if "shared/velocast" in sources:
+        library = library_files(root, city)
+        files |= {f"shared/velocast/{path}": data for path, data in library.items()}
         files |= {f"shared/{name}": data for name, data in metadata(root).items()}
     return files
 
@@ -108,19 +118,25 @@ def named(name: str, data: bytes, ending: str) -> str:
     return f"{name}-{hashlib.sha256(data).hexdigest()[:HASH_DIGITS]}.{ending}"
 
 
-def package(root: Path, out: Path) -> dict[str, dict[str, str]]:
-    """Write all packages and `packages.json` to `out`, remove all other files there, and return packages.json."""
+def package(root: Path, out: Path, city: Path | None = None) -> dict[str, dict[str, str]]:
+    """Write all packages and `packages.json` to `out`, remove all other files there, and return packages.json.
+
+    city: a city's own file, which packages.json names with the hash of its content, so that Terraform can compare it.
+    """
     written: Files = {}
     listing: dict[str, dict[str, str]] = {"functions": {}, "images": {}}
     for main in sorted((root / "functions").glob("*/main.py")):
         name = main.parent.name
-        data = zip_bytes(function_files(root, name))
+        data = zip_bytes(function_files(root, name, city))
         listing["functions"][name] = named(name, data, "zip")
         written[listing["functions"][name]] = data
     for name in IMAGES:
-        data = tar_bytes(image_files(root, name))
+        data = tar_bytes(image_files(root, name, city))
         listing["images"][name] = named(name, data, "tgz")
         written[listing["images"][name]] = gzip.compress(data, compresslevel=0, mtime=0)
+    if city is not None:
+        digest = hashlib.sha256(city.read_bytes()).hexdigest()
+        listing["city"] = {"name": city.stem, "sha256": digest}
     written["packages.json"] = (json.dumps(listing, indent=2) + "\n").encode()
     _write(out, written)
     return listing
@@ -142,10 +158,14 @@ def main() -> None:
     """Write the packages and print their paths."""
     parser = argparse.ArgumentParser(description="Package functions and images for Terraform.")
     parser.add_argument("--out", type=Path, default=ROOT / "build/packages")
-    out = parser.parse_args().out
-    for kind, files in package(ROOT, out).items():
-        for file in files.values():
-            sys.stdout.write(f"{kind}: {out / file}\n")
+    parser.add_argument("--city", type=Path, help="a city's own file, to deploy with the library")
+    asked = parser.parse_args()
+    if asked.city is not None and not asked.city.is_file():
+        parser.error(f"--city {asked.city}: no such file")
+    listing = package(ROOT, asked.out, asked.city)
+    for kind in ("functions", "images"):
+        for file in listing[kind].values():
+            sys.stdout.write(f"{kind}: {asked.out / file}\n")
 
 
 if __name__ == "__main__":

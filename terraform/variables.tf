@@ -33,14 +33,14 @@ variable "budget" {
 }
 
 variable "city" {
-  description = "The city: the name of a file in shared/velocast/cities, without its extension."
+  description = "The city: a name in shared/velocast/cities, or the path of a city's own file (.yaml), absolute or from the checkout's folder."
   type        = string
   default     = "paris"
   nullable    = false
 
   validation {
-    condition     = fileexists("${path.module}/../shared/velocast/cities/${var.city}.yaml")
-    error_message = "city must be one of ${join(", ", [for file in fileset("${path.module}/../shared/velocast/cities", "*.yaml") : trimsuffix(file, ".yaml")])}; got \"${var.city}\"."
+    condition     = can(regex("\\.ya?ml$", var.city)) ? fileexists(startswith(var.city, "/") ? var.city : "${path.module}/../${var.city}") : fileexists("${path.module}/../shared/velocast/cities/${var.city}.yaml")
+    error_message = "city must be the path of a city's file, absolute or from the checkout's folder, or one of ${join(", ", [for file in fileset("${path.module}/../shared/velocast/cities", "*.yaml") : trimsuffix(file, ".yaml")])}; got \"${var.city}\"."
   }
 }
 

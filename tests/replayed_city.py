@@ -13,9 +13,9 @@ import pandas as pd
 from gcp_emulators.core.http_server import HttpServer
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City, load_city
-from velocast_cli.city_file import CityFile
 from velocast_local.city.opendatasoft_replay import Faults, Replay, city_routes
 from velocast_local.city.replayed_city import replayed_city, write_city
+from velocast_local.city.replayed_counts import CityFile
 
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 COUNTERS = ("100-101", "100-102", "200-201")

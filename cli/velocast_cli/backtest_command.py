@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 from rich import box
@@ -15,13 +15,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from velocast.core.city import load_city
 from velocast.core.errors import VelocastError
 from velocast.core.kinds import Kind
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, REFERENCES
+from velocast_cli.cities import CITY_HELP, city_of
 
 if TYPE_CHECKING:
     from velocast_cli.backtesting.plan import BacktestResult
 
+NameT = TypeVar("NameT", bound=str)
 FAILURES = (VelocastError, RuntimeError, ValueError, OSError)
 
 
@@ -33,8 +35,11 @@ class WeatherAs(StrEnum):
 
 
 def backtest_command(
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="Hourly counts (Parquet or CSV).")
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", exists=True, help="Counts: files or folders, read as --city says."
+        ),
     ],
     weather: Annotated[
         Path | None,
@@ -58,7 +63,13 @@ def backtest_command(
     kinds: Annotated[
         str, typer.Option(help=f"Kinds of model, separated by commas: {', '.join(get_args(Kind))}.")
     ] = "gbm,affluence",
-    city: Annotated[str, typer.Option(help="City whose time zone and holidays apply.")] = "paris",
+    city: Annotated[
+        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
+    ] = None,
+    against: Annotated[
+        str,
+        typer.Option(help=f"Reference models, separated by commas: {', '.join(REFERENCES)}."),
+    ] = ",".join(DEFAULT_REFERENCES),
     report: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write an HTML report with error plots to this file."),
@@ -72,17 +83,23 @@ def backtest_command(
         raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     asked = file_backtest.BacktestRequest(
-        file, weather, weather_as.value, weeks, until and until.date(), _kinds(kinds)
+        tuple(files),
+        weather,
+        weather_as.value,
+        weeks,
+        until and until.date(),
+        _chosen("kinds", kinds, get_args(Kind)),
+        _chosen("against", against, REFERENCES),
     )
     began = time.monotonic()
     try:
-        made = file_backtest.backtest_file(asked, load_city(city), console.print)
+        made = file_backtest.backtest_file(asked, city_of(city) if city else None, console.print)
         summary = scores.summarize(made)
     except FAILURES as exc:
         console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
     summary |= {
-        "file": str(file),
+        "file": ", ".join(map(str, files)),
         "weeks": weeks,
         "weather": weather_as.value if weather else "none",
         "seconds": round(time.monotonic() - began, 1),
@@ -95,20 +112,22 @@ def backtest_command(
         _write(report, made, summary, console)
 
 
-def _kinds(text: str) -> tuple[Kind, ...]:
-    asked = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = sorted(set(asked) - set(get_args(Kind)))
-    if unknown or not asked:
-        raise typer.BadParameter(f"--kinds {text}: choose from {', '.join(get_args(Kind))}")
-    return tuple(kind for kind in get_args(Kind) if kind in asked)
+def _chosen(option: str, text: str, known: tuple[NameT, ...]) -> tuple[NameT, ...]:
+    """Return the chosen names in the order in which they are known. Raises typer.BadParameter for any other."""
+    asked = {name.strip() for name in text.split(",") if name.strip()}
+    if not asked or not asked <= set(known):
+        raise typer.BadParameter(f"--{option} {text}: choose from {', '.join(known)}")
+    return tuple(name for name in known if name in asked)
 
 
 def _show(summary: dict[str, Any], console: Console) -> None:
+    console.print(f"[bold]{escape(summary['city'])}[/bold]")
     console.print(_table(summary))
     if summary["affluence"]:
         console.print(_busy_hours(summary["affluence"]))
     if summary["new_counters"]:
         console.print(new_counters_table(summary["new_counters"]))
+    console.print(f"From the file to these scores: {summary['seconds']:,.0f} s")
 
 
 def _write(report: Path, made: BacktestResult, summary: dict[str, Any], console: Console) -> None:

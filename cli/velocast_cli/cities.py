@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from velocast.adapters.gcs import read_address
 from velocast.core.city import City, load_city
 from velocast.core.city.loading import packaged_cities
+from velocast.core.errors import CityRefused, VelocastError
+from velocast_cli.city_file import FileCounts, read_city_files
 
 CITY_HELP = "City: the name of a packaged one, the path of a city's file, or a gs:// address."
 UNNAMED = "Unnamed city"
@@ -45,6 +48,49 @@ def describe_unnamed(city: City) -> str:
     else:
         known = f"from its counters' places, the clock is {city.time_zone} with the holidays of {city.holidays}"
     return f"no --city: the counts are nobody's; {known}"
+
+
+def read_files_of(
+    city: City | None, paths: Sequence[Path], say: Callable[[str], object]
+) -> tuple[City, FileCounts]:
+    """Read the counts of a city's files, and say what was put aside. city: None where the files come without one.
+
+    Returns the city too: an unnamed one is made from the files. Raises ValueError and VelocastError for what cannot be
+    read.
+    """
+    if city is not None:
+        read = _read_in_either_format(city, paths, say)
+    else:
+        try:
+            read = read_city_files(unnamed_city(), paths)
+        except (VelocastError, ValueError) as exc:
+            raise ValueError(
+                f"{exc}. Without --city a file must have the columns of Paris's API; `velocast city new "
+                f"{paths[0].name}` describes any other"
+            ) from exc
+        city = unnamed_city(read.positions())
+        say(describe_unnamed(city))
+    for place, why in read.left_out.items():
+        say(f"left out: {place} ({why})")
+    if aside := read.describe_put_aside():
+        say(aside)
+    return city, read
+
+
+def _read_in_either_format(
+    city: City, paths: Sequence[Path], say: Callable[[str], object]
+) -> FileCounts:
+    """Read files as their city describes them, else as hours that somebody brought into the format of Paris's API."""
+    try:
+        return read_city_files(city, paths)
+    except CityRefused as exc:
+        hours = city.model_copy(update={"counts": load_city(FORMAT).counts})
+        try:
+            read = read_city_files(hours, paths)
+        except (VelocastError, ValueError):
+            raise exc from None
+    say(f"{paths[0].name}: not as {city.name} publishes counts, but in the format of Paris's API")
+    return read
 
 
 def _city_around(positions: list[Position]) -> City | None:

@@ -1,223 +1,83 @@
-"""A Parquet or CSV file of counts in memory, and its rows as JSON lines.
+"""Counts from files that a person gives to the command line, read as the city's description says.
 
-The lines are built column by column: repeated values (names, hours) are encoded once and placed by index. So 400,000
-rows take well under a second.
+It is the reading of ingestion (`velocast.adapters.city_sources.reading`) and of `velocast city check`, so the same
+records are put aside.
 """
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-FIELDS = (
-    "id_compteur",
-    "nom_compteur",
-    "id",
-    "name",
-    "sum_counts",
-    "date",
-    "installation_date",
-    "counter",
+from velocast.adapters.city_sources.reading import listed_counters, read_counts
+from velocast.adapters.city_sources.records import CounterRecord
+from velocast.core.city import City
+from velocast_cli.city.check import described_tables
+from velocast_cli.city.files import files_of
+
+COUNTERS = (
+    "counter_id",
+    "counter_name",
+    "site_id",
+    "site_name",
+    "installed_on",
+    "latitude",
+    "longitude",
 )
-COLUMNS = (*FIELDS, "longitude", "latitude")
-ONE_IN = 2000
-
-Rows = slice | npt.NDArray[Any]
 
 
-class CityFile:
-    """Counts of one city, sorted by date and counter. Rows without a date are left out, as no range of time finds them.
+@dataclass(frozen=True)
+class FileCounts:
+    """What a city's files say.
 
-    path: .parquet or .csv with COLUMNS. Raises ValueError when a column is missing or no row has a date.
+    counts: counter_id, counted_at (UTC), bike_count and quality (None, or why a count is not learned from), one row a
+    counter and hour. counters: COUNTERS, one row a counter, None or NaN where nothing is known. put_aside: how many
+    records were refused, by reason. left_out: files among others that hold no counts, and why.
     """
 
-    names = (*FIELDS, "coordinates")
+    counts: pd.DataFrame
+    counters: pd.DataFrame
+    put_aside: dict[str, int]
+    left_out: dict[str, str] = field(default_factory=dict)
 
-    def __init__(self, path: Path) -> None:
-        table = read_rows(path).dropna(subset=["date"])
-        if table.empty:
-            raise ValueError(f"{path}: no row has a date")
-        self._frame = table.sort_values(["date", "id_compteur"], kind="stable", ignore_index=True)
-        self.hours: npt.NDArray[np.datetime64] = (
-            self._frame["date"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]")
-        )
-        self.ids: npt.NDArray[Any] = pd.factorize(self._frame["id_compteur"], sort=True)[0]
-        self.first = _aware(self.hours[0])
-        self.last = _aware(self.hours[-1])
-        self._texts = {
-            name: _Texts(*self._encode(name)) for name in self.names if name != "sum_counts"
-        }
-        counts = self._frame["sum_counts"]
-        self._uncounted: npt.NDArray[np.bool_] = counts.isna().to_numpy()
-        self._counts = counts.fillna(0).to_numpy("int64")
-        self._mistakes = _first_mistakes(self.hours, self.ids, self._counts)
+    def positions(self) -> list[tuple[float, float]]:
+        """Return latitude and longitude (degrees) of the counters that have a place."""
+        placed = self.counters[["latitude", "longitude"]].dropna()
+        return [(float(lat), float(lon)) for lat, lon in placed.itertuples(index=False)]
 
-    def between(self, since: datetime | None, until: datetime | None) -> slice:
-        """Return the rows of a half-open time range as one slice; None is no bound."""
-        start = 0 if since is None else int(np.searchsorted(self.hours, _naive(since)))
-        stop = len(self.hours) if until is None else int(np.searchsorted(self.hours, _naive(until)))
-        return slice(start, max(start, stop))
-
-    def counters(self, rows: slice) -> list[dict[str, Any]]:
-        """Return one record for each counter among `rows`, taken from its newest row."""
-        newest = (
-            self._frame.iloc[rows]
-            .drop_duplicates("id_compteur", keep="last")
-            .sort_values("id_compteur")
-        )
-        return [
-            {
-                "id_compteur": row.id_compteur,
-                "nom_compteur": _or_none(row.nom_compteur),
-                "id": _or_none(row.id),
-                "name": _or_none(row.name),
-                "channel_id": str(row.id_compteur).rpartition("-")[2],
-                "channel_name": str(row.nom_compteur).rpartition(" ")[2],
-                "installation_date": _or_none(row.installation_date),
-                "coordinates": _place(row.longitude, row.latitude),
-                "counter": _or_none(row.counter),
-            }
-            for row in newest.itertuples(index=False, name="Row")
-        ]
-
-    def lines(
-        self,
-        rows: Rows,
-        names: tuple[str, ...] | None,
-        *,
-        first_value_after: datetime | None = None,
-    ) -> bytes:
-        """Encode rows as JSON lines with the fields `names` (None: all).
-
-        Hours from `first_value_after` on have their values as first published, before correction.
-        """
-        pieces: list[Any] = []
-        for position, name in enumerate(names or self.names):
-            pieces.append(("{" if position == 0 else ",") + f'"{name}":')
-            pieces.append(
-                self._values(rows, first_value_after)
-                if name == "sum_counts"
-                else self._texts[name].at(rows)
-            )
-        pieces.append("}\n")
-        pieces = [
-            pa.scalar(piece, pa.large_string()) if isinstance(piece, str) else piece
-            for piece in pieces
-        ]
-        joined = pc.binary_join_element_wise(*pieces, pa.scalar("", pa.large_string()))
-        return _bytes_of(joined)
-
-    def _values(self, rows: Rows, first_value_after: datetime | None) -> pa.Array:
-        counts = self._counts[rows]
-        if first_value_after is not None:
-            young = self.hours[rows] >= _naive(first_value_after)
-            counts = counts + np.where(young, self._mistakes[rows], 0)
-        return (
-            pa.array(counts, mask=self._uncounted[rows]).cast(pa.large_string()).fill_null("null")
-        )
-
-    def _encode(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
-        if name == "date":
-            codes, hours = pd.factorize(self.hours)
-            return codes, [f'"{h!s}+00:00"' for h in hours.astype("datetime64[s]")]
-        if name == "coordinates":
-            pairs = pd.MultiIndex.from_frame(self._frame[["longitude", "latitude"]])
-            codes, places = pd.factorize(pairs)
-            return codes, [json.dumps(_place(lon, lat)) for lon, lat in places]
-        codes, values = pd.factorize(self._frame[name], use_na_sentinel=False)
-        return codes, [
-            json.dumps(None if pd.isna(v) else str(v), ensure_ascii=False) for v in values
-        ]
+    def describe_put_aside(self) -> str | None:
+        """Return how many records were refused, by reason; None when all were read."""
+        if not self.put_aside:
+            return None
+        reasons = sorted(self.put_aside.items(), key=lambda item: -item[1])
+        told = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in reasons)
+        return f"put aside: {sum(self.put_aside.values()):,} records ({told})"
 
 
-class _Texts:
-    """A column of JSON texts: the distinct texts, and the index of each row's text."""
+def read_city_files(city: City, paths: Sequence[Path]) -> FileCounts:
+    """Read the counts of files and of all files in folders.
 
-    def __init__(self, codes: npt.NDArray[Any], texts: list[str]) -> None:
-        self._codes = codes.astype(np.int32)
-        self._texts = pa.array(texts, pa.large_string())
-
-    def at(self, rows: Rows) -> pa.Array:
-        return self._texts.take(pa.array(self._codes[rows]))
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read a file's rows, `date` in UTC. Raises ValueError for another suffix, a missing column or an empty file."""
-    if path.suffix == ".parquet":
-        table = pd.read_parquet(path)
-    elif path.suffix == ".csv":
-        try:
-            table = pd.read_csv(
-                path, dtype={"id_compteur": str, "id": str, "installation_date": str}
-            )
-        except pd.errors.EmptyDataError as exc:
-            raise ValueError(f"{path}: the file is empty") from exc
-        except pd.errors.ParserError as exc:
-            raise ValueError(f"{path}: no CSV with commas ({exc})") from exc
-        _check_separator(path, list(table.columns))
-    else:
-        raise ValueError(f"{path}: ends in {path.suffix!r}, expected .parquet or .csv")
-    if missing := sorted(set(COLUMNS) - set(table.columns)):
-        raise ValueError(f"{path}: no column {', '.join(missing)}; expected {', '.join(COLUMNS)}")
-    if table.empty:
-        raise ValueError(f"{path}: the file has no rows")
-    table["date"] = pd.to_datetime(table["date"], utc=True)
-    return table
+    Raises ValueError when they have no usable count, and the errors of `reading.read_counts`.
+    """
+    left_out: dict[str, str] = {}
+    tables = described_tables(city, files_of(paths), left_out)
+    harvest = read_counts(city, tables, as_of=None)
+    counts = harvest.counts.to_pandas()
+    refused = Counter(reject.reason for reject in harvest.rejects)
+    if counts.empty:
+        why = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in refused.items())
+        raise ValueError(f"{paths[0]}: no usable count" + (f"; put aside: {why}" if why else ""))
+    known = {r.counter_id: r for r in [*harvest.counters, *listed_counters(city.counters)]}
+    counters = _counters(counts["counter_id"].unique(), known)
+    return FileCounts(counts, counters, dict(refused), left_out)
 
 
-def _check_separator(path: Path, columns: list[str]) -> None:
-    """Raise ValueError where the header is separated by something else than commas."""
-    header = ",".join(map(str, columns))
-    for mark, name in (("\t", "tabs"), (";", "semicolons"), ("|", "vertical bars")):
-        if len(header.split(mark)) > len(columns):
-            raise ValueError(
-                f"{path}: its columns are separated by {name}; save it with commas, or as Parquet"
-            )
-
-
-def _or_none(value: Any) -> Any:
-    return None if pd.isna(value) else value
-
-
-def _place(longitude: Any, latitude: Any) -> dict[str, float] | None:
-    """Return a position as the API does: null where either coordinate is missing."""
-    if pd.isna(longitude) or pd.isna(latitude):
-        return None
-    return {"lon": longitude, "lat": latitude}
-
-
-def _first_mistakes(
-    hours: npt.NDArray[np.datetime64], ids: npt.NDArray[Any], counts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Return the error in each value as first published: nearly always 0, and deterministic for each row."""
-    mixed = pd.util.hash_array(hours.astype("int64") * 1009 + ids)
-    share = (mixed >> np.uint64(32)) % np.uint64(7)
-    wrong = np.maximum(1, counts // 10) * np.where(share % 2 == 0, 1, -1)
-    wrong = np.where(counts + wrong < 0, 1, wrong)
-    return np.where(mixed % np.uint64(ONE_IN) == 0, wrong, 0).astype(np.int64)
-
-
-def _bytes_of(texts: pa.Array) -> bytes:
-    """Return all texts joined. They are adjacent in Arrow's buffer, so the bytes are only copied."""
-    if not len(texts):
-        return b""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return bytes(memoryview(data)[ends[0] : ends[-1]])
-
-
-def _naive(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "s")
-
-
-def _aware(hour: np.datetime64) -> datetime:
-    moment: datetime = hour.astype("datetime64[s]").item()
-    return moment.replace(tzinfo=UTC)
+def _counters(ids: Iterable[str], known: dict[str, CounterRecord]) -> pd.DataFrame:
+    nothing = CounterRecord("", None, None, None, None, None, None)
+    rows = [known.get(counter_id, nothing)._replace(counter_id=counter_id) for counter_id in ids]
+    frame = pd.DataFrame([row[: len(COUNTERS)] for row in rows], columns=list(COUNTERS))
+    return frame.astype({"latitude": "float64", "longitude": "float64"})

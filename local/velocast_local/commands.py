@@ -13,10 +13,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from velocast.core.city import load_city
 from velocast.core.errors import VelocastError
+from velocast_cli.cities import CITY_HELP
 from velocast_local.city.files import CityFiles, make_synthetic
+from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.simulation.city import simulate_command
 from velocast_local.stack import lifecycle
+from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS
 from velocast_local.stack_commands import local_app
 
 HISTORY_DAYS = 90
@@ -35,9 +39,11 @@ def demo_command(
         Path | None,
         typer.Option(
             exists=True,
-            dir_okay=False,
-            help="Counts to replay (Parquet or CSV). Default: a synthetic city.",
+            help="Counts to replay: a file or a folder, read as --city says. Default: a synthetic city.",
         ),
+    ] = None,
+    city: Annotated[
+        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
     ] = None,
     weather: Annotated[
         Path | None,
@@ -63,6 +69,8 @@ def demo_command(
     """
     if weather and not replay:
         raise typer.BadParameter("--weather needs --replay; a synthetic city has its own weather")
+    if city and not replay:
+        raise typer.BadParameter("--city needs --replay; a synthetic city is Demoville")
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = lifecycle.home_folder(home)
     try:
@@ -71,6 +79,7 @@ def demo_command(
             console,
             days=days,
             files=CityFiles(replay, weather) if replay else None,
+            city=city,
             make=lambda: make_synthetic(
                 folder, counters=counters, days=HISTORY_DAYS + days, seed=seed
             ),
@@ -108,29 +117,30 @@ def _demo(
     *,
     days: int,
     files: CityFiles | None,
+    city: str | None,
     make: Callable[[], CityFiles],
 ) -> dict[str, Any]:
-    from velocast_cli.city_file import CityFile
     from velocast_cli.weather_file import read_weather_file
     from velocast_local import demo as play
     from velocast_local import demo_summary
+    from velocast_local.city.replayed_counts import CityFile
 
     progress = play.Progress(console.print)
     with progress.part("start the stack"):
         lifecycle.reset_home(folder)
         counts, weather = files or make()
-        # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
         if weather:
             read_weather_file(weather)
-        first_day = CityFile(counts).last.date() - timedelta(days=days - 2)
         console.print(f"starting the stack in {folder} (MLflow takes longest) ...")
         state = lifecycle.start_stack(
             folder,
             replay=counts,
             weather=weather,
-            city="paris" if files else "demoville",
+            city=city if files else SYNTHETIC_CITY,
             say=console.print,
         )
+    # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
+    first_day = CityFile(folder / PUBLISHED_COUNTS).last.date() - timedelta(days=days - 2)
     os.environ.update(lifecycle.stack_variables(folder))
     player, audit = (
         play.Player(state, progress),
@@ -139,4 +149,10 @@ def _demo(
     play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
-    return summary | {"urls": state["urls"]}
+    city = load_city(str(folder / CITY_FILE))
+    return summary | {
+        "time_zone": city.time_zone,
+        "licence": city.licence,
+        "first_forecast_seconds": round(progress.first_forecast, 1),
+        "urls": state["urls"],
+    }

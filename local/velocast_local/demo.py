@@ -34,10 +34,14 @@ class DemoFailed(RuntimeError):
 
 @dataclass
 class Progress:
-    """Reports the progress of the demo. say: prints one line; seconds: wall time of each part."""
+    """Reports the progress of the demo.
+
+    say: prints one line. seconds: wall time of each part. first_forecast: seconds from the start to the first forecast.
+    """
 
     say: Callable[[str], object]
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    first_forecast: float = 0.0
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -126,7 +130,9 @@ def play_city(
     say(f"history   {audit.line('INGESTION')}")
     with part("first forecasts"):
         player.publish("velocast-predict")
-    say(f"forecasts {audit.line('PREDICTION')}")
+    progress = player.progress
+    progress.first_forecast = sum(progress.seconds.values())
+    say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")

@@ -136,6 +136,8 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("Retrain decisions", _counted(summary["retrain_decisions"])),
         ("Deployment decisions", _counted(summary["deployment_decisions"])),
         ("Discord messages", str(summary["messages"])),
+        ("First forecast", f"{summary['first_forecast_seconds']:,.0f} s after the start"),
+        ("City", f"{summary['time_zone']}, {summary['licence'] or 'no licence known'}"),
         ("Seconds", ", ".join(f"{k} {v}" for k, v in summary["seconds"].items())),
     ]
 

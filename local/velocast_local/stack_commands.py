@@ -9,8 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.console import Console, JustifyMethod
+from rich.markup import escape
 from rich.table import Table
 
+from velocast.core.errors import VelocastError
+from velocast_cli.cities import CITY_HELP
 from velocast_local.stack import environment, lifecycle
 from velocast_local.stack.state import read_state
 
@@ -39,7 +42,8 @@ def up_command(
     replay: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Counts that the city publishes (Parquet or CSV)."
+            exists=True,
+            help="Counts that the city publishes: a file or a folder, read as --city says.",
         ),
     ] = None,
     weather: Annotated[
@@ -53,14 +57,13 @@ def up_command(
     city: Annotated[
         str | None,
         typer.Option(
-            help="City configuration. Default: paris with --replay, else the last city, else demoville."
+            help=f"{CITY_HELP} Default: nobody's with --replay, else the last city, else demoville."
         ),
     ] = None,
 ) -> None:
     """Start the stack, or report that it is already up. Without options it resumes its last city."""
     console, folder = _console(), lifecycle.home_folder(home)
     already = lifecycle.is_up(folder)
-    chosen = city or ("paris" if replay else None)
     if not already:
         console.print(f"starting the stack in {folder}")
     try:
@@ -68,11 +71,12 @@ def up_command(
             folder,
             replay=replay,
             weather=weather,
-            city=chosen,
+            city=city,
             say=lambda line: console.print(f"  {line}"),
         )
-    except lifecycle.StackFailed as exc:
-        Console(stderr=True, highlight=False).print(f"[red]not started:[/red] {exc}")
+    except (VelocastError, ValueError, OSError) as exc:
+        stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+        stderr.print(f"[red]not started:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
     console.print("the stack is already up" if already else "the stack is up")
     _print_urls(console, state["urls"])

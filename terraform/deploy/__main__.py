@@ -25,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         deployment = command_line.parse(arguments)
         require("terraform", "gcloud")
+        package_own_city(deployment)
         state.ensure_bucket(deployment)
         state.init(deployment)
         state.refuse_other_environment(deployment)
@@ -35,6 +36,16 @@ def main(arguments: Sequence[str]) -> int:
         say(str(failure))
         return 1
     return 0
+
+
+def package_own_city(deployment: Deployment) -> None:
+    """Package everything again with the city's own file, if it has one. Raises Refused when there is no such file."""
+    file = deployment.city_file
+    if file is None:
+        return
+    if not file.is_file():
+        raise Refused(f"city {deployment.city}: {file} does not exist; paths start at the checkout")
+    run(sys.executable, "package.py", f"--city={file}")
 
 
 def up(deployment: Deployment) -> None:

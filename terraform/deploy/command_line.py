@@ -13,12 +13,14 @@ from terraform.deploy.programs import TERRAFORM_FOLDER, Refused
 
 ENVIRONMENTS = ("dev", "prod")
 APPROVED = "-auto-approve"
-_LOCATION = re.compile(r'^\s*location\s*=\s*"([^"]+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be done, and where. arguments: those for terraform, such as -var=... and -auto-approve."""
+    """What is to be done, and where. arguments: those for terraform, such as -var=... and -auto-approve.
+
+    city: a name, or the path of a city's own file.
+    """
 
     verb: str
     project: str
@@ -26,6 +28,7 @@ class Deployment:
     arguments: tuple[str, ...] = ()
     refresh_base_images: bool = False
     location: str = field(default="")
+    city: str = field(default="")
 
     @property
     def bucket(self) -> str:
@@ -41,6 +44,13 @@ class Deployment:
             f"-var-file=environments/{self.environment}.tfvars",
             *kept,
         )
+
+    @property
+    def city_file(self) -> Path | None:
+        """The city's own file, which is packaged with the library; None for a packaged city."""
+        if not self.city.endswith((".yaml", ".yml")):
+            return None
+        return TERRAFORM_FOLDER.parent / self.city
 
     @property
     def is_approved(self) -> bool:
@@ -78,40 +88,43 @@ def parse(arguments: Sequence[str]) -> Deployment:
         environment=known.environment,
         arguments=tuple(rest),
         refresh_base_images=known.refresh_base_images,
-        location=find_location(known.environment, rest),
+        location=find_variable("location", known.environment, rest),
+        city=find_variable("city", known.environment, rest),
     )
 
 
-def find_location(environment: str, arguments: Sequence[str]) -> str:
-    """Return the region as Terraform reads it: -var, -var-file, the environment's file, TF_VAR_location, the default.
+def find_variable(name: str, environment: str, arguments: Sequence[str]) -> str:
+    """Return a variable as Terraform reads it: -var, -var-file, the environment's file, TF_VAR_..., the default.
 
-    The bootstrap needs it before Terraform has a state.
+    The bootstrap needs the region before Terraform has a state, and packaging needs the city before any plan.
     """
     found = ""
     for argument in arguments:
-        name, _, value = argument.lstrip("-").partition("=")
-        if name == "var" and value.startswith("location="):
+        option, _, value = argument.lstrip("-").partition("=")
+        if option == "var" and value.startswith(f"{name}="):
             found = value.partition("=")[2]
-        if name == "var-file":
-            found = _in_file(TERRAFORM_FOLDER / value) or found
+        if option == "var-file":
+            found = _in_file(name, TERRAFORM_FOLDER / value) or found
     return (
         found
-        or _in_file(TERRAFORM_FOLDER / f"environments/{environment}.tfvars")
-        or os.environ.get("TF_VAR_location")  # noqa: SIM112 - Terraform's name
-        or _default()
+        or _in_file(name, TERRAFORM_FOLDER / f"environments/{environment}.tfvars")
+        or os.environ.get(f"TF_VAR_{name}")
+        or _default(name)
     )
 
 
-def _in_file(file: Path) -> str | None:
-    match = _LOCATION.search(file.read_text(encoding="utf-8")) if file.exists() else None
-    return match[1] if match else None
+def _in_file(name: str, file: Path) -> str | None:
+    if not file.exists():
+        return None
+    found = re.search(
+        rf'^\s*{name}\s*=\s*"([^"]+)"', file.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return found[1] if found else None
 
 
-def _default() -> str:
+def _default(name: str) -> str:
     text = (TERRAFORM_FOLDER / "variables.tf").read_text(encoding="utf-8")
-    match = re.search(r'variable "location" \{.*?default\s*=\s*"([^"]+)"', text, re.DOTALL)
+    match = re.search(rf'variable "{name}" \{{.*?default\s*=\s*"([^"]+)"', text, re.DOTALL)
     if match is None:
-        raise Refused(
-            'terraform/variables.tf has no default for "location"; pass -var=location=...'
-        )
+        raise Refused(f'terraform/variables.tf has no default for "{name}"; pass -var={name}=...')
     return match[1]

@@ -40,6 +40,10 @@ run "defaults" {
     error_message = "The outputs must tell terraform/deploy what it works on."
   }
   assert {
+    condition     = output.city == "paris"
+    error_message = "A packaged city must be named as it is."
+  }
+  assert {
     condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", sources = "velocast-test-sources" }
     error_message = "The buckets must be named after the project."
   }
@@ -76,6 +80,40 @@ run "every_option" {
     condition     = output.images.jobs == "europe-west9-docker.pkg.dev/velocast-test/velocast-images/jobs:${substr(sha256("0123456789abcdef ${var.base_images.base}"), 0, 16)}"
     error_message = "All resources must be in the given region."
   }
+}
+
+# A city's own file is deployed under its name, by the packages that hold it.
+run "own_city" {
+  command = plan
+  variables {
+    city         = "terraform/tests/own_city/oz.yaml"
+    packages_dir = "tests/own_city"
+  }
+  assert {
+    condition     = output.city == "oz" && strcontains(output.next_steps, "d.timedelta(days=180)")
+    error_message = "The functions must find the city under its name, and its file must say how far back it reaches."
+  }
+  assert {
+    condition     = endswith(one(regex("VELOCAST_CITY='([^']+)'", output.shell)), "/terraform/tests/own_city/oz.yaml")
+    error_message = "A command on this machine must read the file itself."
+  }
+}
+
+# Packages that were made without the file, or of another content, are refused.
+run "refuses_packages_without_the_city" {
+  command = plan
+  variables {
+    city = "terraform/tests/own_city/oz.yaml"
+  }
+  expect_failures = [output.city]
+}
+
+run "refuses_a_city_s_file_that_is_not_there" {
+  command = plan
+  variables {
+    city = "nowhere/oz.yaml"
+  }
+  expect_failures = [var.city]
 }
 
 # Each of these values is refused; a variable that accepted its value would fail the run.

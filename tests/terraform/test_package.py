@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -80,6 +81,25 @@ def test_a_change_of_the_library_renames_what_holds_it_and_only_that(
     left = {after["functions"]["fetch"], *after["images"].values(), "packages.json"}
     assert set(content(tmp_path / "out")) == left
     assert json.loads((tmp_path / "out/packages.json").read_text()) == after
+
+
+def test_a_city_s_own_file_is_deployed_with_the_library(
+    package: ModuleType, project: Path, tmp_path: Path
+) -> None:
+    before = package.package(project, tmp_path / "out")
+    city = tmp_path / "oz.yml"
+    city.write_text("name: Oz\n")
+    listing = package.package(project, tmp_path / "out", city)
+    assert listing["city"] == {
+        "name": "oz",
+        "sha256": hashlib.sha256(city.read_bytes()).hexdigest(),
+    }
+    with zipfile.ZipFile(tmp_path / "out" / listing["functions"]["fetch"]) as archive:
+        assert archive.read("velocast/cities/oz.yaml") == b"name: Oz\n"
+    with tarfile.open(tmp_path / "out" / listing["images"]["jobs"]) as archive:
+        assert "shared/velocast/cities/oz.yaml" in archive.getnames()
+    assert listing["images"]["mlflow"] == before["images"]["mlflow"]
+    assert "city" not in package.package(project, tmp_path / "out")
 
 
 @pytest.mark.parametrize("folder", ["cli", "local", "tests", "docs"])

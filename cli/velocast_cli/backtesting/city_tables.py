@@ -15,29 +15,6 @@ from velocast.core.clock_changes import repeated_hours
 from velocast.core.settings import Thresholds
 
 
-def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return counter_id, counted_at (UTC) and bike_count of the rows of a file (`city_file.read_rows`)."""
-    counts = pd.DataFrame(
-        {
-            "counter_id": rows["id_compteur"].astype(str),
-            "counted_at": rows["date"].dt.tz_convert("UTC").dt.as_unit("us"),
-            "bike_count": rows["sum_counts"],
-        }
-    ).dropna()
-    return counts.reset_index(drop=True)
-
-
-def without_doubles(counts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return one row per counter and hour, as ingestion stores them, and how many rows contradict each other.
-
-    Those are all left out.
-    """
-    keys = ["counter_id", "counted_at"]
-    contradicting = counts.groupby(keys)["bike_count"].transform("nunique") > 1
-    kept = counts[~contradicting].drop_duplicates(keys).reset_index(drop=True)
-    return kept, int(contradicting.sum())
-
-
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
     """Return the first counted hour and the end of the last one."""
     first: datetime = counts["counted_at"].min().to_pydatetime()
@@ -48,7 +25,7 @@ def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
 def counts_with_quality(
     warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str
 ) -> pd.DataFrame:
-    """Return counts with `quality`, which marks outages and merged clock-change hours.
+    """Return counts with `quality`, which marks outages and merged clock-change hours besides what the city marks.
 
     raw: dataset.table into which the counts are loaded for the query. Raises WarehouseError.
     """
@@ -65,7 +42,9 @@ def counts_with_quality(
         repeated=repeated_hours(city.zone, first, until) or Empty("TIMESTAMP"),
     )
     keys = ["counter_id", "counted_at"]
-    return counts.merge(marks[[*keys, "quality"]], how="left", on=keys)
+    found = counts[keys].merge(marks[[*keys, "quality"]], how="left", on=keys)["quality"]
+    own = counts["quality"].astype("object").reset_index(drop=True)
+    return counts.reset_index(drop=True).assign(quality=own.where(own.notna(), found))
 
 
 def arrow_counts(counts: pd.DataFrame) -> pa.Table:
@@ -82,16 +61,23 @@ def arrow_counts(counts: pd.DataFrame) -> pa.Table:
     )
 
 
-def counters_of(rows: pd.DataFrame) -> pa.Table:
-    """Return the position of each counter, from its newest row."""
-    newest = rows.sort_values("date").drop_duplicates("id_compteur", keep="last")
+def counters_of(counters: pd.DataFrame) -> pa.Table:
+    """Return the names and positions of the counters of files (`FileCounts.counters`); null where there is none."""
     return pa.table(
         {
-            "counter_id": newest["id_compteur"].astype(str).to_numpy(dtype=object),
-            "counter_name": newest["nom_compteur"].astype(str).to_numpy(dtype=object),
-            "latitude": newest["latitude"].to_numpy(dtype="float64"),
-            "longitude": newest["longitude"].to_numpy(dtype="float64"),
+            "counter_id": counters["counter_id"].to_numpy(dtype=object),
+            "counter_name": _texts(counters["counter_name"]),
+            "latitude": _numbers(counters["latitude"]),
+            "longitude": _numbers(counters["longitude"]),
             # a file has positions, but not when a counter was moved
-            "moved_at": pa.nulls(len(newest), schemas.arrow_type("TIMESTAMP")),
+            "moved_at": pa.nulls(len(counters), schemas.arrow_type("TIMESTAMP")),
         }
     )
+
+
+def _texts(values: pd.Series[str]) -> pa.Array:
+    return pa.array(values.where(values.notna(), None), pa.string(), from_pandas=True)
+
+
+def _numbers(values: pd.Series[float]) -> pa.Array:
+    return pa.array(values.astype("float64"), pa.float64(), from_pandas=True)

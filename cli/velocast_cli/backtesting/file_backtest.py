@@ -26,9 +26,11 @@ from velocast.core.kinds import Kind
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
 from velocast_cli.backtesting import city_tables, rolling_origins
-from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult
+from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan, BacktestResult
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
 from velocast_cli.backtesting.weather_perturbation import perturbed
-from velocast_cli.city_file import read_rows
+from velocast_cli.cities import read_files_of
+from velocast_cli.city_file import FileCounts
 from velocast_cli.weather_file import read_weather_file
 
 PROJECT, LOCATION = "velocast-backtest", "europe-west1"
@@ -41,26 +43,43 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class BacktestRequest:
-    """The options of a backtest. until: last local day to use, None for the last complete day of the file."""
+    """The options of a backtest.
 
-    counts: Path
+    files: files or folders of counts, read as the city says. until: last local day to use, None for the last complete
+    day. against: the reference models. new_counters: also test what a counter without history gets. retrain_days: days
+    from one training to the next.
+    """
+
+    files: tuple[Path, ...]
     weather: Path | None
     weather_as: WeatherAs
     weeks: int
     until: date | None
     kinds: tuple[Kind, ...]
+    against: tuple[Reference, ...] = DEFAULT_REFERENCES
+    new_counters: bool = True
+    retrain_days: int = RETRAIN_DAYS
 
 
-def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]) -> BacktestResult:
-    """Run the backtest. say: called with each step. Raises ValueError for an unreadable file, VelocastError."""
-    rows = read_rows(asked.counts)
-    counts, contradicting = city_tables.without_doubles(city_tables.counts_of(rows))
-    if counts.empty:
-        raise ValueError(f"{asked.counts}: no row has a counter, a date and a count")
-    if contradicting:
-        say(
-            f"left out: {contradicting:,} rows that contradict another of the same counter and hour"
-        )
+def backtest_file(
+    asked: BacktestRequest, city: City | None, say: Callable[[str], None]
+) -> BacktestResult:
+    """Run the backtest.
+
+    city: None where the counts are nobody's. say: called with each step. Raises ValueError for an unreadable file,
+    VelocastError.
+    """
+    city, read = read_files_of(city, asked.files, say)
+    result = backtest_counts(asked, city, read, say)
+    result.city, result.put_aside = city.name, read.put_aside
+    return result
+
+
+def backtest_counts(
+    asked: BacktestRequest, city: City, read: FileCounts, say: Callable[[str], None]
+) -> BacktestResult:
+    """Run the backtest of counts that were read before. Raises ValueError, VelocastError."""
+    counts = read.counts
     plan = _plan(asked, city, counts)
     weather = None if asked.weather is None else read_weather_file(asked.weather)
     with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
@@ -70,7 +89,9 @@ def backtest_file(asked: BacktestRequest, city: City, say: Callable[[str], None]
             warehouse = _warehouse()
             counted = city_tables.counts_with_quality(warehouse, city, counts, RAW)
             warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
-            warehouse.load_table(COUNTERS, city_tables.counters_of(rows), expires_days=None)
+            warehouse.load_table(
+                COUNTERS, city_tables.counters_of(read.counters), expires_days=None
+            )
             if weather is not None:
                 known = _as_known(weather, city, plan, asked.weather_as)
                 table = pa.Table.from_pandas(known, preserve_index=False)
@@ -109,7 +130,7 @@ def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestP
     whole = local_date(end, city.zone)
     if asked.until is not None and asked.until > (last := local_date(end - HOUR, city.zone)):
         raise ValueError(
-            f"--until {asked.until}: {asked.counts} ends on {last}; ask for that day or an earlier one"
+            f"--until {asked.until}: {asked.files[0]} ends on {last}; ask for that day or an earlier one"
         )
     return BacktestPlan.of(
         local_date(first, city.zone),
@@ -119,7 +140,9 @@ def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestP
         counts_table=COUNTS,
         weather_table=WEATHER if asked.weather else None,
         keep_one_in=max(1, len(counts) // MOST_FITTED),
-        counters_table=COUNTERS,
+        counters_table=COUNTERS if asked.new_counters else None,
+        retrain_days=asked.retrain_days,
+        references=asked.against,
     )
 
 

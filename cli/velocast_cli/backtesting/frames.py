@@ -15,7 +15,7 @@ from velocast.model.learning import level_correction
 from velocast.usecases import feature_store
 from velocast.usecases.training.datasets.frames import WARM_UP_DAYS
 from velocast.usecases.training.datasets.windows import DAY
-from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan
+from velocast_cli.backtesting.plan import BacktestPlan
 
 LEARNING_BLOCK_DAYS = 90
 
@@ -50,7 +50,7 @@ def week_frame(warehouse: Warehouse, city: City, plan: BacktestPlan, cut: date) 
         warehouse,
         city,
         first_origin=cut - level_correction.DAYS * DAY,
-        last_origin=min(cut + (RETRAIN_DAYS - 1) * DAY, plan.last_origin),
+        last_origin=min(cut + (plan.retrain_days - 1) * DAY, plan.last_origin),
         actual_until=start_of_local_day(plan.last_origin + HORIZON_DAYS * DAY, city.zone),
         **_tables(plan),
     )

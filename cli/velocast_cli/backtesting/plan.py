@@ -15,6 +15,7 @@ from velocast.core.kinds import ForecastKind, Kind
 from velocast.model.learning import forecaster
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.windows import CALIBRATION_DAYS, DAY
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
 from velocast_cli.backtesting.resources import ResourceUse
 
 RETRAIN_DAYS = 7
@@ -36,6 +37,7 @@ class BacktestPlan:
 
     counts_table, weather_table, counters_table: dataset.table. Without weather_table the models get no weather; without
     counters_table there are no positions, so cold starts are not tested. keep_one_in: train on one hour in so many.
+    references: the reference models to score. retrain_days: days from one training to the next.
     """
 
     known_from: date
@@ -46,6 +48,8 @@ class BacktestPlan:
     weather_table: str | None = None
     keep_one_in: int = 1
     counters_table: str | None = None
+    references: tuple[Reference, ...] = DEFAULT_REFERENCES
+    retrain_days: int = RETRAIN_DAYS
 
     @staticmethod
     def of(
@@ -58,6 +62,8 @@ class BacktestPlan:
         weather_table: str | None,
         keep_one_in: int = 1,
         counters_table: str | None = None,
+        references: tuple[Reference, ...] = DEFAULT_REFERENCES,
+        retrain_days: int = RETRAIN_DAYS,
     ) -> BacktestPlan:
         """Test the last `weeks` weeks whose lead days 0 to 2 end before `known_until`, the first day without counts.
 
@@ -72,7 +78,16 @@ class BacktestPlan:
                 "fewer weeks"
             )
         return BacktestPlan(
-            known_from, first, last, kinds, counts_table, weather_table, keep_one_in, counters_table
+            known_from,
+            first,
+            last,
+            kinds,
+            counts_table,
+            weather_table,
+            keep_one_in,
+            counters_table,
+            references,
+            retrain_days,
         )
 
     @property
@@ -83,7 +98,7 @@ class BacktestPlan:
     def cuts(self) -> list[date]:
         """The days on which all models are retrained."""
         days = (self.last_origin - self.first_origin).days + 1
-        return [self.first_origin + n * DAY for n in range(0, days, RETRAIN_DAYS)]
+        return [self.first_origin + n * DAY for n in range(0, days, self.retrain_days)]
 
 
 @dataclass
@@ -107,6 +122,7 @@ class BacktestResult:
     rows: KEPT, then for each model its forecast under its name and its interval under `<name>:lower` and
     `<name>:upper`. fits: the last and largest fit of each model. learning_rows: the rows available to the last fit.
     new_counters: like rows, for counters whose history was hidden (cold_start); empty when none could be hidden.
+    city: its name. put_aside: records that were refused when the files were read, by reason.
     """
 
     rows: pd.DataFrame
@@ -117,6 +133,8 @@ class BacktestResult:
     weather_share: float = 0.0
     new_counters: pd.DataFrame = field(default_factory=pd.DataFrame)
     new_counters_cost: ResourceUse | None = None
+    city: str = ""
+    put_aside: dict[str, int] = field(default_factory=dict)
 
 
 def known_before(city: City, cut: date, learning: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import pandas as pd
 from velocast.model.arrays import Floats
 from velocast.model.features.preprocessing import subsample
 
-PREDECESSOR = "predecessor_forest"
 FOREST = {"n_estimators": 50, "max_depth": 20}
 # A row of 500 one-hot counters takes 2 KB, so training rows take at most 1 GB and a block takes 100 MB.
 MOST_LEARNED, BLOCK_ROWS = 500_000, 50_000

@@ -30,6 +30,7 @@ from velocast_cli.backtesting.plan import (
     held_out,
     known_before,
 )
+from velocast_cli.backtesting.references import PREDECESSOR
 from velocast_cli.backtesting.resources import measure_resources
 
 
@@ -48,6 +49,8 @@ def backtest_rolling_origins(
     result.learning_rows = len(learning)
     result.rows = _forecasts(warehouse, city, plan, learning, result, say)
     result.weather_share = float(result.rows.pop("weather").mean())
+    if plan.counters_table is None:
+        return result
     say("testing cold starts: forecasting counters whose history is hidden")
     with measure_resources() as result.new_counters_cost:
         result.new_counters = cold_start.backtest_cold_start(warehouse, city, plan, learning)
@@ -88,13 +91,12 @@ def _forecasts(
         with measure_resources() as result.features["a week"]:
             week = frames.week_frame(warehouse, city, plan, cut)
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
-        made = week.loc[tested, list(KEPT)].assign(**reference_models.naive_forecasts(week[tested]))
+        made = week.loc[tested, list(KEPT)].assign(**_naive(plan, week[tested]))
         for kind, model in models.items():
             made = made.assign(**_columns(kind, model.predict(week)[tested]))
-        made = made.assign(
-            **_similar_interval(city, cut, known, week[tested]),
-            weather=week.loc[tested, "temperature"].notna(),
-        )
+        if reference_models.SIMILAR_DAYS in plan.references:
+            made = made.assign(**_similar_interval(city, cut, known, week[tested]))
+        made = made.assign(weather=week.loc[tested, "temperature"].notna())
         parts.append(made)
         if classifier is not None:
             busy_hours.add_forecasts(result.busy_hours, classifier, week[tested])
@@ -103,12 +105,20 @@ def _forecasts(
         say("leaving out affluence: no tested hour has a threshold for busy")
         result.busy_hours = BusyHourForecasts()
     rows = pd.concat(parts, ignore_index=True)
+    if PREDECESSOR not in plan.references:
+        return rows
     # last, because its large trees would stay in memory while the others are fitted
     say("fitting the reference forest")
     counted = _counted(warehouse, city, plan)
-    with measure_resources() as result.fits[reference_forest.PREDECESSOR]:
+    with measure_resources() as result.fits[PREDECESSOR]:
         old = reference_forest.ReferenceForest.fit(counted, seed=SEED)
-    return rows.assign(**{reference_forest.PREDECESSOR: old.predict(rows)})
+    return rows.assign(**{PREDECESSOR: old.predict(rows)})
+
+
+def _naive(plan: BacktestPlan, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the forecasts of the reference models that need no fit."""
+    made = reference_models.naive_forecasts(frame)
+    return {name: values for name, values in made.items() if name in plan.references}
 
 
 def _classifier(

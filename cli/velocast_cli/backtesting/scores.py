@@ -17,7 +17,7 @@ POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
 
 
 def summarize(backtest: BacktestResult) -> dict[str, Any]:
-    """Return the models, best first, and the rows on which they were scored.
+    """Return the city, what was put aside of its files, the models, best first, and the rows that were scored.
 
     A model's scores are pooled over lead days 0 to 2; `lead_days` has each of the five lead days. `fit_seconds` and
     `fit_peak_mb` are those of its last and largest fit, None for a model that is not fitted. Raises TooLittleHistory
@@ -27,6 +27,8 @@ def summarize(backtest: BacktestResult) -> dict[str, Any]:
     if scored.empty:
         raise TooLittleHistory(_nothing_counted(backtest.rows))
     return {
+        "city": backtest.city,
+        "put_aside": backtest.put_aside,
         "models": _best_first(_model(backtest, name) for name in model_names(backtest.rows)),
         **_extent(scored),
         "learning_rows": backtest.learning_rows,

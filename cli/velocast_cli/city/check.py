@@ -40,7 +40,7 @@ def check_files(
     aside: files and sheets that are known to hold no counts. Raises CityRefused, CityTruncated, OSError.
     """
     left_out = dict(aside or {})
-    harvest = read_counts(city, _tables(city, files_of(paths), left_out), as_of)
+    harvest = read_counts(city, described_tables(city, files_of(paths), left_out), as_of)
     return _checked(city, harvest, left_out)
 
 
@@ -59,7 +59,7 @@ def _checked(city: City, harvest: Harvest, left_out: dict[str, str]) -> Checked:
     return Checked(stored, summarize(stored, harvest, city, left_out))
 
 
-def _tables(city: City, files: list[Path], left_out: dict[str, str]) -> Iterator[RawTable]:
+def described_tables(city: City, files: list[Path], left_out: dict[str, str]) -> Iterator[RawTable]:
     """Give the tables of files. Where there are several, those that are not described are noted in `left_out`."""
     known = set(left_out)
     refused: CityRefused | CityTruncated | None = None

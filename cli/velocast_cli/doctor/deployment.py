@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from google.api_core.exceptions import NotFound
 
+from velocast.core.city.loading import is_path
 from velocast.core.settings import JobSettings
 from velocast_cli.doctor.findings import Finding, unknown
 from velocast_cli.doctor.grants import PREFIX, read_config, read_services
@@ -105,11 +107,17 @@ def judge_function(
         if variable not in given:
             meaning = f"{name} does not start without it."
             findings.append(fault(subject, "The variable is not set.", meaning))
-        elif variable in own and given[variable] != own[variable]:
+        elif variable in own and _deployed(variable, given) != _deployed(variable, own):
             found = f"The function has {given[variable]!r}, this command has {own[variable]!r}."
             meaning = "This command and the function work on different things."
             findings.append(fault(subject, found, meaning))
     return findings
+
+
+def _deployed(variable: str, values: Mapping[str, str]) -> str:
+    """Return a variable's value as Terraform sets it: a city's own file is deployed under its name."""
+    value = values[variable]
+    return Path(value).stem if variable == "VELOCAST_CITY" and is_path(value) else value
 
 
 def examine_services(system: System) -> list[Finding]:

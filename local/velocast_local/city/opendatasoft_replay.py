@@ -20,9 +20,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import BaseRoute, Mount, Route
 
 from velocast.core.city import City, load_city
+from velocast.core.city.sources import Opendatasoft
 from velocast.core.datetimes import local_date, start_of_local_day
-from velocast_cli.city_file import CityFile
 from velocast_local.city.odsql import ExploreApiError, order_of, page_of, selected, time_range
+from velocast_local.city.replayed_counts import CityFile
 
 CHUNK_BYTES = 512 * 1024
 INTERRUPTED = b"Streaming interrupted due to the following error: the search node went away"
@@ -159,10 +160,10 @@ class _Api:
 
     def _dataset(self, name: str) -> str:
         city = self.replay.city
-        known = {city.counts.source.dataset: "counts", city.counters.source.dataset: "counters"}
-        if name not in known:
-            raise ExploreApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
-        return known[name]
+        for part, source in (("counts", city.counts.source), ("counters", city.counters.source)):
+            if isinstance(source, Opendatasoft) and source.dataset == name:
+                return part
+        raise ExploreApiError(f"Dataset {name} doesn't exist", "DatasetNotFound", 404)
 
     def _records(self, request: Request, dataset: str, _fault: FaultKind | None) -> Response:
         query = request.query_params

@@ -9,20 +9,24 @@ import yaml
 
 from velocast.core.city import City, load_city
 from velocast.core.city.loading import parse_city
+from velocast_local.city.replayed_counts import QUALITY
 
 SYNTHETIC_CITY = "demoville"
 NOT_STATED = "not stated"
+INCOMPLETE = "incomplete"
 
 
-def replayed_city(city: City, url: str, *, weather: bool) -> City:
+def replayed_city(city: City, url: str, *, weather: bool, marked: bool = False) -> City:
     """Return a city whose counts, counters and weather are read from the stack at `url`, whatever it publishes itself.
 
     weather: whether the stack replays weather; without, the city has none, because the hours of a replay are not the
-    hours of the real weather API.
+    hours of the real weather API. marked: whether its counts have a column that says how good they are.
     """
     published = load_city(SYNTHETIC_CITY).model_dump(include={"counts", "counters"})
     for part in published.values():
         part["source"] |= {"base_url": f"{url}/city", "fallback_base_urls": ()}
+    if marked:
+        published["counts"]["layout"]["status"] = {"column": QUALITY, "incomplete": INCOMPLETE}
     head = city.model_dump(exclude={"counts", "counters", "weather"})
     found = _replayed_weather(city, f"{url}/weather") if weather else None
     return parse_city(head | published | {"weather": found}, f"the replay of {city.name}")

@@ -19,7 +19,9 @@ import typer
 
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import start_of_local_day
+from velocast.core.errors import VelocastError
 from velocast.model.features.calendar_features import holiday_dates
+from velocast_cli.cities import CITY_HELP, city_of
 from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
 from velocast_local.simulation.weather import draw_shocks, weather_of
 
@@ -269,6 +271,10 @@ def simulate_command(
     counters: Annotated[int, typer.Option(min=1, help="Number of counters.")] = 50,
     days: Annotated[int, typer.Option(min=1, help="Local days of counts.")] = DEFAULT_DAYS,
     seed: Annotated[int, typer.Option(help="Random seed of the city.")] = 7,
+    city: Annotated[
+        str,
+        typer.Option(help=f"{CITY_HELP} Its clock, holidays and place are those of the counts."),
+    ] = "demoville",
     weather: Annotated[
         Path | None, typer.Option(help="File to write its weather to (.parquet or .csv).")
     ] = None,
@@ -277,7 +283,11 @@ def simulate_command(
     for file in filter(None, (out, weather)):
         if file.suffix not in (".parquet", ".csv"):
             raise typer.BadParameter(f"{file}: ends in {file.suffix!r}, expected .parquet or .csv")
-    rows, weather_rows = simulate_city(counters, days=days, seed=seed)
+    try:
+        found = city_of(city)
+    except VelocastError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--city") from exc
+    rows, weather_rows = simulate_city(counters, days=days, seed=seed, city=found)
     write_city(rows, out)
     if weather:
         write_city(weather_rows, weather)

@@ -20,10 +20,10 @@ from rich.console import Console
 from gcp_emulators.core.http_server import free_ports
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
-from velocast_cli.city_file import CityFile
 from velocast_cli.operations.restoring.rehearsal import rehearse_restore
 from velocast_cli.target import job_run
 from velocast_local.city.files import CityFiles, make_synthetic
+from velocast_local.city.replayed_counts import CityFile
 from velocast_local.demo import Progress
 from velocast_local.soak import playing
 from velocast_local.soak.comparison import compare_runs

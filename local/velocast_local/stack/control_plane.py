@@ -225,7 +225,7 @@ class ControlPlane:
         # A replayed file is served as it is. A synthetic city publishes corrections later, as real cities do.
         synthetic = city.name == load_city(SYNTHETIC_CITY).name
         replay = opendatasoft_replay.Replay(
-            self.state.replay, self.clock.now, city=city, corrections=synthetic
+            self.state.published_counts, self.clock.now, city=city, corrections=synthetic
         )
         file = self.state.weather
         weather = None if file is None else WeatherReplay(file, self.clock.now)

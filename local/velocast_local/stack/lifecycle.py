@@ -25,12 +25,19 @@ from gcp_emulators.core.clock import Clock
 from gcp_emulators.core.http_server import LOOPBACK, free_port
 from velocast.core.city import City, load_city
 from velocast.core.errors import VelocastError
-from velocast_cli.cities import city_of, describe_unnamed, unnamed_city
+from velocast_cli.cities import city_of, read_files_of
 from velocast_local.city.files import CityFiles, choose_files, make_synthetic, synthetic_files
 from velocast_local.city.replayed_city import SYNTHETIC_CITY, replayed_city, write_city
+from velocast_local.city.replayed_counts import has_quality, write_counts
 from velocast_local.stack import environment
 from velocast_local.stack.configuration import load_functions
-from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState, read_state
+from velocast_local.stack.state import (
+    BASE_PARTS,
+    PUBLISHED_COUNTS,
+    REPOSITORY,
+    StackState,
+    read_state,
+)
 from velocast_local.stack.supervisor import FAILED, READY, is_responding, part_health_url, take_lock
 
 SCHEDULES = REPOSITORY / "terraform" / "config" / "schedules.yaml"
@@ -103,12 +110,10 @@ def start_stack(
         end_orphans(home)
         home.mkdir(parents=True, exist_ok=True)
         files = _files(home, replay, weather, say)
-        described = _described(home, replay, city, say)
+        described = _described(home, files.counts, replay, city, say)
         state = _settle(home, root.resolve(), files, described.name)
         state = replace(state, relays=dict(relays or {}))
-        write_city(described, state.described_city)
-        published = replayed_city(described, state.url, weather=state.weather is not None)
-        write_city(published, state.city_file)
+        _publish(state, described)
         _write_secrets(state)
         state.write()
         (home / "progress.json").unlink(missing_ok=True)
@@ -178,18 +183,33 @@ def _files(home: Path, replay: Path | None, weather: Path | None, say: Say) -> C
         raise StackFailed(str(exc)) from exc
 
 
-def _described(home: Path, replay: Path | None, city: str | None, say: Say) -> City:
-    """Return the requested city, else that of the last start; new counts without a city are nobody's."""
+def _described(home: Path, counts: Path, replay: Path | None, city: str | None, say: Say) -> City:
+    """Return the requested city, else that of the last start; new counts without a city are nobody's.
+
+    Reads the counts as the city describes them and writes what the stack publishes.
+    """
     last = read_state(home)
+    published = home / PUBLISHED_COUNTS
+    known: City | None = None
     if city is not None:
-        return city_of(city)
-    if replay is not None:
-        nobody = unnamed_city(positions_of(replay))
-        say(describe_unnamed(nobody))
-        return nobody
-    if last is not None and last.described_city.exists():
-        return load_city(str(last.described_city))
-    return load_city(last.city if last else SYNTHETIC_CITY)
+        known = city_of(city)
+    elif replay is None and last is not None and last.described_city.exists():
+        known = load_city(str(last.described_city))
+        if published.exists() and published.stat().st_mtime > counts.stat().st_mtime:
+            return known
+    elif replay is None:
+        known = load_city(last.city if last else SYNTHETIC_CITY)
+    found, read = read_files_of(known, [counts], say)
+    write_counts(read, published)
+    return found
+
+
+def _publish(state: StackState, described: City) -> None:
+    """Write the description of the city, and of what the stack publishes of it."""
+    write_city(described, state.described_city)
+    marked = has_quality(state.published_counts)
+    city = replayed_city(described, state.url, weather=state.weather is not None, marked=marked)
+    write_city(city, state.city_file)
 
 
 def _settle(home: Path, root: Path, files: CityFiles, city: str) -> StackState:

@@ -12,6 +12,8 @@ from gcp_emulators.core.http_server import LOOPBACK
 REPOSITORY = Path(__file__).resolve().parents[3]
 PROJECT = "velocast-local"
 LOCATION = "europe-west1"
+CITY_FILE = "city.yaml"
+PUBLISHED_COUNTS = "counts.parquet"
 BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_storage", "mlflow")
 
 
@@ -19,12 +21,12 @@ BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_sto
 class StackState:
     """One stack.
 
-    home: its folder; root: the checkout whose functions, workflows and configuration it runs; city: the name that is
-    shown; replay: the file of counts that its city publishes; ports: part to port on the loopback address; pid: process id of the supervisor, 0
-    before its start; weather: the file of observed weather behind the replayed weather API, None without weather;
-    relays: service to the port of a relay through which the stack's functions and jobs reach it (`bigquery`,
-    `bigquery_storage`, `storage`, `mlflow`, `discord`), and function to that of a relay through which
-    its messages are pushed.
+    home: its folder; root: the checkout whose functions, workflows and configuration it runs; city: the name that
+    is shown; replay: the file of counts that its city publishes; ports: part to port on the loopback address; pid:
+    process id of the supervisor, 0 before its start; weather: the file of observed weather behind the replayed
+    weather API, None without weather; relays: service to the port of a relay through which the stack's functions
+    and jobs reach it (`bigquery`, `bigquery_storage`, `storage`, `mlflow`, `discord`), and function to that of a
+    relay through which its messages are pushed.
     """
 
     home: Path
@@ -62,7 +64,12 @@ class StackState:
     @property
     def city_file(self) -> Path:
         """File of the city that the product reads: the same, published by the stack."""
-        return self.home / "city.yaml"
+        return self.home / CITY_FILE
+
+    @property
+    def published_counts(self) -> Path:
+        """File of the counts that the city publishes, read from `replay` as the city's description says."""
+        return self.home / PUBLISHED_COUNTS
 
     @property
     def logs(self) -> Path:

@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     def load(cls, read_object: ReadObject | None = None) -> Self:
         """Read the environment and the city.
 
-        read_object: reads a city that VELOCAST_CITY names by a gs:// address. Raises SettingsError naming every variable
-        that is missing or wrong, or what is wrong with the city's file.
+        read_object: reads a city that VELOCAST_CITY names by a gs:// address. Raises SettingsError naming every
+        variable that is missing or wrong, or what is wrong with the city's file.
         """
         try:
             settings = cls()

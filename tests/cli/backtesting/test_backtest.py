@@ -37,7 +37,7 @@ from velocast_cli.backtesting import (
 from velocast_cli.backtesting import report as backtest_report
 from velocast_cli.backtesting.file_backtest import BacktestRequest
 from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
-from velocast_cli.city_file import read_rows
+from velocast_cli.backtesting.references import REFERENCES
 from velocast_cli.main import app
 from velocast_local.simulation.city import simulate, write_city
 
@@ -118,6 +118,7 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     monkeypatch.setattr(file_backtest, "BigQueryEmulator", BigQueryEmulator)  # starts its own
     report = tmp_path / "report.html"
     options = ["--weather", str(weather_file), "--weeks", "1", "--city", "demoville", "--json"]
+    options += ["--against", ",".join(REFERENCES)]
     result = CliRunner().invoke(
         app, ["backtest", str(city_file), *options, "--report", str(report)]
     )
@@ -130,6 +131,8 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
         "similar_days",
         "predecessor_forest",
     }
+    assert (found["city"], found["put_aside"]) == ("Demoville", {})
+    assert found["seconds"] > 0
     assert found["models"] == sorted(found["models"], key=lambda m: -m["r2"])
     assert found["origins"] == 7
     assert found["weather"] == "perturbed"
@@ -172,7 +175,7 @@ def made(city_file: Path) -> BacktestResult:
 
 
 def run(city_file: Path, *, weeks: int = 1) -> BacktestResult:
-    asked = BacktestRequest(city_file, None, "perturbed", weeks, None, ("gbm",))
+    asked = BacktestRequest((city_file,), None, "perturbed", weeks, None, ("gbm",), REFERENCES)
     return file_backtest.backtest_file(asked, CITY, lambda text: None)
 
 
@@ -276,7 +279,7 @@ def test_a_city_of_which_too_little_is_known_has_dashes_instead(tmp_path: Path) 
     found = json.loads(result.stdout)
     assert (found["affluence"], found["new_counters"]) == (None, None)
     assert result.stderr.count("leaving out affluence: ") == 1
-    assert [model["r2"] for model in found["models"]] == [None] * 5
+    assert [model["r2"] for model in found["models"]] == [None] * 4, "the forest was not asked for"
     assert "<td>–</td>" in report.read_text(encoding="utf-8")
 
 
@@ -373,6 +376,12 @@ def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
     ("options", "message"),
     [
         (["--kinds", "lstm"], "choose from gbm, rf, nn"),
+        (
+            ["--against", "prophet"],
+            "choose from value_168h_before, same_hour_4w_mean, similar_days",
+        ),
+        (["--against", ","], "choose from value_168h_before"),
+        (["--city", "demovile"], "did you mean demoville?"),
         (["--weeks", "40"], "ask for fewer weeks"),
         (["--until", "2025-02-20"], "ask for fewer weeks"),
         (["--until", "2030-01-01"], "ask for that day or an earlier one"),
@@ -389,7 +398,7 @@ def test_contradicting_doubles_are_left_out_before_anything_is_fitted(
     city_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They stopped a backtest after all fits, when the forecasts were scored."""
-    rows = read_rows(city_file)
+    rows = pd.read_parquet(city_file)
     same, other = rows.head(3), rows.tail(2).assign(sum_counts=rows["sum_counts"].max() + 1)
     doubled = tmp_path / "doubled.parquet"
     write_city(pd.concat([rows, same, other]), doubled)
@@ -402,9 +411,10 @@ def test_contradicting_doubles_are_left_out_before_anything_is_fitted(
 
     monkeypatch.setattr(rolling_origins, "backtest_rolling_origins", read)
     said: list[str] = []
-    asked = file_backtest.BacktestRequest(doubled, None, "perturbed", 1, None, ("gbm",))
-    file_backtest.backtest_file(asked, load_city("demoville"), said.append)
-    assert "left out: 4 rows that contradict another of the same counter and hour" in said
+    asked = file_backtest.BacktestRequest((doubled,), None, "perturbed", 1, None, ("gbm",))
+    made = file_backtest.backtest_file(asked, load_city("demoville"), said.append)
+    assert "put aside: 4 records (conflicting duplicate 4)" in said
+    assert made.put_aside == {"conflicting_duplicate": 4}
     (counts,) = stored
     assert len(counts) == len(rows) - 2
     assert not counts.duplicated(["counter_id", "counted_at"]).any()

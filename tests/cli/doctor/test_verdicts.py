@@ -190,6 +190,13 @@ class TestDeployment:
     def test_a_function_with_its_variables(self) -> None:
         assert self.judged({"VELOCAST_CITY": "paris", "X": "1"}) == []
 
+    def test_a_city_s_own_file_is_deployed_under_its_name(self) -> None:
+        own = {"VELOCAST_CITY": "/home/ada/oz.yaml"}
+        for deployed, faults in (("oz", 0), ("paris", 1)):
+            function = Deployed("ACTIVE", {"VELOCAST_CITY": deployed})
+            found = judge_function("fetch", ["VELOCAST_CITY"], function, own, command="d")
+            assert len(found) == faults
+
     def test_a_variable_missing_or_of_another_system(self) -> None:
         assert self.judged({"VELOCAST_CITY": "lyon"}, "FAILED") == [
             "fetch Its state is FAILED, not ACTIVE.",

@@ -25,9 +25,9 @@ from velocast.adapters.retrain_lease import LEASE
 from velocast.core import schemas
 from velocast.core.datetimes import rfc3339
 from velocast.usecases.snapshot_format import CONTENT_TYPE, SNAPSHOT
-from velocast_cli.city_file import CityFile
 from velocast_local import demo
 from velocast_local.city.files import make_synthetic
+from velocast_local.city.replayed_counts import CityFile
 from velocast_local.stack import lifecycle
 
 COUNTERS, DAYS = 3, 60

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from tests.replayed_city import COUNTERS, FIRST, ReplayedCity, serving, small_frame
-from velocast_cli.city_file import COLUMNS, CityFile
 from velocast_local.city.odsql import ExploreApiError, time_range
 from velocast_local.city.opendatasoft_replay import Replay
+from velocast_local.city.replayed_counts import CityFile
 from velocast_local.simulation.city import simulate
 
 pytestmark = pytest.mark.emulator
@@ -68,7 +68,7 @@ class TestWhatIsPublished:
         late = (frame["id_compteur"] == "200-201") & (frame["date"] < pd.Timestamp(NOW))
         city.publish(frame[~late])
 
-        found = lines(ask(city, f"{city.city.counters_dataset}/exports/jsonl"))
+        found = lines(ask(city, f"{city.city.counters.source.dataset}/exports/jsonl"))
 
         assert [c["id_compteur"] for c in found] == ["100-101", "100-102"]
 
@@ -202,7 +202,7 @@ class TestExports:
         assert counts(city, "exports/json", where=nothing).json() == []
 
     def test_counters_have_positions_as_objects(self, city: ReplayedCity) -> None:
-        first = lines(ask(city, f"{city.city.counters_dataset}/exports/jsonl"))[0]
+        first = lines(ask(city, f"{city.city.counters.source.dataset}/exports/jsonl"))[0]
 
         assert first["coordinates"] == {"lon": 2.31, "lat": 48.85}
         assert (first["channel_id"], first["channel_name"]) == ("101", "N-S")
@@ -269,60 +269,19 @@ def test_offset_in_a_literal_is_refused() -> None:
         time_range("date >= date'2026-03-01T00:00:00+02:00'")
 
 
-@pytest.mark.parametrize(
-    ("name", "frame", "message"),
-    [
-        ("city.json", small_frame(days=1), r"ends in '\.json', expected \.parquet or \.csv"),
-        (
-            "city.parquet",
-            small_frame(days=1).drop(columns=["latitude", "id"]),
-            "no column id, latitude",
-        ),
-        ("city.parquet", small_frame(days=1).iloc[:0], "the file has no rows"),
-    ],
-)
-def test_unusable_file(tmp_path: Path, name: str, frame: pd.DataFrame, message: str) -> None:
-    frame.to_parquet(tmp_path / name)
-
-    with pytest.raises(ValueError, match=message):
-        CityFile(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "empty.csv: the file is empty"),
-        (";".join(COLUMNS) + "\n1;2,5\n", "empty.csv: its columns are separated by semicolons; save"),
-        ("\t".join(COLUMNS) + "\n", "empty.csv: its columns are separated by tabs; save"),
-        (",".join(COLUMNS) + "\n" + "1," * 9 + "1\n" + "1," * 12 + "\n", "empty.csv: no CSV with commas"),
-        (",".join(COLUMNS) + "\n" + "," * 9 + "\n", "empty.csv: no row has a date"),
-    ],
-)  # fmt: skip
-def test_a_file_that_is_no_csv_with_commas_is_named_with_what_it_is(
-    tmp_path: Path, text: str, message: str
-) -> None:
-    (tmp_path / "empty.csv").write_text(text)
-
-    with pytest.raises(ValueError, match=message):
-        CityFile(tmp_path / "empty.csv")
-
-
 class TestMissingValues:
     """Of a file whose first row lacks a date, the second a count and the third counter a position and a name."""
 
-    @pytest.fixture(params=["parquet", "csv"])
-    def file(self, tmp_path: Path, request: pytest.FixtureRequest) -> CityFile:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> CityFile:
         frame = small_frame(days=1)
         frame["sum_counts"] = frame["sum_counts"].astype("Int64")
         frame.loc[0, "date"] = pd.NaT
         frame.loc[1, "sum_counts"] = pd.NA
         frame.loc[frame["id_compteur"] == COUNTERS[2], "longitude"] = None
         frame.loc[frame["id_compteur"] == COUNTERS[2], "nom_compteur"] = None
-        path = tmp_path / f"city.{request.param}"
-        if request.param == "csv":
-            frame.to_csv(path, index=False)
-        else:
-            frame.to_parquet(path)
+        path = tmp_path / "city.parquet"
+        frame.to_parquet(path)
         return CityFile(path)
 
     def test_a_row_without_a_date_is_in_no_range_of_time(self, file: CityFile) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.frame_rows import named_rows
 from velocast.core.city import load_city
-from velocast_cli.city_file import CityFile
+from velocast_cli.city_file import read_city_files
 from velocast_cli.weather_file import read_weather_file
 from velocast_local.simulation.city import (
     COLUMNS,
@@ -76,6 +76,15 @@ class TestShape:
         places = rows[["latitude", "longitude"]].drop_duplicates()
 
         assert all(box.contains(p.latitude, p.longitude) for p in named_rows(places))
+
+    def test_another_city_has_its_own_clock_and_no_places_where_none_are_known(self) -> None:
+        bare = {"time_zone": "Australia/Adelaide", "holidays": "AU-SA", "bounding_box": None}
+        rows = simulate(2, days=4, city=load_city("demoville").model_copy(update=bare))
+
+        local = rows["date"].dt.tz_convert("Australia/Adelaide")
+        assert set(local.dt.minute) == {0}
+        assert local.min() == pd.Timestamp("2025-11-27", tz="Australia/Adelaide")
+        assert rows[["latitude", "longitude"]].isna().all(axis=None)
 
     def test_same_seed_same_city_and_another_seed_another(self) -> None:
         first = simulate(4, days=10, seed=1)
@@ -191,10 +200,13 @@ class TestFile:
         rows = simulate(3, days=3, seed=1)
         write_city(rows, tmp_path / f"city.{ending}")
 
-        file = CityFile(tmp_path / f"city.{ending}")
+        read = read_city_files(load_city("demoville"), [tmp_path / f"city.{ending}"])
 
-        assert file.first == rows["date"].min()
-        assert file.lines(slice(0, 10**9), None).count(b"\n") == len(rows)
+        assert read.put_aside == {}
+        assert read.counts["counted_at"].min() == rows["date"].min()
+        assert len(read.counts) == len(rows)
+        assert read.counts["bike_count"].sum() == rows["sum_counts"].sum()
+        assert len(read.positions()) == 3
 
     def test_other_ending_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"ends in '\.xls', expected \.parquet or \.csv"):

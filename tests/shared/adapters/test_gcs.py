@@ -141,5 +141,5 @@ def test_delete_respects_the_generation_and_takes_absence_for_done(objects: Obje
 def test_an_object_is_read_by_its_address(objects: Objects):
     write(objects, "cities/oz.yaml", "name: Oz")
     assert read_address(f"gs://{objects.bucket}/cities/oz.yaml") == b"name: Oz"
-    with pytest.raises(ObjectMissing, match="cities/kansas.yaml does not exist"):
+    with pytest.raises(ObjectMissing, match=r"cities/kansas\.yaml does not exist"):
         read_address(f"gs://{objects.bucket}/cities/kansas.yaml")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from terraform.deploy import __main__ as deploy
 from terraform.deploy import state
 from terraform.deploy.__main__ import main
 from tests.terraform.deploy.conftest import DIGEST, REGISTRY, described, plan_json, service_with
@@ -223,6 +224,26 @@ def test_the_state_is_kept_in_the_chosen_region(
     assert main((*UP, *arguments)) == 0
     (bootstrap,) = cloud.calls("-chdir=bootstrap apply")
     assert f"-var=location={location}" in bootstrap
+
+
+def test_a_city_s_own_file_is_packaged_before_terraform_plans(
+    cloud: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(deploy, "run", lambda *command: ran.append(command))
+    file = tmp_path / "oz.yaml"
+    file.write_text("name: Oz\n")
+    assert main((*UP, f"-var=city={file}")) == 0
+    assert ran[0][1:] == ("package.py", f"--city={file}")
+    assert any(f"-var=city={file}" in call for call in cloud.calls("terraform plan"))
+
+
+def test_a_city_s_file_that_is_not_there_is_refused(
+    cloud: StandIns, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main((*UP, "-var=city=nowhere/oz.yaml")) == 1
+    assert "nowhere/oz.yaml does not exist; paths start at the checkout" in capfd.readouterr().err
+    assert cloud.calls("terraform") == []
 
 
 @pytest.mark.parametrize("verb", ["plan", "apply", "down"])

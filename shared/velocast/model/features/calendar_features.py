@@ -35,7 +35,8 @@ def day_type(day: date, holidays: Collection[date]) -> DayType:
 def holiday_dates(country: str | None, first: date, last: date) -> list[date]:
     """Return the public holidays from `first` to `last`, both included, in order.
 
-    country: ISO 3166 code, optionally with a subdivision after a hyphen (`FR`, `DE-BE`); None: no holidays. Raises SettingsError when the package `holidays` does not know the country.
+    country: ISO 3166 code, optionally with a subdivision after a hyphen (`FR`, `DE-BE`); None: no holidays.
+    Raises SettingsError when the package `holidays` does not know the country.
     """
     if country is None:
         return []

@@ -32,6 +32,7 @@ def test_holidays_lie_within_the_bounds_across_a_new_year() -> None:
         date(2021, 1, 1),
     ]
     assert holiday_dates("FR", date(2021, 2, 1), date(2021, 2, 28)) == []
+    assert holiday_dates(None, date(2020, 12, 25), date(2021, 1, 1)) == []
     assert date(2021, 3, 8) in holiday_dates("DE-BE", date(2021, 3, 1), date(2021, 3, 31))
 
 

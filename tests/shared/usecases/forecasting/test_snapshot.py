@@ -170,6 +170,12 @@ def test_what_serve_reads_is_what_was_built() -> None:
     assert len(made.hours) == 120
 
 
+def test_a_city_without_licence_and_attribution_has_null_there() -> None:
+    nothing = dict.fromkeys(("attribution", "attribution_url", "licence", "licence_url"))
+    card = snapshot._city_card(CITY.model_copy(update=nothing))
+    assert card.model_dump() == {"name": "Demoville", "time_zone": "Europe/Paris"} | nothing
+
+
 def test_the_same_snapshot_is_the_same_bytes() -> None:
     hours = pd.date_range(ORIGIN - 21 * DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10] * len(hours)))

@@ -117,7 +117,9 @@ def _record(
 
 def _position(told: Any, fields: CounterFields) -> tuple[float | None, float | None]:
     if fields.position is not None:
-        return position_of(told(fields.position), fields.crs)
+        found = position_of(told(fields.position), fields.crs)
+        if found != NOWHERE:
+            return found
     if fields.latitude is not None and fields.longitude is not None:
         return place(told(fields.latitude), told(fields.longitude), fields.crs)
     return NOWHERE
