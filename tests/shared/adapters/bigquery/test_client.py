@@ -222,9 +222,7 @@ def test_bad_rows_are_refused_before_any_call(rows: pa.Table, keys: list[str], m
         ),
     ],
 )
-def test_keys_and_updates_that_make_no_sense_are_refused(
-    options: dict[str, Any], message: str
-):
+def test_keys_and_updates_that_make_no_sense_are_refused(options: dict[str, Any], message: str):
     with pytest.raises(WarehouseError, match=message):
         Warehouse("no-project", LOCATION).merge(
             schemas.COUNTS, counts(("a", 0, 1, None)), **options
