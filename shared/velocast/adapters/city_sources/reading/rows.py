@@ -108,7 +108,7 @@ class Rows:
         good = self.usable
         place = np.full(int(good.sum()), self.gathered.place(self.table.place), "int32")
         self.gathered.orders.append(
-            RowOrder(place, series[good], self.seconds[good], self.numbers[good])
+            RowOrder(place, series[good], self.seconds[good], self.numbers[good].astype("int32"))
         )
 
     def reject(self, rows: npt.NDArray[np.bool_], reasons: Any, lines: Sequence[bytes]) -> None:

@@ -205,7 +205,7 @@ class TestColumnar:
         frame = pd.DataFrame(
             {
                 "id": pd.Categorical(["a", "b"]),
-                "at": pd.to_datetime(["2024-01-01", None], utc=True),
+                "at": pd.Series(["2024-01-01", None]).pipe(pd.to_datetime, utc=True),
                 "n": [1, 2],
             }
         )
