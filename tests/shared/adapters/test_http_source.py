@@ -21,7 +21,7 @@ from tests.shared.adapters.raw_server import (
     silent,
     whole,
 )
-from velocast.adapters.city_sources import source as city_source
+from velocast.adapters.city_sources.transports import portal
 from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.adapters.weather import open_meteo
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable, VelocastError
@@ -172,7 +172,7 @@ class TestDeadline:
 
     def test_city_and_weather_leave_the_function_time_to_store(self) -> None:
         allowed = yaml.safe_load(FUNCTIONS.read_text())["fetch"]["timeout_seconds"]
-        assert city_source.LIMITS.total_seconds + open_meteo.LIMITS.total_seconds <= allowed - 90
+        assert portal.LIMITS.total_seconds + open_meteo.LIMITS.total_seconds <= allowed - 90
 
 
 class TestSize:

@@ -49,7 +49,7 @@ def fetch_city_data(request: FetchRequest, run: Run[FetchSettings]) -> list[Audi
     """
     before = _newest_stored(run)
     window = _window(request, run, before)
-    source = CitySource(run.settings.city)
+    source = CitySource(run.settings.city, token_file=run.settings.city_token_file)
     try:
         harvest = source.read_counts(window, as_of=run.as_of)
     except CityError as exc:

@@ -95,7 +95,7 @@ def _chunk(
         if len(row) > width:
             bad.append(Reject("not_a_record", line))
             continue
-        rows.append(row if len(row) == width else [*row, *[None] * (width - len(row))])
+        rows.append([*row, *[None] * (width - len(row))])
         texts.append(line.encode("utf-8", "surrogatepass"))
     return (rows, texts, bad) if read else None
 

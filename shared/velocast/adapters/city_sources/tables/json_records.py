@@ -115,7 +115,8 @@ def _document(body: bytes, place: str) -> Any:
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a GeoJSON feature beside its geometry, and any other record as it is."""
     if record.get("type") == "Feature" and isinstance(record.get("properties"), dict):
-        return record["properties"] | {"geometry": record.get("geometry")}
+        properties: dict[str, Any] = record["properties"]
+        return properties | {"geometry": record.get("geometry")}
     return record
 
 

@@ -441,7 +441,9 @@ class TestHoursAsColumns:
         found = {at: (n, quality) for _, at, n, quality in rows(harvest)}
         start = datetime(2024, 3, 30, 23, tzinfo=UTC)
         hours = [h for h in range(24) if h != 2]
-        expected = {start + timedelta(hours=n): (10 + h, None) for n, h in enumerate(hours)}
+        expected: dict[datetime, tuple[int, str | None]] = {
+            start + timedelta(hours=n): (10 + h, None) for n, h in enumerate(hours)
+        }
         start = datetime(2024, 10, 26, 22, tzinfo=UTC)
         expected |= {start + timedelta(hours=h): (10 + h, None) for h in range(2)}
         expected |= {start + timedelta(hours=2): (12, "clock_change")}

@@ -16,11 +16,12 @@ from starlette.routing import Route
 
 from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.replayed_city import ReplayedCity, serving, small_frame
-from velocast.adapters.city_sources.source import LIMITS, CitySource
+from velocast.adapters.city_sources.source import CitySource
 from velocast.adapters.city_sources.tables import json_records
 from velocast.adapters.city_sources.transport import TimeRange
 from velocast.adapters.city_sources.transports.opendatasoft import where
 from velocast.adapters.city_sources.transports.opendatasoft_answers import json_lines
+from velocast.adapters.city_sources.transports.portal import LIMITS
 from velocast.adapters.http_answer import split_lines
 from velocast.core.city import City, load_city
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
