@@ -15,8 +15,7 @@ from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.functions.deployed import Deployed
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
-from velocast.adapters.city_sources import source as city_source
-from velocast.adapters.city_sources.transports.portal import LIMITS
+from velocast.adapters.city_sources.transports import portal
 from velocast.core.telemetry import configure_logging
 
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
@@ -83,7 +82,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
     """The function, the city and empty tables, at NOW."""
-    monkeypatch.setattr(city_source, "LIMITS", without_pauses(LIMITS))
+    monkeypatch.setattr(portal, "LIMITS", without_pauses(portal.LIMITS))
     served_city.now = NOW
     served_city.publish(small_frame())
     return Lab(function, served_city, warehouse_tables, topics)

@@ -13,7 +13,7 @@ import pandas as pd
 from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
 
 AHEAD_HOURS = 8 * 24  # forecasts from the last day reach beyond the counts
-DAY_STD, SHOWER_STD = 0.16, 0.10
+DAY_STD, SHOWER_STD = 0.22, 0.12
 DAY_CORRELATION, SHOWER_CORRELATION = 0.6, 0.85
 _RAIN_BELOW = -0.22  # hours with a lower shock have rain
 _MM_A_SHOCK = 7.0

@@ -17,8 +17,7 @@ from tests.audit_rows import audit_rows
 from tests.cli.operations.pushed_functions import OneInstance, pushed
 from tests.functions.deployed import Deployed
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
-from velocast.adapters.city_sources import source as city_source
-from velocast.adapters.city_sources.transports.portal import LIMITS
+from velocast.adapters.city_sources.transports import portal
 from velocast.adapters.pubsub import Publisher
 from velocast.core.errors import EventError
 from velocast.core.requests import FetchRequest
@@ -74,7 +73,7 @@ def lab(
     topics: emulators.RunningPubSub,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lab]:
-    monkeypatch.setattr(city_source, "LIMITS", without_pauses(LIMITS))
+    monkeypatch.setattr(portal, "LIMITS", without_pauses(portal.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY", served_city.described())
     monkeypatch.setenv("VELOCAST_AS_OF", "2025-03-21T02:00:00Z")
     served_city.publish(small_frame())

@@ -18,8 +18,7 @@ from velocast.adapters.city_sources.reading import (
 from velocast.adapters.city_sources.reading.columns import described, field_columns, required
 from velocast.adapters.city_sources.records import CounterRecord
 from velocast.adapters.city_sources.transport import TimeRange, Transport
-from velocast.adapters.city_sources.transports import open_transport
-from velocast.adapters.city_sources.transports.portal import LIMITS
+from velocast.adapters.city_sources.transports import open_transport, portal
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City
 from velocast.core.city.reading import FileFormat, Wide
@@ -47,7 +46,7 @@ class CitySource:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.city = city
-        self._limits = limits or LIMITS
+        self._limits = limits or portal.LIMITS
         self._token_file = token_file
         self._sleep = sleep
         self._clock = clock

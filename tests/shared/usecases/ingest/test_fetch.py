@@ -15,8 +15,7 @@ from google.cloud import bigquery
 from tests import emulators
 from tests.frame_rows import named_rows
 from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame, without_pauses
-from velocast.adapters.city_sources import source as city_source
-from velocast.adapters.city_sources.transports.portal import LIMITS
+from velocast.adapters.city_sources.transports import portal
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable, EventError
 from velocast.core.requests import FetchRequest
@@ -110,7 +109,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Lab:
     """The small city at NOW with empty tables and no wait between retries."""
-    monkeypatch.setattr(city_source, "LIMITS", without_pauses(LIMITS))
+    monkeypatch.setattr(portal, "LIMITS", without_pauses(portal.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY", served_city.described())
     served_city.now = NOW
     served_city.publish(small_frame())

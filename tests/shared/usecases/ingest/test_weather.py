@@ -15,8 +15,7 @@ from tests import emulators
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from tests.replayed_weather import ReplayedWeather, serving_weather, small_weather
 from tests.shared.usecases.ingest.test_fetch import Lab
-from velocast.adapters.city_sources import source as city_source
-from velocast.adapters.city_sources.transports.portal import LIMITS
+from velocast.adapters.city_sources.transports import portal
 from velocast.adapters.weather import open_meteo
 from velocast_local.city.open_meteo_replay import WeatherFaults
 
@@ -77,7 +76,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> WeatherLab:
     city, weather = served
-    monkeypatch.setattr(city_source, "LIMITS", without_pauses(LIMITS))
+    monkeypatch.setattr(portal, "LIMITS", without_pauses(portal.LIMITS))
     monkeypatch.setattr(open_meteo, "LIMITS", without_pauses(open_meteo.LIMITS))
     monkeypatch.setenv("VELOCAST_CITY", city.described(weather_url=weather.base_url))
     city.now = weather.now = NOW

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 WGS84 = "EPSG:4326"
-_WKT = re.compile(r"(?:SRID=\d+;)?\s*POINT\s*Z?\s*\(\s*(\S+)\s+(\S+)", re.IGNORECASE)
+_WKT = re.compile(r"(?:SRID=\d+;)?\s*POINT\s*Z?\s*\(\s*([^\s,()]+)\s+([^\s,()]+)", re.IGNORECASE)
 _PAIR = re.compile(r"[(\[]?\s*([-+]?[\d.]+)\s*[,;]\s*([-+]?[\d.]+)\s*[)\]]?")
 _NAMES = (("lat", "lon"), ("lat", "lng"), ("latitude", "longitude"), ("y", "x"))
 Position = tuple[float | None, float | None]

@@ -40,7 +40,7 @@ class Rows:
     seconds: npt.NDArray[np.int64]
     why: npt.NDArray[Any]
     keep: npt.NDArray[np.bool_]
-    numbers: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, table: RawTable, city: City, gathered: Gathered) -> Rows:
@@ -59,7 +59,7 @@ class Rows:
         keep = kept(columns, layout.keep)
         gathered.left_out += int((~keep).sum())
         style = NumberStyle.of(table.file or counts.file)
-        numbers = np.arange(gathered.rows, gathered.rows + len(frame))
+        numbers = np.arange(gathered.rows, gathered.rows + len(frame), dtype="int32")
         cells = CountCells(style, city.largest_credible_count)
         return cls(city, gathered, table, columns, cells, seconds, why, keep, numbers)
 

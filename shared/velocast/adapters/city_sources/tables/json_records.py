@@ -114,9 +114,9 @@ def _document(body: bytes, place: str) -> Any:
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a GeoJSON feature beside its geometry, and any other record as it is."""
-    properties = record.get("properties")
-    if record.get("type") == "Feature" and isinstance(properties, dict):
-        return {**properties, "geometry": record.get("geometry")}
+    if record.get("type") == "Feature" and isinstance(record.get("properties"), dict):
+        properties: dict[str, Any] = record["properties"]
+        return properties | {"geometry": record.get("geometry")}
     return record
 
 

@@ -109,7 +109,7 @@ class CkanTransport(Download):
                 "correct time_field, or leave the resource out by resources"
             )
         fields = selected(columns, [name])
-        query = {"sort": "_id" if name is None else f'"{name}" desc, _id'}
+        query = {"sort": "_id" if name is None else f'"{name}" desc, _id desc'}
         if fields is not None:
             query["fields"] = ",".join(each for each in fields if each in known)
         since = as_published(hours, self.city)[0] if hours is not None else None

@@ -157,7 +157,7 @@ class TestLong:
             for counter, _, _, quality in rows(read(city_of(long(status=status)), text))
         }
 
-        assert found == {"a": None, "b": None, "c": "incomplete", "d": "suspect", "e": "suspect"}
+        assert found == {"a": None, "b": None, "c": "incomplete", "d": "flagged", "e": "flagged"}
 
     def test_doubles(self) -> None:
         text = (
@@ -379,7 +379,7 @@ class TestWide:
             ("1", AT, 3, None),
             ("1", AT + timedelta(hours=1), 3, None),
             ("2", AT, 4, None),
-            ("2", AT + timedelta(hours=1), 4, "suspect"),
+            ("2", AT + timedelta(hours=1), 4, "flagged"),
         ]
         assert harvest.unknown_fields == ["all"]
         assert [c.counter_name for c in harvest.counters] == ["Bridge", "Quay"]

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -41,6 +42,7 @@ def records(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@cache
 def unambiguous(local: datetime, zone: str) -> datetime | None:
     """Return a local time in UTC; None if the clock skips it or shows it twice."""
     first, second = (local.replace(tzinfo=ZoneInfo(zone), fold=n).astimezone(UTC) for n in (0, 1))
@@ -60,6 +62,8 @@ def check_prepared(name: str, found: Truth, ids: Iterable[str]) -> None:
     frame = pd.read_parquet(
         DATA / f"{name}-counts.parquet", columns=["id_compteur", "date", "sum_counts"]
     )
+    first, last = min(at for _, at in found), max(at for _, at in found)
+    frame = frame[frame["date"].between(first, last)]
     prepared = {
         (str(counter), hour.to_pydatetime()): int(bikes)
         for counter, hour, bikes in frame.itertuples(index=False)

@@ -205,7 +205,7 @@ class TestColumnar:
         frame = pd.DataFrame(
             {
                 "id": pd.Categorical(["a", "b"]),
-                "at": pd.Series(["2024-01-01", None]).pipe(pd.to_datetime, utc=True),
+                "at": pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True),
                 "n": [1, 2],
             }
         )
