@@ -14,7 +14,7 @@ from gcp_emulators.core.http_server import HttpServer
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City, load_city
 from velocast_local.city.opendatasoft_replay import Faults, Replay, city_routes
-from velocast_local.city.replayed_city import replayed_city, write_city
+from velocast_local.city.replayed_city import replayed_city, write_description
 from velocast_local.city.replayed_counts import CityFile
 
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
@@ -101,7 +101,7 @@ class ReplayedCity:
         """
         city = demoville_at(self.url, weather_url=weather_url)
         file = self.path.with_name("city-with-weather.yaml" if weather_url else "city.yaml")
-        write_city(city, file)
+        write_description(city, file)
         return str(file)
 
     def next_day(self, days: int = 1) -> None:

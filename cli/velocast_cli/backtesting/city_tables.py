@@ -53,7 +53,7 @@ def arrow_counts(counts: pd.DataFrame) -> pa.Table:
     )
 
 
-def counters_of(counters: pd.DataFrame) -> pa.Table:
+def counters_table(counters: pd.DataFrame) -> pa.Table:
     """Return the names and positions of the counters of files (`FileCounts.counters`); null where there is none."""
     return pa.table(
         {

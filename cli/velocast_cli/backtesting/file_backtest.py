@@ -90,7 +90,7 @@ def backtest_counts(
             counted = city_tables.counts_with_quality(warehouse, city, counts, RAW)
             warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
             warehouse.load_table(
-                COUNTERS, city_tables.counters_of(read.counters), expires_days=None
+                COUNTERS, city_tables.counters_table(read.counters), expires_days=None
             )
             if weather is not None:
                 known = _as_known(weather, city, plan, asked.weather_as)

@@ -16,9 +16,9 @@ from velocast.core.city import City
 from velocast.core.city.reading import Layout, Wide
 from velocast.core.errors import CityRefused, CityTruncated
 from velocast_cli.city.files import files_of
-from velocast_cli.city.summary import Summary, summarize
+from velocast_cli.city.summary import Summary, summarize_city
 from velocast_cli.city.understanding.cells import as_texts
-from velocast_cli.city.understanding.times import find_time
+from velocast_cli.city.understanding.clocks.times import find_time
 from velocast_cli.city.understanding.understand import DAILY, is_daily
 
 LOOKED_AT = 2000  # rows that show whether they are days
@@ -56,7 +56,7 @@ def _checked(city: City, harvest: Harvest, left_out: dict[str, str]) -> Checked:
     stored = harvest.counts.select(
         ["counter_id", "counted_at", "bike_count", "quality"]
     ).to_pandas()
-    return Checked(stored, summarize(stored, harvest, city, left_out))
+    return Checked(stored, summarize_city(stored, harvest, city, left_out))
 
 
 def described_tables(city: City, files: list[Path], left_out: dict[str, str]) -> Iterator[RawTable]:

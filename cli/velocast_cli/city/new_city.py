@@ -25,7 +25,7 @@ from velocast_cli.city.questions import (
     holiday_question,
     settle,
 )
-from velocast_cli.city.understanding.formats import described, file_values
+from velocast_cli.city.understanding.formats import file_values, format_words
 from velocast_cli.city.understanding.understand import Understood, understand
 
 
@@ -91,12 +91,14 @@ def make_city(
         understood,
         answers,
         file=file_values(understood.sample, _counted(understood), understood.aside),
-        found=described(formats),
+        found=format_words(formats),
         source=looked.source,
     )
     city = draft.city()
     checked = check_files(city, looked.paths, as_of=as_of, aside=understood.aside)
-    return NewCity(draft.text(looked.origin), city, checked, _notes(understood, described(formats)))
+    return NewCity(
+        draft.text(looked.origin), city, checked, _notes(understood, format_words(formats))
+    )
 
 
 def _ask(

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from pydantic import ValidationError
 
 from velocast.core.city.description import City
-from velocast_cli.city.understanding.dates import order_of
+from velocast_cli.city.understanding.clocks.dates import day_month_order
 
 NONE = "none"
 
@@ -38,7 +38,7 @@ class Answers:
     @property
     def order(self) -> str | None:
         """The order of day and month."""
-        return order_of(self.date_format) if self.date_format else None
+        return day_month_order(self.date_format) if self.date_format else None
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def date_question(shown: str, *, contradictory: bool) -> Question:
         f"Is the day or the month first in {shown}? {why}; answer DD/MM/YYYY or MM/DD/YYYY",
         check=lambda text: (
             None
-            if order_of(text)
+            if day_month_order(text)
             else "give the order of day and month, as in DD/MM/YYYY or MM/DD/YYYY"
         ),
     )

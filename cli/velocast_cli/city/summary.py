@@ -60,7 +60,9 @@ class Summary:
         return asdict(self)
 
 
-def summarize(stored: pd.DataFrame, harvest: Harvest, city: City, aside: dict[str, str]) -> Summary:
+def summarize_city(
+    stored: pd.DataFrame, harvest: Harvest, city: City, aside: dict[str, str]
+) -> Summary:
     """Return the figures. stored: the harvest's counter_id, counted_at (UTC), bike_count and quality."""
     rejects = harvest.rejects
     counted = Counter(reject.reason for reject in rejects)

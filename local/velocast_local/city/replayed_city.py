@@ -32,7 +32,7 @@ def replayed_city(city: City, url: str, *, weather: bool, marked: bool = False) 
     return parse_city(head | published | {"weather": found}, f"the replay of {city.name}")
 
 
-def write_city(city: City, file: Path) -> None:
+def write_description(city: City, file: Path) -> None:
     """Write a city's description as YAML."""
     values = city.model_dump(mode="json", exclude_none=True)
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False)

@@ -27,7 +27,7 @@ from velocast.core.city import City, load_city
 from velocast.core.errors import VelocastError
 from velocast_cli.cities import city_of, read_files_of
 from velocast_local.city.files import CityFiles, choose_files, make_synthetic, synthetic_files
-from velocast_local.city.replayed_city import SYNTHETIC_CITY, replayed_city, write_city
+from velocast_local.city.replayed_city import SYNTHETIC_CITY, replayed_city, write_description
 from velocast_local.city.replayed_counts import has_quality, write_counts
 from velocast_local.stack import environment
 from velocast_local.stack.configuration import load_functions
@@ -206,10 +206,10 @@ def _described(home: Path, counts: Path, replay: Path | None, city: str | None, 
 
 def _publish(state: StackState, described: City) -> None:
     """Write the description of the city, and of what the stack publishes of it."""
-    write_city(described, state.described_city)
+    write_description(described, state.described_city)
     marked = has_quality(state.published_counts)
     city = replayed_city(described, state.url, weather=state.weather is not None, marked=marked)
-    write_city(city, state.city_file)
+    write_description(city, state.city_file)
 
 
 def _settle(home: Path, root: Path, files: CityFiles, city: str) -> StackState:

@@ -10,13 +10,13 @@ import pytest
 
 from velocast.adapters.city_sources.transport import RawTable
 from velocast_cli.city.understanding.cells import number_style
-from velocast_cli.city.understanding.clock_changes import see_clock
-from velocast_cli.city.understanding.dates import Formats, order_of, read_formats
-from velocast_cli.city.understanding.places import Place
+from velocast_cli.city.understanding.clocks.clock_changes import see_clock
+from velocast_cli.city.understanding.clocks.dates import Formats, day_month_order, read_formats
+from velocast_cli.city.understanding.layouts.totals import without_repeats
+from velocast_cli.city.understanding.layouts.wide import name_counters
+from velocast_cli.city.understanding.places import PlaceColumns
 from velocast_cli.city.understanding.statuses import status_values
-from velocast_cli.city.understanding.totals import without_repeats
 from velocast_cli.city.understanding.understand import NotUnderstood, understand
-from velocast_cli.city.understanding.wide import name_counters
 
 
 def formats(*texts: str) -> Formats:
@@ -76,7 +76,7 @@ def test_dates_in_both_orders_are_a_contradiction() -> None:
     ],
 )
 def test_the_order_of_a_given_date_format(given: str, order: str | None) -> None:
-    assert order_of(given) == order
+    assert day_month_order(given) == order
 
 
 @pytest.mark.parametrize("texts", [["seven o'clock"], ["12", "13"], ["99:99"]])
@@ -295,7 +295,7 @@ def test_which_status_is_good(cells: list[str | None], usable: list[str], rest: 
 def test_the_reference_system_of_positions(
     extent: tuple[float, float, float, float], zone: str, crs: str | None
 ) -> None:
-    assert Place(None, "y", "x", extent).crs(zone) == crs
+    assert PlaceColumns(None, "y", "x", extent).crs(zone) == crs
 
 
 def test_daily_totals_are_refused_with_the_reason() -> None:

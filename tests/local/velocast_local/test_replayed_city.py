@@ -20,7 +20,7 @@ from velocast.core.errors import SettingsError
 from velocast_cli.cities import UNNAMED, read_files_of
 from velocast_cli.city_file import FileCounts
 from velocast_local.city.opendatasoft_replay import Replay, city_routes
-from velocast_local.city.replayed_city import replayed_city, write_city
+from velocast_local.city.replayed_city import replayed_city, write_description
 from velocast_local.city.replayed_counts import has_quality, write_counts
 from velocast_local.simulation.city import simulate
 from velocast_local.simulation.city import write_city as write_simulated
@@ -76,7 +76,7 @@ def replayed(city: City, read: FileCounts, folder: Path) -> tuple[City, FileCoun
     replay = Replay(file, lambda: NOW, city=replayed_city(city, "http://any", weather=False))
     with HttpServer(city_routes(replay)) as server:
         published = replayed_city(city, server.url, weather=False, marked=has_quality(file))
-        write_city(published, folder / "city.yaml")
+        write_description(published, folder / "city.yaml")
         known = load_city(str(folder / "city.yaml"))
         source = CitySource(known)
         harvest = source.read_counts(TimeRange(None, NOW), as_of=NOW)

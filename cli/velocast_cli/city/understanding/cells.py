@@ -62,7 +62,7 @@ def _text(value: Any) -> str | None:
 
 
 @dataclass(frozen=True)
-class NumberStyle:
+class NumberFormat:
     """How a file writes numbers."""
 
     decimal: str | None = None
@@ -84,7 +84,7 @@ class NumberStyle:
         return float(text) if _NUMBER.match(text) else np.nan
 
 
-def number_style(columns: Iterable[pd.Series]) -> NumberStyle:
+def number_style(columns: Iterable[pd.Series]) -> NumberFormat:
     """Find out how numbers are written: a mark followed by other than three digits is the decimal mark."""
     seen: dict[tuple[str, str], int] = {}
     for cells in columns:
@@ -104,7 +104,7 @@ def number_style(columns: Iterable[pd.Series]) -> NumberStyle:
         key=lambda m: seen["thousands", m],
         default=None,
     )
-    return NumberStyle(decimal, thousands)
+    return NumberFormat(decimal, thousands)
 
 
 def is_function_of(frame: pd.DataFrame, column: str, key: str) -> bool:

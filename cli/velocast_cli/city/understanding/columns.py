@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from velocast_cli.city.understanding import words
-from velocast_cli.city.understanding.cells import Floats, NumberStyle, number_style
-from velocast_cli.city.understanding.places import Place, find_place
-from velocast_cli.city.understanding.times import TimeColumns
+from velocast_cli.city.understanding.cells import Floats, NumberFormat, number_style
+from velocast_cli.city.understanding.clocks.times import TimeColumns
+from velocast_cli.city.understanding.places import PlaceColumns, find_place_columns
 
 _INDEX_NAMES = {
     "",
@@ -39,7 +39,7 @@ class Sample:
     files: pd.Series
 
     @cached_property
-    def style(self) -> NumberStyle:
+    def style(self) -> NumberFormat:
         """How numbers are written."""
         return number_style(
             self.frame[name]
@@ -73,7 +73,7 @@ def find_place_name(name: str) -> bool:
 
 
 @dataclass
-class Roles:
+class ColumnRoles:
     """The columns of a table by what they are; `others` are known and not needed (column -> what it is)."""
 
     time: TimeColumns
@@ -81,13 +81,13 @@ class Roles:
     texts: list[str] = field(default_factory=list)
     status: list[str] = field(default_factory=list)
     factors: list[str] = field(default_factory=list)
-    place: Place = field(default_factory=Place)
+    place: PlaceColumns = field(default_factory=PlaceColumns)
     others: dict[str, str] = field(default_factory=dict)
 
 
-def find_roles(sample: Sample, time: TimeColumns) -> Roles:
+def find_roles(sample: Sample, time: TimeColumns) -> ColumnRoles:
     """Say what each column is."""
-    roles = Roles(time, place=find_place(sample.frame, sample.style))
+    roles = ColumnRoles(time, place=find_place_columns(sample.frame, sample.style))
     used = {*time.columns, time.gap_column}
     for name in time.others:
         roles.others[name] = "repeats the time"
@@ -100,7 +100,7 @@ def find_roles(sample: Sample, time: TimeColumns) -> Roles:
     return roles
 
 
-def _sort_in(sample: Sample, name: str, roles: Roles) -> None:
+def _sort_in(sample: Sample, name: str, roles: ColumnRoles) -> None:
     cells = sample.frame[name].dropna()
     if cells.empty:
         roles.others[name] = "blank"

@@ -56,7 +56,7 @@ def _sheet(files: pd.Series, aside: dict[str, str]) -> str | None:
     return pattern
 
 
-def described(formats: Sequence[FileFormat]) -> str:
+def format_words(formats: Sequence[FileFormat]) -> str:
     """Say in words how files are written."""
     said = []
     for each in formats:

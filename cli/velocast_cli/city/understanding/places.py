@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from velocast_cli.city.understanding import words
-from velocast_cli.city.understanding.cells import NumberStyle
+from velocast_cli.city.understanding.cells import NumberFormat
 
 _BOTH = re.compile(
     r"^\s*(?:\(?\[?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\]?\)?|POINT\s*Z?\s*\(.*\)"
@@ -64,7 +64,7 @@ _ONLY_IN = {
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceColumns:
     """The columns of the position: one with both coordinates, or two. extent: their smallest and largest values."""
 
     position: str | None = None
@@ -96,25 +96,25 @@ class Place:
         return fitting[0] if len(fitting) == 1 else None
 
 
-def find_place(frame: pd.DataFrame, style: NumberStyle) -> Place:
+def find_place_columns(frame: pd.DataFrame, style: NumberFormat) -> PlaceColumns:
     """Return where the position of a counter is, if anywhere."""
     for name in frame.columns:
         values = pd.unique(frame[name].dropna())[:200]
         if len(values) and all(_BOTH.match(v) for v in values):
-            return Place(position=str(name))
+            return PlaceColumns(position=str(name))
     for east_words, north_words, limit in ((_LONGITUDE, _LATITUDE, 0.0), (_EAST, _NORTH, 1000.0)):
         easts = _named(frame, east_words, style, limit)
         norths = _named(frame, north_words, style, limit)
         if easts and norths:
             (east, x), (north, y) = easts, norths
-            return Place(
+            return PlaceColumns(
                 None, north, east, (float(x.min()), float(x.max()), float(y.min()), float(y.max()))
             )
-    return Place()
+    return PlaceColumns()
 
 
 def _named(
-    frame: pd.DataFrame, names: frozenset[str], style: NumberStyle, limit: float
+    frame: pd.DataFrame, names: frozenset[str], style: NumberFormat, limit: float
 ) -> tuple[str, pd.Series] | None:
     """Return a column of coordinates and its values. limit: the least of a grid in metres, 0 for degrees."""
     for name in frame.columns:

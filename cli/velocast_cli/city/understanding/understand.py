@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from velocast_cli.city.understanding import day_rows, long, steps, wide
 from velocast_cli.city.understanding.cells import as_texts
-from velocast_cli.city.understanding.clock_changes import SeenClock, see_clock
-from velocast_cli.city.understanding.columns import Roles, Sample, find_roles
+from velocast_cli.city.understanding.clocks import steps
+from velocast_cli.city.understanding.clocks.clock_changes import SeenClock, see_clock
+from velocast_cli.city.understanding.clocks.times import TimeColumns, find_time
+from velocast_cli.city.understanding.columns import ColumnRoles, Sample, find_roles
+from velocast_cli.city.understanding.layouts import day_rows, long, wide
 from velocast_cli.city.understanding.statuses import status_values
-from velocast_cli.city.understanding.times import TimeColumns, find_time
 
 if TYPE_CHECKING:
     from velocast.adapters.city_sources.transport import RawTable
@@ -39,7 +40,7 @@ class Understood:
 
     sample: Sample
     time: TimeColumns
-    roles: Roles
+    roles: ColumnRoles
     shape: str
     layout: dict[str, Any]
     counts_in: Callable[[str | None], pd.DataFrame]
@@ -169,7 +170,7 @@ def _interval_is_a_day(frame: pd.DataFrame, time: TimeColumns) -> bool:
     )
 
 
-def _is_long(sample: Sample, roles: Roles) -> bool:
+def _is_long(sample: Sample, roles: ColumnRoles) -> bool:
     """Return whether a row is of one counter: a column names it, or no heading of a count names a place."""
     at = roles.time.read(sample.frame, None)
     counter = long.find_counter_id(sample, roles, at)
@@ -192,7 +193,7 @@ def _only_generic(names: list[str]) -> bool:
     return bool(names) and all(words.only(n, said) for n in names)
 
 
-def _understand_days(sample: Sample, roles: Roles) -> Understood:
+def _understand_days(sample: Sample, roles: ColumnRoles) -> Understood:
     found = day_rows.find_hours([n for n in sample.frame.columns if n not in roles.time.columns])
     if found is None:
         raise NotUnderstood(DAILY)
@@ -221,7 +222,7 @@ def _understand_days(sample: Sample, roles: Roles) -> Understood:
 
     def counts(order: str | None) -> pd.DataFrame:
         ids = sample.frame[counter] if counter else sample.files
-        return day_rows.counts(sample, ids, roles.time.read(sample.frame, order), hours, first)
+        return day_rows.day_counts(sample, ids, roles.time.read(sample.frame, order), hours, first)
 
     return Understood(
         sample,
@@ -237,7 +238,7 @@ def _understand_days(sample: Sample, roles: Roles) -> Understood:
     )
 
 
-def _understand_long(sample: Sample, roles: Roles) -> Understood:
+def _understand_long(sample: Sample, roles: ColumnRoles) -> Understood:
     at = roles.time.read(sample.frame, None)
     counter = long.find_counter_id(sample, roles, at)
     columns = long.find_columns(sample, roles, counter, at)
@@ -248,12 +249,12 @@ def _understand_long(sample: Sample, roles: Roles) -> Understood:
     from_path, constant = _id_elsewhere(sample, counter)
 
     def counts(order: str | None) -> pd.DataFrame:
-        return long.counts(sample, columns, roles.time.read(sample.frame, order))
+        return long.long_counts(sample, columns, roles.time.read(sample.frame, order))
 
     if counter and (daily := steps.daily_counters(counts(None))):
         hourly = [c for c in sample.frame[counter].dropna().unique() if c not in daily]
         columns.keep[counter] = sorted(hourly)
-    layout = long.layout(columns, roles, from_path, constant)
+    layout = long.long_layout(columns, roles, from_path, constant)
 
     return Understood(
         sample,
@@ -269,7 +270,7 @@ def _understand_long(sample: Sample, roles: Roles) -> Understood:
     )
 
 
-def _understand_wide(sample: Sample, roles: Roles) -> Understood:
+def _understand_wide(sample: Sample, roles: ColumnRoles) -> Understood:
     found = wide.find_counters(sample, roles)
     if not found.counters:
         raise NotUnderstood(
@@ -277,11 +278,11 @@ def _understand_wide(sample: Sample, roles: Roles) -> Understood:
         )
 
     def counts(order: str | None) -> pd.DataFrame:
-        return wide.counts(sample, found, roles.time.read(sample.frame, order))
+        return wide.wide_counts(sample, found, roles.time.read(sample.frame, order))
 
     if daily := steps.daily_counters(counts(None)):
         wide.leave_out(found, daily, "daily totals")
-    layout = wide.layout(found)
+    layout = wide.wide_layout(found)
     if found.status:
         layout["status"] = {"column": found.status}
 

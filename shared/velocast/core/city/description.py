@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from velocast.core.city.reading import Clock, CounterFields, FileFormat, Layout, Strict
+from velocast.core.city.reading import ClockConvention, CounterFields, FileFormat, Layout, Strict
 from velocast.core.city.sources import Source
 
 
@@ -47,7 +47,7 @@ class Counts(Strict):
     source: Source | None = None
     file: FileFormat = FileFormat()
     layout: Layout
-    clock: Clock
+    clock: ClockConvention
     step_minutes: int = Field(60, description="Minutes of one record: a divisor of 60.")
 
     @field_validator("step_minutes")

@@ -213,7 +213,7 @@ class HoursAsColumns(_Layout):
 Layout = Annotated[Long | Wide | HoursAsColumns, Field(discriminator="shape")]
 
 
-class Clock(Strict):
+class ClockConvention(Strict):
     """What the times of a city mean, and what it publishes when clocks change."""
 
     times: Literal["offset", "utc", "local"] = Field(

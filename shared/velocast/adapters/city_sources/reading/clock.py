@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from velocast.adapters.city_sources.reading.gathering import Counts, Gathered, RowOrder
+from velocast.adapters.city_sources.reading.gathering import Gathered, Observations, RowOrder
 from velocast.core.city import City
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Moments:
     repeated: npt.NDArray[np.bool_]
 
 
-def moments(gathered: Gathered, counts: Counts, city: City) -> Moments:
+def moments(gathered: Gathered, counts: Observations, city: City) -> Moments:
     """Return when counts were counted.
 
     The second of two equal times, where their order tells it, gets a code of its own: `counts.time` is changed for it.

@@ -23,8 +23,8 @@ USABLE, INCOMPLETE, FLAGGED = 0, 1, 2  # ordered: of two marks the greater one h
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Counts, one a row of these arrays.
+class Observations:
+    """Observations, one a row of these arrays.
 
     counter, time: codes of `Gathered.ids` and `Gathered.times`. value: bikes. mark: USABLE, INCOMPLETE or FLAGGED.
     parts: a bit for each column that was added up. row: number of the row in the whole answer.
@@ -65,8 +65,8 @@ class RowOrder:
 class Gathered:
     """All of an answer.
 
-    ids, times: codes of counters and of times, in seconds since 1970 (`Stamps.parsed`). pieces: columns of `Counts`, by
-    table. blank: cells of a wide table that hold no count. left_out: records that `keep` leaves out.
+    ids, times: codes of counters and of times, in seconds since 1970 (`Stamps.parsed`). pieces: columns of `Observations`,
+    by table. blank: cells of a wide table that hold no count. left_out: records that `keep` leaves out.
     """
 
     ids: dict[str, int] = field(default_factory=dict)
@@ -103,15 +103,15 @@ class Gathered:
         return np.array(known, dtype="int32")[codes]
 
     def add(self, **columns: npt.NDArray[Any]) -> None:
-        """Add the counts of one table. columns: as in `Counts`."""
+        """Add the counts of one table. columns: as in `Observations`."""
         for name, kind in KINDS.items():
             self.pieces.setdefault(name, []).append(columns[name].astype(kind, copy=False))
 
-    def all_counts(self) -> Counts:
+    def all_counts(self) -> Observations:
         """Return all counts in arrays of their own, and forget the pieces."""
         import numpy as np
 
-        return Counts(
+        return Observations(
             **{
                 name: np.concatenate([np.empty(0, kind), *self.pieces.pop(name, [])])
                 for name, kind in KINDS.items()

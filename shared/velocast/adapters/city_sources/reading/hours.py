@@ -11,8 +11,8 @@ from velocast.adapters.city_sources.reading.gathering import (
     FLAGGED,
     INCOMPLETE,
     USABLE,
-    Counts,
     Gathered,
+    Observations,
 )
 from velocast.adapters.city_sources.records import Reject
 from velocast.adapters.city_sources.transport import TimeRange
@@ -70,7 +70,7 @@ def to_hours(
 class _Work:
     """The counts on their way to hours; `good` are those that are still to be stored."""
 
-    def __init__(self, gathered: Gathered, counts: Counts, when: Moments, city: City) -> None:
+    def __init__(self, gathered: Gathered, counts: Observations, when: Moments, city: City) -> None:
         import numpy as np
 
         self._gathered = gathered
@@ -233,7 +233,7 @@ def _off_step(city: City) -> str:
     return "not_on_the_hour" if city.counts.step_minutes == 60 else "not_on_the_step"
 
 
-def _check_step(when: Moments, counts: Counts, city: City) -> None:
+def _check_step(when: Moments, counts: Observations, city: City) -> None:
     """Raise CityRefused where the rows are evidently of another step than the description says."""
     import numpy as np
 

@@ -76,7 +76,7 @@ class Rows:
         """Return the rows as they were sent, or as JSON lines."""
         if self.table.texts is not None:
             return self.table.texts
-        return json_lines(self.columns.rows)
+        return rows_as_json(self.columns.rows)
 
     def add(
         self,
@@ -145,7 +145,7 @@ def added(
     return total, parts, wrong
 
 
-def json_lines(rows: pd.DataFrame) -> list[bytes]:
+def rows_as_json(rows: pd.DataFrame) -> list[bytes]:
     """Return the rows of a table as JSON lines."""
     names = [str(name) for name in rows.columns]
     columns = [_plain_column(rows.iloc[:, n]) for n in range(len(names))]

@@ -21,7 +21,7 @@ from velocast.adapters.city_sources.transports.portal import (
     Portal,
     as_published,
     column_table,
-    selected,
+    selected_fields,
     without_offset,
 )
 from velocast.core.city import City
@@ -62,7 +62,7 @@ class ArcGisTransport(Portal):
         layer = self._layer()
         condition = {"where": self._where(layer, hours)}
         expected = self._count(condition)
-        wanted = selected(columns, [self._source.time_field])
+        wanted = selected_fields(columns, [self._source.time_field])
         known = [name for name in wanted or layer.fields if name in layer.fields]
         query = {
             **condition,

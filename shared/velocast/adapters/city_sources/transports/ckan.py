@@ -26,7 +26,7 @@ from velocast.adapters.city_sources.transports.download import Download
 from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
-    selected,
+    selected_fields,
     without_offset,
 )
 from velocast.core.city import City
@@ -108,7 +108,7 @@ class CkanTransport(Download):
                 f"{self.name}: the resource {resource.name!r} has no field {name!r}, but {', '.join(known)}; "
                 "correct time_field, or leave the resource out by resources"
             )
-        fields = selected(columns, [name])
+        fields = selected_fields(columns, [name])
         query = {"sort": "_id" if name is None else f'"{name}" desc, _id desc'}
         if fields is not None:
             query["fields"] = ",".join(each for each in fields if each in known)

@@ -42,9 +42,9 @@ class OpendatasoftTransport(Portal):
         """Give the records of a range, in one export. As `Transport.tables`."""
         query = {} if hours is None else {"where": where(self._time_column(), self._asked(hours))}
         expected = self._count(query)
-        selected = {} if columns is None else {"select": ",".join(columns)}
+        selected_fields = {} if columns is None else {"select": ",".join(columns)}
         arrived = 0
-        with self._export({**selected, **query}) as lines:
+        with self._export({**selected_fields, **query}) as lines:
             for table in tables_of_lines(lines, f"{self._source.base_url}/{self._source.dataset}"):
                 arrived += len(table.rows) + len(table.unreadable)
                 yield table

@@ -103,7 +103,9 @@ def without_offset(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def selected(wanted: tuple[str, ...] | None, always: Iterable[str | None]) -> list[str] | None:
+def selected_fields(
+    wanted: tuple[str, ...] | None, always: Iterable[str | None]
+) -> list[str] | None:
     """Return the columns to ask for, each once, with those that the transport itself needs; None for all."""
     if wanted is None:
         return None

@@ -21,7 +21,7 @@ from velocast.adapters.city_sources.transports.portal import (
     Portal,
     as_published,
     column_table,
-    selected,
+    selected_fields,
     without_offset,
 )
 from velocast.adapters.http_answer import HttpAnswer
@@ -55,7 +55,7 @@ class SocrataTransport(Portal):
         """Give the rows of a range page by page. As `Transport.tables`."""
         query = self._query(hours)
         expected = self._count(query)
-        if names := selected(columns, [self._source.time_field]):
+        if names := selected_fields(columns, [self._source.time_field]):
             query["$select"] = ",".join(names)
         arrived = 0
         while arrived < expected:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from velocast_cli.city.understanding import words
-from velocast_cli.city.understanding.columns import Roles, Sample
-from velocast_cli.city.understanding.totals import without_repeats
+from velocast_cli.city.understanding.columns import ColumnRoles, Sample
+from velocast_cli.city.understanding.layouts.totals import without_repeats
 
 _REMARK = re.compile(r"\s*[(\[][^)\]]*[)\]]?")
 _REMARK_WORDS = frozenset(
@@ -73,7 +73,7 @@ class WideCounters:
     parts: dict[str, list[str]] = field(default_factory=dict)
 
 
-def find_counters(sample: Sample, roles: Roles) -> WideCounters:
+def find_counters(sample: Sample, roles: ColumnRoles) -> WideCounters:
     """Tell the counters' columns from totals, directions, cars and all else."""
     ignored = (
         dict(roles.others)
@@ -191,7 +191,7 @@ def leave_out(made: WideCounters, counter_ids: list[str], why: str) -> None:
     made.pattern = None
 
 
-def layout(made: WideCounters) -> dict[str, Any]:
+def wide_layout(made: WideCounters) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
     values: dict[str, Any] = {"shape": "wide"}
     if made.pattern:
@@ -204,7 +204,7 @@ def layout(made: WideCounters) -> dict[str, Any]:
     return values
 
 
-def counts(sample: Sample, made: WideCounters, at: pd.Series) -> pd.DataFrame:
+def wide_counts(sample: Sample, made: WideCounters, at: pd.Series) -> pd.DataFrame:
     """Return (n, 4) counter_id, at, bike_count, file in the order of the file.
 
     A file in which a counter has no number says nothing of that counter.

@@ -32,7 +32,7 @@ def find_hours(columns: list[str]) -> tuple[str, dict[str, int], int] | None:
     return None
 
 
-def counts(
+def day_counts(
     sample: Sample, ids: pd.Series, day: pd.Series, hours: dict[str, int], first: int
 ) -> pd.DataFrame:
     """Return (n, 4) counter_id, at, bike_count, file in the order of the hours."""

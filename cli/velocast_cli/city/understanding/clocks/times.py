@@ -11,7 +11,7 @@ import pandas as pd
 
 from velocast.core.city.reading import ISO
 from velocast_cli.city.understanding import words
-from velocast_cli.city.understanding.dates import Formats, read_formats
+from velocast_cli.city.understanding.clocks.dates import Formats, read_formats
 
 GAPS = {24: 60, 48: 30, 72: 20, 96: 15, 144: 10, 288: 5}  # intervals in a day: minutes of one
 

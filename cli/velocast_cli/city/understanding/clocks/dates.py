@@ -204,7 +204,7 @@ def _time_format(parts: dict[str, str | None]) -> str | None:
     return made + (f"{parts['gap']}%p" if parts["half"] else "")
 
 
-def order_of(text: str) -> str | None:
+def day_month_order(text: str) -> str | None:
     """Return dmy or mdy for a date format as a person writes it (`DD/MM/YYYY`, `%d.%m.%Y`); None if neither."""
     words = text.casefold().replace("%", "")
     if "day" in words or "month" in words:

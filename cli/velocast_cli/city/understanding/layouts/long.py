@@ -9,13 +9,13 @@ import pandas as pd
 
 from velocast_cli.city.understanding import words
 from velocast_cli.city.understanding.cells import Floats, is_function_of
-from velocast_cli.city.understanding.columns import Roles, Sample
-from velocast_cli.city.understanding.repeated_rows import (
+from velocast_cli.city.understanding.columns import ColumnRoles, Sample
+from velocast_cli.city.understanding.layouts.repeated_rows import (
     LongColumns,
     look_at_repeats,
     share_unique,
 )
-from velocast_cli.city.understanding.totals import without_repeats
+from velocast_cli.city.understanding.layouts.totals import without_repeats
 
 _SUB = words.DIRECTIONS | frozenset(
     ["flow", "flows", "type", "mode", "class", "klasse", "category", "kategorie", "art"]
@@ -52,7 +52,7 @@ def id_score(name: str) -> int:
     )
 
 
-def find_counter_id(sample: Sample, roles: Roles, at: pd.Series) -> str | None:
+def find_counter_id(sample: Sample, roles: ColumnRoles, at: pd.Series) -> str | None:
     """Return the column of the counter's id, None where no column is one."""
     numbered = [n for n in roles.counts if _numbers_counters(n) and (sample.numbers(n) > 0).all()]
     if len(numbered) > 4:  # a wide table: each of them is a counter
@@ -83,7 +83,7 @@ def _may_be_id(sample: Sample, name: str) -> bool:
 
 
 def find_columns(
-    sample: Sample, roles: Roles, counter_id: str | None, at: pd.Series
+    sample: Sample, roles: ColumnRoles, counter_id: str | None, at: pd.Series
 ) -> LongColumns:
     """Say what the columns are, the counter's id given."""
     made = LongColumns(counter_id, [], ignored=dict(roles.others))
@@ -231,8 +231,8 @@ def _corrects(sample: Sample, corrected: str, raw: str) -> bool:
     )
 
 
-def layout(
-    made: LongColumns, roles: Roles, from_path: str | None, constant: str | None
+def long_layout(
+    made: LongColumns, roles: ColumnRoles, from_path: str | None, constant: str | None
 ) -> dict[str, Any]:
     """Return the layout's values for the city's file."""
     values: dict[str, Any] = {
@@ -255,7 +255,7 @@ def layout(
 
 
 def counter_fields(
-    made: LongColumns, roles: Roles, from_path: str | None, constant: str | None
+    made: LongColumns, roles: ColumnRoles, from_path: str | None, constant: str | None
 ) -> dict[str, Any]:
     """Return the columns that describe a counter."""
     fields: dict[str, Any] = {
@@ -273,7 +273,7 @@ def counter_fields(
     return {k: v for k, v in fields.items() if v is not None}
 
 
-def counts(sample: Sample, made: LongColumns, at: pd.Series) -> pd.DataFrame:
+def long_counts(sample: Sample, made: LongColumns, at: pd.Series) -> pd.DataFrame:
     """Return (n, 4) counter_id, at, bike_count, file in the order of the file."""
     kept = np.ones(len(at), dtype=bool)
     for name, only in made.keep.items():

@@ -1,0 +1,1 @@
+"""When records were counted: columns of time, their formats, steps and clock changes."""
