@@ -65,8 +65,8 @@ class RowOrder:
 class Gathered:
     """All of an answer.
 
-    ids, times: codes of counters and of times, in seconds since 1970 (`Stamps.parsed`). pieces: columns of `Observations`,
-    by table. blank: cells of a wide table that hold no count. left_out: records that `keep` leaves out.
+    ids, times: codes of counters and of times, in seconds since 1970 (`Stamps.parsed`). pieces: columns of
+    `Observations`, by table. blank: cells of a wide table that hold no count. left_out: records that `keep` leaves out.
     """
 
     ids: dict[str, int] = field(default_factory=dict)
