@@ -633,6 +633,43 @@ def a_total_among_the_directions_in_rows() -> Published:
 
 
 @shape
+def norwegian_lanes_and_their_total_in_rows() -> Published:
+    zone, counted = "Europe/Oslo", intervals("Europe/Oslo", "2024-05-20", 3, counters=("27B", "9A"))
+    rows: list[list[object]] = []
+    for i in counted:
+        at = i.start.astimezone(ZoneInfo(zone)).isoformat(timespec="minutes")
+        for lane, number in (("1", i.one), ("2", i.other), ("Totalt", i.total)):
+            rows.append([i.counter, f"Sted {i.counter}", at, at[:10], lane, number, "99,8"])
+    header = ["Trafikkregistreringspunkt", "Navn", "Fra", "Dato", "Felt", "Volum", "Dekning (%)"]
+    return published(
+        norwegian_lanes_and_their_total_in_rows,
+        {"n.csv": table(header, rows, ";").encode("cp1252")},
+        zone,
+        counted,
+    )
+
+
+@shape
+def a_file_a_counter_with_a_word_before_its_number() -> Published:
+    zone, counted = (
+        "Europe/Madrid",
+        intervals("Europe/Madrid", "2024-05-20", 3, counters=("01", "02")),
+    )
+    files = {
+        f"aforo_{counter}.csv": table(
+            ["fecha", "hora", "bicicletas"],
+            [
+                [local(i, zone, "%d/%m/%Y"), local(i, zone, "%H:%M"), i.total]
+                for i in counted
+                if i.counter == counter
+            ],
+        )
+        for counter in ("01", "02")
+    }
+    return published(a_file_a_counter_with_a_word_before_its_number, files, zone, counted)
+
+
+@shape
 def corrected_counts_beside_the_raw_ones() -> Published:
     zone, counted = "Europe/Prague", intervals("Europe/Prague", "2024-05-20", 4)
 

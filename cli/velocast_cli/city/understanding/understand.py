@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -327,6 +328,15 @@ def _id_elsewhere(sample: Sample, counter: str | None) -> tuple[str | None, str 
         ) or "counter"
     dated = r"[-_ .]?(?:19|20)\d{2}(?:[-_.]?(?:0[1-9]|1[0-2]))?(?:[-_.]?[0-3]\d)?"
     for pattern in (rf"(?P<id>[^/]+?){dated}\.[^/]*$", r"(?P<id>[^/]+?)\.[^/]*$"):
-        if all(re.search(pattern, p) for p in paths):
-            return pattern, None
+        if all(found := [re.search(pattern, p) for p in paths]):
+            word = _word_before([match["id"] for match in found if match])
+            return pattern.replace("(?P<id>", f"{re.escape(word)}(?P<id>", 1), None
     return r"(?P<id>[^/]+)$", None
+
+
+def _word_before(ids: list[str]) -> str:
+    """Return the word that all ids begin with, such as `counter_`, where a number follows it in each; else nothing."""
+    word = re.match(r"[^\W\d]+[-_ ]", os.path.commonprefix(ids))
+    if not word or not all(each[word.end() :].isdigit() for each in ids):
+        return ""
+    return word[0]

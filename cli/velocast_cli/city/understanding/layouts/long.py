@@ -77,9 +77,16 @@ def _may_be_id(sample: Sample, name: str) -> bool:
     cells = sample.frame[name]
     return (
         bool(cells.notna().mean() >= 0.95)
+        and not _names_a_total(cells)
         and not words.has(name, words.CALENDAR - words.SITES)
         and cells.nunique() <= max(1, len(cells) // 2) + 1
     )
+
+
+def _names_a_total(cells: pd.Series) -> bool:
+    """Return whether values are those of lanes or directions, one of them being their total."""
+    values = cells.dropna().unique()
+    return len(values) <= 12 and any(words.only(str(v), words.TOTALS) for v in values)
 
 
 def find_columns(
