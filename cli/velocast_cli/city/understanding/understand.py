@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -336,7 +335,6 @@ def _id_elsewhere(sample: Sample, counter: str | None) -> tuple[str | None, str 
 
 def _word_before(ids: list[str]) -> str:
     """Return the word that all ids begin with, such as `counter_`, where a number follows it in each; else nothing."""
-    word = re.match(r"[^\W\d]+[-_ ]", os.path.commonprefix(ids))
-    if not word or not all(each[word.end() :].isdigit() for each in ids):
-        return ""
-    return word[0]
+    found = [re.fullmatch(r"([^\W\d]+[-_ ])\d+", each) for each in ids]
+    words_before = {match[1] if match else "" for match in found}
+    return words_before.pop() if len(words_before) == 1 else ""
