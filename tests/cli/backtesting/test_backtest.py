@@ -39,7 +39,7 @@ from velocast_cli.backtesting.file_backtest import BacktestRequest
 from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
 from velocast_cli.backtesting.references import REFERENCES
 from velocast_cli.main import app
-from velocast_local.simulation.city import simulate, write_city
+from velocast_local.simulation.city import simulate, simulate_city, write_city
 
 pytestmark = pytest.mark.emulator
 
@@ -98,17 +98,10 @@ def city_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weather_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    random = np.random.default_rng(1)
-    hours = pd.date_range("2025-02-10", "2025-04-16", freq="h", tz="UTC")
-    values = {
-        "temperature_2m": random.uniform(0, 20, len(hours)),
-        "relative_humidity_2m": random.uniform(30, 100, len(hours)),
-        "wind_speed_10m": random.uniform(0, 40, len(hours)),
-        "cloud_cover": random.uniform(0, 100, len(hours)),
-        "precipitation": np.maximum(random.normal(-1, 1, len(hours)), 0),
-    }
+    """The weather that moved the counts of `city_file`."""
+    _, weather = simulate_city(3, days=61, until=date(2025, 4, 14), seed=5)
     path = tmp_path_factory.mktemp("weather") / "weather.parquet"
-    pd.DataFrame({"time": hours, **values}).to_parquet(path)
+    write_city(weather, path)
     return path
 
 

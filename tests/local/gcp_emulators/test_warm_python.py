@@ -18,7 +18,9 @@ SCRIPT = """
 import atexit, os, sys, threading
 from beside import WORD
 atexit.register(lambda: print("exit handler"))
-threading.Thread(target=lambda: print("thread")).start()
+thread = threading.Thread(target=print, args=("thread",))
+thread.start()
+thread.join()  # or its line would be mixed with that of another thread
 seen = [os.environ.get(name) for name in ("ONLY", "EARLIER")]
 print(WORD, __name__, sys.argv[1:], *seen, os.getcwd(), len(sys.stdin.read()), os.getsid(0) == os.getpid())
 print("warm" if "colorsys" in sys.modules else "cold", file=sys.stderr)

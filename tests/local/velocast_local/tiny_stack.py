@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gcp_emulators.core.http_server import free_ports
+from velocast.core.city import load_city
+from velocast_local.city.replayed_city import write_description
 from velocast_local.stack.configuration import load_functions
 from velocast_local.stack.control_plane import ControlPlane
 from velocast_local.stack.state import BASE_PARTS, REPOSITORY, StackState
@@ -85,7 +87,9 @@ def make_state(folder: Path, **ports: int) -> StackState:
     home = folder / "home"
     (home / "secrets").mkdir(parents=True)
     (home / "secrets" / "api-keys").write_text("local:secret-of-the-test\n", encoding="utf-8")
-    return StackState(home, root, "demoville", None, chosen)
+    state = StackState(home, root, "demoville", None, chosen)
+    write_description(load_city("demoville"), state.city_file)
+    return state
 
 
 @contextmanager

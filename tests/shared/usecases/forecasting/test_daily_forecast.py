@@ -357,7 +357,7 @@ class TestCountersWithoutRecentCounts:
             assert counters[quiet].busy is None
 
     def test_still_get_forecasts_when_the_whole_city_is_silent(self) -> None:
-        city = small_city.make(days=50)
+        city = small_city.make(days=60)
         small_city.store(city[city["counted_at"] < ORIGIN - 30 * DAY])
 
         row = forecast_at()

@@ -103,6 +103,7 @@ def test_the_champions_gauges_speak_of_the_new_one_at_once(
         "forecast_mae": new.mae,
         "forecast_r2": new.r2,
         "forecast_skill": new.skill,
+        "forecast_skill_reference": decided.current.reference.skill,
         "interval_coverage": new.coverage,
         "champion_age_seconds": 0.0,
     }
