@@ -1,6 +1,6 @@
 -- Forecasts of the hours in [first_hour, until) with their usable counts, for lead days below lead_days.
 -- Of several forecasts from one origin only those in force: the last that were made up to as_of.
-SELECT in_force.predicted_count, CAST(counted.bike_count AS FLOAT64) AS bike_count
+SELECT in_force.counter_id, in_force.target_at, in_force.predicted_count, CAST(counted.bike_count AS FLOAT64) AS bike_count
 FROM (
   SELECT counter_id, target_at, predicted_count
   FROM {forecasts}
