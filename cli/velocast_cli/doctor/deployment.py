@@ -6,9 +6,11 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from google.api_core.exceptions import NotFound
 
+from velocast.core.city import City
 from velocast.core.city.loading import is_path
 from velocast.core.settings import JobSettings
 from velocast_cli.doctor.findings import Finding, unknown
@@ -148,6 +150,8 @@ def examine_secrets(system: System) -> list[Finding]:
     """Check that every secret has a value, and not the one of the first deployment. Values are never shown."""
     api, findings = system.api("secretmanager"), []
     for name, entry in read_config("secrets").items():
+        if not is_needed(entry, system.settings.city):
+            continue
         path = f"v1/projects/{system.project}/secrets/{name}/versions/latest:access"
         try:
             value = base64.b64decode(api.get(path)["payload"].get("data", "")).decode()
@@ -162,6 +166,13 @@ def examine_secrets(system: System) -> list[Finding]:
             continue
         findings += judge_secret(name, entry, value)
     return findings
+
+
+def is_needed(secret: Mapping[str, Any], city: City) -> bool:
+    """Say whether a deployment for this city needs a value in a secret of terraform/config/secrets.yaml."""
+    source = city.counts.source
+    transports = secret.get("transports")
+    return transports is None or (source is not None and source.transport in transports)
 
 
 def judge_secret(name: str, entry: Mapping[str, str], value: str) -> list[Finding]:

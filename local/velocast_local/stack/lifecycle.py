@@ -257,6 +257,7 @@ def _write_secrets(state: StackState) -> None:
     port = state.relays.get("discord", state.ports["http"])
     webhook = f"http://{LOOPBACK}:{port}/discord/api/webhooks/1/local\n"
     _write_private(folder / "discord-webhook", webhook)
+    _write_private(folder / "city-token", "a replayed city has no token\n")
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -135,9 +135,7 @@ class NotifyingSettings(Settings):
 class FetchSettings(NotifyingSettings):
     """functions/fetch. The token of a city's portal is a secret: a mounted file, never in the city's file."""
 
-    city_token_file: Path | None = Field(
-        default=None, validation_alias=AliasChoices("VELOCAST_CITY_TOKEN_FILE")
-    )
+    city_token_file: Path = _variable("VELOCAST_CITY_TOKEN_FILE")
 
 
 class PredictSettings(NotifyingSettings):

@@ -5,19 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.shared.usecases.serving import snapshots
 from velocast.adapters.champion_manifest import Champion
 from velocast.core import schemas
+from velocast.core.city import load_city
+from velocast.core.city.sources import Source
 from velocast_cli.doctor.backups import judge_backups, judge_instances, judge_versions
 from velocast_cli.doctor.champion import Named, judge_agreement, judge_snapshot
 from velocast_cli.doctor.data import judge_columns, judge_counts, judge_forecasts
 from velocast_cli.doctor.deployment import (
     Deployed,
+    is_needed,
     judge_function,
     judge_secret,
     judge_services,
 )
+from velocast_cli.doctor.grants import read_config
 from velocast_cli.doctor.operations import RetrainLease, judge_dead_letters, judge_lease
 from velocast_cli.operations.dead_letters import DeadLetter
 from velocast_cli.operations.restoring.database_backups import Backup
@@ -223,6 +228,28 @@ class TestDeployment:
     def test_a_secret(self, value: str, found: list[str]) -> None:
         entry = {"first_value": "add it", "description": "The webhook."}
         assert [f.found for f in judge_secret("s", entry, value)] == found
+
+    @pytest.mark.parametrize(
+        ("transport", "needed"),
+        [
+            ({"transport": "eco_counter", "base_url": "https://eco.example"}, True),
+            (
+                {"transport": "opendatasoft", "base_url": "https://ods.example", "dataset": "x"},
+                False,
+            ),
+            (None, False),
+        ],
+    )
+    def test_a_citys_token_is_needed_where_its_portal_asks_for_one(
+        self, transport: dict[str, str] | None, needed: bool
+    ) -> None:
+        demoville = load_city("demoville")
+        source = transport and TypeAdapter[Source](Source).validate_python(transport)
+        counts = demoville.counts.model_copy(update={"source": source})
+        city = demoville.model_copy(update={"counts": counts})
+        entries = read_config("secrets")
+        assert is_needed(entries["velocast-city-token"], city) == needed
+        assert is_needed(entries["velocast-api-keys"], city)
 
 
 def test_dead_letters_are_counted_by_the_subscription_they_come_from() -> None:

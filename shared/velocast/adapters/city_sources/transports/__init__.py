@@ -61,10 +61,12 @@ def open_transport(
             return eco_counter.EcoCounterTransport(city, source, token, **timing)
 
 
-def _token(file: Path) -> str:
+def _token(file: Path) -> str | None:
+    """Return the token in a mounted secret; None where it still has its first value, a note with spaces in it."""
     try:
-        return file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(
             f"VELOCAST_CITY_TOKEN_FILE={str(file)!r} cannot be read: {exc}; mount the city's token there"
         ) from exc
+    return text if text and not any(each.isspace() for each in text) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from starlette.responses import JSONResponse
 
 from tests.shared.adapters.city_sources.transports.imitated_socrata import ImitatedSocrata
@@ -24,6 +25,8 @@ from velocast.adapters.city_sources.transport import TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport, socrata
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable, SettingsError
 
+CONFIG = Path(__file__).parents[5] / "terraform" / "config"
+SECRETS = yaml.safe_load((CONFIG / "secrets.yaml").read_text(encoding="utf-8"))
 FIRST = datetime(2025, 3, 1)
 ROWS: list[dict[str, Any]] = [
     {"at": f"{FIRST + timedelta(hours=n):%Y-%m-%dT%H:%M:%S}.000", "id": "7", "n": str(n), "mode": "bike"}
@@ -130,6 +133,13 @@ def test_the_portals_own_words_for_a_wrong_field_are_shown(portal: ImitatedSocra
 def test_a_token_that_is_not_there_is_told(portal: ImitatedSocrata, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"VELOCAST_CITY_TOKEN_FILE=.*none' cannot be read"):
         opened(portal, tmp_path / "none")
+
+
+def test_the_first_value_of_the_secret_is_no_token(portal: ImitatedSocrata, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(SECRETS["velocast-city-token"]["first_value"])
+    tables(opened(portal, file), MARCH_9)
+    assert {asked.headers.get("x-app-token") for asked in portal.asked} == {None}
 
 
 def test_an_application_token_is_sent_as_a_header(portal: ImitatedSocrata, tmp_path: Path) -> None:
