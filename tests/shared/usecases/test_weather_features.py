@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -98,3 +99,42 @@ def test_weather_of_another_table(store: Warehouse) -> None:
         weather_table="bike_traffic_raw.other_weather",
     )
     assert found["temperature"].notna().any()
+
+
+def test_an_hour_that_begins_at_half_past_has_the_weather_of_its_first_half(
+    store: Warehouse,
+) -> None:
+    zone = ZoneInfo(
+        "Australia/Adelaide"
+    )  # 9:30 before UTC, with DST 10:30: the clock goes back on 4 April
+    origin = date(2021, 4, 3)
+    begin = start_of_local_day(origin - 3 * DAY, zone)
+    counted = pd.date_range(begin, periods=24 * 4, freq="h")
+    city = pd.DataFrame(
+        {"counter_id": "c0", "counted_at": counted, "bike_count": 7, "quality": None}
+    )
+    fill(store, city)
+    hours = pd.date_range(begin.replace(minute=0), periods=24 * 9, freq="h")
+    weather = pd.DataFrame(
+        {
+            "valid_at": hours,
+            "issued_at": hours[0],
+            "temperature_c": np.arange(len(hours), dtype=float),
+            "precipitation_mm": 1.0,
+            "cloud_pct": 50.0,
+            "source": "forecast",
+        }
+    )
+    put(store, weather)
+    found = feature_store.read_features(
+        store,
+        CITY.model_copy(update={"time_zone": zone.key}),
+        first_origin=origin,
+        last_origin=origin,
+        actual_until=LATER,
+    )
+    assert (found["target_at"].dt.minute == 30).all()
+    assert len(found) == 24 * 5 + 1, "the day on which the clock goes back has 25 hours"
+    expected = weather.set_index("valid_at")["temperature_c"]
+    first_half = expected.loc[found["target_at"].dt.floor("h")]
+    assert found["temperature"].tolist() == first_half.tolist()
