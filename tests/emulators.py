@@ -59,9 +59,12 @@ class Ports:
 def environment(ports: Ports, folder: Path) -> dict[str, str]:
     """Return the variables a function or job gets on a laptop, with the ports of these emulators.
 
-    folder: where the secrets' files are written: API keys, an unreachable Discord webhook, no city's token.
+    folder: where the secrets' files are written: API keys, an unreachable Discord webhook, no other channel, no token.
     """
-    keys, webhook, token = (folder / n for n in ("api-keys", "discord-webhook", "city-token"))
+    keys, webhook, channels, token = (
+        folder / name for name in ("api-keys", "discord-webhook", "channels", "city-token")
+    )
+    channels.write_text("# none\n", encoding="utf-8")
     token.write_text("this city has no token\n", encoding="utf-8")
     keys.write_text("test:test-key\n", encoding="utf-8")
     webhook.write_text(f"http://127.0.0.1:{ports.objects}/discord/webhook\n", encoding="utf-8")
@@ -77,6 +80,7 @@ def environment(ports: Ports, folder: Path) -> dict[str, str]:
         "VELOCAST_WORKFLOW": "velocast-retrain",
         "VELOCAST_DISCORD_WEBHOOK_FILE": str(webhook),
         "VELOCAST_API_KEYS_FILE": str(keys),
+        "VELOCAST_CHANNELS_FILE": str(channels),
         "VELOCAST_CITY_TOKEN_FILE": str(token),
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}",
         "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{ports.bigquery}",

@@ -1,4 +1,4 @@
-"""The function `notify` sends incidents and Velocast's own events to Discord. Topic: velocast-alerts."""
+"""The function `notify` sends incidents and Velocast's own events to people. Topic: velocast-alerts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from velocast.adapters.gcs import read_address
 from velocast.core.requests import CloudEventLike
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
-from velocast.usecases.notifications.notify import AlertMessage, notify_discord
+from velocast.usecases.notifications.notify import AlertMessage, notify_people
 
 RUNTIME = Runtime(NotifySettings.load(read_address), component="notify")
 
@@ -16,4 +16,4 @@ RUNTIME = Runtime(NotifySettings.load(read_address), component="notify")
 @functions_framework.cloud_event
 def notify(event: CloudEventLike) -> None:
     """Handle one message of the topic velocast-alerts."""
-    handle(event, AlertMessage, RUNTIME, notify_discord, event_type="ALERT")
+    handle(event, AlertMessage, RUNTIME, notify_people, event_type="ALERT")

@@ -38,6 +38,7 @@ GRANTS: dict[str, dict[str, str]] = {
     "registry velocast": {"artifactregistry.writer": "build"},
     "registry velocast-images": {"artifactregistry.writer": "build"},
     "secret velocast-api-keys": {"secretmanager.secretAccessor": "serve"},
+    "secret velocast-channels": {"secretmanager.secretAccessor": "notify"},
     "secret velocast-city-token": {"secretmanager.secretAccessor": "fetch"},
     "secret velocast-discord-webhook": {"secretmanager.secretAccessor": "notify"},
     "topic velocast-alerts": {

@@ -6,12 +6,12 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from google.api_core.exceptions import NotFound
 
-from velocast.core.city import City
+from velocast.core.city import DISCORD, City
 from velocast.core.city.loading import is_path
+from velocast.core.city.sources import EcoCounter
 from velocast.core.settings import JobSettings
 from velocast_cli.doctor.findings import Finding, unknown
 from velocast_cli.doctor.grants import PREFIX, read_config, read_services
@@ -150,7 +150,7 @@ def examine_secrets(system: System) -> list[Finding]:
     """Check that every secret has a value, and not the one of the first deployment. Values are never shown."""
     api, findings = system.api("secretmanager"), []
     for name, entry in read_config("secrets").items():
-        if not is_needed(entry, system.settings.city):
+        if not is_needed(name, system.settings.city):
             continue
         path = f"v1/projects/{system.project}/secrets/{name}/versions/latest:access"
         try:
@@ -168,11 +168,16 @@ def examine_secrets(system: System) -> list[Finding]:
     return findings
 
 
-def is_needed(secret: Mapping[str, Any], city: City) -> bool:
-    """Say whether a deployment for this city needs a value in a secret of terraform/config/secrets.yaml."""
-    source = city.counts.source
-    transports = secret.get("transports")
-    return transports is None or (source is not None and source.transport in transports)
+def is_needed(secret: str, city: City) -> bool:
+    """Say whether a deployment for this city needs a value of its own in a secret."""
+    match secret:
+        case "velocast-city-token":
+            return isinstance(city.counts.source, EcoCounter)
+        case "velocast-discord-webhook":
+            return DISCORD in city.messages.named
+        case "velocast-channels":
+            return bool(city.messages.named - {DISCORD})
+    return True
 
 
 def judge_secret(name: str, entry: Mapping[str, str], value: str) -> list[Finding]:

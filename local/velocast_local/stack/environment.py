@@ -60,6 +60,7 @@ def deployed_environment(state: StackState) -> dict[str, str]:
         "VELOCAST_WORKFLOW": WORKFLOW,
         "VELOCAST_DISCORD_WEBHOOK_FILE": str(state.home / "secrets" / "discord-webhook"),
         "VELOCAST_API_KEYS_FILE": str(state.home / "secrets" / "api-keys"),
+        "VELOCAST_CHANNELS_FILE": str(state.home / "secrets" / "channels"),
         "VELOCAST_CITY_TOKEN_FILE": str(state.home / "secrets" / "city-token"),
         "MLFLOW_TRACKING_URI": state.part_url("mlflow"),
     }

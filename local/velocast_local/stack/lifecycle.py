@@ -257,6 +257,9 @@ def _write_secrets(state: StackState) -> None:
     port = state.relays.get("discord", state.ports["http"])
     webhook = f"http://{LOOPBACK}:{port}/discord/api/webhooks/1/local\n"
     _write_private(folder / "discord-webhook", webhook)
+    channels = folder / "channels"  # a person may add some
+    if not channels.exists():
+        _write_private(channels, "# one channel a line: NAME ADDRESS\n")
     _write_private(folder / "city-token", "a replayed city has no token\n")
 
 

@@ -20,8 +20,9 @@ VelocastError
 ├── TooLittleHistory     fewer counts than the step needs
 ├── PromotionRefused     the challenger must not be published
 ├── WorkflowError        an execution could not be started                  (retryable)
-└── DiscordError         the webhook did not accept the message             (retryable)
-    └── DiscordRefused   retrying cannot help: the message is invalid or the webhook deleted
+└── ChannelError         a channel did not accept the message               (retryable)
+    └── DiscordError     Discord's webhook did not
+        └── DiscordRefused   retrying cannot help: the message is invalid or the webhook deleted
 
 A message names the component, what was found, what was needed, where, and what to do.
 """
@@ -175,11 +176,17 @@ class WorkflowError(VelocastError):
     retryable = True
 
 
-class DiscordError(VelocastError):
-    """The webhook did not accept the message."""
+class ChannelError(VelocastError):
+    """A channel did not accept the message."""
+
+    code = "channel"
+    retryable = True
+
+
+class DiscordError(ChannelError):
+    """Discord's webhook did not accept the message."""
 
     code = "discord"
-    retryable = True
 
 
 class DiscordRefused(DiscordError):

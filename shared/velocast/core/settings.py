@@ -153,10 +153,11 @@ class MonitorSettings(NotifyingSettings):
 
 
 class NotifySettings(Settings):
-    """functions/notify. The webhook's address is a secret: a mounted file, never a variable."""
+    """functions/notify. The channels' addresses are secrets: mounted files, never variables."""
 
     reports_bucket: str = _variable("VELOCAST_REPORTS_BUCKET")
     discord_webhook_file: Path = _variable("VELOCAST_DISCORD_WEBHOOK_FILE")
+    channels_file: Path = _variable("VELOCAST_CHANNELS_FILE")
 
 
 class ServeSettings(Settings):

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from tests.shared.usecases.serving import snapshots
 from velocast.adapters.champion_manifest import Champion
 from velocast.core import schemas
-from velocast.core.city import load_city
+from velocast.core.city import Messages, load_city
 from velocast.core.city.sources import Source
 from velocast_cli.doctor.backups import judge_backups, judge_instances, judge_versions
 from velocast_cli.doctor.champion import Named, judge_agreement, judge_snapshot
@@ -247,9 +247,22 @@ class TestDeployment:
         source = transport and TypeAdapter[Source](Source).validate_python(transport)
         counts = demoville.counts.model_copy(update={"source": source})
         city = demoville.model_copy(update={"counts": counts})
-        entries = read_config("secrets")
-        assert is_needed(entries["velocast-city-token"], city) == needed
-        assert is_needed(entries["velocast-api-keys"], city)
+        assert is_needed("velocast-city-token", city) == needed
+
+    def test_a_channels_secret_is_needed_where_messages_name_it(self) -> None:
+        demoville = load_city("demoville")
+        messages = Messages(critical=("ops",), warning=("ops",), info=())
+        city = demoville.model_copy(update={"messages": messages})
+        needed = {
+            name: (is_needed(name, demoville), is_needed(name, city))
+            for name in read_config("secrets")
+        }
+        assert needed == {
+            "velocast-discord-webhook": (True, False),
+            "velocast-channels": (False, True),
+            "velocast-api-keys": (True, True),
+            "velocast-city-token": (False, False),
+        }
 
 
 def test_dead_letters_are_counted_by_the_subscription_they_come_from() -> None:

@@ -99,7 +99,7 @@ def test_the_city_is_replayed_at_the_stacks_clock(running: dict[str, Any]) -> No
 
 
 def test_secrets_are_private_files(home: Path, running: dict[str, Any]) -> None:
-    for name in ("api-keys", "city-token", "discord-webhook"):
+    for name in ("api-keys", "channels", "city-token", "discord-webhook"):
         file = home / "secrets" / name
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     webhook = (home / "secrets" / "discord-webhook").read_text(encoding="utf-8").strip()

@@ -27,6 +27,7 @@ COMPONENTS: dict[str, type[settings.Settings]] = {
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     values = {
         "GOOGLE_CLOUD_PROJECT": "p",
+        "VELOCAST_CHANNELS_FILE": "/secrets/velocast-channels/value",
         "VELOCAST_CITY_TOKEN_FILE": "/secrets/velocast-city-token/value",
         "VELOCAST_LOCATION": "europe-west1",
         "VELOCAST_ENVIRONMENT": "dev",

@@ -10,12 +10,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from velocast.adapters.channels.card import Card, CardField
 from velocast.adapters.http_client import Deadline, OutOfTime, open_client
 from velocast.core.errors import DiscordError, DiscordRefused, SettingsError
 
@@ -35,42 +36,20 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-@dataclass(frozen=True)
-class EmbedField:
-    """One field of an embed: a name of at most 256 characters and a value of at most 1,024."""
-
-    name: str
-    value: str
-    inline: bool = True
-
-
-@dataclass(frozen=True)
-class Embed:
-    """One card. `color` is 0xRRGGBB, `timestamp` RFC 3339, `url` what the title links to (http or https)."""
-
-    title: str
-    color: int
-    description: str = ""
-    fields: tuple[EmbedField, ...] = ()
-    url: str = ""
-    timestamp: str = ""
-    footer: str = ""
-
-
-def within_limits(embed: Embed) -> Embed:
-    """Return an embed that Discord accepts: text that is too long is cut and marked, surplus fields are counted.
+def within_limits(card: Card) -> Card:
+    """Return a card that Discord accepts: text that is too long is cut and marked, surplus fields are counted.
 
     If all parts together exceed 6,000 characters, the last fields go first, then the end of the description.
     """
     fields = tuple(
-        EmbedField(_cut(f.name, NAME) or NOTHING, _cut(f.value, VALUE) or NOTHING, f.inline)
-        for f in embed.fields
+        CardField(_cut(f.name, NAME) or NOTHING, _cut(f.value, VALUE) or NOTHING, f.inline)
+        for f in card.fields
     )
     shortened = replace(
-        embed,
-        title=_cut(embed.title, TITLE) or NOTHING,
-        description=_cut(embed.description, DESCRIPTION),
-        footer=_cut(embed.footer, FOOTER),
+        card,
+        title=_cut(card.title, TITLE) or NOTHING,
+        description=_cut(card.description, DESCRIPTION),
+        footer=_cut(card.footer, FOOTER),
         fields=_first(fields, FIELDS),
     )
     kept = len(fields)
@@ -82,23 +61,24 @@ def within_limits(embed: Embed) -> Embed:
     return replace(shortened, description=description)
 
 
-def length(embed: Embed) -> int:
+def length(card: Card) -> int:
     """Return the number of characters that count towards the limit of 6,000."""
-    of_fields = sum(len(f.name) + len(f.value) for f in embed.fields)
-    return len(embed.title) + len(embed.description) + len(embed.footer) + of_fields
+    of_fields = sum(len(f.name) + len(f.value) for f in card.fields)
+    return len(card.title) + len(card.description) + len(card.footer) + of_fields
 
 
-def payload(embed: Embed, content: str = "") -> dict[str, Any]:
+def payload(card: Card, content: str = "") -> dict[str, Any]:
     """Return the request body of one message, within Discord's limits. Mentions in the text notify nobody."""
-    shortened = within_limits(embed)
-    card = asdict(shortened) | {"footer": {"text": shortened.footer}}
-    if not embed.url.startswith(("http://", "https://")):
-        card["url"] = ""
-    empty = {name for name, value in card.items() if value in ("", (), [], {"text": ""})}
+    shortened = within_limits(card)
+    embed = asdict(shortened) | {"footer": {"text": shortened.footer}}
+    del embed["severity"]  # Velocast's own
+    if not card.url.startswith(("http://", "https://")):
+        embed["url"] = ""
+    empty = {name for name, value in embed.items() if value in ("", (), [], {"text": ""})}
     return {
         "username": "Velocast",
         "content": _cut(content, CONTENT),
-        "embeds": [{name: value for name, value in card.items() if name not in empty}],
+        "embeds": [{name: value for name, value in embed.items() if name not in empty}],
         "allowed_mentions": {"parse": []},
     }
 
@@ -121,14 +101,14 @@ class DiscordWebhook:
         self._deadline = Deadline(clock)
         self._client = open_client(self._deadline, user_agent=USER_AGENT, timeout=TIMEOUT)
 
-    def send(self, embed: Embed, content: str = "") -> str:
+    def send(self, card: Card, content: str = "") -> str:
         """Send one message and return its id, once Discord has stored it.
 
         After a 429 it waits as long as asked, up to 5 s in total. Raises DiscordError when that is not enough, for a
         5xx and when there is no complete answer within 30 s (Pub/Sub delivers the message again), DiscordRefused when
         Discord will never accept the message, SettingsError without a usable address.
         """
-        body, waited = payload(embed, content), 0.0
+        body, waited = payload(card, content), 0.0
         self._deadline.start(SEND_SECONDS)
         while True:
             answer = self._post(body)
@@ -214,13 +194,13 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _first(fields: tuple[EmbedField, ...], count: int) -> tuple[EmbedField, ...]:
+def _first(fields: tuple[CardField, ...], count: int) -> tuple[CardField, ...]:
     """Return at most `count` fields; if some were left out, the last one says how many."""
     if len(fields) <= count:
         return fields
     kept = fields[: max(0, count - 1)]
     left_out = f"{len(fields) - len(kept)} more fields were left out"
-    return (*kept, EmbedField("…", left_out, inline=False))
+    return (*kept, CardField("…", left_out, inline=False))
 
 
 def _cut(text: str, limit: int) -> str:

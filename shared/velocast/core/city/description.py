@@ -88,6 +88,28 @@ class Counters(Strict):
         return self
 
 
+Severity = Literal["critical", "warning", "info"]
+DISCORD = "discord"
+
+
+class Messages(Strict):
+    """Which channels get which messages. `discord` is the webhook; others are lines of the secret velocast-channels."""
+
+    critical: tuple[str, ...] = (DISCORD,)
+    warning: tuple[str, ...] = (DISCORD,)
+    info: tuple[str, ...] = (DISCORD,)
+
+    def channels(self, severity: Severity) -> tuple[str, ...]:
+        """Return the names of the channels that get messages of this severity."""
+        named: tuple[str, ...] = getattr(self, severity)
+        return named
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The names of all channels that get messages."""
+        return frozenset((*self.critical, *self.warning, *self.info))
+
+
 class Verified(Strict):
     """How a description was checked: against real files, or against the portal's documented answers."""
 
@@ -124,6 +146,7 @@ class City(Strict):
     counts: Counts
     counters: Counters = Counters()
     weather: WeatherConfig | None = None
+    messages: Messages = Messages()
     verified: Verified | None = None
 
     @field_validator("time_zone")

@@ -1,12 +1,13 @@
-"""The Discord cards of Velocast's own events."""
+"""The cards of Velocast's own events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from velocast.adapters.channels.discord import Embed
-from velocast.adapters.channels.discord import EmbedField as Field
+from velocast.adapters.channels.card import Card
+from velocast.adapters.channels.card import CardField as Field
+from velocast.core.city import Severity
 from velocast.core.notices import (
     ChallengerRefused,
     ChampionPromoted,
@@ -23,13 +24,14 @@ from velocast.core.notices import (
 )
 
 GREEN, BLUE, AMBER, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xD13438
+SEVERITIES: dict[int, Severity] = {RED: "critical", AMBER: "warning", BLUE: "info", GREEN: "info"}
 UNKNOWN = "unknown"
 SHORT_ID = 12
 NAMED_COUNTERS = 20
 GS, CONSOLE = "gs://", "https://storage.cloud.google.com/"
 
 
-def notice_embed(notice: Notice) -> Embed:
+def notice_card(notice: Notice) -> Card:
     """Return the card of an event, with all its fields."""
     return _CARDS[type(notice)](notice)
 
@@ -39,7 +41,7 @@ def notice_key(notice: Notice) -> str:
     return f"{notice.event}:{notice.event_id}"
 
 
-def _promoted(n: ChampionPromoted) -> Embed:
+def _promoted(n: ChampionPromoted) -> Card:
     return _card(
         n,
         f"🚀 Champion promoted: version {n.version} ({n.kind})",
@@ -53,7 +55,7 @@ def _promoted(n: ChampionPromoted) -> Embed:
     )
 
 
-def _refused(n: ChallengerRefused) -> Embed:
+def _refused(n: ChallengerRefused) -> Card:
     word, color = ("rejected", RED) if n.decision == "REJECT" else ("skipped", BLUE)
     return _card(
         n,
@@ -66,7 +68,7 @@ def _refused(n: ChallengerRefused) -> Embed:
     )
 
 
-def _drift(n: DriftDetected) -> Embed:
+def _drift(n: DriftDetected) -> Card:
     return _card(
         n,
         f"🌊 Drift: {n.share:.0%} of the columns",
@@ -80,7 +82,7 @@ def _drift(n: DriftDetected) -> Embed:
     )
 
 
-def _degraded(n: PerformanceDegraded) -> Embed:
+def _degraded(n: PerformanceDegraded) -> Card:
     return _card(
         n,
         f"📉 Performance degraded: version {n.version}",
@@ -98,7 +100,7 @@ def _degraded(n: PerformanceDegraded) -> Embed:
     )
 
 
-def _training_failed(n: TrainingFailed) -> Embed:
+def _training_failed(n: TrainingFailed) -> Card:
     return _card(
         n,
         f"💥 Training failed in {n.step}",
@@ -111,7 +113,7 @@ def _training_failed(n: TrainingFailed) -> Embed:
     )
 
 
-def _blocked(n: RetrainingBlocked) -> Embed:
+def _blocked(n: RetrainingBlocked) -> Card:
     return _card(
         n,
         "🔒 Retraining did not start",
@@ -123,7 +125,7 @@ def _blocked(n: RetrainingBlocked) -> Embed:
     )
 
 
-def _stale(n: DataStale) -> Embed:
+def _stale(n: DataStale) -> Card:
     age = UNKNOWN if n.age_hours is None else f"{n.age_hours:.0f} h"
     return _card(
         n,
@@ -135,7 +137,7 @@ def _stale(n: DataStale) -> Embed:
     )
 
 
-def _no_weather(n: WeatherMissing) -> Embed:
+def _no_weather(n: WeatherMissing) -> Card:
     return _card(
         n,
         "🌦️ Weather missing: forecasts are less accurate",
@@ -145,7 +147,7 @@ def _no_weather(n: WeatherMissing) -> Embed:
     )
 
 
-def _faulty_counters(n: CountersOutOfOrder) -> Embed:
+def _faulty_counters(n: CountersOutOfOrder) -> Card:
     named = ", ".join(n.counters[:NAMED_COUNTERS])
     more = len(n.counters) - NAMED_COUNTERS
     return _card(
@@ -157,7 +159,7 @@ def _faulty_counters(n: CountersOutOfOrder) -> Embed:
     )
 
 
-def _fallback(n: ModelFallback) -> Embed:
+def _fallback(n: ModelFallback) -> Card:
     wanted = "no champion" if n.wanted_version is None else f"version {n.wanted_version}"
     return _card(
         n,
@@ -169,7 +171,7 @@ def _fallback(n: ModelFallback) -> Embed:
     )
 
 
-def _failed(n: RunFailed) -> Embed:
+def _failed(n: RunFailed) -> Card:
     return _card(
         n,
         f"💥 {n.component} failed",
@@ -181,7 +183,7 @@ def _failed(n: RunFailed) -> Embed:
 
 
 # One card for each class of `Notice`; a test compares the two lists.
-_CARDS: dict[type, Callable[[Any], Embed]] = {
+_CARDS: dict[type, Callable[[Any], Card]] = {
     ChampionPromoted: _promoted,
     ChallengerRefused: _refused,
     DriftDetected: _drift,
@@ -198,8 +200,8 @@ _CARDS: dict[type, Callable[[Any], Embed]] = {
 
 def _card(
     notice: Notice, title: str, color: int, description: str, *fields: Field, url: str = ""
-) -> Embed:
-    return Embed(
+) -> Card:
+    return Card(
         title=title,
         color=color,
         description=description,
@@ -207,6 +209,7 @@ def _card(
         url=url,
         timestamp=notice.occurred_at,
         footer=f"Velocast · {notice.event}",
+        severity=SEVERITIES[color],
     )
 
 

@@ -1,4 +1,4 @@
-"""Cloud Monitoring incidents, as its Pub/Sub channel delivers them, and their Discord cards.
+"""Cloud Monitoring incidents, as its Pub/Sub channel delivers them, and their cards.
 
 Parsing is lenient: it accepts version 1.2 and the console's test notification, which has another version, another
 letter case and fewer keys.
@@ -11,12 +11,19 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
 
-from velocast.adapters.channels.discord import Embed
-from velocast.adapters.channels.discord import EmbedField as Line
+from velocast.adapters.channels.card import Card
+from velocast.adapters.channels.card import CardField as Line
+from velocast.core.city import Severity
 from velocast.core.datetimes import rfc3339
 
 GREEN, BLUE, AMBER, ORANGE, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xE06C00, 0xD13438
 SEVERITY_COLORS = {"critical": RED, "error": ORANGE, "warning": AMBER}
+# Terraform sets a severity on every alert; an incident without one may be as bad as any.
+SEVERITIES: dict[str, Severity] = {
+    "critical": "critical",
+    "error": "critical",
+    "warning": "warning",
+}
 LONGEST_EPOCH = 4_102_444_800  # the year 2100; a larger number is not a time in seconds
 
 
@@ -86,14 +93,14 @@ def incident_key(incident: Incident, message_id: str) -> str:
     return f"incident:{incident.incident_id or message_id}:{incident.state}"
 
 
-def incident_embed(incident: Incident) -> Embed:
+def incident_card(incident: Incident) -> Card:
     """Return the card of an incident."""
     name = incident.policy_name or incident.condition_name or "unnamed policy"
     severity = (incident.severity or "").lower()
     runbook = incident.documentation.content if incident.documentation else None
     parts = [incident.summary] if incident.closed else [incident.summary, runbook]
     moment = incident.ended_at if incident.closed else incident.started_at
-    return Embed(
+    return Card(
         title=f"✅ Resolved: {name}" if incident.closed else f"🚨 Alert: {name}",
         color=GREEN if incident.closed else SEVERITY_COLORS.get(severity, BLUE),
         description="\n\n".join(p for p in parts if p),
@@ -101,6 +108,7 @@ def incident_embed(incident: Incident) -> Embed:
         url=incident.url or "",
         timestamp=_instant(moment) or "",
         footer="Cloud Monitoring",
+        severity=SEVERITIES.get(severity, "critical"),
     )
 
 

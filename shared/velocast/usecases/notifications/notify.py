@@ -1,7 +1,8 @@
-"""Send Cloud Monitoring incidents and Velocast's own events to a Discord channel.
+"""Send Cloud Monitoring incidents and Velocast's own events to people: to Discord and to the city's other channels.
 
-A marker object is written after Discord has accepted the message. So no message is lost, and one is sent twice only if
-the function is killed between the two. A message that cannot be parsed raises an error and is dead-lettered.
+A marker object notes each channel that has accepted the message. So no message is lost, one that a channel refused is
+sent again to that channel alone, and one is sent twice only if the function is killed between the two. A message that
+cannot be parsed raises an error and is dead-lettered.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from urllib.parse import quote
 
 from pydantic import model_validator
 
-from velocast.adapters.channels.discord import DiscordWebhook, Embed
+from velocast.adapters.channels import addressed
+from velocast.adapters.channels.card import Card
+from velocast.adapters.channels.discord import DiscordWebhook
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
+from velocast.core.city import DISCORD
 from velocast.core.datetimes import parse_instant, rfc3339
-from velocast.core.errors import ObjectMissing
+from velocast.core.errors import ChannelError, ObjectMissing, SettingsError
 from velocast.core.notices import Notice
 from velocast.core.requests import Message
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Run
-from velocast.usecases.notifications.event_cards import notice_embed, notice_key
-from velocast.usecases.notifications.incident_cards import Incident, incident_embed, incident_key
+from velocast.usecases.notifications.event_cards import notice_card, notice_key
+from velocast.usecases.notifications.incident_cards import Incident, incident_card, incident_key
 
 MARKERS = "notifications/"
 LONGEST_NAME = 200
@@ -51,28 +55,57 @@ class AlertMessage(Message):
             return notice_key(self.notice)
         return incident_key(self.incident or Incident(), message_id)
 
-    def embed(self) -> Embed:
+    def card(self) -> Card:
         """Return the card to send."""
         if self.notice is not None:
-            return notice_embed(self.notice)
-        return incident_embed(self.incident or Incident())
+            return notice_card(self.notice)
+        return incident_card(self.incident or Incident())
 
 
-def notify_discord(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
-    """Send one message to Discord, unless it was sent before, and return its audit row.
+def notify_people(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
+    """Send one message to each channel of its severity that did not get it before, and return its audit row.
 
-    Raises DiscordError (the message is delivered again), DiscordRefused, SettingsError.
+    A channel that fails keeps no other from getting the message. Raises the first failure: ChannelError (the message
+    is delivered again), DiscordRefused, SettingsError.
     """
-    key, embed = message.key(run.execution_id), message.embed()
+    key, card = message.key(run.execution_id), message.card()
     objects = _objects(run.settings.project, run.settings.reports_bucket)
     marker = marker_name(key)
-    sent = _sent(objects, marker)
-    if sent is None:
-        message_id = _webhook(run.settings.discord_webhook_file).send(embed)
-        sent = {"key": key, "title": embed.title, "discord_message_id": message_id}
-        sent |= {"sent_at": rfc3339(run.as_of), "execution_id": run.execution_id}
-        objects.write_json(marker, sent)
+    sent = _sent(objects, marker) or {
+        "key": key,
+        "title": card.title,
+        "channels": {},
+        "sent_at": rfc3339(run.as_of),
+        "execution_id": run.execution_id,
+    }
+    failures: list[ChannelError | SettingsError] = []
+    wanted = run.settings.city.messages.channels(card.severity)
+    missing = [name for name in wanted if name not in sent["channels"]]
+    for name in missing:
+        try:
+            sent["channels"][name] = _send(name, card, run.settings)
+        except (ChannelError, SettingsError) as exc:
+            failures.append(exc)
+        else:
+            objects.write_json(marker, sent)
+    if failures:
+        raise failures[0]
     return [_audit_row(key, sent, run)]
+
+
+def _send(channel: str, card: Card, settings: NotifySettings) -> str:
+    """Send a card to one channel and return the message's id, empty where the channel gives none."""
+    if channel == DISCORD:
+        return _webhook(settings.discord_webhook_file).send(card)
+    # Read for each message, so that a new version of the secret counts at once.
+    channels = addressed.read_channels(settings.channels_file)
+    if channel not in channels:
+        raise SettingsError(
+            f"the city's messages name the channel {channel}, which the secret {addressed.LISTED_IN} does not have "
+            f"(it has {', '.join(sorted(channels)) or 'none'}); add a line `{channel} ADDRESS` to it"
+        )
+    channels[channel].send(card)
+    return ""
 
 
 def marker_name(key: str) -> str:
@@ -88,6 +121,8 @@ def _sent(objects: Objects, marker: str) -> dict[str, Any] | None:
         value, _ = objects.read_json(marker)
     except ObjectMissing:
         return None
+    if "channels" not in value:  # written by 0.1, which knew one channel
+        value["channels"] = {DISCORD: value.get("discord_message_id", "")}
     return dict(value)
 
 
@@ -100,7 +135,7 @@ def _audit_row(key: str, sent: dict[str, Any], run: Run[NotifySettings]) -> Audi
         event_type="ALERT",
         as_of=sent_at,
         execution_id=sent.get("execution_id", run.execution_id),
-        details={name: sent.get(name) for name in ("key", "title", "discord_message_id")},
+        details={name: sent[name] for name in ("key", "title", "channels")},
     )
 
 

@@ -14,12 +14,11 @@ import pytest
 
 from gcp_emulators.core.http_server import HttpServer
 from tests.shared.adapters.raw_server import dripping, raw_server
+from velocast.adapters.channels.card import Card, CardField
 from velocast.adapters.channels.discord import (
     CUT,
     TOTAL,
     DiscordWebhook,
-    Embed,
-    EmbedField,
     length,
     payload,
     within_limits,
@@ -28,7 +27,7 @@ from velocast.core.errors import DiscordError, DiscordRefused, SettingsError
 from velocast_local.discord.inbox import inbox_routes
 
 TOKEN = "very-secret-token"
-CARD = Embed("Champion promoted", 0x2E9E5B, "It is better.", (EmbedField("Old", "R² 0.68"),))
+CARD = Card("Champion promoted", 0x2E9E5B, "It is better.", (CardField("Old", "R² 0.68"),))
 
 
 @dataclass
@@ -76,26 +75,26 @@ def test_a_message_arrives_and_its_id_comes_back(channel: Channel) -> None:
 
 
 def test_nobody_is_pinged() -> None:
-    assert payload(Embed("@everyone", 0))["allowed_mentions"] == {"parse": []}
+    assert payload(Card("@everyone", 0))["allowed_mentions"] == {"parse": []}
 
 
 @pytest.mark.parametrize(
     "embed",
     [
-        Embed("t" * 300, 0),
-        Embed("t", 0, "d" * 5000),
-        Embed("t", 0, fields=(EmbedField("n" * 300, "v" * 2000),)),
-        Embed("t", 0, fields=tuple(EmbedField(f"field {i}", "v") for i in range(40))),
-        Embed(
+        Card("t" * 300, 0),
+        Card("t", 0, "d" * 5000),
+        Card("t", 0, fields=(CardField("n" * 300, "v" * 2000),)),
+        Card("t", 0, fields=tuple(CardField(f"field {i}", "v") for i in range(40))),
+        Card(
             "t",
             0,
             "d" * 4096,
-            tuple(EmbedField("n" * 256, "v" * 1024) for _ in range(25)),
+            tuple(CardField("n" * 256, "v" * 1024) for _ in range(25)),
             footer="f" * 3000,
         ),
-        Embed("t", 0, "d" * 4096, footer="f" * 2048),
-        Embed("  ", 0, fields=(EmbedField("", ""), EmbedField(" \n", "v"))),
-        Embed("t", 0, url="gs://bucket/report.html"),
+        Card("t", 0, "d" * 4096, footer="f" * 2048),
+        Card("  ", 0, fields=(CardField("", ""), CardField(" \n", "v"))),
+        Card("t", 0, url="gs://bucket/report.html"),
     ],
     ids=[
         "title",
@@ -108,7 +107,7 @@ def test_nobody_is_pinged() -> None:
         "scheme",
     ],
 )
-def test_what_is_too_much_is_cut_to_what_discord_takes(channel: Channel, embed: Embed) -> None:
+def test_what_is_too_much_is_cut_to_what_discord_takes(channel: Channel, embed: Card) -> None:
     assert length(within_limits(embed)) <= TOTAL
     channel.webhook.send(embed)
     assert len(channel.messages()) == 1
@@ -116,17 +115,17 @@ def test_what_is_too_much_is_cut_to_what_discord_takes(channel: Channel, embed: 
 
 def test_a_cut_is_told() -> None:
     fitted = within_limits(
-        Embed("t", 0, "d" * 5000, tuple(EmbedField(f"f{i}", "v") for i in range(40)))
+        Card("t", 0, "d" * 5000, tuple(CardField(f"f{i}", "v") for i in range(40)))
     )
     assert fitted.description.endswith(CUT)
     assert len(fitted.description) == 4096
-    assert fitted.fields[-1] == EmbedField("…", "16 more fields were left out", inline=False)
+    assert fitted.fields[-1] == CardField("…", "16 more fields were left out", inline=False)
     assert len(fitted.fields) == 25
 
 
 def test_the_last_fields_go_before_the_description() -> None:
     fitted = within_limits(
-        Embed("t", 0, "d" * 4096, tuple(EmbedField(f"f{i}", "v" * 1000) for i in range(5)))
+        Card("t", 0, "d" * 4096, tuple(CardField(f"f{i}", "v" * 1000) for i in range(5)))
     )
     assert fitted.description == "d" * 4096
     assert [f.name for f in fitted.fields] == ["f0", "…"]
@@ -179,7 +178,7 @@ def test_a_message_discord_never_takes_is_not_retryable(channel: Channel) -> Non
     with pytest.raises(
         DiscordRefused, match=r"Discord refuses the message with 400: .*NUMBER_TYPE_MAX"
     ):
-        channel.webhook.send(Embed("t", color=0x1000000))
+        channel.webhook.send(Card("t", color=0x1000000))
 
 
 def test_nobody_answering_is_left_to_pubsub(tmp_path: Path) -> None:

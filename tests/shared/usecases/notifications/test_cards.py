@@ -13,7 +13,8 @@ from tests.shared.usecases.notifications.alerts import (
     PROMOTED,
     closed,
 )
-from velocast.adapters.channels.discord import Embed, EmbedField, within_limits
+from velocast.adapters.channels.card import Card, CardField
+from velocast.adapters.channels.discord import within_limits
 from velocast.core.notices import (
     ChallengerRefused,
     CountersOutOfOrder,
@@ -21,18 +22,18 @@ from velocast.core.notices import (
     DriftDetected,
     Notice,
 )
-from velocast.usecases.notifications.event_cards import notice_embed, notice_key
+from velocast.usecases.notifications.event_cards import notice_card, notice_key
 from velocast.usecases.notifications.incident_cards import (
     GREEN,
     RED,
     Incident,
-    incident_embed,
+    incident_card,
     incident_key,
 )
 from velocast.usecases.notifications.notify import AlertMessage, marker_name
 
 
-def lines(embed: Embed) -> dict[str, str]:
+def lines(embed: Card) -> dict[str, str]:
     return {field.name: field.value for field in embed.fields}
 
 
@@ -40,7 +41,7 @@ def test_every_kind_of_notice_has_an_example_and_a_card() -> None:
     kinds = get_args(get_args(Notice)[0])
     assert {type(n) for n in NOTICES} == set(kinds)
     for notice in NOTICES:
-        card = notice_embed(notice)
+        card = notice_card(notice)
         assert within_limits(card) == card
         assert card.timestamp == notice.occurred_at
 
@@ -53,26 +54,26 @@ def test_writer_and_reader_of_a_notice_agree(notice: Notice) -> None:
 
 
 def test_a_promotion_names_both_models_and_the_gain() -> None:
-    card = notice_embed(PROMOTED)
+    card = notice_card(PROMOTED)
     assert card.title == "🚀 Champion promoted: version 8 (gbm)"
     assert card.fields == (
-        EmbedField("Old", "run_id=abc123, R²=0.680"),
-        EmbedField("New", "run_id=def456, R²=0.720"),
-        EmbedField("Improvement", "+0.040 R² (+5.88%); 12.5% of the gap to a perfect score"),
-        EmbedField("Decision", "DEPLOY"),
-        EmbedField("Dataset", "4f4f4f4f4f4f"),
+        CardField("Old", "run_id=abc123, R²=0.680"),
+        CardField("New", "run_id=def456, R²=0.720"),
+        CardField("Improvement", "+0.040 R² (+5.88%); 12.5% of the gap to a perfect score"),
+        CardField("Decision", "DEPLOY"),
+        CardField("Dataset", "4f4f4f4f4f4f"),
     )
 
 
 def test_the_first_champion_replaces_none() -> None:
     nothing = {"old_run_id": None, "old_r2": None, "gain_absolute": None, "gain_relative": None}
-    shown = lines(notice_embed(PROMOTED.model_copy(update=nothing)))
+    shown = lines(notice_card(PROMOTED.model_copy(update=nothing)))
     assert (shown["Old"], shown["Improvement"]) == ("none", "first champion")
 
 
 def test_drift_links_to_its_report() -> None:
     drift = next(n for n in NOTICES if isinstance(n, DriftDetected))
-    card = notice_embed(drift)
+    card = notice_card(drift)
     assert card.title == "🌊 Drift: 38% of the columns"
     assert (
         card.url
@@ -103,17 +104,17 @@ def test_drift_links_to_its_report() -> None:
 )
 def test_fields_are_shown(event: str, field: str, value: str) -> None:
     notice = next(n for n in NOTICES if n.event == event)
-    assert lines(notice_embed(notice))[field] == value
+    assert lines(notice_card(notice))[field] == value
 
 
 def test_unknown_values_are_shown_as_unknown() -> None:
     stale = DataStale(
         event_id="e", occurred_at="x", newest_count_at=None, age_hours=None, reason="empty table"
     )
-    assert lines(notice_embed(stale)) == {"Newest count": "unknown", "Age": "unknown"}
+    assert lines(notice_card(stale)) == {"Newest count": "unknown", "Age": "unknown"}
     refused = next(n for n in NOTICES if isinstance(n, ChallengerRefused))
     assert (
-        lines(notice_embed(refused.model_copy(update={"old_r2": None})))["Champion"] == "R² unknown"
+        lines(notice_card(refused.model_copy(update={"old_r2": None})))["Champion"] == "R² unknown"
     )
 
 
@@ -123,11 +124,11 @@ def test_unknown_values_are_shown_as_unknown() -> None:
 )
 def test_faulty_counters_are_counted_in_the_title(counters: tuple[str, ...], title: str) -> None:
     notice = next(n for n in NOTICES if isinstance(n, CountersOutOfOrder))
-    assert notice_embed(notice.model_copy(update={"counters": counters})).title == title
+    assert notice_card(notice.model_copy(update={"counters": counters})).title == title
 
 
-def card_of(payload: dict[str, Any]) -> Embed:
-    return AlertMessage.model_validate(payload).embed()
+def card_of(payload: dict[str, Any]) -> Card:
+    return AlertMessage.model_validate(payload).card()
 
 
 def test_an_opened_incident_shows_all_fields() -> None:
@@ -174,7 +175,7 @@ def test_the_consoles_test_notification_is_accepted() -> None:
 )
 def test_an_incident_with_invalid_fields_is_still_shown(odd: dict[str, Any]) -> None:
     incident = Incident.model_validate(odd)
-    assert incident_embed(incident).title == "🚨 Alert: unnamed policy"
+    assert incident_card(incident).title == "🚨 Alert: unnamed policy"
     assert incident_key(incident, "m-1") == "incident:m-1:open"
 
 

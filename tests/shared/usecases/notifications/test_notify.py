@@ -13,6 +13,7 @@ from google.cloud import bigquery
 
 from gcp_emulators.core.http_server import HttpServer
 from tests.audit_rows import audit_rows
+from tests.shared.adapters.channels.imitated_services import ImitatedServices, lead_to
 from tests.shared.usecases.notifications.alerts import (
     INCIDENT,
     NOTICES,
@@ -22,11 +23,12 @@ from tests.shared.usecases.notifications.alerts import (
     envelope,
 )
 from velocast.adapters.gcs import Objects
-from velocast.core.errors import DiscordError, EventError
+from velocast.core.city import Messages
+from velocast.core.errors import ChannelError, DiscordError, EventError, SettingsError
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.notifications import notify
-from velocast.usecases.notifications.notify import AlertMessage
+from velocast.usecases.notifications.notify import AlertMessage, marker_name
 from velocast_local.discord.inbox import inbox_routes
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
@@ -41,7 +43,7 @@ class Bench:
 
     def receive(self, payload: Any, message_id: str = "m-1") -> None:
         event = Event(envelope(payload, message_id))
-        handle(event, AlertMessage, self.runtime, notify.notify_discord, event_type="ALERT")
+        handle(event, AlertMessage, self.runtime, notify.notify_people, event_type="ALERT")
 
     def titles(self) -> list[str]:
         messages = httpx.get(f"{self.url}/discord/messages").json()["messages"]
@@ -61,6 +63,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         webhook = tmp_path / "webhook"
         webhook.write_text(f"{server.url}/discord/api/webhooks/1/token", encoding="utf-8")
         monkeypatch.setenv("VELOCAST_DISCORD_WEBHOOK_FILE", str(webhook))
+        monkeypatch.setenv("VELOCAST_CHANNELS_FILE", str(tmp_path / "channels"))
         yield Bench(server.url, Runtime(NotifySettings.load(), component="notify"))
         notify._webhook(webhook).close()
 
@@ -107,7 +110,7 @@ def test_a_notice_published_again_on_another_day_keeps_the_row_of_its_message(
     bench.receive(PROMOTED.model_dump(mode="json"))
     sent = audit_rows(warehouse_tables)
     later = envelope(PROMOTED.model_dump(mode="json"), "m-2", "2026-01-01T00:00:00Z")
-    handle(Event(later), AlertMessage, bench.runtime, notify.notify_discord, event_type="ALERT")
+    handle(Event(later), AlertMessage, bench.runtime, notify.notify_people, event_type="ALERT")
 
     assert [{**row, "details": None} for row in audit_rows(warehouse_tables)] == [
         {**row, "details": None} for row in sent
@@ -129,6 +132,78 @@ def test_a_message_that_discord_refused_is_sent_again(
     assert failed[3] is not None
     assert failed[3].startswith("discord: Discord answers 500")
     assert sent[0] == "notify:champion_promoted:e-1:alert"
+
+
+class TestSeveralChannels:
+    @pytest.fixture
+    def services(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[ImitatedServices]:
+        """Let `team` get warnings and what is critical, Discord all."""
+        imitated, settings = ImitatedServices(), bench.runtime.settings
+        messages = Messages(critical=("discord", "team"), warning=("discord", "team"))
+        settings._city = settings.city.model_copy(update={"messages": messages})
+        settings.channels_file.write_text("team json://hook.example/x\n", encoding="utf-8")
+        with HttpServer(imitated.routes()) as server:
+            lead_to(server.url, monkeypatch)
+            yield imitated
+
+    def test_each_severity_goes_to_its_channels(
+        self, bench: Bench, services: ImitatedServices
+    ) -> None:
+        bench.receive(PROMOTED.model_dump(mode="json"))
+        bench.receive(INCIDENT)
+        bench.receive(closed())
+        assert len(bench.titles()) == 3
+        assert [got["title"] for _, got in services.got] == [
+            "🚨 Alert: Forecast R2 critical",
+            "✅ Resolved: Forecast R2 critical",
+        ]
+
+    def test_a_channel_that_fails_alone_gets_the_message_alone_when_it_comes_again(
+        self, bench: Bench, services: ImitatedServices, warehouse_tables: bigquery.Client
+    ) -> None:
+        services.refusals = [(503, {})]
+        with pytest.raises(ChannelError, match="the channel team did not accept"):
+            bench.receive(INCIDENT)
+        assert (len(bench.titles()), len(services.got)) == (1, 0)
+        bench.receive(INCIDENT)
+        bench.receive(INCIDENT)
+        assert (len(bench.titles()), len(services.got)) == (1, 1)
+        sent = [row for row in audit_rows(warehouse_tables) if row["status"] == "OK"]
+        (details,) = (row["details"] for row in sent)
+        assert set(details["channels"]) == {"discord", "team"}
+
+    def test_discord_that_fails_keeps_nothing_from_the_others(
+        self, bench: Bench, services: ImitatedServices
+    ) -> None:
+        bench.refuse(status=500)
+        with pytest.raises(DiscordError):
+            bench.receive(INCIDENT)
+        assert len(services.got) == 1
+        bench.receive(INCIDENT)
+        assert (len(bench.titles()), len(services.got)) == (1, 1)
+
+    def test_a_channel_that_the_secret_does_not_have_is_told(
+        self, bench: Bench, services: ImitatedServices
+    ) -> None:
+        bench.runtime.settings.channels_file.write_text("# none\n", encoding="utf-8")
+        with pytest.raises(SettingsError, match="add a line `team ADDRESS`"):
+            bench.receive(INCIDENT)
+        assert len(bench.titles()) == 1
+
+    def test_what_0_1_sent_to_discord_is_not_sent_to_it_again(
+        self, bench: Bench, services: ImitatedServices
+    ) -> None:
+        key = "incident:0.mabc:open"
+        old = {
+            "key": key,
+            "title": "t",
+            "discord_message_id": "7",
+            "sent_at": "2026-03-01T05:00:00Z",
+        }
+        settings = bench.runtime.settings
+        Objects(settings.project, settings.reports_bucket).write_json(marker_name(key), old)
+        bench.receive(INCIDENT)
+        assert (bench.titles(), len(services.got)) == ([], 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Channels beside Discord: any service that apprise can reach (Slack, Microsoft Teams, Mattermost, e-mail, a webhook).
+
+apprise knows each service's form, limits and pace; a text that is too long is sent in parts. Addresses hold passwords
+and tokens, so they are in a secret and in no message, log or error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from velocast.adapters.channels.card import Card
+from velocast.core.errors import ChannelError, SettingsError
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+VARIABLE = "VELOCAST_CHANNELS_FILE"
+LISTED_IN = "velocast-channels"
+GREEN = 0x2E9E5B
+
+
+def read_channels(file: Path) -> dict[str, AddressedChannel]:
+    """Read the channels of a mounted secret: a line each, `NAME ADDRESS`; a line that begins with # is a comment.
+
+    Raises SettingsError naming the line (not its text) that has another form or an address that apprise cannot use.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(
+            f"{VARIABLE}: cannot read {file} ({type(exc).__name__}); mount the secret {LISTED_IN} there"
+        ) from exc
+    found: dict[str, AddressedChannel] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, *address = line.split(maxsplit=1)
+        opened = _opened("".join(address).strip())
+        if opened is None:
+            raise SettingsError(
+                f"secret {LISTED_IN}, line {number}: no name and address that apprise knows; write `NAME ADDRESS`, for "
+                "example `team-chat https://hooks.slack.com/services/...` (https://appriseit.com/services/)"
+            )
+        if name in found:
+            raise SettingsError(
+                f"secret {LISTED_IN}, line {number}: {name} is named twice; remove one of the lines"
+            )
+        found[name] = AddressedChannel(name, opened)
+    return found
+
+
+class AddressedChannel:
+    """One channel, reached through the address that apprise reads."""
+
+    def __init__(self, name: str, opened: Apprise) -> None:
+        self.name = name
+        self._opened = opened
+
+    def send(self, card: Card) -> None:
+        """Send one message. Raises ChannelError when it was not accepted (Pub/Sub delivers it again)."""
+        from apprise import LogCapture, NotifyFormat, NotifyType
+
+        kinds = {"critical": NotifyType.FAILURE, "warning": NotifyType.WARNING}
+        usual = NotifyType.SUCCESS if card.color == GREEN else NotifyType.INFO
+        # apprise has no annotation here
+        with LogCapture(level=_WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]
+            accepted = self._opened.notify(
+                body=body(card),
+                title=card.title,
+                notify_type=kinds.get(card.severity, usual),
+                body_format=NotifyFormat.TEXT,
+            )
+            reason = " ".join(said.getvalue().split())
+        if not accepted:
+            raise ChannelError(
+                f"the channel {self.name} did not accept the message ({reason or 'no reason given'}); Pub/Sub delivers "
+                f"it again. Check its address in the secret {LISTED_IN}"
+            )
+
+
+def body(card: Card) -> str:
+    """Return a card as plain text: its description, a line for each field, its link and its footer."""
+    parts = [
+        card.description,
+        "\n".join(f"{field.name}: {field.value}" for field in card.fields),
+        card.url,
+        " · ".join(text for text in (card.footer, card.timestamp) if text),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+_WARNING = 30  # logging.WARNING; apprise's debug log has addresses
+
+
+def _opened(address: str) -> Apprise | None:
+    """Return apprise with one address; None where it knows no such service."""
+    from apprise import Apprise, AppriseAsset, NotifyFormat, OverflowMode
+
+    asset = AppriseAsset(
+        app_id="Velocast", app_desc="Velocast", app_url="https://github.com/velocast/velocast"
+    )
+    asset.async_mode = False
+    made = Apprise(asset=asset)
+    if not address or not made.add(address) or len(made) != 1:
+        return None
+    for service in made:
+        service.overflow_mode = OverflowMode.SPLIT
+        # Escaped for a service's own markup, dates read 2026\\-03\\-01.
+        service.notify_format = NotifyFormat.TEXT
+    return made
