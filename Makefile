@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := $(VENV)/checkov/bin/checkov
-RIVAL := $(VENV)/bench/.ready
+RIVALS := $(if $(filter arena,$(firstword $(ARGS))),$(foreach name,mlforecast statsforecast prophet,$(VENV)/bench/$(name)/.ready))
 FUNCTIONS := fetch predict monitor notify serve
 REQUIREMENTS := $(FUNCTIONS:%=functions/%/requirements.txt) workflows/jobs/requirements.txt terraform/modules/mlflow/image/requirements.txt
 .DEFAULT_GOAL := help
@@ -115,12 +115,12 @@ plan: package ## Show and save a plan of what deploy would change (PROJECT, ENVI
 destroy: package ## Delete all resources from a project (PROJECT, ENVIRONMENT, ARGS as for deploy)
 	@$(PYTHON) -m terraform.deploy down "$(PROJECT)" $(ENVIRONMENT) $(ARGS)
 
-# mlforecast, which `make bench ARGS="mlforecast FILE"` compares with Velocast, has a separate environment too.
-$(RIVAL): $(READY)
-	@UV_PROJECT_ENVIRONMENT=$(VENV)/bench $(BIN)/uv sync --locked --quiet --only-group bench 1>&2
-	@touch $(RIVAL)
+# Each forecaster that Velocast is compared with has a separate environment (benchmarks/forecasters).
+$(VENV)/bench/%/.ready: $(READY)
+	@UV_PROJECT_ENVIRONMENT=$(VENV)/bench/$* $(BIN)/uv sync --locked --quiet --only-group bench-$* 1>&2
+	@touch $@
 
-bench: $(READY) $(RIVAL) ## Measure the figures in the documentation (ARGS="system", "mlforecast FILE", "fit FILE", "scale" or "cities DIR"; benchmarks/README.md)
+bench: $(READY) $(RIVALS) ## Measure the figures in the documentation (ARGS="system", "arena DIR...", "fit FILE", "scale" or "cities DIR"; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY) ## Build the documentation site into build/site; a broken link or anchor fails

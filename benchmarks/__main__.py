@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | mlforecast FILE | fit FILE | scale | cities DIR]`; see benchmarks/README.md."""
+"""`python -m benchmarks [system | arena DIR... | fit FILE | scale | cities DIR]`; see benchmarks/README.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 # gRPC would print warnings between the results.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -19,10 +20,6 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers()
     system = commands.add_parser("system", help="the whole local stack (the default)")
     system.set_defaults(module="system")
-    mlforecast = commands.add_parser("mlforecast", help="compare accuracy and time with mlforecast")
-    mlforecast.set_defaults(module="mlforecast_comparison")
-    mlforecast.add_argument("file", type=Path, help="counts (.parquet or .csv)")
-    mlforecast.add_argument("--weeks", type=int, default=12)
     fit = commands.add_parser(
         "fit", help="compare fitting the default model with fitting the reference forest"
     )
@@ -67,7 +64,8 @@ def _arguments() -> argparse.Namespace:
     )
     cities.add_argument("--only", help="cities, separated by commas (default all)")
     cities.add_argument("--json", type=Path, help="file to write the figures to as JSON")
-    for command in (mlforecast, fit, scale):
+    _add_arena(commands)
+    for command in (fit, scale):
         command.add_argument(
             "--city",
             default="paris",
@@ -75,6 +73,45 @@ def _arguments() -> argparse.Namespace:
         )
         command.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     return parser.parse_args()
+
+
+def _add_arena(commands: Any) -> None:
+    arena = commands.add_parser(
+        "arena", help="Velocast and other forecasters on the same rows, in several cities"
+    )
+    arena.set_defaults(module="arena", folder=Path())
+    arena.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        help="folders of <city>-counts.parquet files; none: print the kept figures",
+    )
+    arena.add_argument("--cities", default="paris,muenster,seattle", help="separated by commas")
+    arena.add_argument(
+        "--forecasters", default="mlforecast,mstl,autoets,prophet", help="separated by commas"
+    )
+    arena.add_argument("--weeks", type=int, default=12, help="the last of each file (default 12)")
+    arena.add_argument(
+        "--city", action="append", default=[], metavar="CITY=FILE", help="a city's own description"
+    )
+    arena.add_argument(
+        "--weather",
+        action="append",
+        default=[],
+        metavar="CITY=FILE",
+        help="observed weather: score the default model with it, made uncertain, too",
+    )
+    arena.add_argument("--every", type=int, help="ask forecasters at each n-th origin")
+    arena.add_argument("--counters", type=int, help="ask them for so many counters")
+    arena.add_argument("--timeout", type=float, default=3600, help="seconds for one answer")
+    arena.add_argument("--forest", action="store_true", help="score the predecessor's forest too")
+    arena.add_argument(
+        "--json",
+        type=Path,
+        default=Path(__file__).parent / "figures/arena.json",
+        help="file of the figures (default benchmarks/figures/arena.json)",
+    )
+    arena.add_argument("--write", action="store_true", help="write the tables into the READMEs")
 
 
 def main() -> None:

@@ -17,7 +17,13 @@ from rich.table import Table
 
 from velocast.core.errors import VelocastError
 from velocast.core.kinds import Kind
-from velocast_cli.backtesting.references import DEFAULT_REFERENCES, REFERENCES
+from velocast_cli.backtesting.outside.request import (
+    TIMEOUT_SECONDS,
+    OutsideForecaster,
+    OutsideRequest,
+    parse_outside,
+)
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, REFERENCES, Reference
 from velocast_cli.cities import CITY_HELP, city_of
 
 if TYPE_CHECKING:
@@ -67,9 +73,22 @@ def backtest_command(
         str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
     ] = None,
     against: Annotated[
-        str,
-        typer.Option(help=f"Reference models, separated by commas: {', '.join(REFERENCES)}."),
-    ] = ",".join(DEFAULT_REFERENCES),
+        list[str] | None,
+        typer.Option(
+            help=f"Reference models, separated by commas: {', '.join(REFERENCES)} (default: all but the last). "
+            "Or NAME=COMMAND: an outside forecaster. May be repeated."
+        ),
+    ] = None,
+    against_every: Annotated[
+        int, typer.Option(min=1, help="Ask outside forecasters at each n-th origin only.")
+    ] = 1,
+    against_counters: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask them for so many counters only, chosen at random."),
+    ] = None,
+    against_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that one answer of theirs may take.")
+    ] = TIMEOUT_SECONDS,
     report: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write an HTML report with error plots to this file."),
@@ -78,10 +97,12 @@ def backtest_command(
 ) -> None:
     """Backtest on historical counts: daily origins, weekly retraining, scores beside reference models."""
     from velocast_cli.backtesting import file_backtest, scores
+    from velocast_cli.backtesting.outside.comparison import compare_outside
 
     if report and not report.parent.is_dir():  # checked now, not after all the fits
         raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    references, outside = _opponents(against or [])
     asked = file_backtest.BacktestRequest(
         tuple(files),
         weather,
@@ -89,12 +110,14 @@ def backtest_command(
         weeks,
         until and until.date(),
         _chosen("kinds", kinds, get_args(Kind)),
-        _chosen("against", against, REFERENCES),
+        references,
+        outside=OutsideRequest(outside, against_every, against_counters, against_timeout),
     )
     began = time.monotonic()
     try:
         made = file_backtest.backtest_file(asked, city_of(city) if city else None, console.print)
         summary = scores.summarize(made)
+        summary["outside"] = [compare_outside(made.rows, found) for found in made.outside]
     except FAILURES as exc:
         console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
@@ -120,6 +143,22 @@ def _chosen(option: str, text: str, known: tuple[NameT, ...]) -> tuple[NameT, ..
     return tuple(name for name in known if name in asked)
 
 
+def _opponents(
+    given: list[str],
+) -> tuple[tuple[Reference, ...], tuple[OutsideForecaster, ...]]:
+    """Return the reference models and the outside forecasters of `--against`. Raises typer.BadParameter."""
+    named = ",".join(text for text in given if "=" not in text)
+    references = _chosen("against", named, REFERENCES) if named else DEFAULT_REFERENCES
+    outside: dict[str, OutsideForecaster] = {}
+    for text in (text for text in given if "=" in text):
+        try:
+            forecaster = parse_outside(text, {*REFERENCES, *get_args(Kind), *outside})
+        except ValueError as exc:
+            raise typer.BadParameter(f"--against {exc}") from exc
+        outside[forecaster.name] = forecaster
+    return references, tuple(outside.values())
+
+
 def _show(summary: dict[str, Any], console: Console) -> None:
     console.print(f"[bold]{escape(summary['city'])}[/bold]")
     console.print(_table(summary))
@@ -127,6 +166,8 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         console.print(_busy_hours(summary["affluence"]))
     if summary["new_counters"]:
         console.print(new_counters_table(summary["new_counters"]))
+    for found in summary["outside"]:
+        console.print(comparison_table(found))
     console.print(f"From the file to these scores: {summary['seconds']:,.0f} s")
 
 
@@ -186,6 +227,25 @@ def new_counters_table(found: dict[str, Any]) -> Table:
     )
     for model in found["models"]:
         table.add_row(NEW_COUNTERS[model["name"]], *format_scores(model))
+    return table
+
+
+def comparison_table(found: dict[str, Any]) -> Table:
+    """Return the scores of an outside forecaster beside those of all models on the rows that all have.
+
+    found: what `compare_outside` returns.
+    """
+    from velocast_cli.backtesting.outside.described import (
+        COMPARED,
+        describe_comparison,
+        format_comparison,
+    )
+
+    told = describe_comparison(found)
+    table = _scores(told.title, ("model", *COMPARED))
+    table.caption, table.caption_justify = told.text, "left"
+    for model in found["models"]:
+        table.add_row(model["name"], *format_comparison(model))
     return table
 
 

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,8 @@ from velocast.core.kinds import Kind
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
 from velocast_cli.backtesting import city_tables, rolling_origins
+from velocast_cli.backtesting.outside.forecasts import COUNTED, forecast_outside
+from velocast_cli.backtesting.outside.request import OutsideRequest
 from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan, BacktestResult
 from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
 from velocast_cli.backtesting.weather_perturbation import perturbed
@@ -47,7 +49,7 @@ class BacktestRequest:
 
     files: files or folders of counts, read as the city says. until: last local day to use, None for the last complete
     day. against: the reference models. new_counters: also test what a counter without history gets. retrain_days: days
-    from one training to the next.
+    from one training to the next. outside: outside forecasters to compare.
     """
 
     files: tuple[Path, ...]
@@ -59,6 +61,7 @@ class BacktestRequest:
     against: tuple[Reference, ...] = DEFAULT_REFERENCES
     new_counters: bool = True
     retrain_days: int = RETRAIN_DAYS
+    outside: OutsideRequest = field(default_factory=OutsideRequest)
 
 
 def backtest_file(
@@ -96,7 +99,15 @@ def backtest_counts(
                 known = _as_known(weather, city, plan, asked.weather_as)
                 table = pa.Table.from_pandas(known, preserve_index=False)
                 warehouse.load_table(WEATHER, table, expires_days=None)
-            return rolling_origins.backtest_rolling_origins(warehouse, city, plan, say)
+            result = rolling_origins.backtest_rolling_origins(warehouse, city, plan, say)
+    result.usable = counted.loc[counted["quality"].isna(), COUNTED]
+    for forecaster in asked.outside.forecasters:
+        say(f"forecasting the same hours with {forecaster.name}")
+        found = forecast_outside(
+            forecaster, asked.outside, result.rows, result.usable, city, plan.cuts(), say
+        )
+        result.outside.append(found)
+    return result
 
 
 @contextmanager

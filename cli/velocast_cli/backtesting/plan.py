@@ -15,6 +15,7 @@ from velocast.core.kinds import ForecastKind, Kind
 from velocast.model.learning import forecaster
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.windows import CALIBRATION_DAYS, DAY
+from velocast_cli.backtesting.outside.forecasts import OutsideForecasts
 from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
 from velocast_cli.backtesting.resources import ResourceUse
 
@@ -116,18 +117,31 @@ class BusyHourForecasts:
 
 
 @dataclass
+class SecondsSpent:
+    """Seconds that a model's fits and forecasts took in the whole backtest, features not included."""
+
+    fit: float = 0.0
+    forecast: float = 0.0
+
+
+@dataclass
 class BacktestResult:
     """Forecasts of all models on the same rows, and the resources of training.
 
     rows: KEPT, then for each model its forecast under its name and its interval under `<name>:lower` and
     `<name>:upper`. fits: the last and largest fit of each model. learning_rows: the rows available to the last fit.
     new_counters: like rows, for counters whose history was hidden (cold_start); empty when none could be hidden.
-    city: its name. put_aside: records that were refused when the files were read, by reason.
+    spent: seconds of all fits and all forecasts of each kind. usable: the counts that models may learn from (COUNTED).
+    outside: what outside forecasters forecast. city: its name. put_aside: records that were refused when the files were
+    read, by reason.
     """
 
     rows: pd.DataFrame
     fits: dict[str, ResourceUse] = field(default_factory=dict)
     features: dict[str, ResourceUse] = field(default_factory=dict)
+    spent: dict[str, SecondsSpent] = field(default_factory=dict)
+    usable: pd.DataFrame = field(default_factory=pd.DataFrame)
+    outside: list[OutsideForecasts] = field(default_factory=list)
     learning_rows: int = 0
     busy_hours: BusyHourForecasts = field(default_factory=BusyHourForecasts)
     weather_share: float = 0.0

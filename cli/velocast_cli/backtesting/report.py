@@ -10,6 +10,11 @@ import numpy as np
 import pandas as pd
 
 from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
+from velocast_cli.backtesting.outside.described import (
+    COMPARED,
+    describe_comparison,
+    format_comparison,
+)
 from velocast_cli.backtesting.plan import BacktestResult
 from velocast_cli.html_templates import render_html
 
@@ -92,6 +97,11 @@ def render_report(backtest: BacktestResult, summary: dict[str, Any]) -> str:
         colours=colours,
         new_counters=_new_counter_rows(summary["new_counters"]),
         counters=_counter_rows(scored, names),
+        compared=list(COMPARED),
+        comparisons=[
+            (describe_comparison(found), _compared_rows(found))
+            for found in summary.get("outside", [])
+        ],
     )
 
 
@@ -190,6 +200,10 @@ def _new_counter_rows(scores: dict[str, Any] | None) -> list[tuple[str, ...]]:
     if scores is None:
         return []
     return [(NEW_COUNTERS[model["name"]], *format_scores(model)) for model in scores["models"]]
+
+
+def _compared_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [(model["name"], *format_comparison(model)) for model in found["models"]]
 
 
 def _counter_rows(errors: pd.DataFrame, names: list[str]) -> list[tuple[str, ...]]:

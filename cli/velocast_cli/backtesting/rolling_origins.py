@@ -5,6 +5,7 @@ The features are those of training and forecasting (feature_store); all models a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -26,6 +27,7 @@ from velocast_cli.backtesting.plan import (
     BacktestPlan,
     BacktestResult,
     BusyHourForecasts,
+    SecondsSpent,
     fit_before_cut,
     held_out,
     known_before,
@@ -86,6 +88,8 @@ def _forecasts(
         for kind in plan.forecasters:
             with measure_resources() as result.fits[kind]:
                 models[kind] = fit_before_cut(city, cut, kind, known)
+            spent = result.spent.setdefault(kind, SecondsSpent())
+            spent.fit += result.fits[kind].seconds
         classifier = _classifier(known, result, say) if classifies else None
         classifies = classifier is not None
         with measure_resources() as result.features["a week"]:
@@ -93,7 +97,9 @@ def _forecasts(
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
         made = week.loc[tested, list(KEPT)].assign(**_naive(plan, week[tested]))
         for kind, model in models.items():
+            began = time.monotonic()
             made = made.assign(**_columns(kind, model.predict(week)[tested]))
+            result.spent[kind].forecast += time.monotonic() - began
         if reference_models.SIMILAR_DAYS in plan.references:
             made = made.assign(**_similar_interval(city, cut, known, week[tested]))
         made = made.assign(weather=week.loc[tested, "temperature"].notna())

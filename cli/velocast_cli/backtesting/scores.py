@@ -61,7 +61,7 @@ def _new_counters(backtest: BacktestResult) -> dict[str, Any] | None:
     if rows.empty or _scored(rows).empty:
         return None
     return {
-        "models": _best_first(_scores(rows, name) for name in model_names(rows)),
+        "models": _best_first(scores_of(rows, name) for name in model_names(rows)),
         **_extent(_scored(rows)),
         "seconds": None if cost is None else round(cost.seconds, 2),
     }
@@ -98,13 +98,14 @@ def _scored(rows: pd.DataFrame) -> pd.DataFrame:
 def _model(backtest: BacktestResult, name: str) -> dict[str, Any]:
     fit = backtest.fits.get(name)
     return {
-        **_scores(backtest.rows, name),
+        **scores_of(backtest.rows, name),
         "fit_seconds": None if fit is None else round(fit.seconds, 2),
         "fit_peak_mb": None if fit is None else round(fit.peak_mb),
     }
 
 
-def _scores(all_rows: pd.DataFrame, name: str) -> dict[str, Any]:
+def scores_of(all_rows: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Return a model's scores: pooled over lead days 0 to 2, and of each lead day. Raises RowsMismatch."""
     rows = forecasts_of(all_rows, name)
     pooled = metrics.score_forecasts(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import cache
@@ -44,6 +45,7 @@ from velocast_local.simulation.city import simulate, simulate_city, write_city
 pytestmark = pytest.mark.emulator
 
 ZONE = ZoneInfo("Europe/Paris")
+WEEK_EARLIER = Path(__file__).parent / "outside" / "week_earlier.py"
 CITY = load_city("demoville")
 
 
@@ -112,6 +114,7 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     report = tmp_path / "report.html"
     options = ["--weather", str(weather_file), "--weeks", "1", "--city", "demoville", "--json"]
     options += ["--against", ",".join(REFERENCES)]
+    options += ["--against", f"week={sys.executable} {WEEK_EARLIER}", "--against", "gone=/no/where"]
     result = CliRunner().invoke(
         app, ["backtest", str(city_file), *options, "--report", str(report)]
     )
@@ -153,7 +156,21 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     for model in hidden["models"]:
         assert sum(lead["rows"] for lead in model["lead_days"][:3]) == hidden["rows"]
         assert 0 < model["coverage"] <= 1
+    week, gone = found["outside"]
+    by_name = {model["name"]: model for model in week["models"]}
+    reference = by_name["value_168h_before"] | {"name": "week"}
+    assert by_name["week"] == reference, "the same forecasts on the same rows"
+    assert week["error"] is None
+    assert week["rows"] + week["lacking"] == week["asked"] == found["rows"]
+    assert week["rows"] > 0.9 * week["asked"]
+    assert by_name["gbm"]["winkler"] > by_name["gbm"]["width"]
+    assert week["peak_mb"] > 10
+    assert week["forecast_seconds"] > 0
+    assert "cannot start '/no/where'" in gone["error"]
+    assert (gone["rows"], gone["lacking"], gone["models"]) == (0, found["rows"], [])
     page = report.read_text(encoding="utf-8")
+    assert f"against week: {week['rows']:,} forecasts of 3 counters from 7 origins" in page
+    assert "cannot start &#39;/no/where&#39;" in page
     assert "What a new counter would get" in page
     assert "Intervals by lead day" in page
     assert page.count("<svg") == 4
@@ -374,6 +391,10 @@ def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
             "choose from value_168h_before, same_hour_4w_mean, similar_days",
         ),
         (["--against", ","], "choose from value_168h_before"),
+        (["--against", "gbm=forecast"], "the name 'gbm' is taken"),
+        (["--against", "mine="], "no command after mine="),
+        (["--against", "my:own=forecast"], "the name 'my:own' must start with a letter"),
+        (["--against", "mine='x"], "the command cannot be read: No closing quotation"),
         (["--city", "demovile"], "did you mean demoville?"),
         (["--weeks", "40"], "ask for fewer weeks"),
         (["--until", "2025-02-20"], "ask for fewer weeks"),

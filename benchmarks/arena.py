@@ -1,0 +1,204 @@
+"""Velocast and other forecasters on the same rows and origins, in several cities: `make bench ARGS="arena DIR..."`.
+
+Every part (a city's own backtest, a forecaster in a city) is kept under build/arena, so an interrupted run continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from benchmarks import arena_tables, harness
+from benchmarks.cities import ENDING, description_of
+from velocast.core.city import City
+from velocast.core.datetimes import local_date
+from velocast.core.kinds import DEFAULT_KIND
+from velocast_cli.backtesting import file_backtest, scores
+from velocast_cli.backtesting.file_backtest import BacktestRequest
+from velocast_cli.backtesting.outside.comparison import compare_outside, winkler_score
+from velocast_cli.backtesting.outside.forecasts import OutsideForecasts, chosen, forecast_outside
+from velocast_cli.backtesting.outside.process import ForecasterCost
+from velocast_cli.backtesting.outside.request import OutsideForecaster, OutsideRequest
+from velocast_cli.backtesting.plan import RETRAIN_DAYS
+from velocast_cli.backtesting.references import REFERENCES
+from velocast_cli.cities import city_of
+
+KEPT_PARTS = harness.ROOT / "build/arena"
+FIGURES = Path(__file__).parent / "figures/arena.json"
+WITH_WEATHER = "with weather"
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """A shipped forecaster: its environment, its command, and on which part of the backtest it is compared."""
+
+    environment: str
+    command: str
+    every: int = 1
+    counters: int | None = None
+
+    def forecaster(self, name: str) -> OutsideForecaster:
+        """Return it as `velocast backtest --against` takes it."""
+        python = harness.ROOT / ".venv/bench" / self.environment / "bin/python"
+        return OutsideForecaster(name, f"{python} -m benchmarks.forecasters.{self.command}")
+
+
+# The slow ones are asked at every third origin, for twenty counters.
+OPPONENTS = {
+    "mlforecast": Opponent("mlforecast", "mlforecast_lightgbm"),
+    "mstl": Opponent("statsforecast", "statsforecast_models MSTL", 3, 20),
+    "autoets": Opponent("statsforecast", "statsforecast_models AutoETS", 3, 20),
+    "prophet": Opponent("prophet", "prophet_model", 3, 20),
+}
+
+
+def main(arguments: argparse.Namespace) -> None:
+    console = Console(highlight=False, width=80)
+    if arguments.folders:
+        measure(arguments, console)
+    figures = json.loads(arguments.json.read_text())
+    for table in arena_tables.screen_tables(figures):
+        console.print(table)
+    if arguments.write:
+        arena_tables.write_documents(figures, harness.ROOT)
+
+
+def measure(arguments: argparse.Namespace, console: Console) -> None:
+    """Measure what is not kept yet, city by city, and write the figures after every part."""
+    names = arguments.forecasters.split(",")
+    if unknown := [name for name in names if name not in OPPONENTS]:
+        raise SystemExit(f"--forecasters {unknown}: choose from {', '.join(OPPONENTS)}")
+    figures: dict[str, Any] = {"cities": []}
+    for name in arguments.cities.split(","):
+        found: dict[str, Any] = {"city": name}
+        figures["cities"].append(found)
+        for _ in _parts(name, names, arguments, console, found):
+            harness.write(figures, arguments.json)
+
+
+def _parts(
+    name: str,
+    names: list[str],
+    arguments: argparse.Namespace,
+    console: Console,
+    found: dict[str, Any],
+) -> Iterator[None]:
+    """Fill in a city's figures part by part."""
+    described = description_of(name, arguments)
+    if described is None:
+        raise SystemExit(f"{name}: no description; give --city {name}=FILE")
+    city = city_of(described)
+    folder = KEPT_PARTS / f"{name}-{arguments.weeks}-weeks"
+    folder.mkdir(parents=True, exist_ok=True)
+    own = own_backtest(city, counts_file(name, arguments.folders), None, folder, arguments, console)
+    rows = pd.read_parquet(folder / "rows.parquet")
+    found |= own | {"outside": []}
+    yield
+    for opponent in names:
+        made = outside_part(opponent, city, rows, folder, arguments, console)
+        found["outside"].append(compare_outside(rows, made) | {"command": ""})
+        yield
+    weather = dict(text.split("=", 1) for text in arguments.weather).get(name)
+    if weather:
+        file = counts_file(name, arguments.folders)
+        known = own_backtest(city, file, Path(weather), folder, arguments, console)
+        model = next(model for model in known["models"] if model["name"] == DEFAULT_KIND)
+        found[WITH_WEATHER] = model
+        yield
+
+
+def counts_file(name: str, folders: list[Path]) -> Path:
+    """Return a city's file of counts. Raises SystemExit when no folder has it."""
+    for folder in folders:
+        if (file := folder / f"{name}{ENDING}").is_file():
+            return file
+    raise SystemExit(f"{name}{ENDING} is in none of {', '.join(map(str, folders))}")
+
+
+def own_backtest(
+    city: City,
+    file: Path,
+    weather: Path | None,
+    folder: Path,
+    arguments: argparse.Namespace,
+    console: Console,
+) -> dict[str, Any]:
+    """Return the figures of a city's own backtest; its rows and usable counts are kept in the folder."""
+    kept = folder / ("own.json" if weather is None else "weather.json")
+    if kept.is_file():
+        figures: dict[str, Any] = json.loads(kept.read_text())
+        return figures
+    console.print(f"{city.name}: backtest of {arguments.weeks} weeks")
+    asked = BacktestRequest(
+        (file,),
+        weather,
+        "perturbed",
+        arguments.weeks,
+        None,
+        (DEFAULT_KIND,),
+        REFERENCES if arguments.forest and weather is None else REFERENCES[:3],
+        new_counters=False,
+    )
+    made = file_backtest.backtest_file(asked, city, console.print)
+    summary = scores.summarize(made)
+    figures = {
+        key: summary[key]
+        for key in ("rows", "origins", "counters", "first_origin_at", "last_origin_at")
+    }
+    figures |= {"weeks": arguments.weeks, "models": [], "features_seconds": 0.0}
+    figures["features_seconds"] = sum(summary["features_seconds"].values())
+    scored = made.rows[made.rows["lead_day"] < 3]
+    for model in summary["models"]:
+        model.setdefault("winkler", winkler_score(scores.forecasts_of(scored, model["name"])))
+        spent = made.spent.get(model["name"])
+        model |= {"seconds": None if spent is None else asdict(spent)}
+        figures["models"].append({key: model[key] for key in model if key != "lead_days"})
+    if weather is None:
+        made.rows.to_parquet(folder / "rows.parquet")
+        made.usable.to_parquet(folder / "counts.parquet")
+    harness.write(figures, kept)
+    return figures
+
+
+def outside_part(
+    name: str,
+    city: City,
+    rows: pd.DataFrame,
+    folder: Path,
+    arguments: argparse.Namespace,
+    console: Console,
+) -> OutsideForecasts:
+    """Return a forecaster's forecasts in a city, kept or made now."""
+    opponent = OPPONENTS[name]
+    forecaster = opponent.forecaster(name)
+    request = OutsideRequest(
+        (forecaster,),
+        opponent.every if arguments.every is None else arguments.every,
+        opponent.counters if arguments.counters is None else arguments.counters,
+        arguments.timeout,
+    )
+    stem = f"{name}-{request.every}-{request.counters}"
+    kept, about = folder / f"{stem}.parquet", folder / f"{stem}.json"
+    origins, counters = chosen(request, rows)
+    if about.is_file():
+        said = json.loads(about.read_text())
+        cost = ForecasterCost(**said["cost"])
+        made = pd.read_parquet(kept)
+        return OutsideForecasts(forecaster, origins, counters, made, cost, said["error"])
+    console.print(f"{city.name}: {name}, {len(origins)} origins, {len(counters)} counters")
+    days = [local_date(at, city.zone) for at in sorted(rows["origin_at"].unique())]
+    counts = pd.read_parquet(folder / "counts.parquet")
+    found = forecast_outside(
+        forecaster, request, rows, counts, city, days[::RETRAIN_DAYS], console.print
+    )
+    found.rows.to_parquet(kept)
+    if found.error is None:  # what failed is tried again
+        harness.write({"cost": asdict(found.cost), "error": found.error}, about)
+    return found

@@ -1,0 +1,167 @@
+"""The arena's figures as tables: on the screen, in README.md and in benchmarks/README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+BEGIN, END = "<!-- arena: figures from benchmarks/figures/arena.json -->", "<!-- arena: end -->"
+SHOWN_CITY = "paris"  # in README.md
+NAMES = {
+    "mlforecast": "mlforecast with LightGBM, as in its guide",
+    "mstl": "MSTL (statsforecast)",
+    "autoets": "AutoETS (statsforecast)",
+    "prophet": "Prophet",
+    "similar_days": "mean of similar days",
+    "value_168h_before": "value of a week earlier",
+    "same_hour_4w_mean": "mean of the same hour in four weeks",
+    "predecessor_forest": "the predecessor's forest",
+}
+OWN = "Velocast"
+HEADS = ("", "R2", "RMSE", "WAPE", "covered", "Winkler", "s", "MB")
+FORMATS = (
+    ("r2", ".3f"),
+    ("rmse", ".1f"),
+    ("wape", ".1%"),
+    ("coverage", ".1%"),
+    ("winkler", ".0f"),
+)
+
+
+def screen_tables(figures: dict[str, Any]) -> list[Table]:
+    """Return a table for each city: all rows, then each forecaster beside Velocast on its own rows."""
+    tables = []
+    for city in figures["cities"]:
+        table = Table(title=heading(city), box=box.SIMPLE, width=80, title_justify="left")
+        for name in HEADS:
+            table.add_column(name, justify="right" if name else "left")
+        for row in city_rows(city):
+            table.add_row(*row)
+        tables.append(table)
+    return tables
+
+
+def heading(city: dict[str, Any]) -> str:
+    """Return a city's name and what was forecast."""
+    return (
+        f"{city['city'].replace('_', ' ').title()}, {city['weeks']} weeks to {city['last_origin_at'][:10]}: "
+        f"{city['rows']:,} forecasts, {city['counters']} counters, {city['origins']} origins"
+    )
+
+
+def city_rows(city: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the rows of a city's table, in the order of HEADS: seconds are those of all fits and forecasts."""
+    rows = [_row(display_name(model["name"]), model) for model in city["models"]]
+    if "with weather" in city:
+        rows.insert(1, _row(f"{OWN}, with weather", city["with weather"]))
+    for found in city["outside"]:
+        rows += _outside_rows(found)
+    return rows
+
+
+def display_name(name: str) -> str:
+    """Return how tables call a model."""
+    return NAMES.get(name, OWN)
+
+
+def _outside_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a forecaster, and beside it Velocast on the same rows."""
+    name = found["name"]
+    rows: list[tuple[str, ...]] = []
+    for model in found["models"]:
+        if model["name"] == name:
+            seconds = {"fit": found["fit_seconds"], "forecast": found["forecast_seconds"]}
+            made = model | {"seconds": seconds, "fit_peak_mb": found["peak_mb"]}
+            rows.insert(0, _row(f"{display_name(name)}, {found['rows']:,} forecasts", made))
+        elif model["name"] not in NAMES:
+            rows.append(_row(f"– {OWN} on the same", model))
+    return rows or [(f"{display_name(name)}: failed", *[""] * (len(HEADS) - 1))]
+
+
+def _row(name: str, model: dict[str, Any]) -> tuple[str, ...]:
+    spent, memory = model.get("seconds"), model.get("fit_peak_mb")
+    seconds = "" if spent is None else f"{spent['fit'] + spent['forecast']:,.0f}"
+    return (
+        name,
+        *(_number(model[key], form) for key, form in FORMATS),
+        seconds,
+        "" if memory is None else f"{memory:,}",
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form).replace("%", " %")
+
+
+def readme_lines(figures: dict[str, Any]) -> list[str]:
+    """Return README.md's table: the models in one city on all of its rows, best first; nothing without that city."""
+    city = next((city for city in figures["cities"] if city["city"] == SHOWN_CITY), None)
+    if city is None:
+        return []
+    models = [
+        (
+            f"{OWN}, without weather"
+            if display_name(model["name"]) == OWN
+            else display_name(model["name"]),
+            model,
+        )
+        for model in city["models"]
+        if model["name"] != "same_hour_4w_mean"
+    ]
+    for found in city["outside"]:
+        theirs = [model for model in found["models"] if model["name"] == found["name"]]
+        if found["asked"] == city["rows"]:  # asked for everything
+            models += [(display_name(found["name"]), model) for model in theirs]
+    models.sort(key=lambda named: float(named[1]["rmse"]))
+    if "with weather" in city:
+        models.insert(0, (f"{OWN}, weather as uncertain as a forecast", city["with weather"]))
+    lines = [
+        "| | R2 | RMSE | WAPE | 90 % interval: coverage, width, Winkler |",
+        "|---|---|---|---|---|",
+    ]
+    for name, model in models:
+        interval = ""
+        if model["coverage"] is not None:
+            interval = (
+                f"{model['coverage']:.0%}, {model['width']:.0f}, {model['winkler']:.0f}".replace(
+                    "%", " %"
+                )
+            )
+        cells = (
+            name,
+            f"{model['r2']:.3f}",
+            f"{model['rmse']:.1f}",
+            f"{model['wape']:.0%}".replace("%", " %"),
+        )
+        lines.append(f"| {' | '.join(cells)} | {interval} |".replace("  |", " |"))
+    return lines
+
+
+def benchmark_lines(figures: dict[str, Any]) -> list[str]:
+    """Return the tables of benchmarks/README.md, one for each city."""
+    lines: list[str] = []
+    for city in figures["cities"]:
+        lines += ["", f"| {heading(city)} | {' | '.join(HEADS[1:])} |", "|---" * len(HEADS) + "|"]
+        lines += [f"| {' | '.join(row)} |".replace("  |", " |") for row in city_rows(city)]
+    return lines[1:]
+
+
+def write_documents(figures: dict[str, Any], root: Path) -> None:
+    """Put the tables between their marks in README.md and benchmarks/README.md."""
+    for file, lines in documents(figures).items():
+        text = (root / file).read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        made = "\n".join([BEGIN, "", *lines, "", END])
+        (root / file).write_text(before + made + after, encoding="utf-8")
+
+
+def documents(figures: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the lines that belong into each document."""
+    return {
+        "README.md": readme_lines(figures),
+        "benchmarks/README.md": benchmark_lines(figures),
+    }
