@@ -22,6 +22,7 @@ from rich.table import Table
 from benchmarks import harness
 from velocast.core.city import City
 from velocast.core.datetimes import SCORED_LEAD_DAYS
+from velocast.core.kinds import DEFAULT_KIND
 from velocast.model.evaluation import metrics
 from velocast.model.features.calendar_features import holiday_dates
 from velocast.model.learning import forecaster
@@ -60,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, width=80)
     city = city_of(arguments.city)
     asked = file_backtest.BacktestRequest(
-        (arguments.file,), None, "observed", arguments.weeks, None, ("gbm",), REFERENCES
+        (arguments.file,), None, "observed", arguments.weeks, None, (DEFAULT_KIND,), REFERENCES
     )
     with timed_calls() as spent:
         ours = file_backtest.backtest_file(asked, city, console.print)
@@ -75,7 +76,8 @@ def main(arguments: argparse.Namespace) -> None:
         cost = json.loads((Path(folder) / "cost.json").read_text())
     figures = compare(ours.rows, theirs, [model["name"] for model in summary["models"]])
     figures["seconds"] = {
-        "gbm": spent.of(arguments.weeks) | {"features": sum(summary["features_seconds"].values())},
+        DEFAULT_KIND: spent.of(arguments.weeks)
+        | {"features": sum(summary["features_seconds"].values())},
         MLFORECAST: cost,
     }
     harness.write(figures, arguments.json)
@@ -158,8 +160,8 @@ def compare(rows: pd.DataFrame, theirs: pd.DataFrame, names: list[str]) -> dict[
 def table(figures: dict[str, Any]) -> Table:
     made = Table(
         title=f"{figures['rows']:,} forecasts from {figures['origins']} origins, lead days 0 to 2",
-        caption="fit of all weeks and forecast of all origins: seconds of wall time / CPU time; gbm also"
-        f" needs features ({figures['seconds']['gbm']['features']:.0f} s in the emulator)",
+        caption=f"fit of all weeks and forecast of all origins: seconds of wall time / CPU time; {DEFAULT_KIND} also"
+        f" needs features ({figures['seconds'][DEFAULT_KIND]['features']:.0f} s in the emulator)",
         box=box.SIMPLE,
         width=80,
     )
