@@ -17,6 +17,7 @@ from benchmarks import harness
 from benchmarks.harness import Step
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
+from velocast.core.kinds import DEFAULT_KIND
 from velocast_cli.backtesting import city_tables
 from velocast_cli.cities import city_of
 from velocast_local.simulation.city import simulate, write_city
@@ -35,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
         learned, forest, emulator_mb = fit_both(folder, arguments, city)
         forecast = five_days(folder, arguments.city, city)
     figures = {
-        "gbm": vars(learned),
+        DEFAULT_KIND: vars(learned),
         "forest": vars(forest),
         "emulator_peak_mb": emulator_mb,
         "ratio": seconds(learned) / seconds(forest),

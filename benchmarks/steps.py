@@ -23,6 +23,7 @@ from velocast.adapters.gcs import Objects, read_address
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import local_date, origin_of
+from velocast.core.kinds import DEFAULT_KIND
 from velocast.core.settings import JobSettings
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
@@ -92,7 +93,7 @@ def learn(
     with stage(stages, "features"):
         rows, held_out = learning_frames(source, [known], calibration_start([known]))
     with stage(stages, "fit"):
-        fitted = models.fit_model("gbm", rows, held_out, seed=models.SEED)
+        fitted = models.fit_model(DEFAULT_KIND, rows, held_out, seed=models.SEED)
         Path(model).write_bytes(fitted.to_bytes())
     _keep(warehouse, recording)
     return {"stages": stages, "rows": len(rows) + len(held_out)}
@@ -115,7 +116,7 @@ def forecast(
             continue
         with clocked(feature_store, "read_features") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
-            loaded = LoadedChampion(trained, version=1, kind="gbm", run_id="bench")
+            loaded = LoadedChampion(trained, version=1, kind=trained.kind, run_id="bench")
             rows = forecast_rows.make_forecast_rows(run, loaded, BusyChampion(), history)
         stages[name]["features"] = sum(read)
         warehouse.stop_recording()

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from velocast.core.errors import VelocastError
-from velocast.core.kinds import Kind
+from velocast.core.kinds import AFFLUENCE, DEFAULT_KIND, Kind
 from velocast_cli.backtesting.outside.request import (
     TIMEOUT_SECONDS,
     OutsideForecaster,
@@ -68,7 +68,7 @@ def backtest_command(
     ] = None,
     kinds: Annotated[
         str, typer.Option(help=f"Kinds of model, separated by commas: {', '.join(get_args(Kind))}.")
-    ] = "gbm,affluence",
+    ] = f"{DEFAULT_KIND},{AFFLUENCE}",
     city: Annotated[
         str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
     ] = None,

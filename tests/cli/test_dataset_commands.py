@@ -86,7 +86,7 @@ def forged(lab: Lab) -> tuple[str, Any]:
     """A record that says the version was trained with another seed on fewer counters."""
     made = lab.training("cli-first")
     value = made.model_dump(mode="json") | {"test_mode": True, "counter_ids": []}
-    return f"models/gbm/{made.run_id}/train.json", value
+    return f"models/blend/{made.run_id}/train.json", value
 
 
 def test_a_version_that_is_not_there_is_an_error_on_standard_error(lab: Lab) -> None:

@@ -46,7 +46,7 @@ def test_the_bytes_are_the_same_when_the_sums_are(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = lab.training("again-first")
-    stored = lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data
+    stored = lab.objects().read(f"models/blend/{made.run_id}/model.skops").data
 
     class Same(TrainedModel):
         def to_bytes(self) -> bytes:
@@ -62,7 +62,7 @@ def test_the_bytes_are_the_same_when_the_sums_are(
 
 def test_a_stored_model_that_was_trained_otherwise_is_not_reproduced(lab: Lab) -> None:
     made, trial = lab.training("again-first"), lab.training("again-trial")
-    name = f"models/gbm/{made.run_id}/train.json"
+    name = f"models/blend/{made.run_id}/train.json"
     forged = made.model_copy(update={"artifact": trial.artifact})
     lab.objects().write_json(name, forged.model_dump(mode="json"))
     found = again(lab, made.version)
@@ -96,7 +96,7 @@ def test_a_table_with_other_rows_stops_it(lab: Lab) -> None:
 
 def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
     made = lab.training("again-first")
-    name = f"models/gbm/{made.run_id}/train.json"
+    name = f"models/blend/{made.run_id}/train.json"
     other = made.model_copy(
         update={"feature_definition": "features-old", "code_version": "0.0.9+abc"}
     )
@@ -107,7 +107,7 @@ def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
 
 def test_other_libraries_are_named(lab: Lab) -> None:
     made = lab.training("again-first")
-    name = f"models/gbm/{made.run_id}/train.json"
+    name = f"models/blend/{made.run_id}/train.json"
     older = made.model_copy(update={"library_versions": made.library_versions | {"numpy": "1.0"}})
     lab.objects().write_json(name, older.model_dump(mode="json"))
     (change,) = again(lab, made.version).changed

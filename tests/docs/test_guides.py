@@ -34,7 +34,7 @@ def test_the_kind_of_the_guide_learns_and_forecasts() -> None:
     exec(example("add-a-kind-of-model.md", "python"), vars(regressors), defined)
     (fit,) = defined.values()
     train = feature_rows(date(2021, 2, 1), origins=6)
-    estimator = fit({"alpha": 1.0, "max_rows": 200_000}, train, 7)
+    estimator = fit({"alpha": 0.001, "max_rows": 200_000}, train, 7)
     found = regressors.predict_counts(estimator, feature_rows(date(2021, 3, 1), origins=1, seed=2))
     assert np.isfinite(found).all()
     assert found.mean() > 0

@@ -73,7 +73,7 @@ def test_check_only_starts_nothing(
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        (b'{"kind": "xgboost"}', "kind: Input should be 'gbm', 'rf', 'nn' or 'affluence'"),
+        (b'{"kind": "xgboost"}', "kind: Input should be 'blend', 'gbm', 'rf', 'nn' or 'affluence'"),
         (b'{"check_only": "perhaps"}', "check_only: Input should be a valid boolean"),
         (b'{"as_of": "2026-01-01T00:00:00Z"}', "is later than the event itself"),
     ],

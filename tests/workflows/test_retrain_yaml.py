@@ -415,7 +415,7 @@ def test_a_decision_nobody_knows_is_a_failure(run: Any, cloud: Cloud) -> None:
         ({"forced": True}, "forced is unknown; the fields are"),
         ({"force": "yes"}, "force must be true or false"),
         ({"test_mode": 1}, "test_mode must be true or false"),
-        ({"kind": "tree"}, "kind must be gbm, rf, nn or affluence"),
+        ({"kind": "tree"}, "kind must be blend, gbm, rf, nn or affluence"),
         ({"reason": 3}, "reason must be a string"),
         ({"as_of": 3}, "as_of must be an RFC 3339 time"),
         ({"as_of": "yesterday"}, "as_of yesterday is not an RFC 3339 time"),

@@ -1,6 +1,6 @@
 """Job velocast-train: fits a challenger and registers it.
 
-python train.py --execution-id=ID --as-of=2026-03-01T02:00:00Z --kind=gbm --force=false --test-mode=false --reason=...
+python train.py --execution-id=ID --as-of=2026-03-01T02:00:00Z --kind=blend --force=false --test-mode=false --reason=...
 """
 
 from __future__ import annotations

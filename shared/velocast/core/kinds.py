@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-ForecastKind = Literal["gbm", "rf", "nn"]
+ForecastKind = Literal["blend", "gbm", "rf", "nn"]
 BusyKind = Literal["affluence"]
 Kind = Literal[ForecastKind, BusyKind]
 Task = Literal["forecast", "affluence"]
@@ -12,7 +12,7 @@ Task = Literal["forecast", "affluence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS: tuple[Task, ...] = get_args(Task)
 FORECAST_KINDS: tuple[ForecastKind, ...] = get_args(ForecastKind)
-DEFAULT_KIND: ForecastKind = "gbm"
+DEFAULT_KIND: ForecastKind = "blend"
 FORECAST: Final = "forecast"  # bikes per hour
 AFFLUENCE: Final = "affluence"  # how likely an hour is busy; the name of the one kind for it too
 SIMILAR_DAYS = "similar_days"  # forecasts until there is a champion; needs no training

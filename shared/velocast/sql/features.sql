@@ -8,8 +8,8 @@
 -- @keep_one_in INT64                 keep one in this many targets, chosen by hash, with all lead days (1: keep all)
 -- @zone STRING, @holidays ARRAY<DATE>, @counter_ids ARRAY<STRING> (empty: all)
 -- @last_target TIMESTAMP             last hour to forecast, included
--- @scan_from, @scan_until TIMESTAMP  start: 35 local days before the first origin (shares compare each of the last 7
---                                    days with the 28 days before it); end, excluded, of the counts that may be used
+-- @scan_from, @scan_until TIMESTAMP  start: 56 local days before the first origin (the longest window); end, excluded,
+--                                    of the counts that may be used
 WITH
 hours AS (
   SELECT
@@ -49,10 +49,12 @@ days AS (
       WHEN EXTRACT(DAYOFWEEK FROM local_date) = 7 THEN 'saturday'
       ELSE 'working'
     END AS day_type,
-    -- half-life 10 days; only ratios of weights matter, so any day can be the reference
-    POW(2.0, DATE_DIFF(local_date, @first_origin, DAY) / 10.0) AS weight
+    -- half-lives of 10, 4 and 30 days; only ratios of weights matter, so any day can be the reference
+    POW(2.0, DATE_DIFF(local_date, @first_origin, DAY) / 10.0) AS weight,
+    POW(2.0, DATE_DIFF(local_date, @first_origin, DAY) / 4.0) AS weight_4d,
+    POW(2.0, DATE_DIFF(local_date, @first_origin, DAY) / 30.0) AS weight_30d
   FROM UNNEST(GENERATE_DATE_ARRAY(
-    DATE_SUB(@first_origin, INTERVAL 35 DAY),
+    DATE_SUB(@first_origin, INTERVAL 56 DAY),
     DATE_ADD(@last_origin, INTERVAL @lead_days - 1 DAY)
   )) AS local_date
 ),
@@ -68,7 +70,9 @@ grid AS ( -- one row per day and hour, so that a window of n rows covers n days
     local_hour,
     hourly.bike_count,
     days.day_type,
-    IF(hourly.bike_count IS NULL, NULL, days.weight) AS weight
+    IF(hourly.bike_count IS NULL, NULL, days.weight) AS weight,
+    IF(hourly.bike_count IS NULL, NULL, days.weight_4d) AS weight_4d,
+    IF(hourly.bike_count IS NULL, NULL, days.weight_30d) AS weight_30d
   FROM chosen
   CROSS JOIN days
   CROSS JOIN UNNEST(GENERATE_ARRAY(0, 23)) AS local_hour
@@ -98,12 +102,48 @@ hour_history AS (
     SUM(IF(day_type = 'saturday', weight * bike_count, NULL)) OVER last_28
       / SUM(IF(day_type = 'saturday', weight, NULL)) OVER last_28 AS saturday_mean,
     SUM(IF(day_type = 'rest', weight * bike_count, NULL)) OVER last_28
-      / SUM(IF(day_type = 'rest', weight, NULL)) OVER last_28 AS rest_mean
+      / SUM(IF(day_type = 'rest', weight, NULL)) OVER last_28 AS rest_mean,
+    SUM(IF(day_type = 'working', weight_4d * bike_count, NULL)) OVER last_28
+      / SUM(IF(day_type = 'working', weight_4d, NULL)) OVER last_28 AS working_mean_4d,
+    SUM(IF(day_type = 'working', weight_30d * bike_count, NULL)) OVER last_56
+      / SUM(IF(day_type = 'working', weight_30d, NULL)) OVER last_56 AS working_mean_30d,
+    FIRST_VALUE(IF(day_type = 'working', bike_count, NULL) IGNORE NULLS) OVER back_28 AS working_last,
+    NTH_VALUE(IF(day_type = 'working', bike_count, NULL), 2 IGNORE NULLS) OVER back_28 AS working_previous,
+    SUM(IF(day_type = 'saturday', weight_4d * bike_count, NULL)) OVER last_28
+      / SUM(IF(day_type = 'saturday', weight_4d, NULL)) OVER last_28 AS saturday_mean_4d,
+    SUM(IF(day_type = 'saturday', weight_30d * bike_count, NULL)) OVER last_56
+      / SUM(IF(day_type = 'saturday', weight_30d, NULL)) OVER last_56 AS saturday_mean_30d,
+    FIRST_VALUE(IF(day_type = 'saturday', bike_count, NULL) IGNORE NULLS) OVER back_28 AS saturday_last,
+    NTH_VALUE(IF(day_type = 'saturday', bike_count, NULL), 2 IGNORE NULLS) OVER back_28 AS saturday_previous,
+    SUM(IF(day_type = 'rest', weight_4d * bike_count, NULL)) OVER last_28
+      / SUM(IF(day_type = 'rest', weight_4d, NULL)) OVER last_28 AS rest_mean_4d,
+    SUM(IF(day_type = 'rest', weight_30d * bike_count, NULL)) OVER last_56
+      / SUM(IF(day_type = 'rest', weight_30d, NULL)) OVER last_56 AS rest_mean_30d,
+    FIRST_VALUE(IF(day_type = 'rest', bike_count, NULL) IGNORE NULLS) OVER back_28 AS rest_last,
+    NTH_VALUE(IF(day_type = 'rest', bike_count, NULL), 2 IGNORE NULLS) OVER back_28 AS rest_previous
   FROM grid
   WINDOW
     by_hour AS (PARTITION BY counter_id, local_hour ORDER BY local_date),
     last_7 AS (by_hour ROWS BETWEEN 7 PRECEDING AND 1 PRECEDING),
-    last_28 AS (by_hour ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING)
+    last_28 AS (by_hour ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING),
+    last_56 AS (by_hour ROWS BETWEEN 56 PRECEDING AND 1 PRECEDING),
+    back_28 AS (
+      PARTITION BY counter_id, local_hour ORDER BY local_date DESC ROWS BETWEEN 1 FOLLOWING AND 28 FOLLOWING
+    )
+),
+neighbours AS ( -- the means of similar days over each hour and the hours beside it
+  SELECT
+    counter_id,
+    local_date,
+    local_hour,
+    AVG(working_mean) OVER beside AS working_mean,
+    AVG(saturday_mean) OVER beside AS saturday_mean,
+    AVG(rest_mean) OVER beside AS rest_mean
+  FROM hour_history
+  WHERE local_date BETWEEN @first_origin AND @last_origin
+  WINDOW beside AS (
+    PARTITION BY counter_id, local_date ORDER BY local_hour ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING
+  )
 ),
 expected AS ( -- the count of each past hour that is expected from the similar days before it
   SELECT
@@ -240,7 +280,32 @@ SELECT
   day_history.share_3d,
   day_history.share_7d,
   CAST(COALESCE(day_history.history_hours, 0) AS FLOAT64) AS history_hours,
-  busy.busy_threshold
+  busy.busy_threshold,
+  CASE days.day_type
+    WHEN 'working' THEN recent.working_mean_4d
+    WHEN 'saturday' THEN recent.saturday_mean_4d
+    ELSE recent.rest_mean_4d
+  END AS similar_day_mean_4d,
+  CASE days.day_type
+    WHEN 'working' THEN recent.working_mean_30d
+    WHEN 'saturday' THEN recent.saturday_mean_30d
+    ELSE recent.rest_mean_30d
+  END AS similar_day_mean_30d,
+  CASE days.day_type
+    WHEN 'working' THEN recent.working_last
+    WHEN 'saturday' THEN recent.saturday_last
+    ELSE recent.rest_last
+  END AS similar_day_last,
+  CASE days.day_type
+    WHEN 'working' THEN recent.working_previous
+    WHEN 'saturday' THEN recent.saturday_previous
+    ELSE recent.rest_previous
+  END AS similar_day_previous,
+  CASE days.day_type
+    WHEN 'working' THEN neighbours.working_mean
+    WHEN 'saturday' THEN neighbours.saturday_mean
+    ELSE neighbours.rest_mean
+  END AS similar_day_mean_3h
 FROM targets
 JOIN days ON days.local_date = targets.target_date
 LEFT JOIN usable AS actual
@@ -253,6 +318,10 @@ LEFT JOIN hour_history AS recent
   ON recent.counter_id = targets.counter_id
   AND recent.local_date = targets.origin_date
   AND recent.local_hour = targets.local_hour
+LEFT JOIN neighbours
+  ON neighbours.counter_id = targets.counter_id
+  AND neighbours.local_date = targets.origin_date
+  AND neighbours.local_hour = targets.local_hour
 LEFT JOIN hour_history AS weeks
   ON weeks.counter_id = targets.counter_id
   AND weeks.local_date = targets.target_date

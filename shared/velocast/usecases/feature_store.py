@@ -16,7 +16,7 @@ from velocast.core.errors import EventError
 from velocast.model.features.calendar_features import calendar_columns, holiday_dates
 from velocast.model.features.preprocessing import similar_days_mean
 
-HISTORY_DAYS = 35
+HISTORY_DAYS = 56
 WEATHER_HISTORY_DAYS = 28
 LARGEST_LEAD_DAYS = 7
 # BigQuery's summation order is not deterministic, so the last bits of a mean differ between runs. That is enough to

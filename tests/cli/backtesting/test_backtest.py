@@ -121,7 +121,7 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert {model["name"] for model in found["models"]} == {
-        "gbm",
+        "blend",
         "value_168h_before",
         "same_hour_4w_mean",
         "similar_days",
@@ -137,8 +137,8 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
         leads = model["lead_days"]
         assert [lead["lead_day"] for lead in leads] == [0, 1, 2, 3, 4]
         assert sum(lead["rows"] for lead in leads[:3]) == found["rows"]
-        assert (model["coverage"] is not None) == (model["name"] in ("gbm", "similar_days"))
-        fitted = model["name"] in ("gbm", "predecessor_forest")
+        assert (model["coverage"] is not None) == (model["name"] in ("blend", "similar_days"))
+        fitted = model["name"] in ("blend", "predecessor_forest")
         assert (model["fit_seconds"] is not None) == fitted
         assert (model["fit_peak_mb"] is not None) == fitted
     busy = found["affluence"]
@@ -174,7 +174,7 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     assert "What a new counter would get" in page
     assert "Intervals by lead day" in page
     assert page.count("<svg") == 4
-    assert "gbm" in page
+    assert "blend" in page
     assert "src=" not in page  # nothing is fetched
 
 
@@ -385,7 +385,7 @@ def test_a_plan_ends_so_that_lead_days_0_to_2_were_counted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--kinds", "lstm"], "choose from gbm, rf, nn"),
+        (["--kinds", "lstm"], "choose from blend, gbm, rf, nn"),
         (
             ["--against", "prophet"],
             "choose from value_168h_before, same_hour_4w_mean, similar_days",

@@ -10,7 +10,7 @@ import pandas as pd
 from tests.shared.model.small_city import ZONE
 from velocast.core.datetimes import start_of_local_day
 from velocast.model.features.calendar_features import calendar_columns
-from velocast.model.features.definition import HISTORY, SHARES, WEATHER
+from velocast.model.features.definition import HISTORY, SHARES, SIMILAR, WEATHER
 
 
 def feature_rows(
@@ -38,6 +38,8 @@ def feature_rows(
         frame[name] = random.uniform(0.9, 1.1, len(frame))
     for name in WEATHER:
         frame[name] = random.uniform(0.0, 20.0, len(frame))
+    for name in SIMILAR:
+        frame[name] = rhythm * random.uniform(0.8, 1.2, len(frame))
     frame["bike_count"] = random.poisson(frame["similar_day_mean"]).astype("float64")
     frame["lag_168h"] = frame["bike_count"] * random.uniform(0.5, 1.5, len(frame))
     return pd.concat([frame, calendar_columns(frame, ZONE, [])], axis="columns")
@@ -47,6 +49,6 @@ def without_history(frame: pd.DataFrame, counter_id: str) -> pd.DataFrame:
     """Return the same frame with one counter's history set to NaN."""
     bare = frame.copy()
     rows = bare["counter_id"] == counter_id
-    bare.loc[rows, [*HISTORY, *SHARES, "busy_threshold", "lag_168h"]] = np.nan
+    bare.loc[rows, [*HISTORY, *SHARES, *SIMILAR, "busy_threshold", "lag_168h"]] = np.nan
     bare.loc[rows, "history_hours"] = 0.0
     return bare

@@ -120,10 +120,36 @@ class Oracle:
         result |= {f"share_{n}d": self._share(counter, tuple(past[:n])) for n in (1, 3, 7)}
         result |= {f"hour_{n}d": same_hour[past[n - 1]] for n in range(1, 8)}
         result |= {f"week_{n}": weeks[n - 1] for n in range(1, 5)}
+        result |= self._other_similar(counter, origin, local)
         similar = self._similar(same_hour, origin, local.date())
         stand_ins = (similar, result["hour_mean_28d"], level)
         result["similar_day_mean"] = next((v for v in stand_ins if v is not None), None)
         return result
+
+    def _other_similar(
+        self, counter: str, origin: date, local: datetime
+    ) -> dict[str, float | None]:
+        """Return the other views of the similar days."""
+
+        def past(days: int, hour: int) -> dict[date, float | None]:
+            before = [origin - n * DAY for n in range(1, days + 1)]
+            return {day: self.at_local_hour(counter, day, hour) for day in before}
+
+        day, hour = local.date(), local.hour
+        kind = day_type(day, self.holidays)
+        values = [
+            value
+            for on, value in past(28, hour).items()
+            if value is not None and day_type(on, self.holidays) == kind
+        ]
+        beside = [h for h in (hour - 1, hour, hour + 1) if 0 <= h < 24]
+        return {
+            "similar_day_mean_4d": self._similar(past(28, hour), origin, day, half_life=4),
+            "similar_day_mean_30d": self._similar(past(56, hour), origin, day, half_life=30),
+            "similar_day_last": values[0] if values else None,
+            "similar_day_previous": values[1] if len(values) > 1 else None,
+            "similar_day_mean_3h": _mean(self._similar(past(28, h), origin, day) for h in beside),
+        }
 
     def _raw(self, counter: str, day: date) -> list[float]:
         hours = range(24)
@@ -150,11 +176,16 @@ class Oracle:
         return met / usual
 
     def _similar(
-        self, same_hour: dict[date, float | None], origin: date, day: date
+        self,
+        same_hour: dict[date, float | None],
+        origin: date,
+        day: date,
+        *,
+        half_life: float = 10,
     ) -> float | None:
         kind = day_type(day, self.holidays)
         pairs = [
-            (0.5 ** ((origin - past).days / 10), value)
+            (0.5 ** ((origin - past).days / half_life), value)
             for past, value in same_hour.items()
             if value is not None and day_type(past, self.holidays) == kind
         ]

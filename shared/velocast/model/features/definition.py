@@ -54,6 +54,15 @@ WEATHER = (
     "day_cloud_7d",
     "day_cloud_similar",
 )
+# Other views of the similar days: half-lives of 4 and 30 days in place of 10, the last two values themselves, and the
+# mean over the hours beside it too. Later than the others, hence at the end (EARLIER_DEFINITIONS).
+SIMILAR = (
+    "similar_day_mean_4d",
+    "similar_day_mean_30d",
+    "similar_day_last",
+    "similar_day_previous",
+    "similar_day_mean_3h",
+)
 FEATURES: tuple[str, ...] = (
     *HISTORY,
     "lead_day",
@@ -61,6 +70,7 @@ FEATURES: tuple[str, ...] = (
     *CALENDAR_COLUMNS,
     *SHARES,
     *WEATHER,
+    *SIMILAR,
 )
 _SQL = ("features.sql", "weather_features.sql")
 
@@ -77,8 +87,9 @@ def _definition() -> str:
 FEATURE_DEFINITION: str = _definition()
 # Earlier definitions whose models still serve until they are retrained. A definition belongs here only if its columns
 # are the first of FEATURES, in the same order and with the same meaning: what came later was added at the end.
-# features-d53484dbd8f9 (0.1) differs only in the weather of cities in half-hour zones, of which 0.1 read no count.
-EARLIER_DEFINITIONS: frozenset[str] = frozenset({"features-d53484dbd8f9"})
+# features-d53484dbd8f9 (0.1) differs only in the weather of cities in half-hour zones, of which 0.1 read no count, and
+# features-66325a5fdc34 (before 0.2) only in lacking SIMILAR.
+EARLIER_DEFINITIONS: frozenset[str] = frozenset({"features-d53484dbd8f9", "features-66325a5fdc34"})
 
 
 def serves(definition: str) -> bool:

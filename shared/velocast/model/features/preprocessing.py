@@ -6,12 +6,18 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.definition import FEATURES, HISTORY, WEATHER, feature_matrix
+from velocast.model.features.definition import (
+    FEATURES,
+    HISTORY,
+    SIMILAR,
+    WEATHER,
+    feature_matrix,
+)
 
 SMALLEST_LEVEL = (
     1.0  # bikes per hour: keeps the noise of a nearly idle counter from becoming huge ratios
 )
-_HISTORY_COLUMNS = len(HISTORY)
+_IN_BIKES = [FEATURES.index(name) for name in (*HISTORY, *SIMILAR)]
 _LEVEL = FEATURES.index("level")
 _WEATHER_COLUMNS = [FEATURES.index(name) for name in WEATHER]
 _NEITHER_WARM_NOR_COLD = 12.0  # degrees Celsius
@@ -52,7 +58,7 @@ def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
     """
     x = feature_matrix(frame)
     x[:, 0] = base
-    x[:, :_HISTORY_COLUMNS] /= level[:, None]
+    x[:, _IN_BIKES] /= level[:, None]
     x[:, _LEVEL] = np.log(level)
     return x
 
@@ -67,8 +73,8 @@ def mask_some_weather(x: Floats, seed: int) -> Floats:
 
 def impute(x: Floats) -> Floats:
     """Fill gaps: history with the mean of similar days (the first column), other features with a typical value."""
-    usual = np.repeat(x[:, :1], x.shape[1], axis=1)
-    usual[:, _HISTORY_COLUMNS:] = 0.0
+    usual = np.zeros_like(x)
+    usual[:, _IN_BIKES] = x[:, :1]
     usual[:, [FEATURES.index(f"share_{n}d") for n in (1, 3, 7)]] = 1.0
     usual[:, [FEATURES.index(n) for n in ("temperature", "day_temperature")]] = (
         _NEITHER_WARM_NOR_COLD

@@ -21,7 +21,13 @@ from velocast.model.evaluation.classification_metrics import (
     is_busy,
     labelled_rows,
 )
-from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES, HISTORY, feature_matrix
+from velocast.model.features.definition import (
+    FEATURE_DEFINITION,
+    FEATURES,
+    HISTORY,
+    SIMILAR,
+    feature_matrix,
+)
 from velocast.model.features.preprocessing import fill_empty_columns
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import library_versions
@@ -33,7 +39,7 @@ SMALLEST_THRESHOLD = 1.0  # bikes per hour: keeps a nearly idle counter from giv
 HELD_OUT_WEEKS = 4
 CANDIDATES = np.round(np.arange(0.02, 0.99, 0.01), 2)
 AS_GOOD = 0.001  # balanced accuracies this close count as equal; the candidate closest to the base rate is chosen
-_IN_BIKES = [FEATURES.index(name) for name in HISTORY]
+_IN_BIKES = [FEATURES.index(name) for name in (*HISTORY, *SIMILAR)]
 
 
 class BusyClassifierCard(serialization.ModelCard):
@@ -192,7 +198,7 @@ def _inputs(frame: pd.DataFrame, features: int = len(FEATURES)) -> Floats:
 
     features: how many of FEATURES, from the first; a model of an earlier definition knows fewer.
     """
-    x = feature_matrix(frame)[:, :features]
+    x = feature_matrix(frame)
     threshold = np.maximum(frame["busy_threshold"].to_numpy(dtype="float64"), SMALLEST_THRESHOLD)
     x[:, _IN_BIKES] /= threshold[:, None]
-    return np.column_stack([x, np.log(threshold)])
+    return np.column_stack([x[:, :features], np.log(threshold)])

@@ -1,7 +1,8 @@
 """The forecaster of counts, for all kinds of regressor: fit, predict, describe, to and from bytes.
 
-`regressors` forecasts counts, and `level_correction` corrects them by the errors of the last days. Intervals come from
-`intervals.conformal`, in units of a learned scale (`residual_scale`) that is adapted to recent errors (`adaptive`).
+`blend` or one of `regressors` forecasts counts, and `level_correction` corrects them by the errors of the last days.
+Intervals come from `intervals.conformal`, in units of a learned scale (`residual_scale`) that is adapted to recent
+errors (`adaptive`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from velocast.model.evaluation import reference_models
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import adaptive, conformal, residual_scale
 from velocast.model.intervals.conformal import Calibration
-from velocast.model.learning import level_correction, regressors, serialization
+from velocast.model.learning import blend, level_correction, regressors, serialization
 
 TASK = "forecast"
 
@@ -29,8 +30,9 @@ TASK = "forecast"
 class TrainedModel:
     """A fitted estimator with all that is needed to forecast.
 
-    estimator: a dictionary of `forecast`, from `regressors`, and `spread`, from `residual_scale` (None where too few
-    errors were known).
+    estimator: a dictionary of `forecast`, from `blend` or `regressors`, and `spread`, from `residual_scale` (None where
+    too few errors were known).
+    params: the hyperparameters; of a blend also the weights that it learned.
     calibration: the error distribution of the model; similar_days: that of the mean of similar days, which forecasts
     counters with too little history for the model.
     learned_until: end (exclusive, UTC) of the counts that the model was trained on.
@@ -133,8 +135,11 @@ def fit_forecaster(
         raise TooLittleHistory(
             f"training a {kind}: none of {len(train)} rows has a count and a history; backfill earlier counts"
         )
-    params = regressors.hyperparameters(test_mode)[kind]
-    estimator = regressors.fit_regressor(kind, params, known, seed)
+    params = _hyperparameters(kind, test_mode)
+    estimator = _fit(kind, params, known, seed)
+    if kind == "blend":
+        params = params | {"weights": blend.learn_weights(estimator, held_out, seed)}
+        estimator = estimator | {"weights": params["weights"]}
     expected = _expected(estimator, held_out)
     usual, scale = residual_scale.fit_residual_scale(held_out, expected, seed)
     errors = conformal.calibrate(
@@ -142,7 +147,7 @@ def fit_forecaster(
     )
     everything = pd.concat([known, held_out], ignore_index=True)
     if not held_out.empty:
-        estimator = regressors.fit_regressor(kind, params, everything, seed)
+        estimator = _fit(kind, params, everything, seed)
     return TrainedModel(
         kind=kind,
         task=TASK,
@@ -156,9 +161,25 @@ def fit_forecaster(
     )
 
 
+def _hyperparameters(kind: ForecastKind, test_mode: bool) -> dict[str, Any]:
+    return (
+        blend.hyperparameters(test_mode)
+        if kind == "blend"
+        else regressors.hyperparameters(test_mode)[kind]
+    )
+
+
+def _fit(kind: ForecastKind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
+    if kind == "blend":
+        return blend.fit_blend(params, frame, seed)
+    return regressors.fit_regressor(kind, params, frame, seed)
+
+
 def _with_actuals(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["bike_count"].notna()]
 
 
 def _expected(estimator: Any, frame: pd.DataFrame) -> Floats:
+    if isinstance(estimator, dict):
+        return blend.blended_counts(estimator, frame)
     return level_correction.correct_level(frame, regressors.predict_counts(estimator, frame))

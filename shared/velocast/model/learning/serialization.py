@@ -23,6 +23,7 @@ LIBRARY = "scikit-learn"
 _TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 TRUSTED: dict[str, frozenset[str]] = {
     "affluence": frozenset({_TREES}),
+    "blend": frozenset({_TREES}),
     "gbm": frozenset({_TREES}),
     "rf": frozenset({_TREES, "sklearn.tree._tree.Tree"}),
     "nn": frozenset({_TREES, "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"}),

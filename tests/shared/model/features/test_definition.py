@@ -19,6 +19,11 @@ def test_a_frame_that_lacks_features_is_refused() -> None:
         definition.feature_matrix(ROWS.drop(columns=["week_2", "is_eve"]))
 
 
+def test_columns_that_came_later_are_the_last() -> None:
+    """A model of an earlier definition knows the columns before them by their position."""
+    assert definition.FEATURES[-len(definition.SIMILAR) :] == definition.SIMILAR
+
+
 def test_the_definition_depends_on_columns_and_sql_but_not_on_comments(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

@@ -178,8 +178,8 @@ def test_it_describes_itself(model: BusyModel) -> None:
 
 
 def test_kinds_and_tasks() -> None:
-    assert [kinds.task_of(kind) for kind in ("gbm", "rf", "nn", "affluence")] == [
-        *["forecast"] * 3,
+    assert [kinds.task_of(kind) for kind in ("blend", "gbm", "rf", "nn", "affluence")] == [
+        *["forecast"] * 4,
         "affluence",
     ]
     held_out = TRAIN[TRAIN["origin_at"] >= TRAIN["origin_at"].max() - timedelta(days=3)]

@@ -57,6 +57,13 @@ def test_the_factor_is_bounded() -> None:
     assert min(factors(sunk, EXPECTED)) == pytest.approx(level_correction.SMALLEST)
 
 
+def test_two_counters_are_not_the_city() -> None:
+    doubled = ROWS.assign(bike_count=2 * EXPECTED)
+    two = (doubled["counter_id"] != "c2").to_numpy()
+    assert max(factors(doubled, EXPECTED)) > 1.2
+    assert factors(doubled[two], EXPECTED[two]) == pytest.approx([1.0] * 6)
+
+
 def test_a_few_hours_of_a_day_are_not_enough() -> None:
     counted = ROWS["bike_count"].where(ROWS.index % 24 == 0) * 5  # 3 counters, an hour a day
     assert factors(ROWS.assign(bike_count=counted), EXPECTED) == [1.0] * 6

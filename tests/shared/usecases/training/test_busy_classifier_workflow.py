@@ -94,7 +94,7 @@ def test_what_predict_publishes_is_the_classifiers(lab: Lab) -> None:
     assert busy is not None
     assert made.busy_champion is not None
     assert made.champion is not None
-    assert (made.busy_champion.kind, made.champion.kind) == ("affluence", "gbm")
+    assert (made.busy_champion.kind, made.champion.kind) == ("affluence", "blend")
     model = model_io.load_model(
         lab.objects(), records.Artifact(uri=busy.artifact_uri, sha256=busy.sha256)
     )
@@ -174,4 +174,4 @@ def test_a_classifier_is_reproduced(lab: Lab) -> None:
 def test_a_forecaster_in_the_classifiers_place_is_refused(lab: Lab) -> None:
     made = lab.training("count")
     with pytest.raises(ModelUnusable):
-        BusyModel.from_bytes(lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data)
+        BusyModel.from_bytes(lab.objects().read(f"models/blend/{made.run_id}/model.skops").data)

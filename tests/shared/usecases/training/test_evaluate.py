@@ -124,7 +124,7 @@ def test_a_champion_that_has_learned_the_test_is_no_opponent(lab: Lab) -> None:
     lab.objects().write_json(champion_manifest.MANIFEST, later.model_dump(mode="json"))
     made = lab.training("judge-first")
     learned = made.windows.model_copy(update={"learnable": (test,)})
-    name = f"models/gbm/{made.run_id}/train.json"
+    name = f"models/blend/{made.run_id}/train.json"
     updated = made.model_copy(update={"windows": learned})
     lab.objects().write_json(name, updated.model_dump(mode="json"))
     lab.evaluate(version, "judge-older", LATER)
@@ -241,7 +241,7 @@ def test_what_is_not_registered_cannot_be_judged(lab: Lab) -> None:
 
 def test_a_training_that_did_not_end_cannot_be_judged(lab: Lab) -> None:
     made = lab.training("judge-later")
-    lab.objects().delete(f"models/gbm/{made.run_id}/train.json")
+    lab.objects().delete(f"models/blend/{made.run_id}/train.json")
     with pytest.raises(ModelUnusable, match="its training did not end"):
         lab.evaluate(made.version, "nobody", LATER)
 

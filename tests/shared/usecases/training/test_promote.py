@@ -116,12 +116,12 @@ def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None
     now = serving(lab)
     trained = lab.training("up-first")
     decided = lab.decision("up-first")
-    assert (now.version, now.run_id, now.kind) == (version, trained.run_id, "gbm")
+    assert (now.version, now.run_id, now.kind) == (version, trained.run_id, "blend")
     assert (now.judged_run_id, now.judged_sha256) == (trained.run_id, trained.artifact.sha256)
     assert now.sha256 != now.judged_sha256  # fitted again
     data = lab.objects().read(now.artifact_uri.split("/", 3)[3]).data
     assert hashlib.sha256(data).hexdigest() == now.sha256
-    assert TrainedModel.from_bytes(data).kind == "gbm"
+    assert TrainedModel.from_bytes(data).kind == "blend"
     assert now.trained_until == "2025-03-09T23:00:00Z"
     assert now.published_at == FIRST
     assert now.baseline == trained.baseline.test.sha256
@@ -135,7 +135,7 @@ def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None
     loaded = champions.load_champion(lab.objects(), on_fallback=lambda step: pytest.fail(str(step)))
     assert loaded.version == version
     assert [dict(row) for row in lab.client.query_and_wait(FORECASTS)] == [
-        {"model_version": version, "run_id": trained.run_id, "model_kind": "gbm"}
+        {"model_version": version, "run_id": trained.run_id, "model_kind": "blend"}
     ]
 
     deployment, validation = lab.audit()
@@ -343,7 +343,7 @@ def test_by_hand_any_judged_version_may_be_promoted_again(
 
 def test_a_version_that_was_never_judged_is_refused(lab: Lab) -> None:
     record = lab.training("up-first")
-    lab.objects().delete(f"models/gbm/{record.run_id}/decision.json")
+    lab.objects().delete(f"models/blend/{record.run_id}/decision.json")
     with pytest.raises(PromotionRefused, match="never evaluated; run velocast-evaluate"):
         lab.promote(record.version, "by-hand", FIRST)
 

@@ -35,21 +35,21 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> None:
     made = lab.training("train-first")
-    assert (made.kind, made.seed, made.task) == ("gbm", SEED, "forecast")
+    assert (made.kind, made.seed, made.task) == ("blend", SEED, "forecast")
     info = lab.registry().version_info("forecast", made.version)
     assert info.run_id == made.run_id
-    assert info.tags["kind"] == "gbm"
+    assert info.tags["kind"] == "blend"
     assert info.tags["feature_definition"] == definition.FEATURE_DEFINITION
     assert info.tags["data.counts"] == made.counts.sha256
     assert info.tags["data.test_baseline"] == made.baseline.test.sha256
     assert info.tags["reason"] == "FIRST"
     assert {"code_version", "library.scikit-learn"} <= set(info.tags)
     assert lab.registry().get_alias("forecast", "challenger") == made.version
-    stored = lab.objects().read(f"models/gbm/{made.run_id}/model.skops").data
+    stored = lab.objects().read(f"models/blend/{made.run_id}/model.skops").data
     assert hashlib.sha256(stored).hexdigest() == made.artifact.sha256
     model = load_model(lab.objects(), made.artifact)
     assert isinstance(model, TrainedModel)
-    assert model.kind == "gbm"
+    assert model.kind == "blend"
     (entry,) = champion_manifest.read_summary(lab.objects())
     assert (entry.version, entry.decision, entry.is_champion) == (made.version, None, False)
     recorded = {name: info.tags[f"data.{name}"] for name in entry.dataset_hashes}

@@ -14,6 +14,7 @@ from velocast.core import telemetry
 from velocast.core.errors import ModelUnusable
 from velocast.core.settings import JobSettings
 from velocast.model.evaluation import reference_models
+from velocast.model.features.definition import FEATURES
 from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
@@ -63,9 +64,16 @@ def rows_of_test_current(
     """Return the rows that a version is scored on, as `frames.scoring_frame`. Raises WarehouseError."""
     if training.test_current is not None:
         try:
-            return from_parquet(model_io.read_artifact(store.objects, training.test_current))
+            rows = from_parquet(model_io.read_artifact(store.objects, training.test_current))
         except ModelUnusable as exc:
             telemetry.log("WARNING", f"test_current is read from BigQuery again: {exc}")
+        else:
+            if set(FEATURES) <= set(rows.columns):
+                return rows
+            telemetry.log(
+                "WARNING",
+                "test_current is read from BigQuery again: it was kept before a new feature",
+            )
     return frames.scoring_frame(source_of(run, training), training.windows.test_current)
 
 

@@ -186,15 +186,21 @@ def test_a_version_of_which_no_rows_were_kept_is_scored_alike(
     assert reads[scored(made.windows.test_current)] == 1
 
 
-@pytest.mark.parametrize("damage", ["missing", "altered"])
+@pytest.mark.parametrize("damage", ["missing", "altered", "older"])
 def test_damaged_rows_are_read_again(
-    lab: Lab, reads: Reads, damage: str, capsys: pytest.CaptureFixture[str]
+    lab: Lab,
+    reads: Reads,
+    damage: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = lab.training("kept-count")
     assert made.test_current is not None
     name = "runs/kept-count/test_current.parquet"
     if damage == "missing":
         lab.objects().delete(name)
+    elif damage == "older":  # kept by a release that had fewer features
+        monkeypatch.setattr(kept_rows, "FEATURES", (*kept_rows.FEATURES, "road_works"))
     else:
         lab.objects().write(name, b"other", content_type="text/plain")
     lab.evaluate(made.version, "by-hand", FIRST)
