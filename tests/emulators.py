@@ -173,8 +173,8 @@ class Warehouse:
 
 
 @contextmanager
-def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
-    """Run a BigQuery emulator with the library's empty tables while the block runs."""
+def running_warehouse(folder: Path, ports: Ports, *, in_memory: bool = True) -> Iterator[Warehouse]:
+    """Run a BigQuery emulator with the library's empty tables while the block runs; its tables are kept nowhere."""
     from google.api_core.client_options import ClientOptions
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
@@ -182,7 +182,12 @@ def running_warehouse(folder: Path, ports: Ports) -> Iterator[Warehouse]:
     from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
 
     emulator = BigQueryEmulator(
-        folder, PROJECT, rest_port=ports.bigquery, grpc_port=ports.bigquery_storage
+        folder,
+        PROJECT,
+        rest_port=ports.bigquery,
+        grpc_port=ports.bigquery_storage,
+        in_memory=in_memory,
+        threads=1,  # two workers share two cores
     )
     with emulator:
         client = bigquery.Client(

@@ -2,57 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator
-from copy import deepcopy
-from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
-import sqlglot
 from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.catalog import ddl_sync
 from bqemulator.catalog.duckdb_repository import DuckDBCatalogRepository
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.grpc_api import read_servicer
-from bqemulator.jobs import ddl_result, executor, routine_ddl
-from bqemulator.sql.table_rewriter import rewrite_table_refs
+from bqemulator.jobs import executor
 from bqemulator.sql.translator import SQLTranslator
+from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.streaming.read_session import get_stream_data
 from bqemulator.versioning.snapshots import SnapshotManager
 from google.cloud.bigquery_storage_v1.types import ReadRowsRequest
-from sqlglot.dialects.dialect import Dialect
-from sqlglot.expressions import Alter, Expr
+from sqlglot.expressions import Alter
 
 from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
+from gcp_emulators.bigquery.statements import work_once_per_statement
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
 
 
-def apply_corrections(discovery_file: Path | None) -> None:
+def apply_corrections(discovery_file: Path | None, *, threads: int | None = None) -> None:
     """Replace classes and functions of bqemulator in this process; call it once, before bqemulator starts.
 
     discovery_file: the description of BigQuery's API that `bq` requests; None without the Google Cloud SDK.
+    threads: how many DuckDB may use; None leaves it the number of cores.
     """
+    if threads is not None:
+        _limit_threads(threads)
     _accept_any_media_type()
     _load_parquet_by_name()
     _load_all_or_nothing()
     _keep_no_snapshots()
     _forget_old_results()
     _keep_jobs_in_memory()
-    _parse_once()
-    _translate_once()
     _take_zones_from_parameters()
     _tell_of_altered_columns()
+    _format_timestamps_in_duckdb()
+    work_once_per_statement()
     _resume_streams()
     correct_responses(discovery_file)
+
+
+def _limit_threads(threads: int) -> None:
+    prepare = DuckDBEngine._apply_session_pragmas
+
+    def prepare_limited(self: DuckDBEngine) -> None:
+        prepare(self)
+        self.execute(f"SET threads = {threads}")
+
+    _replace(DuckDBEngine, "_apply_session_pragmas", prepare_limited)
 
 
 def _accept_any_media_type() -> None:
@@ -140,89 +148,6 @@ def _keep_jobs_in_memory() -> None:
     _replace(DuckDBCatalogRepository, "_write_job", lambda _self, _job: None)
 
 
-def _parse_once() -> None:
-    """Each statement was parsed about twenty times, which took more than half of the run time."""
-    parse = Dialect.parse
-
-    @lru_cache(maxsize=256)
-    def trees(dialect: type[Dialect], sql: str) -> list[Expr | None]:
-        return parse(dialect(), sql)
-
-    def parse_once(self: Dialect, sql: str, **options: Any) -> list[Expr | None]:
-        if options:
-            return parse(self, sql, **options)
-        # Twice as fast as `tree.copy()`, with the same result.
-        return [deepcopy(tree) for tree in trees(type(self), sql)]
-
-    def parse_to_read(sql: str, *, read: str) -> Expr:
-        if (first := trees(Dialect.get_or_raise(read).__class__, sql)[0]) is None:
-            raise sqlglot.ParseError(f"No expression was parsed from {sql!r}")
-        return first
-
-    def parse_to_classify(sql: str) -> Expr | None:
-        numbered = _renamed(sql, _numbered_staging(sql))  # table names do not affect the kind
-        try:
-            return parse_to_read(numbered, read="bigquery")
-        except sqlglot.errors.SqlglotError:
-            return None
-
-    _replace(Dialect, "parse", parse_once)
-    _replace(executor, "_parse_for_classification", parse_to_classify)
-    # These modules only read the kind of a statement, so they can share a tree; copying costs as much as parsing.
-    looking = SimpleNamespace(**vars(sqlglot) | {"parse_one": parse_to_read})
-    for module in (ddl_sync, ddl_result, routine_ddl):
-        _replace(module, "sqlglot", looking)
-
-
-def _translate_once() -> None:
-    """Each statement was translated on each call, which costs as much as running it.
-
-    The cache ignores the random part of names such as `staging_<32 hex digits>`, which differ on each call.
-    """
-    translate = SQLTranslator.translate
-
-    @lru_cache(maxsize=256)
-    def translated(translator: SQLTranslator, sql: str, schema: str, caller: Any) -> Any:
-        return translate(translator, sql, schema=json.loads(schema), caller=caller)
-
-    @lru_cache(maxsize=256)
-    def qualified(sql: str, project_id: str) -> str:
-        return rewrite_table_refs(sql, project_id)
-
-    def translate_once(
-        self: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None
-    ) -> Any:
-        numbers = _numbered_staging(bq_sql)
-        told = translated(
-            self, _renamed(bq_sql, numbers), _renamed(json.dumps(schema), numbers), caller
-        )
-        names = {number: name for name, number in numbers.items()}
-        return Ok(_renamed(told.value, names)) if isinstance(told, Ok) else told
-
-    def qualify_once(duckdb_sql: str, project_id: str) -> str:
-        numbers = _numbered_staging(duckdb_sql)
-        names = {number: name for name, number in numbers.items()}
-        return _renamed(qualified(_renamed(duckdb_sql, numbers), project_id), names)
-
-    _replace(SQLTranslator, "translate", translate_once)
-    _replace(executor, "rewrite_table_refs", qualify_once)
-
-
-_STAGING = re.compile(r"\bstaging_[0-9a-f]{32}\b")
-
-
-def _numbered_staging(sql: str) -> dict[str, str]:
-    """Return a numbered name of the same form for each staging table, in order of appearance."""
-    return {
-        name: f"staging_{number:032x}"
-        for number, name in enumerate(dict.fromkeys(_STAGING.findall(sql)))
-    }
-
-
-def _renamed(sql: str, names: dict[str, str]) -> str:
-    return _STAGING.sub(lambda found: names.get(found[0], found[0]), sql)
-
-
 def _tell_of_altered_columns() -> None:
     """ALTER TABLE added and dropped columns, but the table's schema, as the API tells it, stayed as it was."""
     sync_created = ddl_sync.sync_created_table
@@ -268,6 +193,32 @@ def _take_zones_from_parameters() -> None:
         return await run(project_id, bq_sql, query_params, ctx, caller=caller)
 
     _replace(executor, "_run_single_sql", run_with_zones)
+
+
+def _format_timestamps_in_duckdb() -> None:
+    """FORMAT_TIMESTAMP with a zone called Python for each row, which took most of the time of the features' query.
+
+    Formats of year, month, day, hour, minute and second mean the same to DuckDB.
+    """
+    register = DuckDBEngine._register_builtin_udfs
+    translate = SQLTranslator.translate
+    plain = re.compile(r"\bbqemu_format_timestamp_iso\((?='(?:%[YmdHMS]|[-:T ])+',)", re.IGNORECASE)
+
+    def register_macro(self: DuckDBEngine) -> None:
+        register(self)
+        self.execute(
+            "CREATE OR REPLACE TEMP MACRO format_timestamp_plainly(format, instant, zone) AS "
+            "strftime(instant AT TIME ZONE zone, format)"
+        )
+
+    def translate_formats(self: SQLTranslator, bq_sql: str, **options: Any) -> Any:
+        told = translate(self, bq_sql, **options)
+        if not isinstance(told, Ok):
+            return told
+        return Ok(plain.sub("format_timestamp_plainly(", told.value))
+
+    _replace(DuckDBEngine, "_register_builtin_udfs", register_macro)
+    _replace(SQLTranslator, "translate", translate_formats)
 
 
 def _replace(module: Any, name: str, replacement: Any) -> None:

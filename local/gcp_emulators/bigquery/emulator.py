@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 
 class BigQueryEmulator:
-    """One emulator over a folder; its tables are kept across restarts.
+    """One emulator over a folder; its tables are kept across restarts, unless they are `in_memory`.
 
     data_dir: holds the database, the child's log (`bigquery.log`) and its home folder. Free ports are chosen unless
-    given. `url` is the value of BIGQUERY_EMULATOR_HOST, `storage_host` the address of the Storage Read API (gRPC).
+    given. One query runs on `threads` cores, by default on all. `url` is the value of BIGQUERY_EMULATOR_HOST,
+    `storage_host` the address of the Storage Read API (gRPC).
     """
 
     def __init__(
@@ -40,10 +41,14 @@ class BigQueryEmulator:
         *,
         rest_port: int | None = None,
         grpc_port: int | None = None,
+        in_memory: bool = False,
+        threads: int | None = None,
     ) -> None:
         free = free_ports(2)
         self.data_dir = data_dir
         self.project = project
+        self.in_memory = in_memory
+        self.threads = threads
         self.rest_port = rest_port or free[0]
         self.grpc_port = grpc_port or free[1]
         self.url = f"http://{LOOPBACK}:{self.rest_port}"
@@ -62,6 +67,8 @@ class BigQueryEmulator:
         command += ["--data-dir", str(self.data_dir), "--project", self.project]
         command += ["--rest-port", str(self.rest_port), "--grpc-port", str(self.grpc_port)]
         command += ["--end-with", str(os.getpid())]
+        command += ["--in-memory"] if self.in_memory else []
+        command += ["--threads", str(self.threads)] if self.threads else []
         with (self.data_dir / "bigquery.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True
@@ -207,6 +214,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--project", required=True)
     parser.add_argument("--end-with", type=int, help="process id of the parent to end with")
+    parser.add_argument("--in-memory", action="store_true", help="keep no table after the end")
+    parser.add_argument("--threads", type=int, help="cores for one query")
     given = parser.parse_args(arguments)
     if given.end_with:
         threading.Thread(target=_end_with, args=(given.end_with,), daemon=True).start()
@@ -217,13 +226,15 @@ def main(arguments: list[str] | None = None) -> None:
 
     from gcp_emulators.bigquery.corrections import apply_corrections
 
-    apply_corrections(_find_discovery_file())
+    apply_corrections(_find_discovery_file(), threads=given.threads)
     run_forever(
         Settings(
             rest_port=given.rest_port,
             grpc_port=given.grpc_port,
             data_dir=given.data_dir,
-            persistence_mode=PersistenceMode.PERSISTENT,
+            persistence_mode=PersistenceMode.EPHEMERAL
+            if given.in_memory
+            else PersistenceMode.PERSISTENT,
             default_project_id=given.project,
             enable_format_extensions=False,
             upload_staging_dir=given.data_dir / "uploads",

@@ -25,7 +25,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_read.transports import 
 
 from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
 from gcp_emulators.bigquery.results import RecentResults
-from tests.emulators import Warehouse
+from tests.emulators import Ports, Warehouse, running_warehouse
 from velocast.core import schemas
 
 pytestmark = pytest.mark.emulator
@@ -93,6 +93,46 @@ def test_a_table_of_an_earlier_version_gains_columns_in_place(
     warehouse_tables.query_and_wait(f"INSERT INTO {name} (id, note) VALUES ('new', 'x')")
     found = rows(warehouse_tables, f"SELECT id, note FROM {name} ORDER BY id")
     assert found == [("new", "x"), ("old", None)]
+
+
+def test_the_same_text_is_run_anew_on_changed_tables(warehouse_tables: bigquery.Client) -> None:
+    table = "bike_traffic_raw.changing"
+    for columns, values in (("1 AS a", (1,)), ("2 AS a", (2,)), ("3 AS b, 'x' AS a", (3, "x"))):
+        warehouse_tables.query_and_wait(f"CREATE OR REPLACE TABLE {table} AS SELECT {columns}")
+        assert rows(warehouse_tables, f"SELECT * FROM {table}") == [values]
+    warehouse_tables.query_and_wait(f"DROP TABLE {table}")
+    with pytest.raises(NotFound):
+        rows(warehouse_tables, f"SELECT * FROM {table}")
+
+
+def test_texts_that_differ_in_their_staging_tables_run_on_their_own(
+    warehouse_tables: bigquery.Client,
+) -> None:
+    names = [f"bike_traffic_raw.staging_{digit * 32}" for digit in "abc"]
+    for number, name in enumerate(names):
+        warehouse_tables.query_and_wait(f"CREATE OR REPLACE TABLE {name} AS SELECT {number} AS n")
+        assert [field.name for field in warehouse_tables.get_table(name).schema] == ["n"]
+    joined = "SELECT a.n, b.n AS m FROM {} AS a CROSS JOIN {} AS b"
+    for first, second in ((0, 1), (1, 0), (2, 1)):
+        found = rows(warehouse_tables, joined.format(names[first], names[second]))
+        assert found == [(first, second)]
+    for name in names:
+        warehouse_tables.query_and_wait(f"INSERT INTO {name} (n) VALUES (7)")
+        assert rows(warehouse_tables, f"SELECT COUNT(*) FROM {name}") == [(2,)]
+        warehouse_tables.query_and_wait(f"DROP TABLE {name}")
+        with pytest.raises(NotFound):
+            warehouse_tables.get_table(name)
+
+
+def test_times_are_formatted_as_python_does(warehouse_tables: bigquery.Client) -> None:
+    sql = "SELECT FORMAT_TIMESTAMP('{}', TIMESTAMP '{}', @zone) AS text"
+    moments = pd.date_range(NIGHT, periods=5, freq="40min")
+    for form in ("%H", "%Y-%m-%dT%H:%M:%S", "%H%Ez"):
+        for moment in moments:
+            found = rows(warehouse_tables, sql.format(form, moment.isoformat()), ZONE)
+            local = moment.tz_convert("Europe/Paris").strftime(form.replace("%Ez", "%z"))
+            expected = f"{local[:-2]}:{local[-2:]}" if "%Ez" in form else local
+            assert found == [(expected,)]
 
 
 def test_parquet_is_loaded_by_name(warehouse_tables: bigquery.Client) -> None:
@@ -269,13 +309,12 @@ def test_the_storage_read_api_gives_arrow(
     assert sum(found.column("bike_count").to_pylist()) == 4950
 
 
-def test_tables_are_there_after_a_restart(
-    warehouse: Warehouse, warehouse_tables: bigquery.Client
-) -> None:
-    load(warehouse_tables, counts(7))
-    warehouse.emulator.stop()
-    warehouse.emulator.start()
-    assert rows(warehouse_tables, f"SELECT bike_count FROM {COUNTS}") == [(7,)]
+def test_tables_are_there_after_a_restart(tmp_path: Path) -> None:
+    with running_warehouse(tmp_path, Ports.free(), in_memory=False) as kept:
+        load(kept.client, counts(7))
+        kept.emulator.stop()
+        kept.emulator.start()
+        assert rows(kept.client, f"SELECT bike_count FROM {COUNTS}") == [(7,)]
 
 
 def test_a_start_that_fails_says_where_to_look(tmp_path: Path) -> None:
