@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from velocast.model.faults.day_grid import DayGrid
 from velocast.model.faults.expectation import expect, learn
+from velocast.model.faults.kinds import Mark
 from velocast.model.faults.ledger import Ledger
 from velocast.model.faults.levels import find_levels
 from velocast.model.faults.limits import DEFAULT, Limits
@@ -13,12 +16,16 @@ from velocast.model.faults.silence import find_dead, find_sparse
 from velocast.model.faults.spikes import find_spikes
 
 
-def judge(grid: DayGrid, limits: Limits = DEFAULT) -> Ledger:
+def judge(
+    grid: DayGrid, limits: Limits = DEFAULT, *, dead: Collection[str] = frozenset()
+) -> Ledger:
     """Return what is to be said of all hours of a grid once its last day is over.
 
-    The same days without those that follow give the same marks, except those that a later day takes back or adds.
+    dead: counters that were dead before the grid begins; they remain so until they count. The same days without those
+    that follow give the same marks, except those that a later day takes back or adds.
     """
     ledger = Ledger(grid, limits)
+    ledger.open[[name in dead for name in grid.counters]] = Mark.DEAD
     for day in range(ledger.days):
         view = expect(ledger, day)
         find_dead(ledger, day, view.known)

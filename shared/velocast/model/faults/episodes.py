@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from velocast.core.datetimes import start_of_local_day
 from velocast.model.faults.kinds import FaultKind, Mark
-from velocast.model.faults.ledger import Ledger
+from velocast.model.faults.ledger import Bits, Ledger
 
 MERGED_DAYS = (
     3  # normal days within one episode, at most; days that the counter did not send do not count
@@ -47,10 +47,10 @@ def episodes_of(ledger: Ledger, zone: ZoneInfo) -> list[Episode]:
     """Return the episodes of all counters, ordered by counter and start."""
     found = [
         _episode(ledger, counter, kind, days, zone)
-        for counter in np.flatnonzero((ledger.marks != Mark.NONE).any((1, 2)))
+        for counter in np.flatnonzero((ledger.marks != Mark.NONE).any((1, 2))).tolist()
         for kind in Mark
         if kind != Mark.NONE
-        for days in _stretches(ledger, int(counter), kind)
+        for days in _stretches(ledger, counter, kind)
     ]
     return sorted(found, key=lambda each: (each.counter_id, each.since, each.kind))
 
@@ -112,7 +112,7 @@ def _evidence(
     expected: float,
 ) -> str:
     """Return one line that a person can check in the counts."""
-    marked = ledger.marks[counter, days] == kind
+    marked: Bits = ledger.marks[counter, days] == kind
     counts = ledger.counts[counter, days][marked]
     hours = int((marked & ledger.seen[counter, days]).sum())
     usual = f"{_bikes(counted)} in {hours:,} hours, {expected:,.0f} expected"

@@ -13,8 +13,10 @@ from velocast.model.faults.limits import Limits
 
 NEVER = 32_000
 SHIFTS = np.arange(-12, 13)
-Bits = NDArray[np.bool_]
 Array = NDArray[Any]
+Bits = NDArray[
+    Any
+]  # of truth values: numpy's types of `any` and `all` along an axis cannot be indexed
 
 
 class Ledger:
@@ -30,7 +32,8 @@ class Ledger:
         self.grid, self.limits = grid, limits
         self.seen: Bits = ~np.isnan(grid.counts)
         self.counts = np.where(self.seen, grid.counts, 0).astype(np.float32)
-        self.counters, self.days, _ = self.counts.shape
+        self.counters = int(self.counts.shape[0])
+        self.days = int(self.counts.shape[1])
         per_hour, per_day = self.counts.shape, self.counts.shape[:2]
         self.marks = np.zeros(per_hour, np.int8)
         self.found = np.full(per_hour, NEVER, np.int16)
@@ -57,7 +60,7 @@ class Ledger:
         self.usable: Bits = np.zeros((self.counters, 0, 24), bool)
         self.noise_days = np.full(self.counters, 20.0)
         self.noise_sum = np.full(self.counters, 60.0)
-        any_hour = grid.published.any(2)
+        any_hour = np.any(grid.published, axis=2)
         self.first = np.where(any_hour.any(1), any_hour.argmax(1), self.days)
         self.city_publishes = self._hours_of_the_city()
         self.run_start = self._runs()
@@ -69,11 +72,11 @@ class Ledger:
     @property
     def noise(self) -> Array:
         """How many times as far from expected as a Poisson count the hours of each counter are, at least 1."""
-        return np.maximum(self.noise_sum / self.noise_days, 1.0)
+        return np.asarray(np.maximum(self.noise_sum / self.noise_days, 1.0))
 
     def unmarked(self, since: int, until: int) -> Bits:
         """Return the hours of the days [since, until) that nobody called faulty."""
-        return self.marks[:, since:until] == Mark.NONE
+        return np.asarray(self.marks[:, since:until] == Mark.NONE)
 
     def mark(
         self, counter: int, since: int, until: int, kind: Mark, day: int, *, over: bool = False
@@ -102,7 +105,7 @@ class Ledger:
     def _hours_of_the_city(self) -> Bits:
         """Return the hours (D, 24) in which at least half of the counters that are there published."""
         days = np.arange(self.days)
-        published = self.grid.published.any(2)
+        published = np.any(self.grid.published, axis=2)
         last = self.days - 1 - published[:, ::-1].argmax(1)
         there = (days >= self.first[:, None]) & (days <= last[:, None])
         return np.asarray(

@@ -29,17 +29,17 @@ def find_levels(ledger: Ledger, day: int, view: DayView) -> None:
     ledger.adjusted[~judged, day] = np.nan
     _forget_usual_multiples(ledger, day)
     has_level = judged & np.isin(ledger.open, LEVELS)
-    for counter in np.flatnonzero(has_level):
-        _continue(ledger, int(counter), day)
+    for counter in np.flatnonzero(has_level).tolist():
+        _continue(ledger, counter, day)
     fresh = judged & ~has_level
     for length in range(2, LONGEST + 1):
         since = day - length + 1
         if since < 0:
             break
         hit, mean = _changed(ledger, since, day)
-        for counter in np.flatnonzero(hit & fresh):
+        for counter in np.flatnonzero(hit & fresh).tolist():
             fresh[counter] = False
-            _begin(ledger, int(counter), since, day, float(mean[counter]))
+            _begin(ledger, counter, since, day, float(mean[counter]))
 
 
 def _changed(ledger: Ledger, since: int, day: int) -> tuple[Bits, Array]:
@@ -117,7 +117,7 @@ def _accept(ledger: Ledger, counter: int, day: int) -> None:
 def _leave_out_marked_hours(ledger: Ledger, day: int, judged: Bits) -> None:
     """Judge the level of a day by its hours without a mark; NaN where they are too few."""
     marked = (ledger.marks[:, day] != Mark.NONE).any(1)
-    for counter in np.flatnonzero(judged & marked):
+    for counter in np.flatnonzero(judged & marked).tolist():
         hours = ledger.seen[counter, day] & (ledger.marks[counter, day] == Mark.NONE)
         expected = ledger.expected[counter, day]
         ratio = np.nan

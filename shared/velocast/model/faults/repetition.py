@@ -22,7 +22,7 @@ def find_stuck(ledger: Ledger, day: int, known: Bits) -> None:
     )
     stuck = known[:, None] & seen & (counts > 0)
     stuck &= (end - start >= ledger.limits.stuck_hours) & (surprise >= ledger.limits.stuck_nats)
-    for counter, hour in np.argwhere(stuck):
+    for counter, hour in np.argwhere(stuck).tolist():
         ledger.mark(counter, start[counter, hour], end[0, hour], Mark.STUCK, day, over=True)
     enough = (seen.sum(1) >= 20) & (counts.sum(1) >= LEAST_BIKES)
     enough &= (counts > 0).sum(1) >= LEAST_HOURS
@@ -30,7 +30,7 @@ def find_stuck(ledger: Ledger, day: int, known: Bits) -> None:
         if day < lag:
             continue
         same = enough & (~seen | (counts == ledger.counts[:, day - lag])).all(1)
-        for counter in np.flatnonzero(same):
+        for counter in np.flatnonzero(same).tolist():
             first = day - 1 if lag == 1 else day
             ledger.mark(counter, first * 24, day * 24 + 24, Mark.STUCK, day, over=True)
 

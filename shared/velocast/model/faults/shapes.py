@@ -38,7 +38,7 @@ def find_swapped(ledger: Ledger, day: int, known: Bits) -> None:
         alive &= (ledger.swap_gain[:, since : day + 1].sum(2) > 0).all(1)
         summed = ledger.swap_gain[:, since : day + 1].sum(1)
         hit = alive & (summed.min(1) > limits.swap_gain / 4) & (summed.sum(1) > limits.swap_gain)
-        for pair in np.flatnonzero(hit):
+        for pair in np.flatnonzero(hit).tolist():
             alive[pair] = False
             _mark_swap(ledger, int(one[pair]), int(other[pair]), since, day)
 
@@ -79,12 +79,12 @@ def find_shifted(ledger: Ledger, day: int, known: Bits) -> None:
         hit = judged & ~found & (summed[rows, best] > limits.shift_gain) & (SHIFTS[best] != 0)
         hit &= (gain[rows, :, best] > 0).all(1)
         hit &= (ledger.marks[:, since : day + 1] == Mark.NONE).all((1, 2))
-        for counter in np.flatnonzero(hit):
+        for counter in np.flatnonzero(hit).tolist():
             ledger.mark(counter, since * 24, day * 24 + 24, Mark.CLOCK_SHIFT, day)
             ledger.detail[counter, since : day + 1] = SHIFTS[best[counter]]
             found[counter] = True
     going_on = judged & ~found & (ledger.marks[:, day - 1] == Mark.CLOCK_SHIFT).any(1)
-    for counter in np.flatnonzero(going_on):
+    for counter in np.flatnonzero(going_on).tolist():
         gain = ledger.shift_gain[counter, day]
         if gain.max() > limits.shift_gain / 6:
             ledger.mark(counter, day * 24, day * 24 + 24, Mark.CLOCK_SHIFT, day)

@@ -31,7 +31,7 @@ def find_dead(ledger: Ledger, day: int, known: Bits) -> None:
     there = seen.any(1)
     _never_counted(ledger, day, ~known & there)
     going_on = ledger.silent[:, day] >= ledger.limits.dead_going_on
-    for counter in np.flatnonzero(known & there & (going_on | (ledger.open == Mark.DEAD))):
+    for counter in np.flatnonzero(known & there & (going_on | (ledger.open == Mark.DEAD))).tolist():
         since = _dead_since(ledger, counter, day)
         was_dead = ledger.open[counter] == Mark.DEAD
         if since is None and was_dead and going_on[counter]:
@@ -67,17 +67,17 @@ def _dead_since(ledger: Ledger, counter: int, day: int) -> int | None:
 def _never_counted(ledger: Ledger, day: int, new: Bits) -> None:
     """Mark counters of unknown level that have sent nothing but zeros for two days, while most others count."""
     total = ledger.counts[:, day].sum(1)
-    for counter in np.flatnonzero(new & (ledger.open == Mark.DEAD)):
+    for counter in np.flatnonzero(new & (ledger.open == Mark.DEAD)).tolist():
         if total[counter] <= 3:
             ledger.mark(counter, day * 24, day * 24 + 24, Mark.DEAD, day)
         else:
             ledger.open[counter] = Mark.NONE
-    for counter in np.flatnonzero(new & (total == 0) & (ledger.open != Mark.DEAD)):
+    for counter in np.flatnonzero(new & (total == 0) & (ledger.open != Mark.DEAD)).tolist():
         first = max(int(ledger.first[counter]), day - 1)
         hours = ledger.seen[counter, first : day + 1].sum()
         if ledger.counts[counter, first : day + 1].sum() > 0 or hours < 36:
             continue
-        others = ledger.seen[:, day].any(1)
+        others = np.any(ledger.seen[:, day], axis=1)
         others[counter] = False
         counted = ledger.counts[others, first : day + 1].sum((1, 2))
         if len(counted) >= 2 and (counted > 0).mean() >= 0.7 and np.median(counted) >= 40:
@@ -140,7 +140,7 @@ def find_sparse(ledger: Ledger, day: int) -> None:
         missing.sum(1) / city.sum(),
     )
     few = begun & (share >= limits.sparse_share) & (missing.sum(1) >= limits.sparse_hours)
-    for counter in np.flatnonzero(few & (ledger.absent_days == 2)):
+    for counter in np.flatnonzero(few & (ledger.absent_days == 2)).tolist():
         ledger.mark(counter, day * 24 - 24, day * 24, Mark.SPARSE, day)
     gone = (ledger.absent_days == 1) | (ledger.absent_days > limits.left_days)
     ledger.mark_cells(day, np.broadcast_to((few & ~gone)[:, None], published.shape), Mark.SPARSE)

@@ -18,9 +18,10 @@ def find_spikes(ledger: Ledger, day: int) -> None:
     limits = ledger.limits
     counts, seen = ledger.counts[:, day], ledger.seen[:, day]
     expected = ledger.expected[:, day]
-    level, days = _credible_level(ledger, day)
-    if level is None:
+    known = _credible_level(ledger, day)
+    if known is None:
         return
+    level, days = known
     high = seen & (counts > 3.0 * expected + 10.0)
     rest = np.where(seen & ~high, counts, 0.0).sum(1)
     usual_rest = np.where(seen & ~high, expected, 0.0).sum(1)
@@ -44,11 +45,11 @@ def find_spikes(ledger: Ledger, day: int) -> None:
     ledger.mark_cells(day, spikes & few[:, None], Mark.SPIKE)
 
 
-def _credible_level(ledger: Ledger, day: int) -> tuple[Array, Array] | tuple[None, None]:
+def _credible_level(ledger: Ledger, day: int) -> tuple[Array, Array] | None:
     """Return each counter's credible level, at least 1, and of how many days it is; None on the first day."""
     usable: Bits = ledger.usable
     if not usable.shape[1]:
-        return None, None
+        return None
     first = day - usable.shape[1]
     highest = np.where(usable, ledger.counts[:, first:day], -1.0).max(2)
     days = (highest >= 0).sum(1)
