@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena DIR... | fit FILE | scale | cities DIR]`; see benchmarks/README.md."""
+"""`python -m benchmarks [system | arena DIR... | fit FILE | scale | cities DIR | faults FILE...]`; see benchmarks/README.md."""
 
 from __future__ import annotations
 
@@ -64,6 +64,21 @@ def _arguments() -> argparse.Namespace:
     )
     cities.add_argument("--only", help="cities, separated by commas (default all)")
     cities.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    faults = commands.add_parser(
+        "faults", help="faults put into real counts: found, in time, and falsely called"
+    )
+    faults.set_defaults(module="faults")
+    faults.add_argument(
+        "files", type=Path, nargs="+", help="<city>-counts.parquet files, or folders of them"
+    )
+    faults.add_argument(
+        "--rounds", type=int, default=5, help="times that faults are put into a city (default 5)"
+    )
+    faults.add_argument("--seed", type=int, default=1, help="of the first round (default 1)")
+    faults.add_argument(
+        "--days", type=int, default=500, help="the last so many days of each city (default 500)"
+    )
+    faults.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     _add_arena(commands)
     for command in (fit, scale):
         command.add_argument(

@@ -15,13 +15,15 @@ from rich.markup import escape
 
 from velocast.core.datetimes import HOUR, parse_instant, rfc3339, start_of_hour, start_of_local_day
 from velocast.core.errors import EventError
+from velocast_cli.counts.check_command import check_faults_command
 from velocast_cli.operations.console import AsJson, Home, output
 from velocast_cli.target import job_run, reported_errors
 
 counts_app = typer.Typer(
-    help="Say which counts may be used. A verdict outranks every detector, now and for later ingestions.",
+    help="Find faulty counters, and say which counts may be used: a verdict outranks every detector.",
     no_args_is_help=True,
 )
+counts_app.command("check")(check_faults_command)
 Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
     str,
