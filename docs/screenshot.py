@@ -32,7 +32,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def take(options: argparse.Namespace) -> None:
-    """Open the page with the key, wait until a counter's forecast is drawn, and write the screenshot."""
+    """Open the page with the key, wait until its forecasts are drawn, and write the screenshot."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         context = browser.new_context(
@@ -42,7 +42,9 @@ def take(options: argparse.Namespace) -> None:
         )
         page = context.new_page()
         page.goto(f"{options.url.rstrip('/')}/#key={options.key}")
-        page.wait_for_selector("#chart path.line.forecast", timeout=PATIENCE_MS)
+        page.wait_for_selector(
+            "#map circle[aria-label*=\x27, \x27], #chart path.line.forecast", timeout=PATIENCE_MS
+        )
         page.screenshot(path=options.out, full_page=options.full)
         browser.close()
 

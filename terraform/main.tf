@@ -34,7 +34,7 @@ locals {
 
   # Resources on which config/*.yaml can grant roles, by their names there.
   places = {
-    buckets  = module.storage.buckets
+    buckets  = merge(module.storage.buckets, { site = module.site.bucket })
     datasets = module.warehouse.datasets
     secrets  = module.secrets.secrets
     topics   = module.messaging.topics
@@ -50,7 +50,9 @@ locals {
     VELOCAST_ENVIRONMENT     = var.environment
     VELOCAST_LOCATION        = var.location
     VELOCAST_MODELS_BUCKET   = module.storage.buckets["models"]
+    VELOCAST_PUBLIC_SITE     = tostring(var.public_site)
     VELOCAST_REPORTS_BUCKET  = module.storage.buckets["reports"]
+    VELOCAST_SITE_BUCKET     = module.site.bucket
     VELOCAST_WORKFLOW        = local.workflow
   }, { for name, secret in local.config.secrets : secret.variable => "/secrets/${name}/value" })
   workflow = one(keys(local.config.workflows))
@@ -88,6 +90,15 @@ module "storage" {
   project_id          = module.project.project_id
   location            = var.location
   retention           = var.retention
+  deletion_protection = var.deletion_protection
+}
+
+module "site" {
+  source = "./modules/site"
+
+  project_id          = module.project.project_id
+  location            = var.location
+  public              = var.public_site
   deletion_protection = var.deletion_protection
 }
 

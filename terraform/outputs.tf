@@ -5,7 +5,7 @@ output "api_url" {
 
 output "buckets" {
   description = "Names of the buckets, by content."
-  value       = merge(module.storage.buckets, { sources = module.builder.bucket })
+  value       = merge(module.storage.buckets, { site = module.site.bucket, sources = module.builder.bucket })
 }
 
 output "build_account" {
@@ -99,6 +99,11 @@ output "serve_service" {
 output "shell" {
   description = "Lines for eval that let `velocast` work on this deployment."
   value       = join("\n", [for name, value in merge(local.environment, local.is_own_city ? { VELOCAST_CITY = abspath(local.city_file) } : {}) : "export ${name}='${value}'" if !startswith(value, "/secrets/")])
+}
+
+output "site_url" {
+  description = "Address of the public site; null where public_site is false."
+  value       = module.site.url
 }
 
 output "topics" {

@@ -155,6 +155,13 @@ variable "project_id" {
   }
 }
 
+variable "public_site" {
+  description = "Let everyone read the site: the page and its data as files in the site's bucket, and the same page from serve without a key. false: the files are written, and nobody else may read them."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "retention" {
   description = "How long overwritten and deleted objects can be restored: an old version is removed after noncurrent_days if noncurrent_versions newer ones exist, a deleted object after soft_delete_days."
   type = object({

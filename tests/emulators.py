@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PROJECT = "velocast-local"
 LOCATION = "europe-west1"
-BUCKETS = {name: f"{PROJECT}-{name}" for name in ("models", "reports", "datasets")}
+BUCKETS = {name: f"{PROJECT}-{name}" for name in ("models", "reports", "datasets", "site")}
 TOPICS = tuple(f"velocast-{n}" for n in ("fetch", "predict", "monitor", "alerts", "dead-letter"))
 
 
@@ -76,6 +76,8 @@ def environment(ports: Ports, folder: Path) -> dict[str, str]:
         "VELOCAST_MODELS_BUCKET": BUCKETS["models"],
         "VELOCAST_REPORTS_BUCKET": BUCKETS["reports"],
         "VELOCAST_DATASETS_BUCKET": BUCKETS["datasets"],
+        "VELOCAST_SITE_BUCKET": BUCKETS["site"],
+        "VELOCAST_PUBLIC_SITE": "false",
         "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
         "VELOCAST_WORKFLOW": "velocast-retrain",
         "VELOCAST_DISCORD_WEBHOOK_FILE": str(webhook),

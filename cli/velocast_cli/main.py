@@ -5,7 +5,8 @@ An entry point is a function that takes the Typer application and adds its comma
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
+from typing import Annotated
 
 import typer
 
@@ -27,10 +28,11 @@ COMMANDS = "velocast.commands"
 def build_command_line() -> typer.Typer:
     """Return the application with the commands of every installed package."""
     made = typer.Typer(
-        help="Forecast hourly bike counts and operate a deployment.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
+    made.callback()(_common_options)
     for plugin in entry_points(group=COMMANDS):
         plugin.load()(made)
     made.command("status")(status_command)
@@ -47,6 +49,21 @@ def build_command_line() -> typer.Typer:
     made.add_typer(dataset_app, name="dataset")
     made.command("reproduce")(reproduce_command)
     return made
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"velocast {version('velocast')}")
+        raise typer.Exit
+
+
+def _common_options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Forecast hourly bike counts and operate a deployment."""
 
 
 app = build_command_line()

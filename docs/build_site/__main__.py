@@ -29,7 +29,7 @@ ADOPTED = {
     "local/gcp_emulators/README.md": "emulators.md",
 }
 
-ICON = ROOT / "shared/velocast/usecases/serving/static/icon.svg"
+ICON = ROOT / "shared/velocast/usecases/site/static/icon.svg"
 
 
 def copy_docs(target: Path) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress as RichProgress
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from velocast.core.city import load_city
 from velocast.core.errors import VelocastError
@@ -98,17 +102,30 @@ def demo_command(
 
         console.print(demo_summary.summary_table(summary))
     if not once:
+        urls = summary["urls"]
         console.print(
-            f"\nDashboard  {summary['urls']['dashboard']}#key={_key(folder)}\nDiscord    {summary['urls']['discord']}\n"
-            f"MLflow     {summary['urls']['mlflow']}\n\n"
-            'eval "$(.venv/bin/velocast local env)" connects gcloud, bq and Google\'s client libraries to it.\n'
-            "make down stops the stack; make up resumes it."
+            f"\nWhat next\n"
+            f"  {urls['dashboard']}  the page: today, the map, any counter\n"
+            f"  {urls['discord']}  what people were told\n"
+            f"  {urls['mlflow']}  the models\n"
+            '  eval "$(.venv/bin/velocast local env)"\n'
+            "      connects gcloud, bq and client libraries; then, for instance\n"
+            '      curl -H "X-API-Key: $KEY" "$URL/v1/counters"\n'
+            "  make down stops the stack, make up resumes it; docs/deploy.md: a city of yours",
+            soft_wrap=True,
         )
 
 
-def _key(folder: Path) -> str:
-    """Return the local API key, so that the printed URL opens the dashboard without asking for one."""
-    return (folder / "secrets" / "api-keys").read_text(encoding="utf-8").strip().partition(":")[2]
+@contextmanager
+def _ticking(console: Console, name: str) -> Iterator[None]:
+    """Show on a terminal that a part of the demo goes on, and for how long; elsewhere say nothing."""
+    if not console.is_terminal:
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with RichProgress(*columns, console=console, transient=True) as shown:
+        shown.add_task(name, total=None)
+        yield
 
 
 def _demo(
@@ -125,7 +142,17 @@ def _demo(
     from velocast_local import demo_summary
     from velocast_local.city.replayed_counts import CityFile
 
-    progress = play.Progress(console.print)
+    progress = play.Progress(console.print, live=partial(_ticking, console))
+    console.print(
+        f"The demo plays {days} days of a city through the whole system on this machine:\n"
+        "  1. start the stack            about 20 s\n"
+        "  2. load 90 days of counts     about 10 s, then the first forecasts\n"
+        "  3. train the first model      about a minute\n"
+        f"{f'  4. play {days} days':<32}about 4 s each\n"
+        "  5. train again and sum up     about half a minute\n"
+        "with 50 counters and two free cores. The page can be opened after step 2.\n",
+        soft_wrap=True,
+    )
     with progress.part("start the stack"):
         lifecycle.reset_home(folder)
         counts, weather = files or make()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -36,10 +36,12 @@ class DemoFailed(RuntimeError):
 class Progress:
     """Reports the progress of the demo.
 
-    say: prints one line. seconds: wall time of each part. first_forecast: seconds from the start to the first forecast.
+    say: prints one line. live: shows that a part is going on. seconds: wall time of each part. first_forecast: seconds
+    from the start to the first forecast.
     """
 
     say: Callable[[str], object]
+    live: Callable[[str], AbstractContextManager[object]] = nullcontext
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     first_forecast: float = 0.0
 
@@ -48,7 +50,8 @@ class Progress:
         """Add the wall time of a block to `seconds[name]`."""
         started = time.monotonic()
         try:
-            yield
+            with self.live(name):
+                yield
         finally:
             self.seconds[name] += time.monotonic() - started
 
@@ -60,6 +63,7 @@ class Player:
         self.url = stack["url"]
         self.project = stack["project"]
         self.location = stack["location"]
+        self.page = stack["urls"]["dashboard"]
         self.progress = progress
         self._http = httpx.Client(base_url=self.url, timeout=30)
         self._publisher = google_clients.publisher_client()
@@ -136,6 +140,7 @@ def play_city(
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
     player.set_clock(start, back=True)
+    say("history   loading what the city published before the first day ...")
     with part("load history"):
         player.publish("velocast-fetch")
     say(f"history   {audit.line('INGESTION')}")
@@ -144,6 +149,8 @@ def play_city(
     progress = player.progress
     progress.first_forecast = sum(progress.seconds.values())
     say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
+    say(f"          look at them now: {player.page}")
+    say("          training the first model; with 50 counters about a minute on two cores ...")
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")
@@ -151,6 +158,7 @@ def play_city(
         _play_day(player, audit, first_day + timedelta(days=offset), schedules)
     end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
+    say("forced    training again, as an operator can at any time; about half a minute ...")
     with part("forced retraining"):
         player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))
     say(f"forced    {audit.line('DEPLOYMENT')}")
@@ -237,8 +245,32 @@ SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
         f"{d.get('forecasts', 0):,} forecasts by "
         + (f"v{d['model_version']}" if d.get("model_version") else "similar days")
     ),
-    "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])} -> {r['retrain_decision']}",
-    "DEPLOYMENT": lambda r, _: (
-        f"{r['deployment_decision']}: R2 {_number(r['old_r2_score'])} -> {_number(r['new_r2_score'])}"
-    ),
+    "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])}, {_retraining(r['retrain_decision'])}",
+    "DEPLOYMENT": lambda r, _: _deployed(r),
 }
+_RETRAINING = {
+    "FORCE": "training was asked for",
+    "FIRST": "the first model is due",
+    "REACTIVE": "training: the forecasts are not good enough",
+    "PROACTIVE": "training: the city has changed",
+    "REFRESH": "training: the model has become old",
+    "WAIT": "watching a change",
+    "ALL_GOOD": "all good",
+}
+_DEPLOYED = {
+    "DEPLOY": "promoted",
+    "SKIP": "kept the old one, which is as good",
+    "REJECT": "refused, not good enough",
+}
+
+
+def _retraining(decision: str | None) -> str:
+    return _RETRAINING.get(decision or "", "nothing decided")
+
+
+def _deployed(row: dict[str, Any]) -> str:
+    """Return what became of a challenger, in words."""
+    decision = _DEPLOYED.get(row["deployment_decision"], row["deployment_decision"])
+    old, new = row["old_r2_score"], row["new_r2_score"]
+    judged = f"R2 {_number(new)}" + ("" if old is None else f" against {_number(old)}")
+    return f"a model was trained ({judged}): {decision}"

@@ -79,13 +79,14 @@ def up_command(
         stderr.print(f"[red]not started:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
     console.print("the stack is already up" if already else "the stack is up")
-    _print_urls(console, state["urls"])
+    _print_urls(console, state["urls"], lifecycle.api_key(folder))
+    console.print('\neval "$(velocast local env)" connects gcloud, bq and client libraries to it')
 
 
-def _print_urls(console: Console, urls: dict[str, str]) -> None:
+def _print_urls(console: Console, urls: dict[str, str], key: str) -> None:
     for name in ("dashboard", "mlflow", "discord", "metrics"):
         console.print(f"  {name:<10} {urls[name]}")
-    console.print('\neval "$(velocast local env)" connects gcloud, bq and client libraries to it')
+    console.print(f"  {'API key':<10} {key}")
 
 
 @local_app.command("down")
@@ -134,15 +135,23 @@ def _print_status(console: Console, found: dict[str, Any]) -> None:
     table.add_row("all", "", "", str(found["memory_mb"]), "")
     console.print(table)
     console.print(f"city {found['city']}, folder {found['home']}")
+    _print_urls(console, found["urls"], lifecycle.api_key(Path(found["home"])))
 
 
 @local_app.command("env")
 def env_command(home: Home = None, as_json: AsJson = False) -> None:
-    """Print the variables that connect gcloud, bq and client libraries to the stack: eval "$(velocast local env)"."""
+    """Print the variables that connect gcloud, bq and client libraries to the stack: eval "$(velocast local env)".
+
+    URL and KEY are the address and the key of its API.
+    """
     folder = lifecycle.home_folder(home)
     state = read_state(folder)
     if state is None or not lifecycle.is_up(folder):
         typer.echo(f"no stack is running in {folder}; start it with `velocast local up`", err=True)
         raise typer.Exit(1)
-    variables = environment.shell_environment(state)
+    api = {
+        "URL": state.as_dict()["urls"]["dashboard"].rstrip("/"),
+        "KEY": lifecycle.api_key(folder),
+    }
+    variables = environment.shell_environment(state) | api
     typer.echo(json.dumps(variables) if as_json else environment.export_lines(variables))

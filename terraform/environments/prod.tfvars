@@ -2,3 +2,4 @@
 environment         = "prod"
 city                = "paris"
 deletion_protection = true
+public_site         = true

@@ -44,7 +44,7 @@ run "defaults" {
     error_message = "A packaged city must be named as it is."
   }
   assert {
-    condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", sources = "velocast-test-sources" }
+    condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", site = "velocast-test-site", sources = "velocast-test-sources" }
     error_message = "The buckets must be named after the project."
   }
 }

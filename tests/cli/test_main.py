@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import pytest
@@ -58,6 +58,15 @@ def test_without_the_local_package_and_a_project_it_says_what_to_set() -> None:
     assert failed.returncode == 1
     assert failed.stderr.startswith("dataset list: GOOGLE_CLOUD_PROJECT is not set; set it and")
     assert "Traceback" not in failed.stderr
+
+
+def test_it_tells_its_version_and_h_is_help() -> None:
+    shown = CliRunner().invoke(main.app, ["--version"])
+    assert (shown.exit_code, shown.stdout) == (0, f"velocast {version('velocast')}\n")
+    for arguments in ([], ["city"], ["city", "new"]):
+        shown = CliRunner().invoke(main.app, [*arguments, "-h"])
+        assert shown.exit_code == 0
+        assert shown.stdout == CliRunner().invoke(main.app, [*arguments, "--help"]).stdout
 
 
 def add_greeting(app: typer.Typer) -> None:

@@ -34,6 +34,7 @@ GRANTS: dict[str, dict[str, str]] = {
     },
     "bucket reports": {"storage.objectUser": "monitor notify"},
     "bucket datasets": {"storage.objectUser": JOBS},
+    "bucket site": {"storage.objectUser": "predict promote"},
     "bucket sources": {"storage.objectViewer": "build"},
     "registry velocast": {"artifactregistry.writer": "build"},
     "registry velocast-images": {"artifactregistry.writer": "build"},

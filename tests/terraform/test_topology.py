@@ -29,6 +29,9 @@ def test_the_whole(environment: str, mutant: Tree) -> None:
         if (found := check(cloud))
     }
     assert not wrong
+    everyone = {g for g in views["applied"].grants if g[2] == "*"}
+    site = {("bucket site", "storage.objectViewer", "*")} if environment == "prod" else set()
+    assert everyone == {("service velocast-serve", "run.invoker", "*")} | site
     assert_created_once(results["planned"], results["again"])
     assert_protected(views["applied"], environment == "prod")
 
@@ -60,7 +63,7 @@ def test_a_plan_tells_terraform_deploy_what_it_asks_for(mutant: Tree) -> None:
 def test_an_organisation_without_public_members_and_addresses(mutant: Tree) -> None:
     mutant.edit(
         "terraform/environments/prod.tfvars",
-        "deletion_protection = true\n",
+        "deletion_protection = true\npublic_site         = true\n",
         'deletion_protection = true\nserve_public = false\nserve_callers = ["group:team@example.org"]\n'
         "private_database = {}\n",
     )

@@ -133,6 +133,8 @@ def roles(cloud: Cloud) -> list[str]:
         for role, accounts in given.items()
         for account in accounts.split()
     }
+    if has_public_site(cloud):
+        listed.add(("bucket site", "storage.objectViewer", "*"))
     wrong += [
         f"{w} has {role} on {p}; grants.py does not list it"
         for p, role, w in sorted(cloud.grants - listed)
@@ -171,17 +173,26 @@ def accounts(cloud: Cloud) -> list[str]:
     ]
 
 
+def has_public_site(cloud: Cloud) -> bool:
+    """Whether the configuration says that everyone may read the site."""
+    return cloud.environments["velocast-serve"]["VELOCAST_PUBLIC_SITE"] == "true"
+
+
 def public(cloud: Cloud) -> list[str]:
-    """Only serve is public."""
+    """Only serve is public, and the site's bucket where the configuration says so."""
+    site = f"{PROJECT}-site" if has_public_site(cloud) else None
     wrong = [
         f"{r.address} gives access to {r['member']}; only velocast-serve may"
         for r in cloud.resources
-        if {r["member"], *(r["members"] or [])} & PUBLIC and r["name"] != "velocast-serve"
+        if {r["member"], *(r["members"] or [])} & PUBLIC
+        and r["name"] != "velocast-serve"
+        and (site is None or r["bucket"] != site)
     ]
     wrong += [
         f"bucket {b['name']} can be made public: public_access_prevention must be enforced, access uniform"
         for b in cloud.of("google_storage_bucket")
-        if b["public_access_prevention"] != "enforced" or not b["uniform_bucket_level_access"]
+        if (b["public_access_prevention"] != "enforced" and b["name"] != site)
+        or not b["uniform_bucket_level_access"]
     ]
     for function in cloud.of("google_cloudfunctions2_function"):
         ingress = function["service_config"][0]["ingress_settings"]

@@ -296,9 +296,13 @@ def simulate_command(
     except VelocastError as exc:
         raise typer.BadParameter(str(exc), param_hint="--city") from exc
     rows, weather_rows = simulate_city(counters, days=days, seed=seed, city=found)
-    write_city(rows, out)
-    if weather:
-        write_city(weather_rows, weather)
+    try:
+        write_city(rows, out)
+        if weather:
+            write_city(weather_rows, weather)
+    except OSError as exc:
+        typer.echo(f"simulate: cannot write ({exc}); name a file in a folder that exists", err=True)
+        raise typer.Exit(1) from exc
     first, last = rows["date"].iloc[0], rows["date"].iloc[-1]
     typer.echo(
         f"{out}: {len(rows)} counts of {counters} counters, {first:%Y-%m-%d %H:%MZ} to {last:%Y-%m-%d %H:%MZ}"

@@ -52,7 +52,7 @@ from velocast_local.stack.log_files import stack_log_files
 from velocast_local.stack.project import mlflow_instance, project_routes
 from velocast_local.stack.state import StackState
 
-BUCKETS = {"models": True, "reports": False, "datasets": False}  # name: versioned
+BUCKETS = {"models": True, "reports": False, "datasets": False, "site": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
 _BIGQUERY_PATHS = (
     "/bigquery/v2",

@@ -42,6 +42,7 @@ def stack_environment(state: StackState) -> dict[str, str]:
         "WORKFLOWS_EXECUTIONS_EMULATOR_HOST": f"{LOOPBACK}:{ports['executions']}",
         "GOOGLE_APIS_EMULATOR_HOST": state.url,
         "OTEL_METRICS_EXPORTER": "otlp",
+        "VELOCAST_CLOCK": "replay",
         "OTEL_EXPORTER_OTLP_ENDPOINT": state.url,
     }
 
@@ -55,6 +56,8 @@ def deployed_environment(state: StackState) -> dict[str, str]:
         "VELOCAST_CITY": str(state.city_file),
         "VELOCAST_MODELS_BUCKET": f"{state.project}-models",
         "VELOCAST_REPORTS_BUCKET": f"{state.project}-reports",
+        "VELOCAST_SITE_BUCKET": f"{state.project}-site",
+        "VELOCAST_PUBLIC_SITE": "true",
         "VELOCAST_DATASETS_BUCKET": f"{state.project}-datasets",
         "VELOCAST_ALERTS_TOPIC": ALERTS_TOPIC,
         "VELOCAST_WORKFLOW": WORKFLOW,

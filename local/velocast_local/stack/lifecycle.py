@@ -72,8 +72,23 @@ def reset_home(home: Path) -> None:
         )
     stop_stack(home)
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    _make_folder(home)
     (home / "stack.lock").touch()
+
+
+def _make_folder(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StackFailed(
+            f"{home} cannot be made ({exc.strerror}); choose another folder with --home"
+        ) from exc
+
+
+def api_key(home: Path) -> str:
+    """Return the first API key of the stack in `home`."""
+    lines = (home / "secrets" / "api-keys").read_text(encoding="utf-8").splitlines()
+    return lines[0].partition(":")[2].strip()
 
 
 def is_up(home: Path) -> bool:
@@ -108,7 +123,7 @@ def start_stack(
     home = home.resolve()
     if not is_up(home):
         end_orphans(home)
-        home.mkdir(parents=True, exist_ok=True)
+        _make_folder(home)
         files = _files(home, replay, weather, say)
         described = _described(home, files.counts, replay, city, say)
         state = _settle(home, root.resolve(), files, described.name)

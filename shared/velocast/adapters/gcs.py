@@ -106,16 +106,25 @@ class Objects:
             ) from exc
 
     def write(
-        self, name: str, data: bytes, *, content_type: str, if_generation: int | None = None
+        self,
+        name: str,
+        data: bytes,
+        *,
+        content_type: str,
+        if_generation: int | None = None,
+        content_encoding: str | None = None,
+        cache_control: str | None = None,
     ) -> int:
         """Write an object and return its new generation.
 
         if_generation: the generation that the object must have now; 0: it must not exist; None: write in any case.
+        content_encoding, cache_control: headers for readers over HTTP; `data` is encoded already.
         Raises ObjectChanged if the precondition fails.
         """
         from google.api_core.exceptions import PreconditionFailed
 
         blob = self._bucket.blob(name)
+        blob.content_encoding, blob.cache_control = content_encoding, cache_control
         mark = uuid.uuid4().hex
         blob.metadata = {_WRITE_MARK: mark}
         try:

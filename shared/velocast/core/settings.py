@@ -74,7 +74,11 @@ class Thresholds(BaseSettings):
 
 
 class Settings(BaseSettings):
-    """What every function and job needs. Frozen; read once at start with `load()` and passed down."""
+    """What every function and job needs. Frozen; read once at start with `load()` and passed down.
+
+    clock: whose time the events carry: the wall clock's, or the past that a replay of stored counts plays again, of
+    which readers are told.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -86,6 +90,9 @@ class Settings(BaseSettings):
     city_name: str = Field(validation_alias=AliasChoices("VELOCAST_CITY"))
     metrics_exporter: Exporter = Field(
         default="gcp_monitoring", validation_alias=AliasChoices("OTEL_METRICS_EXPORTER")
+    )
+    clock: Literal["wall", "replay"] = Field(
+        default="wall", validation_alias=AliasChoices("VELOCAST_CLOCK")
     )
     thresholds: Thresholds = Field(default_factory=Thresholds)
     _city: City | None = PrivateAttr(None)
@@ -142,6 +149,7 @@ class PredictSettings(NotifyingSettings):
     """functions/predict."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
+    site_bucket: str = _variable("VELOCAST_SITE_BUCKET")
 
 
 class MonitorSettings(NotifyingSettings):
@@ -161,10 +169,11 @@ class NotifySettings(Settings):
 
 
 class ServeSettings(Settings):
-    """functions/serve. The keys file holds one key a line: `name:key`."""
+    """functions/serve. The keys file holds one key a line: `name:key`. public_site: the page needs no key."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     api_keys_file: Path = _variable("VELOCAST_API_KEYS_FILE")
+    public_site: bool = _variable("VELOCAST_PUBLIC_SITE")
     requests_per_minute: int = Field(
         default=100, gt=0, validation_alias=AliasChoices("VELOCAST_REQUESTS_PER_MINUTE")
     )
@@ -179,6 +188,7 @@ class JobSettings(NotifyingSettings):
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     datasets_bucket: str = _variable("VELOCAST_DATASETS_BUCKET")
+    site_bucket: str = _variable("VELOCAST_SITE_BUCKET")
     mlflow_tracking_uri: str = _variable("MLFLOW_TRACKING_URI")
     as_of: str | None = Field(default=None, validation_alias=AliasChoices("VELOCAST_AS_OF"))
     execution: str | None = Field(

@@ -23,6 +23,10 @@ Basis = Literal[
 ]
 
 
+# Whose time the forecasts are of: the wall clock, or the past that a replay of stored counts plays again.
+Clock = Literal["wall", "replay"]
+
+
 class _Part(BaseModel):
     # Unknown fields are ignored, because during a deployment an older `serve` may read a newer snapshot.
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,11 +45,39 @@ class ChampionCard(_Part):
     published_at: AwareDatetime
 
 
+class Bounds(_Part):
+    """The area in which a counter of the city can be, in degrees (WGS 84)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+
+class TileSource(_Part):
+    """A source of map tiles: an address with {z}, {x} and {y}, and who must be named for it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+    url: str
+    attribution: str
+    attribution_url: str | None = None
+    max_zoom: int = 19
+
+
 class CityCard(_Part):
-    """The city's name, its time zone and, where they are known, its licence and the attribution that this requires."""
+    """The city's name, its time zone and, where they are known, its area, licence and required attribution.
+
+    language: that of its page for readers of none of the page's languages. map_tiles: streets for the map.
+    """
 
     name: str
     time_zone: str
+    bounding_box: Bounds | None = None
+    language: str | None = None
+    map_tiles: TileSource | None = None
     attribution: str | None = None
     attribution_url: str | None = None
     licence: str | None = None
@@ -53,13 +85,15 @@ class CityCard(_Part):
 
 
 class CounterSnapshot(_Part):
-    """One counter: its position, its forecast, its typical week and its last seven days.
+    """One counter: its position, its forecast, its typical week and its last fourteen days.
 
     predicted, lower, upper: bikes per hour, one value for each hour of `Snapshot.hours`; empty without a forecast.
     busy: probabilities that the hours are above `busy_threshold`, as long as `predicted`, or null.
     typical_week, typical_spread: 168 local hours from Monday 00:00, the median count and half the width of the 90 %
     band around it; null where the counter has too little history.
     recent: the count of each UTC hour from `recent_from`; null where there is no usable count.
+    past_predicted, past_lower, past_upper: the forecasts of the same hours that were made on the hour's own day, in
+    bikes per hour; null where there was none; empty where there was none at all.
     """
 
     counter_id: str
@@ -83,6 +117,9 @@ class CounterSnapshot(_Part):
     )
     recent: tuple[float | None, ...] = ()
     recent_from: AwareDatetime | None = None
+    past_predicted: tuple[float | None, ...] = ()
+    past_lower: tuple[float | None, ...] = ()
+    past_upper: tuple[float | None, ...] = ()
 
 
 class Snapshot(_Part):
@@ -91,7 +128,7 @@ class Snapshot(_Part):
     hours: start of each forecast hour (UTC), consecutive from `origin_at`; 120 hours, or 119 or 121 at a clock change.
     champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
-    which an hour is busy.
+    which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
     """
 
     origin_at: AwareDatetime
@@ -100,6 +137,7 @@ class Snapshot(_Part):
     champion: ChampionCard | None
     busy_champion: ChampionCard | None = None
     busy_from: float = 0.5
+    clock: Clock = "wall"
     city: CityCard
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
@@ -112,6 +150,13 @@ class Snapshot(_Part):
                 if have not in (0, len(self.hours)):
                     raise ValueError(
                         f"counter {counter.counter_id}: {name} has {have} values, {len(self.hours)} or none are needed"
+                    )
+            for name in ("past_predicted", "past_lower", "past_upper"):
+                have = len(getattr(counter, name))
+                if have not in (0, len(counter.recent)):
+                    raise ValueError(
+                        f"counter {counter.counter_id}: {name} has {have} values, "
+                        f"{len(counter.recent)} or none are needed"
                     )
         return self
 

@@ -112,6 +112,32 @@ def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:
     assert kept.exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "/proc/x.parquet", "--counters", "1", "--days", "2"],
+        ["local", "up", "--home", "/proc/x"],
+        ["demo", "--once", "--home", "/proc/x"],
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line(arguments: list[str]) -> None:
+    if not Path("/proc").exists():
+        pytest.skip("this system has no /proc")
+    done = subprocess.run(
+        [VELOCAST, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_clean_environment(),
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in said
+    assert sum("No such file or directory" in line for line in said.splitlines()) == 1
+    assert "\x1b" not in said  # plain text in a pipe
+    assert max(map(len, done.stdout.splitlines()), default=0) <= 80
+
+
 def _clean_environment() -> dict[str, str]:
     """The tests' own emulators must not be what the demo talks to."""
     kept = ("PATH", "HOME", "LANG")

@@ -27,6 +27,28 @@ class BoundingBox(Strict):
         return self.south <= latitude <= self.north and self.west <= longitude <= self.east
 
 
+class MapTiles(Strict):
+    """A source of map tiles for the page, in Web Mercator. Its server sees the address of every reader."""
+
+    url: str = Field(
+        description="Address of a tile with {z}, {x} and {y}.",
+        pattern=r"^https?://[^\s'\";,]+\{z\}[^\s'\";,]*$",
+    )
+    attribution: str
+    attribution_url: str | None = None
+    max_zoom: int = Field(19, ge=1, le=22)
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_tile(cls, url: str) -> str:
+        missing = [part for part in ("{z}", "{x}", "{y}") if part not in url]
+        if missing:
+            raise ValueError(
+                f"{url!r} lacks {' and '.join(missing)}; write them where the tile's numbers go"
+            )
+        return url
+
+
 class WeatherConfig(Strict):
     """The source of the city's weather, read for one point (degrees, WGS 84). Default: Open-Meteo's free API."""
 
@@ -143,6 +165,13 @@ class City(Strict):
     licence_url: str | None = None
     attribution: str | None = None
     attribution_url: str | None = None
+    language: Literal["en", "fr", "de"] | None = Field(
+        None,
+        description="Language of the page for readers of none of its languages. Default: English.",
+    )
+    map_tiles: MapTiles | None = Field(
+        None, description="Streets under the map. None: a quiet background, and no third party."
+    )
     counts: Counts
     counters: Counters = Counters()
     weather: WeatherConfig | None = None

@@ -20,10 +20,17 @@ from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
 from velocast.usecases import model_loading
 from velocast.usecases.context import Run, describe_error
-from velocast.usecases.forecasting import busy_hours, forecast_rows, past_champion, snapshot
+from velocast.usecases.forecasting import (
+    busy_hours,
+    forecast_rows,
+    past_champion,
+    past_forecasts,
+    snapshot,
+)
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
+from velocast.usecases.site.publication import publish_site
 
 ATTEMPTS = 3
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
@@ -42,7 +49,7 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class ForecastSummary:
-    """What a run produced: number of rows, counters by forecast basis, and whether the snapshot was published.
+    """What a run produced: number of rows, counters by forecast basis, and what was published of snapshot and site.
 
     weather_hours: hours of the horizon for which a weather forecast was known at the origin.
     """
@@ -55,6 +62,7 @@ class ForecastSummary:
     changed: int = 0
     weather_hours: int = 0
     snapshot: str = "nothing to forecast yet"
+    site: str = "nothing to show yet"
 
     def details(self) -> dict[str, Any]:
         """Return the audit row's details."""
@@ -70,6 +78,7 @@ class ForecastSummary:
             "basis": self.counters,
             "weather_hours": self.weather_hours,
             "snapshot": self.snapshot,
+            "site": self.site,
         }
 
 
@@ -132,6 +141,7 @@ def publish_forecasts(run: ForecastRun, *, champion_of_the_day: bool = False) ->
 def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
     city, origin_at = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
+    site = "kept"
     # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
     newest, generation = snapshot.published_origin(objects)
     history = snapshot.read_history(run.warehouse, city, origin_at=origin_at, as_of=run.as_of)
@@ -154,14 +164,31 @@ def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
             champion=loaded.manifest,
             busy=busy,
             generated_by=f"{loaded.kind} version {loaded.version}",
+            past=past_forecasts.read_past_forecasts(
+                run.warehouse,
+                first_hour=history.recent_from,
+                hours=history.recent.shape[1],
+                origin_at=origin_at,
+                as_of=run.as_of,
+            ),
+            clock=run.settings.clock,
         )
         snapshot.publish(objects, made, if_generation=generation)
+        site = publish_site(Objects(run.settings.project, run.settings.site_bucket), made)
         state = "published"
     bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
     counters = {str(basis): int(count) for basis, count in bases.sort_index().items()}
     weather = forecast_rows.weather_hours(forecasts)
     return ForecastSummary(
-        origin_at, loaded, busy, len(forecasts), counters, changed, weather, snapshot=state
+        origin_at,
+        loaded,
+        busy,
+        len(forecasts),
+        counters,
+        changed,
+        weather,
+        snapshot=state,
+        site=site,
     )
 
 

@@ -19,12 +19,14 @@ from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
     HOURS_PER_WEEK,
     SNAPSHOT,
     ChampionCard,
     CityCard,
+    Clock,
     CounterSnapshot,
     Snapshot,
     dumps,
@@ -34,7 +36,7 @@ from velocast.usecases.snapshot_format import (
 SEEN_WITHIN = timedelta(days=366)
 TYPICAL_WEEKS = 8
 MIN_WEEKS = 2
-RECENT_HOURS = 7 * 24
+RECENT_HOURS = 14 * 24
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
 
@@ -49,7 +51,7 @@ class History:
         last_count, mean_count (bikes per hour); index counter_id, sorted.
     typical, typical_spread: (counters, 168) median count and half the width of its 90 % band by local hour from Monday
         0 h, NaN where there are too few weeks; index counter_id.
-    recent: (counters, 168) usable counts of the UTC hours from `recent_from`, NaN where there is none.
+    recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     """
 
     counters: pd.DataFrame
@@ -130,17 +132,19 @@ def build_snapshot(
     champion: Champion | None,
     busy: BusyChampion,
     generated_by: str,
+    past: PastForecasts | None = None,
+    clock: Clock = "wall",
 ) -> Snapshot:
     """Build a snapshot.
 
     forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
         per hour), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id, target_at.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
-        probabilities.
+        probabilities. past: the earlier forecasts of the recent hours; None: not shown. clock: whose time it is.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     counters = [
-        _counter(str(counter_id), rows, history)
+        _counter(str(counter_id), rows, history, past)
         for counter_id, rows in forecasts.groupby("counter_id", sort=True)
     ]
     return Snapshot(
@@ -150,17 +154,22 @@ def build_snapshot(
         champion=None if champion is None else _champion_card(champion),
         busy_champion=None if busy.manifest is None else _champion_card(busy.manifest),
         busy_from=busy.busy_from,
+        clock=clock,
         city=_city_card(city),
         hours=hours,
         counters=tuple(counters),
     )
 
 
-def _counter(counter_id: str, rows: pd.DataFrame, history: History) -> CounterSnapshot:
+def _counter(
+    counter_id: str, rows: pd.DataFrame, history: History, past: PastForecasts | None
+) -> CounterSnapshot:
     known = history.counters.loc[counter_id]
     busy = rows["busy_probability"].to_numpy(dtype=float)
     typical = _or_null(history.typical.loc[counter_id].to_numpy())
     first = rows.iloc[0]
+    recent = _or_null(history.recent.loc[counter_id].to_numpy())
+    earlier = past.of(counter_id) if past is not None and recent else {}
     return CounterSnapshot(
         counter_id=counter_id,
         counter_name=_text(known["counter_name"]),
@@ -179,8 +188,9 @@ def _counter(counter_id: str, rows: pd.DataFrame, history: History) -> CounterSn
         typical_spread=_or_null(history.typical_spread.loc[counter_id].to_numpy())
         if typical
         else None,
-        recent=_or_null(history.recent.loc[counter_id].to_numpy()) or (),
+        recent=recent or (),
         recent_from=history.recent_from,
+        **{f"past_{name}": _or_null(values) or () for name, values in earlier.items()},
     )
 
 

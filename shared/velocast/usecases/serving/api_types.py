@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from velocast.usecases.snapshot_format import Basis, ChampionCard
+from velocast.usecases.snapshot_format import Basis, ChampionCard, Clock
 
 MAX_RECORDS = 1_000
 MAX_HOURS = 120
-MAX_RECENT_HOURS = 168
+MAX_RECENT_HOURS = 336
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
@@ -88,6 +88,7 @@ class Provenance(_Answer):
 
     origin_at: forecasts use only counts before this time. published_at: when the forecasts were published.
     stale: the current time is outside the published hours, so the response starts at `published_at` instead.
+    clock: `replay` when stored counts of the past are played again: the time is then that of `published_at`.
     champion: the model behind the forecasts; null before the first promotion, when forecasts are means of similar days.
     attribution, licence: null where the city states none.
     """
@@ -95,6 +96,7 @@ class Provenance(_Answer):
     origin_at: AwareDatetime
     published_at: AwareDatetime
     stale: bool
+    clock: Clock
     champion: ChampionCard | None
     attribution: str | None
     attribution_url: str | None

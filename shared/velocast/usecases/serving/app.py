@@ -35,6 +35,7 @@ DESCRIPTION = (
     "Hourly forecasts of the number of bikes at every counter of a city, with 90 % intervals. "
     "Times are RFC 3339; an hour is identified by its start. Errors are application/problem+json (RFC 9457)."
 )
+FILES_OF_A_VIEW = 5
 OPERATIONS = Tag(name="operations", description="For operators of the service; no API key needed.")
 
 
@@ -69,6 +70,8 @@ def create_app(
         wrong_keys=WrongKeys(settings.requests_per_minute),
         metrics=serving_metrics.ServingMetrics(),
         now=now,
+        public_reading=settings.public_site,
+        reading_limiter=Limiter(settings.requests_per_minute * FILES_OF_A_VIEW),
         fresh_seconds=settings.thresholds.fresh_hours * 3600,
     )
     problems.register_error_handlers(app)

@@ -1,62 +1,130 @@
-"""The dashboard page and the API's documentation: files of this package, under a strict content security policy."""
+"""The page with its data, as the public site has them, and the API's documentation: under a strict content policy."""
 
 from __future__ import annotations
 
+import gzip
 from importlib.resources import files
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
+
+from velocast.usecases.serving import api_keys
+from velocast.usecases.serving.routes import service
+from velocast.usecases.site.page_data import MANIFEST
+from velocast.usecases.site.page_files import (
+    CONTENT_TYPES,
+    PAGE_FILES,
+    content_policy,
+    page_html,
+    read_page_file,
+    static_folder,
+)
 
 PAGE = Blueprint("page", __name__)
-PAGE_FILES = frozenset(
-    {
-        "style.css",
-        "page.js",
-        "api.js",
-        "map.js",
-        "list.js",
-        "chart.js",
-        "docs.css",
-        "docs.js",
-        "icon.svg",
-    }
-)
-STRICT = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+FRAMES = "; frame-ancestors 'none'"
+STRICT = content_policy(None) + FRAMES
 # Swagger UI sets styles inline.
 DOCS = STRICT.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+DOCS_FILES = ("docs.css", "docs.js")
+FOR_EVER = "max-age=31536000, immutable"
+JSON = "application/json"
 
 
 @PAGE.get("/")
 def index() -> Response:
-    """The dashboard page."""
-    return _page("index.html", STRICT)
+    """The city's page."""
+    return _page(root="")
+
+
+@PAGE.get("/counter/<string:name>")
+def counter(name: str) -> Response:  # noqa: ARG001  # the page itself reads its address
+    """A counter's page; its name is that of `page_data.file_name_of`."""
+    return _page(root="../")
+
+
+def _page(*, root: str) -> Response:
+    response = Response(page_html(root=root), content_type=CONTENT_TYPES[".html"])
+    known = service().holder.current()
+    city = None if known is None else known.snapshot.city
+    response.headers["Content-Security-Policy"] = content_policy(city) + FRAMES
+    if city is not None and city.map_tiles is not None:
+        # Tile servers want to know which site asks; they learn its origin, never an address within it.
+        response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
+    return _revalidated(response)
+
+
+@PAGE.get("/data/manifest.json")
+def manifest() -> Response:
+    """What is published at the moment: the city, and the folder of the files that never change."""
+    _admit_reader()
+    return _compressed(service().index().page_data.manifest(api=True), JSON, "no-cache")
+
+
+@PAGE.get("/data/<path:name>")
+def data(name: str) -> Response:
+    """A file of the current publication; 404 for an earlier one."""
+    _admit_reader()
+    content = service().index().page_data.content(f"{MANIFEST.split('/', 1)[0]}/{name}")
+    if content is None:
+        return Response(status=404)
+    shared = "public" if service().public_reading else "private"
+    return _compressed(content, JSON, f"{shared}, {FOR_EVER}")
+
+
+def _admit_reader() -> None:
+    """Admit a request by its key or, where reading is public, by the client's address."""
+    given = request.headers.get("X-API-Key")
+    if given or not service().public_reading:
+        name = api_keys.authenticate(service().keys, service().wrong_keys, given)
+    else:
+        # Cloud Run appends the address that called it; what stands before it is the client's own word.
+        name = (
+            request.headers.get("X-Forwarded-For", request.remote_addr or "").split(",")[-1].strip()
+        )
+        name = f"reader {name}"
+    service().reading_limiter.take(name, service().now())
+
+
+def _compressed(content: bytes, content_type: str, cache: str) -> Response:
+    packed = request.accept_encodings["gzip"] > 0
+    response = Response(
+        gzip.compress(content, 6, mtime=0) if packed else content, content_type=content_type
+    )
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding, X-API-Key"
+    response.headers["Cache-Control"] = cache
+    return _revalidated(response)
+
+
+def _revalidated(response: Response) -> Response:
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 @PAGE.get("/docs")
 def docs() -> Response:
     """The API's documentation, generated from /openapi.json."""
-    return _page("docs.html", DOCS)
+    response = send_from_directory(static_folder(), "docs.html")
+    response.headers["Content-Security-Policy"] = DOCS
+    return response
 
 
-@PAGE.get("/page/<any(" + ", ".join(f"'{name}'" for name in sorted(PAGE_FILES)) + "):name>")
+@PAGE.get("/page/<string:name>")
 def page_file(name: str) -> Response:
     """A file that the pages load."""
-    return send_from_directory(_folder("velocast.usecases.serving", "static"), name)
+    if name not in PAGE_FILES and name not in DOCS_FILES:
+        return Response(status=404)
+    response = _compressed(
+        read_page_file(name), CONTENT_TYPES["." + name.rsplit(".", 1)[1]], "no-cache"
+    )
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
 
 
 @PAGE.get("/docs/swagger/<path:name>")
 def swagger_file(name: str) -> Response:
     """A file of Swagger UI, from its package."""
-    return send_from_directory(_folder("flask_openapi3_swagger", "templates/swagger"), name)
-
-
-def _page(name: str, policy: str) -> Response:
-    response = send_from_directory(_folder("velocast.usecases.serving", "static"), name)
-    response.headers["Content-Security-Policy"] = policy
-    return response
-
-
-def _folder(package: str, folder: str) -> str:
-    return str(files(package).joinpath(folder))
+    return send_from_directory(
+        str(files("flask_openapi3_swagger").joinpath("templates/swagger")), name
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import NamedTuple
 
+from velocast.core.datetimes import rfc3339
 from velocast.usecases.serving.api_types import PredictBody, Prediction, PredictRecord, Task
 from velocast.usecases.serving.fallback_chain import estimate
 from velocast.usecases.serving.problems import RequestRefused
@@ -12,6 +14,10 @@ from velocast.usecases.serving.snapshot_index import SnapshotIndex, name_key
 from velocast.usecases.snapshot_format import CounterSnapshot
 
 REPORTED = 20
+
+
+# A typical week is the median of this many weeks, so it says nothing of a season further away.
+WEEKS_KNOWN = 8
 
 
 class Place(NamedTuple):
@@ -22,15 +28,20 @@ class Place(NamedTuple):
 
 
 class _NoSuchPlace(Exception):
-    """A record names a counter that does not exist, or a name that several counters have."""
+    """A record names a counter that does not exist, or a name that several have, or a place or hour too far away."""
 
 
 def predict_records(index: SnapshotIndex, body: PredictBody) -> list[Prediction]:
-    """Forecast every record, in order. Raises RequestRefused (422) naming each record whose place is unknown."""
+    """Forecast every record, in order.
+
+    Raises RequestRefused (422) naming each record whose place is unknown or outside the city, or whose hour is so far
+    from the published ones that nothing is known about it.
+    """
     places: list[Place] = []
     errors: list[dict[str, str]] = []
     for number, record in enumerate(body.records):
         try:
+            _check_hour(index, record)
             places.append(find_place(index, record))
         except _NoSuchPlace as exc:
             errors.append({"where": f"records.{number}", "what": str(exc)})
@@ -46,6 +57,8 @@ def predict_records(index: SnapshotIndex, body: PredictBody) -> list[Prediction]
 def find_place(index: SnapshotIndex, record: PredictRecord) -> Place:
     """Return the counter that a record names, and its position: an unknown counter with a position is accepted."""
     position = _position(record)
+    if position is not None:
+        _check_inside(index, position)
     if record.counter_id is not None:
         counter = index.by_id.get(record.counter_id)
     elif record.counter_name is not None:
@@ -64,6 +77,26 @@ def _position(record: PredictRecord) -> tuple[float, float] | None:
     if record.latitude is None or record.longitude is None:
         return None
     return record.latitude, record.longitude
+
+
+def _check_hour(index: SnapshotIndex, record: PredictRecord) -> None:
+    origin = index.snapshot.origin_at
+    first, last = origin - timedelta(weeks=WEEKS_KNOWN), origin + timedelta(weeks=WEEKS_KNOWN)
+    if not first <= record.at < last:
+        raise _NoSuchPlace(
+            f"nothing is known about {rfc3339(record.at)}; give an hour from {rfc3339(first)} to {rfc3339(last)}, "
+            f"{WEEKS_KNOWN} weeks around the published forecasts"
+        )
+
+
+def _check_inside(index: SnapshotIndex, position: tuple[float, float]) -> None:
+    area = index.area
+    latitude, longitude = position
+    if area and not (area.south <= latitude <= area.north and area.west <= longitude <= area.east):
+        raise _NoSuchPlace(
+            f"{latitude}, {longitude} is not in {index.snapshot.city.name}; give a latitude from {area.south:g} to "
+            f"{area.north:g} and a longitude from {area.west:g} to {area.east:g}"
+        )
 
 
 def _by_name(index: SnapshotIndex, name: str) -> CounterSnapshot | None:

@@ -75,7 +75,8 @@ class BodyReading:
 class Service:
     """What the routes need. `now` returns the time of a request, since an HTTP request carries no event time.
 
-    fresh_seconds: forecasts published longer ago are not fresh.
+    fresh_seconds: forecasts published longer ago are not fresh. public_reading: the page and its data need no key;
+    their requests are limited on their own, because a page loads several files.
     """
 
     holder: SnapshotHolder
@@ -85,6 +86,8 @@ class Service:
     metrics: ServingMetrics
     now: Callable[[], datetime]
     fresh_seconds: float
+    public_reading: bool
+    reading_limiter: api_keys.Limiter
 
     def index(self) -> SnapshotIndex:
         """Return the current snapshot's index. Raises RequestRefused (503), with the reason, when there is none."""
@@ -257,6 +260,7 @@ def _provenance(index: SnapshotIndex) -> dict[str, Any]:
         "origin_at": snapshot.origin_at,
         "published_at": snapshot.published_at,
         "stale": index.current_hour(service().now())[1],
+        "clock": snapshot.clock,
         "champion": snapshot.champion,
         "attribution": snapshot.city.attribution,
         "attribution_url": snapshot.city.attribution_url,

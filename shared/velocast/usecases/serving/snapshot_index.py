@@ -14,9 +14,18 @@ from zoneinfo import ZoneInfo
 from velocast.core.datetimes import HOUR, start_of_hour
 from velocast.core.geo import Plane
 from velocast.usecases.serving.api_types import Point
-from velocast.usecases.snapshot_format import HOURS_PER_WEEK, Basis, CounterSnapshot, Snapshot
+from velocast.usecases.site.page_data import PageData
+from velocast.usecases.snapshot_format import (
+    HOURS_PER_WEEK,
+    Basis,
+    Bounds,
+    CounterSnapshot,
+    Snapshot,
+)
 
 LOW, HIGH = 0.05, 0.95
+# Without a described area, the city's is that of its counters and this much around it, in degrees.
+MARGIN = 0.1
 
 
 class Profile(NamedTuple):
@@ -47,7 +56,8 @@ class SnapshotIndex:
     """Everything a request needs, computed once per snapshot.
 
     profile: one entry for each of the 168 local hours of the week; empty when no counter has any history.
-    usual_level, usual_threshold: medians over the counters; None when no counter has one.
+    usual_level, usual_threshold: medians over the counters; None when no counter has one. area: where the city's places
+    are; None when neither the city nor a counter says it.
     """
 
     snapshot: Snapshot
@@ -58,7 +68,9 @@ class SnapshotIndex:
     profile: tuple[Profile, ...]
     usual_level: float | None
     usual_threshold: float | None
+    area: Bounds | None
     plane: Plane
+    page_data: PageData
     # The published hours of each counter as the API returns them, filled by the first request for it.
     points: dict[str, tuple[Point, ...]] = field(default_factory=dict)
     # Serialized responses, with their forecasts counted by basis; the key says what the response depends on.
@@ -75,8 +87,10 @@ class SnapshotIndex:
         """Return the first hour to forecast, and whether the snapshot is stale.
 
         This is the current hour or, when the current time is outside the published hours, the hour of publication: a
-        stale snapshot is still served and marked as stale.
+        stale snapshot is still served and marked as stale. A replay stands at its hour of publication and is not stale.
         """
+        if self.snapshot.clock == "replay":
+            return self.hour_of(self.snapshot.published_at), False
         hour = self.hour_of(now)
         if self.hour_index(hour) is not None:
             return hour, False
@@ -109,7 +123,22 @@ def build_index(snapshot: Snapshot) -> SnapshotIndex:
         profile=_profile(snapshot, zone),
         usual_level=_median(c.level for c in snapshot.counters),
         usual_threshold=_median(c.busy_threshold for c in snapshot.counters),
+        area=snapshot.city.bounding_box or _around(snapshot.counters),
         plane=plane,
+        page_data=PageData(snapshot),
+    )
+
+
+def _around(counters: Sequence[CounterSnapshot]) -> Bounds | None:
+    latitudes = [c.latitude for c in counters if c.latitude is not None]
+    longitudes = [c.longitude for c in counters if c.longitude is not None]
+    if not latitudes or not longitudes:
+        return None
+    return Bounds(
+        south=min(latitudes) - MARGIN,
+        west=min(longitudes) - MARGIN,
+        north=max(latitudes) + MARGIN,
+        east=max(longitudes) + MARGIN,
     )
 
 

@@ -20,6 +20,7 @@ from velocast.core.requests import PredictRequest
 from velocast.usecases import audit, feature_store, model_loading, snapshot_format
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
+from velocast.usecases.site.publication import make_site
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
@@ -108,6 +109,7 @@ class TestBeforeThereIsAChampion:
             "busy_version": 0,
             "weather_hours": 0,
             "snapshot": "published",
+            "site": f"{len(list(make_site(published())))} files published",
         }
 
     def test_in_blocks_of_counters_they_are_the_same(
@@ -191,6 +193,37 @@ class TestRunAgain:
 
         pd.testing.assert_frame_equal(stored(warehouse_tables), before)
         assert published().published_at == parse_instant("2025-03-10T20:30:00Z")
+
+    def test_the_snapshot_shows_what_was_forecast_on_each_day_beside_the_counts(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        small_city.store(small_city.make())
+        for day in (3, 2, 1):  # a late run for an earlier day changes nothing of a later one
+            forecast_at(f"2025-03-0{10 - day}T04:00:00Z", f"past-{day}")
+
+        forecast_at()
+
+        made, rows = published(), stored(warehouse_tables)
+        newest = (
+            rows[rows["target_at"] < ORIGIN]
+            .sort_values("origin_at")
+            .groupby(["counter_id", "target_at"])
+            .last()
+        )
+        for counter in made.counters:
+            assert counter.recent_from is not None
+            hours = pd.date_range(counter.recent_from, periods=len(counter.recent), freq="h")
+            expected = newest.loc[counter.counter_id].reindex(hours)
+            for shown, column in (
+                ("past_predicted", "predicted_count"),
+                ("past_lower", "lower"),
+                ("past_upper", "upper"),
+            ):
+                found = pd.Series(getattr(counter, shown), hours, dtype=float)
+                pd.testing.assert_series_equal(
+                    found, expected[column].round(2), check_names=False, atol=0.011
+                )
+        assert sum(v is not None for v in made.counters[0].past_predicted) == 3 * 24
 
     def test_a_past_day_leaves_the_newer_snapshot_alone(
         self, warehouse_tables: bigquery.Client

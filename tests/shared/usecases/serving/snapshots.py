@@ -15,7 +15,9 @@ PUBLISHED = datetime(2026, 3, 3, 4, tzinfo=UTC)
 NOW = datetime(2026, 3, 3, 9, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HOURS = tuple(ORIGIN + i * HOUR for i in range(120))
-RECENT_FROM = ORIGIN - 168 * HOUR
+RECENT_HOURS = 336
+RECENT_FROM = ORIGIN - RECENT_HOURS * HOUR
+GAP = (218, 219)  # recent hours without a usable count
 NEW_COUNTER = "c-new"
 LONELY_COUNTER = "c-lonely"
 CHAMPION = ChampionCard(
@@ -57,6 +59,7 @@ def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
     """One counter with history, 300 m east of the previous one."""
     week = tuple(week_value(level, h) for h in range(168))
     predicted = tuple(week[local_week_hour(at)] for at in HOURS)
+    past = tuple(week[local_week_hour(RECENT_FROM + i * HOUR)] for i in range(RECENT_HOURS))
     values: dict[str, Any] = {
         "counter_id": f"c-{number}",
         "counter_name": f"Rue {number} N-S",
@@ -73,10 +76,10 @@ def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
         "busy": tuple(0.9 if p > level * 0.4 else 0.1 for p in predicted),
         "typical_week": week,
         "typical_spread": tuple(round(v * 0.4 + 1, 1) for v in week),
-        "recent": tuple(
-            None if i in (50, 51) else round(week[local_week_hour(RECENT_FROM + i * HOUR)] * 1.1)
-            for i in range(168)
-        ),
+        "recent": tuple(None if i in GAP else round(value * 1.1) for i, value in enumerate(past)),
+        "past_predicted": past,
+        "past_lower": tuple(round(p * 0.8, 1) for p in past),
+        "past_upper": tuple(round(p * 1.2 + 2, 1) for p in past),
         "recent_from": RECENT_FROM,
     }
     return CounterSnapshot(**(values | changes))

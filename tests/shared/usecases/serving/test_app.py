@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from tests.shared.usecases.serving.serving_app import HEADERS, app, bucket, publish
 from tests.shared.usecases.serving.snapshots import (
     CHAMPION,
+    CITY,
     HOUR,
     HOURS,
     LONELY_COUNTER,
@@ -33,7 +34,8 @@ from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import SettingsError
 from velocast.usecases.serving import snapshot_holder
-from velocast.usecases.snapshot_format import SNAPSHOT, dumps
+from velocast.usecases.site.page_files import PAGE_FILES
+from velocast.usecases.snapshot_format import SNAPSHOT, Bounds, dumps
 
 pytestmark = pytest.mark.usefixtures("storage_buckets")
 PROBLEM = "application/problem+json"
@@ -118,7 +120,7 @@ def test_past_hours_are_included_on_request(client: FlaskClient) -> None:
     assert answer["observed"][2]["forecast"]["basis"] == "model"
 
 
-@pytest.mark.parametrize("query", ["hours=0", "hours=121", "hours=many", "observed=169", "hour=3"])
+@pytest.mark.parametrize("query", ["hours=0", "hours=121", "hours=many", "observed=337", "hour=3"])
 def test_other_numbers_of_hours_are_refused(client: FlaskClient, query: str) -> None:
     answer = client.get(f"/v1/counters/c-3/forecast?{query}", headers=HEADERS)
     assert_problem(answer, 422, query.split("=", maxsplit=1)[0])
@@ -190,9 +192,9 @@ def test_predictions_come_in_the_order_of_the_records(client: FlaskClient) -> No
         client,
         {"counter_name": "rue 4  n-s", "at": at},
         {"counter_id": "c-2", "at": at},
-        {"counter_id": "c-2", "at": "2026-07-01T06:00:00Z"},
+        {"counter_id": "c-2", "at": "2026-04-01T06:00:00Z"},
         {"latitude": 48.852, "longitude": 2.31, "at": at},
-        {"counter_id": "opens-tomorrow", "latitude": 45.0, "longitude": 5.0, "at": at},
+        {"counter_id": "opens-tomorrow", "latitude": 49.0, "longitude": 2.4, "at": at},
     )
     assert answer.status_code == 200
     assert answer.json is not None
@@ -200,7 +202,7 @@ def test_predictions_come_in_the_order_of_the_records(client: FlaskClient) -> No
     assert found == [
         ("c-4", "model", "2026-03-04T07:00:00Z"),
         ("c-2", "model", "2026-03-04T07:00:00Z"),
-        ("c-2", "typical_week", "2026-07-01T06:00:00Z"),
+        ("c-2", "typical_week", "2026-04-01T06:00:00Z"),
         (None, "neighbours", "2026-03-04T07:00:00Z"),
         ("opens-tomorrow", "city_profile", "2026-03-04T07:00:00Z"),
     ]
@@ -270,6 +272,60 @@ def test_a_record_that_names_no_place_is_refused(
     client: FlaskClient, record: dict[str, Any], words: str
 ) -> None:
     assert_problem(predict(client, {"at": rfc3339(NOW)} | record), 422, words)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"latitude": 0.0, "longitude": 0.0}, "0.0, 0.0 is not in Demoville; give a latitude from 48.75"),
+        ({"counter_id": "c-1", "latitude": 48.85, "longitude": 3.0}, "longitude from 2.15 to 2.55"),
+        ({"counter_id": "c-1", "at": "2019-03-04T08:00:00Z"}, "nothing is known about 2019-03-04T08:00:00Z"),
+        ({"counter_id": "c-1", "at": "2026-04-27T23:00:00Z"}, "to 2026-04-27T23:00:00Z, 8 weeks around"),
+    ],
+)  # fmt: skip
+def test_places_outside_the_city_and_hours_far_away_are_refused(
+    client: FlaskClient, record: dict[str, Any], words: str
+) -> None:
+    box = Bounds(south=48.75, west=2.15, north=48.95, east=2.55)
+    publish(snapshot(city=CITY.model_copy(update={"bounding_box": box})))
+    assert_problem(predict(client, {"at": rfc3339(NOW)} | record), 422, words)
+
+
+def test_a_replay_stands_at_its_publication_and_is_not_stale() -> None:
+    publish(snapshot(clock="replay"))
+    client = app(now=lambda: NOW + timedelta(days=300)).test_client()
+    answer = ask(client, "/v1/forecast")
+    assert (answer["at"], answer["stale"], answer["clock"]) == (
+        "2026-03-03T04:00:00Z",
+        False,
+        "replay",
+    )
+
+
+def test_the_page_needs_a_key_unless_reading_is_public(client: FlaskClient) -> None:
+    assert client.get("/").status_code == 200
+    assert client.get("/data/manifest.json").status_code == 401
+    assert client.get("/data/manifest.json", headers={"X-API-Key": "wrong"}).status_code == 403
+    found = client.get("/data/manifest.json", headers=HEADERS).json
+    assert found is not None
+    city = client.get("/" + found["folder"] + "city.json", headers=HEADERS)
+    assert city.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert client.get("/data/0123456789abcdef/city.json", headers=HEADERS).status_code == 404
+
+
+def test_public_readers_are_limited_by_the_address_that_cloud_run_saw() -> None:
+    publish(snapshot(2))
+    public = app(public_site=True, requests_per_minute=2).test_client()
+
+    def statuses(forwarded: str, times: int) -> list[int]:
+        headers = {"X-Forwarded-For": forwarded, "Accept-Encoding": "gzip"}
+        return [
+            public.get("/data/manifest.json", headers=headers).status_code for _ in range(times)
+        ]
+
+    assert statuses("made-up, 192.0.2.1", 10) == [200] * 10
+    assert statuses("another, 192.0.2.1", 1) == [429]
+    assert statuses("192.0.2.1, 192.0.2.2", 1) == [200]
 
 
 @pytest.mark.parametrize(
@@ -572,7 +628,8 @@ def test_an_unexpected_error_reveals_no_details(
     [
         "/",
         "/docs",
-        "/page/page.js",
+        "/page/app.js",
+        "/counter/c-1",
         "/page/style.css",
         "/page/icon.svg",
         "/docs/swagger/js/swagger-ui-bundle.js",
@@ -589,10 +646,11 @@ def test_the_pages_allow_no_other_origin(client: FlaskClient, path: str) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["index.html", "docs.html", "page.js", "map.js", "chart.js", "api.js", "style.css"]
+    "name",
+    ["docs.html", "index.html", *(name for name in sorted(PAGE_FILES) if name != "icon.svg")],
 )
 def test_the_page_names_no_other_address(name: str) -> None:
-    text = Path("shared/velocast/usecases/serving/static", name).read_text(encoding="utf-8")
+    text = Path("shared/velocast/usecases/site/static", name).read_text(encoding="utf-8")
     code = re.sub(r"(?m)(^|\s)// .*$", "", text).replace("http://www.w3.org/2000/svg", "")
     assert "//" not in code
     assert "<script>" not in text

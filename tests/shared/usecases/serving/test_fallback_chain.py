@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.shared.usecases.serving.snapshots import (
+    GAP,
     HOUR,
     HOURS,
     LONELY_COUNTER,
@@ -226,12 +227,12 @@ def test_a_stale_snapshot_starts_at_its_publication(index: SnapshotIndex, days: 
 
 def test_past_hours_come_with_the_expected_counts(index: SnapshotIndex) -> None:
     c = index.by_id["c-3"]
-    rows = list(fallback_chain.past_hours(index, c, ORIGIN + 2 * HOUR, 170))
-    assert [at for at, _ in rows] == [ORIGIN + (i - 168) * HOUR for i in range(170)]
-    assert [known.bike_count for _, known in rows[:168]] == list(c.recent)
-    assert [known.bike_count for _, known in rows[168:]] == [None, None]
-    assert [known.forecast is None for _, known in rows[166:]] == [True, True, False, False]
-    assert rows[50][1].bike_count is None
+    rows = list(fallback_chain.past_hours(index, c, ORIGIN + 2 * HOUR, 338))
+    assert [at for at, _ in rows] == [ORIGIN + (i - 336) * HOUR for i in range(338)]
+    assert [known.bike_count for _, known in rows[:336]] == list(c.recent)
+    assert [known.bike_count for _, known in rows[336:]] == [None, None]
+    assert [known.forecast is None for _, known in rows[334:]] == [True, True, False, False]
+    assert rows[GAP[0]][1].bike_count is None
     assert rows[60][1].typical_count == week_value(130, local_week_hour(RECENT_FROM + 60 * HOUR))
 
 

@@ -1,0 +1,54 @@
+"""The forecasts of the hours that have come, which the snapshot shows beside what was counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core.datetimes import HOUR
+
+COLUMNS = ("predicted_count", "lower", "upper")
+
+
+@dataclass(frozen=True)
+class PastForecasts:
+    """The forecasts in force of `hours` consecutive UTC hours, each of the newest origin that forecast it.
+
+    values: predicted_count, lower and upper (bikes per hour) by counter_id and `hour`, the number of the hour.
+    """
+
+    values: pd.DataFrame
+    hours: int
+
+    def of(self, counter_id: str) -> dict[str, npt.NDArray[np.float64]]:
+        """Return `predicted`, `lower` and `upper` of one counter, one value for each hour, NaN without a forecast."""
+        known = self.values.index.get_level_values(0)
+        rows = (
+            self.values.loc[counter_id]
+            if counter_id in known
+            else self.values.iloc[:0].droplevel(0)
+        )
+        whole = rows.reindex(range(self.hours))
+        return {
+            name.removesuffix("_count"): whole[name].to_numpy(dtype=np.float64) for name in COLUMNS
+        }
+
+
+def read_past_forecasts(
+    warehouse: Warehouse, *, first_hour: datetime, hours: int, origin_at: datetime, as_of: datetime
+) -> PastForecasts:
+    """Read the forecasts of `hours` hours from `first_hour` that were made up to `as_of`. Raises WarehouseError.
+
+    Hours at or after `origin_at` have none: the forecasts that are being published are theirs.
+    """
+    rows = warehouse.query_large(
+        "snapshot_past_forecasts", first_hour=first_hour, until=origin_at, as_of=as_of
+    )
+    rows["hour"] = (pd.to_datetime(rows["target_at"], utc=True) - first_hour) // HOUR
+    values = rows.set_index(["counter_id", "hour"])[list(COLUMNS)].sort_index()
+    return PastForecasts(values, hours)

@@ -1,0 +1,94 @@
+"""How good the forecasts of the last days were, and which counters need a look: pure functions over a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from velocast.core.datetimes import HOUR, rfc3339
+from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
+
+SILENT_AFTER = timedelta(hours=72)
+LOOK_HOURS = 72
+LEAST_LOOK_PAIRS = 24
+LEAST_PAIRS = 24
+
+
+class Pair(NamedTuple):
+    """One hour that was forecast and counted: number of the hour in `recent`, bikes per hour."""
+
+    hour: int
+    counted: float
+    predicted: float
+    lower: float
+    upper: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the count lies in the 90 % interval, as the page shows it: rounded to whole bikes."""
+        return round(self.lower) <= round(self.counted) <= round(self.upper)
+
+
+def pairs(counter: CounterSnapshot) -> Iterator[Pair]:
+    """Yield the recent hours of a counter that have both a usable count and a forecast made on the hour's day."""
+    rows = zip(
+        counter.recent,
+        counter.past_predicted,
+        counter.past_lower,
+        counter.past_upper,
+        strict=False,
+    )
+    for hour, (counted, predicted, lower, upper) in enumerate(rows):
+        if None not in (counted, predicted, lower, upper):
+            yield Pair(hour, counted, predicted, lower, upper)  # type: ignore[arg-type]  # none is None
+
+
+def measure_accuracy(found: Iterable[Pair]) -> dict[str, float] | None:
+    """Return number of pairs, mean absolute error and bias (bikes per hour), WAPE and coverage (shares).
+
+    `wape` is missing when no bike was counted. None for fewer than LEAST_PAIRS pairs.
+    """
+    known = list(found)
+    if len(known) < LEAST_PAIRS:
+        return None
+    errors = [p.predicted - p.counted for p in known]
+    off, bikes = sum(map(abs, errors)), sum(p.counted for p in known)
+    measured = {
+        "pairs": len(known),
+        "mae": round(off / len(known), 2),
+        "bias": round(sum(errors) / len(known), 2),
+        "coverage": round(sum(p.inside for p in known) / len(known), 4),
+    }
+    return measured | ({"wape": round(off / bikes, 4)} if bikes > 0 else {})
+
+
+def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return the counters that a person should look at, the most urgent first.
+
+    kind `silent`: no usable count for three days in which other counters had some, `since` its last one. kind
+    `outside`: of the last three days' hours more than half lie outside the 90 % interval, `share`.
+    """
+    newest = max((c.last_counted_at for c in snapshot.counters if c.last_counted_at), default=None)
+    if newest is None:
+        return []
+    silent: list[dict[str, Any]] = []
+    outside: list[dict[str, Any]] = []
+    for counter in snapshot.counters:
+        last = counter.last_counted_at
+        if last is None or newest - last > SILENT_AFTER:
+            since = None if last is None else rfc3339(last)
+            silent.append({"counter_id": counter.counter_id, "kind": "silent", "since": since})
+            continue
+        if counter.recent_from is None:
+            continue
+        first = (newest - counter.recent_from) // HOUR - LOOK_HOURS
+        late = [pair for pair in pairs(counter) if pair.hour > first]
+        share = sum(not pair.inside for pair in late) / len(late) if late else 0.0
+        if len(late) >= LEAST_LOOK_PAIRS and share > 0.5:
+            found = {"counter_id": counter.counter_id, "kind": "outside", "share": round(share, 2)}
+            outside.append(found)
+    silent.sort(
+        key=lambda f: f["since"] or "", reverse=True
+    )  # a counter that has just fallen silent is news
+    return [*sorted(outside, key=lambda f: -f["share"]), *silent]

@@ -1,0 +1,191 @@
+"""The site's data as files for others: CSV, Parquet and GeoJSON, described by a Frictionless data package."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from velocast.core.datetimes import HOUR, rfc3339
+from velocast.usecases.site.accuracy import measure_accuracy, pairs
+from velocast.usecases.snapshot_format import Snapshot
+
+FOLDER = "open/"
+_HOUR = ("at", "datetime", "Start of the hour, UTC.")
+_ID = ("counter_id", "string", "The city's id of the counter.")
+_INTERVAL = (
+    ("predicted_count", "number", "Forecast number of bikes in the hour."),
+    ("lower", "number", "Lower end of the 90 % interval."),
+    ("upper", "number", "Upper end of the 90 % interval."),
+)
+FORECASTS = (
+    _ID,
+    _HOUR,
+    *_INTERVAL,
+    ("busy_probability", "number", "Probability that the count is above the counter's 75th percentile of 28 days."),
+    ("usual_count", "number", "Median of the same local hour and weekday of the eight weeks before."),
+    ("basis", "string", "What the forecast is based on."),
+)  # fmt: skip
+PAST = (
+    _ID,
+    _HOUR,
+    ("bike_count", "number", "Bikes counted in the hour; empty where there is no usable count."),
+    *(
+        (name, kind, f"{text[:-1]}, as it was made on the hour's own day.")
+        for name, kind, text in _INTERVAL
+    ),
+)
+_TYPES = {"string": pa.string(), "number": pa.float64(), "datetime": pa.timestamp("s", tz="UTC")}
+Columns = Sequence[tuple[str, str, str]]
+
+
+def make_open_data(snapshot: Snapshot) -> dict[str, bytes]:
+    """Return the files by name, each below FOLDER; `datapackage.json` describes the others."""
+    tables = {"forecasts": (FORECASTS, _forecasts(snapshot)), "past": (PAST, _past(snapshot))}
+    made: dict[str, bytes] = {}
+    for name, (columns, rows) in tables.items():
+        schema = pa.schema([(column, _TYPES[kind]) for column, kind, _ in columns])
+        table = pa.table(
+            list(map(list, zip(*rows, strict=True))) or [[] for _ in columns], schema=schema
+        )
+        made[f"{name}.csv"] = _csv(table)
+        sink = io.BytesIO()
+        pyarrow.parquet.write_table(table, sink, compression="zstd")
+        made[f"{name}.parquet"] = sink.getvalue()
+    made["counters.geojson"] = _json(_places(snapshot))
+    made["datapackage.json"] = _json(_package(snapshot, made))
+    return {FOLDER + name: data for name, data in made.items()}
+
+
+def _forecasts(snapshot: Snapshot) -> list[tuple[Any, ...]]:
+    zone = ZoneInfo(snapshot.city.time_zone)
+    local = [hour.astimezone(zone) for hour in snapshot.hours]
+    slots = [at.weekday() * 24 + at.hour for at in local]
+    return [
+        (
+            c.counter_id,
+            hour,
+            *(round(values[i], 1) for values in (c.predicted, c.lower, c.upper)),
+            c.busy[i] if c.busy else None,
+            c.typical_week[slots[i]] if c.typical_week else None,
+            c.basis,
+        )
+        for c in snapshot.counters
+        if c.predicted
+        for i, hour in enumerate(snapshot.hours)
+    ]
+
+
+def _past(snapshot: Snapshot) -> list[tuple[Any, ...]]:
+    return [
+        (
+            c.counter_id,
+            c.recent_from + i * HOUR,
+            count,
+            *(_rounded(values, i) for values in (c.past_predicted, c.past_lower, c.past_upper)),
+        )
+        for c in snapshot.counters
+        if c.recent_from is not None
+        for i, count in enumerate(c.recent)
+    ]
+
+
+def _rounded(values: Sequence[float | None], index: int) -> float | None:
+    value = values[index] if values else None
+    return None if value is None else round(value, 1)
+
+
+def _csv(table: pa.Table) -> bytes:
+    at = pa.compute.strftime(table["at"], format="%Y-%m-%dT%H:%M:%SZ")
+    sink = io.BytesIO()
+    options = pyarrow.csv.WriteOptions(quoting_style="needed")
+    pyarrow.csv.write_csv(
+        table.set_column(table.schema.get_field_index("at"), "at", at), sink, options
+    )
+    return sink.getvalue()
+
+
+def _places(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the counters as GeoJSON (RFC 7946); one without a place has no geometry."""
+    features = []
+    for c in snapshot.counters:
+        placed = c.latitude is not None and c.longitude is not None
+        properties = {
+            "counter_id": c.counter_id,
+            "counter_name": c.counter_name,
+            "last_counted_at": c.last_counted_at and rfc3339(c.last_counted_at),
+            "last_count": c.last_count,
+            **(measure_accuracy(pairs(c)) or {}),
+        }
+        geometry = {"type": "Point", "coordinates": [c.longitude, c.latitude]} if placed else None
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _package(snapshot: Snapshot, made: dict[str, bytes]) -> dict[str, Any]:
+    city = snapshot.city
+    licence = {"title": city.licence, "name": city.licence, "path": city.licence_url}
+    licence = {key: value for key, value in licence.items() if value}
+    package: dict[str, Any] = {
+        "profile": "data-package",
+        "name": "velocast-forecasts",
+        "title": f"Bike forecasts for {city.name}",
+        "description": "Hourly forecasts of bikes at every counter, and those of the last 14 days beside the counts.",
+        "created": rfc3339(snapshot.published_at),
+        "resources": [
+            _resource(name, extension, columns, made)
+            for name, columns in (("forecasts", FORECASTS), ("past", PAST))
+            for extension in ("csv", "parquet")
+        ]
+        + [
+            {
+                "profile": "data-resource",
+                "name": "counters",
+                "path": "counters.geojson",
+                "format": "geojson",
+                "mediatype": "application/geo+json",
+                "bytes": len(made["counters.geojson"]),
+                "description": "Places of the counters, and the accuracy of their forecasts of the last 14 days.",
+            }
+        ],
+    }
+    if licence:
+        package["licenses"] = [licence]
+    if city.attribution:
+        source = {"title": city.attribution} | (
+            {"path": city.attribution_url} if city.attribution_url else {}
+        )
+        package["sources"] = [source]
+    return package
+
+
+def _resource(
+    name: str, extension: str, columns: Columns, made: dict[str, bytes]
+) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "profile": "tabular-data-resource" if extension == "csv" else "data-resource",
+        "name": name if extension == "csv" else f"{name}-{extension}",
+        "path": f"{name}.{extension}",
+        "format": extension,
+        "bytes": len(made[f"{name}.{extension}"]),
+        "schema": {
+            "fields": [
+                {"name": column, "type": kind, "description": text}
+                for column, kind, text in columns
+            ],
+            "primaryKey": ["counter_id", "at"],
+        },
+    }
+    return described | (
+        {"encoding": "utf-8", "mediatype": "text/csv"} if extension == "csv" else {}
+    )
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8")

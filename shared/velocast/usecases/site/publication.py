@@ -1,0 +1,112 @@
+"""Publish a snapshot as a static site: a bucket of files that any file server can answer with."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+from typing import NamedTuple, TypeVar
+
+from velocast.adapters.gcs import Objects
+from velocast.core.datetimes import rfc3339
+from velocast.core.errors import ObjectMissing
+from velocast.usecases.site.open_data import make_open_data
+from velocast.usecases.site.page_data import DATA, MANIFEST, PageData, iterate_files
+from velocast.usecases.site.page_files import (
+    CONTENT_TYPES,
+    PAGE_FILES,
+    content_policy,
+    page_html,
+    page_version,
+    read_page_file,
+)
+from velocast.usecases.snapshot_format import Snapshot
+
+AT_ONCE = 8
+FOR_EVER = "public, max-age=31536000, immutable"
+# A page that is open asks for the manifest every minute.
+SHORTLY = "public, max-age=60"
+T = TypeVar("T")
+_PACKED = {".parquet"}  # compressed already
+
+
+class SiteFile(NamedTuple):
+    """A file of the site. for_ever: its content never changes."""
+
+    name: str
+    data: bytes
+    for_ever: bool
+
+
+def make_site(snapshot: Snapshot) -> Iterator[SiteFile]:
+    """Yield all files of the site; the manifest, which names the others, comes last."""
+    data = PageData(snapshot)
+    folder = f"page/{page_version()}/"
+    for name in sorted(PAGE_FILES):
+        yield SiteFile(folder + name, read_page_file(name), for_ever=True)
+    for name, content in iterate_files(data):
+        yield SiteFile(name, content, for_ever=True)
+    policy = content_policy(snapshot.city)
+
+    def html(root: str, title: str) -> bytes:
+        return page_html(root=root, title=title, suffix=".html", folder=folder, policy=policy)
+
+    city = f"Velocast {snapshot.city.name}"
+    yield SiteFile("index.html", html("", city), for_ever=False)
+    for name, counter in data.counter_pages.items():
+        title = f"{counter.counter_name or counter.counter_id} · {city}"
+        yield SiteFile(f"counter/{name}.html", html("../", title), for_ever=False)
+    for name, content in make_open_data(snapshot).items():
+        yield SiteFile(name, content, for_ever=False)
+    yield SiteFile(MANIFEST, data.manifest(api=False), for_ever=False)
+
+
+def publish_site(objects: Objects, snapshot: Snapshot) -> str:
+    """Write the site to a bucket and return what was done, in words.
+
+    A newer site is kept. Files of a publication before the last are deleted: a page that was opened with the last one
+    still finds its own. Raises Google's errors when the bucket fails; the manifest, written last, then names old files.
+    """
+    before = _published_before(objects)
+    if before.get("published_at", "") > rfc3339(snapshot.published_at):
+        return f"kept: the published site is newer, from {before['published_at']}"
+    *files, manifest = make_site(snapshot)
+    _at_once(lambda file: _write(objects, file), files)
+    _write(objects, manifest)
+    kept = (PageData(snapshot).folder, before.get("folder", MANIFEST), MANIFEST)
+    old = [name for name in objects.names(DATA) if not name.startswith(kept)]
+    _at_once(objects.delete, old)
+    return f"{len(files) + 1} files published"
+
+
+def _published_before(objects: Objects) -> dict[str, str]:
+    try:
+        stored = objects.read(MANIFEST).data
+    except ObjectMissing:
+        return {}
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(objects: Objects, file: SiteFile) -> None:
+    extension = PurePosixPath(file.name).suffix
+    packed = extension not in _PACKED
+    objects.write(
+        file.name,
+        gzip.compress(file.data, 6, mtime=0) if packed else file.data,
+        content_type=CONTENT_TYPES[extension],
+        content_encoding="gzip" if packed else None,
+        cache_control=FOR_EVER if file.for_ever else SHORTLY,
+    )
+
+
+def _at_once(work: Callable[[T], object], items: list[T]) -> None:
+    """Do something with each item, some at a time; raises the first error."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(work, items):
+            pass

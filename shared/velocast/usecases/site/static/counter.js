@@ -1,0 +1,169 @@
+// A counter's page: an hour in words, its chart over some range, how good its forecasts were, the numbers to take along.
+
+import { accuracyInWords } from "./accuracy.js";
+import { Chart } from "./chart.js";
+import { $, h } from "./dom.js";
+import { saveCsv } from "./download.js";
+import { againstUsual, number, percent, t } from "./format.js";
+
+const HOUR = 3600_000;
+const WEEK = 168 * HOUR;
+const BEFORE = 48; // hours shown before the coming days
+export const RANGES = ["days", "week", "past", "typical"];
+const COLUMNS = ["observed", "forecast", "lower", "upper", "typical", "earlier"];
+const SHOWN = {
+  days: ["observed", "forecast", "lower", "upper", "typical"],
+  week: ["observed", "earlier", "typical"],
+  past: ["observed", "forecast", "lower", "upper"],
+  typical: ["typical"],
+};
+
+export class CounterView {
+  /** address: called when an hour or a range was chosen. */
+  constructor(address) {
+    this.address = address;
+    this.chart = new Chart($("chart"), { describe: (row) => this.describe(row), pick: (at) => this.chooseHour(at) });
+    $("range").replaceChildren(...RANGES.map((range) => {
+      const button = h("button", { type: "button", textContent: t(`range.${range}`), data: { range } });
+      button.addEventListener("click", () => this.chooseRange(range));
+      return button;
+    }));
+    $("csv").addEventListener("click", () => this.save());
+    $("copy").addEventListener("click", () => this.copy());
+  }
+
+  /** Show a counter. state: {counter, siblings, file, clock, hours, now, range, hour (instant or null)}. */
+  show(state) {
+    Object.assign(this, state);
+    this.byHour = this.joined();
+    $("counter-title").textContent = this.counter.name;
+    const { last_counted_at: lastAt, last_count: last, basis } = this.file;
+    const counted = lastAt ? t("last", { n: number(last), at: this.clock.text(lastAt) }) : t("last.none");
+    $("counter-facts").textContent = `${counted} ${t("based", { basis: t(`basis.${basis}`) })}`;
+    $("siblings").hidden = this.siblings.length === 0;
+    $("siblings").replaceChildren(t("same.place"), " ", ...this.siblings.flatMap((c, i) => [i ? ", " : "", h("a", { href: this.addressOf(c), textContent: c.name })]));
+    $("good").textContent = accuracyInWords(this.file.accuracy);
+    if (this.hour === null) {
+      this.hour = this.hours(this.now);
+      this.showHour();
+    } else this.chooseHour(this.hour);
+  }
+
+  /** All hours that are known of the counter, by instant. */
+  joined() {
+    const { file } = this, rows = new Map();
+    const typical = (at) => file.typical_week?.[this.clock.weekHour(at)] ?? undefined;
+    const from = Date.parse(file.recent_from);
+    const value = (name, i) => file[name][i] ?? undefined;
+    file.recent.forEach((count, i) => {
+      const at = from + i * HOUR;
+      rows.set(at, { at, observed: count ?? undefined, forecast: value("past_predicted", i), lower: value("past_lower", i), upper: value("past_upper", i), typical: typical(at), earlier: value("recent", i - 168) });
+    });
+    file.predicted.forEach((predicted, i) => {
+      const at = this.hours(i), known = rows.get(at);
+      rows.set(at, { at, observed: known?.observed, forecast: predicted, lower: file.lower[i], upper: file.upper[i], q25: file.q25?.[i], q75: file.q75?.[i], busy: file.busy?.[i], typical: typical(at), earlier: known?.earlier });
+    });
+    return rows;
+  }
+
+  /** The rows of a range. */
+  rows(range) {
+    const now = this.hours(this.now);
+    if (range === "typical") return this.week(now);
+    const [first, last] = {
+      days: [now - BEFORE * HOUR, Infinity],
+      week: [now - WEEK, now],
+      past: [now - 2 * WEEK, now],
+    }[range];
+    return [...this.byHour.values()].filter((r) => r.at >= first && r.at < last).sort((a, b) => a.at - b.at);
+  }
+
+  /** The typical week from Monday 0 h, at the hours of the current week. */
+  week(now) {
+    const monday = now - this.clock.weekHour(now) * HOUR;
+    return (this.file.typical_week ?? []).map((typical, i) => ({ at: monday + i * HOUR, typical: typical ?? undefined }));
+  }
+
+  chooseRange(range) {
+    this.range = range;
+    this.draw();
+    this.address();
+  }
+
+  chooseHour(at) {
+    this.hour = at;
+    const inRange = this.rows(this.range).some((r) => r.at === at);
+    if (!inRange) this.range = RANGES.find((range) => this.rows(range).some((r) => r.at === at)) ?? this.range;
+    this.showHour();
+  }
+
+  showHour() {
+    $("words").replaceChildren(...this.inWords(this.byHour.get(this.hour) ?? { at: this.hour }));
+    this.draw();
+    this.address();
+  }
+
+  draw() {
+    for (const button of $("range").children) button.setAttribute("aria-pressed", String(button.dataset.range === this.range));
+    const rows = this.rows(this.range).map((row) => this.only(row));
+    this.chart.show({
+      rows, clock: this.clock, chosen: this.hour, dates: this.range !== "typical",
+      start: this.range === "days" ? this.hours(this.now) : undefined,
+      label: t("chart.label", { name: this.counter.name, range: t(`range.${this.range}`) }),
+    });
+    for (const item of document.querySelectorAll("#key-list li")) item.hidden = !SHOWN[this.range].includes(item.dataset.series);
+    this.table(rows);
+  }
+
+  /** A row with what the range shows. In coming days the past is shown as counted: its forecasts have a range of their own. */
+  only(row) {
+    const shown = this.range === "days" && row.at < this.hours(0) ? ["observed", "typical"] : SHOWN[this.range];
+    return { at: row.at, busy: row.busy, ...Object.fromEntries(shown.map((name) => [name, row[name]])) };
+  }
+
+  /** The hour as a headline and its explanation. */
+  inWords(row) {
+    const when = t("at.hour", { day: this.clock.text(row.at, "long"), span: this.clock.span(row.at) });
+    const bounds = Number.isFinite(row.forecast) ? { n: number(row.forecast), lower: number(row.lower), upper: number(row.upper) } : null;
+    const parts = [];
+    if (Number.isFinite(row.observed)) parts.push(t("counted.words", { n: number(row.observed) }));
+    if (bounds) parts.push(t(Number.isFinite(row.observed) ? "forecast.was" : "in.words", bounds));
+    if (!parts.length) parts.push(t("counted.none"));
+    const more = [];
+    if (Number.isFinite(row.typical)) more.push(t("in.words.usual", { usual: againstUsual(row.observed ?? row.forecast, row.typical), n: number(row.typical) }));
+    if (Number.isFinite(row.q25) && !Number.isFinite(row.observed)) more.push(t("middle.half", { lower: number(row.q25), upper: number(row.q75) }));
+    if (Number.isFinite(row.busy)) more.push(t("busy.chance", { p: percent(row.busy) }));
+    return [h("span", { className: "quiet", textContent: when }), h("strong", { textContent: parts.join("; ") }), h("span", { className: "quiet", textContent: more.join("; ") })];
+  }
+
+  describe(row) {
+    const lines = [this.range === "typical" ? `${this.clock.text(row.at, "weekday")} ${this.clock.text(row.at, "time")}` : this.clock.text(row.at)];
+    if (Number.isFinite(row.observed)) lines.push(`${t("observed")} ${number(row.observed)}`);
+    else if (row.at < this.hours(0) && this.range !== "typical") lines.push(t("counted.none"));
+    if (Number.isFinite(row.forecast)) lines.push(`${t("forecast")} ${number(row.forecast)} (${number(row.lower)}–${number(row.upper)})`);
+    for (const name of ["earlier", "typical"]) if (Number.isFinite(row[name])) lines.push(`${t(name)} ${number(row[name])}`);
+    return lines.join("\n");
+  }
+
+  table(rows) {
+    const columns = SHOWN[this.range];
+    $("table").tHead.rows[0].replaceChildren(h("th", { scope: "col", textContent: t("hour") }), ...columns.map((name) => h("th", { scope: "col", textContent: t(name) })));
+    const body = () => $("table").tBodies[0].replaceChildren(...rows.map((row) => h("tr", {},
+      h("th", { scope: "row", textContent: this.range === "typical" ? `${this.clock.text(row.at, "weekday")} ${this.clock.text(row.at, "time")}` : this.clock.text(row.at) }),
+      ...columns.map((name) => h("td", { textContent: Number.isFinite(row[name]) ? number(row[name]) : "–" })))));
+    body();
+  }
+
+  /** What is shown, as a file. */
+  save() {
+    const columns = ["at", ...COLUMNS.filter((name) => SHOWN[this.range].includes(name))];
+    const rows = this.rows(this.range).map((row) => this.only(row)).map((row) => ({ ...row, at: new Date(row.at).toISOString().replace(".000", "") }));
+    saveCsv(`${this.counter.file}-${this.range}.csv`, columns, rows);
+  }
+
+  async copy() {
+    await navigator.clipboard.writeText(location.href);
+    $("copy").textContent = t("link.copied");
+    setTimeout(() => ($("copy").textContent = t("link")), 2000);
+  }
+}

@@ -1,0 +1,130 @@
+"""The page's data, recomputed with pandas from the snapshot."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.shared.usecases.serving import snapshots
+from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
+from velocast.usecases.site.page_data import PageData, file_name_of
+from velocast.usecases.snapshot_format import Snapshot
+
+
+def content(snapshot: Snapshot, name: str) -> Any:
+    data = PageData(snapshot)
+    found = data.content(data.folder + name)
+    assert found is not None
+    return json.loads(found)
+
+
+def hours(snapshot: Snapshot) -> pd.DataFrame:
+    """Every counter's published hours with the usual count: (n, 4), local time as index."""
+    rows = [
+        (
+            c.counter_id,
+            at,
+            predicted,
+            c.typical_week and c.typical_week[snapshots.local_week_hour(at)],
+        )
+        for c in snapshot.counters
+        for at, predicted in zip(snapshot.hours, c.predicted, strict=False)
+    ]
+    frame = pd.DataFrame(rows, columns=["counter_id", "at", "predicted", "usual"])
+    return frame.assign(day=frame["at"].dt.tz_convert(snapshots.ZONE).dt.date.astype(str))
+
+
+def test_the_days_and_hours_of_the_city_are_sums_over_its_counters() -> None:
+    made = snapshots.snapshot(4)
+    without = made.counters[3].model_copy(update={"typical_week": None, "typical_spread": None})
+    made = made.model_copy(update={"counters": (*made.counters[:3], without, *made.counters[4:])})
+    city, frame = content(made, "city.json"), hours(made)
+    compared = frame[frame["usual"].notna()]
+    for name, rows in (("predicted", frame), ("compared", compared)):
+        assert city["totals"][name] == rows.groupby("at")["predicted"].sum().round().tolist()
+    assert city["totals"]["usual"] == compared.groupby("at")["usual"].sum().round().tolist()
+    assert [d["date"] for d in city["days"]] == sorted(frame["day"].unique())
+    by_day = frame[frame["counter_id"] == "c-2"].groupby("day")["predicted"].sum().round().tolist()
+    assert next(c for c in city["counters"] if c["id"] == "c-2")["days"] == by_day
+    day = content(made, "day-1.json")
+    on_it = frame[(frame["counter_id"] == "c-1") & (frame["day"] == city["days"][1]["date"])]
+    assert day["predicted"][1] == on_it["predicted"].round().tolist()
+    assert day["usual"][1] == on_it["usual"].round().tolist()
+    assert day["usual"][3] == [None] * 24
+
+
+def test_a_clock_change_gives_its_day_another_number_of_hours() -> None:
+    start = pd.Timestamp("2026-03-28", tz=snapshots.ZONE)
+    span = pd.date_range(start, periods=119, freq="h").tz_convert("UTC").to_pydatetime()
+    counter = snapshots.counter(1, 50)
+    short = counter.model_copy(
+        update={n: getattr(counter, n)[:119] for n in ("predicted", "lower", "upper", "busy")}
+    )
+    changes = {"hours": tuple(span), "counters": (short,), "origin_at": span[0]}
+    made = snapshots.snapshot().model_copy(update=changes)
+    assert [d["until"] - d["from"] for d in content(made, "city.json")["days"]] == [
+        24,
+        23,
+        24,
+        24,
+        24,
+    ]
+
+
+def test_accuracy_is_that_of_pandas() -> None:
+    counter = snapshots.counter(5, 90)
+    frame = pd.DataFrame(
+        {"f": counter.past_predicted, "c": counter.recent, "lo": counter.past_lower, "up": counter.past_upper}
+    ).dropna()  # fmt: skip
+    measured = measure_accuracy(pairs(counter))
+    assert measured is not None
+    assert measured["pairs"] == len(frame) == snapshots.RECENT_HOURS - 2
+    assert measured["mae"] == pytest.approx((frame.f - frame.c).abs().mean(), abs=0.005)
+    assert measured["bias"] == pytest.approx((frame.f - frame.c).mean(), abs=0.005)
+    assert measured["wape"] == pytest.approx(
+        (frame.f - frame.c).abs().sum() / frame.c.sum(), abs=5e-5
+    )
+    inside = frame.c.between(frame.lo.round(), frame.up.round())
+    assert measured["coverage"] == pytest.approx(inside.mean(), abs=5e-5)
+
+
+def test_too_few_pairs_say_nothing() -> None:
+    counter = snapshots.counter(5, 90)
+    recent = (*counter.recent[:23], *[None] * (snapshots.RECENT_HOURS - 23))
+    assert measure_accuracy(pairs(counter.model_copy(update={"recent": recent}))) is None
+
+
+def test_counters_that_need_a_look_are_silent_or_unlike_their_forecasts() -> None:
+    fine, silent, odd = (snapshots.counter(i, 60) for i in range(3))
+    last = snapshots.ORIGIN - timedelta(hours=80)
+    tripled = tuple(v and v * 3 for v in odd.recent)
+    counters = (
+        fine,
+        silent.model_copy(update={"last_counted_at": last}),
+        odd.model_copy(update={"recent": tripled}),
+        snapshots.bare("c-never"),
+    )
+    made = snapshots.snapshot().model_copy(update={"counters": counters})
+    assert [(f["counter_id"], f["kind"]) for f in find_conspicuous_counters(made)] == [
+        ("c-2", "outside"),
+        ("c-1", "silent"),
+        ("c-never", "silent"),
+    ]
+
+
+@pytest.mark.parametrize("counter_id", ["a/b", "..", "", "x y", "é", "a" * 200, "%2F"])
+def test_an_id_of_any_characters_has_a_plain_name(counter_id: str) -> None:
+    name = file_name_of(counter_id)
+    assert name.startswith("x-")
+    assert name.replace("-", "").isalnum()
+
+
+def test_the_folder_is_named_by_the_content() -> None:
+    made = snapshots.snapshot(2)
+    later = made.model_copy(update={"published_at": made.published_at + timedelta(hours=1)})
+    assert PageData(made).folder == PageData(snapshots.snapshot(2)).folder != PageData(later).folder
+    assert PageData(made).content("data/0123456789abcdef/city.json") is None

@@ -1,0 +1,160 @@
+"""The static site: published to a bucket, copied to a folder, answered by Python's own file server."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from docs.screenshot import CHROMIUM, launch
+from tests import emulators
+from tests.shared.usecases.serving import snapshots
+from velocast.adapters.gcs import Objects
+from velocast.core.errors import ObjectMissing
+from velocast.usecases.site.page_data import MANIFEST, PageData
+from velocast.usecases.site.publication import make_site, publish_site
+
+pytestmark = pytest.mark.usefixtures("storage_buckets")
+
+
+def site() -> Objects:
+    """The bucket of the site."""
+    return emulators.objects("site")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the site."""
+    for file in make_site(snapshots.snapshot()):
+        path = tmp_path / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.data)
+    return tmp_path
+
+
+@pytest.fixture
+def file_server(folder: Path) -> Iterator[str]:
+    """Any file server: Python's."""
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
+        """Say nothing."""
+
+
+def test_what_is_published_is_the_site_compressed_and_cacheable() -> None:
+    made = snapshots.snapshot(3)
+    assert publish_site(site(), made).endswith("files published")
+    wanted = {file.name: file for file in make_site(made)}
+    assert set(site().names("")) == set(wanted)
+    for name, file in wanted.items():
+        assert site().read(name).data == file.data  # decompressed on the way
+    blob = site()._bucket.get_blob(PageData(made).folder + "city.json")
+    assert blob is not None
+    assert (blob.content_encoding, blob.content_type) == ("gzip", "application/json")
+    assert blob.cache_control == "public, max-age=31536000, immutable"
+
+
+def test_the_last_publication_stays_and_the_one_before_goes() -> None:
+    first, second, third = (
+        snapshots.snapshot(2, published_at=snapshots.PUBLISHED + i * snapshots.HOUR)
+        for i in range(3)
+    )
+    for made in (first, second, third):
+        publish_site(site(), made)
+    assert json.loads(site().read(MANIFEST).data)["folder"] == PageData(third).folder
+    site().read(PageData(second).folder + "city.json")
+    with pytest.raises(ObjectMissing):
+        site().read(PageData(first).folder + "city.json")
+    assert publish_site(site(), second).startswith("kept: the published site is newer")
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
+def test_a_copy_works_on_any_file_server(file_server: str) -> None:
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(locale="en-GB")
+        page.clock.install(time=snapshots.NOW)
+        page.clock.resume()
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith(file_server) else complaints.append(r.url),
+        )
+        page.on("response", lambda r: complaints.append(r.url) if r.status >= 400 else None)
+        page.goto(file_server)
+        page.locator("circle[data-site='c-4']").click()
+        expect(page.locator("#chart path.line.forecast")).to_be_visible()
+        assert page.url == f"{file_server}/counter/c-4.html"
+        page.reload()
+        expect(page).to_have_title("Rue 4 N-S · Velocast Demoville")
+        page.go_back()
+        expect(page.locator("#map circle").first).to_be_visible()
+        expect(page.locator("#key-form, #hand-card, .of-api").first).to_be_hidden()
+        page.locator("#hour").fill("30")
+        expect(page.locator("#map-hour")).to_contain_text("Wed 4 Mar, 06:00")
+        for link in page.locator("#downloads a").all():
+            assert page.request.get(link.evaluate("a => a.href")).ok
+        browser.close()
+    assert complaints == []
+
+
+def test_tables_are_the_snapshot_in_csv_and_parquet(folder: Path) -> None:
+    made = snapshots.snapshot()
+    for name in ("forecasts", "past"):
+        read = pd.read_csv(folder / f"open/{name}.csv", parse_dates=["at"])
+        columnar = pd.read_parquet(folder / f"open/{name}.parquet")
+        pd.testing.assert_frame_equal(read, columnar, check_dtype=False)
+    forecasts = pd.read_csv(folder / "open/forecasts.csv", parse_dates=["at"])
+    one = forecasts[forecasts["counter_id"] == "c-4"]
+    assert one["predicted_count"].tolist() == list(made.counters[4].predicted)
+    assert one["at"].tolist() == list(made.hours)
+    past = pd.read_csv(folder / "open/past.csv")
+    assert past.loc[past["counter_id"] == "c-4", "bike_count"].isna().sum() == len(snapshots.GAP)
+
+
+def test_the_places_are_geojson(folder: Path) -> None:
+    found = json.loads((folder / "open/counters.geojson").read_text())
+    first = found["features"][0]
+    assert first["geometry"] == {"type": "Point", "coordinates": [2.30, 48.85]}
+    assert first["properties"]["counter_name"] == "Rue 0 N-S"
+    assert len(found["features"]) == len(snapshots.snapshot().counters)
+
+
+def test_the_data_package_describes_every_file(folder: Path) -> None:
+    """By the rules of Frictionless' Data Package 1: names, paths, types, and fields in the files' order."""
+    package = json.loads((folder / "open/datapackage.json").read_text())
+    assert package["licenses"] == [{"name": "CC0 1.0", "title": "CC0 1.0"}]
+    names = [r["name"] for r in package["resources"]]
+    assert len(set(names)) == len(names)
+    for resource in package["resources"]:
+        assert set(resource["name"]) <= set("abcdefghijklmnopqrstuvwxyz-")
+        data = (folder / "open" / resource["path"]).read_bytes()
+        assert resource["bytes"] == len(data)
+        if resource["path"].endswith(".csv"):
+            fields = resource["schema"]["fields"]
+            assert pd.read_csv(io.BytesIO(data)).columns.tolist() == [f["name"] for f in fields]
+            assert {f["type"] for f in fields} <= {"string", "number", "datetime"}
+            assert set(resource["schema"]["primaryKey"]) <= {f["name"] for f in fields}
+            assert all(f["description"].endswith(".") for f in fields)
+
+
+def test_a_city_without_counters_has_a_site() -> None:
+    empty = snapshots.snapshot().model_copy(update={"counters": ()})
+    files = {file.name: file.data for file in make_site(empty)}
+    assert files["open/forecasts.csv"].startswith(b"counter_id,at,predicted_count")
