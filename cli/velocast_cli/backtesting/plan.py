@@ -128,8 +128,9 @@ class SecondsSpent:
 class BacktestResult:
     """Forecasts of all models on the same rows, and the resources of training.
 
-    rows: KEPT, then for each model its forecast under its name and its interval under `<name>:lower` and
-    `<name>:upper`. fits: the last and largest fit of each model. learning_rows: the rows available to the last fit.
+    rows: KEPT, then for each model its forecast under its name, and its interval and quantiles under `<name>:lower`,
+    `<name>:q25` and so on. fits: the last and largest fit of each model. learning_rows: the rows available to the last
+    fit.
     new_counters: like rows, for counters whose history was hidden (cold_start); empty when none could be hidden.
     spent: seconds of all fits and all forecasts of each kind. usable: the counts that models may learn from (COUNTED).
     outside: what outside forecasters forecast. city: its name. put_aside: records that were refused when the files were

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
+from velocast.model.intervals.conformal import NOMINAL
+from velocast_cli.backtesting.interval_scores import LEVELS, TENTHS
 from velocast_cli.backtesting.outside.described import (
     COMPARED,
     describe_comparison,
@@ -23,7 +25,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 260, 40, 24, 34, 12
 TICKS = 6
 DAY_LABELS = 8
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width")
+SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width", "Winkler", "CRPS")
 FORMATS = {
     "r2": ".3f",
     "rmse": ".1f",
@@ -31,7 +33,10 @@ FORMATS = {
     "wape": ".1%",
     "coverage": ".1%",
     "width": ".0f",
+    "winkler": ".1f",
+    "crps": ".2f",
 }
+TARGET, TARGET_COLOUR = "as it should be", "#9aa5a9"
 NEW_COUNTERS = {
     "new_position": "requested by position",
     "new_counter": "published on its first day",
@@ -68,6 +73,7 @@ class Chart:
     ticks: list[Tick]
     labels: list[Label]
     lines: list[Line]
+    colours: dict[str, str]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -93,7 +99,10 @@ def render_report(backtest: BacktestResult, summary: dict[str, Any]) -> str:
         lead_days=[f"lead day {day}" for day in range(HORIZON_DAYS)],
         models=[(model["name"], *format_scores(model)) for model in summary["models"]],
         coverage=_coverage_rows(summary["models"]),
-        charts=_charts(errors, scored, colours),
+        charts=[
+            *_charts(errors, scored, colours),
+            *_interval_charts(summary["models"], colours),
+        ],
         colours=colours,
         new_counters=_new_counter_rows(summary["new_counters"]),
         counters=_counter_rows(scored, names),
@@ -144,6 +153,41 @@ def _charts(errors: pd.DataFrame, scored: pd.DataFrame, colours: dict[str, str])
     ]
 
 
+def _interval_charts(models: list[dict[str, Any]], colours: dict[str, str]) -> list[Chart]:
+    """Draw coverage by tenth and hour, and reliability, of the models that have intervals."""
+    known = {model["name"]: model for model in models if model["below"]}
+    if not known:
+        return []
+    key = {name: colours[name] for name in known}
+
+    def percent(part: str) -> pd.DataFrame:
+        return 100 * pd.DataFrame({n: m[part] for n, m in known.items()}, dtype="float64")
+
+    wanted = {TARGET: TARGET_COLOUR}
+    below = percent("below").reindex(list(LEVELS))
+    levels = [100 * level for level in LEVELS.values()]
+    return [
+        _chart(
+            "Coverage of the 90 % interval by tenth of the forecast, the quietest first (%)",
+            percent("coverage_by_tenth").assign(**{TARGET: 100 * NOMINAL}),
+            range(1, TENTHS + 1),
+            key | wanted,
+        ),
+        _chart(
+            "Coverage of the 90 % interval by local hour (%)",
+            percent("coverage_by_hour").assign(**{TARGET: 100 * NOMINAL}),
+            range(24),
+            key | wanted,
+        ),
+        _chart(
+            "Reliability: share of counts at or below each quantile (%)",
+            below.assign(**{TARGET: levels}),
+            [f"{level:g} %" for level in levels],
+            key | wanted,
+        ),
+    ]
+
+
 def _chart(
     title: str,
     values: pd.DataFrame,
@@ -176,6 +220,7 @@ def _chart(
         [Tick(y(tick), f"{tick:g}") for tick in ticks],
         [Label(x(n), str(label)) for n, label in shown],
         [Line(colours[str(name)], points(column)) for name, column in values.items()],
+        colours,
     )
 
 

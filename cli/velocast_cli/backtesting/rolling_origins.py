@@ -22,6 +22,7 @@ from velocast.model.evaluation import reference_models
 from velocast.model.learning.busy_classifier import BusyModel
 from velocast.model.learning.models import SEED
 from velocast_cli.backtesting import busy_hours, cold_start, frames, reference_forest
+from velocast_cli.backtesting.interval_scores import LEVELS
 from velocast_cli.backtesting.plan import (
     KEPT,
     BacktestPlan,
@@ -150,8 +151,5 @@ def _similar_interval(
 
 
 def _columns(name: str, made: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
-    return {
-        name: made["predicted_count"].to_numpy(),
-        f"{name}:lower": made["lower"].to_numpy(),
-        f"{name}:upper": made["upper"].to_numpy(),
-    }
+    bounds = {f"{name}:{level}": made[level].to_numpy() for level in LEVELS}
+    return {name: made["predicted_count"].to_numpy(), **bounds}

@@ -11,6 +11,7 @@ from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.core.errors import TooLittleHistory
 from velocast.model.evaluation import metrics
 from velocast_cli.backtesting import busy_hours
+from velocast_cli.backtesting.interval_scores import LEVELS, score_intervals
 from velocast_cli.backtesting.plan import KEPT, BacktestResult
 
 POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
@@ -19,7 +20,8 @@ POOLED = ("r2", "rmse", "mae", "wape", "bias", "coverage", "width")
 def summarize(backtest: BacktestResult) -> dict[str, Any]:
     """Return the city, what was put aside of its files, the models, best first, and the rows that were scored.
 
-    A model's scores are pooled over lead days 0 to 2; `lead_days` has each of the five lead days. `fit_seconds` and
+    A model's scores, those of `score_intervals` included, are pooled over lead days 0 to 2; `lead_days` has each of the
+    five lead days. `fit_seconds` and
     `fit_peak_mb` are those of its last and largest fit, None for a model that is not fitted. Raises TooLittleHistory
     when no hour of lead days 0 to 2 was counted.
     """
@@ -49,7 +51,7 @@ def model_names(rows: pd.DataFrame) -> list[str]:
 
 def forecasts_of(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return one model's forecasts in the columns that `metrics.score` takes, counted rows only."""
-    columns = {name: "predicted_count", f"{name}:lower": "lower", f"{name}:upper": "upper"}
+    columns = {name: "predicted_count"} | {f"{name}:{level}": level for level in LEVELS}
     known = {old: new for old, new in columns.items() if old in rows.columns}
     own = rows[[*KEPT, *known]].rename(columns=known)
     return own[own["bike_count"].notna()]
@@ -107,9 +109,11 @@ def _model(backtest: BacktestResult, name: str) -> dict[str, Any]:
 def scores_of(all_rows: pd.DataFrame, name: str) -> dict[str, Any]:
     """Return a model's scores: pooled over lead days 0 to 2, and of each lead day. Raises RowsMismatch."""
     rows = forecasts_of(all_rows, name)
-    pooled = metrics.score_forecasts(rows[rows["lead_day"] < SCORED_LEAD_DAYS])
+    scored = rows[rows["lead_day"] < SCORED_LEAD_DAYS]
+    pooled = metrics.score_forecasts(scored)
     return {
         "name": name,
         **{key: getattr(pooled, key) for key in POOLED},
+        **score_intervals(scored),
         "lead_days": [lead.model_dump() for lead in metrics.score_forecasts(rows).lead_days],
     }

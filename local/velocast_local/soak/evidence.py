@@ -36,7 +36,10 @@ KEYED = {
     ),
     schemas.FORECASTS: (
         ("counter_id", "target_at", "origin_at", "model_version"),
-        ("predicted_count", "lower", "upper", "busy_probability", "lead_hours", "basis"),
+        (
+            *("predicted_count", "lower", "q25", "q50", "q75", "upper"),
+            *("busy_probability", "lead_hours", "basis"),
+        ),
     ),
 }
 DECIDED = ("status", "retrain_decision", "deployment_decision", "r2", "rmse", "drift_share")

@@ -88,6 +88,7 @@ class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
     predicted, lower, upper: bikes per hour, one value for each hour of `Snapshot.hours`; empty without a forecast.
+    q25, q50, q75: quantiles, as long as `predicted`; null where only an interval is known.
     busy: probabilities that the hours are above `busy_threshold`, as long as `predicted`, or null.
     typical_week, typical_spread: 168 local hours from Monday 00:00, the median count and half the width of the 90 %
     band around it; null where the counter has too little history.
@@ -108,6 +109,9 @@ class CounterSnapshot(_Part):
     predicted: tuple[float, ...] = ()
     lower: tuple[float, ...] = ()
     upper: tuple[float, ...] = ()
+    q25: tuple[float, ...] | None = None
+    q50: tuple[float, ...] | None = None
+    q75: tuple[float, ...] | None = None
     busy: tuple[float, ...] | None = None
     typical_week: tuple[float | None, ...] | None = Field(
         default=None, min_length=HOURS_PER_WEEK, max_length=HOURS_PER_WEEK
@@ -145,7 +149,7 @@ class Snapshot(_Part):
     @model_validator(mode="after")
     def _one_value_for_each_hour(self) -> Self:
         for counter in self.counters:
-            for name in ("predicted", "lower", "upper", "busy"):
+            for name in ("predicted", "lower", "upper", "q25", "q50", "q75", "busy"):
                 have = len(getattr(counter, name) or ())
                 if have not in (0, len(self.hours)):
                     raise ValueError(

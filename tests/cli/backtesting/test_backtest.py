@@ -173,7 +173,8 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     assert "cannot start &#39;/no/where&#39;" in page
     assert "What a new counter would get" in page
     assert "Intervals by lead day" in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 7
+    assert "Reliability" in page
     assert "blend" in page
     assert "src=" not in page  # nothing is fetched
 

@@ -18,8 +18,8 @@ SIMILAR_DAYS = "similar_days"
 def forecast_similar_days(frame: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """Forecast with the mean of similar days, or the best substitute that the history offers.
 
-    frame: (n, any) from `usecases.feature_store.read_features`. Returns (n, 4) with the frame's index: predicted_count,
-    lower, upper, busy_probability. Only busy_probability can be NaN: where a counter has no threshold.
+    frame: (n, any) from `usecases.feature_store.read_features`. Returns (n, 7) with the frame's index: the columns of
+    `conformal.add_intervals`. Only busy_probability can be NaN: where a counter has no threshold.
     """
     return conformal.add_intervals(frame, similar_days_mean(frame), calibration)
 

@@ -22,6 +22,11 @@ BINS = 20
 SMALLEST_SCALE = 0.5
 NO_HISTORY_FACTOR = 2.5  # intervals of a counter without history are wider by this factor
 GRID = np.linspace(0.0, 1.0, 201)
+QUANTILES = {
+    "q25": 0.25,
+    "q50": 0.5,
+    "q75": 0.75,
+}  # column: level; `lower` and `upper` are 0.05 and 0.95
 
 
 class LeadErrors(BaseModel):
@@ -81,8 +86,8 @@ def add_intervals(
 
     frame: (n, any) with lead_day, and level and busy_threshold where known; predicted: (n,), bikes per hour; scale:
     (n,), required if the calibration was made with one.
-    Returns (n, 4): predicted_count, lower, upper (0 <= lower <= predicted_count <= upper), busy_probability (NaN
-    without a threshold), with the frame's index.
+    Returns (n, 7): predicted_count, lower, upper (0 <= lower <= predicted_count <= upper), QUANTILES (ascending, from
+    lower to upper), busy_probability (NaN without a threshold), with the frame's index.
     """
     expected = np.maximum(predicted, 0.0)
     if scale is None:
@@ -92,16 +97,23 @@ def add_intervals(
     limit = (_column(frame, "busy_threshold") + 0.5 - expected) / scale
     low, high = interval_bounds(frame, calibration)
     busy = np.empty_like(expected)
+    quantiles = {name: np.empty_like(expected) for name in QUANTILES}
     lead_day = frame["lead_day"].to_numpy()
     for day in np.unique(lead_day):
         errors = calibration.lead_days.get(int(day), calibration.pooled)
         rows = lead_day == day
         busy[rows] = 1.0 - np.interp(limit[rows], np.array(errors.quantiles), GRID)
+        for name, level in QUANTILES.items():
+            error = float(np.interp(level, GRID, errors.quantiles))
+            quantiles[name][rows] = expected[rows] + error * scale[rows]
+    lower = np.clip(expected + low * scale, 0.0, expected)
+    upper = np.maximum(expected + high * scale, expected)
     return pd.DataFrame(
         {
             "predicted_count": expected,
-            "lower": np.clip(expected + low * scale, 0.0, expected),
-            "upper": np.maximum(expected + high * scale, expected),
+            "lower": lower,
+            "upper": upper,
+            **{name: np.clip(values, lower, upper) for name, values in quantiles.items()},
             "busy_probability": busy,
         },
         index=frame.index,

@@ -30,8 +30,8 @@ TASK = "forecast"
 class TrainedModel:
     """A fitted estimator with all that is needed to forecast.
 
-    estimator: a dictionary of `forecast`, from `blend` or `regressors`, and `spread`, from `residual_scale` (None where
-    too few errors were known).
+    estimator: a dictionary of `forecast`, from `blend` or `regressors`, `spread`, from `residual_scale` (None where too
+    few errors were known), and `power`, to which the intervals grow with it.
     params: the hyperparameters; of a blend also the weights that it learned.
     calibration: the error distribution of the model; similar_days: that of the mean of similar days, which forecasts
     counters with too little history for the model.
@@ -53,13 +53,14 @@ class TrainedModel:
 
         frame: (n, any) from `usecases.feature_store.read_features`. If it includes the preceding origins of an origin
         (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals.
-        Returns (n, 4) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
-        upper), busy_probability (NaN where a counter has no threshold).
+        Returns (n, 7) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
+        upper), q25, q50 and q75 (quantiles), busy_probability (NaN where a counter has no threshold).
         """
         expected = _expected(self.estimator["forecast"], frame)
         if self.estimator["spread"] is None:
             return conformal.add_intervals(frame, expected, self.calibration)
-        scale = residual_scale.predict_scale(self.estimator["spread"], frame, expected)
+        power = self.estimator.get("power", residual_scale.EARLIER_POWER)
+        scale = residual_scale.predict_scale(self.estimator["spread"], frame, expected, power)
         scale = adaptive.adapt_scale(frame, expected, scale, self.calibration, self.learned_until)
         return conformal.add_intervals(frame, expected, self.calibration, scale)
 
@@ -152,7 +153,7 @@ def fit_forecaster(
         kind=kind,
         task=TASK,
         feature_definition=FEATURE_DEFINITION,
-        estimator={"forecast": estimator, "spread": usual},
+        estimator={"forecast": estimator, "spread": usual, "power": residual_scale.POWER},
         calibration=errors,
         similar_days=reference_models.calibrate_similar_days(held_out),
         learned_until=(everything["target_at"].max() + pd.Timedelta(hours=1)).to_pydatetime(),

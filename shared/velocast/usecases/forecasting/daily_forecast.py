@@ -18,6 +18,7 @@ from velocast.core.datetimes import origin_of, rfc3339
 from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
+from velocast.model.intervals.conformal import QUANTILES
 from velocast.usecases import model_loading
 from velocast.usecases.context import Run, describe_error
 from velocast.usecases.forecasting import (
@@ -38,6 +39,7 @@ COMPARED = (
     "predicted_count",
     "lower",
     "upper",
+    *QUANTILES,
     "busy_probability",
     "lead_hours",
     "lead_day",

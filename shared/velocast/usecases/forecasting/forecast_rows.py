@@ -11,6 +11,7 @@ from velocast.core.datetimes import HORIZON_DAYS, horizon_end, lead_day, local_d
 from velocast.core.settings import JobSettings, PredictSettings
 from velocast.model.evaluation import reference_models
 from velocast.model.intervals import adaptive
+from velocast.model.intervals.conformal import QUANTILES
 from velocast.usecases import feature_store
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, fallbacks
@@ -39,6 +40,7 @@ FORECAST_COLUMNS = (
     "level",
     "busy_threshold",
     "temperature",
+    *QUANTILES,
 )
 
 
@@ -48,8 +50,9 @@ def make_forecast_rows(
     """Forecast every counter seen in the last year at every hour of the horizon.
 
     Returns FORECAST_COLUMNS, one row per counter and hour, in that order: counts in bikes per hour, 0 <= lower <=
-    predicted_count <= upper; level, busy_threshold and temperature NaN where unknown. Counters are forecast in blocks,
-    each with its own level correction: BLOCK counters show a day's level as well as all of them. Raises WarehouseError.
+    predicted_count <= upper; level, busy_threshold, temperature and QUANTILES NaN where unknown. Counters are forecast
+    in blocks, each with its own level correction: BLOCK counters show a day's level as well as all of them. Raises
+    WarehouseError.
     """
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
@@ -191,12 +194,15 @@ def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFram
 
 def _widened(forecast: pd.DataFrame, margin: float) -> pd.DataFrame:
     middle = forecast["predicted_count"]
-    lower = (middle - margin * (middle - forecast["lower"])).clip(lower=0)
-    return forecast.assign(lower=lower, upper=middle + margin * (forecast["upper"] - middle))
+    wider = {
+        name: (middle + margin * (forecast[name] - middle)).clip(lower=0)
+        for name in ("lower", "upper", *QUANTILES)
+    }
+    return forecast.assign(**wider)
 
 
 def _with_forecast(frame: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
-    columns = ["predicted_count", "lower", "upper", "busy_probability"]
+    columns = ["predicted_count", "lower", "upper", *QUANTILES, "busy_probability"]
     return frame.assign(**{name: forecast[name].to_numpy() for name in columns})
 
 

@@ -17,6 +17,7 @@ from velocast.core import schemas
 from velocast.core.city import City
 from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
+from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
@@ -138,7 +139,8 @@ def build_snapshot(
     """Build a snapshot.
 
     forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
-        per hour), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id, target_at.
+        per hour), QUANTILES (or NaN), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id,
+        target_at.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours; None: not shown. clock: whose time it is.
     """
@@ -183,6 +185,7 @@ def _counter(
         predicted=_rounded(rows["predicted_count"]),
         lower=_rounded(rows["lower"]),
         upper=_rounded(rows["upper"]),
+        **{name: None if rows[name].isna().any() else _rounded(rows[name]) for name in QUANTILES},
         busy=None if np.isnan(busy).any() else tuple(busy.round(PROBABILITY_DECIMALS).tolist()),
         typical_week=typical,
         typical_spread=_or_null(history.typical_spread.loc[counter_id].to_numpy())

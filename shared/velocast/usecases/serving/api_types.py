@@ -117,6 +117,8 @@ class Counter(_Answer):
 class Point(_Answer):
     """One forecast hour: bikes in the hour that starts at `at` (UTC), and the 90 % interval.
 
+    predicted_count is the mean; lower and upper are the 5 % and 95 % quantiles.
+    q25, q50, q75: quantiles; null where only an interval is known.
     busy_probability: probability that the count exceeds the counter's 75th percentile of 28 days; null when unknown.
     basis: what the forecast is based on.
     """
@@ -124,6 +126,9 @@ class Point(_Answer):
     at: AwareDatetime
     predicted_count: float
     lower: float
+    q25: float | None
+    q50: float | None
+    q75: float | None
     upper: float
     busy_probability: float | None
     basis: Basis

@@ -27,13 +27,19 @@ TYPICAL_WIDENING = 1.25
 
 
 class Estimate(NamedTuple):
-    """Bikes in one hour, the 90 % interval, the probability of a busy hour, and the basis of the estimate."""
+    """Bikes in one hour, the 90 % interval, the probability of a busy hour, the basis of the estimate, and quantiles.
+
+    Quantiles are known of a published forecast only.
+    """
 
     predicted_count: float
     lower: float
     upper: float
     busy_probability: float | None
     basis: Basis
+    q25: float | None = None
+    q50: float | None = None
+    q75: float | None = None
 
 
 class PastHour(NamedTuple):
@@ -76,7 +82,10 @@ def from_published(
     busy = (
         counter.busy[hour] if counter.busy else _busy(value, lower, upper, counter.busy_threshold)
     )
-    return _rounded(value, lower, upper, busy, counter.basis)
+    quantiles = (counter.q25, counter.q50, counter.q75)
+    q25, q50, q75 = (None if known is None else round(known[hour], 1) for known in quantiles)
+    found = _rounded(value, lower, upper, busy, counter.basis)
+    return found._replace(q25=q25, q50=q50, q75=q75)
 
 
 def from_typical_week(

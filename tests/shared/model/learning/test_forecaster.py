@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from velocast.core.kinds import ForecastKind
 from velocast.model.evaluation import metrics, reference_models
 from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
+from velocast.model.intervals import residual_scale
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
@@ -42,7 +44,11 @@ def test_a_model_forecasts_every_row_with_its_interval(
 ) -> None:
     frame = TEST.sample(frac=1.0, random_state=0)
     found = models[kind].predict(frame)
-    assert list(found.columns) == ["predicted_count", "lower", "upper", "busy_probability"]
+    quantiles = ["lower", "q25", "q50", "q75", "upper"]
+    assert set(found.columns) == {"predicted_count", *quantiles, "busy_probability"}
+    assert (found[quantiles].diff(axis="columns").iloc[:, 1:] >= 0).all(axis=None)
+    below = [(frame["bike_count"] <= found[name]).mean() for name in quantiles]
+    assert below == pytest.approx([0.05, 0.25, 0.5, 0.75, 0.95], abs=0.1)
     assert found.index.equals(frame.index)
     assert found.notna().all(axis=None)
     assert (found["lower"] >= 0).all()
@@ -133,6 +139,26 @@ def test_calibration_rows_are_forecast_out_of_sample() -> None:
     shifted = CALIBRATION.assign(bike_count=CALIBRATION["bike_count"] * 3)
     model = fit_forecaster("gbm", TRAIN, shifted, seed=7, test_mode=True)
     assert model.calibration.pooled.quantiles[100] > 0.5
+
+
+def test_a_model_of_before_the_power_was_stored_keeps_its_intervals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weeks = feature_rows(date(2021, 2, 12), origins=8, seed=1)
+    earlier = residual_scale.EARLIER_POWER
+    with monkeypatch.context() as before:
+        before.setattr(residual_scale, "POWER", earlier)
+        before.setattr(residual_scale._scale, "__defaults__", (earlier,))
+        model = fit_forecaster("gbm", TRAIN, weeks, seed=7, test_mode=True)
+    assert model.estimator["power"] == earlier
+    usual = {key: value for key, value in model.estimator.items() if key != "power"}
+    stored = replace(model, estimator=usual).to_bytes()
+    pd.testing.assert_frame_equal(
+        TrainedModel.from_bytes(stored).predict(TEST), model.predict(TEST)
+    )
+    now = fit_forecaster("gbm", TRAIN, weeks, seed=7, test_mode=True)
+    assert now.estimator["power"] == 1.0
+    assert not np.allclose(now.predict(TEST)["upper"], model.predict(TEST)["upper"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

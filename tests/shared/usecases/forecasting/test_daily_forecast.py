@@ -92,6 +92,8 @@ class TestBeforeThereIsAChampion:
         assert rows["run_id"].isna().all()
         assert (rows["lower"] <= rows["predicted_count"]).all()
         assert (rows["predicted_count"] <= rows["upper"]).all()
+        quantiles = rows[["lower", "q25", "q50", "q75", "upper"]].astype("float64")
+        assert (quantiles.diff(axis="columns").iloc[:, 1:] >= 0).all(axis=None)
         assert rows["busy_probability"].between(0, 1).all()
         assert rows["lead_hours"].min() == 0
         assert rows["lead_hours"].max() == 119

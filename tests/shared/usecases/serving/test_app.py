@@ -83,6 +83,11 @@ def test_counters_have_positions_last_counts_and_the_published_hours(client: Fla
     assert len(answer["counters"]) == 14
 
 
+def quantile(values: tuple[float, ...] | None, hour: int) -> float:
+    assert values is not None
+    return values[hour]
+
+
 def test_a_counters_forecast_starts_with_the_current_hour(client: FlaskClient) -> None:
     answer = ask(client, "/v1/counters/c-3/forecast")
     published = counter(3, 130)
@@ -91,6 +96,9 @@ def test_a_counters_forecast_starts_with_the_current_hour(client: FlaskClient) -
         "at": "2026-03-03T09:00:00Z",
         "predicted_count": published.predicted[10],
         "lower": published.lower[10],
+        "q25": quantile(published.q25, 10),
+        "q50": quantile(published.q50, 10),
+        "q75": quantile(published.q75, 10),
         "upper": published.upper[10],
         "busy_probability": 0.9,
         "basis": "model",
@@ -108,6 +116,7 @@ def test_a_counters_forecast_starts_with_the_current_hour(client: FlaskClient) -
 def test_hours_beyond_the_horizon_come_from_the_typical_week(client: FlaskClient) -> None:
     points = ask(client, "/v1/counters/c-3/forecast?hours=120")["forecast"]
     assert [p["basis"] for p in points] == ["model"] * 110 + ["typical_week"] * 10
+    assert [p["q50"] is None for p in points] == [False] * 110 + [True] * 10
 
 
 def test_past_hours_are_included_on_request(client: FlaskClient) -> None:

@@ -43,9 +43,22 @@ def test_a_published_hour_is_answered_as_it_was_published(
 ) -> None:
     c = index.by_id["c-3"]
     i = HOURS.index(target)
+    assert c.busy
+    assert c.q25
+    assert c.q50
+    assert c.q75
     assert fallback_chain.estimate(index, target, counter=c) == fallback_chain.Estimate(
-        c.predicted[i], c.lower[i], c.upper[i], c.busy[i] if c.busy else None, "model"
+        *(c.predicted[i], c.lower[i], c.upper[i], c.busy[i], "model", c.q25[i], c.q50[i], c.q75[i])
     )
+
+
+def test_a_snapshot_without_quantiles_is_answered_without_them() -> None:
+    """As an earlier release published it."""
+    before = counter(1, 80, q25=None, q50=None, q75=None)
+    index = build_index(snapshot().model_copy(update={"counters": (before,)}))
+    found = fallback_chain.estimate(index, HOURS[0], counter=before)
+    assert (found.q25, found.q50, found.q75) == (None, None, None)
+    assert found.basis == "model"
 
 
 @pytest.mark.parametrize("target", [HOURS[0] - HOUR, BEYOND, MONDAY_8])
