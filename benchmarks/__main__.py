@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena DIR... | fit FILE | scale | cities DIR | faults FILE...]`; see benchmarks/README.md."""
+"""`python -m benchmarks [system | arena DIR... | fit FILE | scale | cities DIR | faults FILE...]`."""
 
 from __future__ import annotations
 
