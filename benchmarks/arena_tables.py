@@ -47,7 +47,7 @@ def screen_tables(figures: dict[str, Any]) -> list[Table]:
 def heading(city: dict[str, Any]) -> str:
     """Return a city's name and what was forecast."""
     return (
-        f"{city['city'].replace('_', ' ').title()}, {city['weeks']} weeks to {city['last_origin_at'][:10]}: "
+        f"{city['name']}, {city['weeks']} weeks to {city['last_origin_at'][:10]}: "
         f"{city['rows']:,} forecasts, {city['counters']} counters, {city['origins']} origins"
     )
 
@@ -98,40 +98,68 @@ def _number(value: float | None, form: str) -> str:
 
 
 def readme_lines(figures: dict[str, Any]) -> list[str]:
-    """Return README.md's text and table: the models in one city on all of its rows; nothing without that city."""
+    """Return README.md's text and table: the models in one city on all of its rows, and in short in the others.
+
+    Nothing without that city's figures.
+    """
     city = next((city for city in figures["cities"] if city["city"] == SHOWN_CITY), None)
     if city is None:
         return []
-    models = {display_name(model["name"]): model for model in city["models"]}
-    models.pop(NAMES["same_hour_4w_mean"], None)
-    lacking = ""
-    for found in city["outside"]:
-        theirs = [model for model in found["models"] if model["name"] == found["name"]]
-        if theirs and found["asked"] == city["rows"]:  # it was asked for everything
-            models[display_name(found["name"])] = theirs[0]
-            if found["lacking"]:
-                lacking = f"; {found['name']} lacks {found['lacking']:,} of them"
-    weather = city.get("with weather")
-    named = [(f"{OWN}, without weather", models.pop(OWN))]
-    named += [(f"{OWN}, weather as uncertain as a forecast", weather)] if weather else []
-    named += sorted(models.items(), key=lambda item: float(item[1]["rmse"]))
+    others = [other for other in figures["cities"] if other is not city]
+    models = _on_all_rows(city)
+    own, weather = models.pop(OWN), city.get("with weather")
+    named = [(f"{OWN}, without weather", own, OWN)]
+    named += [(f"{OWN}, weather as uncertain as a forecast", weather, "")] if weather else []
+    best_first = sorted(models.items(), key=lambda item: float(item[1]["rmse"]))
+    named += [(name, model, name) for name, model in best_first]
+    heads = ["", "R2", "RMSE", "WAPE", "90 % interval: coverage, width"]
+    heads += [f"{other['name']}: R2, RMSE" for other in others]
+    elsewhere = [_on_all_rows(other) for other in others]
     return [
         f"On a year of Paris's counts ({city['counters']} counters): one forecast at the start of each of "
         f"{city['origins']} days, trained again every week, scored on the",
-        f"first three days of each forecast ({city['rows']:,} hours, the same for all{lacking}):",
+        f"first three days of each forecast ({city['rows']:,} hours, the same for all{_lacking(city)}):",
         "",
-        "| | R2 | RMSE | WAPE | 90 % interval: coverage, width |",
-        "|---|---|---|---|---|",
-        *(_readme_row(name, model) for name, model in named),
+        _line(tuple(heads)),
+        "|---" * len(heads) + "|",
+        *(
+            _line((name, *_in_full(model), *(_in_short(found.get(key)) for found in elsewhere)))
+            for name, model, key in named
+        ),
     ]
 
 
-def _readme_row(name: str, model: dict[str, Any]) -> str:
+def _on_all_rows(city: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the models that were asked for all rows of a city, by the name that tables give them."""
+    models = {display_name(model["name"]): model for model in city["models"]}
+    models.pop(NAMES["same_hour_4w_mean"], None)
+    for found in city["outside"]:
+        theirs = [model for model in found["models"] if model["name"] == found["name"]]
+        if theirs and found["asked"] == city["rows"]:
+            models[display_name(found["name"])] = theirs[0]
+    return models
+
+
+def _lacking(city: dict[str, Any]) -> str:
+    """Return which models lack some of the rows of a city that they were asked for."""
+    told = [
+        f"; {found['name']} lacks {found['lacking']:,} of them"
+        for found in city["outside"]
+        if found["models"] and found["asked"] == city["rows"] and found["lacking"]
+    ]
+    return "".join(told)
+
+
+def _in_full(model: dict[str, Any]) -> tuple[str, ...]:
     interval = ""
     if model["coverage"] is not None:
         interval = f"{model['coverage']:.0%}, {model['width']:.0f} bikes"
-    cells = (name, f"{model['r2']:.3f}", f"{model['rmse']:.1f}", f"{model['wape']:.0%}", interval)
-    return _line(tuple(cell.replace("%", " %") for cell in cells))
+    cells = (f"{model['r2']:.3f}", f"{model['rmse']:.1f}", f"{model['wape']:.0%}", interval)
+    return tuple(cell.replace("%", " %") for cell in cells)
+
+
+def _in_short(model: dict[str, Any] | None) -> str:
+    return "" if model is None else f"{model['r2']:.3f}, {model['rmse']:.1f}"
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -44,6 +44,19 @@ def test_every_claimed_figure_is_one_of_the_measured_ones() -> None:
     assert f"({city['rows']:,} hours" in text
 
 
+def test_other_cities_stand_beside_paris_in_the_readme() -> None:
+    (paris,) = (city for city in FIGURES["cities"] if city["city"] == "paris")
+    own, *_ = paris["models"]
+    other = paris | {"city": "muenster", "name": "Münster", "outside": []}
+    other |= {"models": [own | {"r2": 0.95, "rmse": 41.0}]}
+    lines = arena_tables.readme_lines({"cities": [paris, other]})
+    assert lines[3].endswith("| Münster: R2, RMSE |")
+    assert lines[5].startswith("| Velocast, without weather | ")
+    assert lines[5].endswith(" | 0.950, 41.0 |")
+    assert lines[-1].endswith(" | |")
+    assert arena_tables.readme_lines({"cities": [other]}) == []
+
+
 def test_tables_fit_into_a_terminal() -> None:
     screen = StringIO()
     for table in arena_tables.screen_tables(FIGURES):
