@@ -1,4 +1,7 @@
-"""`python -m benchmarks [system | arena DIR... | fit FILE | scale | cities DIR | faults FILE...]`."""
+"""`python -m benchmarks [system | arena DIR... | weather FILE WEATHER... | fit FILE | scale | cities DIR | faults FILE...]`.
+
+benchmarks/README.md describes them.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,19 @@ def _arguments() -> argparse.Namespace:
     )
     faults.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     _add_arena(commands)
-    for command in (fit, scale):
+    weather = commands.add_parser(
+        "weather", help="the default model without weather, with forecasts, with observations"
+    )
+    weather.set_defaults(module="weather")
+    weather.add_argument("file", type=Path, help="counts (.parquet or .csv)")
+    weather.add_argument(
+        "weather",
+        nargs="+",
+        type=Path,
+        help="observed weather (.parquet or .csv) of the city, then of other places on the same days",
+    )
+    weather.add_argument("--weeks", type=int, default=12)
+    for command in (fit, scale, weather):
         command.add_argument(
             "--city",
             default="paris",

@@ -99,7 +99,7 @@ def _parts(
     folder.mkdir(parents=True, exist_ok=True)
     own = own_backtest(city, counts_file(name, arguments.folders), None, folder, arguments, console)
     rows = pd.read_parquet(folder / "rows.parquet")
-    found |= own | {"outside": []}
+    found |= {"name": city.name} | own | {"outside": []}
     yield
     for opponent in names:
         made = outside_part(opponent, city, rows, folder, arguments, console)

@@ -47,7 +47,7 @@ def screen_tables(figures: dict[str, Any]) -> list[Table]:
 def heading(city: dict[str, Any]) -> str:
     """Return a city's name and what was forecast."""
     return (
-        f"{city['city'].replace('_', ' ').title()}, {city['weeks']} weeks to {city['last_origin_at'][:10]}: "
+        f"{city['name']}, {city['weeks']} weeks to {city['last_origin_at'][:10]}: "
         f"{city['rows']:,} forecasts, {city['counters']} counters, {city['origins']} origins"
     )
 
@@ -83,7 +83,8 @@ def _outside_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _row(name: str, model: dict[str, Any]) -> tuple[str, ...]:
     spent, memory = model.get("seconds"), model.get("fit_peak_mb")
-    seconds = "" if spent is None else f"{spent['fit'] + spent['forecast']:,.0f}"
+    known = spent is not None and spent["fit"] is not None
+    seconds = f"{spent['fit'] + spent['forecast']:,.0f}" if spent and known else ""
     return (
         name,
         *(_number(model[key], form) for key, form in FORMATS),
@@ -97,47 +98,72 @@ def _number(value: float | None, form: str) -> str:
 
 
 def readme_lines(figures: dict[str, Any]) -> list[str]:
-    """Return README.md's table: the models in one city on all of its rows, best first; nothing without that city."""
+    """Return README.md's text and table: the models in one city on all of its rows, and in short in the others.
+
+    Nothing without that city's figures.
+    """
     city = next((city for city in figures["cities"] if city["city"] == SHOWN_CITY), None)
     if city is None:
         return []
-    models = [
-        (
-            f"{OWN}, without weather"
-            if display_name(model["name"]) == OWN
-            else display_name(model["name"]),
-            model,
-        )
-        for model in city["models"]
-        if model["name"] != "same_hour_4w_mean"
+    others = [other for other in figures["cities"] if other is not city]
+    models = _on_all_rows(city)
+    own, weather = models.pop(OWN), city.get("with weather")
+    named = [(f"{OWN}, without weather", own, OWN)]
+    named += [(f"{OWN}, weather as uncertain as a forecast", weather, "")] if weather else []
+    best_first = sorted(models.items(), key=lambda item: float(item[1]["rmse"]))
+    named += [(name, model, name) for name, model in best_first]
+    heads = ["", "R2", "RMSE", "WAPE", "90 % interval: coverage, width"]
+    heads += [f"{other['name']}: R2, RMSE" for other in others]
+    elsewhere = [_on_all_rows(other) for other in others]
+    return [
+        f"On a year of Paris's counts ({city['counters']} counters): one forecast at the start of each of "
+        f"{city['origins']} days, trained again every week, scored on the",
+        f"first three days of each forecast ({city['rows']:,} hours, the same for all{_lacking(city)}):",
+        "",
+        _line(tuple(heads)),
+        "|---" * len(heads) + "|",
+        *(
+            _line((name, *_in_full(model), *(_in_short(found.get(key)) for found in elsewhere)))
+            for name, model, key in named
+        ),
     ]
+
+
+def _on_all_rows(city: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the models that were asked for all rows of a city, by the name that tables give them."""
+    models = {display_name(model["name"]): model for model in city["models"]}
+    models.pop(NAMES["same_hour_4w_mean"], None)
     for found in city["outside"]:
         theirs = [model for model in found["models"] if model["name"] == found["name"]]
-        if found["asked"] == city["rows"]:  # asked for everything
-            models += [(display_name(found["name"]), model) for model in theirs]
-    models.sort(key=lambda named: float(named[1]["rmse"]))
-    if "with weather" in city:
-        models.insert(0, (f"{OWN}, weather as uncertain as a forecast", city["with weather"]))
-    lines = [
-        "| | R2 | RMSE | WAPE | 90 % interval: coverage, width, Winkler |",
-        "|---|---|---|---|---|",
+        if theirs and found["asked"] == city["rows"]:
+            models[display_name(found["name"])] = theirs[0]
+    return models
+
+
+def _lacking(city: dict[str, Any]) -> str:
+    """Return which models lack some of the rows of a city that they were asked for."""
+    told = [
+        f"; {found['name']} lacks {found['lacking']:,} of them"
+        for found in city["outside"]
+        if found["models"] and found["asked"] == city["rows"] and found["lacking"]
     ]
-    for name, model in models:
-        interval = ""
-        if model["coverage"] is not None:
-            interval = (
-                f"{model['coverage']:.0%}, {model['width']:.0f}, {model['winkler']:.0f}".replace(
-                    "%", " %"
-                )
-            )
-        cells = (
-            name,
-            f"{model['r2']:.3f}",
-            f"{model['rmse']:.1f}",
-            f"{model['wape']:.0%}".replace("%", " %"),
-        )
-        lines.append(f"| {' | '.join(cells)} | {interval} |".replace("  |", " |"))
-    return lines
+    return "".join(told)
+
+
+def _in_full(model: dict[str, Any]) -> tuple[str, ...]:
+    interval = ""
+    if model["coverage"] is not None:
+        interval = f"{model['coverage']:.0%}, {model['width']:.0f} bikes"
+    cells = (f"{model['r2']:.3f}", f"{model['rmse']:.1f}", f"{model['wape']:.0%}", interval)
+    return tuple(cell.replace("%", " %") for cell in cells)
+
+
+def _in_short(model: dict[str, Any] | None) -> str:
+    return "" if model is None else f"{model['r2']:.3f}, {model['rmse']:.1f}"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
 
 
 def benchmark_lines(figures: dict[str, Any]) -> list[str]:
@@ -145,7 +171,7 @@ def benchmark_lines(figures: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for city in figures["cities"]:
         lines += ["", f"| {heading(city)} | {' | '.join(HEADS[1:])} |", "|---" * len(HEADS) + "|"]
-        lines += [f"| {' | '.join(row)} |".replace("  |", " |") for row in city_rows(city)]
+        lines += [_line(row) for row in city_rows(city)]
     return lines[1:]
 
 
@@ -157,6 +183,11 @@ def write_documents(figures: dict[str, Any], root: Path) -> None:
         _, _, after = rest.partition(END)
         made = "\n".join([BEGIN, "", *lines, "", END])
         (root / file).write_text(before + made + after, encoding="utf-8")
+
+
+def written_lines(text: str) -> list[str]:
+    """Return the lines between the marks of a document."""
+    return text.partition(BEGIN)[2].partition(END)[0].strip("\n").split("\n")
 
 
 def documents(figures: dict[str, Any]) -> dict[str, list[str]]:

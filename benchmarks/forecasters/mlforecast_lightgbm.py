@@ -30,20 +30,21 @@ class LightGBM:
         """Start untrained."""
         self.model: MLForecast | None = None
         self.counters: set[str] = set()
+        self.known_until = pd.Timestamp.min
 
     def forecast(self, asked: Asked) -> pd.DataFrame:
         """Forecast recursively from the counts before the origin."""
         if asked.retrain or self.model is None:
             with asked.fitting():
                 self.fit(asked)
+        else:
+            recent = complete_series(asked, weeks=5)
+            new = (recent["ds"] >= self.known_until) & recent["unique_id"].isin(self.counters)
+            self.model.update(recent.loc[new, ["unique_id", "ds", "y"]])
+        self.known_until = asked.origin
         assert self.model is not None
-        recent = complete_series(asked, weeks=2 * LONGEST_LAG // WEEK)
-        hours = recent.groupby("unique_id")["y"].transform("size")
-        known = recent["unique_id"].isin(self.counters) & (hours >= LONGEST_LAG)
-        made = self.model.predict(
-            asked.hours, new_df=recent.loc[known, ["unique_id", "ds", "y"]], level=[90]
-        )
-        return as_forecasts(made, MODEL)
+        made = self.model.predict(asked.hours, level=[90])
+        return as_forecasts(made[made["ds"].isin(asked.targets)].reset_index(drop=True), MODEL)
 
     def fit(self, asked: Asked) -> None:
         """Train on all known counts."""

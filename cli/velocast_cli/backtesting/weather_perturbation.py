@@ -1,29 +1,42 @@
 """Turn observed weather into forecasts with realistic errors.
 
 A replay or a backtest only has observations. Scores that use them as if they had been forecast are an upper bound. The
-forecasts made here have errors like real ones: they grow with every hour ahead and are correlated over hours.
+forecasts made here have errors like real ones: they grow with every hour ahead, are correlated over hours, and are
+drawn jointly for all variables. Rain and cloud are as uncertain as published verification says
+(docs/adr/0008-weather.md): rain a day ahead by the Bureau of Meteorology (2008) and of ALADIN over France (1998), cloud
+by Ye and Chen (2013).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.signal import lfilter
 
 from velocast.core.weather_variables import VALUES, VARIABLES
 
 HORIZON_HOURS = 16 * 24  # hourly forecasts reach no further
 HOURS_A_DAY = 24.0
 # Standard error at issue, and the increase for each day ahead. Temperature: 1.0 degree on the first day, 2.3 on the
-# fifth, which matches what weather services publish. The error of wind is relative to its speed.
+# fifth, which matches what weather services publish. The error of wind is relative to its speed. Those of humidity and
+# cloud are without what they share with the error of rain (_PER_WETNESS).
 _ERROR_STD = {
     "temperature_c": (0.8, 0.34),
     "wind_kmh": (0.16, 0.045),
-    "humidity_pct": (6.0, 1.6),
-    "cloud_pct": (18.0, 4.0),
+    "humidity_pct": (5.0, 1.3),
+    "cloud_pct": (32.0, 3.0),
+}
+# What an error of wetness by 1 (see _wetness) means below a trace of rain; above it, air and sky are as damp in a
+# drizzle as in a downpour. Chosen on a year of Paris, so that beside the forecast rain neither tells of the true rain.
+_PER_WETNESS = {"humidity_pct": 4.0, "cloud_pct": 13.0}
+# Correlation of a variable's error with that of another, beside what _PER_WETNESS implies.
+_SHARED_ERROR = {
+    "temperature_c": ("precipitation_mm", -0.3),  # rain that was not forecast cools
+    "wind_kmh": ("precipitation_mm", 0.15),
+    "humidity_pct": ("temperature_c", -0.5),  # warmer air is relatively drier
 }
 _CORRELATION_HOURS = {
     "temperature_c": 18.0,
@@ -32,10 +45,11 @@ _CORRELATION_HOURS = {
     "humidity_pct": 14.0,
     "cloud_pct": 8.0,
 }
-# Correlation of forecast and observed rain at issue, and the days after which it has fallen to 1/e of that.
-_RAIN_AGREEMENT, _RAIN_AGREEMENT_DAYS = 0.88, 12.0
+# Correlation of forecast and observed wetness at issue, and the days after which it has fallen to 1/e of that.
+_RAIN_AGREEMENT, _RAIN_AGREEMENT_DAYS = 0.77, 12.0
 _TRACE_MM = 0.05  # less than this is not rain
-_USUAL_WETNESS, _WETNESS_STD = -4.2, 1.75  # of the scale in _rain, over a year's hours
+_USUAL_WETNESS, _WETNESS_STD = -4.5, 1.55  # of the scale in _wetness, over a year's hours
+_AMOUNT_STRETCH = 1.2  # of the scale above a trace, so that as much rain is forecast as falls
 _LIGHT_AIR_KMH = 4.0  # added to the speed, so that a calm has a forecast error too
 _UNKNOWN_CLOUD, _UNKNOWN_HUMIDITY = 66.0, 75.0
 
@@ -73,7 +87,7 @@ def perturbed(observed: pd.DataFrame, *, issued_at: datetime, seed: int = 0) -> 
     """
     ahead = _hours_ahead(observed, issued_at)
     rng = np.random.default_rng([seed, int(issued_at.timestamp())])
-    draws = {name: _draws(rng, name) for name in VALUES}
+    draws = _joint({name: _draws(rng, name) for name in VALUES})
     future = ahead >= 0
     days = ahead[future] / HOURS_A_DAY
     # one frame at the end, because this runs once for every origin
@@ -101,46 +115,68 @@ def _hours_ahead(observed: pd.DataFrame, issued_at: datetime) -> npt.NDArray[np.
 
 
 def _draws(rng: np.random.Generator, name: str) -> Floats:
-    """Draw errors of one variable with standard deviation 1 and its autocorrelation, (HORIZON_HOURS,)."""
-    return np.asarray(_mixing(_CORRELATION_HOURS[name]) @ rng.standard_normal(HORIZON_HOURS))
+    """Draw errors of one variable with standard deviation 1 and its autocorrelation, (HORIZON_HOURS,).
+
+    The correlation is exp(-hours apart / _CORRELATION_HOURS).
+    """
+    drawn = rng.standard_normal(HORIZON_HOURS)
+    kept = np.exp(-1 / _CORRELATION_HOURS[name])
+    drawn[1:] *= np.sqrt(1 - kept**2)
+    return np.asarray(lfilter([1.0], [1.0, -kept], drawn), dtype="float64")
 
 
-@cache
-def _mixing(correlation_hours: float) -> Floats:
-    """Return the matrix that gives independent draws a correlation of exp(-hours apart / correlation_hours)."""
-    hours = np.arange(HORIZON_HOURS)
-    apart = np.abs(hours[:, None] - hours[None, :])
-    return np.asarray(np.linalg.cholesky(np.exp(-apart / correlation_hours)))
+def _joint(draws: dict[str, Floats]) -> dict[str, Floats]:
+    """Return draws that are correlated over the variables too (_SHARED_ERROR), still with standard deviation 1."""
+    made = {"precipitation_mm": draws["precipitation_mm"]}
+    for name, (other, share) in _SHARED_ERROR.items():
+        made[name] = share * made[other] + np.sqrt(1 - share**2) * draws[name]
+    return draws | made
 
 
 def _forecast(
     hours: dict[str, Floats], drawn: dict[str, Floats], days: Floats
 ) -> dict[str, Floats]:
+    """Return forecasts of hours `days` ahead.
+
+    Rain that is missed is missed by humidity and cloud as well: a forecast of dry weather with the humidity of the
+    rain that came would betray it to a model.
+    """
     missed = {name: (at + more * days) * drawn[name] for name, (at, more) in _ERROR_STD.items()}
+    wetness = _wetness(hours)
+    expected = _forecast_wetness(wetness, drawn["precipitation_mm"], days)
+    above = expected - np.log(_TRACE_MM)
+    damper = np.minimum(above, 0) - np.minimum(wetness - np.log(_TRACE_MM), 0)
+    for name, slope in _PER_WETNESS.items():
+        missed[name] = missed[name] + slope * np.nan_to_num(damper)
+    amount = _TRACE_MM * np.exp(_AMOUNT_STRETCH * above)
     wind = hours["wind_kmh"]
     return {
         "temperature_c": hours["temperature_c"] + missed["temperature_c"],
-        "precipitation_mm": _rain(hours, drawn["precipitation_mm"], days),
+        "precipitation_mm": np.where(above < 0, 0.0, amount),  # NaN stays NaN
         "wind_kmh": np.maximum(wind + missed["wind_kmh"] * (wind + _LIGHT_AIR_KMH), 0.0),
         "humidity_pct": np.clip(hours["humidity_pct"] + missed["humidity_pct"], 0.0, 100.0),
         "cloud_pct": np.clip(hours["cloud_pct"] + missed["cloud_pct"], 0.0, 100.0),
     }
 
 
-def _rain(hours: dict[str, Floats], drawn: Floats, days: Floats) -> Floats:
-    """Return forecast rain: it misses showers and predicts some in dry hours, more likely under a cloudy sky.
+def _wetness(hours: dict[str, Floats]) -> Floats:
+    """Return all hours on one scale, the logarithm of the rain (mm).
 
-    All hours are on one scale of wetness, the logarithm of the amount. Dry hours are below the rainy ones: the clearer
-    the sky and the drier the air, the lower. As skill falls with the lead time, wetness regresses to its usual value
-    plus noise, so the fifth day has as much forecast rain as the first, but at other hours.
+    Dry hours are below the rainy ones: the clearer the sky and the drier the air, the lower. NaN where rain is unknown.
     """
     rain = hours["precipitation_mm"]
     clear = 1 - np.nan_to_num(hours["cloud_pct"], nan=_UNKNOWN_CLOUD) / 100
     dry_air = 1 - np.nan_to_num(hours["humidity_pct"], nan=_UNKNOWN_HUMIDITY) / 100
     dry = np.log(_TRACE_MM) - 0.5 - 1.2 * clear - 3.0 * dry_air
-    wet = np.log(np.maximum(rain, _TRACE_MM))
-    wetness = np.where(rain < _TRACE_MM, dry, wet)
+    return np.where(rain < _TRACE_MM, dry, np.log(np.maximum(rain, _TRACE_MM)))
+
+
+def _forecast_wetness(wetness: Floats, drawn: Floats, days: Floats) -> Floats:
+    """Return forecast wetness: it misses showers and expects some in dry hours, more likely in damp and cloudy ones.
+
+    As skill falls with the lead time, wetness regresses to its usual value plus noise, so the fifth day has as much
+    forecast rain as the first, but at other hours.
+    """
     known = _RAIN_AGREEMENT * np.exp(-days / _RAIN_AGREEMENT_DAYS)
     unknown = np.sqrt(1 - known**2) * _WETNESS_STD
-    amount = np.exp(_USUAL_WETNESS + known * (wetness - _USUAL_WETNESS) + unknown * drawn)
-    return np.where(np.isnan(rain), np.nan, np.where(amount < _TRACE_MM, 0.0, amount))
+    return _USUAL_WETNESS + known * (wetness - _USUAL_WETNESS) + unknown * drawn

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from velocast.core.weather_variables import VALUES
 from velocast_cli.backtesting.weather_perturbation import HORIZON_HOURS, observed, perturbed
@@ -75,7 +76,7 @@ def test_the_past_is_as_observed() -> None:
     assert (found["temperature_c"][48:] != seen["temperature_c"][48:]).all()
 
 
-@pytest.mark.parametrize("name", ["temperature_c", "wind_kmh", "humidity_pct", "cloud_pct"])
+@pytest.mark.parametrize("name", ["temperature_c", "wind_kmh", "humidity_pct"])
 def test_errors_grow_with_every_day_ahead(name: str) -> None:
     errors = many(60).groupby("day")[name].std()
     assert errors.is_monotonic_increasing
@@ -93,15 +94,108 @@ def test_errors_come_in_runs_of_hours() -> None:
     assert np.corrcoef(missed[:, :-1].ravel(), missed[:, 1:].ravel())[0, 1] > 0.9
 
 
-def test_rain_agrees_less_with_every_day_and_is_not_used_up() -> None:
-    seen = weather(ISSUED_AT, 120)
-    parts = [perturbed(seen, issued_at=ISSUED_AT, seed=seed) for seed in range(150)]
-    rain = np.stack([part["precipitation_mm"].to_numpy() for part in parts])
-    wet, day = seen["precipitation_mm"].to_numpy() > 0, np.arange(120) // 24
-    hits = [float((rain[:, wet & (day == d)] > 0).mean()) for d in (0, 4)]
-    false = [float((rain[:, ~wet & (day == d)] > 0).mean()) for d in (0, 4)]
-    assert hits[0] > 0.8 > hits[1] > false[1] > false[0]
-    assert (rain >= 0).all()
+@pytest.fixture(scope="module")
+def changeable() -> pd.DataFrame:
+    """Observed weather and forecasts of it, issued on 200 days with five days ahead each.
+
+    A sixth of the hours is wet, in spells of hours; damp air and clouds come with rain, as in Paris.
+    """
+    rng = np.random.default_rng(0)
+    hours, issues = 120, 200
+    noise = rng.standard_normal((3, issues, hours))
+    for hour in range(1, hours):
+        noise[..., hour] = 0.88 * noise[..., hour - 1] + np.sqrt(1 - 0.88**2) * noise[..., hour]
+    wet, damp, grey = noise
+    rain = np.where(wet > 0.95, 0.067 * np.exp(2.6 * (wet - 0.95)), 0.0)
+    parts = []
+    for n in range(issues):
+        issued_at = ISSUED_AT + timedelta(days=n)
+        seen = pd.DataFrame(
+            {
+                "valid_at": pd.date_range(issued_at, periods=hours, freq="h"),
+                "temperature_c": 12.0,
+                "precipitation_mm": rain[n],
+                "wind_kmh": 12.0,
+                "humidity_pct": np.clip(75 + 10 * wet[n] + 13 * damp[n], 20, 100),
+                "cloud_pct": np.clip(66 + 25 * wet[n] + 30 * grey[n], 0, 100),
+            }
+        )
+        made = perturbed(seen, issued_at=issued_at).drop(columns="valid_at").add_suffix("_made")
+        parts.append(pd.concat([seen, made], axis=1).assign(day=np.arange(hours) // 24))
+    return pd.concat(parts, ignore_index=True)
+
+
+def detection(frame: pd.DataFrame) -> tuple[float, float]:
+    """Return the share of wet hours that were forecast, and of wet forecasts that stayed dry."""
+    seen, made = frame["precipitation_mm"] > 0, frame["precipitation_mm_made"] > 0
+    return float(made[seen].mean()), float((~seen[made]).mean())
+
+
+# Rain on the day after the forecast: Australian models' consensus for Victoria, 2008 (detection 0.75, false alarms
+# 0.28, days and areas of 25 km); ALADIN over France, 1998 (0.62, 0.39, six hours at a station, 36 hours ahead). An hour
+# at a place is harder than a day of an area, and models have gained about a day's lead in each decade since.
+DETECTED, FALSE_ALARMS = (0.62, 0.75), (0.28, 0.39)
+
+
+@pytest.mark.parametrize("day", [0, 1])
+def test_rain_of_today_and_tomorrow_is_forecast_as_well_as_published(
+    day: int, changeable: pd.DataFrame
+) -> None:
+    hits, false = detection(changeable[changeable["day"] == day])
+    assert DETECTED[0] - 0.02 < hits < DETECTED[1] + 0.02
+    assert FALSE_ALARMS[0] - 0.02 < false < FALSE_ALARMS[1] + 0.02
+
+
+def test_rain_agrees_less_with_every_day_and_is_not_used_up(changeable: pd.DataFrame) -> None:
+    found = [detection(rows) for _, rows in changeable.groupby("day")]
+    hits, false = (pd.Series(values) for values in zip(*found, strict=True))
+    assert hits.iloc[0] > hits.iloc[1] > hits.iloc[2] > max(hits.iloc[3:])
+    assert false.is_monotonic_increasing
+    assert hits.iloc[4] > 0.5, "still far better than the share of wet hours"
+    assert false.iloc[4] < 0.6
+    by_day = changeable.groupby("day")[["precipitation_mm", "precipitation_mm_made"]]
+    wet = changeable[["precipitation_mm", "precipitation_mm_made"]] > 0
+    often = wet.groupby(changeable["day"]).mean()
+    assert (often["precipitation_mm_made"] / often["precipitation_mm"]).between(0.8, 1.25).all()
+    amount = by_day.mean().sum()
+    assert 0.5 < amount["precipitation_mm_made"] / amount["precipitation_mm"] < 1.5
+
+
+def test_clouds_are_wrong_as_often_as_published(changeable: pd.DataFrame) -> None:
+    """Ye and Chen (2013): within 30 % of the sky in 73 % of cases at first, in 58 % after 180 hours (GFS)."""
+    error = (changeable["cloud_pct_made"] - changeable["cloud_pct"]).abs()
+    near = (error < 30).groupby(changeable["day"]).mean()
+    published = 0.73 - 0.15 * (24 * np.arange(5) + 12) / 180
+    np.testing.assert_allclose(near, published, atol=0.06)
+
+
+@pytest.mark.parametrize("name", ["humidity_pct", "cloud_pct"])
+@pytest.mark.parametrize("said", [False, True])
+def test_humidity_and_cloud_err_with_rain_and_do_not_betray_it(
+    said: bool, name: str, changeable: pd.DataFrame
+) -> None:
+    """Among hours forecast dry (or wet), forecast humidity says less of the true rain than if it erred by itself."""
+    seen, made = changeable["precipitation_mm"] > 0, changeable["precipitation_mm_made"] > 0
+    error = changeable[f"{name}_made"] - changeable[name]
+    rain_error = made.astype(float) - seen.astype(float)
+    assert stats.pearsonr(error, rain_error).statistic > 0.1
+    apart = changeable[name] + error.sample(frac=1, random_state=0).to_numpy()
+    rows = made == said
+
+    def told(values: pd.Series[float]) -> float:
+        return float(stats.pearsonr(values[rows], seen[rows].astype(float)).statistic)
+
+    assert told(apart) > 0.1
+    assert abs(told(changeable[f"{name}_made"])) < 0.85 * told(apart)
+
+
+def test_warm_forecasts_are_dry_and_wet_ones_cool(changeable: pd.DataFrame) -> None:
+    warmer = changeable["temperature_c_made"] - changeable["temperature_c"]
+    damper = changeable["humidity_pct_made"] - changeable["humidity_pct"]
+    assert stats.pearsonr(warmer, damper).statistic < -0.3
+    wetter = changeable["precipitation_mm_made"] > changeable["precipitation_mm"]
+    drier = changeable["precipitation_mm_made"] < changeable["precipitation_mm"]
+    assert stats.ttest_ind(warmer[wetter], warmer[drier]).statistic < -5
 
 
 def test_values_stay_possible() -> None:

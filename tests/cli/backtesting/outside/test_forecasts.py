@@ -6,15 +6,18 @@ import json
 import sys
 import textwrap
 from datetime import date, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
+from velocast_cli import backtest_command
 from velocast_cli.backtesting.outside.comparison import compare_outside, winkler_score
 from velocast_cli.backtesting.outside.described import describe_comparison
 from velocast_cli.backtesting.outside.forecasts import (
@@ -27,6 +30,7 @@ from velocast_cli.backtesting.outside.process import ForecasterFailed
 from velocast_cli.backtesting.outside.request import OutsideForecaster, OutsideRequest
 
 CITY = load_city("demoville")
+ROOT = Path(__file__).parents[4]
 FIRST = date(2025, 3, 28)  # the clock changes on 30 March
 DAYS = 4
 SPY = """
@@ -125,6 +129,9 @@ def test_a_forecaster_gets_each_count_once_and_nothing_from_the_origin_on(
     assert np.cumsum([line["rows"] for line in lines]).tolist() == before
     for line in lines:
         assert all(pd.Timestamp(at) < pd.Timestamp(line["origin_at"]) for at in line["newest"])
+    documented = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    example = json.loads(documented.partition("```json\n")[2].partition("```")[0])
+    assert set(example) == set(lines[0]) - {"rows", "newest"}
     assert {line["zone"] for line in lines} == {"Europe/Paris"}
     assert {tuple(line["holidays"]) for line in lines} == {()}, "none from 14 March to 1 April"
     compared = compare_outside(rows, found)
@@ -251,6 +258,25 @@ def test_all_models_are_scored_on_the_rows_that_all_have(rows: pd.DataFrame) -> 
         f"did not forecast {len(rows) - n:,} of {len(rows):,} hours"
         in describe_comparison(compared).text
     )
+
+
+def test_the_comparison_fits_into_a_terminal(rows: pd.DataFrame) -> None:
+    """Even for a long name, what it lacks, what it cost, and why it was stopped."""
+    columns = ["counter_id", "origin_at", "target_at"]
+    theirs = rows.loc[rows["counter_id"] == "a", columns].assign(
+        predicted_count=9_999.0, lower=0.0, upper=99_999.0
+    )
+    forecaster = OutsideForecaster("a" * 22, "x")
+    error = "other: " + "no answer within 1,800 s; " * 20
+    found = OutsideForecasts(forecaster, origins(), ["a", "b"], theirs, error=error)
+    compared = compare_outside(rows, found)
+    screen = StringIO()
+    Console(width=80, file=screen).print(backtest_command.comparison_table(compared))
+    text = screen.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "It was stopped." in text
+    assert f"{compared['lacking']:,} of {compared['asked']:,} hours" in " ".join(text.split())
 
 
 def test_the_winkler_score_is_least_at_the_true_quantiles() -> None:

@@ -1,0 +1,158 @@
+"""The arena: README tables come from its figures, an interrupted run continues, and series are filled from the past."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from benchmarks import arena, arena_tables, harness
+from benchmarks.forecasters.protocol import Asked, as_forecasts, complete_series
+from velocast.core.city import load_city
+from velocast_cli.backtesting.outside.request import OutsideForecaster
+
+FIGURES = json.loads(arena.FIGURES.read_text(encoding="utf-8"))
+WEEK_EARLIER = Path(__file__).parents[1] / "cli/backtesting/outside/week_earlier.py"
+
+
+@pytest.mark.parametrize("file", ["README.md", "benchmarks/README.md"])
+def test_the_tables_that_people_read_are_the_figures(file: str) -> None:
+    """`make bench ARGS="arena --write"` puts them there."""
+    text = (harness.ROOT / file).read_text(encoding="utf-8")
+    lines = arena_tables.documents(FIGURES)[file]
+    assert arena_tables.written_lines(text) == lines
+    assert any("Velocast" in line for line in lines)
+
+
+def test_every_claimed_figure_is_one_of_the_measured_ones() -> None:
+    """The table's own numbers, read back from the text and compared with the JSON."""
+    (city,) = (city for city in FIGURES["cities"] if city["city"] == "paris")
+    models = {arena_tables.display_name(model["name"]): model for model in city["models"]}
+    text = (harness.ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("mean of similar days", "value of a week earlier"):
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        r2, rmse = (float(cell) for cell in row.split("|")[2:4])
+        assert r2 == pytest.approx(models[name]["r2"], abs=0.0005)
+        assert rmse == pytest.approx(models[name]["rmse"], abs=0.05)
+    assert f"({city['rows']:,} hours" in text
+
+
+def test_other_cities_stand_beside_paris_in_the_readme() -> None:
+    (paris,) = (city for city in FIGURES["cities"] if city["city"] == "paris")
+    own, *_ = paris["models"]
+    other = paris | {"city": "muenster", "name": "Münster", "outside": []}
+    other |= {"models": [own | {"r2": 0.95, "rmse": 41.0}]}
+    lines = arena_tables.readme_lines({"cities": [paris, other]})
+    assert lines[3].endswith("| Münster: R2, RMSE |")
+    assert lines[5].startswith("| Velocast, without weather | ")
+    assert lines[5].endswith(" | 0.950, 41.0 |")
+    assert lines[-1].endswith(" | |")
+    assert arena_tables.readme_lines({"cities": [other]}) == []
+
+
+def test_tables_fit_into_a_terminal() -> None:
+    screen = StringIO()
+    for table in arena_tables.screen_tables(FIGURES):
+        Console(width=80, file=screen).print(table)
+    assert max(map(len, screen.getvalue().splitlines())) <= 80
+
+
+def test_a_forecaster_s_part_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time, its command would fail; what was kept is used."""
+    hours = pd.date_range("2025-03-01", periods=15 * 24, freq="h", tz="UTC", unit="us")
+    counts = pd.DataFrame({"counter_id": "a", "counted_at": hours, "bike_count": range(len(hours))})
+    origin = hours[-24]
+    rows = pd.DataFrame({"counter_id": "a", "origin_at": origin, "target_at": hours[-24:]})
+    counts.to_parquet(tmp_path / "counts.parquet")
+    arguments = argparse.Namespace(every=None, counters=None, timeout=60)
+    commands = [f"{sys.executable} {WEEK_EARLIER}", "/no/such/command"]
+
+    def told(_: arena.Opponent, name: str) -> OutsideForecaster:
+        return OutsideForecaster(name, commands.pop(0))
+
+    monkeypatch.setattr(arena.Opponent, "forecaster", told)
+    console = Console(file=StringIO())
+    city = load_city("demoville")
+    first = arena.outside_part("mlforecast", city, rows, tmp_path, arguments, console)
+    again = arena.outside_part("mlforecast", city, rows, tmp_path, arguments, console)
+    assert first.error is None
+    assert len(first.rows) == 24
+    pd.testing.assert_frame_equal(first.rows, again.rows)
+    assert (again.error, again.cost) == (None, first.cost)
+    assert commands == []
+
+
+def test_a_part_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = pd.date_range("2025-03-01", periods=48, freq="h", tz="UTC", unit="us")
+    rows = pd.DataFrame({"counter_id": "a", "origin_at": hours[24], "target_at": hours[24:]})
+    pd.DataFrame({"counter_id": "a", "counted_at": hours, "bike_count": 1}).to_parquet(
+        tmp_path / "counts.parquet"
+    )
+    monkeypatch.setattr(
+        arena.Opponent, "forecaster", lambda _, name: OutsideForecaster(name, "/no/such/command")
+    )
+    arguments = argparse.Namespace(every=None, counters=None, timeout=60)
+    found = arena.outside_part(
+        "mstl", load_city("demoville"), rows, tmp_path, arguments, Console(file=StringIO())
+    )
+    assert found.error is not None
+    assert not list(tmp_path.glob("mstl*.json"))
+
+
+def test_missing_hours_take_the_count_of_a_week_earlier() -> None:
+    """Against a loop over the hours of each counter."""
+    rng = np.random.default_rng(0)
+    hours = pd.date_range("2025-01-01", periods=30 * 24, freq="h")
+    parts = []
+    for name, start in (("a", 0), ("b", 100)):
+        kept = np.flatnonzero(rng.random(len(hours)) > 0.2)
+        kept = kept[(kept >= start) & ~((kept > 300) & (kept < 520))]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "counter_id": name,
+                    "counted_at": hours[kept],
+                    "bike_count": rng.poisson(50, len(kept)),
+                }
+            )
+        )
+    counts = pd.concat(parts)
+    origin = hours[-1] + pd.Timedelta(hours=30)
+    made = complete_series(Asked(counts, origin, 24, True, "UTC", []))
+    for own in parts:
+        series = made[made["unique_id"] == own["counter_id"].iloc[0]].set_index("ds")
+        known = dict(zip(own["counted_at"], own["bike_count"], strict=True))
+        expected: dict[pd.Timestamp, float] = {}
+        for at in pd.date_range(own["counted_at"].min(), origin - pd.Timedelta(hours=1), freq="h"):
+            earlier = expected.get(at - pd.Timedelta(days=7))
+            last = expected.get(at - pd.Timedelta(hours=1), np.nan)
+            expected[at] = float(known.get(at, last if earlier is None else earlier))
+        assert series["y"].to_dict() == expected
+        assert series["counted"].sum() == len(own)
+
+
+def test_nixtla_s_columns_become_the_protocol_s() -> None:
+    made = pd.DataFrame(
+        {
+            "unique_id": ["a"],
+            "ds": [pd.Timestamp("2025-03-01")],
+            "MSTL": [1.0],
+            "MSTL-lo-90": [-3.0],
+            "MSTL-hi-90": [4.0],
+        }
+    )
+    (row,) = as_forecasts(made, "MSTL").to_dict("records")
+    assert row == {
+        "counter_id": "a",
+        "target_at": pd.Timestamp("2025-03-01"),
+        "predicted_count": 1.0,
+        "lower": 0.0,
+        "upper": 4.0,
+    }
