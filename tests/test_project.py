@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import grimp
@@ -65,11 +66,18 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
+@pytest.fixture(scope="module")
+def owners() -> Mapping[str, list[str]]:
+    """The installed distributions of each top-level module."""
+    return importlib.metadata.packages_distributions()
+
+
 @pytest.mark.parametrize("part", PARTS)
-def test_requirements_hold_what_is_imported(part: str, imports: grimp.ImportGraph) -> None:
+def test_requirements_hold_what_is_imported(
+    part: str, imports: grimp.ImportGraph, owners: Mapping[str, list[str]]
+) -> None:
     lines = (ROOT / part / "requirements.txt").read_text().splitlines()
     required = {canonical(line.split("==")[0]) for line in lines if "==" in line}
-    owners = importlib.metadata.packages_distributions()
     reached = {m.split(".")[0] for m in imported_modules(ROOT / part / "main.py", imports)}
     missing = {
         module

@@ -47,10 +47,13 @@ def google_api(name: str) -> Any:
     )
 
 
-def call(request: Any, doing: str, *, retries: int = RETRIES) -> Resource:
-    """Send a request of a discovery client and return the answer. Raises GoogleApiRefused."""
+def call(request: Any, doing: str, *, retries: int | None = None) -> Resource:
+    """Send a request of a discovery client and return the answer; try it RETRIES times again unless told otherwise.
+
+    Raises GoogleApiRefused.
+    """
     with _reporting(doing):
-        answer: Resource = request.execute(num_retries=retries)
+        answer: Resource = request.execute(num_retries=RETRIES if retries is None else retries)
     return answer
 
 

@@ -92,6 +92,8 @@ class BigQueryEmulator:
         """End the child and wait for it; a second call does nothing."""
         if self._process is None or self._process.poll() is not None:
             return
+        if self.in_memory:  # nothing is left to write
+            self._process.kill()
         self._process.terminate()
         try:
             self._process.wait(timeout=10)

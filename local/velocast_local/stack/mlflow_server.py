@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from gcp_emulators.core.http_server import LOOPBACK
 
@@ -29,6 +30,12 @@ def server_environment(folder: Path) -> dict[str, str]:
     }
 
 
+def _write_ahead(connection: Any, _record: object) -> None:
+    """Let SQLite append what is committed to a log; its default waits for the disk several times on each commit."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
 def main() -> None:
     """Serve until the process is terminated."""
     parser = argparse.ArgumentParser(prog="velocast_local.stack.mlflow_server")
@@ -41,7 +48,9 @@ def main() -> None:
     os.environ.update(settings)
     import uvicorn
     from mlflow.server.handlers import initialize_backend_stores
+    from sqlalchemy import Engine, event
 
+    event.listen(Engine, "connect", _write_ahead)
     store = settings["_MLFLOW_SERVER_FILE_STORE"]
     root = settings["_MLFLOW_SERVER_ARTIFACT_ROOT"]
     initialize_backend_stores(store, store, root)

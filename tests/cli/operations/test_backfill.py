@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from velocast.adapters.pubsub import Publisher
 from velocast.core.errors import EventError
 from velocast.core.requests import FetchRequest
 from velocast_cli.main import app
+from velocast_cli.operations import runs_awaited
 from velocast_cli.operations.backfill import covered, split_windows
 from velocast_cli.operations.time_options import parse_duration
 from velocast_local.city.opendatasoft_replay import Faults
@@ -74,6 +77,8 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lab]:
     monkeypatch.setattr(portal, "LIMITS", without_pauses(portal.LIMITS))
+    monkeypatch.setattr(runs_awaited, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(runs_awaited, "LONGEST_PAUSE_SECONDS", 0.3)
     monkeypatch.setenv("VELOCAST_CITY", served_city.described())
     monkeypatch.setenv("VELOCAST_AS_OF", "2025-03-21T02:00:00Z")
     served_city.publish(small_frame())
@@ -101,7 +106,7 @@ def test_windows_published_at_once_end_as_dead_letters(lab: Lab) -> None:
 
 
 def test_a_backfill_publishes_one_window_at_a_time(lab: Lab) -> None:
-    lab.fetch.seconds = 1.0
+    lab.fetch.seconds = 0.3  # many times what publishing takes
     ended = velocast(*WHOLE, "--json")
     assert ended.exit_code == 0, ended.output
     assert 429 not in lab.fetch.statuses
@@ -146,6 +151,8 @@ def test_it_goes_on_where_it_stopped(lab: Lab) -> None:
 def test_a_city_that_is_down_stops_it_and_the_next_run_goes_on(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() * 6)  # the minute lasts 10 s
+    monkeypatch.setattr(runs_awaited, "time", clock)
     lab.city.replay.faults = Faults("unavailable")
     stopped = velocast(*WHOLE, "--patience", "1m", "--json")
     assert stopped.exit_code == 1
@@ -156,6 +163,7 @@ def test_a_city_that_is_down_stops_it_and_the_next_run_goes_on(
     assert "failed, will be tried again: city_unreachable" in stopped.stderr
     assert len(found["days_without_counts"]) == 14
     lab.city.replay.faults = Faults()
+    monkeypatch.setattr(runs_awaited, "time", time)
     resumed = velocast(*WHOLE)
     assert resumed.exit_code == 0, resumed.output
     assert lab.counts() == 3 * 14 * 24

@@ -29,6 +29,7 @@ from velocast.model.features import definition
 from velocast.usecases.context import perform
 from velocast.usecases.training.promote import PromoteRequest, promote
 from velocast_cli.main import app
+from velocast_cli.operations import google_apis
 from velocast_local.stack.configuration import load_jobs
 from velocast_local.stack.state import REPOSITORY
 
@@ -51,6 +52,12 @@ def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
         lab.evaluate(lab.training("rb-third").version, "rb-judge", LATER)
         lab.keep()
         yield lab
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask often whether a job has ended; the command's own pauses grow to five seconds."""
+    monkeypatch.setattr(google_apis, "LONGEST_PAUSE_SECONDS", 0.3)
 
 
 @pytest.fixture

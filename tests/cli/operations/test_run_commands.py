@@ -161,7 +161,7 @@ def test_without_a_log_service_it_says_so(
     filled: bigquery.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOOGLE_APIS_EMULATOR_HOST", "http://127.0.0.1:9")
-    monkeypatch.setattr("velocast_cli.operations.google_apis.FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("velocast_cli.operations.google_apis.RETRIES", 0)
     answer = velocast("logs", "18")
     assert answer.exit_code == 1
     assert "read the log of 18" in answer.stderr

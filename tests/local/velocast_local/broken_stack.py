@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from google.cloud import pubsub_v1, storage
-from mlflow import MlflowClient
 
 from velocast.adapters import champion_manifest, google_clients
 from velocast.adapters.champion_manifest import Champion
@@ -29,6 +28,9 @@ from velocast_local import demo
 from velocast_local.city.files import make_synthetic
 from velocast_local.city.replayed_counts import CityFile
 from velocast_local.stack import lifecycle
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 COUNTERS, DAYS = 3, 60
 BEFORE_END = timedelta(days=2)  # of the city's counts: the stack's present
@@ -61,6 +63,8 @@ class BrokenStack:
     @property
     def mlflow(self) -> MlflowClient:
         """MLflow's client."""
+        from mlflow import MlflowClient  # takes seconds
+
         uri = os.environ["MLFLOW_TRACKING_URI"]
         google_clients.prepare_mlflow(uri)
         return MlflowClient(uri, registry_uri=uri)

@@ -7,12 +7,17 @@ import uuid
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from velocast.adapters.mlflow_registry import DatasetUse, LoggedRun, Registry
 from velocast.core.errors import RegistryError
 
 BASELINE = "ab" * 32
+
+
+def mlflow_client(address: str) -> Any:
+    from mlflow import MlflowClient  # takes seconds, and `make test-fast` only collects this file
+
+    return MlflowClient(address)
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def log(registry: Registry, task: str, key: str = "exec-1", **changes: Any) -> L
 def test_a_training_is_stored_whole(registry: Registry, mlflow_server: str, task: str):
     logged = log(registry, task)
     assert logged.version == 1
-    client = MlflowClient(mlflow_server)
+    client = mlflow_client(mlflow_server)
     run = client.get_run(logged.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "gbm-exec-1"
@@ -82,7 +87,7 @@ def test_a_run_that_broke_off_is_completed(
         with pytest.raises(KeyboardInterrupt):
             log(registry, task)
     logged = log(registry, task)
-    client = MlflowClient(mlflow_server)
+    client = mlflow_client(mlflow_server)
     experiment = client.get_experiment_by_name(f"velocast-{task}")
     assert experiment is not None
     assert [r.info.run_id for r in client.search_runs([experiment.experiment_id])] == [
@@ -110,7 +115,7 @@ def test_tags_and_metrics_are_added(registry: Registry, mlflow_server: str, task
     registry.log_metrics(logged.run_id, {"r2_baseline": 0.8})
     registry.log_metrics(logged.run_id, {"r2_baseline": 0.8})
     assert registry.version_info(task, 1).tags["decision"] == "DEPLOY"
-    history = MlflowClient(mlflow_server).get_metric_history(logged.run_id, "r2_baseline")
+    history = mlflow_client(mlflow_server).get_metric_history(logged.run_id, "r2_baseline")
     assert [point.value for point in history] == [0.8]
 
 

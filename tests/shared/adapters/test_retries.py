@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -37,11 +38,19 @@ COUNTS = pa.Table.from_pylist(
 )
 
 
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google's clients wait up to seconds between two calls; the relay counts calls, so that a moment will do."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.02)))
+
+
 def merge(store: Warehouse) -> tuple[int, int]:
     found = store.merge(schemas.COUNTS, COUNTS, keys=["counter_id", "counted_at"])
     return found.inserted, found.updated
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -79,6 +88,7 @@ def test_a_merge_without_bigquery_ends_with_its_own_error(
         assert relay.count("DELETE") == 1, "the temporary table is dropped with one call"
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -120,6 +130,7 @@ def test_a_large_read_without_the_service_ends(
                 reader.read(schemas.COUNTS, columns=["counter_id"], where="counted_at IS NOT NULL")
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     ("fault", "act"),
     [
@@ -169,6 +180,7 @@ def test_cloud_storage_that_stays_away_is_told_in_bounded_time(
             emulators.objects().read("x")
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED], ids=lambda c: c.name
 )

@@ -89,8 +89,9 @@ class Lab:
         for short, name in emulators.BUCKETS.items():
             self.store.store.ensure_bucket(name, versioning=short == "models")
             self.store.store.empty_bucket(name)
+            objects = self.objects(short)
             for path, (data, kind) in self.kept.get(short, {}).items():
-                self.objects(short).write(path, data, content_type=kind)
+                objects.write(path, data, content_type=kind)
         for table in ("monitoring_audit.logs", "bike_traffic_predictions.forecasts"):
             self.client.query_and_wait(f"TRUNCATE TABLE `{emulators.PROJECT}.{table}`")
         self.topics.reset()
