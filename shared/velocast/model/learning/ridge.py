@@ -18,6 +18,7 @@ from velocast.model.features.preprocessing import base_and_level, subsample
 
 HYPERPARAMETERS = {"penalty": 100.0, "neighbours": 0.3, "max_rows": 160_000}
 HOURS = 24
+BLOCK = 50_000  # rows forecast at once, so that memory does not grow with them
 RESIDUALS = (-3.0, 5.0)  # in levels; what lies beyond is cut, in the fit and in the forecast
 SHARE_RANGE = (0.3, 3.0)
 MOST_WEATHER = 3.0  # standard deviations
@@ -58,10 +59,16 @@ def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
 def predict_ridge(fitted: dict[str, Floats], frame: pd.DataFrame) -> Floats:
     """Return forecast counts, (n,), bikes per hour, >= 0, never NaN."""
     base, level = base_and_level(frame)
-    x = _design(frame, base, level, fitted["weather_mean"], fitted["weather_scale"])
-    own = fitted["coefficients"][frame["local_hour"].to_numpy(dtype="int64")]
-    residual = np.clip(np.einsum("ij,ij->i", x, own), *RESIDUALS)
-    return np.asarray(np.maximum(base + level * residual, 0.0), dtype="float64")
+    weather = fitted["weather_mean"], fitted["weather_scale"]
+    own = fitted["coefficients"]
+    hours = frame["local_hour"].to_numpy(dtype="int64")
+    residual = np.empty(len(frame))
+    for begin in range(0, len(frame), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        x = _design(frame.iloc[part], base[part], level[part], *weather)
+        residual[part] = np.einsum("ij,ij->i", x, own[hours[part]])
+    counts = base + level * np.clip(residual, *RESIDUALS)
+    return np.asarray(np.maximum(counts, 0.0), dtype="float64")
 
 
 def _solve(gram: Floats, moment: Floats, weight: float, params: dict[str, Any]) -> Floats:
