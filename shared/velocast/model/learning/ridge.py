@@ -1,7 +1,7 @@
 """Ridge regression for each local hour: what is linear in the recent counts, which trees can only step along.
 
 It learns the residual that the boosters learn, how far a count lies from the mean of similar days in units of the
-counter's level, and shares strength with the hours beside it. numpy only: a fit takes less than a second.
+counter's level, and shares strength with the hours beside it. numpy only: a fit takes about a second.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
     frame whose rows all have a bike_count.
     Returns arrays: `weather_mean` and `weather_scale`, (17,); `coefficients`, (24, columns of `_design`).
     """
+    from threadpoolctl import threadpool_limits
+
     rows = subsample(frame, params["max_rows"], seed)
     base, level = base_and_level(rows)
     weather = _standards(rows)
@@ -42,13 +44,14 @@ def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
     weight = level**2 / np.mean(level**2)
     hours = rows["local_hour"].to_numpy()
     gram, moment = [], []
-    for hour in range(HOURS):
-        own = np.flatnonzero(hours == hour)
-        x = _design(rows.iloc[own], base[own], level[own], *weather)
-        weighted = x * weight[own, None]
-        gram.append(weighted.T @ x)
-        moment.append(weighted.T @ target[own])
-    coefficients = _solve(np.array(gram), np.array(moment), weight.sum(), params)
+    with threadpool_limits(limits=1, user_api="blas"):  # the last bits depend on their number
+        for hour in range(HOURS):
+            own = np.flatnonzero(hours == hour)
+            x = _design(rows.iloc[own], base[own], level[own], *weather)
+            weighted = x * weight[own, None]
+            gram.append(weighted.T @ x)
+            moment.append(weighted.T @ target[own])
+        coefficients = _solve(np.array(gram), np.array(moment), weight.sum(), params)
     return {
         "weather_mean": weather[0],
         "weather_scale": weather[1],
