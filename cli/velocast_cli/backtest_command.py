@@ -183,18 +183,18 @@ def _write(report: Path, made: BacktestResult, summary: dict[str, Any], console:
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    from velocast_cli.backtesting.report import SCORES, format_number, format_scores
+    from velocast_cli.backtesting.report import SHORT_SCORES, format_number, format_scores
 
     weather = {"none": "without weather", "observed": "observed weather: an upper bound"}
     table = _scores(
         f"{summary['rows']:,} forecasts from {summary['origins']} origins, lead days 0 to 2, "
         f"{weather.get(summary['weather'], 'weather with realistic forecast errors')}",
-        ("model", *SCORES, "fit s", "fit MB"),
+        ("model", *SHORT_SCORES, "fit s", "fit MB"),
     )
     for model in summary["models"]:
         table.add_row(
             model["name"],
-            *format_scores(model),
+            *format_scores(model, SHORT_SCORES),
             format_number(model["fit_seconds"], ".1f"),
             format_number(model["fit_peak_mb"], ","),
         )
@@ -218,15 +218,15 @@ def new_counters_table(found: dict[str, Any]) -> Table:
 
     found: `new_counters` of `scores.summarize`.
     """
-    from velocast_cli.backtesting.report import NEW_COUNTERS, SCORES, format_scores
+    from velocast_cli.backtesting.report import NEW_COUNTERS, SHORT_SCORES, format_scores
 
     table = _scores(
         f"what a new counter would get: {found['rows']:,} forecasts of {found['counters']} counters, "
         "history hidden",
-        ("forecast", *SCORES),
+        ("forecast", *SHORT_SCORES),
     )
     for model in found["models"]:
-        table.add_row(NEW_COUNTERS[model["name"]], *format_scores(model))
+        table.add_row(NEW_COUNTERS[model["name"]], *format_scores(model, SHORT_SCORES))
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,17 +25,18 @@ WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 260, 40, 24, 34, 12
 TICKS = 6
 DAY_LABELS = 8
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "width", "Winkler", "CRPS")
-FORMATS = {
-    "r2": ".3f",
-    "rmse": ".1f",
-    "mae": ".1f",
-    "wape": ".1%",
-    "coverage": ".1%",
-    "width": ".0f",
-    "winkler": ".1f",
-    "crps": ".2f",
+# name: key of the score and its format
+SCORES = {
+    "R2": ("r2", ".3f"),
+    "RMSE": ("rmse", ".1f"),
+    "MAE": ("mae", ".1f"),
+    "WAPE": ("wape", ".1%"),
+    "covered": ("coverage", ".1%"),
+    "Winkler": ("winkler", ".0f"),
+    "width": ("width", ".0f"),
+    "CRPS": ("crps", ".2f"),
 }
+SHORT_SCORES = ("R2", "RMSE", "MAE", "WAPE", "covered", "Winkler")  # fit a terminal
 TARGET, TARGET_COLOUR = "as it should be", "#9aa5a9"
 NEW_COUNTERS = {
     "new_position": "requested by position",
@@ -114,9 +115,9 @@ def render_report(backtest: BacktestResult, summary: dict[str, Any]) -> str:
     )
 
 
-def format_scores(model: dict[str, Any]) -> tuple[str, ...]:
-    """Return a model's scores as text, in the order of SCORES."""
-    return tuple(format_number(model[key], form) for key, form in FORMATS.items())
+def format_scores(model: dict[str, Any], names: Iterable[str] = SCORES) -> tuple[str, ...]:
+    """Return a model's scores as text, in the order of the names."""
+    return tuple(format_number(model[key], form) for key, form in map(SCORES.__getitem__, names))
 
 
 def format_number(value: float | None, form: str) -> str:

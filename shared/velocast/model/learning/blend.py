@@ -29,7 +29,7 @@ CERTAINTY = 0.05
 MIN_DAYS = 14
 
 
-def hyperparameters(test_mode: bool) -> dict[str, Any]:
+def initial_hyperparameters(test_mode: bool) -> dict[str, Any]:
     """Return the hyperparameters of the voices that are fitted, and the weights before any are learned."""
     return {
         "boosters": regressors.hyperparameters(test_mode)["gbm"],
@@ -39,7 +39,10 @@ def hyperparameters(test_mode: bool) -> dict[str, Any]:
 
 
 def fit_blend(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Fit boosters and ridge. params: as `hyperparameters`. frame: feature frame whose rows all have a bike_count."""
+    """Fit boosters and ridge.
+
+    params: as `initial_hyperparameters`. frame: feature frame whose rows all have a bike_count.
+    """
     return {
         "boosters": regressors.fit_regressor("gbm", params["boosters"], frame, seed),
         "ridge": ridge.fit_ridge(params["ridge"], frame, seed),

@@ -164,7 +164,7 @@ def fit_forecaster(
 
 def _hyperparameters(kind: ForecastKind, test_mode: bool) -> dict[str, Any]:
     return (
-        blend.hyperparameters(test_mode)
+        blend.initial_hyperparameters(test_mode)
         if kind == "blend"
         else regressors.hyperparameters(test_mode)[kind]
     )

@@ -1,7 +1,7 @@
 """Ridge regression for each local hour: what is linear in the recent counts, which trees can only step along.
 
 It learns the residual that the boosters learn, how far a count lies from the mean of similar days in units of the
-counter's level, and shares strength with the hours beside it. numpy only: a fit takes less than a second.
+counter's level, and shares strength with the hours beside it. numpy only: a fit takes about a second.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from velocast.model.features.preprocessing import base_and_level, subsample
 
 HYPERPARAMETERS = {"penalty": 100.0, "neighbours": 0.3, "max_rows": 160_000}
 HOURS = 24
+BLOCK = 50_000  # rows forecast at once, so that memory does not grow with them
 RESIDUALS = (-3.0, 5.0)  # in levels; what lies beyond is cut, in the fit and in the forecast
 SHARE_RANGE = (0.3, 3.0)
 MOST_WEATHER = 3.0  # standard deviations
@@ -34,6 +35,8 @@ def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
     frame whose rows all have a bike_count.
     Returns arrays: `weather_mean` and `weather_scale`, (17,); `coefficients`, (24, columns of `_design`).
     """
+    from threadpoolctl import threadpool_limits
+
     rows = subsample(frame, params["max_rows"], seed)
     base, level = base_and_level(rows)
     weather = _standards(rows)
@@ -41,13 +44,14 @@ def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
     weight = level**2 / np.mean(level**2)
     hours = rows["local_hour"].to_numpy()
     gram, moment = [], []
-    for hour in range(HOURS):
-        own = np.flatnonzero(hours == hour)
-        x = _design(rows.iloc[own], base[own], level[own], *weather)
-        weighted = x * weight[own, None]
-        gram.append(weighted.T @ x)
-        moment.append(weighted.T @ target[own])
-    coefficients = _solve(np.array(gram), np.array(moment), weight.sum(), params)
+    with threadpool_limits(limits=1, user_api="blas"):  # the last bits depend on their number
+        for hour in range(HOURS):
+            own = np.flatnonzero(hours == hour)
+            x = _design(rows.iloc[own], base[own], level[own], *weather)
+            weighted = x * weight[own, None]
+            gram.append(weighted.T @ x)
+            moment.append(weighted.T @ target[own])
+        coefficients = _solve(np.array(gram), np.array(moment), weight.sum(), params)
     return {
         "weather_mean": weather[0],
         "weather_scale": weather[1],
@@ -58,10 +62,16 @@ def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
 def predict_ridge(fitted: dict[str, Floats], frame: pd.DataFrame) -> Floats:
     """Return forecast counts, (n,), bikes per hour, >= 0, never NaN."""
     base, level = base_and_level(frame)
-    x = _design(frame, base, level, fitted["weather_mean"], fitted["weather_scale"])
-    own = fitted["coefficients"][frame["local_hour"].to_numpy(dtype="int64")]
-    residual = np.clip(np.einsum("ij,ij->i", x, own), *RESIDUALS)
-    return np.asarray(np.maximum(base + level * residual, 0.0), dtype="float64")
+    weather = fitted["weather_mean"], fitted["weather_scale"]
+    own = fitted["coefficients"]
+    hours = frame["local_hour"].to_numpy(dtype="int64")
+    residual = np.empty(len(frame))
+    for begin in range(0, len(frame), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        x = _design(frame.iloc[part], base[part], level[part], *weather)
+        residual[part] = np.einsum("ij,ij->i", x, own[hours[part]])
+    counts = base + level * np.clip(residual, *RESIDUALS)
+    return np.asarray(np.maximum(counts, 0.0), dtype="float64")
 
 
 def _solve(gram: Floats, moment: Floats, weight: float, params: dict[str, Any]) -> Floats:

@@ -12,7 +12,7 @@ from tests.shared.model.feature_rows import feature_rows
 from velocast.model.features.preprocessing import similar_days_mean
 from velocast.model.learning import blend, level_correction, regressors, ridge
 
-PARAMS = blend.hyperparameters(test_mode=True)
+PARAMS = blend.initial_hyperparameters(test_mode=True)
 TRAIN = feature_rows(date(2021, 2, 1), origins=8)
 HELD_OUT = feature_rows(date(2021, 3, 1), origins=16, seed=1)
 FITTED = blend.fit_blend(PARAMS, TRAIN, seed=7)

@@ -73,6 +73,14 @@ def test_unknown_weather_and_history_change_nothing_that_is_known() -> None:
     np.testing.assert_allclose(found[others], ridge.predict_ridge(fitted, ROWS)[others])
 
 
+def test_any_number_of_rows_is_forecast_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = ridge.fit_ridge(ridge.HYPERPARAMETERS, ROWS, seed=1)
+    whole = ridge.predict_ridge(fitted, ROWS)
+    monkeypatch.setattr(ridge, "BLOCK", 1000)
+    np.testing.assert_allclose(ridge.predict_ridge(fitted, ROWS), whole)
+    assert len(ridge.predict_ridge(fitted, ROWS.head(0))) == 0
+
+
 def test_weather_is_learned() -> None:
     wet = (ROWS["target_at"].dt.dayofyear % 2 == 0).to_numpy()
     rain = ROWS.assign(

@@ -15,6 +15,7 @@ from tests.shared.usecases.training.training_lab import FIRST, Lab
 from velocast.adapters.mlflow_registry import Registry
 from velocast.core.kinds import Task
 from velocast.model.evaluation import reference_models
+from velocast.model.features.definition import FEATURES
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store
 from velocast.usecases.training.datasets import frames
@@ -200,7 +201,7 @@ def test_damaged_rows_are_read_again(
     if damage == "missing":
         lab.objects().delete(name)
     elif damage == "older":  # kept by a release that had fewer features
-        monkeypatch.setattr(kept_rows, "FEATURES", (*kept_rows.FEATURES, "road_works"))
+        monkeypatch.setattr(kept_rows, "FEATURES", (*FEATURES, "road_works"))
     else:
         lab.objects().write(name, b"other", content_type="text/plain")
     lab.evaluate(made.version, "by-hand", FIRST)
