@@ -83,7 +83,12 @@ def main(arguments: argparse.Namespace) -> None:
         for number in range(arguments.rounds):
             console.print(f"{city.name}: round {number + 1} of {arguments.rounds}")
             injected += measure_round(city, untouched, seed=arguments.seed + number)
-        found = {"injected": recalls(injected), "false_alarms": alarms, "labels": labels}
+        found = {
+            "injected": recalls(injected),
+            "false_alarms": alarms,
+            "labels": labels,
+            "outcomes": injected,
+        }
         harness.write(found, arguments.json)
     console.print("\n".join(markdown(recalls(injected), alarms, labels)))
 
@@ -144,15 +149,16 @@ def zero_rule(grid: DayGrid) -> NDArray[np.int16]:
     """Return the day on which the rule of zeros marks each day, (C, D); NEVER where it does not."""
     found = np.full(grid.counts.shape[:2], NEVER, dtype=np.int16)
     for counter, counts in enumerate(grid.counts):
-        hours = counts.reshape(-1)
-        zero = hours == 0
-        ends = np.flatnonzero(np.diff(np.concatenate([[False], zero, [False]]).astype(np.int8)))
-        runs = [(a, b) for a, b in ends.reshape(-1, 2) if b - a >= ZERO_HOURS]
+        there = np.flatnonzero(~np.isnan(counts.reshape(-1)))
+        hours = counts.reshape(-1)[there]
+        zero = np.concatenate([[False], hours == 0, [False]])
+        ends = np.flatnonzero(np.diff(zero.astype(np.int8)))
+        runs = [(a, b) for a, b in ends.reshape(-1, 2).tolist() if b - a >= ZERO_HOURS]
         silent = sum(b - a for a, b in runs)
-        usual = np.nansum(hours) / max(int((~np.isnan(hours)).sum()) - silent, 1)
-        if usual > ZERO_MEAN:
+        if hours.sum() > ZERO_MEAN * max(len(hours) - silent, 1):
             for a, b in runs:
-                found[counter, a // 24 : (b - 1) // 24 + 1] = (a + ZERO_HOURS - 1) // 24
+                shown = there[a + ZERO_HOURS - 1] // 24
+                found[counter, there[a] // 24 : there[b - 1] // 24 + 1] = shown
     return found
 
 
@@ -272,13 +278,13 @@ def markdown(
         )
     lines += [
         "",
-        "| labels | called | recall | of days with counts | precision |",
-        "|---|---|---|---|---|",
+        "| labels | called | recall | of days with counts | precision | alarms a year, working days |",
+        "|---|---|---|---|---|---|",
     ]
     for row in labels:
         lines.append(
             f"| {row['city']} | {row['called']} | {row['recall']:.3f} | {row['recall_counted_days']:.3f} | "
-            f"{row['precision']:.3f} |"
+            f"{row['precision']:.3f} | {_share(row['false_alarms'])} |"
         )
     return lines
 

@@ -52,6 +52,14 @@ class CityCard(_Part):
     licence_url: str | None = None
 
 
+class FaultCard(_Part):
+    """A fault that a counter has now: its kind, since when, and what shows it."""
+
+    kind: str
+    since: AwareDatetime
+    evidence: str
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last seven days.
 
@@ -60,6 +68,7 @@ class CounterSnapshot(_Part):
     typical_week, typical_spread: 168 local hours from Monday 00:00, the median count and half the width of the 90 %
     band around it; null where the counter has too little history.
     recent: the count of each UTC hour from `recent_from`; null where there is no usable count.
+    fault: null while the counter works.
     """
 
     counter_id: str
@@ -83,6 +92,7 @@ class CounterSnapshot(_Part):
     )
     recent: tuple[float | None, ...] = ()
     recent_from: AwareDatetime | None = None
+    fault: FaultCard | None = None
 
 
 class Snapshot(_Part):

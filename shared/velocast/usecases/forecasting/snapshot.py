@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from velocast.core.city import City
 from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.spatial_fallback import Z_90
+from velocast.usecases.audit import read_known_faults
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
@@ -26,6 +27,7 @@ from velocast.usecases.snapshot_format import (
     ChampionCard,
     CityCard,
     CounterSnapshot,
+    FaultCard,
     Snapshot,
     dumps,
     loads,
@@ -50,6 +52,7 @@ class History:
     typical, typical_spread: (counters, 168) median count and half the width of its 90 % band by local hour from Monday
         0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 168) usable counts of the UTC hours from `recent_from`, NaN where there is none.
+    faults: those that counters have now, by counter_id.
     """
 
     counters: pd.DataFrame
@@ -57,6 +60,7 @@ class History:
     typical_spread: pd.DataFrame
     recent: pd.DataFrame
     recent_from: datetime
+    faults: dict[str, FaultCard] = field(default_factory=dict)
 
 
 def read_history(
@@ -99,6 +103,11 @@ def read_history(
         typical_spread=_matrix(typical, "local_slot", "spread", ids, week),
         recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
         recent_from=end - RECENT_HOURS * HOUR,
+        faults={
+            fault["counter_id"]: FaultCard.model_validate(fault)
+            for fault in read_known_faults(warehouse, as_of=as_of)
+            if fault["open"]
+        },
     )
 
 
@@ -181,6 +190,7 @@ def _counter(counter_id: str, rows: pd.DataFrame, history: History) -> CounterSn
         else None,
         recent=_or_null(history.recent.loc[counter_id].to_numpy()) or (),
         recent_from=history.recent_from,
+        fault=history.faults.get(counter_id),
     )
 
 
