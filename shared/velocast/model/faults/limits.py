@@ -19,8 +19,8 @@ class Limits:
     one half or double, which are what counters do. repeats: each earlier change within repeat_days raises the
     significance asked for by this share. accept_days: a level that lasts longer is the new usual. spike_*: times the
     credible level and bikes above it, or times what the hour usually has. swap_gain, shift_gain: difference of the
-    logarithms of the likelihoods. sparse_share: expected share of the missing hours; left_days: a counter that sends
-    nothing for longer has left.
+    logarithms of the likelihoods. sparse_share: expected share of the missing hours; absent_days: days without an
+    hour; left_days: a counter that sends nothing for longer has left.
     """
 
     min_days: int = 5
@@ -49,6 +49,7 @@ class Limits:
     shift_gain: float = 30.0
     sparse_share: float = 0.35
     sparse_hours: int = 6
+    absent_days: int = 3
     left_days: int = 60
 
 

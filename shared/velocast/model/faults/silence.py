@@ -141,14 +141,14 @@ def _silent(ledger: Ledger, counter: int) -> Bits:
 
 
 def find_sparse(ledger: Ledger, day: int) -> None:
-    """Mark the days of counters with few hours, and absences of two days or more, while the city publishes.
+    """Mark the days of counters with few hours, and absences of absent_days or more, while the city publishes.
 
-    One day without a single hour is how portals lose days; it says nothing of the counter.
+    A day or two without a single hour is how portals lose days, at the end of months above all.
     """
     limits = ledger.limits
     city = ledger.city_publishes[day]
     published = ledger.grid.published[:, day]
-    begun = day >= ledger.first
+    begun = day > ledger.first  # on its first day a counter is there for a part of it
     absent = begun & ~published.any(1)
     ledger.absent_days = np.where(absent, ledger.absent_days + 1, 0)
     if city.sum() < 12:
@@ -162,7 +162,9 @@ def find_sparse(ledger: Ledger, day: int) -> None:
         missing.sum(1) / city.sum(),
     )
     few = begun & (share >= limits.sparse_share) & (missing.sum(1) >= limits.sparse_hours)
-    for counter in np.flatnonzero(few & (ledger.absent_days == 2)).tolist():
-        ledger.mark(counter, day * 24 - 24, day * 24, Mark.SPARSE, day)
-    gone = (ledger.absent_days == 1) | (ledger.absent_days > limits.left_days)
+    for counter in np.flatnonzero(few & (ledger.absent_days == limits.absent_days)).tolist():
+        first = day - limits.absent_days + 1
+        ledger.mark(counter, first * 24, day * 24, Mark.SPARSE, day)
+    short = (ledger.absent_days > 0) & (ledger.absent_days < limits.absent_days)
+    gone = short | (ledger.absent_days > limits.left_days)
     ledger.mark_cells(day, np.broadcast_to((few & ~gone)[:, None], published.shape), Mark.SPARSE)
