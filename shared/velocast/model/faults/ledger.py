@@ -51,6 +51,7 @@ class Ledger:
         self.level = np.zeros(self.counters)
         self.normal_days = np.zeros(self.counters, np.int64)
         self.absent_days = np.zeros(self.counters, np.int64)
+        self.few_days = np.zeros(self.counters, np.int64)
         self.level_changes: list[list[int]] = [[] for _ in range(self.counters)]
         self.remember_from = np.zeros(self.counters, np.int64)
         self.profile = np.zeros((self.counters, 24))

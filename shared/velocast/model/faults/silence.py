@@ -141,9 +141,10 @@ def _silent(ledger: Ledger, counter: int) -> Bits:
 
 
 def find_sparse(ledger: Ledger, day: int) -> None:
-    """Mark the days of counters with few hours, and absences of absent_days or more, while the city publishes.
+    """Mark two days and more with few hours, and absences of absent_days or more, while the city publishes.
 
-    A day or two without a single hour is how portals lose days, at the end of months above all.
+    A day in parts is what a late or interrupted transmission leaves, and portals lose a day or two of single counters,
+    at the end of months above all; neither says anything of the counter.
     """
     limits = ledger.limits
     city = ledger.city_publishes[day]
@@ -162,9 +163,9 @@ def find_sparse(ledger: Ledger, day: int) -> None:
         missing.sum(1) / city.sum(),
     )
     few = begun & (share >= limits.sparse_share) & (missing.sum(1) >= limits.sparse_hours)
-    for counter in np.flatnonzero(few & (ledger.absent_days == limits.absent_days)).tolist():
-        first = day - limits.absent_days + 1
-        ledger.mark(counter, first * 24, day * 24, Mark.SPARSE, day)
-    short = (ledger.absent_days > 0) & (ledger.absent_days < limits.absent_days)
-    gone = short | (ledger.absent_days > limits.left_days)
-    ledger.mark_cells(day, np.broadcast_to((few & ~gone)[:, None], published.shape), Mark.SPARSE)
+    ledger.few_days = np.where(few, ledger.few_days + 1, 0)
+    partly = (ledger.few_days >= 2) & (ledger.absent_days < ledger.few_days)
+    gone = (ledger.absent_days >= limits.absent_days) & (ledger.absent_days <= limits.left_days)
+    for counter in np.flatnonzero(few & (partly | gone)).tolist():
+        back = min(int(ledger.few_days[counter]), limits.absent_days) - 1
+        ledger.mark(counter, (day - back) * 24, day * 24 + 24, Mark.SPARSE, day)
