@@ -25,7 +25,7 @@ from benchmarks.cities import ENDING
 from benchmarks.injected_faults import FAULTS, SWAPPED, InjectedFault, Injector
 from velocast.core.datetimes import local_date
 from velocast.model.faults.day_grid import DayGrid, day_grid
-from velocast.model.faults.detector import judge
+from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
 from velocast.model.faults.kinds import LEVELS, Mark
 from velocast.model.faults.ledger import NEVER, Ledger
@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
     alarms, labels = [], []
     for file in _files(arguments.files):
         city = _read(file, arguments.days, console)
-        untouched = judge(city.grid)
+        untouched = find_faults(city.grid)
         alarms.append(false_alarms(city, untouched))
         if (labelled := file.with_name(city.name + LABELS)).exists():
             labels += label_scores(city, untouched, pd.read_csv(labelled, dtype=str))
@@ -123,7 +123,7 @@ def measure_round(city: _City, untouched: Ledger, *, seed: int) -> list[dict[str
     names = [*FAULTS, SWAPPED]
     faults = [injector.inject(names[n % len(names)]) for n in range(wanted)]
     broken = replace(grid, counts=injector.counts, published=~np.isnan(injector.counts))
-    ledger = judge(broken)
+    ledger = find_faults(broken)
     zeros = zero_rule(broken)
     return [_outcome(city, ledger, zeros, fault) for fault in faults if fault is not None]
 

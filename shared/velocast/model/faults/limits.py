@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class FaultLimits:
     """When a deviation is called a fault.
 
     Spread: the standard deviation of the logarithm of a counter's day relative to what was expected, learned from its
@@ -53,4 +53,4 @@ class Limits:
     left_days: int = 60
 
 
-DEFAULT = Limits()
+DEFAULT = FaultLimits()

@@ -36,7 +36,7 @@ class FaultNews:
     over: list[str]
 
 
-def compare(run: Run[FetchSettings], episodes: list[Episode]) -> FaultNews:
+def compare_faults(run: Run[FetchSettings], episodes: list[Episode]) -> FaultNews:
     """Return which recent episodes the last ingestion did not know, and which are over. Raises WarehouseError."""
     before = read_known_faults(run.warehouse, as_of=run.as_of)
     recent = [each for each in episodes if each.until > run.as_of - RECENT][:MOST]
@@ -53,7 +53,7 @@ def compare(run: Run[FetchSettings], episodes: list[Episode]) -> FaultNews:
     return FaultNews([_as_row(each) for each in recent], [_said(each) for each in begun], over)
 
 
-def publish(run: Run[FetchSettings], news: FaultNews) -> None:
+def publish_fault_news(run: Run[FetchSettings], news: FaultNews) -> None:
     """Publish the notices of faults that began and that are over; without any, publish nothing."""
     publish_faulty_counters(
         run,

@@ -65,9 +65,9 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
         until=run.as_of,
     )
     marks = _summary(found.rows, news_since=run.as_of - NEWS_DAYS * DAY)
-    news = fault_news.compare(run, found.episodes)
+    news = fault_news.compare_faults(run, found.episodes)
     marks.faults, marks.new_faults, marks.over = news.recent, news.begun, news.over
-    fault_news.publish(run, news)
+    fault_news.publish_fault_news(run, news)
     publish_faulty_counters(
         run,
         "suspect",
