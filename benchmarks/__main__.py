@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena DIR... | weather FILE WEATHER... | fit FILE | scale | cities DIR | faults FILE...]`.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults]`; `--help` has their arguments.
 
 benchmarks/README.md describes them.
 """

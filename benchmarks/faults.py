@@ -25,7 +25,7 @@ from benchmarks.cities import ENDING
 from benchmarks.injected_faults import FAULTS, SWAPPED, InjectedFault, Injector
 from velocast.core.datetimes import local_date
 from velocast.model.faults.day_grid import DayGrid, day_grid
-from velocast.model.faults.detector import judge
+from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
 from velocast.model.faults.kinds import LEVELS, Mark
 from velocast.model.faults.ledger import NEVER, Ledger
@@ -76,14 +76,19 @@ def main(arguments: argparse.Namespace) -> None:
     alarms, labels = [], []
     for file in _files(arguments.files):
         city = _read(file, arguments.days, console)
-        untouched = judge(city.grid)
+        untouched = find_faults(city.grid)
         alarms.append(false_alarms(city, untouched))
         if (labelled := file.with_name(city.name + LABELS)).exists():
             labels += label_scores(city, untouched, pd.read_csv(labelled, dtype=str))
         for number in range(arguments.rounds):
             console.print(f"{city.name}: round {number + 1} of {arguments.rounds}")
             injected += measure_round(city, untouched, seed=arguments.seed + number)
-        found = {"injected": recalls(injected), "false_alarms": alarms, "labels": labels}
+        found = {
+            "injected": recalls(injected),
+            "false_alarms": alarms,
+            "labels": labels,
+            "outcomes": injected,
+        }
         harness.write(found, arguments.json)
     console.print("\n".join(markdown(recalls(injected), alarms, labels)))
 
@@ -118,7 +123,7 @@ def measure_round(city: _City, untouched: Ledger, *, seed: int) -> list[dict[str
     names = [*FAULTS, SWAPPED]
     faults = [injector.inject(names[n % len(names)]) for n in range(wanted)]
     broken = replace(grid, counts=injector.counts, published=~np.isnan(injector.counts))
-    ledger = judge(broken)
+    ledger = find_faults(broken)
     zeros = zero_rule(broken)
     return [_outcome(city, ledger, zeros, fault) for fault in faults if fault is not None]
 
@@ -144,15 +149,16 @@ def zero_rule(grid: DayGrid) -> NDArray[np.int16]:
     """Return the day on which the rule of zeros marks each day, (C, D); NEVER where it does not."""
     found = np.full(grid.counts.shape[:2], NEVER, dtype=np.int16)
     for counter, counts in enumerate(grid.counts):
-        hours = counts.reshape(-1)
-        zero = hours == 0
-        ends = np.flatnonzero(np.diff(np.concatenate([[False], zero, [False]]).astype(np.int8)))
-        runs = [(a, b) for a, b in ends.reshape(-1, 2) if b - a >= ZERO_HOURS]
+        there = np.flatnonzero(~np.isnan(counts.reshape(-1)))
+        hours = counts.reshape(-1)[there]
+        zero = np.concatenate([[False], hours == 0, [False]])
+        ends = np.flatnonzero(np.diff(zero.astype(np.int8)))
+        runs = [(a, b) for a, b in ends.reshape(-1, 2).tolist() if b - a >= ZERO_HOURS]
         silent = sum(b - a for a, b in runs)
-        usual = np.nansum(hours) / max(int((~np.isnan(hours)).sum()) - silent, 1)
-        if usual > ZERO_MEAN:
+        if hours.sum() > ZERO_MEAN * max(len(hours) - silent, 1):
             for a, b in runs:
-                found[counter, a // 24 : (b - 1) // 24 + 1] = (a + ZERO_HOURS - 1) // 24
+                shown = there[a + ZERO_HOURS - 1] // 24
+                found[counter, there[a] // 24 : there[b - 1] // 24 + 1] = shown
     return found
 
 
@@ -272,13 +278,13 @@ def markdown(
         )
     lines += [
         "",
-        "| labels | called | recall | of days with counts | precision |",
-        "|---|---|---|---|---|",
+        "| labels | called | recall | of days with counts | precision | alarms a year, working days |",
+        "|---|---|---|---|---|---|",
     ]
     for row in labels:
         lines.append(
             f"| {row['city']} | {row['called']} | {row['recall']:.3f} | {row['recall_counted_days']:.3f} | "
-            f"{row['precision']:.3f} |"
+            f"{row['precision']:.3f} | {_share(row['false_alarms'])} |"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The counts and counters of a file as tables for the warehouse, with quality marks from ingestion's SQL."""
+"""The counts and counters of a file as tables for the warehouse, with ingestion's quality marks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def counts_with_quality(
     first, until = span(counts)
     marks = find_changes(
         warehouse, city, Thresholds(), mark_from=first, until=until, counts_table=raw
-    )
+    ).rows
     keys = ["counter_id", "counted_at"]
     found = counts[keys].merge(marks[[*keys, "quality"]], how="left", on=keys)["quality"]
     own = counts["quality"].astype("object").reset_index(drop=True)

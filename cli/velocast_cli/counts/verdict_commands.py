@@ -1,4 +1,4 @@
-"""`velocast counts accept` and `velocast counts refuse`: a person's word about hours of a counter."""
+"""`velocast counts accept`, `refuse`, `note` and `forget`: a person's word about hours of a counter."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ counts_app = typer.Typer(
 counts_app.command("check")(check_faults_command)
 Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
-    str,
+    str | None,
     typer.Argument(
-        metavar="FROM", help="First hour (RFC 3339), or a date: a day of the city's clock."
+        metavar="[FROM]", help="First hour (RFC 3339), or a date: a day of the city's clock."
     ),
 ]
 Until = Annotated[
@@ -38,6 +38,8 @@ Until = Annotated[
         help="End, itself excluded: a time or a date. Default: one hour after a time, one day after a date.",
     ),
 ]
+Since = Annotated[str | None, typer.Option("--since", help="The same as FROM.")]
+End = Annotated[str | None, typer.Option("--until", help="The same as UNTIL.")]
 Reason = Annotated[str | None, typer.Option(help="Why.")]
 By = Annotated[
     str | None, typer.Option("--by", help="Who says so. Default: the user's login name.")
@@ -47,36 +49,72 @@ By = Annotated[
 @counts_app.command("accept")
 def accept_command(
     counter: Counter,
-    since: From,
-    until: Until = None,
+    first: From = None,
+    end: Until = None,
+    since: Since = None,
+    until: End = None,
     reason: Reason = None,
     by: By = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Use these counts, whatever a detector says: people were there."""
-    _give("accept", counter, since, until, reason, by, home, as_json)
+    _give("accept", counter, (first or since, end or until), reason, by, home, as_json)
 
 
 @counts_app.command("refuse")
 def refuse_command(
     counter: Counter,
-    since: From,
-    until: Until = None,
+    first: From = None,
+    end: Until = None,
+    since: Since = None,
+    until: End = None,
     reason: Reason = None,
     by: By = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Do not use these counts: neither learn from them nor score with them."""
-    _give("refuse", counter, since, until, reason, by, home, as_json)
+    _give("refuse", counter, (first or since, end or until), reason, by, home, as_json)
+
+
+@counts_app.command("note")
+def note_command(
+    counter: Counter,
+    first: From = None,
+    end: Until = None,
+    since: Since = None,
+    until: End = None,
+    reason: Reason = None,
+    by: By = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Note something about these counts, with --reason; whether they are used stays as it is."""
+    _give("note", counter, (first or since, end or until), reason, by, home, as_json)
+
+
+@counts_app.command("forget")
+def forget_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name as it was given.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a person's name out of all verdicts and notes; what was said stays."""
+    from velocast.usecases.ingest.verdicts import forget_name
+
+    with reported_errors("counts forget"):
+        changed = forget_name(job_run("counts", home=home, as_of=None).warehouse, name)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "verdicts_changed": changed}))
+    else:
+        output().print(f"{changed} verdicts and notes no longer name {escape(name)}")
 
 
 def _give(
-    verdict: Literal["accept", "refuse"],
+    verdict: Literal["accept", "refuse", "note"],
     counter: str,
-    since: str,
-    until: str | None,
+    hours: tuple[str | None, str | None],
     reason: str | None,
     by: str | None,
     home: Path | None,
@@ -85,6 +123,11 @@ def _give(
     from velocast.usecases.ingest.verdicts import Verdict, give_verdict
 
     with reported_errors(f"counts {verdict}"):
+        since, until = hours
+        if since is None:
+            raise EventError("say which hours: give FROM, or --since")
+        if verdict == "note" and not reason:
+            raise EventError("say what is to be noted: give --reason")
         run = job_run("counts", home=home, as_of=None)
         first, end = hours_meant(since, until, run.settings.city.zone)
         done = give_verdict(

@@ -1,7 +1,8 @@
 """The hours that a city's clock repeats when it is set back, and counts that do not tell the two apart.
 
-One definition for what is read (`adapters/city_sources/reading`) and what is stored (`sql/mark_quality.sql`): a counter
-that has exactly one of the two hours counted both of them in it, or left one out. Its count is marked `clock_change`.
+One definition for what is read (`adapters/city_sources/reading`) and what is stored (`sql/mark_clock_change.sql`): a
+counter that has exactly one of the two hours counted both of them in it, or left one out. Its count is marked
+`clock_change`.
 """
 
 from __future__ import annotations

@@ -120,11 +120,18 @@ class WeatherMissing(_Notice):
 
 
 class CountersOutOfOrder(_Notice):
-    """Faulty counters: they sent zeros for a day or more although they usually count, or they moved."""
+    """Faulty counters, or counters that moved: one line each, with what shows it."""
 
     event: Literal["counters_out_of_order"] = "counters_out_of_order"
     counters: tuple[str, ...]
     reason: str
+
+
+class CountersWorkAgain(_Notice):
+    """Faults that are over: one line each."""
+
+    event: Literal["counters_work_again"] = "counters_work_again"
+    counters: tuple[str, ...]
 
 
 class ModelFallback(_Notice):
@@ -155,6 +162,7 @@ Notice = Annotated[
     | DataStale
     | WeatherMissing
     | CountersOutOfOrder
+    | CountersWorkAgain
     | ModelFallback
     | RunFailed,
     Field(discriminator="event"),

@@ -65,8 +65,6 @@ class Thresholds(BaseSettings):
     refit_tolerance: float = _default("refit_tolerance")
     overlap_days: int = _default("overlap_days")
     stale_days: int = _default("stale_days")
-    outage_hours: int = _default("outage_hours")
-    outage_usual_mean: float = _default("outage_usual_mean")
     spike_factor: float = _default("spike_factor")
     spike_margin: float = _default("spike_margin")
     spike_days: int = _default("spike_days")

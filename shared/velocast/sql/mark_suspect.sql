@@ -61,12 +61,12 @@ SELECT
   known.counted_at,
   known.bike_count,
   known.ingested_at,
-  IF(suspects.counter_id IS NULL, NULL, 'suspect') AS quality,
-  FALSE AS new_outage
+  IF(suspects.counter_id IS NULL, NULL, 'suspect') AS quality
 FROM known
 LEFT JOIN suspects ON suspects.counter_id = known.counter_id AND suspects.counted_at = known.counted_at
 LEFT JOIN {verdicts} AS verdict
   ON verdict.counter_id = known.counter_id
+  AND verdict.verdict IN ('accept', 'refuse')
   AND known.counted_at >= verdict.valid_from
   AND known.counted_at < verdict.valid_until
 WHERE verdict.counter_id IS NULL

@@ -9,12 +9,13 @@ WITH decided AS (
     ON verdict.counter_id = counts.counter_id
     AND counts.counted_at >= verdict.valid_from
     AND counts.counted_at < verdict.valid_until
-  WHERE counts.counted_at >= @mark_from AND counts.counted_at < @until
+  WHERE verdict.verdict IN ('accept', 'refuse')
+    AND counts.counted_at >= @mark_from AND counts.counted_at < @until
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY counts.counter_id, counts.counted_at
     ORDER BY verdict.given_at DESC, verdict.valid_from DESC, verdict.valid_until
   ) = 1
 )
-SELECT counter_id, counted_at, bike_count, ingested_at, quality, FALSE AS new_outage
+SELECT counter_id, counted_at, bike_count, ingested_at, quality
 FROM decided
 WHERE stored IS DISTINCT FROM quality

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
@@ -12,6 +13,8 @@ from velocast.core.audit_row import AuditRow
 
 if TYPE_CHECKING:
     from velocast.adapters.bigquery.client import Warehouse
+
+FAULTS_LOOK_BACK = timedelta(days=60)
 
 
 def write(warehouse: Warehouse, rows: list[AuditRow], *, environment: str) -> None:
@@ -28,6 +31,16 @@ def write(warehouse: Warehouse, rows: list[AuditRow], *, environment: str) -> No
     values = list({row.event_id: _values(row, environment) for row in rows}.values())
     table = pa.table({name: [v[name] for v in values] for name in columns})
     warehouse.merge(schemas.LOGS, table, keys=["event_id"])
+
+
+def read_known_faults(warehouse: Warehouse, *, as_of: datetime) -> list[dict[str, Any]]:
+    """Return the faults of counters that the newest ingestion before `as_of` named, as `Episode` has them.
+
+    Raises WarehouseError.
+    """
+    rows = warehouse.query("ingest_known_faults", since=as_of - FAULTS_LOOK_BACK, as_of=as_of)
+    known: list[dict[str, Any]] = json.loads(rows["faults"].iloc[0]) if len(rows) else []
+    return known
 
 
 def _values(row: AuditRow, environment: str) -> dict[str, Any]:

@@ -84,6 +84,14 @@ class CityCard(_Part):
     licence_url: str | None = None
 
 
+class FaultCard(_Part):
+    """A fault that a counter has now: its kind, since when, and what shows it."""
+
+    kind: str
+    since: AwareDatetime
+    evidence: str
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -95,6 +103,7 @@ class CounterSnapshot(_Part):
     recent: the count of each UTC hour from `recent_from`; null where there is no usable count.
     past_predicted, past_lower, past_upper: the forecasts of the same hours that were made on the hour's own day, in
     bikes per hour; null where there was none; empty where there was none at all.
+    fault: null while the counter works.
     """
 
     counter_id: str
@@ -124,6 +133,7 @@ class CounterSnapshot(_Part):
     past_predicted: tuple[float | None, ...] = ()
     past_lower: tuple[float | None, ...] = ()
     past_upper: tuple[float | None, ...] = ()
+    fault: FaultCard | None = None
 
 
 class Snapshot(_Part):

@@ -75,6 +75,32 @@ def test_a_verdict_is_stored_with_who_when_and_why(monkeypatch: pytest.MonkeyPat
         small_city.AS_OF,
     )
 
+    noted = say("note", counter, "--since", day, "--reason", "a parade, says the town hall")
+    assert (noted["stored"], noted["hours_changed"]) == (True, 0)
+    (row,) = small_city.warehouse().read(schemas.VERDICTS, columns=columns).to_pylist()
+    assert (row["verdict"], row["reason"]) == ("accept", "a parade, says the town hall")
+
+    forgotten = CliRunner().invoke(app, ["counts", "forget", "ana", "--json"])
+    assert json.loads(forgotten.stdout) == {"name": "ana", "verdicts_changed": 1}
+    (row,) = small_city.warehouse().read(schemas.VERDICTS, columns=columns).to_pylist()
+    assert (row["verdict"], row["given_by"]) == ("accept", "name removed")
+
     unknown = CliRunner().invoke(app, ["counts", "accept", "nobody", day])
     assert unknown.exit_code == 1
     assert "there is no counter 'nobody'" in unknown.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("accept", "c"), "say which hours: give FROM, or --since"),
+        (("note", "c", "2025-03-05"), "say what is to be noted: give --reason"),
+    ],
+)
+def test_a_verdict_without_hours_or_a_note_without_words_is_refused(
+    words: tuple[str, ...], message: str
+) -> None:
+    done = CliRunner().invoke(app, ["counts", *words])
+
+    assert done.exit_code == 1
+    assert message in " ".join(done.output.split())

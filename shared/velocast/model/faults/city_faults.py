@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from velocast.core.datetimes import local_date
 from velocast.model.faults.day_grid import day_grid
-from velocast.model.faults.detector import judge
+from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
 from velocast.model.faults.kinds import NAMES, QUALITY_OF
-from velocast.model.faults.limits import DEFAULT, Limits
+from velocast.model.faults.limits import DEFAULT, FaultLimits
 from velocast.model.faults.sites import sites_of
 from velocast.model.features.calendar_features import holiday_dates
 
@@ -38,7 +38,7 @@ def judge_city(
     zone: ZoneInfo,
     *,
     country: str | None,
-    limits: Limits = DEFAULT,
+    limits: FaultLimits = DEFAULT,
 ) -> JudgedCity:
     """Judge the hours of a city, each day by what was known at its end.
 
@@ -59,7 +59,7 @@ def judge_city(
         block = hours.iloc[rows]
         grid = day_grid(block, zone, holidays=holidays, sites=sites)
         dead = set(block.loc[block["dead"], "counter_id"].astype(str)) if "dead" in block else set()
-        ledger = judge(grid, limits, dead=dead)
+        ledger = find_faults(grid, limits, dead=dead)
         quality[rows] = _QUALITIES[ledger.marks.reshape(-1)[grid.cells]]
         episodes += episodes_of(ledger, zone)
     return JudgedCity(quality, episodes)

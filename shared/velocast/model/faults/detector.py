@@ -9,15 +9,15 @@ from velocast.model.faults.expectation import expect, learn
 from velocast.model.faults.kinds import Mark
 from velocast.model.faults.ledger import Ledger
 from velocast.model.faults.levels import find_levels
-from velocast.model.faults.limits import DEFAULT, Limits
+from velocast.model.faults.limits import DEFAULT, FaultLimits
 from velocast.model.faults.repetition import find_stuck
 from velocast.model.faults.shapes import find_shifted, find_swapped
 from velocast.model.faults.silence import find_dead, find_sparse
 from velocast.model.faults.spikes import find_spikes
 
 
-def judge(
-    grid: DayGrid, limits: Limits = DEFAULT, *, dead: Collection[str] = frozenset()
+def find_faults(
+    grid: DayGrid, limits: FaultLimits = DEFAULT, *, dead: Collection[str] = frozenset()
 ) -> Ledger:
     """Return what is to be said of all hours of a grid once its last day is over.
 

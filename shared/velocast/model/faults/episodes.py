@@ -81,18 +81,18 @@ def _episode(
         since=hour_of(ledger, first, zone),
         until=hour_of(ledger, last + 1, zone),
         found_at=hour_of(ledger, (shown + 1) * 24, zone),
-        open=int(days[-1]) >= _last_day(ledger, counter, kind),
+        open=last >= _last_hour(ledger, counter, kind),
         evidence=_evidence(ledger, counter, kind, days, counted, expected),
         share_of_usual=round(counted / expected, 3) if expected >= 1 else None,
     )
 
 
-def _last_day(ledger: Ledger, counter: int, kind: Mark) -> int:
-    """Return the day from which on an episode is still going on."""
-    if kind == Mark.SPARSE:
-        return ledger.days - 1
-    sent = np.flatnonzero(ledger.grid.published[counter].any(1))
-    return int(sent[-1]) if len(sent) else ledger.days - 1
+def _last_hour(ledger: Ledger, counter: int, kind: Mark) -> int:
+    """Return the hour up to which an open episode lasts: the counter's last, and the city's for what is missing."""
+    published = ledger.grid.published
+    sent = published.any(0) if kind == Mark.SPARSE else published[counter]
+    hours = np.flatnonzero(sent.reshape(-1))
+    return int(hours[-1]) if len(hours) else 0
 
 
 def hour_of(ledger: Ledger, number: int, zone: ZoneInfo) -> datetime:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from velocast.model.faults.day_grid import DayGrid
 from velocast.model.faults.kinds import LEVELS, Mark
-from velocast.model.faults.limits import Limits
+from velocast.model.faults.limits import FaultLimits
 
 NEVER = 32_000
 SHIFTS = np.arange(-12, 13)
@@ -28,7 +28,7 @@ class Ledger:
     since `since`, at exp(level) of what is usual. detail: (C, D), the other counter of a swap, or a clock's shift.
     """
 
-    def __init__(self, grid: DayGrid, limits: Limits) -> None:
+    def __init__(self, grid: DayGrid, limits: FaultLimits) -> None:
         self.grid, self.limits = grid, limits
         self.seen: Bits = ~np.isnan(grid.counts)
         self.counts = np.where(self.seen, grid.counts, 0).astype(np.float32)
@@ -51,6 +51,7 @@ class Ledger:
         self.level = np.zeros(self.counters)
         self.normal_days = np.zeros(self.counters, np.int64)
         self.absent_days = np.zeros(self.counters, np.int64)
+        self.few_days = np.zeros(self.counters, np.int64)
         self.level_changes: list[list[int]] = [[] for _ in range(self.counters)]
         self.remember_from = np.zeros(self.counters, np.int64)
         self.profile = np.zeros((self.counters, 24))

@@ -30,6 +30,8 @@ def find_stuck(ledger: Ledger, day: int, known: Bits) -> None:
         if day < lag:
             continue
         same = enough & (~seen | (counts == ledger.counts[:, day - lag])).all(1)
+        if same.sum() >= max(2.0, 0.5 * enough.sum()):
+            continue  # so does the city: that is how it publishes
         for counter in np.flatnonzero(same).tolist():
             first = day - 1 if lag == 1 else day
             ledger.mark(counter, first * 24, day * 24 + 24, Mark.STUCK, day, over=True)

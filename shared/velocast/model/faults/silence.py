@@ -7,6 +7,7 @@ import numpy as np
 from velocast.model.faults.kinds import Mark
 from velocast.model.faults.ledger import Array, Bits, Ledger
 
+DAY_HOURS = 24
 WINDOWS = (1, 2, 3, 5, 7, 10)  # days that are judged together
 SILENT_SHARE = 0.1  # an hour with more than this share of its expected bikes is not silent
 STRAY_SHARE = 0.03  # stray counts of an hour: one bike, or this share of those expected
@@ -43,6 +44,27 @@ def find_dead(ledger: Ledger, day: int, known: Bits) -> None:
         elif was_dead:
             ledger.mark(counter, day * 24, _first_bike(ledger, counter, day), Mark.DEAD, day)
             ledger.open[counter] = Mark.NONE
+    _find_long_silence(ledger, day, known)
+
+
+def _find_long_silence(ledger: Ledger, day: int, known: Bits) -> None:
+    """Mark runs of zeros of a day's length or more that lie in no whole day."""
+    limits = ledger.limits
+    zero = ledger.seen[:, day] & (ledger.counts[:, day] == 0)
+    end = day * 24 + np.arange(24)[None] + 1
+    length = np.where(zero, end - ledger.run_start[:, day], 0)
+    rested = known & (ledger.marks[:, day] != Mark.DEAD).any(1)
+    for counter in np.flatnonzero(rested & (length.max(1) >= DAY_HOURS)).tolist():
+        hour = int(length[counter].argmax())
+        start, until = int(ledger.run_start[counter, day, hour]), int(end[0, hour])
+        expected = float(ledger.expected[counter].reshape(-1)[start:until].sum())
+        below = np.log((expected + 1.0) / (0.1 * expected + 1.0))
+        if (
+            expected >= limits.dead_bikes
+            and below >= limits.zero_spreads * ledger.spread[counter, day]
+            and start >= ledger.remember_from[counter] * 24
+        ):
+            ledger.mark(counter, start, until, Mark.DEAD, day, over=True)
 
 
 def _dead_since(ledger: Ledger, counter: int, day: int) -> int | None:
@@ -119,14 +141,15 @@ def _silent(ledger: Ledger, counter: int) -> Bits:
 
 
 def find_sparse(ledger: Ledger, day: int) -> None:
-    """Mark the days of counters with few hours, and absences of two days or more, while the city publishes.
+    """Mark two days and more with few hours, and absences of absent_days or more, while the city publishes.
 
-    One day without a single hour is how portals lose days; it says nothing of the counter.
+    A day in parts is what a late or interrupted transmission leaves, and portals lose a day or two of single counters,
+    at the end of months above all; neither says anything of the counter.
     """
     limits = ledger.limits
     city = ledger.city_publishes[day]
     published = ledger.grid.published[:, day]
-    begun = day >= ledger.first
+    begun = day > ledger.first  # on its first day a counter is there for a part of it
     absent = begun & ~published.any(1)
     ledger.absent_days = np.where(absent, ledger.absent_days + 1, 0)
     if city.sum() < 12:
@@ -140,7 +163,9 @@ def find_sparse(ledger: Ledger, day: int) -> None:
         missing.sum(1) / city.sum(),
     )
     few = begun & (share >= limits.sparse_share) & (missing.sum(1) >= limits.sparse_hours)
-    for counter in np.flatnonzero(few & (ledger.absent_days == 2)).tolist():
-        ledger.mark(counter, day * 24 - 24, day * 24, Mark.SPARSE, day)
-    gone = (ledger.absent_days == 1) | (ledger.absent_days > limits.left_days)
-    ledger.mark_cells(day, np.broadcast_to((few & ~gone)[:, None], published.shape), Mark.SPARSE)
+    ledger.few_days = np.where(few, ledger.few_days + 1, 0)
+    partly = (ledger.few_days >= 2) & (ledger.absent_days < ledger.few_days)
+    gone = (ledger.absent_days >= limits.absent_days) & (ledger.absent_days <= limits.left_days)
+    for counter in np.flatnonzero(few & (partly | gone)).tolist():
+        back = min(int(ledger.few_days[counter]), limits.absent_days) - 1
+        ledger.mark(counter, (day - back) * 24, day * 24 + 24, Mark.SPARSE, day)

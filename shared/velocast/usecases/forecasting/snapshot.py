@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.spatial_fallback import Z_90
+from velocast.usecases.audit import read_known_faults
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.snapshot_format import (
@@ -29,6 +30,7 @@ from velocast.usecases.snapshot_format import (
     CityCard,
     Clock,
     CounterSnapshot,
+    FaultCard,
     Snapshot,
     dumps,
     loads,
@@ -53,6 +55,7 @@ class History:
     typical, typical_spread: (counters, 168) median count and half the width of its 90 % band by local hour from Monday
         0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
+    faults: those that counters have now, by counter_id.
     """
 
     counters: pd.DataFrame
@@ -60,6 +63,7 @@ class History:
     typical_spread: pd.DataFrame
     recent: pd.DataFrame
     recent_from: datetime
+    faults: dict[str, FaultCard] = field(default_factory=dict)
 
 
 def read_history(
@@ -102,6 +106,11 @@ def read_history(
         typical_spread=_matrix(typical, "local_slot", "spread", ids, week),
         recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
         recent_from=end - RECENT_HOURS * HOUR,
+        faults={
+            fault["counter_id"]: FaultCard.model_validate(fault)
+            for fault in read_known_faults(warehouse, as_of=as_of)
+            if fault["open"]
+        },
     )
 
 
@@ -194,6 +203,7 @@ def _counter(
         recent=recent or (),
         recent_from=history.recent_from,
         **{f"past_{name}": _or_null(values) or () for name, values in earlier.items()},
+        fault=history.faults.get(counter_id),
     )
 
 

@@ -92,7 +92,8 @@ def _accepted(hours: pd.DataFrame, verdicts: pd.DataFrame) -> pd.Series[bool]:
     import pandas as pd
 
     accepted = pd.Series(False, hours.index)
-    for verdict in _utc(verdicts.sort_values("given_at")).to_dict("records"):
+    words = verdicts[verdicts["verdict"].isin(["accept", "refuse"])]
+    for verdict in _utc(words.sort_values("given_at")).to_dict("records"):
         about = hours["counter_id"] == verdict["counter_id"]
         about &= hours["counted_at"] >= verdict["valid_from"]
         about &= hours["counted_at"] < verdict["valid_until"]

@@ -1,46 +1,48 @@
-"""Mark the stored counts that are not used: outages, merged clock-change hours, suspect and refused counts."""
+"""Mark the stored counts that are not used: faults, merged clock-change hours, suspect and refused counts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.clock_changes import repeated_hours
-from velocast.core.datetimes import HOUR
 from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings, Thresholds
 from velocast.usecases.context import Run
+from velocast.usecases.ingest import fault_news
+from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, find_fault_changes
 from velocast.usecases.ingest.notices import publish_faulty_counters
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from velocast.model.faults.episodes import Episode
+
 LEVEL_DAYS = 365  # days over which a counter's credible level is learned, and suspect counts are judged again
-USUAL_DAYS = 28  # days before the first marked hour over which a counter's usual mean is computed
-NEWS_DAYS = 14  # an older outage, found in a backfill, raises no notice
-DAY = timedelta(days=1)
-QUALITIES = ("outage", "clock_change", "suspect", "refused")
+NEWS_DAYS = 14  # an older suspect count, found in a backfill, raises no notice
 
 
 @dataclass
 class QualityChanges:
-    """Numbers of rows whose quality changed (named as in the audit row).
+    """Rows whose quality changed (named as in the audit row).
 
-    out_of_order: counters with a new outage. suspects: counters with new suspect counts, and the highest of each.
+    marked: how many got each quality. usable_again: how many have none now. suspects: counters with new suspect counts,
+    and the highest of each. faults: the recent episodes, which the next run compares with its own. new_faults, over:
+    those of them that are news.
     """
 
-    outage: int = 0
-    clock_change: int = 0
-    suspect: int = 0
-    refused: int = 0
+    marked: dict[str, int] = field(default_factory=dict)
     usable_again: int = 0
-    out_of_order: list[str] = field(default_factory=list)
     suspects: dict[str, int] = field(default_factory=dict)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    new_faults: list[str] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
 
     def details(self) -> dict[str, Any]:
         """Return the changes for the audit row."""
@@ -48,40 +50,48 @@ class QualityChanges:
 
 
 def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
-    """Mark the quality of the stored counts around the hours of `counts`; publish notices about new faults.
+    """Mark the quality of the stored counts around the hours of `counts`; publish notices about faults.
 
-    Suspect counts of the last LEVEL_DAYS are judged again. Marking again changes nothing. Raises WarehouseError.
+    The last JUDGED_DAYS are judged again, and suspect counts of the last LEVEL_DAYS. Marking again changes nothing.
+    Raises WarehouseError.
     """
     if not len(counts):
         return QualityChanges()
-    mark_from, until = _bounds(run, counts)
-    changes = find_changes(
-        run.warehouse, run.settings.city, run.settings.thresholds, mark_from=mark_from, until=until
+    found = find_changes(
+        run.warehouse,
+        run.settings.city,
+        run.settings.thresholds,
+        mark_from=_mark_from(run, counts),
+        until=run.as_of,
     )
-    marks = _summary(changes, news_since=run.as_of - NEWS_DAYS * DAY)
-    hours = run.settings.thresholds.outage_hours
-    publish_faulty_counters(
-        run,
-        "silent",
-        marks.out_of_order,
-        f"reported only zeros for {hours} hours or more; excluded from training until they count again",
-    )
+    marks = _summary(found.rows, news_since=run.as_of - NEWS_DAYS * DAY)
+    news = fault_news.compare_faults(run, found.episodes)
+    marks.faults, marks.new_faults, marks.over = news.recent, news.begun, news.over
+    fault_news.publish_fault_news(run, news)
     publish_faulty_counters(
         run,
         "suspect",
         [f"{counter} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
         "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
-    store_changes(run.warehouse, changes)
+    store_changes(run.warehouse, found.rows)
     return marks
 
 
-def _bounds(run: Run[FetchSettings], counts: pa.Table) -> tuple[datetime, datetime]:
+def _mark_from(run: Run[FetchSettings], counts: pa.Table) -> datetime:
     import pyarrow.compute as pc
 
     first: datetime = pc.min(counts["counted_at"]).as_py()
-    # twice an outage's length: a run of zeros that becomes an outage now may contain missing hours
-    return first - 2 * run.settings.thresholds.outage_hours * HOUR, run.as_of
+    # the day before too: a fault that is found now may have begun then
+    return min(first - DAY, run.as_of - JUDGED_DAYS * DAY)
+
+
+@dataclass(frozen=True)
+class FoundChanges:
+    """rows: counter_id, counted_at, bike_count, ingested_at and the right quality. episodes: all that were found."""
+
+    rows: pd.DataFrame
+    episodes: list[Episode]
 
 
 def find_changes(
@@ -92,28 +102,26 @@ def find_changes(
     mark_from: datetime,
     until: datetime,
     counts_table: str | None = None,
-) -> pd.DataFrame:
-    """Return the rows of [mark_from, until) whose stored quality is wrong, with the right one in `quality`.
+) -> FoundChanges:
+    """Return the rows of [mark_from, until) whose stored quality is wrong, and the episodes of faults.
 
-    Columns: counter_id, counted_at, bike_count, ingested_at, quality, new_outage. Reads USUAL_DAYS before to learn each
-    counter's usual mean, and LEVEL_DAYS before `until` to learn its credible level; suspect counts are judged in all of
-    that. A verdict outranks every rule. counts_table: dataset.table to read instead of the counts. Raises
-    WarehouseError. Source: `bike_traffic_raw.counts`, `bike_traffic_raw.verdicts`.
+    Reads LEVEL_DAYS before `until` to learn each counter's credible level; suspect counts are judged in all of that. A
+    verdict outranks every rule. counts_table: dataset.table to read instead of the counts. Raises WarehouseError.
+    Source: `bike_traffic_raw.counts`, `bike_traffic_raw.verdicts`.
     """
     tables = {"counts": counts_table} if counts_table else None
-    look_from = mark_from - USUAL_DAYS * DAY
     by_person = warehouse.query_large(
         "mark_verdicts", tables=tables, mark_from=mark_from, until=until
     )
-    by_rule = warehouse.query_large(
-        "mark_quality",
+    by_detector, episodes = find_fault_changes(
+        warehouse, city, mark_from=mark_from, until=until, counts_table=counts_table
+    )
+    by_clock = warehouse.query_large(
+        "mark_clock_change",
         tables=tables,
-        look_from=look_from,
         mark_from=mark_from,
         until=until,
-        outage_hours=thresholds.outage_hours,
-        usual_mean=thresholds.outage_usual_mean,
-        repeated=repeated_hours(city.zone, look_from, until) or Empty("TIMESTAMP"),
+        repeated=repeated_hours(city.zone, mark_from, until) or Empty("TIMESTAMP"),
     )
     by_level = warehouse.query_large(
         "mark_suspect",
@@ -125,24 +133,22 @@ def find_changes(
         spike_margin=thresholds.spike_margin,
         spike_days=thresholds.spike_days,
     )
-    found = [part for part in (by_person, by_rule, by_level) if len(part)]
+    found = [part for part in (by_person, by_clock, by_level, by_detector) if len(part)]
     if not found:
-        return by_person
+        return FoundChanges(by_person, episodes)
     import pandas as pd
 
-    return pd.concat(found, ignore_index=True).drop_duplicates(["counter_id", "counted_at"])
+    rows = pd.concat(found, ignore_index=True).drop_duplicates(["counter_id", "counted_at"])
+    return FoundChanges(rows, episodes)
 
 
 def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
     recent = changes["counted_at"] >= news_since
-    outages = changes["new_outage"].fillna(False).astype(bool) & recent
     suspects = changes[(changes["quality"] == "suspect") & recent]
     highest = suspects.groupby("counter_id")["bike_count"].max().sort_index()
-    named = {name: int((changes["quality"] == name).sum()) for name in QUALITIES}
     return QualityChanges(
-        **named,
+        marked=dict(sorted(Counter(changes["quality"].dropna()).items())),
         usable_again=int(changes["quality"].isna().sum()),
-        out_of_order=sorted(changes.loc[outages, "counter_id"].unique()),
         suspects={str(counter): int(count) for counter, count in highest.items()},
     )
 

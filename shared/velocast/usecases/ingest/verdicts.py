@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 KEY = ("counter_id", "valid_from", "valid_until")
 COMPARED = ("verdict", "reason")  # a repetition by another person or at another time is no change
+NOTE = "note"  # changes no hour's quality, and leaves a verdict about the same hours as it is
+NO_NAME = "name removed"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the hours of a counter in [valid_from, valid_until) may be used, who said so, when and why."""
+    """Whether the hours of a counter in [valid_from, valid_until) may be used, who said so, when and why.
+
+    A note only says something of them.
+    """
 
     counter_id: str
     valid_from: datetime
     valid_until: datetime
-    verdict: Literal["accept", "refuse"]
+    verdict: Literal["accept", "refuse", "note"]
     given_by: str
     given_at: datetime
     reason: str | None = None
@@ -52,7 +57,8 @@ def give_verdict(warehouse: Warehouse, verdict: Verdict) -> dict[str, Any]:
         VERDICTS,
         pa.Table.from_pylist([vars(verdict)], schema=arrow(VERDICTS)),
         keys=KEY,
-        update=COMPARED,
+        update=("reason",) if verdict.verdict == NOTE else COMPARED,
+        insert_only=("verdict",) if verdict.verdict == NOTE else (),
     )
     changes = apply_verdicts(warehouse, since=verdict.valid_from, until=verdict.valid_until)
     return {"stored": not merged.unchanged, "hours_changed": len(changes)}
@@ -63,3 +69,8 @@ def apply_verdicts(warehouse: Warehouse, *, since: datetime, until: datetime) ->
     changes = warehouse.query_large("mark_verdicts", mark_from=since, until=until)
     quality.store_changes(warehouse, changes)
     return changes
+
+
+def forget_name(warehouse: Warehouse, name: str) -> int:
+    """Take a person's name out of all verdicts and notes, which stay; return how many. Raises WarehouseError."""
+    return warehouse.execute("verdicts_forget_name", name=name, instead=NO_NAME)

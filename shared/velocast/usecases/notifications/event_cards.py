@@ -12,6 +12,7 @@ from velocast.core.notices import (
     ChallengerRefused,
     ChampionPromoted,
     CountersOutOfOrder,
+    CountersWorkAgain,
     DataStale,
     DriftDetected,
     ModelFallback,
@@ -148,15 +149,31 @@ def _no_weather(n: WeatherMissing) -> Card:
 
 
 def _faulty_counters(n: CountersOutOfOrder) -> Card:
-    named = ", ".join(n.counters[:NAMED_COUNTERS])
-    more = len(n.counters) - NAMED_COUNTERS
     return _card(
         n,
         f"🔧 {len(n.counters)} faulty counter{'s' if len(n.counters) != 1 else ''}",
         AMBER,
         n.reason,
-        Field("Counters", named + (f" and {more} more" if more > 0 else ""), inline=False),
+        Field("Counters", _named(n.counters), inline=False),
     )
+
+
+def _working_counters(n: CountersWorkAgain) -> Card:
+    return _card(
+        n,
+        f"✅ {len(n.counters)} fault{'s' if len(n.counters) != 1 else ''} over",
+        GREEN,
+        "Their counts are used again.",
+        Field("Counters", _named(n.counters), inline=False),
+    )
+
+
+def _named(counters: tuple[str, ...]) -> str:
+    """Return the counters, one a line where they say more than a name; as many as a card holds."""
+    separator = "\n" if any(" " in each for each in counters) else ", "
+    named = separator.join(counters[:NAMED_COUNTERS])
+    more = len(counters) - NAMED_COUNTERS
+    return named + (f" and {more} more" if more > 0 else "")
 
 
 def _fallback(n: ModelFallback) -> Card:
@@ -193,6 +210,7 @@ _CARDS: dict[type, Callable[[Any], Card]] = {
     DataStale: _stale,
     WeatherMissing: _no_weather,
     CountersOutOfOrder: _faulty_counters,
+    CountersWorkAgain: _working_counters,
     ModelFallback: _fallback,
     RunFailed: _failed,
 }

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from velocast.usecases.snapshot_format import Basis, ChampionCard, Clock
+from velocast.usecases.snapshot_format import Basis, ChampionCard, Clock, FaultCard
 
 MAX_RECORDS = 1_000
 MAX_HOURS = 120
@@ -104,7 +104,7 @@ class Provenance(_Answer):
 
 
 class Counter(_Answer):
-    """A counter, its position (degrees, WGS 84) and its last count."""
+    """A counter, its position (degrees, WGS 84) and its last usable count. fault: null while it works."""
 
     counter_id: str
     counter_name: str | None
@@ -112,6 +112,7 @@ class Counter(_Answer):
     longitude: float | None
     last_counted_at: AwareDatetime | None
     last_count: float | None
+    fault: FaultCard | None
 
 
 class Point(_Answer):

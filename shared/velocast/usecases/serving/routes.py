@@ -305,4 +305,5 @@ def _counter(counter: CounterSnapshot) -> Counter:
         longitude=counter.longitude,
         last_counted_at=counter.last_counted_at,
         last_count=counter.last_count,
+        fault=counter.fault,
     )

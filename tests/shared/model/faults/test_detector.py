@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared.model.faults.simulated_city import ZONE, city_hours, grid_of
 from velocast.model.faults.day_grid import DayGrid
-from velocast.model.faults.detector import judge
+from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
 from velocast.model.faults.kinds import QUALITY_OF, Mark
 
@@ -28,7 +28,7 @@ def working() -> DayGrid:
 
 
 def found(grid: DayGrid) -> list[Episode]:
-    return episodes_of(judge(grid), ZoneInfo(ZONE))
+    return episodes_of(find_faults(grid), ZoneInfo(ZONE))
 
 
 def broken(grid: DayGrid, counter: str, change: Breaking, days: int = 10) -> DayGrid:
@@ -81,7 +81,7 @@ def test_finds_a_single_hour_that_is_too_high_and_marks_only_that(working: DayGr
         return counts
 
     grid = broken(working, COUNTER, one_hour)
-    ledger = judge(grid)
+    ledger = find_faults(grid)
 
     assert (ledger.marks == Mark.SPIKE).sum() == (ledger.marks != Mark.NONE).sum() == 1
     (episode,) = episodes_of(ledger, ZoneInfo(ZONE))
@@ -137,7 +137,7 @@ def test_what_a_person_accepted_is_never_marked(working: DayGrid) -> None:
     accepted = np.zeros_like(grid.accepted)
     accepted[grid.counters.index(COUNTER), BROKEN : BROKEN + 10] = True
 
-    marks = judge(replace(grid, accepted=accepted)).marks
+    marks = find_faults(replace(grid, accepted=accepted)).marks
 
     assert not (marks != Mark.NONE)[accepted].any()
 

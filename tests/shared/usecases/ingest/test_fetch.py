@@ -20,6 +20,7 @@ from velocast.core.datetimes import rfc3339
 from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable, EventError
 from velocast.core.requests import FetchRequest
 from velocast.core.settings import FetchSettings
+from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime
 from velocast.usecases.ingest import fetch as ingest
 
@@ -71,6 +72,7 @@ class Lab:
         (row,) = ingest.fetch_city_data(FetchRequest(**request), run)
         assert (row.event_type, row.status, row.as_of) == ("INGESTION", "OK", self.city.now)
         assert row.event_id == f"fetch:m{self.runs}:ingestion"
+        audit.write(self.runtime.warehouse, [row], environment="dev")
         return row.details
 
     def rows(self, table: str) -> pd.DataFrame:
@@ -156,13 +158,12 @@ class TestWhatIsStored:
                 "without_counts": 0,
             },
             "quality": {
-                "outage": 0,
-                "clock_change": 0,
-                "suspect": 0,
-                "refused": 0,
+                "marked": {},
                 "usable_again": 0,
-                "out_of_order": [],
                 "suspects": {},
+                "faults": [],
+                "new_faults": [],
+                "over": [],
             },
             "weather": {"status": "not configured"},
         }
@@ -534,12 +535,30 @@ class TestQuality:
         assert set(marked.values()) == {"outage"}
         assert {c for c, _ in marked} == {"200-201"}
         assert (min(h for _, h in marked), len(marked)) == ("2025-03-08T10:00:00Z", 30)
-        assert details["quality"]["out_of_order"] == ["200-201"]
+        assert details["quality"]["marked"] == {"outage": 30}
+        said = "200-201: dead since 2025-03-08 (0 bikes in 30 hours, "
+        assert [line[: len(said)] for line in details["quality"]["new_faults"]] == [said]
         (notice,) = lab.notices()
-        assert (notice["event"], notice["counters"]) == ("counters_out_of_order", ["200-201"])
+        assert notice["event"] == "counters_out_of_order"
+        assert notice["counters"] == details["quality"]["new_faults"]
 
         lab.city.next_day()
-        assert lab.fetch()["quality"]["outage"] == 0
+        assert lab.fetch()["quality"]["marked"] == {}
+        assert lab.notices() == []
+
+    def test_the_end_of_a_fault_is_told_once(self, lab: Lab) -> None:
+        lab.city.publish(self.silent("2025-03-08T10:00Z", 60))
+        begun = lab.fetch()
+        assert [each["open"] for each in begun["quality"]["faults"]] == [True]
+        lab.notices()
+
+        lab.city.next_day(2)
+        assert lab.fetch()["quality"]["over"] == ["200-201: dead from 2025-03-08 until 2025-03-11"]
+        (notice,) = lab.notices()
+        assert notice["event"] == "counters_work_again"
+
+        lab.city.next_day()
+        assert lab.fetch()["quality"]["over"] == []
         assert lab.notices() == []
 
     def test_less_than_a_day_of_zeros_is_none(self, lab: Lab) -> None:
@@ -582,7 +601,8 @@ class TestQuality:
             lab.fetch()
             lab.city.next_day(18)
 
-        marked = lab.counts(quality=True)
+        # these counts keep the clock of UTC, so in summer a working one is an hour late
+        marked = {key for key in lab.counts(quality=True) if key[0] == "200-201"}
         until = lab.city.now - timedelta(
             days=18, hours=5
         )  # 21:00Z of the day before, in summer time
@@ -599,12 +619,13 @@ class TestQuality:
         assert lab.counts(quality=True) == {}
 
     def test_an_old_outage_is_marked_without_a_notice(self, lab: Lab) -> None:
-        lab.city.publish(self.silent("2025-03-02T10:00Z", 30))
-        lab.city.now = datetime(2025, 3, 19, 2, tzinfo=UTC)
+        lab.city.publish(self.silent("2025-03-07T10:00Z", 30))
+        lab.city.now = datetime(2025, 3, 23, 2, tzinfo=UTC)
 
         details = lab.fetch()
 
-        assert (details["quality"]["outage"], details["quality"]["out_of_order"]) == (30, [])
+        assert details["quality"]["marked"] == {"outage": 30}
+        assert details["quality"]["new_faults"] == []
         assert lab.notices() == []
 
     def test_the_merged_hour_of_autumn_is_marked(self, lab: Lab) -> None:
@@ -617,12 +638,12 @@ class TestQuality:
 
         details = lab.fetch()
 
-        assert details["quality"]["clock_change"] == 2
+        assert details["quality"]["marked"] == {"clock_change": 2}
         assert lab.counts(quality=True) == {
             ("100-101", "2024-10-27T01:00:00Z"): "clock_change",
             ("100-102", "2024-10-27T01:00:00Z"): "clock_change",
         }
-        assert lab.fetch()["quality"]["clock_change"] == 0
+        assert lab.fetch()["quality"]["marked"] == {}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def marked() -> pd.DataFrame:
         Thresholds(),
         mark_from=UNTIL - timedelta(days=7),
         until=UNTIL,
-    )
+    ).rows
     quality.store_changes(small_city.warehouse(), changes)
     return changes
 
@@ -311,7 +311,7 @@ def test_real_spikes_are_found_and_real_crowds_are_left(
             mark_from=counts["counted_at"].min().to_pydatetime(),
             until=until,
             counts_table=table,
-        )
+        ).rows
     finally:
         small_city.warehouse()._drop(f"{emulators.PROJECT}.{table}")
     suspects = changes[changes["quality"] == "suspect"]

@@ -79,6 +79,7 @@ def test_counters_have_positions_last_counts_and_the_published_hours(client: Fla
         "longitude": pytest.approx(2.3123),
         "last_counted_at": "2026-03-02T22:00:00Z",
         "last_count": 3.0,
+        "fault": None,
     }
     assert len(answer["counters"]) == 14
 

@@ -1,0 +1,97 @@
+"""What people are told of faults: one message when a fault is found, one when it is over.
+
+The audit row of each ingestion names the recent faults; the next one compares them with its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from velocast.core.datetimes import parse_instant, rfc3339
+from velocast.core.notices import CountersWorkAgain
+from velocast.core.settings import FetchSettings
+from velocast.usecases.audit import read_known_faults
+from velocast.usecases.context import Run
+from velocast.usecases.ingest.notices import publish_faulty_counters
+
+if TYPE_CHECKING:
+    from velocast.model.faults.episodes import Episode
+
+RECENT = timedelta(days=14)  # what ended earlier, found in a backfill, is no news
+SAME = timedelta(days=3)  # a fault that is interrupted for less is one
+MOST = 500  # faults that an audit row names at most
+# a spike is over before it can be told; the largest are suspect counts, which have their own message
+LASTING = ("dead", "stuck", "halved", "doubled", "level_shift", "swapped", "clock_shift", "sparse")
+
+
+@dataclass(frozen=True)
+class FaultNews:
+    """recent: as in the audit row. begun, over: what people are told of, one line each."""
+
+    recent: list[dict[str, Any]]
+    begun: list[str]
+    over: list[str]
+
+
+def compare_faults(run: Run[FetchSettings], episodes: list[Episode]) -> FaultNews:
+    """Return which recent episodes the last ingestion did not know, and which are over. Raises WarehouseError."""
+    before = read_known_faults(run.warehouse, as_of=run.as_of)
+    recent = [each for each in episodes if each.until > run.as_of - RECENT][:MOST]
+    begun = [
+        each
+        for each in recent
+        if each.kind in LASTING and not any(_same(each, old) for old in before)
+    ]
+    over = []
+    for old in before:
+        now = [each for each in recent if _same(each, old)]
+        if old["open"] and old["kind"] in LASTING and not any(each.open for each in now):
+            over.append(_told(old, now[-1].until if now else None))
+    return FaultNews([_as_row(each) for each in recent], [_said(each) for each in begun], over)
+
+
+def publish_fault_news(run: Run[FetchSettings], news: FaultNews) -> None:
+    """Publish the notices of faults that began and that are over; without any, publish nothing."""
+    publish_faulty_counters(
+        run,
+        "faults",
+        news.begun,
+        "unlike their usual days, their neighbours and the city; excluded until they count as usual. `velocast counts "
+        "accept COUNTER FROM UNTIL` keeps what is right",
+    )
+    if news.over:
+        names = hashlib.sha256("\n".join(news.over).encode()).hexdigest()[:12]
+        run.publish_notice(
+            CountersWorkAgain(
+                event_id=f"fetch:over:{run.as_of:%Y-%m-%d}:{names}",
+                occurred_at=rfc3339(run.as_of),
+                counters=tuple(news.over),
+            )
+        )
+
+
+def _same(episode: Episode, old: dict[str, Any]) -> bool:
+    if (episode.counter_id, episode.kind) != (old["counter_id"], old["kind"]):
+        return False
+    since, until = (parse_instant(old[name]) for name in ("since", "until"))
+    return episode.since <= until + SAME and since <= episode.until + SAME
+
+
+def _as_row(episode: Episode) -> dict[str, Any]:
+    times = {name: rfc3339(getattr(episode, name)) for name in ("since", "until", "found_at")}
+    return {**vars(episode), **times}
+
+
+def _said(episode: Episode) -> str:
+    kind = episode.kind.replace("_", " ")
+    return f"{episode.counter_id}: {kind} since {episode.since:%Y-%m-%d} ({episode.evidence})"
+
+
+def _told(old: dict[str, Any], until: datetime | None) -> str:
+    kind, since = str(old["kind"]).replace("_", " "), str(old["since"])[:10]
+    if until is None:
+        return f"{old['counter_id']}: not {kind} after all since {since}"
+    return f"{old['counter_id']}: {kind} from {since} until {until:%Y-%m-%d}"
