@@ -150,7 +150,7 @@ def play_city(
     progress.first_forecast = sum(progress.seconds.values())
     say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
     say(f"          look at them now: {player.page}")
-    say("          training the first model; with 50 counters about a minute on two cores ...")
+    say("          training the first model, about a minute on two free cores ...")
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")

@@ -116,7 +116,7 @@ def test_the_key_is_taken_out_of_the_address(page: Page, address: str) -> None:
 
 def test_the_first_view_is_small(browser_page: Page, address: str, complaints: list[str]) -> None:
     sizes: list[int] = []
-    context = browser_page.context.browser.new_context(locale="en-GB")  # type: ignore[union-attr]  # nothing cached
+    context = browser_page.context.browser.new_context(locale="en-GB")  # nothing cached
     fresh = context.new_page()
     fresh.on("response", lambda r: sizes.append(r.request.sizes()["responseBodySize"]))
     fresh.goto(f"{address}/#key={KEY}")
@@ -143,19 +143,19 @@ def test_today_is_said_against_what_is_usual(page: Page) -> None:
 def test_how_good_the_forecasts_are_is_the_past_beside_the_counts(page: Page) -> None:
     counters = [*(snapshots.counter(i, 40 + 30 * i) for i in range(12)), snapshots.counter(9, 55)]
     found = [
-        (float(predicted), count, round(float(lower)) <= count <= round(float(upper)))
+        (predicted, count, round(lower) <= count <= round(upper))
         for c in counters
         for predicted, count, lower, upper in zip(
             np.array(c.past_predicted, float),
             c.recent,
-            np.array(c.past_lower),
-            c.past_upper,
+            np.array(c.past_lower, float),
+            np.array(c.past_upper, float),
             strict=True,
         )
         if count is not None
     ]
-    mae = sum(abs(p - c) for p, c, _ in found) / len(found)  # type: ignore[operator]
-    wape = sum(abs(p - c) for p, c, _ in found) / sum(c for _, c, _ in found)  # type: ignore[operator]
+    mae = sum(abs(p - c) for p, c, _ in found) / len(found)
+    wape = sum(abs(p - c) for p, c, _ in found) / sum(c for _, c, _ in found)
     inside = sum(i for *_, i in found) / len(found)
     expect(page.locator("#accuracy")).to_contain_text(
         f"{mae:.1f} bikes per hour off on average, which is {wape:.0%} of all bikes; "
@@ -462,7 +462,7 @@ def test_it_fits_a_phone(browser_page: Page, address: str, path: str, scheme: st
 def test_it_speaks_the_readers_language(
     address: str, browser_page: Page, locale: str, today: str
 ) -> None:
-    context = browser_page.context.browser.new_context(locale=locale)  # type: ignore[union-attr]
+    context = browser_page.context.browser.new_context(locale=locale)
     page = context.new_page()
     page.clock.install(time=snapshots.NOW)
     page.clock.resume()
