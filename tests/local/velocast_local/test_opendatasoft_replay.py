@@ -203,7 +203,7 @@ class TestExports:
 
     @pytest.mark.parametrize("day", ["2020-05-04", date(2020, 5, 4), pd.Timestamp("2020-05-04")])
     def test_the_day_of_installation_is_text_whatever_the_file_has(
-        self, tmp_path: Path, day: object
+        self, tmp_path: Path, day: Any
     ) -> None:
         frame = small_frame(days=1).assign(installation_date=day)
         frame.to_parquet(tmp_path / "counts.parquet", index=False)

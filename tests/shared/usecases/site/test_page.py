@@ -136,6 +136,10 @@ def test_today_is_said_against_what_is_usual(page: Page) -> None:
     expect(page.locator("#today")).to_have_text(
         f"Tuesday 3 March: about {round(total, -2):,.0f} bikes are expected, about as many as usual."
     )
+    # The peaks of the made-up week: at 8 h, and at 18 h with the hour before it.
+    expect(page.locator("#busiest-hours")).to_have_text(
+        "Busiest hours today: 08:00–09:00 and 17:00–19:00."
+    )
     expect(page.locator("#days tbody tr")).to_have_count(5)
     expect(page.locator("#busiest li").first).to_contain_text("Rue 11 N-S")
 
