@@ -239,6 +239,27 @@ def test_both_directions_of_a_place_can_be_reached(page: Page, complaints: list[
     assert complaints == []
 
 
+def test_nothing_moves_while_it_loads(browser_page: Page, address: str) -> None:
+    page = open_at(browser_page, f"{address}/")
+    expect(page.locator("#hand-card")).to_be_visible()
+    moved = page.evaluate("""() => new Promise((done) => {
+      let sum = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) sum += entry.hadRecentInput ? 0 : entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+      setTimeout(() => done(sum), 200);
+    })""")
+    assert moved < 0.1  # "good" by web.dev's measure
+
+
+def test_a_touch_beside_a_site_reaches_it(page: Page) -> None:
+    box = page.locator("circle[data-site='c-4']").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.click(middle[0], middle[1] + 11.5)
+    expect(page.locator("#counter-title")).to_have_text("Rue 4 N-S")
+
+
 def test_a_click_on_a_site_opens_its_counter_and_search_finds_it(page: Page) -> None:
     page.locator("circle[data-site='c-4']").click()
     expect(page.locator("#counter-title")).to_have_text("Rue 4 N-S")

@@ -117,6 +117,7 @@ function turnTo(view) {
   const turned = state.view !== null && state.view !== view;
   state.view = view;
   for (const [name, id] of Object.entries(VIEWS)) $(id).hidden = name !== view;
+  document.body.classList.add("ready");
   if (turned) window.scrollTo(0, 0);
 }
 
