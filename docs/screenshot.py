@@ -1,7 +1,7 @@
 """Take a screenshot of a running dashboard page with Debian's Chromium.
 
-python docs/screenshot.py http://127.0.0.1:8080 --key demo --out docs/dashboard.png
-python docs/screenshot.py http://127.0.0.1:8080 --key demo --out phone.png --width 390 --height 844 --dark
+python docs/screenshot.py http://127.0.0.1:8080 --height 1150 --out docs/dashboard.png
+python docs/screenshot.py http://127.0.0.1:8080 --out phone.png --width 390 --height 844 --dark
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def take(options: argparse.Namespace) -> None:
             device_scale_factor=options.scale,
         )
         page = context.new_page()
-        page.goto(f"{options.url.rstrip('/')}/#key={options.key}")
+        page.goto(f"{options.url.rstrip('/')}/" + (f"#key={options.key}" if options.key else ""))
         page.wait_for_selector(
             "#map circle[aria-label*=\x27, \x27], #chart path.line.forecast", timeout=PATIENCE_MS
         )
@@ -53,7 +53,7 @@ def main() -> int:
     """Read the command line and take the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
-    parser.add_argument("--key", required=True, help="an API key of the service")
+    parser.add_argument("--key", default="", help="an API key, if the page asks for one")
     parser.add_argument("--out", required=True)
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=900)

@@ -150,7 +150,7 @@ def play_city(
     progress.first_forecast = sum(progress.seconds.values())
     say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
     say(f"          look at them now: {player.page}")
-    say("          training the first model; with 50 counters about a minute on two cores ...")
+    say("          training the first model, about a minute on two free cores ...")
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")
@@ -158,7 +158,7 @@ def play_city(
         _play_day(player, audit, first_day + timedelta(days=offset), schedules)
     end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
-    say("forced    training again, as an operator can at any time; about half a minute ...")
+    say("forced    training again, as an operator can; about half a minute ...")
     with part("forced retraining"):
         player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))
     say(f"forced    {audit.line('DEPLOYMENT')}")
@@ -173,7 +173,7 @@ def _play_day(player: Player, audit: AuditReader, day: date, schedules: Path) ->
         with player.progress.part(name):
             player.run_schedule(job)
         told.append(audit.line(EVENT_OF[name]))
-    player.progress.say(f"{day:%a %d %b} " + " | ".join(told))
+    player.progress.say(f"{day:%a %d %b} " + ("\n" + " " * 11).join(told))
 
 
 EVENT_OF = {"fetch": "INGESTION", "predict": "PREDICTION", "monitor": "VALIDATION"}
@@ -255,7 +255,7 @@ _RETRAINING = {
     "PROACTIVE": "training: the city has changed",
     "REFRESH": "training: the model has become old",
     "WAIT": "watching a change",
-    "ALL_GOOD": "all good",
+    "ALL_GOOD": "no training needed",
 }
 _DEPLOYED = {
     "DEPLOY": "promoted",

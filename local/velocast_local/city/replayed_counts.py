@@ -89,7 +89,7 @@ class CityFile:
                 "name": _or_none(row.name),
                 "channel_id": str(row.id_compteur).rpartition("-")[2],
                 "channel_name": str(row.nom_compteur).rpartition(" ")[2],
-                "installation_date": _or_none(row.installation_date),
+                "installation_date": _day(row.installation_date),
                 "coordinates": _place(row.longitude, row.latitude),
                 "counter": _or_none(row.counter),
             }
@@ -159,6 +159,13 @@ class _Texts:
 
 def _or_none(value: Any) -> Any:
     return None if pd.isna(value) else value
+
+
+def _day(value: Any) -> str | None:
+    """Return a day as the API does, as text; files have it as text or as a date."""
+    if pd.isna(value):
+        return None
+    return value if isinstance(value, str) else value.isoformat()[: len("2020-01-01")]
 
 
 def _place(longitude: Any, latitude: Any) -> dict[str, float] | None:

@@ -199,7 +199,7 @@ def test_a_job_run_replaces_args_and_adds_to_the_environment_its_configuration_l
     text = Path(plane.jobs.executions("velocast-evaluate")[0]["log"]).read_text(encoding="utf-8")
     assert text.splitlines() == [
         "attempt 0 args ['--version=7']",
-        "sees ['VELOCAST_DATASETS_BUCKET', 'VELOCAST_MODELS_BUCKET']",
+        "sees ['VELOCAST_DATASETS_BUCKET', 'VELOCAST_MODELS_BUCKET', 'VELOCAST_SITE_BUCKET']",
         "extra 1",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,16 @@ class TestExports:
 
         assert counts(city, "exports/jsonl", where=nothing).content == b""
         assert counts(city, "exports/json", where=nothing).json() == []
+
+    @pytest.mark.parametrize("day", ["2020-05-04", date(2020, 5, 4), pd.Timestamp("2020-05-04")])
+    def test_the_day_of_installation_is_text_whatever_the_file_has(
+        self, tmp_path: Path, day: Any
+    ) -> None:
+        frame = small_frame(days=1).assign(installation_date=day)
+        frame.to_parquet(tmp_path / "counts.parquet", index=False)
+        file = CityFile(tmp_path / "counts.parquet")
+        counter = json.loads(json.dumps(file.counters(file.between(None, None))))[0]
+        assert counter["installation_date"] == "2020-05-04"
 
     def test_counters_have_positions_as_objects(self, city: ReplayedCity) -> None:
         first = lines(ask(city, f"{city.city.counters.source.dataset}/exports/jsonl"))[0]

@@ -94,6 +94,7 @@ def test_settings_print_no_secret(environment: pytest.MonkeyPatch, tmp_path: Pat
     keys.write_text("app:very-secret")
     environment.setenv("VELOCAST_MODELS_BUCKET", "b")
     environment.setenv("VELOCAST_API_KEYS_FILE", str(keys))
+    environment.setenv("VELOCAST_PUBLIC_SITE", "true")
     assert "very-secret" not in repr(settings.ServeSettings.load())
 
 

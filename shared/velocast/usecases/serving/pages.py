@@ -71,9 +71,9 @@ def data(name: str) -> Response:
 
 
 def _admit_reader() -> None:
-    """Admit a request by its key or, where reading is public, by the client's address."""
-    given = request.headers.get("X-API-Key")
-    if given or not service().public_reading:
+    """Admit a request by its key or, where reading is public, by the client's address: no key is looked at then."""
+    if not service().public_reading:
+        given = request.headers.get("X-API-Key")
         name = api_keys.authenticate(service().keys, service().wrong_keys, given)
     else:
         # Cloud Run appends the address that called it; what stands before it is the client's own word.

@@ -336,6 +336,8 @@ def test_public_readers_are_limited_by_the_address_that_cloud_run_saw() -> None:
     assert statuses("made-up, 192.0.2.1", 10) == [200] * 10
     assert statuses("another, 192.0.2.1", 1) == [429]
     assert statuses("192.0.2.1, 192.0.2.2", 1) == [200]
+    forgotten = {"X-API-Key": "an old one", "X-Forwarded-For": "192.0.2.3"}
+    assert public.get("/data/manifest.json", headers=forgotten).status_code == 200
 
 
 @pytest.mark.parametrize(

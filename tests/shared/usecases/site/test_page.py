@@ -116,7 +116,7 @@ def test_the_key_is_taken_out_of_the_address(page: Page, address: str) -> None:
 
 def test_the_first_view_is_small(browser_page: Page, address: str, complaints: list[str]) -> None:
     sizes: list[int] = []
-    context = browser_page.context.browser.new_context(locale="en-GB")  # type: ignore[union-attr]  # nothing cached
+    context = browser_page.context.browser.new_context(locale="en-GB")  # nothing cached
     fresh = context.new_page()
     fresh.on("response", lambda r: sizes.append(r.request.sizes()["responseBodySize"]))
     fresh.goto(f"{address}/#key={KEY}")
@@ -136,6 +136,10 @@ def test_today_is_said_against_what_is_usual(page: Page) -> None:
     expect(page.locator("#today")).to_have_text(
         f"Tuesday 3 March: about {round(total, -2):,.0f} bikes are expected, about as many as usual."
     )
+    # The peaks of the made-up week: at 8 h, and at 18 h with the hour before it.
+    expect(page.locator("#busiest-hours")).to_have_text(
+        "Busiest hours today: 08:00–09:00 and 17:00–19:00."
+    )
     expect(page.locator("#days tbody tr")).to_have_count(5)
     expect(page.locator("#busiest li").first).to_contain_text("Rue 11 N-S")
 
@@ -143,19 +147,19 @@ def test_today_is_said_against_what_is_usual(page: Page) -> None:
 def test_how_good_the_forecasts_are_is_the_past_beside_the_counts(page: Page) -> None:
     counters = [*(snapshots.counter(i, 40 + 30 * i) for i in range(12)), snapshots.counter(9, 55)]
     found = [
-        (float(predicted), count, round(float(lower)) <= count <= round(float(upper)))
+        (predicted, count, round(lower) <= count <= round(upper))
         for c in counters
         for predicted, count, lower, upper in zip(
             np.array(c.past_predicted, float),
             c.recent,
-            np.array(c.past_lower),
-            c.past_upper,
+            np.array(c.past_lower, float),
+            np.array(c.past_upper, float),
             strict=True,
         )
         if count is not None
     ]
-    mae = sum(abs(p - c) for p, c, _ in found) / len(found)  # type: ignore[operator]
-    wape = sum(abs(p - c) for p, c, _ in found) / sum(c for _, c, _ in found)  # type: ignore[operator]
+    mae = sum(abs(p - c) for p, c, _ in found) / len(found)
+    wape = sum(abs(p - c) for p, c, _ in found) / sum(c for _, c, _ in found)
     inside = sum(i for *_, i in found) / len(found)
     expect(page.locator("#accuracy")).to_contain_text(
         f"{mae:.1f} bikes per hour off on average, which is {wape:.0%} of all bikes; "
@@ -233,6 +237,27 @@ def test_both_directions_of_a_place_can_be_reached(page: Page, complaints: list[
     page.go_back()
     expect(page.locator("#city-view")).to_be_visible()
     assert complaints == []
+
+
+def test_nothing_moves_while_it_loads(browser_page: Page, address: str) -> None:
+    page = open_at(browser_page, f"{address}/")
+    expect(page.locator("#hand-card")).to_be_visible()
+    moved = page.evaluate("""() => new Promise((done) => {
+      let sum = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) sum += entry.hadRecentInput ? 0 : entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+      setTimeout(() => done(sum), 200);
+    })""")
+    assert moved < 0.1  # "good" by web.dev's measure
+
+
+def test_a_touch_beside_a_site_reaches_it(page: Page) -> None:
+    box = page.locator("circle[data-site='c-4']").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.click(middle[0], middle[1] + 11.5)
+    expect(page.locator("#counter-title")).to_have_text("Rue 4 N-S")
 
 
 def test_a_click_on_a_site_opens_its_counter_and_search_finds_it(page: Page) -> None:
@@ -462,7 +487,7 @@ def test_it_fits_a_phone(browser_page: Page, address: str, path: str, scheme: st
 def test_it_speaks_the_readers_language(
     address: str, browser_page: Page, locale: str, today: str
 ) -> None:
-    context = browser_page.context.browser.new_context(locale=locale)  # type: ignore[union-attr]
+    context = browser_page.context.browser.new_context(locale=locale)
     page = context.new_page()
     page.clock.install(time=snapshots.NOW)
     page.clock.resume()

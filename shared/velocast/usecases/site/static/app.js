@@ -1,7 +1,5 @@
 // The page: loads the newest publication, shows the city or a counter as the address says, and keeps the address true.
 
-import { CityView } from "./city.js";
-import { CounterView, RANGES } from "./counter.js";
 import { Publication, ROOT, SUFFIX, forgetKey, getKey, setKey, takeKeyFromAddress } from "./data.js";
 import { $, h } from "./dom.js";
 import { CityClock, number, readersLanguage, say, speak, t } from "./format.js";
@@ -29,7 +27,7 @@ function keepAddress() {
   if (asked) query.set("lang", asked);
   const hour = state.view === "counter" ? counterView.hour : state.hours(cityView.hour);
   if (hour !== state.hours(state.now)) query.set("hour", state.clock.field(hour).slice(0, 13));
-  if (state.view === "counter" && counterView.range !== RANGES[0]) query.set("range", counterView.range);
+  if (state.view === "counter" && counterView.range !== "days") query.set("range", counterView.range);
   if (state.view === "city" && cityView.colour !== "usual") query.set("colour", cityView.colour);
   const text = query.toString();
   history.replaceState(null, "", location.pathname + (text ? `?${text}` : ""));
@@ -119,11 +117,14 @@ function turnTo(view) {
   const turned = state.view !== null && state.view !== view;
   state.view = view;
   for (const [name, id] of Object.entries(VIEWS)) $(id).hidden = name !== view;
+  document.body.classList.add("ready");
   if (turned) window.scrollTo(0, 0);
 }
 
 async function showCity() {
   const fresh = cityView?.publication !== state.publication;
+  // Each view is loaded when it is shown for the first time.
+  const { CityView } = await import("./city.js");
   cityView ??= new CityView(openCounter, () => state.view === "city" && keepAddress());
   document.title = `Velocast ${state.publication.manifest.city.name}`;
   const asked = hourOfAddress();
@@ -150,8 +151,8 @@ function afterwards() {
 }
 
 async function showCounter(counter) {
+  const [{ CounterView, RANGES }, file] = await Promise.all([import("./counter.js"), state.publication.file(`counters/${counter.file}.json`)]);
   counterView ??= new CounterView(() => state.view === "counter" && keepAddress());
-  const file = await state.publication.file(`counters/${counter.file}.json`);
   const query = new URLSearchParams(location.search);
   const range = RANGES.includes(query.get("range")) ? query.get("range") : RANGES[0];
   const near = (c) => c !== counter && c.latitude !== null && Math.abs(c.latitude - counter.latitude) < 5e-5 && Math.abs(c.longitude - counter.longitude) < 5e-5;

@@ -76,7 +76,7 @@ export class CityView {
     $("today").textContent = t("today", { day: capital(this.dayText(day, "long")), n: number(rounded(predicted)), usual: againstUsual(compared, usual) });
     const hours = Array.from({ length: day.until - day.from }, (_, i) => day.from + i);
     const busiest = hours.sort((a, b) => this.city.totals.predicted[b] - this.city.totals.predicted[a]).slice(0, 3).sort((a, b) => a - b);
-    $("busiest-hours").textContent = t("busiest.hours", { hours: list(busiest.map((hour) => this.clock.span(this.hours(hour)))) });
+    $("busiest-hours").textContent = t("busiest.hours", { hours: list(runs(busiest).map(([first, last]) => this.clock.span(this.hours(first), this.hours(last)))) });
   }
 
   showDays() {
@@ -227,6 +227,16 @@ export class CityView {
 }
 
 const capital = (text) => text.charAt(0).toLocaleUpperCase() + text.slice(1);
+
+/** First and last of each run of consecutive numbers: [8, 17, 18] are [[8, 8], [17, 18]]. */
+function runs(numbers) {
+  const found = [];
+  for (const n of numbers) {
+    if (found.at(-1)?.[1] === n - 1) found.at(-1)[1] = n;
+    else found.push([n, n]);
+  }
+  return found;
+}
 
 /** A sum with as many digits as it deserves. */
 function rounded(value) {

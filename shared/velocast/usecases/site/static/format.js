@@ -80,9 +80,9 @@ export class CityClock {
     return `${p.year}-${p.month}-${p.day}T${p.hour}:${p.minute}`;
   }
 
-  /** An hour as "17:00–18:00". */
-  span(instant) {
-    return `${this.text(instant, "time")}–${this.text(instant + HOUR, "time")}`;
+  /** An hour as "17:00–18:00", or all hours up to a last one. */
+  span(instant, last = instant) {
+    return `${this.text(instant, "time")}–${this.text(last + HOUR, "time")}`;
   }
 
   /** The instant of a datetime-local field, read in the city's time zone. */

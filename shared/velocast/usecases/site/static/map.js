@@ -8,6 +8,7 @@ const DOT_PX = [5.5, 6, 7, 8.5, 10, 11.5];
 const SMALLEST_KM = 0.4;
 const STRAY = 8; // multiples of the median distance from the centre
 const TILE_PX = 256;
+const REACH_PX = 16; // a finger is wider than a dot
 const TROUBLE = 4; // failed tiles without any that came: there are no streets
 
 export const isPlaced = (counter) => counter.latitude !== null && counter.longitude !== null;
@@ -234,12 +235,27 @@ export class CounterMap {
       this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
     });
     window.addEventListener("pointermove", (event) => this.drag(event));
+    frame.addEventListener("click", (event) => {
+      if (this.moved || event.target.closest("circle")) return;
+      const near = this.nearest(event.clientX, event.clientY);
+      if (near) this.choose(near.site);
+    });
     for (const end of ["pointerup", "pointercancel"]) {
       window.addEventListener(end, (event) => {
         this.pointers.delete(event.pointerId);
         frame.classList.remove("dragged");
       });
     }
+  }
+
+  /** The dot nearest to a point of the window, within reach of a finger. */
+  nearest(x, y) {
+    const away = ({ circle }) => {
+      const box = circle.getBoundingClientRect();
+      return Math.hypot(box.left + box.width / 2 - x, box.top + box.height / 2 - y);
+    };
+    const near = [...this.dots.values()].map((dot) => ({ site: dot.site, px: away(dot) })).sort((a, b) => a.px - b.px)[0];
+    return near?.px <= REACH_PX ? near : null;
   }
 
   drag(event) {
