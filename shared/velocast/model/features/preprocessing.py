@@ -74,7 +74,7 @@ def mask_some_weather(x: Floats, seed: int) -> Floats:
 def impute(x: Floats) -> Floats:
     """Fill gaps: history with the mean of similar days (the first column), other features with a typical value."""
     usual = np.zeros_like(x)
-    usual[:, _IN_BIKES] = x[:, :1]
+    usual[:, [column for column in _IN_BIKES if column < x.shape[1]]] = x[:, :1]
     usual[:, [FEATURES.index(f"share_{n}d") for n in (1, 3, 7)]] = 1.0
     usual[:, [FEATURES.index(n) for n in ("temperature", "day_temperature")]] = (
         _NEITHER_WARM_NOR_COLD

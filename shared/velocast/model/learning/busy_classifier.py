@@ -25,7 +25,7 @@ from velocast.model.features.definition import (
     FEATURE_DEFINITION,
     FEATURES,
     HISTORY,
-    SIMILAR,
+    TREE_FEATURES,
     feature_matrix,
 )
 from velocast.model.features.preprocessing import fill_empty_columns
@@ -39,7 +39,7 @@ SMALLEST_THRESHOLD = 1.0  # bikes per hour: keeps a nearly idle counter from giv
 HELD_OUT_WEEKS = 4
 CANDIDATES = np.round(np.arange(0.02, 0.99, 0.01), 2)
 AS_GOOD = 0.001  # balanced accuracies this close count as equal; the candidate closest to the base rate is chosen
-_IN_BIKES = [FEATURES.index(name) for name in (*HISTORY, *SIMILAR)]
+_IN_BIKES = [FEATURES.index(name) for name in HISTORY]
 
 
 class BusyClassifierCard(serialization.ModelCard):
@@ -193,7 +193,7 @@ def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:
         return np.asarray(estimator.predict_proba(x)[:, 1], dtype="float64")
 
 
-def _inputs(frame: pd.DataFrame, features: int = len(FEATURES)) -> Floats:
+def _inputs(frame: pd.DataFrame, features: int = len(TREE_FEATURES)) -> Floats:
     """Return features with the history divided by the threshold, and the threshold as a logarithm.
 
     features: how many of FEATURES, from the first; a model of an earlier definition knows fewer.

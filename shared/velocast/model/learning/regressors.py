@@ -11,7 +11,7 @@ import pandas as pd
 
 from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
-from velocast.model.features.definition import FEATURES
+from velocast.model.features.definition import TREE_FEATURES
 from velocast.model.features.preprocessing import (
     base_and_level,
     impute,
@@ -80,7 +80,7 @@ def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
         )
         residual = np.mean(residuals, axis=0)
     else:
-        # A model of an earlier definition knows only the first features.
+        # It knows only the first features.
         residual = estimator.predict(impute(x)[:, : estimator.n_features_in_])
     counts = base + level * residual
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
@@ -94,7 +94,7 @@ def _residuals(frame: pd.DataFrame, seed: int) -> tuple[Floats, Floats, Floats]:
     """
     base, level = base_and_level(frame)
     target = (frame["bike_count"].to_numpy(dtype="float64") - base) / level
-    x = mask_some_weather(scale_by_level(frame, base, level), seed)
+    x = mask_some_weather(scale_by_level(frame, base, level), seed)[:, : len(TREE_FEATURES)]
     return x, target, level**2 / np.mean(level**2)
 
 
@@ -156,8 +156,8 @@ def _fit_nn(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    classes = [FEATURES.index("local_hour"), FEATURES.index("weekday")]
-    numbers = [column for column in range(len(FEATURES)) if column not in classes]
+    classes = [TREE_FEATURES.index("local_hour"), TREE_FEATURES.index("weekday")]
+    numbers = [column for column in range(len(TREE_FEATURES)) if column not in classes]
     encode = ColumnTransformer(
         [
             ("numbers", StandardScaler(), numbers),

@@ -11,7 +11,7 @@ import pytest
 from tests.shared.model.feature_rows import feature_rows
 from velocast.core.kinds import ForecastKind
 from velocast.model.features import preprocessing
-from velocast.model.features.definition import FEATURES, WEATHER
+from velocast.model.features.definition import FEATURES, SIMILAR, WEATHER
 from velocast.model.learning import regressors
 
 ROWS = feature_rows(date(2021, 2, 1), origins=8)
@@ -49,7 +49,7 @@ def test_columns_without_information_are_left_out() -> None:
     estimator = regressors.fit_regressor("gbm", SETTINGS["gbm"], train, seed=1)
     kept = {FEATURES[column] for part in estimator for column in part["columns"]}
     assert "similar_day_mean" in kept
-    assert kept.isdisjoint({*WEATHER, "is_holiday"})
+    assert kept.isdisjoint({*WEATHER, "is_holiday", *SIMILAR})
     # weather that becomes known later then changes nothing
     np.testing.assert_array_equal(
         regressors.predict_counts(estimator, ROWS), regressors.predict_counts(estimator, train)
