@@ -18,7 +18,9 @@ def document() -> str:
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "keys"
         keys.write_text("documentation:not-a-real-key\n", encoding="utf-8")
-        settings = ServeSettings.model_construct(api_keys_file=keys, requests_per_minute=100)
+        settings = ServeSettings.model_construct(
+            api_keys_file=keys, requests_per_minute=100, public_site=False
+        )
         app = create_app(settings, cast(Objects, None), now=lambda: datetime.now(UTC))
         return app.test_client().get("/openapi.json").get_data(as_text=True)
 
