@@ -36,9 +36,9 @@ class FaultLimits:
     level_change: float = 0.40
     level_each_day: float = 0.25
     level_spreads: tuple[float, ...] = (4.6, 4.3, 4.1, 4.0, 3.9, 3.8)
-    near_spreads: tuple[float, ...] = (3.4, 3.4, 3.4, 3.4, 3.4, 3.4)
+    near_spreads: tuple[float, ...] = (2.8, 2.8, 2.8, 2.8, 2.8, 2.8)
     multiple_spreads: float = 1.5
-    repeats: float = 0.35
+    repeats: float = 0.2
     repeat_days: int = 120
     accept_days: int = 42
     spike_times: float = 3.0

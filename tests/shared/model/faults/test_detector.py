@@ -142,6 +142,14 @@ def test_what_a_person_accepted_is_never_marked(working: DayGrid) -> None:
     assert not (marks != Mark.NONE)[accepted].any()
 
 
+def test_an_accepted_crowd_does_not_make_the_days_around_it_look_low(working: DayGrid) -> None:
+    counts, accepted = working.counts.copy(), np.zeros_like(working.accepted)
+    counts[working.counters.index(COUNTER), BROKEN, 15] = 100_000
+    accepted[working.counters.index(COUNTER), BROKEN, 15] = True
+
+    assert found(replace(working, counts=counts, accepted=accepted)) == []
+
+
 @pytest.mark.parametrize("name", ["dead with strays", "halved", "doubled"])
 def test_says_found_at_what_the_counts_until_then_show(working: DayGrid, name: str) -> None:
     grid = broken(working, COUNTER, BREAKINGS[name][0])
