@@ -22,7 +22,7 @@ from velocast.core.datetimes import local_date
 from velocast.core.kinds import DEFAULT_KIND
 from velocast_cli.backtesting import file_backtest, scores
 from velocast_cli.backtesting.file_backtest import BacktestRequest
-from velocast_cli.backtesting.outside.comparison import compare_outside, winkler_score
+from velocast_cli.backtesting.outside.comparison import compare_outside
 from velocast_cli.backtesting.outside.forecasts import OutsideForecasts, chosen, forecast_outside
 from velocast_cli.backtesting.outside.process import ForecasterCost
 from velocast_cli.backtesting.outside.request import OutsideForecaster, OutsideRequest
@@ -154,9 +154,7 @@ def own_backtest(
     }
     figures |= {"weeks": arguments.weeks, "models": [], "features_seconds": 0.0}
     figures["features_seconds"] = sum(summary["features_seconds"].values())
-    scored = made.rows[made.rows["lead_day"] < 3]
     for model in summary["models"]:
-        model.setdefault("winkler", winkler_score(scores.forecasts_of(scored, model["name"])))
         spent = made.spent.get(model["name"])
         model |= {"seconds": None if spent is None else asdict(spent)}
         figures["models"].append({key: model[key] for key in model if key != "lead_days"})

@@ -68,6 +68,21 @@ def test_the_winkler_score_of_three_hours() -> None:
     assert found["below"] == pytest.approx({"lower": 2 / 3, "upper": 2 / 3})
 
 
+def test_the_winkler_score_is_least_at_the_true_quantiles() -> None:
+    """It is a proper score, so no other interval of normal counts may have a lower one."""
+    frame = rows(20_000)
+    counted = np.random.default_rng(0).normal(100, 20, len(frame))
+
+    def score(low: float, high: float) -> float:
+        given = frame.assign(bike_count=counted, lower=low, upper=high)
+        return float(score_intervals(given)["winkler"])
+
+    low, high = np.quantile(counted, [0.05, 0.95])
+    best = score(low, high)
+    for less, more in ((-4, 0), (4, 0), (0, -4), (0, 4), (-3, 3), (3, -3)):
+        assert score(low + less, high + more) > best
+
+
 def test_forecasts_without_intervals_have_no_such_scores() -> None:
     found = score_intervals(rows(10).drop(columns=list(LEVELS)))
     assert set(found.values()) == {None}

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast_cli.backtesting import scores
 from velocast_cli.backtesting.outside.forecasts import ROW_KEYS, OutsideForecasts
-
-WINKLER = "winkler"  # as the metrics module calls it
-ALPHA = 0.1  # intervals of 90 %
 
 
 def compare_outside(rows: pd.DataFrame, found: OutsideForecasts) -> dict[str, Any]:
@@ -44,33 +40,14 @@ def compare_outside(rows: pd.DataFrame, found: OutsideForecasts) -> dict[str, An
         "forecast_seconds": round(found.cost.forecast_seconds, 2),
         "cpu_seconds": round(found.cost.cpu_seconds, 2),
         "peak_mb": round(found.cost.peak_mb),
-        "models": [] if scored.empty else _models(both, scored),
+        "models": [] if scored.empty else _models(both),
     }
 
 
-def _models(both: pd.DataFrame, scored: pd.DataFrame) -> list[dict[str, Any]]:
-    models = [scores.scores_of(both, name) for name in scores.model_names(both)]
-    for model in models:
-        model.setdefault(WINKLER, winkler_score(scores.forecasts_of(scored, model["name"])))
+def _models(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    models = [scores.scores_of(rows, name) for name in scores.model_names(rows)]
     return sorted(models, key=lambda model: float(model["rmse"]))
 
 
 def _scored(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["bike_count"].notna() & (rows["lead_day"] < SCORED_LEAD_DAYS)]
-
-
-def winkler_score(rows: pd.DataFrame) -> float | None:
-    """Return the mean Winkler score of 90 % intervals (bikes, lower is better); None without intervals.
-
-    rows: bike_count, lower, upper. The width, and 2 / 0.1 of how far a count lies outside.
-    """
-    if not {"lower", "upper"} <= set(rows.columns):
-        return None
-    known = rows.dropna(subset=["lower", "upper"])
-    if known.empty:
-        return None
-    count, low, high = (
-        known[name].to_numpy("float64") for name in ("bike_count", "lower", "upper")
-    )
-    outside = np.maximum(low - count, 0) + np.maximum(count - high, 0)
-    return float(np.mean(high - low + 2 / ALPHA * outside))

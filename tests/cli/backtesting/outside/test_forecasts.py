@@ -18,7 +18,7 @@ from rich.console import Console
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast_cli import backtest_command
-from velocast_cli.backtesting.outside.comparison import compare_outside, winkler_score
+from velocast_cli.backtesting.outside.comparison import compare_outside
 from velocast_cli.backtesting.outside.described import describe_comparison
 from velocast_cli.backtesting.outside.forecasts import (
     OutsideForecasts,
@@ -277,19 +277,3 @@ def test_the_comparison_fits_into_a_terminal(rows: pd.DataFrame) -> None:
     assert "…" not in text
     assert "It was stopped." in text
     assert f"{compared['lacking']:,} of {compared['asked']:,} hours" in " ".join(text.split())
-
-
-def test_the_winkler_score_is_least_at_the_true_quantiles() -> None:
-    """It is a proper score, so no other interval of normal counts may have a lower one."""
-    counted = np.random.default_rng(0).normal(100, 20, 20_000)
-
-    def score(low: float, high: float) -> float:
-        frame = pd.DataFrame({"bike_count": counted, "lower": low, "upper": high})
-        found = winkler_score(frame)
-        assert found is not None
-        return found
-
-    low, high = np.quantile(counted, [0.05, 0.95])
-    best = score(low, high)
-    for less, more in ((-4, 0), (4, 0), (0, -4), (0, 4), (-3, 3), (3, -3)):
-        assert score(low + less, high + more) > best
