@@ -59,7 +59,7 @@ def test_a_model_forecasts_every_row_with_its_interval(
     )
     scores = metrics.score_forecasts(frame.join(found))
     assert scores.r2 is not None
-    assert scores.r2 > (0.75 if kind == "nn" else 0.85)  # three passes of a tiny network
+    assert scores.r2 > (0.80 if kind == "nn" else 0.85)  # three passes of a tiny network
     assert scores.coverage == pytest.approx(0.9, abs=0.07)
 
 
