@@ -24,7 +24,11 @@ def score_intervals(rows: pd.DataFrame) -> dict[str, Any]:
     coverage_by_tenth: share of counts inside, by tenths of the forecast, the smallest first; coverage_by_hour: by
     local hour, None where none was counted. below: share of counts at or below each of LEVELS.
     """
-    if not {*BOUNDS} <= set(rows.columns):
+    if {*BOUNDS} <= set(rows.columns):
+        rows = rows.dropna(
+            subset=[*BOUNDS]
+        )  # another forecaster may give no interval, or not everywhere
+    if rows.empty or not {*BOUNDS} <= set(rows.columns):
         names = ("winkler", "crps", "coverage_by_tenth", "coverage_by_hour", "below")
         return dict.fromkeys(names)
     counted = rows["bike_count"]

@@ -84,5 +84,7 @@ def test_the_winkler_score_is_least_at_the_true_quantiles() -> None:
 
 
 def test_forecasts_without_intervals_have_no_such_scores() -> None:
+    missing = rows(10).assign(**dict.fromkeys(LEVELS, np.nan))
+    assert score_intervals(missing) == score_intervals(rows(10).drop(columns=list(LEVELS)))
     found = score_intervals(rows(10).drop(columns=list(LEVELS)))
     assert set(found.values()) == {None}
