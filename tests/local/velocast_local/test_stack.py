@@ -113,14 +113,21 @@ def test_a_second_up_reports_that_it_is_already_up(home: Path, running: dict[str
     assert lifecycle.start_stack(home)["pid"] == running["pid"]
 
 
-def test_env_prints_lines_for_eval_and_shows_no_secret(home: Path, running: dict[str, Any]) -> None:
+def test_env_prints_lines_for_eval_with_the_address_and_key_of_the_api(
+    home: Path, running: dict[str, Any]
+) -> None:
     result = runner.invoke(local_app, ["env", "--home", str(home)])
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert all(line.startswith("export ") for line in lines)
     assert f"export STORAGE_EMULATOR_HOST={running['url']}" in lines
     key = (home / "secrets" / "api-keys").read_text(encoding="utf-8").partition(":")[2].strip()
-    assert key not in result.stdout
+    assert f"export KEY={key}" in lines
+    (url,) = (line.removeprefix("export URL=") for line in lines if line.startswith("export URL="))
+    answer = httpx.get(f"{url}/v1/champion", headers={"X-API-Key": key}, trust_env=False)
+    assert answer.status_code != 401
+    webhook = (home / "secrets" / "discord-webhook").read_text(encoding="utf-8").strip()
+    assert webhook not in result.stdout
 
 
 def test_a_function_that_dies_is_started_again(home: Path, running: dict[str, Any]) -> None:
