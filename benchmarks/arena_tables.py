@@ -126,6 +126,7 @@ def readme_lines(figures: dict[str, Any]) -> list[str]:
             _line((name, *_in_full(model), *(_in_short(found.get(key)) for found in elsewhere)))
             for name, model, key in named
         ),
+        *_on_other_rows(city),
     ]
 
 
@@ -138,6 +139,23 @@ def _on_all_rows(city: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if theirs and found["asked"] == city["rows"]:
             models[display_name(found["name"])] = theirs[0]
     return models
+
+
+def _on_other_rows(city: dict[str, Any]) -> list[str]:
+    """Return a sentence for each forecaster of a city that was compared on other rows than all of them."""
+    lines = []
+    for found in city["outside"]:
+        theirs = [model for model in found["models"] if model["name"] == found["name"]]
+        ours = [model for model in found["models"] if display_name(model["name"]) == OWN]
+        if theirs and ours and found["asked"] != city["rows"]:
+            name = display_name(found["name"])
+            lines += [
+                "",
+                f"On {found['rows']:,} hours of {found['counters']} counters and {found['origins']} days, R2 and RMSE "
+                f"are {_in_short(theirs[0])} for {name},",
+                f"and {_in_short(ours[0])} for {OWN}.",
+            ]
+    return lines
 
 
 def _lacking(city: dict[str, Any]) -> str:

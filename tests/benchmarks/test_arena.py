@@ -53,8 +53,20 @@ def test_other_cities_stand_beside_paris_in_the_readme() -> None:
     assert lines[3].endswith("| Münster: R2, RMSE |")
     assert lines[5].startswith("| Velocast, without weather | ")
     assert lines[5].endswith(" | 0.950, 41.0 |")
-    assert lines[-1].endswith(" | |")
+    *_, forest = (line for line in lines if line.startswith("| "))
+    assert forest.endswith(" | |")
     assert arena_tables.readme_lines({"cities": [other]}) == []
+
+
+def test_a_forecaster_on_other_rows_stands_below_the_table_with_ours_on_the_same() -> None:
+    (paris,) = (city for city in FIGURES["cities"] if city["city"] == "paris")
+    theirs = paris["models"][0] | {"name": "mstl", "r2": 0.75, "rmse": 50.0}
+    found = paris["outside"][0] | {"name": "mstl", "rows": 720, "asked": 720, "counters": 2}
+    found |= {"models": [paris["models"][0], theirs]}
+    *_, said, end = arena_tables.readme_lines({"cities": [paris | {"outside": [found]}]})
+    assert said.startswith("On 720 hours of 2 counters")
+    assert "0.750, 50.0" in said
+    assert end.startswith(f"and {paris['models'][0]['r2']:.3f}, ")
 
 
 def test_tables_fit_into_a_terminal() -> None:
