@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import json
 import queue
-import subprocess
+import subprocess  # nosec B404
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import psutil
 
@@ -81,10 +81,10 @@ class RunningForecaster:
         self.cost.forecast_seconds += took - min(fit, took)
 
     def _answer(self, line: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
+        given = _pipe(self.process.stdin)
         with suppress(BrokenPipeError):  # it has ended, which the missing answer tells
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
+            given.write(line + "\n")
+            given.flush()
         try:
             text = self.answers.get(timeout=self.timeout)
         except queue.Empty:
@@ -120,7 +120,8 @@ def started(forecaster: OutsideForecaster, timeout: float) -> Iterator[RunningFo
     """Start a forecaster, measure it while the block runs, and end it. Raises ForecasterFailed."""
     with TemporaryFile() as messages:
         try:
-            process = subprocess.Popen(
+            # The command is what a person named on the command line; it is run without a shell.
+            process = subprocess.Popen(  # nosec B603
                 forecaster.arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -152,13 +153,16 @@ def started(forecaster: OutsideForecaster, timeout: float) -> Iterator[RunningFo
             _end(process)
             for thread in threads:
                 thread.join()
-            assert process.stdout is not None
-            process.stdout.close()
+            _pipe(process.stdout).close()
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    """Return a stream of a process that was started with pipes for both."""
+    return cast("IO[str]", stream)
 
 
 def _read_answers(running: RunningForecaster) -> None:
-    assert running.process.stdout is not None
-    for text in running.process.stdout:
+    for text in _pipe(running.process.stdout):
         running.answers.put(text)
     running.answers.put("")  # the end
 
@@ -187,9 +191,8 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """Close the forecaster's input, which asks it to leave, and kill it where it stays."""
-    assert process.stdin is not None
     with suppress(BrokenPipeError):
-        process.stdin.close()
+        _pipe(process.stdin).close()
     try:
         process.wait(LEAVING_SECONDS)
     except subprocess.TimeoutExpired:
