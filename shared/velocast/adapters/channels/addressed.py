@@ -20,10 +20,11 @@ LISTED_IN = "velocast-channels"
 GREEN = 0x2E9E5B
 
 
-def read_channels(file: Path) -> dict[str, AddressedChannel]:
-    """Read the channels of a mounted secret: a line each, `NAME ADDRESS`; a line that begins with # is a comment.
+def open_channel(file: Path, name: str) -> AddressedChannel:
+    """Open one channel of a mounted secret: a line each, `NAME ADDRESS`; a line that begins with # is a comment.
 
-    Raises SettingsError naming the line (not its text) that has another form or an address that apprise cannot use.
+    The other lines are not judged, so that a wrong one keeps no message from this channel. Raises SettingsError without
+    exactly one line for the channel or with an address that apprise cannot use; it shows no address.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -31,23 +32,23 @@ def read_channels(file: Path) -> dict[str, AddressedChannel]:
         raise SettingsError(
             f"{VARIABLE}: cannot read {file} ({type(exc).__name__}); mount the secret {LISTED_IN} there"
         ) from exc
-    found: dict[str, AddressedChannel] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        name, *address = line.split(maxsplit=1)
-        opened = _opened("".join(address).strip())
-        if opened is None:
-            raise SettingsError(
-                f"secret {LISTED_IN}, line {number}: no name and address that apprise knows; write `NAME ADDRESS`, for "
-                "example `team-chat https://hooks.slack.com/services/...` (https://appriseit.com/services/)"
-            )
-        if name in found:
-            raise SettingsError(
-                f"secret {LISTED_IN}, line {number}: {name} is named twice; remove one of the lines"
-            )
-        found[name] = AddressedChannel(name, opened)
-    return found
+    # One word alone may be an address without a name, which no message may show.
+    pairs = [line.split(maxsplit=1) for line in lines if not line.lstrip().startswith("#")]
+    named = [(pair[0], pair[1].strip()) for pair in pairs if len(pair) > 1]
+    addresses = [address for known, address in named if known == name]
+    if len(addresses) != 1:
+        known = ", ".join(sorted({known for known, _ in named})) or "none"
+        raise SettingsError(
+            f"the city's messages name the channel {name}, for which the secret {LISTED_IN} has {len(addresses)} lines "
+            f"(it names {known}); give it one line `{name} ADDRESS`"
+        )
+    opened = _opened(addresses[0])
+    if opened is None:
+        raise SettingsError(
+            f"secret {LISTED_IN}: apprise knows no such address as that of {name}; write for example "
+            f"`{name} https://hooks.slack.com/services/...` (https://appriseit.com/services/)"
+        )
+    return AddressedChannel(name, opened)
 
 
 class AddressedChannel:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pydantic import model_validator
 
-from velocast.adapters.channels import addressed
+from velocast.adapters.channels.addressed import open_channel
 from velocast.adapters.channels.card import Card
 from velocast.adapters.channels.discord import DiscordWebhook
 from velocast.adapters.gcs import Objects
@@ -97,14 +97,8 @@ def _send(channel: str, card: Card, settings: NotifySettings) -> str:
     """Send a card to one channel and return the message's id, empty where the channel gives none."""
     if channel == DISCORD:
         return _webhook(settings.discord_webhook_file).send(card)
-    # Read for each message, so that a new version of the secret counts at once.
-    channels = addressed.read_channels(settings.channels_file)
-    if channel not in channels:
-        raise SettingsError(
-            f"the city's messages name the channel {channel}, which the secret {addressed.LISTED_IN} does not have "
-            f"(it has {', '.join(sorted(channels)) or 'none'}); add a line `{channel} ADDRESS` to it"
-        )
-    channels[channel].send(card)
+    # Opened for each message, so that a new version of the secret counts at once.
+    open_channel(settings.channels_file, channel).send(card)
     return ""
 
 

@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 
 from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.shared.adapters.channels.imitated_services import ImitatedServices, lead_to
-from velocast.adapters.channels.addressed import AddressedChannel, body, read_channels
+from velocast.adapters.channels.addressed import AddressedChannel, body, open_channel
 from velocast.adapters.channels.card import Card, CardField
 from velocast.core.errors import ChannelError, SettingsError
 
@@ -48,7 +48,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[ImitatedServices]:
 def channel(tmp_path: Path, address: str) -> AddressedChannel:
     file = tmp_path / "channels"
     file.write_text(f"# where people are\n\nteam {address}\n", encoding="utf-8")
-    return read_channels(file)["team"]
+    return open_channel(file, "team")
 
 
 @pytest.mark.parametrize("host", SERVICES)
@@ -137,24 +137,34 @@ def test_a_service_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("team", "line 1: no name and address"),
-        ("# ok\nteam very-secret", "line 2: no name and address"),
-        ("a json://h/1\na json://h/2", "line 2: a is named twice"),
+        ("team", r"has 0 lines \(it names none\)"),
+        ("very-secret\nother json://h/very-secret", r"has 0 lines \(it names other\)"),
+        ("team very-secret", "apprise knows no such address as that of team"),
+        ("team json://h/1\nteam json://h/2", r"has 2 lines \(it names team\)"),
     ],
 )
-def test_a_wrong_line_is_told_by_its_number_and_not_by_its_text(
-    tmp_path: Path, text: str, words: str
-) -> None:
+def test_a_wrong_line_is_told_without_its_address(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "channels"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=words) as wrong:
-        read_channels(file)
+        open_channel(file, "team")
     assert "very-secret" not in str(wrong.value)
+
+
+def test_a_wrong_line_keeps_nothing_from_the_other_channels(
+    services: ImitatedServices, tmp_path: Path
+) -> None:
+    file = tmp_path / "channels"
+    file.write_text(
+        f"broken no-address\nalone\nteam {SERVICES['hook.example']}\n", encoding="utf-8"
+    )
+    open_channel(file, "team").send(CARD)
+    assert len(services.got) == 1
 
 
 def test_a_secret_that_is_not_mounted_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"VELOCAST_CHANNELS_FILE: cannot read"):
-        read_channels(tmp_path / "none")
+        open_channel(tmp_path / "none", "team")
 
 
 def test_the_text_of_a_bare_card_has_no_empty_lines() -> None:

@@ -186,7 +186,7 @@ class TestSeveralChannels:
         self, bench: Bench, services: ImitatedServices
     ) -> None:
         bench.runtime.settings.channels_file.write_text("# none\n", encoding="utf-8")
-        with pytest.raises(SettingsError, match="add a line `team ADDRESS`"):
+        with pytest.raises(SettingsError, match="give it one line `team ADDRESS`"):
             bench.receive(INCIDENT)
         assert len(bench.titles()) == 1
 
