@@ -3,110 +3,25 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import asinh, pi, radians, tan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
-from docs.screenshot import CHROMIUM, launch
-from tests import emulators
 from tests.shared.usecases.serving import snapshots
-from tests.shared.usecases.serving.serving_app import KEY, app, publish, running
-from tests.shared.usecases.serving.snapshots import snapshot
+from tests.shared.usecases.serving.serving_app import KEY
+from tests.shared.usecases.site.browser import IN_BROWSER, LINE, open_at
 
-pytestmark = [
-    pytest.mark.emulator,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed (Debian's package chromium)"
-    ),
-]
-LINE = "#chart path.line.forecast"
+pytestmark = IN_BROWSER
 FIRST_VIEW_BYTES = 150_000
 FIRST_VIEW_REQUESTS = 20
-
-
-@pytest.fixture(scope="module")
-def address(
-    object_store: emulators.RunningObjectStore, stack_variables: dict[str, str]
-) -> Iterator[str]:
-    """The API with the made-up city, shared by all tests of this module."""
-    bucket = emulators.BUCKETS["models"]
-    before = dict(os.environ)
-    os.environ.update(stack_variables)
-    try:
-        object_store.store.ensure_bucket(bucket, versioning=True)
-        known = snapshot()
-        twin = snapshots.counter(9, 55, counter_id="c/9 b", counter_name="Rue 9 S-N")
-        publish(known.model_copy(update={"counters": (*known.counters, twin)}))
-        # The browser's clock is not the test's: a replay stands at its publication.
-        with running(app(requests_per_minute=10_000)) as url:
-            yield url
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@pytest.fixture(scope="module")
-def browser_page(address: str) -> Iterator[Page]:
-    """One page for all tests; the browser takes a second to start."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB")
-        page.clock.install(time=snapshots.NOW)
-        page.clock.resume()
-        yield page
-        browser.close()
-
-
-@pytest.fixture
-def complaints(browser_page: Page, address: str) -> Iterator[list[str]]:
-    """Errors of the page, and requests to any other address, during the test."""
-    found: list[str] = []
-    listeners: dict[Any, Callable[[Any], None]] = {
-        "console": lambda m: found.append(f"{m.text} {m.location}") if m.type == "error" else None,
-        "pageerror": lambda e: found.append(str(e)),
-        "request": lambda r: (
-            None if r.url.startswith((address, "data:", "blob:")) else found.append(r.url)
-        ),
-    }
-    for event, listener in listeners.items():
-        browser_page.on(event, listener)
-    yield found
-    for event, listener in listeners.items():
-        browser_page.remove_listener(event, listener)
-
-
-def open_at(page: Page, address: str) -> Page:
-    """Open an address with the tests' key."""
-    page.goto("about:blank")
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(f"{address}#key={KEY}")
-    return page
-
-
-@pytest.fixture
-def page(browser_page: Page, address: str) -> Page:
-    """The city's page."""
-    open_at(browser_page, f"{address}/")
-    expect(browser_page.locator("#today")).not_to_be_empty()
-    expect(browser_page.locator("#map-hour")).not_to_be_empty()
-    return browser_page
-
-
-@pytest.fixture
-def counter_page(browser_page: Page, address: str) -> Page:
-    """The page of one counter."""
-    open_at(browser_page, f"{address}/counter/c-4")
-    expect(browser_page.locator(LINE)).to_be_visible()
-    return browser_page
 
 
 def test_the_key_is_taken_out_of_the_address(page: Page, address: str) -> None:
@@ -520,22 +435,6 @@ def _keys(text: str) -> dict[str, set[str]]:
     """Each key with the values that its text names."""
     found = re.findall(r'"([a-z0-9.-]+)": "((?:[^"\\]|\\.)*)"', text)
     return {key: set(re.findall(r"\{(\w+)\}", words)) for key, words in found}
-
-
-def test_every_control_has_a_name(page: Page) -> None:
-    nameless = page.evaluate("""() => [...document.querySelectorAll('button, input, select, circle, #chart svg')]
-      .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))
-      .map((e) => e.outerHTML)""")
-    assert nameless == []
-
-
-def test_few_stops_lead_to_the_chart(counter_page: Page) -> None:
-    counter_page.evaluate("document.activeElement.blur()")
-    for _ in range(11):
-        counter_page.keyboard.press("Tab")
-        if counter_page.evaluate("document.activeElement.closest('#chart') !== null"):
-            return
-    pytest.fail("eleven stops do not reach the chart")
 
 
 def test_the_documentation_reads_the_document(

@@ -2,7 +2,7 @@
 
 import { accuracyInWords } from "./accuracy.js";
 import { Chart } from "./chart.js";
-import { $, h } from "./dom.js";
+import { $, h, oneStop } from "./dom.js";
 import { saveCsv } from "./download.js";
 import { againstUsual, number, percent, t } from "./format.js";
 
@@ -28,6 +28,7 @@ export class CounterView {
       button.addEventListener("click", () => this.chooseRange(range));
       return button;
     }));
+    oneStop($("range"));
     $("csv").addEventListener("click", () => this.save());
     $("copy").addEventListener("click", () => this.copy());
   }
@@ -104,7 +105,10 @@ export class CounterView {
   }
 
   draw() {
-    for (const button of $("range").children) button.setAttribute("aria-pressed", String(button.dataset.range === this.range));
+    for (const button of $("range").children) {
+      button.setAttribute("aria-pressed", String(button.dataset.range === this.range));
+      button.tabIndex = button.dataset.range === this.range ? 0 : -1;
+    }
     const rows = this.rows(this.range).map((row) => this.only(row));
     this.chart.show({
       rows, clock: this.clock, chosen: this.hour, dates: this.range !== "typical",

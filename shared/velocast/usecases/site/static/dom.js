@@ -20,3 +20,17 @@ export function svg(name, attributes, ...children) {
   node.append(...children);
   return node;
 }
+
+/** Make a row of buttons one stop of the Tab key; arrow keys, Home and End go from button to button (ARIA's toolbar). */
+export function oneStop(row) {
+  row.addEventListener("keydown", (event) => {
+    const buttons = [...row.children].filter((button) => !button.hidden);
+    const at = buttons.indexOf(document.activeElement), last = buttons.length - 1;
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = buttons.at(to > last ? 0 : to);
+    for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
+    next.focus();
+  });
+}
