@@ -13,6 +13,7 @@ from velocast.usecases.site.page_data import MANIFEST
 from velocast.usecases.site.page_files import (
     CONTENT_TYPES,
     PAGE_FILES,
+    WORKER,
     content_policy,
     page_html,
     read_page_file,
@@ -115,9 +116,18 @@ def page_file(name: str) -> Response:
     """A file that the pages load."""
     if name not in PAGE_FILES and name not in DOCS_FILES:
         return Response(status=404)
-    response = _compressed(
-        read_page_file(name), CONTENT_TYPES["." + name.rsplit(".", 1)[1]], "no-cache"
-    )
+    return _page_file(name)
+
+
+@PAGE.get(f"/{WORKER}")
+def worker() -> Response:
+    """The worker that keeps what was read last."""
+    return _page_file(WORKER)
+
+
+def _page_file(name: str) -> Response:
+    content_type = CONTENT_TYPES["." + name.rsplit(".", 1)[1]]
+    response = _compressed(read_page_file(name), content_type, "no-cache")
     response.headers["Vary"] = "Accept-Encoding"
     return response
 

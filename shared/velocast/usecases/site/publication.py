@@ -17,6 +17,7 @@ from velocast.usecases.site.page_data import DATA, MANIFEST, PageData, iterate_f
 from velocast.usecases.site.page_files import (
     CONTENT_TYPES,
     PAGE_FILES,
+    WORKER,
     content_policy,
     page_html,
     page_version,
@@ -48,6 +49,7 @@ def make_site(snapshot: Snapshot) -> Iterator[SiteFile]:
         yield SiteFile(folder + name, read_page_file(name), for_ever=True)
     for name, content in iterate_files(data):
         yield SiteFile(name, content, for_ever=True)
+    yield SiteFile(WORKER, read_page_file(WORKER), for_ever=False)
     policy = content_policy(snapshot.city)
 
     def html(root: str, title: str) -> bytes:

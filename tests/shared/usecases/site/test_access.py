@@ -56,7 +56,8 @@ def test_a_finger_hits_every_control(
 def test_every_control_has_a_name(browser_page: Page, address: str) -> None:
     for path in VIEWS:
         page = opened(browser_page, address, path, 1280)
-        nameless = page.evaluate("""() => [...document.querySelectorAll('button, input, select, #map circle, #chart svg')]
+        controls = "button, input, select, #map circle, #chart svg"
+        nameless = page.evaluate(f"""() => [...document.querySelectorAll('{controls}')]
           .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))
           .map((e) => e.outerHTML)""")
         assert nameless == []

@@ -3,6 +3,7 @@
 import { Publication, ROOT, SUFFIX, forgetKey, getKey, setKey, takeKeyFromAddress } from "./data.js";
 import { $, h } from "./dom.js";
 import { CityClock, number, readersLanguage, say, speak, t } from "./format.js";
+import { keepView } from "./offline.js";
 
 const HOUR = 3600_000;
 const REFRESH_MS = 60_000;
@@ -93,7 +94,8 @@ async function take(publication, city) {
   const now = Math.floor(((inside ? wall : Date.parse(manifest.published_at)) - first) / HOUR);
   Object.assign(state, { publication, city, clock, hours, now: Math.min(Math.max(now, 0), Math.max(city.hours - 1, 0)) });
   const published = clock.text(manifest.published_at);
-  if (manifest.clock === "replay") say(t("replay", { date: clock.text(manifest.published_at, "longdate") }), "note");
+  if (publication.kept) say(t("offline", { at: published }), "note");
+  else if (manifest.clock === "replay") say(t("replay", { date: clock.text(manifest.published_at, "longdate") }), "note");
   else say(inside ? null : t("stale", { at: published }));
   $("city").textContent = manifest.city.name;
   $("freshness").textContent = t("freshness", { n: number(city.counters.length), at: published, zone: manifest.city.time_zone });
@@ -118,6 +120,7 @@ function turnTo(view) {
   state.view = view;
   for (const [name, id] of Object.entries(VIEWS)) $(id).hidden = name !== view;
   document.body.classList.add("ready");
+  keepView(state.publication);
   if (turned) window.scrollTo(0, 0);
 }
 
@@ -221,7 +224,8 @@ function listen() {
 /** Look for a newer publication, and show it if there is one. */
 async function refresh() {
   const newest = await Publication.newest();
-  if (newest.manifest.folder !== state.publication.manifest.folder) await load();
+  const { manifest, kept } = state.publication;
+  if (newest.manifest.folder !== manifest.folder || newest.kept !== kept) await load();
 }
 
 // The address changes without a load; what is relative to it must not.

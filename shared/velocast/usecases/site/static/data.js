@@ -29,7 +29,9 @@ export class Problem extends Error {
 }
 
 /** Fetch JSON from an address below ROOT; `body` makes it a POST. Throws Problem. */
-export async function call(path, body) {
+export const call = async (path, body) => (await ask(path, body)).json();
+
+async function ask(path, body) {
   const headers = {};
   if (getKey()) headers["X-API-Key"] = getKey();
   if (body) headers["Content-Type"] = "application/json";
@@ -39,20 +41,21 @@ export async function call(path, body) {
   } catch {
     throw new Problem(0, "", 10);
   }
-  if (answer.ok) return answer.json();
+  if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
   throw new Problem(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`, Number(answer.headers.get("Retry-After")) || 0);
 }
 
 /** The data of one publication; files are fetched once. */
 export class Publication {
-  constructor(manifest) {
-    this.manifest = manifest;
-    this.files = new Map();
+  /** kept: there is no connection, and this is what was read last. */
+  constructor(manifest, kept) {
+    Object.assign(this, { manifest, kept, files: new Map() });
   }
 
   static async newest() {
-    return new Publication(await call("data/manifest.json"));
+    const answer = await ask("data/manifest.json");
+    return new Publication(await answer.json(), answer.headers.has("X-Kept"));
   }
 
   file(name) {

@@ -6,6 +6,7 @@ export default {
   "key.title": "API-Schlüssel eingeben", "key.note": "Der Schlüssel bleibt in diesem Tab und geht an keinen anderen Dienst.", "key.label": "API-Schlüssel", "key.show": "Prognosen zeigen",
   "unreachable": "Der Dienst ist nicht erreichbar. Neuer Versuch in 10 s.",
   "stale": "Diese Prognosen sind veraltet: Sie wurden am {at} veröffentlicht und gelten für die Tage danach. Der Betreiber weiß davon.",
+  "offline": "Sie sind offline. Das sind die Vorhersagen, die am {at} veröffentlicht wurden.",
   "replay": "Wiedergabe vom {date}: Zählungen der Vergangenheit laufen noch einmal ab, mit den Prognosen, die es damals gegeben hätte.",
   "freshness": "{n} Zählstellen · Prognose vom {at} ({zone})",
   "today.title": "Heute", "today": "{day}: etwa {n} Fahrräder werden erwartet, {usual}.",

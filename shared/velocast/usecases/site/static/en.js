@@ -6,6 +6,7 @@ export default {
   "key.title": "Enter your API key", "key.note": "The key is kept in this browser tab only and sent to no other service.", "key.label": "API key", "key.show": "Show forecasts",
   "unreachable": "The service is unreachable. Trying again in 10 s.",
   "stale": "These forecasts are out of date: they were published on {at} and cover the days after that. The operator has been told.",
+  "offline": "You are offline. These are the forecasts that were published on {at}.",
   "replay": "Replay of {date}: counts of the past are played again, and forecasts are made as they would have been then.",
   "freshness": "{n} counters · forecast published on {at} ({zone})",
   "today.title": "Today", "today": "{day}: about {n} bikes are expected, {usual}.",

@@ -6,6 +6,7 @@ export default {
   "key.title": "Entrez votre clé API", "key.note": "La clé reste dans cet onglet et n'est envoyée à aucun autre service.", "key.label": "Clé API", "key.show": "Afficher les prévisions",
   "unreachable": "Le service est injoignable. Nouvel essai dans 10 s.",
   "stale": "Ces prévisions sont périmées : elles ont été publiées le {at} et couvrent les jours suivants. L'exploitant est prévenu.",
+  "offline": "Vous êtes hors ligne. Voici les prévisions publiées le {at}.",
   "replay": "Rejeu du {date} : des comptages passés sont rejoués, et les prévisions sont faites comme elles l'auraient été alors.",
   "freshness": "{n} compteurs · prévision publiée le {at} ({zone})",
   "today.title": "Aujourd'hui", "today": "{day} : environ {n} vélos attendus, {usual}.",
