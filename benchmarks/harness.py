@@ -35,6 +35,7 @@ SETTINGS = {
     "VELOCAST_ENVIRONMENT": "dev",
     "VELOCAST_MODELS_BUCKET": f"{PROJECT}-models",
     "VELOCAST_DATASETS_BUCKET": f"{PROJECT}-datasets",
+    "VELOCAST_SITE_BUCKET": f"{PROJECT}-site",
     "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
     "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
     "OTEL_METRICS_EXPORTER": "none",

@@ -242,6 +242,51 @@ def changed(page: Page, address: str, path: str, change: Callable[[Any], None]) 
     return page
 
 
+def held(page: Page, path: str) -> Callable[[], Route]:
+    """Hold the answers to a path; what is returned waits for the first request and hands it out."""
+    waiting: list[Route] = []
+    page.route(path, lambda route: waiting.append(route), times=1)
+
+    def take() -> Route:
+        while not waiting:
+            page.wait_for_timeout(20)
+        return waiting[0]
+
+    return take
+
+
+def test_going_back_before_the_data_came_shows_what_the_address_says(
+    page: Page, address: str, complaints: list[str]
+) -> None:
+    page.locator("circle[data-site='c-4']").click()
+    expect(page.locator(LINE)).to_be_visible()
+    request = held(page, "**/city.json")
+    page.reload(wait_until="commit")
+    answer = request()
+    page.go_back(wait_until="commit")
+    expect(page).to_have_url(f"{address}/")
+    answer.continue_()
+    expect(page.locator("#map circle").first).to_be_visible()
+    expect(page.locator("#counter-view")).to_be_hidden()
+    assert complaints == []
+
+
+def test_a_counter_that_comes_after_the_reader_went_back_is_not_shown(
+    page: Page, address: str, complaints: list[str]
+) -> None:
+    request = held(page, "**/counters/c-7.json")
+    page.locator("circle[data-site='c-7']").click()
+    answer = request()
+    page.go_back()
+    expect(page).to_have_url(f"{address}/")
+    with page.expect_response("**/counters/c-7.json"):
+        answer.continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#city-view")).to_be_visible()
+    expect(page.locator("#counter-view")).to_be_hidden()
+    assert complaints == []
+
+
 def test_counters_without_a_place_are_a_list_and_nothing_is_claimed(
     browser_page: Page, address: str, complaints: list[str]
 ) -> None:

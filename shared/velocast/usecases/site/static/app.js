@@ -11,6 +11,7 @@ const VIEWS = { city: "city-view", counter: "counter-view" };
 
 const state = { view: null };
 let cityView, counterView, hand, retry;
+let turn = 0; // counts what the reader asked for: an answer to anything but the last is not shown
 
 // ---- the address: which counter, hour, range and colours
 
@@ -106,8 +107,10 @@ async function take(publication, city) {
   showAttribution(manifest.city);
 }
 
-/** Show what the address says. */
+/** Show what the address says, once there are data; without them, `load` comes back here. */
 async function route() {
+  turn += 1;
+  if (!state.city) return;
   const file = counterOfAddress();
   const counter = state.city.counters.find((c) => c.file === file);
   if (file && !counter) say(t("gone"));
@@ -125,9 +128,11 @@ function turnTo(view) {
 }
 
 async function showCity() {
-  const fresh = cityView?.publication !== state.publication;
+  const mine = turn;
   // Each view is loaded when it is shown for the first time.
   const { CityView } = await import("./city.js");
+  if (mine !== turn) return;
+  const fresh = cityView?.publication !== state.publication;
   cityView ??= new CityView(openCounter, () => state.view === "city" && keepAddress());
   document.title = `Velocast ${state.publication.manifest.city.name}`;
   const asked = hourOfAddress();
@@ -154,7 +159,9 @@ function afterwards() {
 }
 
 async function showCounter(counter) {
+  const mine = turn;
   const [{ CounterView, RANGES }, file] = await Promise.all([import("./counter.js"), state.publication.file(`counters/${counter.file}.json`)]);
+  if (mine !== turn) return;
   counterView ??= new CounterView(() => state.view === "counter" && keepAddress());
   const query = new URLSearchParams(location.search);
   const range = RANGES.includes(query.get("range")) ? query.get("range") : RANGES[0];
@@ -203,6 +210,7 @@ function listen() {
     });
   }
   $("find").addEventListener("change", () => {
+    if (!state.city) return;
     const wanted = $("find").value.trim().toLowerCase();
     const found = state.city.counters.find((c) => c.name.toLowerCase() === wanted) ?? state.city.counters.find((c) => c.name.toLowerCase().includes(wanted));
     $("find-none").hidden = Boolean(found) || !wanted;
