@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from datetime import date
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -103,6 +104,10 @@ class CounterSnapshot(_Part):
     recent: the count of each UTC hour from `recent_from`; null where there is no usable count.
     past_predicted, past_lower, past_upper: the forecasts of the same hours that were made on the hour's own day, in
     bikes per hour; null where there was none; empty where there was none at all.
+    year_ago: the count 52 weeks before each UTC hour from `recent_from` to the last of `Snapshot.hours`, at the same
+    local hour; null where there is no usable count; empty where there is none at all.
+    days: the bikes of each local day from `days_from`, the first with a count, to the day before the forecast's; null
+    where there is no usable count. day_hours: the number of hours with a usable count in each of these days.
     fault: null while the counter works.
     """
 
@@ -133,6 +138,10 @@ class CounterSnapshot(_Part):
     past_predicted: tuple[float | None, ...] = ()
     past_lower: tuple[float | None, ...] = ()
     past_upper: tuple[float | None, ...] = ()
+    year_ago: tuple[float | None, ...] = ()
+    days_from: date | None = None
+    days: tuple[int | None, ...] = ()
+    day_hours: tuple[int, ...] = ()
     fault: FaultCard | None = None
 
 
@@ -172,6 +181,10 @@ class Snapshot(_Part):
                         f"counter {counter.counter_id}: {name} has {have} values, "
                         f"{len(counter.recent)} or none are needed"
                     )
+            if len(counter.days) != len(counter.day_hours):
+                raise ValueError(
+                    f"counter {counter.counter_id}: {len(counter.days)} days, and hours of {len(counter.day_hours)}"
+                )
         return self
 
 

@@ -14,7 +14,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import kinds, schemas
 from velocast.core.audit_row import AuditRow
-from velocast.core.datetimes import origin_of, rfc3339
+from velocast.core.datetimes import HOUR, horizon_end, origin_of, rfc3339
 from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
@@ -24,6 +24,7 @@ from velocast.usecases.context import Run, describe_error
 from velocast.usecases.forecasting import (
     busy_hours,
     forecast_rows,
+    long_past,
     past_champion,
     past_forecasts,
     snapshot,
@@ -173,6 +174,7 @@ def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
                 origin_at=origin_at,
                 as_of=run.as_of,
             ),
+            long_past=_read_long_past(run, history.recent_from, origin_at),
             clock=run.settings.clock,
         )
         snapshot.publish(objects, made, if_generation=generation)
@@ -191,6 +193,18 @@ def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
         weather,
         snapshot=state,
         site=site,
+    )
+
+
+def _read_long_past(run: ForecastRun, first: datetime, origin_at: datetime) -> long_past.LongPast:
+    """Read the years before the hours that are shown: from `first` to the end of the forecasts."""
+    city = run.settings.city
+    shown = (horizon_end(origin_at, city.zone) - first) // HOUR
+    return long_past.read_long_past(
+        run.warehouse,
+        city,
+        origin_at=origin_at,
+        hours=[first + number * HOUR for number in range(shown)],
     )
 
 

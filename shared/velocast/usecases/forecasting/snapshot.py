@@ -21,6 +21,7 @@ from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.audit import read_known_faults
 from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting.long_past import LongPast
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
@@ -143,6 +144,7 @@ def build_snapshot(
     busy: BusyChampion,
     generated_by: str,
     past: PastForecasts | None = None,
+    long_past: LongPast | None = None,
     clock: Clock = "wall",
 ) -> Snapshot:
     """Build a snapshot.
@@ -151,11 +153,12 @@ def build_snapshot(
         per hour), QUANTILES (or NaN), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id,
         target_at.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
-        probabilities. past: the earlier forecasts of the recent hours; None: not shown. clock: whose time it is.
+        probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
+        None: not shown. clock: whose time it is.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     counters = [
-        _counter(str(counter_id), rows, history, past)
+        _counter(str(counter_id), rows, history, past, long_past)
         for counter_id, rows in forecasts.groupby("counter_id", sort=True)
     ]
     return Snapshot(
@@ -173,7 +176,11 @@ def build_snapshot(
 
 
 def _counter(
-    counter_id: str, rows: pd.DataFrame, history: History, past: PastForecasts | None
+    counter_id: str,
+    rows: pd.DataFrame,
+    history: History,
+    past: PastForecasts | None,
+    long_past: LongPast | None,
 ) -> CounterSnapshot:
     known = history.counters.loc[counter_id]
     busy = rows["busy_probability"].to_numpy(dtype=float)
@@ -181,6 +188,9 @@ def _counter(
     first = rows.iloc[0]
     recent = _or_null(history.recent.loc[counter_id].to_numpy())
     earlier = past.of(counter_id) if past is not None and recent else {}
+    first_day, days, day_hours = (
+        (None, [], []) if long_past is None else long_past.days_of(counter_id)
+    )
     return CounterSnapshot(
         counter_id=counter_id,
         counter_name=_text(known["counter_name"]),
@@ -203,6 +213,10 @@ def _counter(
         recent=recent or (),
         recent_from=history.recent_from,
         **{f"past_{name}": _or_null(values) or () for name, values in earlier.items()},
+        year_ago=() if long_past is None else long_past.year_ago_of(counter_id),
+        days_from=first_day,
+        days=tuple(days),
+        day_hours=tuple(day_hours),
         fault=history.faults.get(counter_id),
     )
 

@@ -22,6 +22,8 @@ from velocast.usecases.site.page_files import (
 
 PAGE = Blueprint("page", __name__)
 FRAMES = "; frame-ancestors 'none'"
+# A chart that is shown within another page has no form, and no key is asked for.
+ANY_FRAME = "; frame-ancestors *"
 STRICT = content_policy(None) + FRAMES
 # Swagger UI sets styles inline.
 DOCS = STRICT.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
@@ -38,15 +40,16 @@ def index() -> Response:
 
 @PAGE.get("/counter/<string:name>")
 def counter(name: str) -> Response:  # noqa: ARG001  # the page itself reads its address
-    """A counter's page; its name is that of `page_data.file_name_of`."""
-    return _page(root="../")
+    """A counter's page; its name is that of `page_data.file_name_of`. With embed=1 its chart, for any other page."""
+    embedded = request.args.get("embed") == "1" and service().public_reading
+    return _page(root="../", frames=ANY_FRAME if embedded else FRAMES)
 
 
-def _page(*, root: str) -> Response:
+def _page(*, root: str, frames: str = FRAMES) -> Response:
     response = Response(page_html(root=root), content_type=CONTENT_TYPES[".html"])
     known = service().holder.current()
     city = None if known is None else known.snapshot.city
-    response.headers["Content-Security-Policy"] = content_policy(city) + FRAMES
+    response.headers["Content-Security-Policy"] = content_policy(city) + frames
     if city is not None and city.map_tiles is not None:
         # Tile servers want to know which site asks; they learn its origin, never an address within it.
         response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"

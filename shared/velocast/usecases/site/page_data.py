@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from velocast.core.datetimes import rfc3339
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
+from velocast.usecases.site.days import describe_days
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot, dumps
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "data/manifest.json"
 DATA = "data/"
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -180,6 +181,8 @@ class PageData:
                 "typical_week": counter.typical_week and _short(counter.typical_week),
                 "recent_from": counter.recent_from and rfc3339(counter.recent_from),
                 **{name: _short(getattr(counter, name)) for name in _PAST},
+                "year_ago": _short(counter.year_ago),
+                "days": describe_days(counter, self._zone),
                 "accuracy": measure_accuracy(pairs(counter)),
             }
         )

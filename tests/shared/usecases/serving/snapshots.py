@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,11 @@ HOUR = timedelta(hours=1)
 HOURS = tuple(ORIGIN + i * HOUR for i in range(120))
 RECENT_HOURS = 336
 RECENT_FROM = ORIGIN - RECENT_HOURS * HOUR
+DAYS_FROM = date(2024, 2, 1)
+DAYS = (date(2026, 3, 3) - DAYS_FROM).days
+# Days without a count, and days of which only some hours were counted.
+LOST_DAYS = (date(2025, 1, 20), date(2026, 1, 5), date(2026, 2, 10))
+HALF_DAYS = {date(2026, 1, 12): 11, date(2025, 2, 11): 20}
 GAP = (218, 219)  # recent hours without a usable count
 NEW_COUNTER = "c-new"
 LONELY_COUNTER = "c-lonely"
@@ -55,11 +60,21 @@ def local_week_hour(at: datetime) -> int:
     return local.weekday() * 24 + local.hour
 
 
+def day_value(level: float, day: date) -> int:
+    """Bikes of a day: its week's hours, more in summer, and 8 % more each year."""
+    hours = sum(week_value(level, day.weekday() * 24 + hour) for hour in range(24))
+    season = 1 + 0.4 * math.sin((day.timetuple().tm_yday - 100) / 365 * 2 * math.pi)
+    noise = 1 + 0.07 * math.sin(day.toordinal() * 12.9898)
+    return round(hours * season * noise * 1.08 ** (day.year - 2024) * HALF_DAYS.get(day, 24) / 24)
+
+
 def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
     """One counter with history, 300 m east of the previous one."""
     week = tuple(week_value(level, h) for h in range(168))
     predicted = tuple(week[local_week_hour(at)] for at in HOURS)
     past = tuple(week[local_week_hour(RECENT_FROM + i * HOUR)] for i in range(RECENT_HOURS))
+    dates = [DAYS_FROM + timedelta(i) for i in range(DAYS)]
+    shown = RECENT_HOURS + len(HOURS)
     values: dict[str, Any] = {
         "counter_id": f"c-{number}",
         "counter_name": f"Rue {number} N-S",
@@ -84,6 +99,13 @@ def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
         "past_lower": tuple(round(p * 0.8, 1) for p in past),
         "past_upper": tuple(round(p * 1.2 + 2, 1) for p in past),
         "recent_from": RECENT_FROM,
+        "year_ago": tuple(
+            None if i < 24 else round(0.9 * week[local_week_hour(RECENT_FROM + i * HOUR)])
+            for i in range(shown)
+        ),
+        "days_from": DAYS_FROM,
+        "days": tuple(None if d in LOST_DAYS else day_value(level, d) for d in dates),
+        "day_hours": tuple(0 if d in LOST_DAYS else HALF_DAYS.get(d, 24) for d in dates),
     }
     return CounterSnapshot(**(values | changes))
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from docs.screenshot import launch
 from tests.shared.usecases.serving import snapshots
 from tests.shared.usecases.serving.serving_app import KEY, app, publish, running
-from tests.shared.usecases.site.browser import IN_BROWSER, LINE
+from tests.shared.usecases.site.browser import IN_BROWSER, LINE, file_server
 from velocast.usecases.site.publication import make_site
 
 pytestmark = [*IN_BROWSER, pytest.mark.usefixtures("storage_buckets")]
@@ -25,20 +22,6 @@ KEPT = """async () => {
   return (await cache.keys()).map((request) => request.url);
 }"""
 PATIENCE_SECONDS = 20
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
-        """Say nothing."""
-
-
-@contextmanager
-def file_server(folder: Path) -> Iterator[str]:
-    """Serve a folder with Python's own server until the end of the block."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture

@@ -471,7 +471,7 @@ def test_all_languages_have_the_same_words() -> None:
         for f in folder.iterdir()
         if f.suffix in (".js", ".html") and f.stem not in texts
     )
-    composed = ("look.", "basis.", "range.")
+    composed = ("look.", "basis.", "range.", "what.", "year.latest", "year.before")
     dead = {k for k in keys["en"] if f'"{k}"' not in used and not k.startswith(composed)}
     assert not dead
 

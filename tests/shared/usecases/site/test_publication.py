@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 from docs.screenshot import CHROMIUM, launch
 from tests import emulators
 from tests.shared.usecases.serving import snapshots
+from tests.shared.usecases.site.browser import file_server
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import ObjectMissing
 from velocast.usecases.site.page_data import MANIFEST, PageData
@@ -41,18 +39,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def file_server(folder: Path) -> Iterator[str]:
+def copy_address(folder: Path) -> Iterator[str]:
     """Any file server: Python's."""
-    handler = partial(_Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
-        """Say nothing."""
+    with file_server(folder) as address:
+        yield address
 
 
 def test_what_is_published_is_the_site_compressed_and_cacheable() -> None:
@@ -83,7 +73,7 @@ def test_the_last_publication_stays_and_the_one_before_goes() -> None:
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
-def test_a_copy_works_on_any_file_server(file_server: str) -> None:
+def test_a_copy_works_on_any_file_server(copy_address: str) -> None:
     complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = launch(playwright)
@@ -94,13 +84,13 @@ def test_a_copy_works_on_any_file_server(file_server: str) -> None:
         page.on("pageerror", lambda e: complaints.append(str(e)))
         page.on(
             "request",
-            lambda r: None if r.url.startswith(file_server) else complaints.append(r.url),
+            lambda r: None if r.url.startswith(copy_address) else complaints.append(r.url),
         )
         page.on("response", lambda r: complaints.append(r.url) if r.status >= 400 else None)
-        page.goto(file_server)
+        page.goto(copy_address)
         page.locator("circle[data-site='c-4']").click()
         expect(page.locator("#chart path.line.forecast")).to_be_visible()
-        assert page.url == f"{file_server}/counter/c-4.html"
+        assert page.url == f"{copy_address}/counter/c-4.html"
         page.reload()
         expect(page).to_have_title("Rue 4 N-S · Velocast Demoville")
         page.go_back()

@@ -2,6 +2,7 @@
 
 import { Publication, ROOT, SUFFIX, forgetKey, getKey, setKey, takeKeyFromAddress } from "./data.js";
 import { $, h } from "./dom.js";
+import { EMBEDDED, reduce } from "./embed.js";
 import { CityClock, number, readersLanguage, say, speak, t } from "./format.js";
 import { keepView } from "./offline.js";
 
@@ -27,6 +28,7 @@ function keepAddress() {
   const query = new URLSearchParams();
   const asked = new URLSearchParams(location.search).get("lang");
   if (asked) query.set("lang", asked);
+  if (EMBEDDED) query.set("embed", "1");
   const hour = state.view === "counter" ? counterView.hour : state.hours(cityView.hour);
   if (hour !== state.hours(state.now)) query.set("hour", state.clock.field(hour).slice(0, 13));
   if (state.view === "counter" && counterView.range !== "days") query.set("range", counterView.range);
@@ -167,6 +169,7 @@ async function showCounter(counter) {
   const range = RANGES.includes(query.get("range")) ? query.get("range") : RANGES[0];
   const near = (c) => c !== counter && c.latitude !== null && Math.abs(c.latitude - counter.latitude) < 5e-5 && Math.abs(c.longitude - counter.longitude) < 5e-5;
   document.title = `${counter.name} · Velocast ${state.publication.manifest.city.name}`;
+  if (EMBEDDED) reduce(addressOf(counter));
   turnTo("counter");
   counterView.show({ ...state, counter, file, range, hour: hourOfAddress(), siblings: state.city.counters.filter(near), addressOf });
 }

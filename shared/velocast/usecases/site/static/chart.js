@@ -6,7 +6,7 @@ import { number, t } from "./format.js";
 const MARGIN = { top: 22, right: 12, bottom: 34, left: 48 };
 const HEIGHT = 345;
 const HOUR = 3600_000;
-const LINES = ["typical", "earlier", "observed", "forecast"];
+const LINES = ["typical", "earlier", "lastyear", "observed", "forecast"];
 
 export class Chart {
   constructor(frame, { describe, pick }) {
@@ -15,7 +15,7 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(frame);
   }
 
-  /** rows: [{at, observed, forecast, lower, upper, typical, earlier}], one an hour, in order. start: first hour to come. */
+  /** rows: [{at, observed, forecast, lower, upper, typical, earlier, lastyear}], one an hour, in order. start: first hour to come. */
   show({ rows, clock, start, chosen, label, dates = true }) {
     Object.assign(this, { rows, clock, start, chosen, label, dates });
     this.draw();
@@ -25,7 +25,7 @@ export class Chart {
     const width = this.frame.clientWidth;
     if (!this.rows.length || !width) return;
     const focused = this.frame.contains(document.activeElement);
-    const values = this.rows.flatMap((r) => [r.observed, r.upper, r.typical, r.earlier]).filter(Number.isFinite);
+    const values = this.rows.flatMap((r) => [r.observed, r.upper, r.typical, r.earlier, r.lastyear]).filter(Number.isFinite);
     const step = niceStep(Math.max(...values, 5) / 5);
     const top = Math.ceil(Math.max(...values, 5) / step) * step;
     const first = this.rows[0].at, last = this.rows.at(-1).at;

@@ -1,20 +1,25 @@
 // A counter's page: an hour in words, its chart over some range, how good its forecasts were, the numbers to take along.
 
 import { accuracyInWords } from "./accuracy.js";
+import { Calendar } from "./calendar.js";
 import { Chart } from "./chart.js";
 import { $, h, oneStop } from "./dom.js";
 import { saveCsv } from "./download.js";
-import { againstUsual, number, percent, t } from "./format.js";
+import { offerLine } from "./embed.js";
+import { againstUsual, change, list, number, percent, t } from "./format.js";
 
 const HOUR = 3600_000;
 const WEEK = 168 * HOUR;
 const BEFORE = 48; // hours shown before the coming days
-export const RANGES = ["days", "week", "past", "typical"];
-const COLUMNS = ["observed", "forecast", "lower", "upper", "typical", "earlier"];
+export const RANGES = ["days", "week", "past", "year", "typical"];
+const COLUMNS = ["observed", "forecast", "lower", "upper", "typical", "earlier", "lastyear"];
+// What the last week is compared with.
+const BESIDE = ["earlier", "typical", "lastyear"];
 const SHOWN = {
   days: ["observed", "forecast", "lower", "upper", "typical"],
   week: ["observed", "earlier", "typical"],
   past: ["observed", "forecast", "lower", "upper"],
+  year: ["observed", "forecast", "lastyear"],
   typical: ["typical"],
 };
 
@@ -29,14 +34,20 @@ export class CounterView {
       return button;
     }));
     oneStop($("range"));
+    this.calendar = new Calendar($("calendar"));
+    $("embed-copy").addEventListener("click", () => this.copy("embed-copy", "embed.copy", $("embed-code").value));
     $("csv").addEventListener("click", () => this.save());
-    $("copy").addEventListener("click", () => this.copy());
+    $("copy").addEventListener("click", () => this.copy("copy", "link", location.href));
   }
 
   /** Show a counter. state: {counter, siblings, file, clock, hours, now, range, hour (instant or null)}. */
   show(state) {
     Object.assign(this, state);
     this.byHour = this.joined();
+    const compares = this.file.year_ago.some((count) => count !== null);
+    $("range").querySelector("[data-range=year]").hidden = !compares;
+    if (this.range === "year" && !compares) this.range = RANGES[0];
+    this.calendar.show(this);
     $("counter-title").textContent = this.counter.name;
     const { last_counted_at: lastAt, last_count: last, basis } = this.file;
     const counted = lastAt ? t("last", { n: number(last), at: this.clock.text(lastAt) }) : t("last.none");
@@ -56,13 +67,14 @@ export class CounterView {
     const typical = (at) => file.typical_week?.[this.clock.weekHour(at)] ?? undefined;
     const from = Date.parse(file.recent_from);
     const value = (name, i) => file[name][i] ?? undefined;
+    const lastyear = (at) => value("year_ago", Math.round((at - from) / HOUR));
     file.recent.forEach((count, i) => {
       const at = from + i * HOUR;
-      rows.set(at, { at, observed: count ?? undefined, forecast: value("past_predicted", i), lower: value("past_lower", i), upper: value("past_upper", i), typical: typical(at), earlier: value("recent", i - 168) });
+      rows.set(at, { at, observed: count ?? undefined, forecast: value("past_predicted", i), lower: value("past_lower", i), upper: value("past_upper", i), typical: typical(at), earlier: value("recent", i - 168), lastyear: lastyear(at) });
     });
     file.predicted.forEach((predicted, i) => {
       const at = this.hours(i), known = rows.get(at);
-      rows.set(at, { at, observed: known?.observed, forecast: predicted, lower: file.lower[i], upper: file.upper[i], q25: file.q25?.[i], q75: file.q75?.[i], busy: file.busy?.[i], typical: typical(at), earlier: known?.earlier });
+      rows.set(at, { at, observed: known?.observed, forecast: predicted, lower: file.lower[i], upper: file.upper[i], q25: file.q25?.[i], q75: file.q75?.[i], busy: file.busy?.[i], typical: typical(at), earlier: known?.earlier, lastyear: lastyear(at) });
     });
     return rows;
   }
@@ -75,6 +87,7 @@ export class CounterView {
       days: [now - BEFORE * HOUR, Infinity],
       week: [now - WEEK, now],
       past: [now - 2 * WEEK, now],
+      year: [now - WEEK, Infinity],
     }[range];
     return [...this.byHour.values()].filter((r) => r.at >= first && r.at < last).sort((a, b) => a.at - b.at);
   }
@@ -116,7 +129,21 @@ export class CounterView {
       label: t("chart.label", { name: this.counter.name, range: t(`range.${this.range}`) }),
     });
     for (const item of document.querySelectorAll("#key-list li")) item.hidden = !SHOWN[this.range].includes(item.dataset.series);
+    $("range-words").textContent = this.range === "week" ? this.weekInWords() : "";
     this.table(rows);
+    offerLine(this.counter);
+  }
+
+  /** The last week beside others, each time over the hours that are known of both. */
+  weekInWords() {
+    const rows = this.rows("week"), counted = rows.filter((r) => Number.isFinite(r.observed));
+    const sum = (some, name) => some.reduce((total, row) => total + row[name], 0);
+    const compared = BESIDE.flatMap((name) => {
+      const both = counted.filter((r) => Number.isFinite(r[name]));
+      return both.length ? [change(sum(both, "observed"), sum(both, name), t(`what.${name}`))] : [];
+    });
+    const words = t("week.sum", { n: number(sum(counted, "observed")), hours: number(counted.length), all: number(rows.length) });
+    return compared.length ? `${words} ${t("week.compared", { list: list(compared) })}` : words;
   }
 
   /** A row with what the range shows. In coming days the past is shown as counted: its forecasts have a range of their own. */
@@ -145,7 +172,7 @@ export class CounterView {
     if (Number.isFinite(row.observed)) lines.push(`${t("observed")} ${number(row.observed)}`);
     else if (row.at < this.hours(0) && this.range !== "typical") lines.push(t("counted.none"));
     if (Number.isFinite(row.forecast)) lines.push(`${t("forecast")} ${number(row.forecast)} (${number(row.lower)}–${number(row.upper)})`);
-    for (const name of ["earlier", "typical"]) if (Number.isFinite(row[name])) lines.push(`${t(name)} ${number(row[name])}`);
+    for (const name of BESIDE) if (Number.isFinite(row[name])) lines.push(`${t(name)} ${number(row[name])}`);
     return lines.join("\n");
   }
 
@@ -165,9 +192,9 @@ export class CounterView {
     saveCsv(`${this.counter.file}-${this.range}.csv`, columns, rows);
   }
 
-  async copy() {
-    await navigator.clipboard.writeText(location.href);
-    $("copy").textContent = t("link.copied");
-    setTimeout(() => ($("copy").textContent = t("link")), 2000);
+  async copy(button, label, text) {
+    await navigator.clipboard.writeText(text);
+    $(button).textContent = t("link.copied");
+    setTimeout(() => ($(button).textContent = t(label)), 2000);
   }
 }

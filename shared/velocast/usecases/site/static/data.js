@@ -15,7 +15,14 @@ export function takeKeyFromAddress() {
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-export const getKey = () => sessionStorage.getItem(STORED);
+/** The key of this tab. A page within another may be forbidden to store anything: then there is none. */
+export function getKey() {
+  try {
+    return sessionStorage.getItem(STORED);
+  } catch {
+    return null;
+  }
+}
 export const setKey = (key) => sessionStorage.setItem(STORED, key);
 export const forgetKey = () => sessionStorage.removeItem(STORED);
 

@@ -102,6 +102,17 @@ export function againstUsual(expected, usual) {
   return t(change > 0 ? "usual.more" : "usual.less", { p: percent(Math.abs(change)) });
 }
 
+/** A date without a time zone, given as the instant of its midnight in UTC. */
+export const dateText = (at, options) => new Intl.DateTimeFormat(regional(), { timeZone: "UTC", ...options }).format(at);
+
+/** A number against another in words: "12% more than usual". what: the words of the other. */
+export function change(value, other, what) {
+  if (!(other > 0)) return t("compared.unknown", { what });
+  const share = value / other - 1;
+  if (Math.abs(share) < 0.005) return t("compared.same", { what });
+  return t(share > 0 ? "compared.more" : "compared.less", { p: percent(Math.abs(share)), what });
+}
+
 /** Show a message above the page, or none. */
 export function say(text, kind = "warning") {
   $("message").textContent = text ?? "";

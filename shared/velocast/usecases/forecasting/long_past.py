@@ -1,0 +1,100 @@
+"""What was counted long ago, beside which a counter's page shows the present: days, and the hours a year before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.core import schemas
+from velocast.core.city import City
+from velocast.core.datetimes import HOUR, local_date, rfc3339, start_of_local_day
+
+MONTHS = 24  # before the current one
+YEAR = timedelta(weeks=52)  # the same weekday
+
+
+@dataclass(frozen=True)
+class LongPast:
+    """Counts of the years before `until`, a local day.
+
+    days: `bikes` and `hours`, the number of hours with a usable count, by counter_id and local_date, sorted.
+    year_ago: usable counts (bikes per hour) of the same local hours 52 weeks before each of the shown hours; index
+        counter_id, a column for each hour, NaN where there is none.
+    """
+
+    days: pd.DataFrame
+    year_ago: pd.DataFrame
+    until: date
+
+    def days_of(self, counter_id: str) -> tuple[date | None, list[int | None], list[int]]:
+        """Return a counter's first day with a count, and from there to `until` each day's bikes and counted hours."""
+        if counter_id not in self.days.index.get_level_values(0):
+            return None, [], []
+        rows = self.days.loc[counter_id]
+        first = rows.index[0]
+        whole = rows.reindex([first + timedelta(n) for n in range((self.until - first).days)])
+        hours = whole["hours"].fillna(0).astype(int).tolist()
+        bikes = whole["bikes"].fillna(0).astype(int).tolist()
+        return first, [b if h else None for b, h in zip(bikes, hours, strict=True)], hours
+
+    def year_ago_of(self, counter_id: str) -> tuple[float | None, ...]:
+        """Return the counts of a year before, None where there is none; empty where there is none at all."""
+        if counter_id not in self.year_ago.index:
+            return ()
+        return tuple(None if pd.isna(v) else float(v) for v in self.year_ago.loc[counter_id])
+
+
+def read_long_past(
+    warehouse: Warehouse, city: City, *, origin_at: datetime, hours: Sequence[datetime]
+) -> LongPast:
+    """Read the days before that of `origin_at`, and what was counted a year before `hours`. Raises WarehouseError.
+
+    hours: consecutive UTC hours, none later than 52 weeks after `origin_at`.
+    """
+    until = local_date(origin_at, city.zone)
+    days = warehouse.query_large(
+        "snapshot_days",
+        first_hour=start_of_local_day(_months_before(until), city.zone),
+        until=origin_at,
+        zone=city.time_zone,
+    )
+    days["local_date"] = pd.to_datetime(days["local_date"]).dt.date
+    return LongPast(
+        days=days.set_index(["counter_id", "local_date"])[["bikes", "hours"]].sort_index(),
+        year_ago=_read_year_ago(warehouse, city.zone, hours, origin_at),
+        until=until,
+    )
+
+
+def _months_before(day: date) -> date:
+    """Return the first day of the month MONTHS before a day's own."""
+    months = day.year * 12 + day.month - 1 - MONTHS
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def _read_year_ago(
+    warehouse: Warehouse, zone: ZoneInfo, hours: Sequence[datetime], until: datetime
+) -> pd.DataFrame:
+    before = [a_year_before(hour, zone) for hour in hours]
+    known = [hour for hour in before if hour is not None]
+    last = min(known[-1] + HOUR, until)
+    counts = warehouse.read(
+        schemas.COUNTS,
+        columns=["counter_id", "counted_at", "bike_count"],
+        where=f"counted_at >= '{rfc3339(known[0])}' AND counted_at < '{rfc3339(last)}' AND quality IS NULL",
+    ).to_pandas()
+    counts["counted_at"] = pd.to_datetime(counts["counted_at"], utc=True)
+    wide = counts.pivot(index="counter_id", columns="counted_at", values="bike_count")
+    return wide.reindex(columns=pd.DatetimeIndex(before, tz=UTC)).astype("float64")
+
+
+def a_year_before(hour: datetime, zone: ZoneInfo) -> datetime | None:
+    """Return the same hour of the city's clock 52 weeks before; None when the clock skipped it."""
+    wanted = hour.astimezone(zone).replace(tzinfo=None) - YEAR
+    found = wanted.replace(tzinfo=zone, fold=hour.astimezone(zone).fold).astimezone(UTC)
+    return found if found.astimezone(zone).replace(tzinfo=None) == wanted else None
