@@ -33,6 +33,10 @@ plugins:
 PAGES = (
     "index",
     "getting-started",
+    "how-forecasts-are-made",
+    "model-card",
+    "guides/use-the-api",
+    "guides/embed-and-download",
     "deploy",
     "operate",
     "from-predecessor",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
 from velocast.adapters.bigquery.client import Warehouse
@@ -46,7 +47,8 @@ class LongPast:
         """Return the counts of a year before, None where there is none; empty where there is none at all."""
         if counter_id not in self.year_ago.index:
             return ()
-        return tuple(None if pd.isna(v) else float(v) for v in self.year_ago.loc[counter_id])
+        counts = self.year_ago.loc[counter_id].to_numpy(dtype=float)
+        return tuple(None if np.isnan(count) else float(count) for count in counts)
 
 
 def read_long_past(
@@ -89,7 +91,7 @@ def _read_year_ago(
         where=f"counted_at >= '{rfc3339(known[0])}' AND counted_at < '{rfc3339(last)}' AND quality IS NULL",
     ).to_pandas()
     counts["counted_at"] = pd.to_datetime(counts["counted_at"], utc=True)
-    wide = counts.pivot(index="counter_id", columns="counted_at", values="bike_count")
+    wide: pd.DataFrame = counts.pivot(index="counter_id", columns="counted_at", values="bike_count")
     return wide.reindex(columns=pd.DatetimeIndex(before, tz=UTC)).astype("float64")
 
 

@@ -1,10 +1,11 @@
-"""The site's data as files for others: CSV, Parquet and GeoJSON, described by a Frictionless data package."""
+"""The site's data as files for others: CSV, Parquet and GeoJSON, described by a data package and by DCAT."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ import pyarrow.parquet
 
 from velocast.core.datetimes import HOUR, rfc3339
 from velocast.usecases.site.accuracy import measure_accuracy, pairs
+from velocast.usecases.site.catalogue import Listed, describe_dataset
 from velocast.usecases.snapshot_format import Snapshot
 
 FOLDER = "open/"
@@ -41,13 +43,36 @@ PAST = (
         for name, kind, text in _INTERVAL
     ),
 )
-_TYPES = {"string": pa.string(), "number": pa.float64(), "datetime": pa.timestamp("s", tz="UTC")}
+DAYS = (
+    _ID,
+    ("date", "date", "Local day."),
+    (
+        "bike_count",
+        "integer",
+        "Bikes counted in the day's usable hours; empty where there is none.",
+    ),
+    ("hours_counted", "integer", "Number of the day's hours with a usable count."),
+)
+TITLES = {
+    "forecasts": "Forecasts of the coming days",
+    "past": "Forecasts of the last 14 days beside the counts",
+    "days": "Bikes per day of two years",
+    "counters": "Places of the counters, and the accuracy of their forecasts of the last 14 days",
+}
+_TYPES = {
+    "date": pa.date32(), "integer": pa.int64(),
+    "string": pa.string(), "number": pa.float64(), "datetime": pa.timestamp("s", tz="UTC"),
+}  # fmt: skip
 Columns = Sequence[tuple[str, str, str]]
 
 
 def make_open_data(snapshot: Snapshot) -> dict[str, bytes]:
-    """Return the files by name, each below FOLDER; `datapackage.json` describes the others."""
-    tables = {"forecasts": (FORECASTS, _forecasts(snapshot)), "past": (PAST, _past(snapshot))}
+    """Return the files by name, each below FOLDER; `datapackage.json` and `catalogue.jsonld` describe the others."""
+    tables = {
+        "forecasts": (FORECASTS, _forecasts(snapshot)),
+        "past": (PAST, _past(snapshot)),
+        "days": (DAYS, _days(snapshot)),
+    }
     made: dict[str, bytes] = {}
     for name, (columns, rows) in tables.items():
         schema = pa.schema([(column, _TYPES[kind]) for column, kind, _ in columns])
@@ -59,7 +84,14 @@ def make_open_data(snapshot: Snapshot) -> dict[str, bytes]:
         pyarrow.parquet.write_table(table, sink, compression="zstd")
         made[f"{name}.parquet"] = sink.getvalue()
     made["counters.geojson"] = _json(_places(snapshot))
-    made["datapackage.json"] = _json(_package(snapshot, made))
+    package = _package(snapshot, made)
+    files = [Listed(name, TITLES[name.split(".", 1)[0]], len(data)) for name, data in made.items()]
+    made["datapackage.json"] = _json(package)
+    made["catalogue.jsonld"] = _json(
+        describe_dataset(
+            snapshot, files, title=package["title"], description=package["description"]
+        )
+    )
     return {FOLDER + name: data for name, data in made.items()}
 
 
@@ -96,18 +128,27 @@ def _past(snapshot: Snapshot) -> list[tuple[Any, ...]]:
     ]
 
 
+def _days(snapshot: Snapshot) -> list[tuple[Any, ...]]:
+    return [
+        (c.counter_id, c.days_from + timedelta(i), bikes, hours)
+        for c in snapshot.counters
+        if c.days_from is not None
+        for i, (bikes, hours) in enumerate(zip(c.days, c.day_hours, strict=True))
+    ]
+
+
 def _rounded(values: Sequence[float | None], index: int) -> float | None:
     value = values[index] if values else None
     return None if value is None else round(value, 1)
 
 
 def _csv(table: pa.Table) -> bytes:
-    at = pa.compute.strftime(table["at"], format="%Y-%m-%dT%H:%M:%SZ")
+    if "at" in table.column_names:
+        at = pa.compute.strftime(table["at"], format="%Y-%m-%dT%H:%M:%SZ")
+        table = table.set_column(table.schema.get_field_index("at"), "at", at)
     sink = io.BytesIO()
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
-    pyarrow.csv.write_csv(
-        table.set_column(table.schema.get_field_index("at"), "at", at), sink, options
-    )
+    pyarrow.csv.write_csv(table, sink, options)
     return sink.getvalue()
 
 
@@ -136,11 +177,12 @@ def _package(snapshot: Snapshot, made: dict[str, bytes]) -> dict[str, Any]:
         "profile": "data-package",
         "name": "velocast-forecasts",
         "title": f"Bike forecasts for {city.name}",
-        "description": "Hourly forecasts of bikes at every counter, and those of the last 14 days beside the counts.",
+        "description": "Hourly forecasts of bikes at every counter, those of the last 14 days beside the counts, "
+        "and the bikes of each day of two years.",
         "created": rfc3339(snapshot.published_at),
         "resources": [
             _resource(name, extension, columns, made)
-            for name, columns in (("forecasts", FORECASTS), ("past", PAST))
+            for name, columns in (("forecasts", FORECASTS), ("past", PAST), ("days", DAYS))
             for extension in ("csv", "parquet")
         ]
         + [
@@ -151,7 +193,7 @@ def _package(snapshot: Snapshot, made: dict[str, bytes]) -> dict[str, Any]:
                 "format": "geojson",
                 "mediatype": "application/geo+json",
                 "bytes": len(made["counters.geojson"]),
-                "description": "Places of the counters, and the accuracy of their forecasts of the last 14 days.",
+                "description": f"{TITLES['counters']}.",
             }
         ],
     }
@@ -179,7 +221,7 @@ def _resource(
                 {"name": column, "type": kind, "description": text}
                 for column, kind, text in columns
             ],
-            "primaryKey": ["counter_id", "at"],
+            "primaryKey": [column for column, *_ in columns[:2]],
         },
     }
     return described | (

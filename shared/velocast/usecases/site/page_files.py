@@ -18,6 +18,7 @@ CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".jsonld": "application/ld+json",
     ".parquet": "application/vnd.apache.parquet",
     ".svg": "image/svg+xml",
 }

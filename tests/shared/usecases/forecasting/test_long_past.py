@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -31,7 +32,7 @@ def counts() -> pd.DataFrame:
     gap = young["counted_at"].between("2024-08-01", "2024-08-03")
     flagged = young["counted_at"].between("2025-01-01 05:00", "2025-01-01 09:00")
     young = young.assign(quality=flagged.map({True: "outage", False: None}))[~gap]
-    place = {"site_id": "s", "site_name": "S", "latitude": 48.85, "longitude": 2.35}
+    place: dict[str, Any] = {"site_id": "s", "site_name": "S", "latitude": 48.85, "longitude": 2.35}
     return pd.concat([old, young]).assign(counter_name="Quai N-S", **place)
 
 

@@ -48,8 +48,8 @@ def test_the_year_to_date_compares_the_days_that_are_whole_in_both_years() -> No
     known = frame(counter)
     found = describe_days(counter, ZONE)
     assert found is not None
-    this = known["2026-01-01":]  # type: ignore[misc]  # pandas slices by text
-    before = known["2025-01-01":"2025-03-02"].set_axis(this.index)  # type: ignore[misc]
+    this = known["2026-01-01":]
+    before = known["2025-01-01":"2025-03-02"].set_axis(this.index)
     whole = (this["hours"] >= 22) & (before["hours"] >= 22)
     year = found["year_to_date"]
     assert (year["year"], year["until"], year["days"]) == (2026, "2026-03-02", 61)

@@ -146,9 +146,10 @@ export class CounterView {
     return compared.length ? `${words} ${t("week.compared", { list: list(compared) })}` : words;
   }
 
-  /** A row with what the range shows. In coming days the past is shown as counted: its forecasts have a range of their own. */
+  /** A row with what the range shows. Forecasts of hours that have passed are shown in a range of their own. */
   only(row) {
-    const shown = this.range === "days" && row.at < this.hours(0) ? ["observed", "typical"] : SHOWN[this.range];
+    const passed = row.at < this.hours(0) && (this.range === "days" || this.range === "year");
+    const shown = passed ? ["observed", this.range === "days" ? "typical" : "lastyear"] : SHOWN[this.range];
     return { at: row.at, busy: row.busy, ...Object.fromEntries(shown.map((name) => [name, row[name]])) };
   }
 
