@@ -25,6 +25,7 @@ from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 ALL_FORECASTS = "SELECT * FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"
 
 
@@ -226,6 +227,31 @@ class TestRunAgain:
                     found, expected[column].round(2), check_names=False, atol=0.011
                 )
         assert sum(v is not None for v in made.counters[0].past_predicted) == 3 * 24
+
+    def test_the_snapshot_shows_the_days_before_and_the_same_hours_of_last_year(self) -> None:
+        counts = small_city.make(days=30)
+        year = counts.assign(counted_at=counts["counted_at"] - timedelta(weeks=52))
+        small_city.store(pd.concat([counts, year]))
+
+        forecast_at()
+
+        days = counts[counts["counted_at"] < ORIGIN]
+        local = days["counted_at"].dt.tz_convert("Europe/Paris").dt.date
+        bikes = days.groupby(["counter_id", local])["bike_count"].sum()
+        at = year.set_index(["counter_id", "counted_at"])["bike_count"]
+        for counter in published().counters:
+            assert counter.days_from == local.min() - timedelta(weeks=52)
+            own = bikes[counter.counter_id].reindex(pd.date_range(local.min(), "2025-03-09").date)
+            assert list(counter.days[-len(own) :]) == [None if pd.isna(b) else b for b in own]
+            assert set(counter.day_hours[31:-31]) == {0}
+            assert counter.recent_from is not None
+            before = (ORIGIN - counter.recent_from) // HOUR
+            shown = pd.date_range(counter.recent_from, periods=before, freq="h")
+            year_ago = at[counter.counter_id].reindex(shown - timedelta(weeks=52))
+            expected = [None if pd.isna(count) else count for count in year_ago]
+            assert list(counter.year_ago[: len(shown)]) == expected
+            ends = counter.recent_from + len(counter.year_ago) * HOUR
+            assert ends == ORIGIN + 120 * HOUR
 
     def test_a_past_day_leaves_the_newer_snapshot_alone(
         self, warehouse_tables: bigquery.Client
