@@ -245,7 +245,7 @@ def changed(page: Page, address: str, path: str, change: Callable[[Any], None]) 
 def held(page: Page, path: str) -> Callable[[], Route]:
     """Hold the answers to a path; what is returned waits for the first request and hands it out."""
     waiting: list[Route] = []
-    page.route(path, lambda route: waiting.append(route), times=1)
+    page.route(path, waiting.append, times=1)
 
     def take() -> Route:
         while not waiting:
