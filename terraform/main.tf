@@ -70,6 +70,7 @@ module "project" {
   extra_services = concat(
     var.budget == null ? [] : ["billingbudgets.googleapis.com"],
     var.private_database == null ? [] : ["compute.googleapis.com", "servicenetworking.googleapis.com"],
+    var.site_domain == null ? [] : ["compute.googleapis.com"],
   )
 }
 
@@ -99,6 +100,7 @@ module "site" {
   project_id          = module.project.project_id
   location            = var.location
   public              = var.public_site
+  domain              = var.site_domain
   deletion_protection = var.deletion_protection
 }
 

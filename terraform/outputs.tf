@@ -101,6 +101,11 @@ output "shell" {
   value       = join("\n", [for name, value in merge(local.environment, local.is_own_city ? { VELOCAST_CITY = abspath(local.city_file) } : {}) : "export ${name}='${value}'" if !startswith(value, "/secrets/")])
 }
 
+output "site_address" {
+  description = "Address to which the A record of site_domain must point; null without a domain."
+  value       = module.site.domain_address
+}
+
 output "site_url" {
   description = "Address of the public site; null where public_site is false."
   value       = module.site.url

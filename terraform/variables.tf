@@ -191,3 +191,9 @@ variable "serve_public" {
     error_message = "serve_callers must list who may call the API if serve_public is false, and be empty otherwise; got ${var.serve_public} and [${join(", ", var.serve_callers)}]."
   }
 }
+
+variable "site_domain" {
+  description = "Domain of the public site, such as bikes.example.org, with a CDN and a certificate that Google renews: a load balancer (about 18 USD a month). null: the bucket's own address."
+  type        = string
+  default     = null
+}

@@ -67,6 +67,12 @@ run "every_option" {
     retention           = { soft_delete_days = 14 }
     serve_public        = false
     serve_callers       = ["group:team@example.org"]
+    public_site         = true
+    site_domain         = "bikes.example.org"
+  }
+  assert {
+    condition     = output.site_url == "https://bikes.example.org/" && output.site_address != null
+    error_message = "The site must be at its domain, and the address for the domain's record must be an output."
   }
   assert {
     condition     = length(output.dashboards) == 0 && !output.deletion_protection

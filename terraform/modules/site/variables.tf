@@ -5,6 +5,21 @@ variable "deletion_protection" {
   nullable    = false
 }
 
+variable "domain" {
+  description = "Domain of the site's own, such as bikes.example.org; null for none. It costs a load balancer."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "domain must be a domain's name without https:// and path, got ${coalesce(var.domain, "null")}."
+  }
+  validation {
+    condition     = var.domain == null ? true : var.public
+    error_message = "A domain leads everyone to the site: set public_site = true too, or leave the domain out."
+  }
+}
+
 variable "location" {
   description = "Region of the bucket."
   type        = string

@@ -22,6 +22,64 @@ run "nothing_is_public_by_default" {
   }
 }
 
+run "no_domain_by_default" {
+  variables {
+    public = true
+  }
+  assert {
+    condition     = length(google_compute_global_forwarding_rule.https) == 0 && length(google_compute_global_address.this) == 0 && output.domain_address == null
+    error_message = "Without a domain there must be no load balancer, which costs more than everything else."
+  }
+}
+
+run "domain" {
+  variables {
+    public = true
+    domain = "bikes.example.org"
+  }
+  assert {
+    condition     = output.url == "https://bikes.example.org/" && output.domain_address == google_compute_global_address.this["bikes.example.org"].address
+    error_message = "The site's address must be the domain, and its record must be known."
+  }
+  assert {
+    condition     = one([for bucket in google_compute_backend_bucket.this : bucket.bucket_name == "velocast-test-site" && bucket.enable_cdn && bucket.cdn_policy[0].cache_mode == "USE_ORIGIN_HEADERS"])
+    error_message = "The CDN must stand before the site's bucket and keep each file as long as the file says."
+  }
+  assert {
+    condition     = one([for certificate in google_compute_managed_ssl_certificate.this : one(certificate.managed[0].domains)]) == "bikes.example.org"
+    error_message = "The certificate must be the domain's."
+  }
+  assert {
+    condition     = one(values(google_compute_global_forwarding_rule.https)).port_range == "443" && one(values(google_compute_global_forwarding_rule.http)).port_range == "80"
+    error_message = "The load balancer must answer with and without https."
+  }
+  assert {
+    condition     = one(values(google_compute_global_forwarding_rule.https)).ip_address == one(values(google_compute_global_forwarding_rule.http)).ip_address
+    error_message = "Both must answer at the address of the A record."
+  }
+  assert {
+    condition     = one(values(google_compute_url_map.redirect)).default_url_redirect[0].https_redirect
+    error_message = "A reader without https must be led to https."
+  }
+}
+
+run "a_domain_without_a_public_site" {
+  command = plan
+  variables {
+    domain = "bikes.example.org"
+  }
+  expect_failures = [var.domain]
+}
+
+run "an_address_instead_of_a_domain" {
+  command = plan
+  variables {
+    public = true
+    domain = "https://bikes.example.org/"
+  }
+  expect_failures = [var.domain]
+}
+
 run "public" {
   variables {
     public              = true
