@@ -117,6 +117,7 @@ def test_the_line_of_html_is_the_pages() -> None:
     height = re.search(r"HEIGHT = (\d+)", source)
     assert height is not None
     assert f'height="{height[1]}"' in line
-    for attribute in ('width="100%"', 'loading="lazy"', 'style="border:0"', "embed=1"):
-        assert attribute in line
-        assert attribute.split("=")[0] in source
+    for name, value in (("width", "100%"), ("loading", "lazy"), ("style", "border:0")):
+        assert f'{name}="{value}"' in line
+        assert f'{name}: "{value}"' in source
+    assert "?embed=1" in line

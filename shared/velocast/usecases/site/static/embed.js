@@ -9,14 +9,15 @@ const HEIGHT = 700; // px
 /** Whether this page is shown within another. */
 export const EMBEDDED = new URLSearchParams(location.search).get("embed") === "1";
 
-const attribute = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+const escaped = (value) => String(value).replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 
 /** The line of HTML that shows an address's chart on another page. */
 export function lineFor(address, name) {
   const shown = new URL(address);
   shown.searchParams.delete("hour"); // the chart stays with the present
   shown.searchParams.set("embed", "1");
-  return `<iframe src="${attribute(shown.href)}" title="${attribute(t("embed.title", { name }))}" width="100%" height="${HEIGHT}" loading="lazy" style="border:0"></iframe>`;
+  const attributes = { src: shown.href, title: t("embed.title", { name }), width: "100%", height: HEIGHT, loading: "lazy", style: "border:0" };
+  return `<iframe ${Object.entries(attributes).map(([key, value]) => `${key}="${escaped(value)}"`).join(" ")}></iframe>`;
 }
 
 /** Offer the line for a counter. Where reading needs a key, there is none. */
