@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults]`; `--help` has their arguments.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | page]`; `--help` has their arguments.
 
 benchmarks/README.md describes them.
 """
@@ -47,6 +47,12 @@ def _arguments() -> argparse.Namespace:
     scale.add_argument(
         "--limit", type=int, default=600, help="time limit of a step in seconds (default 600)"
     )
+    page = commands.add_parser("page", help="seconds until the page of a running site is drawn")
+    page.set_defaults(module="page")
+    page.add_argument("url", help="address of the city's page or of a counter's")
+    page.add_argument("--key", default="", help="an API key, if the page asks for one")
+    page.add_argument("--rounds", type=int, default=5, help="the median of so many (default 5)")
+    page.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     cities = commands.add_parser(
         "cities", help="the default model against the better reference, in each city and season"
     )

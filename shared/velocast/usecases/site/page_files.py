@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -83,6 +84,9 @@ def page_html(
     text = text.replace('data-root=""', f'data-root="{root}"').replace(
         'data-suffix=""', f'data-suffix="{suffix}"'
     )
+    # What the view needs is fetched at once, not one import after the other.
+    other_view = "city" if root else "counter"
+    text = re.sub(rf'  <link [^>]* data-view="{other_view}">\n', "", text)
     text = text.replace('="page/', f'="{root}{folder}')
     for own in ("open/", "docs", "openapi.json", "metrics", "./"):
         text = text.replace(f'href="{own}', f'href="{root}{own}')

@@ -11,7 +11,7 @@ const REFRESH_MS = 60_000;
 const VIEWS = { city: "city-view", counter: "counter-view" };
 
 const state = { view: null };
-let cityView, counterView, hand, retry;
+let cityView, counterView, hand, retry, words;
 let turn = 0; // counts what the reader asked for: an answer to anything but the last is not shown
 
 // ---- the address: which counter, hour, range and colours
@@ -78,7 +78,13 @@ function askForKey() {
 async function load() {
   clearTimeout(retry);
   await guarded(async () => {
-    const publication = await Publication.newest();
+    const asked = Publication.newest();
+    asked.catch(() => {}); // it is awaited below
+    await words;
+    const publication = await asked;
+    // What the view shows first is fetched beside the list of counters.
+    const shown = counterOfAddress();
+    publication.file(shown ? `counters/${shown}.json` : "day-0.json").catch(() => {});
     const city = await publication.file("city.json");
     $("key-form").hidden = true;
     await take(publication, city);
@@ -240,8 +246,8 @@ async function refresh() {
 }
 
 // The address changes without a load; what is relative to it must not.
-for (const node of document.querySelectorAll("a[href], link[href]")) node.setAttribute("href", node.href);
+for (const node of document.querySelectorAll("a[href], link[href]:not([rel=modulepreload])")) node.setAttribute("href", node.href);
 takeKeyFromAddress();
-await speak(readersLanguage());
+words = speak(readersLanguage());
 listen();
 load();
