@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | page]`; `--help` has their arguments.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | page]`; `--help` has arguments.
 
 benchmarks/README.md describes them.
 """
