@@ -52,11 +52,12 @@ class TrainedModel:
         """Forecast each row of a feature frame, also of counters without history.
 
         frame: (n, any) from `usecases.feature_store.read_features`. If it includes the preceding origins of an origin
-        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals.
+        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals, and of a
+        blend the weights (`blend_weights`).
         Returns (n, 7) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
         upper), q25, q50 and q75 (quantiles), busy_probability (NaN where a counter has no threshold).
         """
-        expected = _expected(self.estimator["forecast"], frame)
+        expected = _expected(self.estimator["forecast"], frame, self.learned_until)
         if self.estimator["spread"] is None:
             return conformal.add_intervals(frame, expected, self.calibration)
         power = self.estimator.get("power", residual_scale.EARLIER_POWER)
@@ -138,10 +139,12 @@ def fit_forecaster(
         )
     params = _hyperparameters(kind, test_mode)
     estimator = _fit(kind, params, known, seed)
+    weighed: dict[str, Any] = {}
     if kind == "blend":
-        params = params | {"weights": blend.learn_weights(estimator, held_out, seed)}
-        estimator = estimator | {"weights": params["weights"]}
-    expected = _expected(estimator, held_out)
+        weighed = blend.learn_weights(estimator, held_out, seed)
+        params = params | {"weights": weighed["weights"]}
+        estimator = estimator | weighed
+    expected = _expected(estimator, held_out, None)
     usual, scale = residual_scale.fit_residual_scale(held_out, expected, seed)
     errors = conformal.calibrate(
         held_out.assign(predicted_count=expected), None if usual is None else scale
@@ -149,6 +152,8 @@ def fit_forecaster(
     everything = pd.concat([known, held_out], ignore_index=True)
     if not held_out.empty:
         estimator = _fit(kind, params, everything, seed)
+        if weighed:
+            estimator = estimator | weighed
     return TrainedModel(
         kind=kind,
         task=TASK,
@@ -180,7 +185,7 @@ def _with_actuals(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["bike_count"].notna()]
 
 
-def _expected(estimator: Any, frame: pd.DataFrame) -> Floats:
+def _expected(estimator: Any, frame: pd.DataFrame, learned_until: datetime | None) -> Floats:
     if isinstance(estimator, dict):
-        return blend.blended_counts(estimator, frame)
+        return blend.blended_counts(estimator, frame, learned_until)
     return level_correction.correct_level(frame, regressors.predict_counts(estimator, frame))
