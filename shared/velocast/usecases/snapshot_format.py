@@ -92,6 +92,16 @@ class FaultCard(_Part):
     evidence: str
 
 
+class HealthCard(_Part):
+    """What is known of a counter's health (`counter_health.CounterHealth`): over 28 days, null where unknown."""
+
+    days_silent: float
+    usable_share: float
+    mae: float | None = None
+    wape: float | None = None
+    r2: float | None = None
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -103,7 +113,7 @@ class CounterSnapshot(_Part):
     recent: the count of each UTC hour from `recent_from`; null where there is no usable count.
     past_predicted, past_lower, past_upper: the forecasts of the same hours that were made on the hour's own day, in
     bikes per hour; null where there was none; empty where there was none at all.
-    fault: null while the counter works.
+    fault: null while the counter works. health: null in snapshots of earlier versions.
     """
 
     counter_id: str
@@ -134,6 +144,7 @@ class CounterSnapshot(_Part):
     past_lower: tuple[float | None, ...] = ()
     past_upper: tuple[float | None, ...] = ()
     fault: FaultCard | None = None
+    health: HealthCard | None = None
 
 
 class Snapshot(_Part):

@@ -19,7 +19,7 @@ from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.spatial_fallback import Z_90
-from velocast.usecases.audit import read_known_faults
+from velocast.usecases.counter_health import CounterHealth, read_counter_health
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.snapshot_format import (
@@ -31,6 +31,7 @@ from velocast.usecases.snapshot_format import (
     Clock,
     CounterSnapshot,
     FaultCard,
+    HealthCard,
     Snapshot,
     dumps,
     loads,
@@ -42,6 +43,7 @@ MIN_WEEKS = 2
 RECENT_HOURS = 14 * 24
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
+HEALTH_DECIMALS = 4
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,7 +57,7 @@ class History:
     typical, typical_spread: (counters, 168) median count and half the width of its 90 % band by local hour from Monday
         0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
-    faults: those that counters have now, by counter_id.
+    faults, health: those that counters have now, by counter_id.
     """
 
     counters: pd.DataFrame
@@ -64,6 +66,7 @@ class History:
     recent: pd.DataFrame
     recent_from: datetime
     faults: dict[str, FaultCard] = field(default_factory=dict)
+    health: dict[str, HealthCard] = field(default_factory=dict)
 
 
 def read_history(
@@ -95,6 +98,7 @@ def read_history(
         min_weeks=MIN_WEEKS,
     )
     end = start_of_hour(as_of, city.zone)
+    health = read_counter_health(warehouse, as_of=as_of, tables=tables)
     ids = pd.Index(counters["counter_id"])
     week = range(HOURS_PER_WEEK)
     # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).
@@ -107,9 +111,14 @@ def read_history(
         recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
         recent_from=end - RECENT_HOURS * HOUR,
         faults={
-            fault["counter_id"]: FaultCard.model_validate(fault)
-            for fault in read_known_faults(warehouse, as_of=as_of)
-            if fault["open"]
+            each.counter_id: FaultCard(
+                kind=each.fault_kind, since=each.fault_since, evidence=each.fault_evidence or ""
+            )
+            for each in health
+            if each.fault_kind and each.fault_since
+        },
+        health={
+            each.counter_id: HealthCard.model_validate(_rounded_health(each)) for each in health
         },
     )
 
@@ -204,7 +213,16 @@ def _counter(
         recent_from=history.recent_from,
         **{f"past_{name}": _or_null(values) or () for name, values in earlier.items()},
         fault=history.faults.get(counter_id),
+        health=history.health.get(counter_id),
     )
+
+
+def _rounded_health(each: CounterHealth) -> dict[str, float | None]:
+    return {
+        name: None if value is None else round(value, HEALTH_DECIMALS)
+        for name, value in vars(each).items()
+        if name in HealthCard.model_fields
+    }
 
 
 def _rounded(values: pd.Series[float]) -> tuple[float, ...]:

@@ -181,6 +181,8 @@ class PageData:
                 "recent_from": counter.recent_from and rfc3339(counter.recent_from),
                 **{name: _short(getattr(counter, name)) for name in _PAST},
                 "accuracy": measure_accuracy(pairs(counter)),
+                "fault": counter.fault and counter.fault.model_dump(mode="json"),
+                "health": counter.health and counter.health.model_dump(),
             }
         )
 

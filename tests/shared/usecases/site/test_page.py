@@ -21,6 +21,7 @@ from tests import emulators
 from tests.shared.usecases.serving import snapshots
 from tests.shared.usecases.serving.serving_app import KEY, app, publish, running
 from tests.shared.usecases.serving.snapshots import snapshot
+from velocast.usecases.snapshot_format import FaultCard, HealthCard
 
 pytestmark = [
     pytest.mark.emulator,
@@ -44,7 +45,14 @@ def address(
     try:
         object_store.store.ensure_bucket(bucket, versioning=True)
         known = snapshot()
-        twin = snapshots.counter(9, 55, counter_id="c/9 b", counter_name="Rue 9 S-N")
+        twin = snapshots.counter(
+            9,
+            55,
+            counter_id="c/9 b",
+            counter_name="Rue 9 S-N",
+            fault=FaultCard(kind="dead", since=snapshots.ORIGIN, evidence="0 bikes"),
+            health=HealthCard(days_silent=0.5, usable_share=0.8, wape=0.21),
+        )
         publish(known.model_copy(update={"counters": (*known.counters, twin)}))
         # The browser's clock is not the test's: a replay stands at its publication.
         with running(app(requests_per_minute=10_000)) as url:
@@ -112,6 +120,15 @@ def counter_page(browser_page: Page, address: str) -> Page:
 def test_the_key_is_taken_out_of_the_address(page: Page, address: str) -> None:
     assert page.url == f"{address}/"
     assert page.evaluate("sessionStorage.getItem('velocast-key')") == KEY
+
+
+def test_a_faulty_counter_is_listed_with_its_health(page: Page, complaints: list[str]) -> None:
+    listed = page.locator("#conspicuous li", has_text="Rue 9 S-N")
+    words = "80% of the last 28 days' hours usable; forecasts off by 21% of the bikes"
+    expect(listed).to_contain_text(f"counts nothing since 3 Mar 2026; {words}")
+    listed.locator("a").click()
+    expect(page.locator("#health")).to_have_text(f"counts nothing since 3 Mar 2026; {words}")
+    assert complaints == []
 
 
 def test_the_first_view_is_small(browser_page: Page, address: str, complaints: list[str]) -> None:
@@ -511,14 +528,14 @@ def test_all_languages_have_the_same_words() -> None:
         for f in folder.iterdir()
         if f.suffix in (".js", ".html") and f.stem not in texts
     )
-    composed = ("look.", "basis.", "range.")
+    composed = ("look.", "basis.", "range.", "fault.")
     dead = {k for k in keys["en"] if f'"{k}"' not in used and not k.startswith(composed)}
     assert not dead
 
 
 def _keys(text: str) -> dict[str, set[str]]:
     """Each key with the values that its text names."""
-    found = re.findall(r'"([a-z0-9.-]+)": "((?:[^"\\]|\\.)*)"', text)
+    found = re.findall(r'"([a-z0-9_.-]+)": "((?:[^"\\]|\\.)*)"', text)
     return {key: set(re.findall(r"\{(\w+)\}", words)) for key, words in found}
 
 
