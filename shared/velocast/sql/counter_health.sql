@@ -2,7 +2,8 @@
 -- hours in 28 days, the open fault and the accuracy of its forecasts in 28 days.
 --   Days silent and both periods end at the newest hour of the city, so that a late portal makes no counter silent.
 --   The open fault is the oldest of those that the newest ingestion found; a forecast is the newest of its hour.
---   r2 is null where the counts hardly vary; usable_share counts from the counter's first hour if that is younger.
+--   r2 is null where the counts hardly vary; usable_share counts from the first hour of a younger counter. Under a closure no
+--   counter is silent.
 WITH hours AS (
   SELECT counter_id, counted_at, bike_count, quality
   FROM {counts}
@@ -17,6 +18,7 @@ seen AS (
     MIN(hours.counted_at) AS first_at,
     MAX(hours.counted_at) AS newest_at,
     MAX(IF(hours.quality IS NULL, hours.counted_at, NULL)) AS last_counted_at,
+    MAX(IF(hours.quality IS NULL OR hours.quality = 'closed', hours.counted_at, NULL)) AS last_heard_at,
     MAX(newest.city_at) AS city_at,
     COUNTIF(
       hours.quality IS NULL AND hours.counted_at > TIMESTAMP_SUB(newest.city_at, INTERVAL 28 DAY)
@@ -79,7 +81,7 @@ SELECT
   known.counter_name,
   seen.newest_at,
   seen.last_counted_at,
-  TIMESTAMP_DIFF(seen.city_at, IFNULL(seen.last_counted_at, seen.first_at), HOUR) / 24 AS days_silent,
+  TIMESTAMP_DIFF(seen.city_at, IFNULL(seen.last_heard_at, seen.first_at), HOUR) / 24 AS days_silent,
   seen.usable_hours / LEAST(28 * 24, TIMESTAMP_DIFF(seen.city_at, seen.first_at, HOUR) + 1) AS usable_share,
   faults.fault_kind,
   faults.fault_since,

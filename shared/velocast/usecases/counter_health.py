@@ -1,4 +1,4 @@
-"""The health of each counter: when it last counted, how much of it can be used, its fault, how good its forecasts are."""
+"""The health of each counter: when it last counted, what of it can be used, its fault, how good its forecasts are."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PERIOD_DAYS = 28  # of usable_share, pairs, mae, wape and r2
 class CounterHealth:
     """One row of `sql/counter_health.sql`, which is also the view `bike_traffic_raw.counter_health`.
 
-    newest_at, last_counted_at: start of the newest hour, and of the newest usable one in the last year. days_silent: from
-    there to the city's newest hour. usable_share: of the hours of PERIOD_DAYS. fault_*: of the oldest open fault. pairs:
-    hours of PERIOD_DAYS with a forecast and a usable count; mae in bikes per hour, wape as a share of the bikes, r2 null
-    where the counts do not vary.
+    newest_at, last_counted_at: start of the newest hour, and of the newest usable one in the last year. days_silent:
+    from there, or from its newest closed hour, to the city's newest hour. usable_share: of the hours of PERIOD_DAYS.
+    fault_*: of the oldest open fault. pairs: hours of PERIOD_DAYS with a forecast and a usable count; mae in bikes per
+    hour, wape as a share of the bikes, r2 null where the counts do not vary.
     """
 
     counter_id: str

@@ -147,6 +147,19 @@ class CounterSnapshot(_Part):
     health: HealthCard | None = None
 
 
+class EventCard(_Part):
+    """An event or a closure that the city knows of, in [since, until), and the counters that it concerns.
+
+    until: null until further notice. counters: ids; null for all.
+    """
+
+    kind: Literal["closure", "event"]
+    what: str
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+    counters: tuple[str, ...] | None = None
+
+
 class Snapshot(_Part):
     """Five local days of forecasts for every counter of a city, as of `origin_at`.
 
@@ -154,6 +167,7 @@ class Snapshot(_Part):
     champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
+    events: those of the recent and the forecast hours, by their start.
     """
 
     origin_at: AwareDatetime
@@ -164,6 +178,7 @@ class Snapshot(_Part):
     busy_from: float = 0.5
     clock: Clock = "wall"
     city: CityCard
+    events: tuple[EventCard, ...] = ()
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
 

@@ -15,9 +15,7 @@ from tests.shared.usecases import small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.adapters.bigquery import sql_templates
 from velocast.core import schemas
-from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import rfc3339
-from velocast.usecases import audit
 from velocast.usecases.counter_health import CounterHealth, read_counter_health
 
 VIEW = (
@@ -39,17 +37,6 @@ COLUMNS = [
 def fault(counter: str, kind: str, since: str, *, still: bool) -> dict[str, object]:
     times = {"since": since, "until": since, "found_at": since}
     return {"counter_id": counter, "kind": kind, "open": still, "evidence": "seen", **times}
-
-
-def ingestion(faults: list[dict[str, object]], hours_ago: int) -> AuditRow:
-    at = AS_OF - timedelta(hours=hours_ago)
-    return AuditRow(
-        event_id=f"fetch:{hours_ago}:ingestion",
-        timestamp=at,
-        event_type="INGESTION",
-        as_of=at,
-        details={"quality": {"faults": faults}},
-    )
 
 
 def health() -> dict[str, CounterHealth]:
@@ -128,19 +115,17 @@ def test_accuracy_is_that_of_the_forecasts_in_force_and_usable_counts(city: pd.D
 
 
 def test_the_open_fault_is_the_oldest_that_the_newest_ingestion_found(city: pd.DataFrame) -> None:
-    first, second, third, fourth = sorted(city["counter_id"].unique())
-    rows = [
-        ingestion([fault(fourth, "dead", "2025-03-01T00:00:00Z", still=True)], hours_ago=30),
-        ingestion(
-            [
-                fault(second, "halved", "2025-03-05T00:00:00+01:00", still=True),
-                fault(second, "stuck", "2025-03-02T00:00:00+01:00", still=True),
-                fault(third, "spike", "2025-03-02T00:00:00+01:00", still=False),
-            ],
-            hours_ago=2,
-        ),
-    ]
-    audit.write(small_city.warehouse(), rows, environment="dev")
+    _, second, third, fourth = sorted(city["counter_id"].unique())
+    small_city.remember_faults(
+        [fault(fourth, "dead", "2025-03-01T00:00:00Z", still=True)], hours_ago=30
+    )
+    small_city.remember_faults(
+        [
+            fault(second, "halved", "2025-03-05T00:00:00+01:00", still=True),
+            fault(second, "stuck", "2025-03-02T00:00:00+01:00", still=True),
+            fault(third, "spike", "2025-03-02T00:00:00+01:00", still=False),
+        ]
+    )
 
     found = health()
 

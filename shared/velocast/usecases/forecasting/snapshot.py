@@ -22,6 +22,7 @@ from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.counter_health import CounterHealth, read_counter_health
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
+from velocast.usecases.forecasting.shown_events import shown_events
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
     HOURS_PER_WEEK,
@@ -176,6 +177,9 @@ def build_snapshot(
         busy_from=busy.busy_from,
         clock=clock,
         city=_city_card(city),
+        events=shown_events(
+            city, counters, since=history.recent_from, until=hours[-1] + HOUR if hours else as_of
+        ),
         hours=hours,
         counters=tuple(counters),
     )

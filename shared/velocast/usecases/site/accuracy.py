@@ -67,15 +67,15 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return the counters that a person should look at, the most urgent first, each with its `health` where known.
 
     kind `fault`: the detector found one, `fault` its kind, `since`. kind `silent`: no usable count for three days in
-    which other counters had some, `since` its last one. kind `outside`: of the last three days' hours more than half
-    lie outside the 90 % interval, `share`.
+    which other counters had some and no closure, `since` its last one. kind `outside`: of the last three days' hours
+    more than half lie outside the 90 % interval, `share`.
     """
     newest = max((c.last_counted_at for c in snapshot.counters if c.last_counted_at), default=None)
     if newest is None:
         return []
     found: list[dict[str, Any]] = []
     for counter in snapshot.counters:
-        wrong = _wrong_with(counter, newest)
+        wrong = _wrong_with(counter, newest, _closed_until(snapshot, counter, newest))
         if wrong is not None:
             health = counter.health and counter.health.model_dump()
             found.append({"counter_id": counter.counter_id, **wrong, "health": health})
@@ -89,11 +89,28 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
 _URGENCY = ("outside", "fault", "silent")
 
 
-def _wrong_with(counter: CounterSnapshot, newest: datetime) -> dict[str, Any] | None:
+def _closed_until(
+    snapshot: Snapshot, counter: CounterSnapshot, newest: datetime
+) -> datetime | None:
+    """Return up to when closures explain that a counter counts nothing, at most `newest`; None without one."""
+    ends = (
+        min(event.until or newest, newest)
+        for event in snapshot.events
+        if event.kind == "closure"
+        and event.since <= newest
+        and (event.counters is None or counter.counter_id in event.counters)
+    )
+    return max(ends, default=None)
+
+
+def _wrong_with(
+    counter: CounterSnapshot, newest: datetime, closed_until: datetime | None
+) -> dict[str, Any] | None:
     last = counter.last_counted_at
     if fault := counter.fault:
         return {"kind": "fault", "fault": fault.kind, "since": rfc3339(fault.since)}
-    if last is None or newest - last > SILENT_AFTER:
+    expected_from = max(filter(None, (last, closed_until)), default=None)
+    if expected_from is None or newest - expected_from > SILENT_AFTER:
         return {"kind": "silent", "since": None if last is None else rfc3339(last)}
     if counter.recent_from is None:
         return None

@@ -133,6 +133,7 @@ class PageData:
                 },
                 "counters": [self._listed(c, usual) for c, usual in rows],
                 "conspicuous": find_conspicuous_counters(snapshot),
+                "events": [event.model_dump(mode="json") for event in snapshot.events],
                 "accuracy": measure_accuracy(found),
                 "champion": champion.model_dump(mode="json") if champion else None,
             }
@@ -183,6 +184,11 @@ class PageData:
                 "accuracy": measure_accuracy(pairs(counter)),
                 "fault": counter.fault and counter.fault.model_dump(mode="json"),
                 "health": counter.health and counter.health.model_dump(),
+                "events": [
+                    event.model_dump(mode="json", exclude={"counters"})
+                    for event in self.snapshot.events
+                    if event.counters is None or counter.counter_id in event.counters
+                ],
             }
         )
 

@@ -24,7 +24,7 @@ CONTENT_TYPES = {
 PAGE_FILES = frozenset(
     {
         "accuracy.js", "app.js", "chart.js", "city.js", "counter.js", "data.js", "de.js", "dom.js", "download.js",
-        "en.js", "format.js", "fr.js", "hand.js", "health.js", "icon.svg", "map.js", "style.css",
+        "en.js", "events.js", "format.js", "fr.js", "hand.js", "health.js", "icon.svg", "map.js", "style.css",
     }
 )  # fmt: skip
 POLICY = (

@@ -13,6 +13,7 @@ seen AS (
     MIN(hours.counted_at) AS first_at,
     MAX(hours.counted_at) AS newest_at,
     MAX(IF(hours.quality IS NULL, hours.counted_at, NULL)) AS last_counted_at,
+    MAX(IF(hours.quality IS NULL OR hours.quality = 'closed', hours.counted_at, NULL)) AS last_heard_at,
     MAX(newest.city_at) AS city_at,
     COUNTIF(
       hours.quality IS NULL AND hours.counted_at > TIMESTAMP_SUB(newest.city_at, INTERVAL 28 DAY)
@@ -75,7 +76,7 @@ SELECT
   known.counter_name,
   seen.newest_at,
   seen.last_counted_at,
-  TIMESTAMP_DIFF(seen.city_at, IFNULL(seen.last_counted_at, seen.first_at), HOUR) / 24 AS days_silent,
+  TIMESTAMP_DIFF(seen.city_at, IFNULL(seen.last_heard_at, seen.first_at), HOUR) / 24 AS days_silent,
   seen.usable_hours / LEAST(28 * 24, TIMESTAMP_DIFF(seen.city_at, seen.first_at, HOUR) + 1) AS usable_share,
   faults.fault_kind,
   faults.fault_since,

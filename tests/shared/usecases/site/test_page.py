@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from math import asinh, pi, radians, tan
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from tests import emulators
 from tests.shared.usecases.serving import snapshots
 from tests.shared.usecases.serving.serving_app import KEY, app, publish, running
 from tests.shared.usecases.serving.snapshots import snapshot
-from velocast.usecases.snapshot_format import FaultCard, HealthCard
+from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard
 
 pytestmark = [
     pytest.mark.emulator,
@@ -53,7 +54,16 @@ def address(
             fault=FaultCard(kind="dead", since=snapshots.ORIGIN, evidence="0 bikes"),
             health=HealthCard(days_silent=0.5, usable_share=0.8, wape=0.21),
         )
-        publish(known.model_copy(update={"counters": (*known.counters, twin)}))
+        works = EventCard(
+            kind="closure",
+            what="Works <b>& more</b>",
+            since=snapshots.ORIGIN,
+            until=snapshots.ORIGIN + timedelta(days=2),
+            counters=("c/9 b",),
+        )
+        strike = EventCard(kind="event", what="Strike", since=snapshots.ORIGIN)
+        changes = {"counters": (*known.counters, twin), "events": (strike, works)}
+        publish(known.model_copy(update=changes))
         # The browser's clock is not the test's: a replay stands at its publication.
         with running(app(requests_per_minute=10_000)) as url:
             yield url
@@ -128,6 +138,18 @@ def test_a_faulty_counter_is_listed_with_its_health(page: Page, complaints: list
     expect(listed).to_contain_text(f"counts nothing since 3 Mar 2026; {words}")
     listed.locator("a").click()
     expect(page.locator("#health")).to_have_text(f"counts nothing since 3 Mar 2026; {words}")
+    assert complaints == []
+
+
+def test_events_are_shown_in_the_city_and_at_their_counters(
+    page: Page, complaints: list[str]
+) -> None:
+    works = "Works <b>& more</b>3 Mar 2026 – 4 Mar 2026; closed: counts of this time are not used"
+    strike = "Strikefrom 3 Mar 2026 until further notice"
+    expect(page.locator("#events li")).to_have_text([strike, works])
+    page.locator("#conspicuous li", has_text="Rue 9 S-N").locator("a").click()
+    expect(page.locator("#counter-events li")).to_have_text([strike, works])
+    expect(page.locator("#counter-events-card")).to_be_visible()
     assert complaints == []
 
 

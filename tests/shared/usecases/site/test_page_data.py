@@ -15,7 +15,7 @@ from velocast.model.faults.kinds import NAMES
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
 from velocast.usecases.site.page_data import PageData, file_name_of
 from velocast.usecases.site.page_files import read_page_file
-from velocast.usecases.snapshot_format import FaultCard, HealthCard, Snapshot
+from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard, Snapshot
 
 
 def content(snapshot: Snapshot, name: str) -> Any:
@@ -130,6 +130,39 @@ def test_counters_that_need_a_look_have_faults_or_are_silent_or_unlike_their_for
     assert found[1]["health"] == health.model_dump() == found[2]["health"]
     assert content(made, "counters/c-3.json")["fault"]["kind"] == "dead"
     assert content(made, "counters/c-4.json")["health"]["usable_share"] == 0.8036
+
+
+def test_a_closed_counter_is_not_silent_until_three_days_after_its_closure() -> None:
+    silent = snapshots.counter(1, 60)
+    last = snapshots.ORIGIN - timedelta(days=12)
+    counters = (snapshots.counter(0, 60), silent.model_copy(update={"last_counted_at": last}))
+    made = snapshots.snapshot().model_copy(update={"counters": counters})
+
+    def listed(**closure: Any) -> list[str]:
+        values = {"kind": "closure", "what": "Works", "since": last, "counters": ("c-1",)}
+        events = (EventCard(**(values | closure)),)
+        found = find_conspicuous_counters(made.model_copy(update={"events": events}))
+        return [each["counter_id"] for each in found]
+
+    assert listed() == listed(counters=None) == []
+    assert listed(until=snapshots.ORIGIN - timedelta(days=2)) == []
+    assert listed(until=snapshots.ORIGIN - timedelta(days=4)) == ["c-1"]
+    assert listed(counters=("c-0",)) == listed(kind="event") == ["c-1"]
+    assert listed(since=snapshots.ORIGIN) == ["c-1"]
+
+
+def test_events_are_those_of_the_city_and_of_each_counter() -> None:
+    strike = EventCard(kind="event", what="Strike", since=snapshots.ORIGIN)
+    works = EventCard(
+        kind="closure", what="Works", since=snapshots.ORIGIN, until=snapshots.NOW, counters=("c-1",)
+    )
+    made = snapshots.snapshot(events=(strike, works))
+
+    assert [e["what"] for e in content(made, "city.json")["events"]] == ["Strike", "Works"]
+    assert [e["what"] for e in content(made, "counters/c-1.json")["events"]] == ["Strike", "Works"]
+    assert content(made, "counters/c-2.json")["events"] == [
+        {"kind": "event", "what": "Strike", "since": rfc3339(snapshots.ORIGIN), "until": None}
+    ]
 
 
 def test_every_fault_has_a_name_in_every_language() -> None:

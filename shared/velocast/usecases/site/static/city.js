@@ -3,6 +3,7 @@
 import { accuracyInWords } from "./accuracy.js";
 import { $, h } from "./dom.js";
 import { againstUsual, list, number, t } from "./format.js";
+import { showEvents } from "./events.js";
 import { findingInWords, healthInWords } from "./health.js";
 import { CounterMap, isPlaced, sitesOf } from "./map.js";
 
@@ -49,6 +50,7 @@ export class CityView {
     this.showDays();
     this.showBusiest();
     this.showConspicuous();
+    showEvents($("events-card"), $("events"), this.city.events, this.clock);
     $("accuracy").textContent = accuracyInWords(this.city.accuracy);
     this.showChampion();
     this.showUnplaced();

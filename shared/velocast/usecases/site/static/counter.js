@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { $, h } from "./dom.js";
 import { saveCsv } from "./download.js";
 import { againstUsual, number, percent, t } from "./format.js";
+import { showEvents } from "./events.js";
 import { findingInWords, healthInWords } from "./health.js";
 
 const HOUR = 3600_000;
@@ -45,6 +46,7 @@ export class CounterView {
     $("siblings").replaceChildren(t("same.place"), " ", ...this.siblings.flatMap((c, i) => [i ? ", " : "", h("a", { href: this.addressOf(c), textContent: c.name })]));
     $("good").textContent = accuracyInWords(this.file.accuracy);
     this.showHealth();
+    showEvents($("counter-events-card"), $("counter-events"), this.file.events, this.clock);
     if (this.hour === null) {
       this.hour = this.hours(this.now);
       this.showHour();
