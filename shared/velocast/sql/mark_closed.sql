@@ -3,11 +3,10 @@
 -- closure outranks what detectors say; rows that the city or a person has judged are left alone.
 WITH closure AS (
   -- the casts have no effect in BigQuery; they are for engines that read an array of timestamps as an array of strings
-  SELECT
-    counter_id,
-    CAST(@closed_since[OFFSET(position)] AS TIMESTAMP) AS since,
-    CAST(@closed_until[OFFSET(position)] AS TIMESTAMP) AS until
+  SELECT counter_id, CAST(since AS TIMESTAMP) AS since, CAST(until AS TIMESTAMP) AS until
   FROM UNNEST(@closed_counters) AS counter_id WITH OFFSET AS position
+  JOIN UNNEST(@closed_since) AS since WITH OFFSET AS since_position ON since_position = position
+  JOIN UNNEST(@closed_until) AS until WITH OFFSET AS until_position ON until_position = position
 ),
 recent AS (
   SELECT counter_id, counted_at, bike_count, quality, ingested_at

@@ -73,4 +73,4 @@ def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     return {
         name: value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
         for name, value in known.items()
-    } | {"pairs": int(known["pairs"])}
+    } | {"pairs": int(row["pairs"])}

@@ -57,7 +57,7 @@ def test_reads_a_spreadsheet_s_semicolons_and_columns_in_any_order() -> None:
     ],
 )
 def test_concerns_the_counters_that_it_names(event: dict[str, object], expected: list[str]) -> None:
-    planned = PlannedEvent(since="2026-01-01", what="x", kind="event", **event)  # type: ignore[arg-type]
+    planned = PlannedEvent(since="2026-01-01", what="x", kind="event", **event)
     counters = [("a", None, None, None), ("b", "Quai Nord", 1.5, 2.0), ("c", "Quai Sud", 3.0, 2.0)]
 
     assert [each[0] for each in counters if planned.concerns(*each)] == expected

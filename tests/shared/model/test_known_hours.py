@@ -31,7 +31,7 @@ def counters(hours: pd.DataFrame) -> pd.DataFrame:
 def judged(hours: pd.DataFrame, **event: object) -> JudgedCity:
     """Judge hours in the city that knows of one event."""
     values = {"since": "2024-05-11", "what": "Works", "counters": (COUNTER,), **event}
-    known = known_hours([PlannedEvent(**values)], counters(hours), CITY)  # type: ignore[arg-type]
+    known = known_hours([PlannedEvent(**values)], counters(hours), CITY)
     return judge_city(hours, counters(hours), CITY, country="FR", known=known)
 
 
@@ -50,7 +50,7 @@ def missing(hours: pd.DataFrame, days: int) -> pd.DataFrame:
 def test_a_closure_raises_no_alarm_for_zeros_and_missing_hours(
     hours: pd.DataFrame, change: object
 ) -> None:
-    faulty = change(hours, 8)  # type: ignore[operator]
+    faulty = change(hours, 8)
     alone = judge_city(faulty, counters(hours), CITY, country="FR")
     assert {each.counter_id for each in alone.episodes} == {COUNTER}
 

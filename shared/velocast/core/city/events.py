@@ -126,7 +126,7 @@ def _event(row: dict[str, str]) -> PlannedEvent:
         name: value for name, value in cells.items() if value and name not in ("counters", "area")
     }
     counters = tuple(each.strip() for each in cells.get("counters", "").split("|") if each.strip())
-    return PlannedEvent(**values, counters=counters, area=_area(cells.get("area", "")))  # type: ignore[arg-type]  # validated
+    return PlannedEvent(**values, counters=counters, area=_area(cells.get("area", "")))
 
 
 def _area(text: str) -> BoundingBox | str | None:

@@ -18,7 +18,7 @@ UNTIL = snapshots.ORIGIN + timedelta(days=5)
 
 
 def shown(*events: dict[str, object]) -> tuple[EventCard, ...]:
-    planned = tuple(PlannedEvent(**({"what": "x", "kind": "closure"} | each)) for each in events)  # type: ignore[arg-type]
+    planned = tuple(PlannedEvent(**({"what": "x", "kind": "closure"} | each)) for each in events)
     city = CITY.model_copy(update={"events": planned})
     return shown_events(city, COUNTERS, since=SINCE, until=UNTIL)
 
