@@ -61,7 +61,10 @@ def _described(row: dict[Any, Any]) -> tuple[str, Any, Any, Any]:
 def explains(known: Sequence[KnownHours], rows: pd.DataFrame) -> pd.Series[bool]:
     """Return which rows, with counter_id and counted_at (aware), are hours that the known ones explain."""
     found = pd.Series(False, rows.index)
+    there = set(rows["counter_id"])
     for hours in known:
+        if hours.counter_id not in there:
+            continue
         about = rows["counter_id"] == hours.counter_id
         about &= rows["counted_at"] > hours.since - HOUR  # an hour of which a part is meant
         found |= about & ((rows["counted_at"] < hours.until) if hours.until else True)
