@@ -53,6 +53,7 @@ locals {
     VELOCAST_PUBLIC_SITE     = tostring(var.public_site)
     VELOCAST_REPORTS_BUCKET  = module.storage.buckets["reports"]
     VELOCAST_SITE_BUCKET     = module.site.bucket
+    VELOCAST_SITE_URL        = var.public_site ? module.site.url : ""
     VELOCAST_WORKFLOW        = local.workflow
   }, { for name, secret in local.config.secrets : secret.variable => "/secrets/${name}/value" })
   workflow = one(keys(local.config.workflows))

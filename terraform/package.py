@@ -21,6 +21,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 import tomllib
@@ -30,6 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HASH_DIGITS = 16
+EVENTS = re.compile(r"""^events:[ \t]*["']?([^"'#\s\[]+)""", re.MULTILINE)
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip can store
 LEFT_OUT = {"__pycache__"}
 
@@ -58,9 +60,34 @@ def metadata(root: Path) -> Files:
 
 
 def library_files(root: Path, city: Path | None) -> Files:
-    """Return the files of the library, by their paths in it, with a city's own file among its cities."""
+    """Return the files of the library, by their paths in it, with a city's own files among its cities.
+
+    Raises FileNotFoundError for the events that a city's file names and that are not beside it.
+    """
     files = files_under(root / "shared/velocast")
-    return files if city is None else files | {f"cities/{city.stem}.yaml": city.read_bytes()}
+    if city is None:
+        return files
+    own = {f"cities/{city.stem}.yaml": city.read_bytes()}
+    if name := events_of(city):
+        own[f"cities/{name}"] = (city.parent / name).read_bytes()
+    return files | own
+
+
+def events_of(city: Path) -> str | None:
+    """Return the file of events that a city's file names; None without one, and where it is in a bucket.
+
+    This program has no parser of YAML, and the key is at the start of a line. Raises FileNotFoundError unless the file
+    is in the city's folder, whose files alone are deployed.
+    """
+    found = EVENTS.search(city.read_text(encoding="utf-8"))
+    if found is None or found[1].startswith("gs://"):
+        return None
+    name = found[1]
+    if "/" in name or not (city.parent / name).is_file():
+        raise FileNotFoundError(
+            f"{city} names its events {name!r}; put that file beside it and name it without a folder, or in a bucket"
+        )
+    return name
 
 
 def function_files(root: Path, name: str, city: Path | None = None) -> Files:

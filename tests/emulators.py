@@ -78,6 +78,7 @@ def environment(ports: Ports, folder: Path) -> dict[str, str]:
         "VELOCAST_DATASETS_BUCKET": BUCKETS["datasets"],
         "VELOCAST_SITE_BUCKET": BUCKETS["site"],
         "VELOCAST_PUBLIC_SITE": "false",
+        "VELOCAST_SITE_URL": "https://bikes.example/index.html",
         "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
         "VELOCAST_WORKFLOW": "velocast-retrain",
         "VELOCAST_DISCORD_WEBHOOK_FILE": str(webhook),

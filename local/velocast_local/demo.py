@@ -172,7 +172,7 @@ def _play_day(player: Player, audit: AuditReader, day: date, schedules: Path) ->
         name = job.removeprefix("velocast-")
         with player.progress.part(name):
             player.run_schedule(job)
-        told.append(audit.line(EVENT_OF[name]))
+        told.append(audit.line(EVENT_OF[name]) if name in EVENT_OF else f"{name} sent")
     player.progress.say(f"{day:%a %d %b} " + ("\n" + " " * 11).join(told))
 
 

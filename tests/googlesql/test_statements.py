@@ -59,6 +59,9 @@ def rows_of(table: str) -> pa.Table:
 # The type in which the use cases send each parameter; one name has one type in all files.
 PARAMETERS = {
     "as_of": "TIMESTAMP",
+    "closed_counters": "ARRAY<STRING>",
+    "closed_since": "ARRAY<TIMESTAMP>",
+    "closed_until": "ARRAY<TIMESTAMP>",
     "component": "STRING",
     "counter_id": "STRING",
     "counter_ids": "ARRAY<STRING>",

@@ -102,6 +102,27 @@ def test_a_city_s_own_file_is_deployed_with_the_library(
     assert "city" not in package.package(project, tmp_path / "out")
 
 
+def test_the_events_that_a_city_names_are_deployed_with_it(
+    package: ModuleType, project: Path, tmp_path: Path
+) -> None:
+    city = tmp_path / "oz.yaml"
+    city.write_text("name: Oz\nevents: 'works.csv'  # edited by the press office\n")
+    with pytest.raises(FileNotFoundError, match=r"names its events 'works.csv'; put that file"):
+        package.package(project, tmp_path / "out", city)
+    (tmp_path / "works.csv").write_bytes(b"since,what,kind\n")
+    files = package.library_files(project, city)
+    assert files["cities/works.csv"] == b"since,what,kind\n"
+
+
+@pytest.mark.parametrize("line", ["", "events: gs://b/w.csv", "events: []", "events:\n  - {}"])
+def test_events_in_a_bucket_or_in_the_file_itself_need_no_file(
+    package: ModuleType, line: str, tmp_path: Path
+) -> None:
+    city = tmp_path / "oz.yaml"
+    city.write_text(f"name: Oz\n{line}\n")
+    assert package.events_of(city) is None
+
+
 @pytest.mark.parametrize("folder", ["cli", "local", "tests", "docs"])
 def test_a_change_of_what_is_not_deployed_changes_no_package(
     package: ModuleType, project: Path, tmp_path: Path, folder: str

@@ -22,16 +22,27 @@ def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
 
 
 def counts_with_quality(
-    warehouse: Warehouse, city: City, counts: pd.DataFrame, raw: str
+    warehouse: Warehouse,
+    city: City,
+    counts: pd.DataFrame,
+    raw: str,
+    counters: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return counts with `quality`: what the city marks, else what ingestion marks.
 
-    raw: dataset.table into which the counts are loaded for the query. Raises WarehouseError.
+    raw: dataset.table into which the counts are loaded for the query. counters: as for `counters_table`, to find those
+    that the city's events concern. Raises WarehouseError.
     """
     warehouse.load_table(raw, arrow_counts(counts.assign(quality=None)), expires_days=None)
     first, until = span(counts)
     marks = find_changes(
-        warehouse, city, Thresholds(), mark_from=first, until=until, counts_table=raw
+        warehouse,
+        city,
+        Thresholds(),
+        mark_from=first,
+        until=until,
+        counts_table=raw,
+        counters=counters,
     ).rows
     keys = ["counter_id", "counted_at"]
     found = counts[keys].merge(marks[[*keys, "quality"]], how="left", on=keys)["quality"]

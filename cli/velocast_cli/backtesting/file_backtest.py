@@ -90,7 +90,7 @@ def backtest_counts(
         say("starting the BigQuery emulator")
         with emulator, _environment(emulator):
             warehouse = _warehouse()
-            counted = city_tables.counts_with_quality(warehouse, city, counts, RAW)
+            counted = city_tables.counts_with_quality(warehouse, city, counts, RAW, read.counters)
             warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
             warehouse.load_table(
                 COUNTERS, city_tables.counters_table(read.counters), expires_days=None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from velocast.model.faults.episodes import Episode
+    from velocast_cli.counts.faults import JudgedHours
     from velocast_cli.counts.hours_files import CityHours
 
 
@@ -56,13 +57,13 @@ def check_faults_command(
         asked_since = parse_day(since, "since") if since else None
         try:
             found = _live(as_of, home) if live else _read(files or [], city, as_of)
-            episodes = _episodes(found, asked_since)
+            judged = _judged(found, asked_since)
         except (ValueError, OSError) as exc:
             raise EventError(str(exc)) from exc
     if as_json:
-        typer.echo(json.dumps(_as_json(found, episodes)))
+        typer.echo(json.dumps(_as_json(found, judged)))
     else:
-        _print(found, episodes)
+        _print(found, judged)
 
 
 def _read(files: list[Path], city: str | None, as_of: str | None) -> CityHours:
@@ -84,7 +85,7 @@ def _live(as_of: str | None, home: Path | None) -> CityHours:
     return read_stored_hours(job_run("counts", home=home, as_of=as_of))
 
 
-def _episodes(found: CityHours, since: datetime | None) -> list[Episode]:
+def _judged(found: CityHours, since: datetime | None) -> JudgedHours:
     from velocast_cli.counts.faults import find_episodes
 
     return find_episodes(found, since)
@@ -94,18 +95,20 @@ def _say(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
 
 
-def _as_json(found: CityHours, episodes: list[Episode]) -> dict[str, object]:
+def _as_json(found: CityHours, judged: JudgedHours) -> dict[str, object]:
     hours = found.hours["counted_at"]
     return {
         "city": found.city.name,
         "counters": int(found.hours["counter_id"].nunique()),
         "first_hour": hours.min().isoformat(),
         "last_hour": hours.max().isoformat(),
-        "episodes": [each.as_dict() for each in episodes],
+        "episodes": [each.as_dict() for each in judged.episodes],
+        "explained": [each.as_dict() for each in judged.known],
     }
 
 
-def _print(found: CityHours, episodes: list[Episode]) -> None:
+def _print(found: CityHours, judged: JudgedHours) -> None:
+    episodes = judged.episodes
     rows = [
         (
             each.counter_id,
@@ -118,6 +121,18 @@ def _print(found: CityHours, episodes: list[Episode]) -> None:
     ]
     if rows:
         print_table(("Counter", "Fault", "Since", "Length", "Evidence"), rows)
+    if judged.known:
+        known = [
+            (
+                each.counter_id,
+                each.kind,
+                f"{each.since:%Y-%m-%d}",
+                f"{each.until:%Y-%m-%d}" if each.until else "",
+                each.what,
+            )
+            for each in judged.known
+        ]
+        print_table(("Counter", "Known", "Since", "Until", "What"), known)
     counters = found.hours["counter_id"].nunique()
     faulty = len({each.counter_id for each in episodes})
     going_on = sum(each.open for each in episodes)

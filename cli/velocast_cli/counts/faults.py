@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from velocast.model.faults.city_faults import judge_city
 from velocast.model.faults.episodes import Episode
+from velocast.model.known_hours import KnownHours, known_hours
 from velocast_cli.counts.hours_files import CityHours
 
 
-def find_episodes(found: CityHours, since: datetime | None = None) -> list[Episode]:
-    """Return the episodes of all counters, or those that end after `since`. Raises SettingsError for its holidays."""
+@dataclass(frozen=True)
+class JudgedHours:
+    """episodes: of all counters. known: the hours that the city's events and closures explain."""
+
+    episodes: list[Episode]
+    known: list[KnownHours]
+
+
+def find_episodes(found: CityHours, since: datetime | None = None) -> JudgedHours:
+    """Return what is to be said of the hours, or of those that end after `since`. Raises SettingsError for holidays."""
     city = found.city
-    judged = judge_city(found.hours, found.counters, city.zone, country=city.holidays)
-    return [each for each in judged.episodes if since is None or each.until > since]
+    known = known_hours(city.events, found.counters, city.zone)
+    judged = judge_city(found.hours, found.counters, city.zone, country=city.holidays, known=known)
+    return JudgedHours(
+        [each for each in judged.episodes if since is None or each.until > since],
+        [each for each in judged.known if not (since and each.until and each.until <= since)],
+    )

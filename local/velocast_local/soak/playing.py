@@ -126,6 +126,7 @@ def planned_runs(
         PlannedRun(start, "retrain", partial(player.publish, "velocast-monitor")),
     ]
     stages: dict[str, Stage] = {"fetch": "fetch", "predict": "predict", "monitor": "monitor"}
+    stages["digest"] = "monitor"
     number = 0
     while True:
         after = start + timedelta(days=number) - timedelta(seconds=1)

@@ -58,6 +58,7 @@ def deployed_environment(state: StackState) -> dict[str, str]:
         "VELOCAST_REPORTS_BUCKET": f"{state.project}-reports",
         "VELOCAST_SITE_BUCKET": f"{state.project}-site",
         "VELOCAST_PUBLIC_SITE": "true",
+        "VELOCAST_SITE_URL": "",
         "VELOCAST_DATASETS_BUCKET": f"{state.project}-datasets",
         "VELOCAST_ALERTS_TOPIC": ALERTS_TOPIC,
         "VELOCAST_WORKFLOW": WORKFLOW,

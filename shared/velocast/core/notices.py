@@ -134,6 +134,86 @@ class CountersWorkAgain(_Notice):
     counters: tuple[str, ...]
 
 
+class DigestAccuracy(Message):
+    """Forecasts of a week (lead days 0 to 2) against usable counts.
+
+    wape: absolute errors as a share of the bikes; usual_wape: that of the four weeks before, null where too little is
+    known. mae: bikes per hour.
+    """
+
+    pairs: int
+    mae: float
+    wape: float
+    usual_wape: float | None
+
+
+class DigestCounter(Message):
+    """A counter that needs a look, as the page lists it. url: its page; empty where the site is not public."""
+
+    name: str
+    url: str
+    finding: Literal["fault", "silent", "outside"]
+    fault: str | None = None
+    since: str | None = None
+    share: float | None = None
+    usable_share: float | None = None
+
+
+class DigestModel(Message):
+    """A trained model, what was decided about it, and its R2 beside the champion's where both are known."""
+
+    version: int | None
+    task: str
+    decision: Literal["DEPLOY", "SKIP", "REJECT"]
+    old_r2: float | None
+    new_r2: float | None
+
+
+class DigestHour(Message):
+    """The busiest hour of a coming day. at: RFC 3339 with the city's offset. bikes: expected of all counters."""
+
+    at: str
+    bikes: int
+
+
+class DigestEvent(Message):
+    """An event or a closure of the coming days. since, until: RFC 3339 with the city's offset; until null: no end.
+
+    counters: how many it concerns; null for all.
+    """
+
+    kind: Literal["closure", "event"]
+    what: str
+    since: str
+    until: str | None
+    counters: int | None
+
+
+class WeeklyDigest(_Notice):
+    """What a week was like and what is coming: of the local days `since` to `until` (ISO 8601), both included.
+
+    more_counters: how many more need a look. hours, usable, counting: stored hours of the week, usable ones, and the
+    counters that have any. history_days: local days with a usable count in the last year.
+    """
+
+    event: Literal["weekly_digest"] = "weekly_digest"
+    city: str
+    since: str
+    until: str
+    site_url: str
+    accuracy: DigestAccuracy | None
+    counters: tuple[DigestCounter, ...]
+    more_counters: int
+    models: tuple[DigestModel, ...]
+    ahead: tuple[DigestHour, ...]
+    events: tuple[DigestEvent, ...] = ()
+    hours: int
+    usable: int
+    counting: int
+    bikes: int
+    history_days: int
+
+
 class ModelFallback(_Notice):
     """The champion could not be loaded; forecasts come from the next model in the loading order."""
 
@@ -164,7 +244,8 @@ Notice = Annotated[
     | CountersOutOfOrder
     | CountersWorkAgain
     | ModelFallback
-    | RunFailed,
+    | RunFailed
+    | WeeklyDigest,
     Field(discriminator="event"),
 ]
 NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)

@@ -41,12 +41,16 @@ class PredictRequest(RunRequest):
 
 
 class MonitorRequest(RunRequest):
-    """Topic velocast-monitor. `check_only` validates and looks for drift and starts nothing."""
+    """Topic velocast-monitor. `check_only` validates and looks for drift and starts nothing.
+
+    digest: only publishes the weekly digest, and checks nothing.
+    """
 
     check_only: bool = False
     force: bool = False
     test_mode: bool = False
     kind: Kind = DEFAULT_KIND
+    digest: bool = False
 
 
 class RetrainArgument(Message):

@@ -151,11 +151,12 @@ class PredictSettings(NotifyingSettings):
 
 
 class MonitorSettings(NotifyingSettings):
-    """functions/monitor."""
+    """functions/monitor. site_url: address of the public site's first page; empty where it is not public."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     reports_bucket: str = _variable("VELOCAST_REPORTS_BUCKET")
     workflow: str = _variable("VELOCAST_WORKFLOW")
+    site_url: str = _variable("VELOCAST_SITE_URL")
 
 
 class NotifySettings(Settings):

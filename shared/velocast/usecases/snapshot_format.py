@@ -93,6 +93,16 @@ class FaultCard(_Part):
     evidence: str
 
 
+class HealthCard(_Part):
+    """What is known of a counter's health (`counter_health.CounterHealth`): over 28 days, null where unknown."""
+
+    days_silent: float
+    usable_share: float
+    mae: float | None = None
+    wape: float | None = None
+    r2: float | None = None
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -108,7 +118,7 @@ class CounterSnapshot(_Part):
     local hour; null where there is no usable count; empty where there is none at all.
     days: the bikes of each local day from `days_from`, the first with a count, to the day before the forecast's; null
     where there is no usable count. day_hours: the number of hours with a usable count in each of these days.
-    fault: null while the counter works.
+    fault: null while the counter works. health: null in snapshots of earlier versions.
     """
 
     counter_id: str
@@ -143,6 +153,20 @@ class CounterSnapshot(_Part):
     days: tuple[int | None, ...] = ()
     day_hours: tuple[int, ...] = ()
     fault: FaultCard | None = None
+    health: HealthCard | None = None
+
+
+class EventCard(_Part):
+    """An event or a closure that the city knows of, in [since, until), and the counters that it concerns.
+
+    until: null until further notice. counters: ids; null for all.
+    """
+
+    kind: Literal["closure", "event"]
+    what: str
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+    counters: tuple[str, ...] | None = None
 
 
 class Snapshot(_Part):
@@ -152,6 +176,7 @@ class Snapshot(_Part):
     champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
+    events: those of the recent and the forecast hours, by their start.
     """
 
     origin_at: AwareDatetime
@@ -162,6 +187,7 @@ class Snapshot(_Part):
     busy_from: float = 0.5
     clock: Clock = "wall"
     city: CityCard
+    events: tuple[EventCard, ...] = ()
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
 

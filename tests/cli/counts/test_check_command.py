@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from tests.shared.model.faults.simulated_city import city_hours
 from tests.shared.usecases import small_city
+from velocast.core.city import load_city
 from velocast.core.datetimes import rfc3339
 from velocast_cli.main import app
 
@@ -95,6 +97,38 @@ def test_shows_only_what_ends_after_a_day_and_was_known_by_then(
     assert episodes(path, "--city", "paris", "--since", "2024-05-20") == []
     assert len(episodes(path, "--city", "paris", "--as-of", "2024-05-12T00:00:00+02:00")) == 1
     assert episodes(path, "--city", "paris", "--as-of", "2024-05-11T00:00:00+02:00") == []
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> str:
+    """Paris, where a street is closed from BROKEN on."""
+    described = load_city("paris").model_dump(mode="json", exclude_none=True)
+    del described["events"]
+    file = tmp_path / "my-city.yaml"
+    file.write_text(yaml.safe_dump(described) + "events: works.csv\n", encoding="utf-8")
+    line = f"{BROKEN:%Y-%m-%d},{COUNTER},Works,closure"
+    (tmp_path / "works.csv").write_text(f"since,counters,what,kind\n{line}\n", encoding="utf-8")
+    return str(file)
+
+
+def test_a_known_closure_is_no_fault(hours: pd.DataFrame, tmp_path: Path, works: str) -> None:
+    path = written(hours, tmp_path / "hours.parquet")
+
+    said = json.loads(check(path, "--city", works, "--json").stdout)
+    table = check(path, "--city", works).stdout
+
+    assert said["episodes"] == []
+    assert said["explained"] == [
+        {
+            "counter_id": COUNTER,
+            "kind": "closure",
+            "since": BROKEN.isoformat(),
+            "until": None,
+            "what": "Works",
+        }
+    ]
+    assert f"{COUNTER}     closure  2024-05-11         Works" in table
+    assert table.splitlines()[-1] == "0 faults of 0 of 10 counters, 0 going on"
 
 
 def test_prints_a_table_of_80_columns(hours: pd.DataFrame, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pyarrow as pa
 from tests import emulators
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
+from velocast.core.audit_row import AuditRow
 from velocast.core.city import load_city
 from velocast.core.datetimes import local_date, parse_instant, start_of_local_day
-from velocast.core.settings import JobSettings, MonitorSettings, PredictSettings
+from velocast.core.settings import FetchSettings, JobSettings, MonitorSettings, PredictSettings
+from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime
 from velocast_local.simulation.city import simulate
 
@@ -71,6 +73,24 @@ def predict_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[PredictS
 def monitor_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[MonitorSettings]:
     """Return a run of `monitor` as its handler creates it."""
     return Run(Runtime(MonitorSettings.load(), component="monitor"), as_of, message_id)
+
+
+def fetch_run(as_of: datetime = AS_OF, message_id: str = "m1") -> Run[FetchSettings]:
+    """Return a run of `fetch` as its handler creates it."""
+    return Run(Runtime(FetchSettings.load(), component="fetch"), as_of, message_id)
+
+
+def remember_faults(faults: list[dict[str, object]], hours_ago: int = 2) -> None:
+    """Store the audit row of an ingestion that found these faults, so many hours before AS_OF."""
+    at = AS_OF - timedelta(hours=hours_ago)
+    row = AuditRow(
+        event_id=f"fetch:{hours_ago}:ingestion",
+        timestamp=at,
+        event_type="INGESTION",
+        as_of=at,
+        details={"quality": {"faults": faults}},
+    )
+    audit.write(warehouse(), [row], environment="dev")
 
 
 def job_run(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from velocast.adapters.channels.card import Card
+from velocast.adapters.channels.card import Card, without_links
 from velocast.core.errors import ChannelError, SettingsError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def body(card: Card) -> str:
     """Return a card as plain text: its description, a line for each field, its link and its footer."""
     parts = [
         card.description,
-        "\n".join(f"{field.name}: {field.value}" for field in card.fields),
+        "\n".join(f"{field.name}: {without_links(field.value)}" for field in card.fields),
         card.url,
         " · ".join(text for text in (card.footer, card.timestamp) if text),
     ]

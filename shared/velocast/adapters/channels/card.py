@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from velocast.core.city import Severity
@@ -31,3 +32,17 @@ class Card:
     timestamp: str = ""
     footer: str = ""
     severity: Severity = "info"
+
+
+_LINK = re.compile(r"\[([^\[\]]*)\]\((https?://[^\s()]+)\)")
+
+
+def link(text: str, url: str) -> str:
+    """Return a text that leads to an address, in Markdown; the text alone without an address."""
+    plain = re.sub(r"[\[\]()<>*_`|~\\\n]", " ", text).strip()
+    return f"[{plain}]({url})" if url else plain
+
+
+def without_links(text: str) -> str:
+    """Return a text with each link of `link` written out, for channels that know no Markdown."""
+    return _LINK.sub(r"\1 (\2)", text)

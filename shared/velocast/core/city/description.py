@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from velocast.core.city.area import BoundingBox
+from velocast.core.city.events import PlannedEvent
 from velocast.core.city.reading import ClockConvention, CounterFields, FileFormat, Layout, Strict
 from velocast.core.city.sources import Source
-
-
-class BoundingBox(Strict):
-    """The area in which a counter of the city can be, in degrees (WGS 84)."""
-
-    south: float
-    west: float
-    north: float
-    east: float
-
-    def contains(self, latitude: float, longitude: float) -> bool:
-        """Return whether a position is inside the box, edges included."""
-        return self.south <= latitude <= self.north and self.west <= longitude <= self.east
 
 
 class MapTiles(Strict):
@@ -139,6 +128,14 @@ class Verified(Strict):
     source: str
 
 
+def _read_already(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(
+            f"{value!r} is a file, which is read with a city's file only; give the list"
+        )
+    return value
+
+
 class City(Strict):
     """One city. Only its name, its clock and the layout of its counts must be described."""
 
@@ -176,6 +173,13 @@ class City(Strict):
     counters: Counters = Counters()
     weather: WeatherConfig | None = None
     messages: Messages = Messages()
+    events: Annotated[
+        tuple[PlannedEvent, ...],
+        BeforeValidator(_read_already, json_schema_input_type=str | tuple[PlannedEvent, ...]),
+    ] = Field(
+        (),
+        description="Events and closures: a CSV beside the city's file, a gs:// address of one, or the list itself.",
+    )
     verified: Verified | None = None
 
     @field_validator("time_zone")

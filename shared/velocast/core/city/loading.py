@@ -6,6 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from velocast.core.city.description import City
+from velocast.core.city.events import read_events
 from velocast.core.errors import ObjectMissing, SettingsError
 
 GCS = "gs://"
@@ -28,13 +30,39 @@ def load_city(name: str, *, read_object: ReadObject | None = None) -> City:
 
     name: that of a packaged city, a path (it ends in .yaml or .yml, or has a folder), or a gs:// address. read_object:
     reads the latter (`velocast.adapters.gcs.read_address`). Raises SettingsError when there is no such city, and when
-    its file has a wrong or unknown key, time zone or holiday calendar.
+    its file has a wrong or unknown key, time zone or holiday calendar, or its events a wrong line.
     """
     if name.startswith(GCS):
-        return parse_city(_mapping(_object(name, read_object), name), name)
+        values = _mapping(_object(name, read_object), name)
+        return parse_city(_with_events(values, name.rpartition("/")[0], read_object), name)
     if is_path(name):
-        return parse_city(_mapping(_file(name), name), name)
-    return _packaged(name)
+        folder = Path(name).expanduser().parent
+        return parse_city(_with_events(_mapping(_file(name), name), folder, read_object), name)
+    return _packaged(name, read_object)
+
+
+def _with_events(
+    values: dict[str, Any], folder: str | Path | Traversable, read_object: ReadObject | None
+) -> dict[str, Any]:
+    """Return what a city's file says, with the events themselves in place of the CSV that it names.
+
+    folder: where the city's file is; a gs:// address as text.
+    """
+    named = values.get("events")
+    if not isinstance(named, str):
+        return values
+    if named.startswith(GCS) or isinstance(folder, str):
+        place = named if named.startswith(GCS) else f"{folder}/{named}"
+        data = _object(place, read_object)
+    else:
+        place = named
+        try:
+            data = folder.joinpath(named).read_bytes()
+        except OSError as exc:
+            raise SettingsError(
+                f"events: {named} cannot be read beside the city's file ({exc}); give its path from there"
+            ) from exc
+    return values | {"events": [each.model_dump() for each in read_events(data, place)]}
 
 
 def is_path(name: str) -> bool:
@@ -59,11 +87,13 @@ def parse_city(values: dict[str, Any], place: str) -> City:
 
 
 @cache  # one run calls this about a dozen times
-def _packaged(name: str) -> City:
+def _packaged(name: str, read_object: ReadObject | None) -> City:
     if name not in packaged_cities():
         raise SettingsError(_unknown(name))
     place = f"cities/{name}.yaml"
-    return parse_city(_mapping(files("velocast").joinpath(place).read_bytes(), place), place)
+    folder = files("velocast").joinpath("cities")
+    values = _mapping(files("velocast").joinpath(place).read_bytes(), place)
+    return parse_city(_with_events(values, folder, read_object), place)
 
 
 def _unknown(name: str) -> str:

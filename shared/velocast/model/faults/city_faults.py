@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,13 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from velocast.core.datetimes import local_date
-from velocast.model.faults.day_grid import day_grid
+from velocast.model.faults.day_grid import day_grid, with_known_hours
 from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
 from velocast.model.faults.kinds import NAMES, QUALITY_OF
 from velocast.model.faults.limits import DEFAULT, FaultLimits
 from velocast.model.faults.sites import sites_of
 from velocast.model.features.calendar_features import holiday_dates
+from velocast.model.known_hours import KnownHours
 
 BLOCK = 500  # counters judged together: enough to know the city, and memory stays bounded
 _QUALITIES = np.array([None, *(QUALITY_OF[name] for name in NAMES)], dtype=object)
@@ -26,10 +27,14 @@ _QUALITIES = np.array([None, *(QUALITY_OF[name] for name in NAMES)], dtype=objec
 
 @dataclass(frozen=True)
 class JudgedCity:
-    """quality: (n,) of the given hours, None or a quality of QUALITY_OF. episodes: of all counters."""
+    """quality: (n,) of the given hours, None or a quality of QUALITY_OF. episodes: of all counters.
+
+    known: the hours among the given ones that events and closures of the city explain.
+    """
 
     quality: NDArray[np.object_]
     episodes: list[Episode]
+    known: list[KnownHours] = field(default_factory=list)
 
 
 def judge_city(
@@ -38,12 +43,14 @@ def judge_city(
     zone: ZoneInfo,
     *,
     country: str | None,
+    known: Sequence[KnownHours] = (),
     limits: FaultLimits = DEFAULT,
 ) -> JudgedCity:
     """Judge the hours of a city, each day by what was known at its end.
 
     hours: as for `day_grid`, in any order; optionally dead (bool): the counter was dead before these hours. counters:
-    as for `sites_of`. country: its calendar of holidays. Raises SettingsError for an unknown one.
+    as for `sites_of`. country: its calendar of holidays. known: hours that the city's events and closures explain.
+    Raises SettingsError for an unknown calendar.
     """
     quality = np.full(len(hours), None, dtype=object)
     if hours.empty:
@@ -54,15 +61,29 @@ def judge_city(
     )
     holidays = holiday_dates(country, first, last + timedelta(days=1))
     sites = sites_of(counters)
+    known = _within(known, hours)
     episodes: list[Episode] = []
     for rows in _blocks(hours["counter_id"]):
         block = hours.iloc[rows]
-        grid = day_grid(block, zone, holidays=holidays, sites=sites)
+        grid = with_known_hours(day_grid(block, zone, holidays=holidays, sites=sites), known, zone)
         dead = set(block.loc[block["dead"], "counter_id"].astype(str)) if "dead" in block else set()
         ledger = find_faults(grid, limits, dead=dead)
         quality[rows] = _QUALITIES[ledger.marks.reshape(-1)[grid.cells]]
         episodes += episodes_of(ledger, zone)
-    return JudgedCity(quality, episodes)
+    return JudgedCity(quality, episodes, known)
+
+
+def _within(known: Sequence[KnownHours], hours: pd.DataFrame) -> list[KnownHours]:
+    """Return the known hours that are of the counters and of the time of the given hours."""
+    first, last = hours["counted_at"].min(), hours["counted_at"].max()
+    there = set(hours["counter_id"].astype(str))
+    return [
+        each
+        for each in known
+        if each.counter_id in there
+        and each.since <= last
+        and (each.until is None or each.until > first)
+    ]
 
 
 def _blocks(counter_ids: pd.Series[str]) -> Iterator[NDArray[np.int64]]:

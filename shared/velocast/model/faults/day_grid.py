@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,8 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from velocast.model.features.calendar_features import DayType, day_type
+from velocast.model.known_hours import KnownHours
 
-NOT_JUDGED = ("refused", "flagged", "incomplete", "clock_change")  # qualities that others give
+NOT_JUDGED = (
+    "refused",
+    "flagged",
+    "incomplete",
+    "clock_change",
+    "closed",
+)  # qualities that others give
 DAY_TYPES: tuple[DayType, ...] = ("working", "saturday", "rest")
 
 
@@ -103,3 +110,42 @@ def _pairs(counters: list[str], sites: Mapping[str, str | None]) -> NDArray[np.i
         for b in members[n + 1 :]
     ]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def with_known_hours(grid: DayGrid, known: Sequence[KnownHours], zone: ZoneInfo) -> DayGrid:
+    """Return a grid in which closed hours are not judged nor missed, and hours of events are accepted."""
+    if not known:
+        return grid
+    counts, published, accepted = grid.counts.copy(), grid.published.copy(), grid.accepted.copy()
+    for counter, cells, hours in _cells(grid, known, zone):
+        if hours.kind == "event":
+            accepted[counter].reshape(-1)[cells] = True
+        else:
+            counts[counter].reshape(-1)[cells] = np.nan
+            # what is closed need not be sent; before its first hour a counter was not there
+            first = int(grid.published[counter].reshape(-1).argmax())
+            published[counter].reshape(-1)[max(cells.start, first) : cells.stop] = True
+    return replace(grid, counts=counts, published=published, accepted=accepted)
+
+
+def _cells(
+    grid: DayGrid, known: Sequence[KnownHours], zone: ZoneInfo
+) -> Iterator[tuple[int, slice, KnownHours]]:
+    """Give the position of each counter and its hours of the grid."""
+    position = {name: number for number, name in enumerate(grid.counters)}
+    end = grid.counts.shape[1] * 24
+    for hours in known:
+        start = max(_cell(grid, hours.since, zone), 0)
+        # an hour that is closed in part is closed
+        stop = end if hours.until is None else _cell(grid, hours.until - _MOMENT, zone) + 1
+        if hours.counter_id in position and start < min(stop, end):
+            yield position[hours.counter_id], slice(start, min(stop, end)), hours
+
+
+_MOMENT = timedelta(microseconds=1)
+
+
+def _cell(grid: DayGrid, at: datetime, zone: ZoneInfo) -> int:
+    """Return the hour of the clock in which a moment is, numbered from the grid's first hour."""
+    local = at.astimezone(zone)
+    return (local.date() - grid.first_day).days * 24 + local.hour

@@ -19,10 +19,11 @@ from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.spatial_fallback import Z_90
-from velocast.usecases.audit import read_known_faults
+from velocast.usecases.counter_health import CounterHealth, read_counter_health
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.long_past import LongPast
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
+from velocast.usecases.forecasting.shown_events import shown_events
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
     HOURS_PER_WEEK,
@@ -32,6 +33,7 @@ from velocast.usecases.snapshot_format import (
     Clock,
     CounterSnapshot,
     FaultCard,
+    HealthCard,
     Snapshot,
     dumps,
     loads,
@@ -43,6 +45,7 @@ MIN_WEEKS = 2
 RECENT_HOURS = 14 * 24
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
+HEALTH_DECIMALS = 4
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +59,7 @@ class History:
     typical, typical_spread: (counters, 168) median count and half the width of its 90 % band by local hour from Monday
         0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
-    faults: those that counters have now, by counter_id.
+    faults, health: those that counters have now, by counter_id.
     """
 
     counters: pd.DataFrame
@@ -65,6 +68,7 @@ class History:
     recent: pd.DataFrame
     recent_from: datetime
     faults: dict[str, FaultCard] = field(default_factory=dict)
+    health: dict[str, HealthCard] = field(default_factory=dict)
 
 
 def read_history(
@@ -96,6 +100,7 @@ def read_history(
         min_weeks=MIN_WEEKS,
     )
     end = start_of_hour(as_of, city.zone)
+    health = read_counter_health(warehouse, as_of=as_of, tables=tables)
     ids = pd.Index(counters["counter_id"])
     week = range(HOURS_PER_WEEK)
     # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).
@@ -108,9 +113,14 @@ def read_history(
         recent=_recent(warehouse, (tables or {}).get("counts", schemas.COUNTS), ids, end),
         recent_from=end - RECENT_HOURS * HOUR,
         faults={
-            fault["counter_id"]: FaultCard.model_validate(fault)
-            for fault in read_known_faults(warehouse, as_of=as_of)
-            if fault["open"]
+            each.counter_id: FaultCard(
+                kind=each.fault_kind, since=each.fault_since, evidence=each.fault_evidence or ""
+            )
+            for each in health
+            if each.fault_kind and each.fault_since
+        },
+        health={
+            each.counter_id: HealthCard.model_validate(_rounded_health(each)) for each in health
         },
     )
 
@@ -170,6 +180,9 @@ def build_snapshot(
         busy_from=busy.busy_from,
         clock=clock,
         city=_city_card(city),
+        events=shown_events(
+            city, counters, since=history.recent_from, until=hours[-1] + HOUR if hours else as_of
+        ),
         hours=hours,
         counters=tuple(counters),
     )
@@ -218,7 +231,16 @@ def _counter(
         days=tuple(days),
         day_hours=tuple(day_hours),
         fault=history.faults.get(counter_id),
+        health=history.health.get(counter_id),
     )
+
+
+def _rounded_health(each: CounterHealth) -> dict[str, float | None]:
+    return {
+        name: None if value is None else round(value, HEALTH_DECIMALS)
+        for name, value in vars(each).items()
+        if name in HealthCard.model_fields
+    }
 
 
 def _rounded(values: pd.Series[float]) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ The audit row of each ingestion names the recent faults; the next one compares t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from velocast.usecases.ingest.notices import publish_faulty_counters
 
 if TYPE_CHECKING:
     from velocast.model.faults.episodes import Episode
+    from velocast.model.known_hours import KnownHours
 
 RECENT = timedelta(days=14)  # what ended earlier, found in a backfill, is no news
 SAME = timedelta(days=3)  # a fault that is interrupted for less is one
@@ -36,8 +38,13 @@ class FaultNews:
     over: list[str]
 
 
-def compare_faults(run: Run[FetchSettings], episodes: list[Episode]) -> FaultNews:
-    """Return which recent episodes the last ingestion did not know, and which are over. Raises WarehouseError."""
+def compare_faults(
+    run: Run[FetchSettings], episodes: list[Episode], known: Sequence[KnownHours] = ()
+) -> FaultNews:
+    """Return which recent episodes the last ingestion did not know, and which are over. Raises WarehouseError.
+
+    known: hours that events and closures explain; they are the reason why an episode is none any more.
+    """
     before = read_known_faults(run.warehouse, as_of=run.as_of)
     recent = [each for each in episodes if each.until > run.as_of - RECENT][:MOST]
     begun = [
@@ -49,7 +56,7 @@ def compare_faults(run: Run[FetchSettings], episodes: list[Episode]) -> FaultNew
     for old in before:
         now = [each for each in recent if _same(each, old)]
         if old["open"] and old["kind"] in LASTING and not any(each.open for each in now):
-            over.append(_told(old, now[-1].until if now else None))
+            over.append(_explained(old, known) or _told(old, now[-1].until if now else None))
     return FaultNews([_as_row(each) for each in recent], [_said(each) for each in begun], over)
 
 
@@ -88,6 +95,16 @@ def _as_row(episode: Episode) -> dict[str, Any]:
 def _said(episode: Episode) -> str:
     kind = episode.kind.replace("_", " ")
     return f"{episode.counter_id}: {kind} since {episode.since:%Y-%m-%d} ({episode.evidence})"
+
+
+def _explained(old: dict[str, Any], known: Sequence[KnownHours]) -> str | None:
+    """Return why an episode was no fault: an event or a closure of its counter at its end; None without one."""
+    end = parse_instant(old["until"])
+    for hours in known:
+        if hours.counter_id == old["counter_id"] and hours.since < end <= (hours.until or end):
+            kind, since = str(old["kind"]).replace("_", " "), str(old["since"])[:10]
+            return f"{old['counter_id']}: {kind} since {since} is explained: {hours.what}"
+    return None
 
 
 def _told(old: dict[str, Any], until: datetime | None) -> str:

@@ -15,7 +15,8 @@ from velocast.model.faults.kinds import QUALITY_OF
 if TYPE_CHECKING:
     import pandas as pd
 
-    from velocast.model.faults.episodes import Episode
+    from velocast.model.faults.city_faults import JudgedCity
+    from velocast.model.known_hours import KnownHours
 
 DAY = timedelta(days=1)
 KNOWN_DAYS = 84  # days before the first judged hour from which a counter's usual days are learned
@@ -41,7 +42,7 @@ def read_judged_hours(
         VERDICTS, columns=["counter_id", "valid_from", "valid_until", "verdict", "given_at"]
     ).to_pandas()
     counters = warehouse.read(
-        COUNTERS, columns=["counter_id", "counter_name", "site_id"]
+        COUNTERS, columns=["counter_id", "counter_name", "site_id", "latitude", "longitude"]
     ).to_pandas()
     return hours.assign(accepted=_accepted(hours, verdicts)), counters
 
@@ -52,20 +53,22 @@ def find_fault_changes(
     *,
     mark_from: datetime,
     until: datetime,
+    known: Sequence[KnownHours] = (),
     counts_table: str | None = None,
-) -> tuple[pd.DataFrame, list[Episode]]:
-    """Return the rows of [mark_from, until) whose quality the detector changes, with the right one, and all episodes.
+) -> tuple[pd.DataFrame, JudgedCity]:
+    """Return the rows of [mark_from, until) whose quality the detector changes, with the right one, and all it found.
 
-    Hours that the city or a person has judged stay as they are. Raises WarehouseError.
+    Hours that the city or a person has judged stay as they are. known: hours that events and closures explain. Raises
+    WarehouseError.
     """
-    from velocast.model.faults.city_faults import judge_city
+    from velocast.model.faults.city_faults import JudgedCity, judge_city
 
     hours, counters = read_judged_hours(
         warehouse, since=mark_from - KNOWN_DAYS * DAY, until=until, counts_table=counts_table
     )
     columns = ["counter_id", "counted_at", "bike_count", "ingested_at", "quality"]
     if hours.empty:
-        return hours[columns], []
+        return hours[columns], JudgedCity(hours["quality"].to_numpy(dtype=object), [])
     before = hours["counted_at"] < mark_from
     faulty = hours["quality"].isin(OWN)
     # what was faulty before is not learned from, and a counter that was dead then is so until it counts
@@ -73,13 +76,13 @@ def find_fault_changes(
         quality=hours["quality"].mask(before & faulty, "flagged"),
         dead=hours["counter_id"].isin(_dead(hours[before])),
     )
-    found = judge_city(judged, counters, city.zone, country=city.holidays)
+    found = judge_city(judged, counters, city.zone, country=city.holidays, known=known)
     right = hours.assign(quality=found.quality)
     differs = (right["quality"] != hours["quality"]) & ~(
         right["quality"].isna() & hours["quality"].isna()
     )
     changed = ~before & differs & (hours["quality"].isna() | faulty)
-    return right.loc[changed, columns], found.episodes
+    return right.loc[changed, columns], found
 
 
 def _dead(hours: pd.DataFrame) -> Sequence[str]:

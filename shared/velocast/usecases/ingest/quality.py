@@ -14,7 +14,7 @@ from velocast.core.clock_changes import repeated_hours
 from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings, Thresholds
 from velocast.usecases.context import Run
-from velocast.usecases.ingest import fault_news
+from velocast.usecases.ingest import closures, fault_news
 from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, find_fault_changes
 from velocast.usecases.ingest.notices import publish_faulty_counters
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from velocast.model.faults.episodes import Episode
+    from velocast.model.known_hours import KnownHours
 
 LEVEL_DAYS = 365  # days over which a counter's credible level is learned, and suspect counts are judged again
 NEWS_DAYS = 14  # an older suspect count, found in a backfill, raises no notice
@@ -65,7 +66,7 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
         until=run.as_of,
     )
     marks = _summary(found.rows, news_since=run.as_of - NEWS_DAYS * DAY)
-    news = fault_news.compare_faults(run, found.episodes)
+    news = fault_news.compare_faults(run, found.episodes, found.known)
     marks.faults, marks.new_faults, marks.over = news.recent, news.begun, news.over
     fault_news.publish_fault_news(run, news)
     publish_faulty_counters(
@@ -88,10 +89,14 @@ def _mark_from(run: Run[FetchSettings], counts: pa.Table) -> datetime:
 
 @dataclass(frozen=True)
 class FoundChanges:
-    """rows: counter_id, counted_at, bike_count, ingested_at and the right quality. episodes: all that were found."""
+    """rows: counter_id, counted_at, bike_count, ingested_at and the right quality. episodes: all that were found.
+
+    known: the judged hours that events and closures explain.
+    """
 
     rows: pd.DataFrame
     episodes: list[Episode]
+    known: list[KnownHours] = field(default_factory=list)
 
 
 def find_changes(
@@ -102,19 +107,25 @@ def find_changes(
     mark_from: datetime,
     until: datetime,
     counts_table: str | None = None,
+    counters: pd.DataFrame | None = None,
 ) -> FoundChanges:
     """Return the rows of [mark_from, until) whose stored quality is wrong, and the episodes of faults.
 
     Reads LEVEL_DAYS before `until` to learn each counter's credible level; suspect counts are judged in all of that. A
-    verdict outranks every rule. counts_table: dataset.table to read instead of the counts. Raises WarehouseError.
+    verdict outranks every rule, and a closure what detectors say. counts_table: dataset.table to read instead of the
+    counts. counters: counter_id, counter_name, latitude and longitude, to find those that events concern; default: the
+    stored ones. Raises WarehouseError.
     Source: `bike_traffic_raw.counts`, `bike_traffic_raw.verdicts`.
     """
     tables = {"counts": counts_table} if counts_table else None
+    from velocast.model.known_hours import explains
+
     by_person = warehouse.query_large(
         "mark_verdicts", tables=tables, mark_from=mark_from, until=until
     )
-    by_detector, episodes = find_fault_changes(
-        warehouse, city, mark_from=mark_from, until=until, counts_table=counts_table
+    known = closures.read_known_hours(warehouse, city, counters)
+    by_detector, judged = find_fault_changes(
+        warehouse, city, mark_from=mark_from, until=until, known=known, counts_table=counts_table
     )
     by_clock = warehouse.query_large(
         "mark_clock_change",
@@ -133,13 +144,22 @@ def find_changes(
         spike_margin=thresholds.spike_margin,
         spike_days=thresholds.spike_days,
     )
-    found = [part for part in (by_person, by_clock, by_level, by_detector) if len(part)]
+    by_level = by_level[~(explains(known, by_level) & by_level["quality"].notna())]
+    by_closure = closures.find_closed(
+        warehouse,
+        known,
+        look_from=min(mark_from, until - LEVEL_DAYS * DAY),
+        until=until,
+        tables=tables,
+    )
+    parts = (by_person, by_closure, by_clock, by_level, by_detector)
+    found = [part for part in parts if len(part)]
     if not found:
-        return FoundChanges(by_person, episodes)
+        return FoundChanges(by_person, judged.episodes, judged.known)
     import pandas as pd
 
     rows = pd.concat(found, ignore_index=True).drop_duplicates(["counter_id", "counted_at"])
-    return FoundChanges(rows, episodes)
+    return FoundChanges(rows, judged.episodes, judged.known)
 
 
 def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:

@@ -22,6 +22,7 @@ from velocast.model.decisions import retraining
 from velocast.model.decisions.retraining import RefusedChallenger, RetrainDecision
 from velocast.usecases import model_loading
 from velocast.usecases.monitoring import drift_check, validation
+from velocast.usecases.monitoring.digest import publish_digest
 from velocast.usecases.monitoring.outcome import (
     CountHistory,
     MonitoringResult,
@@ -39,9 +40,12 @@ def monitor_champion(request: MonitorRequest, run: MonitorRun) -> list[AuditRow]
     """Validate, check for drift, decide, and start the workflow if the decision is to train (never with `check_only`).
 
     What is validated is the model that `predict` would load now: where the champion cannot be used, the next one in the
-    loading order, with the same notice. A redelivered message starts no second execution. Raises WarehouseError,
+    loading order, with the same notice. A redelivered message starts no second execution. With `digest` only the weekly
+    digest is published. Raises WarehouseError,
     WorkflowError, GoogleAPICallError (Cloud Storage).
     """
+    if request.digest:
+        return publish_digest(run)
     result = _check(request, run)
     if result.decision.trains and not request.check_only:
         result = replace(result, execution=_start_once(request, run, result.decision))

@@ -22,7 +22,9 @@ from velocast.core.notices import (
     RunFailed,
     TrainingFailed,
     WeatherMissing,
+    WeeklyDigest,
 )
+from velocast.usecases.notifications.digest_card import digest_card
 
 GREEN, BLUE, AMBER, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xD13438
 SEVERITIES: dict[int, Severity] = {RED: "critical", AMBER: "warning", BLUE: "info", GREEN: "info"}
@@ -213,6 +215,7 @@ _CARDS: dict[type, Callable[[Any], Card]] = {
     CountersWorkAgain: _working_counters,
     ModelFallback: _fallback,
     RunFailed: _failed,
+    WeeklyDigest: digest_card,
 }
 
 

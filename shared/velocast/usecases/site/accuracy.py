@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from velocast.core.datetimes import HOUR, rfc3339
@@ -64,31 +64,59 @@ def measure_accuracy(found: Iterable[Pair]) -> dict[str, float] | None:
 
 
 def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Return the counters that a person should look at, the most urgent first.
+    """Return the counters that a person should look at, the most urgent first, each with its `health` where known.
 
-    kind `silent`: no usable count for three days in which other counters had some, `since` its last one. kind
-    `outside`: of the last three days' hours more than half lie outside the 90 % interval, `share`.
+    kind `fault`: the detector found one, `fault` its kind, `since`. kind `silent`: no usable count for three days in
+    which other counters had some and no closure, `since` its last one. kind `outside`: of the last three days' hours
+    more than half lie outside the 90 % interval, `share`.
     """
     newest = max((c.last_counted_at for c in snapshot.counters if c.last_counted_at), default=None)
     if newest is None:
         return []
-    silent: list[dict[str, Any]] = []
-    outside: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for counter in snapshot.counters:
-        last = counter.last_counted_at
-        if last is None or newest - last > SILENT_AFTER:
-            since = None if last is None else rfc3339(last)
-            silent.append({"counter_id": counter.counter_id, "kind": "silent", "since": since})
-            continue
-        if counter.recent_from is None:
-            continue
-        first = (newest - counter.recent_from) // HOUR - LOOK_HOURS
-        late = [pair for pair in pairs(counter) if pair.hour > first]
-        share = sum(not pair.inside for pair in late) / len(late) if late else 0.0
-        if len(late) >= LEAST_LOOK_PAIRS and share > 0.5:
-            found = {"counter_id": counter.counter_id, "kind": "outside", "share": round(share, 2)}
-            outside.append(found)
-    silent.sort(
-        key=lambda f: f["since"] or "", reverse=True
-    )  # a counter that has just fallen silent is news
-    return [*sorted(outside, key=lambda f: -f["share"]), *silent]
+        wrong = _wrong_with(counter, newest, _closed_until(snapshot, counter, newest))
+        if wrong is not None:
+            health = counter.health and counter.health.model_dump()
+            found.append({"counter_id": counter.counter_id, **wrong, "health": health})
+    # a counter that has just fallen silent or ill is news
+    found.sort(key=lambda f: f.get("since") or "", reverse=True)
+    found.sort(key=lambda f: -f.get("share", 0.0))
+    found.sort(key=lambda f: _URGENCY.index(f["kind"]))
+    return found
+
+
+_URGENCY = ("outside", "fault", "silent")
+
+
+def _closed_until(
+    snapshot: Snapshot, counter: CounterSnapshot, newest: datetime
+) -> datetime | None:
+    """Return up to when closures explain that a counter counts nothing, at most `newest`; None without one."""
+    ends = (
+        min(event.until or newest, newest)
+        for event in snapshot.events
+        if event.kind == "closure"
+        and event.since <= newest
+        and (event.counters is None or counter.counter_id in event.counters)
+    )
+    return max(ends, default=None)
+
+
+def _wrong_with(
+    counter: CounterSnapshot, newest: datetime, closed_until: datetime | None
+) -> dict[str, Any] | None:
+    last = counter.last_counted_at
+    if fault := counter.fault:
+        return {"kind": "fault", "fault": fault.kind, "since": rfc3339(fault.since)}
+    expected_from = max(filter(None, (last, closed_until)), default=None)
+    if expected_from is None or newest - expected_from > SILENT_AFTER:
+        return {"kind": "silent", "since": None if last is None else rfc3339(last)}
+    if counter.recent_from is None:
+        return None
+    first = (newest - counter.recent_from) // HOUR - LOOK_HOURS
+    late = [pair for pair in pairs(counter) if pair.hour > first]
+    share = sum(not pair.inside for pair in late) / len(late) if late else 0.0
+    if len(late) >= LEAST_LOOK_PAIRS and share > 0.5:
+        return {"kind": "outside", "share": round(share, 2)}
+    return None

@@ -134,6 +134,7 @@ class PageData:
                 },
                 "counters": [self._listed(c, usual) for c, usual in rows],
                 "conspicuous": find_conspicuous_counters(snapshot),
+                "events": [event.model_dump(mode="json") for event in snapshot.events],
                 "accuracy": measure_accuracy(found),
                 "champion": champion.model_dump(mode="json") if champion else None,
             }
@@ -184,6 +185,13 @@ class PageData:
                 "year_ago": _short(counter.year_ago),
                 "days": describe_days(counter, self._zone),
                 "accuracy": measure_accuracy(pairs(counter)),
+                "fault": counter.fault and counter.fault.model_dump(mode="json"),
+                "health": counter.health and counter.health.model_dump(),
+                "events": [
+                    event.model_dump(mode="json", exclude={"counters"})
+                    for event in self.snapshot.events
+                    if event.counters is None or counter.counter_id in event.counters
+                ],
             }
         )
 

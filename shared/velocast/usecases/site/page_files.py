@@ -26,8 +26,8 @@ CONTENT_TYPES = {
 PAGE_FILES = frozenset(
     {
         "accuracy.js", "app.js", "calendar.js", "chart.js", "city.js", "counter.js", "data.js", "de.js", "dom.js",
-        "download.js", "embed.js", "en.js", "format.js", "fr.js", "hand.js", "icon.svg", "map.js", "offline.js",
-        "style.css",
+        "download.js", "embed.js", "en.js", "events.js", "format.js", "fr.js", "hand.js", "health.js", "icon.svg",
+        "map.js", "offline.js", "style.css",
     }
 )  # fmt: skip
 # The worker that keeps what was read last. It answers only for addresses below its own, so it lies at the site's root.

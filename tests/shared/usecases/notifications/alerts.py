@@ -13,6 +13,11 @@ from velocast.core.notices import (
     CountersOutOfOrder,
     CountersWorkAgain,
     DataStale,
+    DigestAccuracy,
+    DigestCounter,
+    DigestEvent,
+    DigestHour,
+    DigestModel,
     DriftDetected,
     ModelFallback,
     Notice,
@@ -21,6 +26,7 @@ from velocast.core.notices import (
     RunFailed,
     TrainingFailed,
     WeatherMissing,
+    WeeklyDigest,
 )
 
 PUBLISHED_AT = "2026-03-01T05:00:00Z"
@@ -88,6 +94,54 @@ NOTICES: list[Notice] = [
     CountersOutOfOrder(**AT, counters=tuple(f"c-{i}" for i in range(25)), reason="zeros for a day"),
     ModelFallback(**AT, wanted_version=8, used="version 7", reason="the artifact's hash is wrong"),
     RunFailed(**AT, component="fetch", error="city_unreachable: no answer", execution_id="m-1"),
+    WeeklyDigest(
+        **AT,
+        city="Demoville",
+        since="2026-02-23",
+        until="2026-03-01",
+        site_url="https://bikes.example/index.html",
+        accuracy=DigestAccuracy(pairs=8_000, mae=14.24, wape=0.21, usual_wape=0.18),
+        counters=(
+            DigestCounter(
+                name="Quai [N-S]",
+                url="https://bikes.example/counter/c-1.html",
+                finding="fault",
+                fault="dead",
+                since="2026-02-27T05:00:00Z",
+                usable_share=0.9,
+            ),
+            DigestCounter(name="Pont", url="", finding="silent", since="2026-02-20T05:00:00Z"),
+            DigestCounter(name="Rue", url="", finding="silent"),
+            DigestCounter(name="Place", url="", finding="outside", share=0.61),
+        ),
+        more_counters=2,
+        models=(
+            DigestModel(version=8, task="forecast", decision="DEPLOY", old_r2=0.896, new_r2=0.916),
+            DigestModel(version=9, task="affluence", decision="SKIP", old_r2=None, new_r2=None),
+        ),
+        ahead=(DigestHour(at="2026-03-03T08:00:00+01:00", bikes=5_230),),
+        events=(
+            DigestEvent(
+                kind="closure",
+                what="Works on the bridge",
+                since="2026-03-02T00:00:00+01:00",
+                until="2026-03-05T00:00:00+01:00",
+                counters=2,
+            ),
+            DigestEvent(
+                kind="event",
+                what="Strike",
+                since="2026-03-06T00:00:00+01:00",
+                until=None,
+                counters=None,
+            ),
+        ),
+        hours=8_400,
+        usable=8_148,
+        counting=49,
+        bikes=812_345,
+        history_days=366,
+    ),
 ]
 INCIDENT: dict[str, Any] = {
     "incident": {

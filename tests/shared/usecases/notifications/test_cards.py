@@ -13,6 +13,7 @@ from tests.shared.usecases.notifications.alerts import (
     PROMOTED,
     closed,
 )
+from velocast.adapters.channels.addressed import body
 from velocast.adapters.channels.card import Card, CardField
 from velocast.adapters.channels.discord import within_limits
 from velocast.core.notices import (
@@ -21,7 +22,10 @@ from velocast.core.notices import (
     DataStale,
     DriftDetected,
     Notice,
+    WeeklyDigest,
 )
+from velocast.model.faults.kinds import NAMES
+from velocast.usecases.notifications.digest_card import FAULTS
 from velocast.usecases.notifications.event_cards import notice_card, notice_key
 from velocast.usecases.notifications.incident_cards import (
     GREEN,
@@ -184,3 +188,45 @@ def test_every_key_gives_a_valid_marker_name() -> None:
     long = marker_name("run_failed:" + "x" * 500)
     assert len(long) < 100
     assert long != marker_name("run_failed:" + "x" * 501)
+
+
+def test_a_digest_says_everything_in_words() -> None:
+    card = notice_card(next(n for n in NOTICES if isinstance(n, WeeklyDigest)))
+    assert card.title == "🗓️ Demoville: the week of 23 Feb to 1 Mar 2026"
+    assert card.severity == "info"
+    assert lines(card) == {
+        "Accuracy": "Forecasts were off by 21.0% of the bikes (14.2 bikes an hour), worse than in the four weeks "
+        "before (18.0%).",
+        "Counters that need a look: 6": "[Quai  N-S](https://bikes.example/counter/c-1.html): counts nothing since "
+        "27 Feb (90% of 28 days usable)\n"
+        "Pont: silent since 20 Feb\n"
+        "Rue: has never counted\n"
+        "Place: 61% of the last three days' hours outside the forecast interval\n"
+        "and 2 more",
+        "Models": "Version 8 is in use: R² 0.916 against 0.896\nVersion 9 (affluence) was not better enough",
+        "Coming up": "Tue 3 Mar, 08:00: about 5,230 bikes, the busiest hour of the day\n"
+        "Works on the bridge: 2 Mar to 4 Mar (2 counters)\n"
+        "Strike: 6 Mar until further notice",
+        "Data": "8,400 hours of counts this week, 97% of them usable; 49 counters saw 812,345 bikes. 366 days of "
+        "history in the last year.",
+    }
+
+
+def test_a_long_digest_is_not_cut() -> None:
+    digest = next(n for n in NOTICES if isinstance(n, WeeklyDigest))
+    long = digest.counters[0].model_copy(update={"name": "Quai " * 60})
+    card = notice_card(digest.model_copy(update={"counters": (long,) * 10}))
+    assert within_limits(card) == card
+    assert sum(field.value.count("counts nothing") for field in card.fields) == 10
+    assert [field.name for field in card.fields][1:3] == ["Counters that need a look: 12", "…"]
+
+
+def test_a_channel_without_markdown_gets_the_address_itself() -> None:
+    card = notice_card(next(n for n in NOTICES if isinstance(n, WeeklyDigest)))
+    said = body(card)
+    assert "Quai  N-S (https://bikes.example/counter/c-1.html): counts nothing" in said
+    assert "](" not in said
+
+
+def test_a_fault_has_words_for_every_kind() -> None:
+    assert set(FAULTS) == set(NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.shared.usecases.serving import snapshots
 from tests.shared.usecases.serving.serving_app import app, publish, running
 from tests.shared.usecases.serving.snapshots import snapshot
 from tests.shared.usecases.site.browser import LINE, open_at
+from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,24 @@ def address(
     try:
         object_store.store.ensure_bucket(bucket, versioning=True)
         known = snapshot()
-        twin = snapshots.counter(9, 55, counter_id="c/9 b", counter_name="Rue 9 S-N")
-        publish(known.model_copy(update={"counters": (*known.counters, twin)}))
+        twin = snapshots.counter(
+            9,
+            55,
+            counter_id="c/9 b",
+            counter_name="Rue 9 S-N",
+            fault=FaultCard(kind="dead", since=snapshots.ORIGIN, evidence="0 bikes"),
+            health=HealthCard(days_silent=0.5, usable_share=0.8, wape=0.21),
+        )
+        works = EventCard(
+            kind="closure",
+            what="Works <b>& more</b>",
+            since=snapshots.ORIGIN,
+            until=snapshots.ORIGIN + timedelta(days=2),
+            counters=("c/9 b",),
+        )
+        strike = EventCard(kind="event", what="Strike", since=snapshots.ORIGIN)
+        changes = {"counters": (*known.counters, twin), "events": (strike, works)}
+        publish(known.model_copy(update=changes))
         # The browser's clock is not the test's: a replay stands at its publication.
         with running(app(requests_per_minute=10_000)) as url:
             yield url

@@ -29,6 +29,27 @@ def test_the_key_is_taken_out_of_the_address(page: Page, address: str) -> None:
     assert page.evaluate("sessionStorage.getItem('velocast-key')") == KEY
 
 
+def test_a_faulty_counter_is_listed_with_its_health(page: Page, complaints: list[str]) -> None:
+    listed = page.locator("#conspicuous li", has_text="Rue 9 S-N")
+    words = "80% of the last 28 days' hours usable; forecasts off by 21% of the bikes"
+    expect(listed).to_contain_text(f"counts nothing since 3 Mar 2026; {words}")
+    listed.locator("a").click()
+    expect(page.locator("#health")).to_have_text(f"counts nothing since 3 Mar 2026; {words}")
+    assert complaints == []
+
+
+def test_events_are_shown_in_the_city_and_at_their_counters(
+    page: Page, complaints: list[str]
+) -> None:
+    works = "Works <b>& more</b>3 Mar 2026 – 4 Mar 2026; closed: counts of this time are not used"
+    strike = "Strikefrom 3 Mar 2026 until further notice"
+    expect(page.locator("#events li")).to_have_text([strike, works])
+    page.locator("#conspicuous li", has_text="Rue 9 S-N").locator("a").click()
+    expect(page.locator("#counter-events li")).to_have_text([strike, works])
+    expect(page.locator("#counter-events-card")).to_be_visible()
+    assert complaints == []
+
+
 def test_the_first_view_is_small(browser_page: Page, address: str, complaints: list[str]) -> None:
     sizes: list[int] = []
     context = browser_page.context.browser.new_context(locale="en-GB")  # nothing cached
@@ -477,14 +498,14 @@ def test_all_languages_have_the_same_words() -> None:
         for f in folder.iterdir()
         if f.suffix in (".js", ".html") and f.stem not in texts
     )
-    composed = ("look.", "basis.", "range.", "what.", "year.latest", "year.before")
+    composed = ("look.", "basis.", "range.", "fault.", "what.", "year.latest", "year.before")
     dead = {k for k in keys["en"] if f'"{k}"' not in used and not k.startswith(composed)}
     assert not dead
 
 
 def _keys(text: str) -> dict[str, set[str]]:
     """Each key with the values that its text names."""
-    found = re.findall(r'"([a-z0-9.-]+)": "((?:[^"\\]|\\.)*)"', text)
+    found = re.findall(r'"([a-z0-9_.-]+)": "((?:[^"\\]|\\.)*)"', text)
     return {key: set(re.findall(r"\{(\w+)\}", words)) for key, words in found}
 
 

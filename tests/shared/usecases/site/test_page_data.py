@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from tests.shared.usecases.serving import snapshots
+from velocast.core.datetimes import rfc3339
+from velocast.model.faults.kinds import NAMES
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
 from velocast.usecases.site.page_data import PageData, file_name_of
-from velocast.usecases.snapshot_format import Snapshot
+from velocast.usecases.site.page_files import read_page_file
+from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard, Snapshot
 
 
 def content(snapshot: Snapshot, name: str) -> Any:
@@ -98,22 +101,74 @@ def test_too_few_pairs_say_nothing() -> None:
     assert measure_accuracy(pairs(counter.model_copy(update={"recent": recent}))) is None
 
 
-def test_counters_that_need_a_look_are_silent_or_unlike_their_forecasts() -> None:
-    fine, silent, odd = (snapshots.counter(i, 60) for i in range(3))
+def test_counters_that_need_a_look_have_faults_or_are_silent_or_unlike_their_forecasts() -> None:
+    fine, silent, odd, ill, healed = (snapshots.counter(i, 60) for i in range(5))
     last = snapshots.ORIGIN - timedelta(hours=80)
     tripled = tuple(v and v * 3 for v in odd.recent)
+    health = HealthCard(days_silent=5.5, usable_share=0.8036, mae=4.0, wape=0.21, r2=0.9)
+    fault = FaultCard(kind="dead", since=last - timedelta(days=2), evidence="0 bikes")
     counters = (
         fine,
-        silent.model_copy(update={"last_counted_at": last}),
+        silent.model_copy(update={"last_counted_at": last, "health": health}),
         odd.model_copy(update={"recent": tripled}),
+        ill.model_copy(update={"last_counted_at": last, "fault": fault, "health": health}),
+        healed.model_copy(update={"health": health}),
         snapshots.bare("c-never"),
     )
     made = snapshots.snapshot().model_copy(update={"counters": counters})
-    assert [(f["counter_id"], f["kind"]) for f in find_conspicuous_counters(made)] == [
-        ("c-2", "outside"),
-        ("c-1", "silent"),
-        ("c-never", "silent"),
+
+    found = content(made, "city.json")["conspicuous"]
+
+    assert found == find_conspicuous_counters(made)
+    assert [(f["counter_id"], f["kind"], f.get("fault")) for f in found] == [
+        ("c-2", "outside", None),
+        ("c-3", "fault", "dead"),
+        ("c-1", "silent", None),
+        ("c-never", "silent", None),
     ]
+    assert found[1]["since"] == rfc3339(fault.since)
+    assert found[1]["health"] == health.model_dump() == found[2]["health"]
+    assert content(made, "counters/c-3.json")["fault"]["kind"] == "dead"
+    assert content(made, "counters/c-4.json")["health"]["usable_share"] == 0.8036
+
+
+def test_a_closed_counter_is_not_silent_until_three_days_after_its_closure() -> None:
+    silent = snapshots.counter(1, 60)
+    last = snapshots.ORIGIN - timedelta(days=12)
+    counters = (snapshots.counter(0, 60), silent.model_copy(update={"last_counted_at": last}))
+    made = snapshots.snapshot().model_copy(update={"counters": counters})
+
+    def listed(**closure: Any) -> list[str]:
+        values = {"kind": "closure", "what": "Works", "since": last, "counters": ("c-1",)}
+        events = (EventCard(**(values | closure)),)
+        found = find_conspicuous_counters(made.model_copy(update={"events": events}))
+        return [each["counter_id"] for each in found]
+
+    assert listed() == listed(counters=None) == []
+    assert listed(until=snapshots.ORIGIN - timedelta(days=2)) == []
+    assert listed(until=snapshots.ORIGIN - timedelta(days=4)) == ["c-1"]
+    assert listed(counters=("c-0",)) == listed(kind="event") == ["c-1"]
+    assert listed(since=snapshots.ORIGIN) == ["c-1"]
+
+
+def test_events_are_those_of_the_city_and_of_each_counter() -> None:
+    strike = EventCard(kind="event", what="Strike", since=snapshots.ORIGIN)
+    works = EventCard(
+        kind="closure", what="Works", since=snapshots.ORIGIN, until=snapshots.NOW, counters=("c-1",)
+    )
+    made = snapshots.snapshot(events=(strike, works))
+
+    assert [e["what"] for e in content(made, "city.json")["events"]] == ["Strike", "Works"]
+    assert [e["what"] for e in content(made, "counters/c-1.json")["events"]] == ["Strike", "Works"]
+    assert content(made, "counters/c-2.json")["events"] == [
+        {"kind": "event", "what": "Strike", "since": rfc3339(snapshots.ORIGIN), "until": None}
+    ]
+
+
+def test_every_fault_has_a_name_in_every_language() -> None:
+    for language in ("en", "fr", "de"):
+        words = read_page_file(f"{language}.js").decode()
+        assert [kind for kind in NAMES if f'"fault.{kind}": ' not in words] == []
 
 
 @pytest.mark.parametrize("counter_id", ["a/b", "..", "", "x y", "é", "a" * 200, "%2F"])

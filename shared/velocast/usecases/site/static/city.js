@@ -2,7 +2,9 @@
 
 import { accuracyInWords } from "./accuracy.js";
 import { $, h } from "./dom.js";
-import { againstUsual, list, number, percent, t } from "./format.js";
+import { againstUsual, list, number, t } from "./format.js";
+import { showEvents } from "./events.js";
+import { findingInWords, healthInWords } from "./health.js";
 import { CounterMap, isPlaced, sitesOf } from "./map.js";
 
 const BIKES = [5, 20, 50, 100, 200]; // bikes per hour where the next size and colour start
@@ -48,6 +50,7 @@ export class CityView {
     this.showDays();
     this.showBusiest();
     this.showConspicuous();
+    showEvents($("events-card"), $("events"), this.city.events, this.clock);
     $("accuracy").textContent = accuracyInWords(this.city.accuracy);
     this.showChampion();
     this.showUnplaced();
@@ -110,10 +113,7 @@ export class CityView {
 
   showConspicuous() {
     const found = this.city.conspicuous;
-    const text = (f) => {
-      if (f.kind === "outside") return t("outside", { p: percent(f.share) });
-      return f.since ? t("silent", { at: this.clock.text(f.since, "date") }) : t("silent.always");
-    };
+    const text = (f) => [findingInWords(f, this.clock), healthInWords(f.health)].filter(Boolean).join("; ");
     const items = found.slice(0, LISTED).map((f) => this.link(this.city.counters[this.places.get(f.counter_id)], h("span", { className: "quiet", textContent: text(f) })));
     if (found.length > LISTED) items.push(h("li", { className: "quiet", textContent: t("more", { n: number(found.length - LISTED) }) }));
     $("conspicuous").replaceChildren(...items);

@@ -6,7 +6,9 @@ import { Chart } from "./chart.js";
 import { $, h, oneStop } from "./dom.js";
 import { saveCsv } from "./download.js";
 import { offerLine } from "./embed.js";
+import { showEvents } from "./events.js";
 import { againstUsual, change, list, number, percent, t } from "./format.js";
+import { findingInWords, healthInWords } from "./health.js";
 
 const HOUR = 3600_000;
 const WEEK = 168 * HOUR;
@@ -55,10 +57,19 @@ export class CounterView {
     $("siblings").hidden = this.siblings.length === 0;
     $("siblings").replaceChildren(t("same.place"), " ", ...this.siblings.flatMap((c, i) => [i ? ", " : "", h("a", { href: this.addressOf(c), textContent: c.name })]));
     $("good").textContent = accuracyInWords(this.file.accuracy);
+    this.showHealth();
+    showEvents($("counter-events-card"), $("counter-events"), this.file.events, this.clock);
     if (this.hour === null) {
       this.hour = this.hours(this.now);
       this.showHour();
     } else this.chooseHour(this.hour);
+  }
+
+  /** The counter's fault, and how much of its counts can be used. */
+  showHealth() {
+    const { fault, health } = this.file;
+    const finding = fault ? findingInWords({ kind: "fault", fault: fault.kind, since: fault.since }, this.clock) : "";
+    $("health").textContent = [finding, healthInWords(health)].filter(Boolean).join("; ");
   }
 
   /** All hours that are known of the counter, by instant. */

@@ -1,0 +1,71 @@
+"""Events and closures that a city knows of, and what they say of hours of counters.
+
+Hours under a closure are not judged, and no fault is seen in them though they are missing. Hours of an event are taken
+as counted rightly, as if a person had accepted them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from velocast.core.city import PlannedEvent
+from velocast.core.datetimes import HOUR
+
+
+@dataclass(frozen=True)
+class KnownHours:
+    """The hours [since, until), aware, of one counter that an event or a closure explains. until None: with no end."""
+
+    counter_id: str
+    kind: Literal["closure", "event"]
+    since: datetime
+    until: datetime | None
+    what: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON shows it, times in RFC 3339 with the city's offset."""
+        end = None if self.until is None else self.until.isoformat()
+        return {**vars(self), "since": self.since.isoformat(), "until": end}
+
+
+def known_hours(
+    events: Sequence[PlannedEvent], counters: pd.DataFrame, zone: ZoneInfo
+) -> list[KnownHours]:
+    """Return the hours of each counter that events and closures explain, in the events' order.
+
+    counters: counter_id, and where known counter_name, latitude and longitude.
+    """
+    if not events:
+        return []
+    described = [_described(row) for row in counters.to_dict("records")]
+    return [
+        KnownHours(counter, event.kind, event.begins(zone), event.ends(zone), event.what)
+        for event in events
+        for counter, *more in described
+        if event.concerns(counter, *more)
+    ]
+
+
+def _described(row: dict[Any, Any]) -> tuple[str, Any, Any, Any]:
+    values = (row.get(name) for name in ("counter_name", "latitude", "longitude"))
+    name, latitude, longitude = (None if pd.isna(value) else value for value in values)
+    return str(row["counter_id"]), name, latitude, longitude
+
+
+def explains(known: Sequence[KnownHours], rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows, with counter_id and counted_at (aware), are hours that the known ones explain."""
+    found = pd.Series(False, rows.index)
+    there = set(rows["counter_id"])
+    for hours in known:
+        if hours.counter_id not in there:
+            continue
+        about = rows["counter_id"] == hours.counter_id
+        about &= rows["counted_at"] > hours.since - HOUR  # an hour of which a part is meant
+        found |= about & ((rows["counted_at"] < hours.until) if hours.until else True)
+    return found
