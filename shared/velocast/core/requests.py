@@ -37,7 +37,9 @@ class FetchRequest(RunRequest):
 
 
 class PredictRequest(RunRequest):
-    """Topic velocast-predict."""
+    """Topic velocast-predict. `only_known` leaves out hours that were first learned after as_of."""
+
+    only_known: bool = False
 
 
 class MonitorRequest(RunRequest):

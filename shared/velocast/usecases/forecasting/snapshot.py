@@ -56,6 +56,7 @@ class History:
         0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     faults: those that counters have now, by counter_id.
+    counts_table: dataset.table of the counts behind all this; None for the stored ones.
     """
 
     counters: pd.DataFrame
@@ -64,6 +65,7 @@ class History:
     recent: pd.DataFrame
     recent_from: datetime
     faults: dict[str, FaultCard] = field(default_factory=dict)
+    counts_table: str | None = None
 
 
 def read_history(
@@ -111,6 +113,7 @@ def read_history(
             for fault in read_known_faults(warehouse, as_of=as_of)
             if fault["open"]
         },
+        counts_table=(tables or {}).get("counts"),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.client import History, Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.clock_changes import repeated_hours
@@ -74,7 +74,7 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
         [f"{counter} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
         "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
-    store_changes(run.warehouse, found.rows)
+    store_changes(run.warehouse, found.rows, learned_at=run.as_of)
     return marks
 
 
@@ -153,8 +153,8 @@ def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
     )
 
 
-def store_changes(warehouse: Warehouse, changes: pd.DataFrame) -> None:
-    """Store the quality of the rows of `find_changes`. Raises WarehouseError."""
+def store_changes(warehouse: Warehouse, changes: pd.DataFrame, *, learned_at: datetime) -> None:
+    """Store the quality of the rows of `find_changes`, found at `learned_at`. Raises WarehouseError."""
     import pyarrow as pa
 
     if not len(changes):
@@ -167,4 +167,5 @@ def store_changes(warehouse: Warehouse, changes: pd.DataFrame) -> None:
         keys=["counter_id", "counted_at"],
         update=["quality"],
         insert_only=["bike_count", "ingested_at"],
+        history=History(learned_at),
     )
