@@ -90,7 +90,7 @@ def asked(emulator_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch)
         found.append((request, run.execution_id, run.as_of))
         return []
 
-    monkeypatch.setattr(fetch, "fetch_city_data", use_case)
+    monkeypatch.setattr(fetch, "ingest_city_data", use_case)
     return found
 
 

@@ -135,7 +135,8 @@ def publish_forecasts(
 
     champion_of_the_day: forecast a past day with the champion of that day; raises ChampionGone. `promote` uses the
     current one. only_known: without hours that were first learned after `run.as_of`. Starts again when another run has
-    published in the meantime, since that run may have used a newer champion. Raises the same errors as `forecast_all_counters`.
+    published in the meantime, since that run may have used a newer champion. Raises as
+    `forecast_all_counters`.
     """
     for _ in range(ATTEMPTS - 1):
         try:

@@ -75,8 +75,8 @@ def _store(
 ) -> dict[str, Any]:
     """Store the city's records, mark their quality, and return the details for the audit row."""
     counts, rejects = harvest.counts, harvest.rejects
-    put_aside = _store_rejects(run, window, rejects)
-    merged = _merge_counts(run, counts)
+    put_aside = store_rejects(run, window, rejects)
+    merged = merge_counts(run, counts)
     counters = ingest_counters.update_counters(run, counts, records)
     quality = ingest_quality.mark_quality(run, counts)
     newest = max(filter(None, (before, _last(counts))), default=None)
@@ -145,7 +145,8 @@ def _read_counters(source: CitySource) -> tuple[list[CounterRecord] | None, str]
         return None, f"unavailable: {exc}"
 
 
-def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
+def merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
+    """Store counts, and remember what they change. Raises WarehouseError."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -165,7 +166,7 @@ def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
     )
 
 
-def _store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence[Reject]) -> int:
+def store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence[Reject]) -> int:
     """Store the rejected records that are not stored yet and return their number."""
     import pyarrow as pa
 

@@ -55,13 +55,21 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
     The last JUDGED_DAYS are judged again, and suspect counts of the last LEVEL_DAYS. Marking again changes nothing.
     Raises WarehouseError.
     """
+    import pyarrow.compute as pc
+
     if not len(counts):
         return QualityChanges()
+    return mark_quality_from(run, pc.min(counts["counted_at"]).as_py())
+
+
+def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChanges:
+    """Mark the quality of the stored counts from `first` on, as `mark_quality` does."""
     found = find_changes(
         run.warehouse,
         run.settings.city,
         run.settings.thresholds,
-        mark_from=_mark_from(run, counts),
+        # the day before too: a fault that is found now may have begun then
+        mark_from=min(first - DAY, run.as_of - JUDGED_DAYS * DAY),
         until=run.as_of,
     )
     marks = _summary(found.rows, news_since=run.as_of - NEWS_DAYS * DAY)
@@ -76,14 +84,6 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
     )
     store_changes(run.warehouse, found.rows, learned_at=run.as_of)
     return marks
-
-
-def _mark_from(run: Run[FetchSettings], counts: pa.Table) -> datetime:
-    import pyarrow.compute as pc
-
-    first: datetime = pc.min(counts["counted_at"]).as_py()
-    # the day before too: a fault that is found now may have begun then
-    return min(first - DAY, run.as_of - JUDGED_DAYS * DAY)
 
 
 @dataclass(frozen=True)
