@@ -104,7 +104,8 @@ def _windows(run: Run[FetchSettings], swept: Swept, told: Totals | None) -> list
     none = DayTotals(0, 0)
     for day in days:
         found = told.get(day, none)
-        if _same(found, stored.get(day, none)):
+        # a city that keeps only some months has nothing to tell of older days
+        if not found.rows or _same(found, stored.get(day, none)):
             continue
         # remembered also for a day that the city counts another way than we do: with rejects, or quarters of an hour
         swept.told[day.isoformat()] = list(found)

@@ -150,6 +150,17 @@ def test_a_day_that_the_city_counts_another_way_is_read_once(sweeps: Sweeps) -> 
     assert again["rejected"] == 0
 
 
+def test_days_that_the_city_has_deleted_are_kept_and_not_read(sweeps: Sweeps) -> None:
+    before = len(sweeps.stored())
+    sweeps.city.publish(FULL[FULL["date"] >= pd.Timestamp("2025-06-01", tz="UTC")])
+
+    details = sweeps.run(sweep_days=60)
+
+    assert (details["sweep"]["days_differing"], details["sweep"]["told"]) == (0, {})
+    assert len(sweeps.stored()) == before
+    assert len(sweeps.requests) == 1
+
+
 def test_a_city_without_totals_is_read_whole(
     sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
