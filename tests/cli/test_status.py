@@ -12,7 +12,7 @@ from google.cloud import bigquery
 from typer.testing import CliRunner, Result
 
 from tests.emulators import LOCATION, PROJECT
-from velocast.adapters.bigquery.client import History, Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.usecases import audit
@@ -88,7 +88,7 @@ def test_it_tells_how_late_counts_come(warehouse_tables: bigquery.Client) -> Non
             ],
             schema=schemas.arrow(schemas.COUNTS),
         )
-        history = History(datetime(2026, 6, 1, tzinfo=UTC))
+        history = Remembering(datetime(2026, 6, 1, tzinfo=UTC))
         store.merge(
             schemas.COUNTS,
             table,

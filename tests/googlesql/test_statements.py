@@ -19,7 +19,7 @@ from google.cloud import bigquery
 
 from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
 from velocast.adapters.bigquery import merge, sql_templates
-from velocast.adapters.bigquery.client import History, Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.usecases.forecasting import daily_forecast
 from velocast.usecases.ingest import fetch, verdicts, weather
@@ -190,7 +190,7 @@ def test_a_merge_is_valid(table: str, how: dict[str, Any], recorder: Recorder) -
 def test_a_merge_that_remembers_is_valid(update: list[str], recorder: Recorder) -> None:
     rows = rows_of(schemas.COUNTS)
     others = [c for c in ("bike_count", "ingested_at") if update == ["quality"]]
-    history = History(datetime(2026, 3, 1, tzinfo=UTC))
+    history = Remembering(datetime(2026, 3, 1, tzinfo=UTC))
     replaced = {"quality": ("incomplete",)}
     recorder.merge(
         schemas.COUNTS,

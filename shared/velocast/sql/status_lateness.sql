@@ -1,4 +1,4 @@
--- How late the counts come: of the hours from @since on, how many were known so many days after they had ended, and how
+-- How late the counts come: of the hours looked at, how many were known so many days after they had ended, and how
 -- many had another count at first. Hours that ended before the first ingestion tell nothing, nor do those that ended less
 -- than so many days before the newest one.
 WITH changed AS (

@@ -68,7 +68,9 @@ def read_known_totals(warehouse: Warehouse, known: Known) -> dict[str, Any]:
 
 
 @contextmanager
-def known_table(warehouse: Warehouse, known: Known, *, only_known: bool) -> Iterator[str | None]:
+def counts_known_then(
+    warehouse: Warehouse, known: Known, *, only_known: bool
+) -> Iterator[str | None]:
     """Yield a temporary table of the counts as they were known; None where the stored ones are the same.
 
     only_known: without the hours that were first learned later; else these are as they are now, so that a day before

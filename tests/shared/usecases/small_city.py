@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tests import emulators
-from velocast.adapters.bigquery.client import History, Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.core.city import load_city
 from velocast.core.datetimes import local_date, parse_instant, start_of_local_day
@@ -67,7 +67,7 @@ def deliver(city: pd.DataFrame, *, at: datetime) -> None:
         pa.Table.from_pandas(counts, schema=schemas.arrow(schemas.COUNTS), preserve_index=False),
         keys=["counter_id", "counted_at"],
         update=["bike_count", "quality"],
-        history=History(at),
+        history=Remembering(at),
     )
 
 

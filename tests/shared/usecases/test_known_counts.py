@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests.shared.usecases import small_city
-from velocast.adapters.bigquery.client import History
+from velocast.adapters.bigquery.client import Remembering
 from velocast.core import schemas
 from velocast.usecases.ingest import fetch, quality
 from velocast.usecases.known_counts import (
@@ -55,7 +55,7 @@ class Deliveries:
             keys=KEY,
             update=["bike_count", "quality"],
             replaced={"quality": ("incomplete", "flagged")},
-            history=History(at),
+            history=Remembering(at),
         )
         for key, (count, told) in rows.items():
             _, before = self.now.get(key, (0, None))

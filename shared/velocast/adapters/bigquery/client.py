@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters import google_clients
 from velocast.adapters.bigquery import merge as merging
-from velocast.adapters.bigquery.revisions import History
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.adapters.bigquery.sql_templates import Empty, query_parameters, quoted, statement
 from velocast.core import schemas
 from velocast.core.errors import WarehouseError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 
-__all__ = ["Empty", "History", "MergeResult", "Warehouse"]
+__all__ = ["Empty", "MergeResult", "Remembering", "Warehouse"]
 
 CALL_SECONDS = 30.0  # one HTTP request; every function has time for a failed call, its notice and its audit row
 RETRY_SECONDS = 30.0  # the retries of one request
@@ -120,7 +120,7 @@ class Warehouse:
         update: Sequence[str] | None = None,
         insert_only: Sequence[str] = (),
         replaced: Mapping[str, Sequence[str]] | None = None,
-        history: History | None = None,
+        history: Remembering | None = None,
     ) -> MergeResult:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
@@ -148,7 +148,7 @@ class Warehouse:
         plan: merging.Merge,
         names: tuple[str, str, str],
         total: int,
-        history: History | None,
+        history: Remembering | None,
     ) -> MergeResult:
         # Counted first, because not every server reports how many rows a MERGE inserted and updated.
         counted = next(iter(self._run(plan.count_sql(*names), {})))

@@ -19,7 +19,7 @@ KEY = ("counter_id", "counted_at", "learned_at")
 
 
 @dataclass(frozen=True)
-class History:
+class Remembering:
     """Where a merge into the counts remembers what it changes. learned_at: when the merged rows were learned."""
 
     learned_at: datetime

@@ -30,7 +30,7 @@ from velocast.usecases.forecasting import (
 )
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
-from velocast.usecases.known_counts import Known, known_table
+from velocast.usecases.known_counts import Known, counts_known_then
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
 
@@ -148,7 +148,7 @@ def publish_forecasts(
 
 def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> ForecastSummary:
     known = Known(run.as_of, run.as_of - KNOWN_WITHIN, run.as_of)
-    with known_table(run.warehouse, known, only_known=only_known) as table:
+    with counts_known_then(run.warehouse, known, only_known=only_known) as table:
         return _publish_once(run, of_the_day=of_the_day, counts_table=table)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import History, MergeResult
+from velocast.adapters.bigquery.client import MergeResult, Remembering
 from velocast.adapters.city_sources.reading import Harvest
 from velocast.adapters.city_sources.records import CounterRecord, Reject
 from velocast.adapters.city_sources.source import CitySource, name_of
@@ -162,7 +162,7 @@ def merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
         keys=KEY,
         update=["bike_count", "quality"],
         replaced={"quality": ("incomplete", "flagged")},
-        history=History(run.as_of),
+        history=Remembering(run.as_of),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import History, Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.clock_changes import repeated_hours
@@ -167,5 +167,5 @@ def store_changes(warehouse: Warehouse, changes: pd.DataFrame, *, learned_at: da
         keys=["counter_id", "counted_at"],
         update=["quality"],
         insert_only=["bike_count", "ingested_at"],
-        history=History(learned_at),
+        history=Remembering(learned_at),
     )
