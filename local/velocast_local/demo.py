@@ -237,9 +237,17 @@ def _weather(details: dict[str, Any]) -> str:
     return f"{weather['inserted']:,} rows of weather ({', '.join(weather['sources'])})"
 
 
+def _swept(sweep: dict[str, Any]) -> str:
+    """Return a phrase about a search for late counts."""
+    if sweep["days_compared"] is None:
+        return f"all days from {sweep['since']} on read again"
+    return f"{sweep['days_differing']} of {sweep['days_compared']} earlier days differed"
+
+
 SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "INGESTION": lambda _, d: (
-        f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, {_weather(d)}"
+        f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, "
+        + (_swept(d["sweep"]) if "sweep" in d else _weather(d))
     ),
     "PREDICTION": lambda _, d: (
         f"{d.get('forecasts', 0):,} forecasts by "
