@@ -1,4 +1,4 @@
-"""`velocast status`: the champion, the newest count and the newest run of each kind."""
+"""`velocast status`: the champion, the newest count, how late counts come, and the newest run of each kind."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from velocast.adapters.gcs import Objects, read_address
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import VelocastError
 from velocast.core.settings import PredictSettings
+from velocast_cli.lateness import describe_lateness, read_lateness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +30,14 @@ def collect_status(settings: PredictSettings) -> dict[str, Any]:
     """
     warehouse = Warehouse(settings.project, settings.location)
     champion, _ = read_champion(Objects(settings.project, settings.models_bucket))
+    counts = warehouse.query("status_newest_count")
+    newest = counts["newest"].dropna()
     return {
         "project": settings.project,
         "city": settings.city.name,
         "champion": champion.model_dump() if champion else None,
-        "counts": _records(warehouse.query("status_newest_count"))[0],
+        "counts": _records(counts)[0],
+        "lateness": read_lateness(warehouse, newest.iloc[0] if len(newest) else None),
         "runs": _records(warehouse.query("status_newest_runs")),
     }
 
@@ -84,6 +88,7 @@ def _print_status(status: dict[str, Any]) -> None:
     console.print(
         f"Counts    {counts['counters']} counters, newest hour {counts['newest'] or 'none'}"
     )
+    console.print(f"Lateness  {describe_lateness(status['lateness'])}")
     console.print(_runs_table(status["runs"]))
 
 

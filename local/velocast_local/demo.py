@@ -169,7 +169,7 @@ def _play_day(player: Player, audit: AuditReader, day: date, schedules: Path) ->
     told = []
     for at, job in due(load_schedules(schedules), after, after + timedelta(days=1)):
         player.set_clock(at)
-        name = job.removeprefix("velocast-")
+        name = job.split("-")[1]  # the function that it calls
         with player.progress.part(name):
             player.run_schedule(job)
         told.append(audit.line(EVENT_OF[name]) if name in EVENT_OF else f"{name} sent")
@@ -237,9 +237,17 @@ def _weather(details: dict[str, Any]) -> str:
     return f"{weather['inserted']:,} rows of weather ({', '.join(weather['sources'])})"
 
 
+def _swept(sweep: dict[str, Any]) -> str:
+    """Return a phrase about a search for late counts."""
+    if sweep["days_compared"] is None:
+        return f"all days from {sweep['since']} on read again"
+    return f"{sweep['days_differing']} of {sweep['days_compared']} earlier days differed"
+
+
 SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "INGESTION": lambda _, d: (
-        f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, {_weather(d)}"
+        f"{d.get('inserted', 0):,} new, {d.get('updated', 0):,} corrected, "
+        + (_swept(d["sweep"]) if "sweep" in d else _weather(d))
     ),
     "PREDICTION": lambda _, d: (
         f"{d.get('forecasts', 0):,} forecasts by "

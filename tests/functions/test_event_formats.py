@@ -18,7 +18,7 @@ from velocast.core.audit_row import AuditRow
 from velocast.core.requests import FetchRequest
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
-from velocast.usecases.ingest import fetch
+from velocast.usecases.ingest import requested
 
 ID = "aaaaaa-1111-bbbb-2222-cccccccccccc"
 TIME = "2026-03-01T02:00:00.123Z"
@@ -90,7 +90,7 @@ def asked(emulator_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch)
         found.append((request, run.execution_id, run.as_of))
         return []
 
-    monkeypatch.setattr(fetch, "fetch_city_data", use_case)
+    monkeypatch.setattr(requested, "ingest_city_data", use_case)
     return found
 
 

@@ -19,7 +19,7 @@ from google.cloud import bigquery
 
 from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
 from velocast.adapters.bigquery import merge, sql_templates
-from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.usecases.forecasting import daily_forecast
 from velocast.usecases.ingest import fetch, verdicts, weather
@@ -73,8 +73,10 @@ PARAMETERS = {
     "holidays": "ARRAY<DATE>",
     "instead": "STRING",
     "keep_one_in": "INT64",
+    "known_at": "TIMESTAMP",
     "last_origin": "DATE",
     "last_target": "TIMESTAMP",
+    "later_hours": "BOOL",
     "lead_days": "INT64",
     "learned_until": "TIMESTAMP",
     "look_from": "TIMESTAMP",
@@ -139,7 +141,9 @@ class Recorder(Warehouse):
             scalar = isinstance(parameter, bigquery.ScalarQueryParameter)
             kind = parameter.type_ if scalar else f"ARRAY<{parameter.array_type}>"
             types[str(parameter.name)] = str(kind)
-        self.statements.append(Statement(text, types))
+        # the analyzer takes a script apart into statements
+        for one in text.split(";\n") if text.startswith("BEGIN TRANSACTION") else [text]:
+            self.statements.append(Statement(one.removesuffix(";"), types))
         return [{"inserted": 1, "updated": 1}]
 
     def _change(self, text: str, parameters: dict[str, Any]) -> int:
@@ -185,6 +189,26 @@ def test_a_merge_is_valid(table: str, how: dict[str, Any], recorder: Recorder) -
     assert recorder.refusals() == []
 
 
+@pytest.mark.parametrize("update", [["bike_count", "quality"], ["quality"]])
+def test_a_merge_that_remembers_is_valid(update: list[str], recorder: Recorder) -> None:
+    rows = rows_of(schemas.COUNTS)
+    others = [c for c in ("bike_count", "ingested_at") if update == ["quality"]]
+    history = Remembering(datetime(2026, 3, 1, tzinfo=UTC))
+    replaced = {"quality": ("incomplete",)}
+    recorder.merge(
+        schemas.COUNTS,
+        rows,
+        keys=fetch.KEY,
+        update=update,
+        insert_only=others,
+        replaced=replaced,
+        history=history,
+    )
+    kinds = [s.sql.split()[0] for s in recorder.statements]
+    assert kinds == ["CREATE", "SELECT", "BEGIN", "MERGE", "MERGE", "COMMIT"]
+    assert recorder.refusals() == []
+
+
 def test_an_append_is_valid(recorder: Recorder) -> None:
     recorder.append_once(schemas.REJECTS, rows_of(schemas.REJECTS), "reject_id")
     assert recorder.refusals() == []
@@ -203,7 +227,7 @@ def test_the_restoration_of_a_table_is_valid(table: str, recorder: Recorder) -> 
 
 
 def test_every_table_is_merged_into() -> None:
-    assert {name for name, _ in MERGES} | {schemas.REJECTS} == {*schemas.TABLES}
+    assert {name for name, _ in MERGES} | {schemas.REJECTS, schemas.REVISIONS} == {*schemas.TABLES}
 
 
 @pytest.mark.parametrize(

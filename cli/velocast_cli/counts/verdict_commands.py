@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from velocast.core.datetimes import HOUR, parse_instant, rfc3339, start_of_hour, start_of_local_day
 from velocast.core.errors import EventError
+from velocast_cli.counts.as_of_command import as_of_command
 from velocast_cli.counts.check_command import check_faults_command
 from velocast_cli.counts.health_command import counter_health_command
 from velocast_cli.operations.console import AsJson, Home, output
@@ -26,6 +27,7 @@ counts_app = typer.Typer(
 )
 counts_app.command("check")(check_faults_command)
 counts_app.command("health")(counter_health_command)
+counts_app.command("as-of")(as_of_command)
 Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
     str | None,

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 MAX_LIMIT = 100
+MAX_GROUPS = 20_000
+TOTALS = "count(*) as found, sum(sum_counts) as total"
+BY_DAY = "date_format(date, 'yyyy-MM-dd') as day"
 MAX_WINDOW = 10_000
 _COMPARISON = re.compile(
     r"""\s*date\s*(?P<sign>>=|<)\s*(?:date'(?P<a>[^']*)'|"(?P<b>[^"]*)")\s*""", re.IGNORECASE
@@ -71,6 +74,11 @@ def page_of(query: Mapping[str, str]) -> tuple[int, int]:
             "InvalidRESTParameterError",
         )
     return limit, offset
+
+
+def group_limit(query: Mapping[str, str]) -> int:
+    """Parse the limit of a request with group_by (default 10, at most 20,000)."""
+    return _number(query, "limit", 10, 1, MAX_GROUPS)
 
 
 def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

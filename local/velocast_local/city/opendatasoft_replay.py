@@ -22,7 +22,16 @@ from starlette.routing import BaseRoute, Mount, Route
 from velocast.core.city import City, load_city
 from velocast.core.city.sources import Opendatasoft
 from velocast.core.datetimes import local_date, start_of_local_day
-from velocast_local.city.odsql import ExploreApiError, order_of, page_of, selected, time_range
+from velocast_local.city.odsql import (
+    BY_DAY,
+    TOTALS,
+    ExploreApiError,
+    group_limit,
+    order_of,
+    page_of,
+    selected,
+    time_range,
+)
 from velocast_local.city.replayed_counts import CityFile
 
 CHUNK_BYTES = 512 * 1024
@@ -105,6 +114,20 @@ class Replay:
         before = self.clock_now() - CORRECTION_DELAY if self.corrections else None
         return self.file.lines(rows, names, first_value_after=before)
 
+    def day_totals(self, rows: slice) -> list[dict[str, Any]]:
+        """Return the number of rows of each UTC day and the sum of their counts, as known at the simulated time."""
+        lines = self.lines(rows, ("date", "sum_counts"))
+        totals: dict[str, tuple[int, int]] = {}
+        for text in lines.splitlines():
+            record = json.loads(text)
+            day = record["date"][:10]
+            found, total = totals.get(day, (0, 0))
+            totals[day] = (found + 1, total + (record.get("sum_counts") or 0))
+        return [
+            {"day": day, "found": found, "total": total}
+            for day, (found, total) in sorted(totals.items())
+        ]
+
     def counters(self) -> list[dict[str, Any]]:
         """Return the counters dataset: every counter with a published count, changed by `faults.counters`."""
         found = self.file.counters(self.rows(None, None))
@@ -167,6 +190,8 @@ class _Api:
 
     def _records(self, request: Request, dataset: str, _fault: FaultKind | None) -> Response:
         query = request.query_params
+        if "group_by" in query and dataset == "counts":
+            return self._groups(request)
         limit, offset = page_of(query)
         body = self._counters(request) if dataset == "counters" else None
         if body is None:
@@ -181,6 +206,16 @@ class _Api:
             total = rows.stop - rows.start + len(self.replay.faults.extra_lines)
             return JSONResponse({"total_count": total, "results": results})
         return JSONResponse({"total_count": len(body), "results": body[offset : offset + limit]})
+
+    def _groups(self, request: Request) -> Response:
+        query = request.query_params
+        if query["group_by"] != BY_DAY or query.get("select") != TOTALS:
+            raise ExploreApiError(
+                f"the replay only supports group_by={BY_DAY} with select={TOTALS}", "ODSQLError"
+            )
+        limit = group_limit(query)
+        days = self.replay.day_totals(self._window(request))
+        return JSONResponse({"results": days[:limit]})
 
     def _exports(self, request: Request, dataset: str, fault: FaultKind | None) -> Response:
         kind = request.path_params["format"]

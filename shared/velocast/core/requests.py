@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import EventError
@@ -30,14 +30,20 @@ class RunRequest(Message):
 
 
 class FetchRequest(RunRequest):
-    """Topic velocast-fetch. `since`/`until` (RFC 3339, half-open) backfill a range; else newest hour - overlap."""
+    """Topic velocast-fetch. `since`/`until` (RFC 3339, half-open) backfill a range; else newest hour - overlap.
+
+    sweep_days: instead, look for what the city published late in so many days.
+    """
 
     since: str | None = None
     until: str | None = None
+    sweep_days: int | None = Field(None, ge=1, le=3660)
 
 
 class PredictRequest(RunRequest):
-    """Topic velocast-predict."""
+    """Topic velocast-predict. `only_known` leaves out hours that were first learned after as_of."""
+
+    only_known: bool = False
 
 
 class MonitorRequest(RunRequest):

@@ -268,7 +268,8 @@ def test_scheduler_publishes_at_the_simulated_time(plane: ControlPlane, api: htt
     plane.broker.put_subscription({"name": "watch", "topic": "velocast-fetch"})
     base = "/v1/projects/velocast-local/locations/europe-west1/jobs"
     listed = api.get(base).json()["jobs"]
-    assert [j["schedule"] for j in listed] == ["0 2 * * *", "0 4 * * *", "0 0 * * 0", "0 6 * * 1"]
+    crons = ["0 2 * * *", "0 3 * * 1", "30 3 2 * *", "0 4 * * *", "0 0 * * 0", "0 6 * * 1"]
+    assert [j["schedule"] for j in listed] == crons
     assert listed[0]["scheduleTime"] == "2026-03-01T02:00:00Z"
     ran = api.post(f"{base}/velocast-fetch:run", json={}).json()
     assert ran["lastAttemptTime"] == NOW

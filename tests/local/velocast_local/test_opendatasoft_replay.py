@@ -172,6 +172,22 @@ class TestRecords:
         with pytest.raises(AssertionError, match=message):
             raise AssertionError(answer.json()["message"])
 
+    def test_groups_are_the_days_totals(self, city: ReplayedCity) -> None:
+        by_day = "date_format(date, 'yyyy-MM-dd') as day"
+        totals = "count(*) as found, sum(sum_counts) as total"
+        asked = {"group_by": by_day, "select": totals, "limit": "20000"}
+
+        days = counts(city, "records", **asked).json()["results"]
+
+        published = small_frame()[lambda rows: rows["date"] < city.replay.published_until()]
+        daily = published.groupby(published["date"].dt.strftime("%Y-%m-%d"))["sum_counts"]
+        expected = daily.agg(["size", "sum"])
+        assert [(d["day"], d["found"], d["total"]) for d in days] == [
+            (day, row["size"], row["sum"]) for day, row in expected.iterrows()
+        ]
+        other = counts(city, "records", group_by="id_compteur", select="count(*) as n")
+        assert other.status_code == 400
+
     def test_unknown_dataset_and_format(self, city: ReplayedCity) -> None:
         assert ask(city, "velib/records").status_code == 404
         assert counts(city, "exports/xlsx").json()["error_code"] == "InvalidRESTParameterError"

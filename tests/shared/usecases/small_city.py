@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tests import emulators
-from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.city import load_city
@@ -59,6 +59,18 @@ def store(city: pd.DataFrame, *, ingested_at: datetime = AS_OF) -> None:
     seen = city.groupby("counter_id")["counted_at"].agg(first_seen_at="min", last_seen_at="max")
     counters = city[columns].drop_duplicates("counter_id").merge(seen, on="counter_id")
     warehouse().merge(schemas.COUNTERS, _table(counters), keys=["counter_id"])
+
+
+def deliver(city: pd.DataFrame, *, at: datetime) -> None:
+    """Store counts that the city delivered at a later time, as ingestion does: what they change is remembered."""
+    counts = city[["counter_id", "counted_at", "bike_count"]].assign(quality=None, ingested_at=at)
+    warehouse().merge(
+        schemas.COUNTS,
+        pa.Table.from_pandas(counts, schema=schemas.arrow(schemas.COUNTS), preserve_index=False),
+        keys=["counter_id", "counted_at"],
+        update=["bike_count", "quality"],
+        history=Remembering(at),
+    )
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:

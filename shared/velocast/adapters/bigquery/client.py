@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters import google_clients
 from velocast.adapters.bigquery import merge as merging
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.adapters.bigquery.sql_templates import Empty, query_parameters, quoted, statement
 from velocast.core import schemas
 from velocast.core.errors import WarehouseError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 
-__all__ = ["Empty", "MergeResult", "Warehouse"]
+__all__ = ["Empty", "MergeResult", "Remembering", "Warehouse"]
 
 CALL_SECONDS = 30.0  # one HTTP request; every function has time for a failed call, its notice and its audit row
 RETRY_SECONDS = 30.0  # the retries of one request
@@ -79,13 +80,28 @@ class Warehouse:
 
         Arguments and errors as for `query`.
         """
+        with (
+            self.temporary(sql, tables=tables, **parameters) as table,
+            _reporting(f"sql/{sql}.sql"),
+        ):
+            rows = self._read(table, columns=None, where="")
+        return _frame(rows)
+
+    @contextmanager
+    def temporary(
+        self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
+    ) -> Iterator[str]:
+        """Yield the name (dataset.table) of a table with the rows of a SQL file; it is dropped afterwards.
+
+        Arguments and errors as for `query`.
+        """
         text = statement(sql, self.project, tables)
-        with self._scratch(SCRATCH) as scratch, _reporting(f"sql/{sql}.sql"):
+        with self._scratch(SCRATCH) as scratch:
             target = quoted(self.project, scratch)
             options = merging.expiry(merging.STAGING_HOURS)
-            self._run(f"CREATE OR REPLACE TABLE {target}{options} AS\n{text}", parameters)
-            rows = self._read(scratch, columns=None, where="")
-        return _frame(rows)
+            with _reporting(f"sql/{sql}.sql"):
+                self._run(f"CREATE OR REPLACE TABLE {target}{options} AS\n{text}", parameters)
+            yield scratch
 
     def execute(
         self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
@@ -104,12 +120,14 @@ class Warehouse:
         update: Sequence[str] | None = None,
         insert_only: Sequence[str] = (),
         replaced: Mapping[str, Sequence[str]] | None = None,
+        history: Remembering | None = None,
     ) -> MergeResult:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
         update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
         in none of the three are written with a change but do not count as one. replaced: for a column, the stored
-        values, besides null, that may be written over; any other stays. Nulls equal each other. JSON is passed as text.
+        values, besides null, that may be written over; any other stays. history: for counts, where the changed values
+        are remembered, in the same transaction. Nulls equal each other. JSON is passed as text.
         Only partitions between the rows' first and last value are searched, so the key must determine the partition.
         Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
@@ -123,16 +141,29 @@ class Warehouse:
         with self._scratch(dataset) as scratch, _reporting(f"merge into {table}"):
             self._load(scratch, data, hours=merging.STAGING_HOURS)
             names = (quoted(self.project, table), quoted(self.project, scratch), bounds)
-            return self._merge(plan, names, data.num_rows)
+            return self._merge(plan, names, data.num_rows, history)
 
-    def _merge(self, plan: merging.Merge, names: tuple[str, str, str], total: int) -> MergeResult:
+    def _merge(
+        self,
+        plan: merging.Merge,
+        names: tuple[str, str, str],
+        total: int,
+        history: Remembering | None,
+    ) -> MergeResult:
         # Counted first, because not every server reports how many rows a MERGE inserted and updated.
         counted = next(iter(self._run(plan.count_sql(*names), {})))
         if not counted["inserted"] and not counted["updated"]:
             return MergeResult(0, 0, total)
-        changed = self._change(plan.merge_sql(*names), {})
+        inserted, updated = int(counted["inserted"]), int(counted["updated"])
+        if history and updated:
+            revisions = quoted(self.project, history.table)
+            # a script does not tell how many rows it changed
+            self._run(history.merge_sql(plan, *names, revisions), {})
+            return MergeResult(inserted, updated, total - inserted - updated)
+        # A row that another writer stored in between must not change without a revision: the next run changes it.
+        changed = self._change(plan.merge_sql(*names, inserts_only=history is not None), {})
         # Another writer may have stored some of the rows in between.
-        inserted = min(int(counted["inserted"]), changed)
+        inserted = min(inserted, changed)
         return MergeResult(inserted, changed - inserted, total - changed)
 
     def append_once(self, table: str, rows: pa.Table, key: str) -> int:

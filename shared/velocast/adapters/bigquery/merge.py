@@ -74,33 +74,37 @@ class Merge:
         new = f"T.{self.keys[0]} IS NULL"
         lines = (
             f"SELECT COUNTIF({new}) AS inserted,",
-            f"COUNTIF(NOT ({new}) AND ({self._changed()})) AS updated",
+            f"COUNTIF(NOT ({new}) AND ({self.changed()})) AS updated",
             f"FROM {staging} AS S",
             f"LEFT JOIN (SELECT * FROM {target} AS T WHERE {bounds}) AS T",  # noqa: S608
-            f"ON {self._same_key()}",
+            f"ON {self.same_key()}",
         )
         return "\n".join(lines)
 
-    def merge_sql(self, target: str, staging: str, bounds: str) -> str:
+    def merge_sql(
+        self, target: str, staging: str, bounds: str, *, inserts_only: bool = False
+    ) -> str:
         """Return the MERGE. `bounds`: a constant predicate on the partitions, so that only those are read."""
         names = ", ".join(self.columns)
         values = ", ".join(self._value(c) for c in self.columns)
-        update = ", ".join(f"{c} = {self._new_value(c)}" for c in self.written)
+        update = ", ".join(f"{c} = {self.new_value(c)}" for c in self.written)
         lines = (
             f"MERGE {target} AS T",
             f"USING {staging} AS S",
-            f"ON {bounds} AND {self._same_key()}",
-            f"WHEN MATCHED AND ({self._changed()}) THEN UPDATE SET {update}"
-            if self.compared
+            f"ON {bounds} AND {self.same_key()}",
+            f"WHEN MATCHED AND ({self.changed()}) THEN UPDATE SET {update}"
+            if self.compared and not inserts_only
             else "",
             f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",  # noqa: S608
         )
         return "\n".join(filter(None, lines))
 
-    def _same_key(self) -> str:
+    def same_key(self) -> str:
+        """Return the condition on T and S that both are the same row."""
         return " AND ".join(f"T.{k} = S.{k}" for k in self.keys)
 
-    def _changed(self) -> str:
+    def changed(self) -> str:
+        """Return the condition on T and S under which a stored row changes."""
         return " OR ".join(self._differs(c) for c in self.compared) or "FALSE"
 
     def _differs(self, column: str) -> str:
@@ -112,7 +116,8 @@ class Merge:
             f"({self._may_replace(column)} AND {differs})" if column in self.replaced else differs
         )
 
-    def _new_value(self, column: str) -> str:
+    def new_value(self, column: str) -> str:
+        """Return the value that a column of a changed row gets."""
         value = self._value(column)
         if column not in self.replaced:
             return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,16 +17,18 @@ from velocast.adapters.city_sources.reading import (
 )
 from velocast.adapters.city_sources.reading.columns import described, field_columns, required
 from velocast.adapters.city_sources.records import CounterRecord
-from velocast.adapters.city_sources.transport import TimeRange, Transport
+from velocast.adapters.city_sources.transport import DayTotalling, DayTotals, TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport, portal
 from velocast.adapters.http_source import Limits
 from velocast.core.city import City
-from velocast.core.city.reading import FileFormat, Wide
+from velocast.core.city.reading import FileFormat, Long, Wide
 from velocast.core.city.sources import Source
 from velocast.core.datetimes import start_of_hour
-from velocast.core.errors import SettingsError
+from velocast.core.errors import CityRefused, SettingsError
+from velocast.core.telemetry import log
 
 AnswerT = TypeVar("AnswerT")
+DAY = timedelta(days=1)
 
 
 class CitySource:
@@ -99,6 +101,34 @@ class CitySource:
         by_id = {record.counter_id: record for record in [*found, *listed_counters(counters)]}
         return list(by_id.values())
 
+    def read_day_totals(self, hours: TimeRange) -> dict[date, DayTotals] | None:
+        """Return what the city itself counts of each day with records; None where it cannot be asked for that.
+
+        A refusal counts as such. Raises CityUnreachable, CityTruncated, SettingsError.
+        """
+        counts = self.city.counts
+        if counts.source is None:
+            return None
+
+        def question(transport: Transport) -> dict[date, DayTotals] | None:
+            if not isinstance(transport, DayTotalling):
+                return None
+            return transport.day_totals(hours, _added_up(self.city))
+
+        try:
+            return self._ask(counts.source, counts.file, question)
+        except CityRefused as exc:
+            log("WARNING", f"the city tells no totals of days: {exc}", code=exc.code)
+            return None
+
+    def days_range(self, first: date, last: date) -> TimeRange:
+        """Return all hours that records of these days, as the city dates them, can be about."""
+        margin = timedelta(hours=14 if self.city.counts.clock.times == "local" else 2)
+        start, end = (
+            datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (first, last + DAY)
+        )
+        return TimeRange(start - margin, end + margin)
+
     def _ask(
         self, source: Source, file: FileFormat, question: Callable[[Transport], AnswerT]
     ) -> AnswerT:
@@ -132,6 +162,14 @@ def count_columns(city: City) -> tuple[str, ...] | None:
         needed = required(layout)
         about = set(field_columns(layout.counter)) - set(needed)
         return tuple(name for name in names if name not in about)
+    return None
+
+
+def _added_up(city: City) -> str | None:
+    """Return the one column with counts; None where there are several, or records of other traffic among them."""
+    layout = city.counts.layout
+    if isinstance(layout, Long) and len(layout.values) == 1:
+        return layout.values[0].column
     return None
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from velocast.adapters.city_sources.records import Reject
 from velocast.core.city.reading import FileFormat
@@ -69,6 +69,25 @@ class Transport(Protocol):
         hours: None for a list without a time, such as that of counters. More hours than asked for may come. columns:
         those that are needed, None for all; more may come. Raises CityUnreachable (no answer, 429, 5xx), CityTruncated
         (fewer records than the source itself counts), CityRefused (any other answer).
+        """
+        ...
+
+
+class DayTotals(NamedTuple):
+    """What a source counts of a day itself. total: the sum of its counts, where it can tell."""
+
+    rows: int
+    total: float | None
+
+
+@runtime_checkable
+class DayTotalling(Protocol):
+    """A transport whose source can be asked for the totals of days, which costs one request however many there are."""
+
+    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals]:
+        """Return the totals of each day with records. column: what to add up; None: only rows are counted.
+
+        A day is that of the times as the source has them. Errors as for `Transport.tables`.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -31,10 +31,13 @@ from velocast.usecases.forecasting import (
 )
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.known_counts import Known, counts_known_then
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
 
 ATTEMPTS = 3
+KNOWN_WITHIN = snapshot.SEEN_WITHIN + timedelta(days=2)  # the oldest count that a forecast reads
+STORED, KNOWN = "as they are stored", "as they were known"
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
 COMPARED = (
     "predicted_count",
@@ -54,7 +57,7 @@ COMPARED = (
 class ForecastSummary:
     """What a run produced: number of rows, counters by forecast basis, and what was published of snapshot and site.
 
-    weather_hours: hours of the horizon for which a weather forecast was known at the origin.
+    weather_hours: hours of the horizon for which a weather forecast was known at the origin. counts: which were used.
     """
 
     origin_at: datetime
@@ -64,6 +67,7 @@ class ForecastSummary:
     counters: dict[str, int] = field(default_factory=dict)
     changed: int = 0
     weather_hours: int = 0
+    counts: str = STORED
     snapshot: str = "nothing to forecast yet"
     site: str = "nothing to show yet"
 
@@ -80,23 +84,22 @@ class ForecastSummary:
             "counters": sum(self.counters.values()),
             "basis": self.counters,
             "weather_hours": self.weather_hours,
+            "counts": self.counts,
             "snapshot": self.snapshot,
             "site": self.site,
         }
 
 
-def forecast_all_counters(
-    request: PredictRequest,  # noqa: ARG001  # its as_of is the run's
-    run: Run[PredictSettings],
-) -> list[AuditRow]:
+def forecast_all_counters(request: PredictRequest, run: Run[PredictSettings]) -> list[AuditRow]:
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
-    Repeating a run changes no row. A run for a past day forecasts with the champion of that day and keeps a newer
-    snapshot; if that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
+    Repeating a run changes no row. A run for a past day forecasts with the champion of that day from the counts as they
+    were known then, and keeps a newer snapshot; hours that were first learned later are used unless the request says
+    `only_known`. If that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
     WarehouseError, ObjectChanged (other runs kept publishing; try again).
     """
     try:
-        published = publish_forecasts(run, champion_of_the_day=True)
+        published = publish_forecasts(run, champion_of_the_day=True, only_known=request.only_known)
     except ChampionGone as exc:
         step = FallbackStep(exc.version, "nothing; no forecast is stored", str(exc))
         model_loading.fallback_notifier(run)(step)
@@ -126,28 +129,45 @@ def _row(run: Run[PredictSettings], details: dict[str, Any], **values: Any) -> A
     )
 
 
-def publish_forecasts(run: ForecastRun, *, champion_of_the_day: bool = False) -> ForecastSummary:
+def publish_forecasts(
+    run: ForecastRun, *, champion_of_the_day: bool = False, only_known: bool = False
+) -> ForecastSummary:
     """Forecast with the current champion, MERGE the rows into the forecasts table, publish the snapshot.
 
     champion_of_the_day: forecast a past day with the champion of that day; raises ChampionGone. `promote` uses the
-    current one. Starts again when another run has published in the meantime, since that run may have used a
-    newer champion. Raises the same errors as `forecast_all_counters`.
+    current one. only_known: without hours that were first learned after `run.as_of`. Starts again when another run has
+    published in the meantime, since that run may have used a newer champion. Raises as
+    `forecast_all_counters`.
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return _publish_once(run, of_the_day=champion_of_the_day)
+            return _publish_known(run, of_the_day=champion_of_the_day, only_known=only_known)
         except ObjectChanged:
             continue
-    return _publish_once(run, of_the_day=champion_of_the_day)
+    return _publish_known(run, of_the_day=champion_of_the_day, only_known=only_known)
 
 
-def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
+def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> ForecastSummary:
+    known = Known(run.as_of, run.as_of - KNOWN_WITHIN, run.as_of)
+    with counts_known_then(run.warehouse, known, only_known=only_known) as table:
+        return _publish_once(run, of_the_day=of_the_day, counts_table=table)
+
+
+def _publish_once(
+    run: ForecastRun, *, of_the_day: bool, counts_table: str | None
+) -> ForecastSummary:
     city, origin_at = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
     site = "kept"
     # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
     newest, generation = snapshot.published_origin(objects)
-    history = snapshot.read_history(run.warehouse, city, origin_at=origin_at, as_of=run.as_of)
+    history = snapshot.read_history(
+        run.warehouse,
+        city,
+        origin_at=origin_at,
+        as_of=run.as_of,
+        tables={"counts": counts_table} if counts_table else None,
+    )
     if not history.counters["mean_count"].notna().any():
         return ForecastSummary(origin_at, LoadedChampion())
     is_newer = newest is not None and newest > origin_at
@@ -191,6 +211,7 @@ def _publish_once(run: ForecastRun, *, of_the_day: bool) -> ForecastSummary:
         counters,
         changed,
         weather,
+        counts=STORED if counts_table is None else KNOWN,
         snapshot=state,
         site=site,
     )

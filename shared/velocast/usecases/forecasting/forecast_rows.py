@@ -79,8 +79,9 @@ def _block(
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
-    recent = _recent_rows(run, loaded, weather, counter_ids)
-    frame = _rows_to_forecast(run, weather, counter_ids)
+    table = history.counts_table
+    recent = _recent_rows(run, loaded, weather, counter_ids, table)
+    frame = _rows_to_forecast(run, weather, counter_ids, table)
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
     parts = [
@@ -105,7 +106,7 @@ def _block(
 
 
 def _rows_to_forecast(
-    run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str]
+    run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str], counts_table: str | None
 ) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
@@ -117,11 +118,16 @@ def _rows_to_forecast(
         actual_until=origin_of(run.as_of, city.zone),
         weather=weather,
         counter_ids=counter_ids,
+        counts_table=counts_table,
     )
 
 
 def _recent_rows(
-    run: ForecastRun, loaded: LoadedChampion, weather: pd.DataFrame, counter_ids: list[str]
+    run: ForecastRun,
+    loaded: LoadedChampion,
+    weather: pd.DataFrame,
+    counter_ids: list[str],
+    counts_table: str | None,
 ) -> pd.DataFrame:
     """Return the feature rows of the last days' origins, with the counts that followed.
 
@@ -140,6 +146,7 @@ def _recent_rows(
         one_lead=loaded.model is None,
         weather=weather,
         counter_ids=counter_ids,
+        counts_table=counts_table,
     )
     if loaded.model is None:
         return frame

@@ -60,6 +60,7 @@ class History:
         0 h, NaN where there are too few weeks; index counter_id.
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     faults, health: those that counters have now, by counter_id.
+    counts_table: dataset.table of the counts behind all this; None for the stored ones.
     """
 
     counters: pd.DataFrame
@@ -69,6 +70,7 @@ class History:
     recent_from: datetime
     faults: dict[str, FaultCard] = field(default_factory=dict)
     health: dict[str, HealthCard] = field(default_factory=dict)
+    counts_table: str | None = None
 
 
 def read_history(
@@ -122,6 +124,7 @@ def read_history(
         health={
             each.counter_id: HealthCard.model_validate(_rounded_health(each)) for each in health
         },
+        counts_table=(tables or {}).get("counts"),
     )
 
 

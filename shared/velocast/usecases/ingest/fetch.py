@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import MergeResult
+from velocast.adapters.bigquery.client import MergeResult, Remembering
 from velocast.adapters.city_sources.reading import Harvest
 from velocast.adapters.city_sources.records import CounterRecord, Reject
 from velocast.adapters.city_sources.source import CitySource, name_of
@@ -75,8 +75,8 @@ def _store(
 ) -> dict[str, Any]:
     """Store the city's records, mark their quality, and return the details for the audit row."""
     counts, rejects = harvest.counts, harvest.rejects
-    put_aside = _store_rejects(run, window, rejects)
-    merged = _merge_counts(run, counts)
+    put_aside = store_rejects(run, window, rejects)
+    merged = merge_counts(run, counts)
     counters = ingest_counters.update_counters(run, counts, records)
     quality = ingest_quality.mark_quality(run, counts)
     newest = max(filter(None, (before, _last(counts))), default=None)
@@ -145,7 +145,8 @@ def _read_counters(source: CitySource) -> tuple[list[CounterRecord] | None, str]
         return None, f"unavailable: {exc}"
 
 
-def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
+def merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
+    """Store counts, and remember what they change. Raises WarehouseError."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -161,10 +162,11 @@ def _merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
         keys=KEY,
         update=["bike_count", "quality"],
         replaced={"quality": ("incomplete", "flagged")},
+        history=Remembering(run.as_of),
     )
 
 
-def _store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence[Reject]) -> int:
+def store_rejects(run: Run[FetchSettings], window: TimeRange, rejects: Sequence[Reject]) -> int:
     """Store the rejected records that are not stored yet and return their number."""
     import pyarrow as pa
 

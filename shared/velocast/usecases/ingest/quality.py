@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.clock_changes import repeated_hours
@@ -56,13 +56,21 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
     The last JUDGED_DAYS are judged again, and suspect counts of the last LEVEL_DAYS. Marking again changes nothing.
     Raises WarehouseError.
     """
+    import pyarrow.compute as pc
+
     if not len(counts):
         return QualityChanges()
+    return mark_quality_from(run, pc.min(counts["counted_at"]).as_py())
+
+
+def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChanges:
+    """Mark the quality of the stored counts from `first` on, as `mark_quality` does."""
     found = find_changes(
         run.warehouse,
         run.settings.city,
         run.settings.thresholds,
-        mark_from=_mark_from(run, counts),
+        # the day before too: a fault that is found now may have begun then
+        mark_from=min(first - DAY, run.as_of - JUDGED_DAYS * DAY),
         until=run.as_of,
     )
     marks = _summary(found.rows, news_since=run.as_of - NEWS_DAYS * DAY)
@@ -75,16 +83,8 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
         [f"{counter} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
         "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
-    store_changes(run.warehouse, found.rows)
+    store_changes(run.warehouse, found.rows, learned_at=run.as_of)
     return marks
-
-
-def _mark_from(run: Run[FetchSettings], counts: pa.Table) -> datetime:
-    import pyarrow.compute as pc
-
-    first: datetime = pc.min(counts["counted_at"]).as_py()
-    # the day before too: a fault that is found now may have begun then
-    return min(first - DAY, run.as_of - JUDGED_DAYS * DAY)
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
     )
 
 
-def store_changes(warehouse: Warehouse, changes: pd.DataFrame) -> None:
-    """Store the quality of the rows of `find_changes`. Raises WarehouseError."""
+def store_changes(warehouse: Warehouse, changes: pd.DataFrame, *, learned_at: datetime) -> None:
+    """Store the quality of the rows of `find_changes`, found at `learned_at`. Raises WarehouseError."""
     import pyarrow as pa
 
     if not len(changes):
@@ -187,4 +187,5 @@ def store_changes(warehouse: Warehouse, changes: pd.DataFrame) -> None:
         keys=["counter_id", "counted_at"],
         update=["quality"],
         insert_only=["bike_count", "ingested_at"],
+        history=Remembering(learned_at),
     )

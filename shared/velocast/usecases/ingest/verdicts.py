@@ -60,14 +60,18 @@ def give_verdict(warehouse: Warehouse, verdict: Verdict) -> dict[str, Any]:
         update=("reason",) if verdict.verdict == NOTE else COMPARED,
         insert_only=("verdict",) if verdict.verdict == NOTE else (),
     )
-    changes = apply_verdicts(warehouse, since=verdict.valid_from, until=verdict.valid_until)
+    changes = apply_verdicts(
+        warehouse, since=verdict.valid_from, until=verdict.valid_until, given_at=verdict.given_at
+    )
     return {"stored": not merged.unchanged, "hours_changed": len(changes)}
 
 
-def apply_verdicts(warehouse: Warehouse, *, since: datetime, until: datetime) -> pd.DataFrame:
+def apply_verdicts(
+    warehouse: Warehouse, *, since: datetime, until: datetime, given_at: datetime
+) -> pd.DataFrame:
     """Set the quality of the stored hours of [since, until) as the verdicts say; return the rows that changed."""
     changes = warehouse.query_large("mark_verdicts", mark_from=since, until=until)
-    quality.store_changes(warehouse, changes)
+    quality.store_changes(warehouse, changes, learned_at=given_at)
     return changes
 
 

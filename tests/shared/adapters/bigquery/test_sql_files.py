@@ -5,6 +5,7 @@ The emulator does not enforce require_partition_filter; BigQuery refuses such a 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.resources import files
 
 import pytest
@@ -12,6 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from velocast.adapters.bigquery import sql_templates
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.core import schemas
 
 NAMES = sorted(
@@ -119,3 +121,8 @@ def test_a_merge_bounds_its_target():
     assert unbounded(plan.merge_sql(*names)) == []
     assert unbounded(plan.count_sql(*names)) == []
     assert unbounded(plan.merge_sql(*names[:2], "TRUE")) == ["counts"]
+
+    history = Remembering(datetime(2026, 3, 1, tzinfo=UTC))
+    script = history.merge_sql(plan, *names, "`p.bike_traffic_raw.revisions`")
+    merges = [part for part in script.split(";\n") if part.startswith("MERGE")]
+    assert [unbounded(part) for part in merges] == [[], []]

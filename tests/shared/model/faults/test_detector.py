@@ -116,6 +116,27 @@ def test_calls_a_counter_sparse_only_while_the_city_publishes(working: DayGrid) 
     assert (episode.until - episode.since).days in (3, 4)
 
 
+@pytest.mark.parametrize("late", [COUNTER, "4-out", "all"])
+@pytest.mark.parametrize("filled", [np.nan, 0.0])
+def test_a_day_of_which_only_the_morning_has_come_is_not_low(
+    working: DayGrid, late: str, filled: float
+) -> None:
+    """An upload from 13:00 to 13:00; the rest of the last day is missing, or zeros until the next upload."""
+    who = slice(None) if late == "all" else working.counters.index(late)
+    for last in range(30, 60, 5):  # workdays, a Saturday, a Sunday
+        counts = working.counts[:, : last + 1].copy()
+        counts[who, last, 13:] = filled
+        published = ~np.isnan(counts)
+        known = replace(
+            working,
+            counts=counts,
+            published=published,
+            accepted=working.accepted[:, : last + 1],
+            day_types=working.day_types[: last + 1],
+        )
+        assert found(known) == [], working.day(last)
+
+
 def test_what_the_whole_city_does_is_no_fault(working: DayGrid) -> None:
     counts = working.counts.copy()
     counts[:, BROKEN : BROKEN + 5] = np.round(counts[:, BROKEN : BROKEN + 5] * 0.3)  # snow

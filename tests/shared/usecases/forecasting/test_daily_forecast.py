@@ -111,6 +111,7 @@ class TestBeforeThereIsAChampion:
             "basis": {"similar_days": 4},
             "busy_version": 0,
             "weather_hours": 0,
+            "counts": "as they are stored",
             "snapshot": "published",
             "site": f"{len(list(make_site(published())))} files published",
         }
@@ -282,6 +283,38 @@ class TestRunAgain:
 
         assert row.details["changed"] == 0
         pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+
+    def test_a_past_day_again_uses_counts_as_they_were_known(
+        self, warehouse_tables: bigquery.Client
+    ) -> None:
+        then = parse_instant("2025-03-05T04:00:00Z")
+        city = small_city.make()
+        known = city[city["counted_at"] < then - 2 * DAY]
+        small_city.store(known, ingested_at=then)
+        forecast_at("2025-03-05T04:00:00Z")
+        before = stored(warehouse_tables)
+        # the day before the last, of every counter, was counted anew; and the last two days came late
+        wrong = city["counted_at"].between(then - 3 * DAY, then - 2 * DAY, inclusive="left")
+        later = city.assign(bike_count=city["bike_count"].where(~wrong, city["bike_count"] + 500))
+        small_city.deliver(later, at=AS_OF)
+
+        def again(message_id: str, **request: bool) -> AuditRow:
+            run = small_city.predict_run(then, message_id)
+            (row,) = forecast_all_counters(PredictRequest(**request), run)
+            return row
+
+        exact = again("exactly", only_known=True)
+        assert (exact.details["changed"], exact.details["counts"]) == (0, "as they were known")
+        pd.testing.assert_frame_equal(stored(warehouse_tables), before)
+
+        row = again("with late hours")
+        assert (row.details["counts"], row.details["changed"]) == ("as they were known", 480)
+        late = stored(warehouse_tables)["predicted_count"].sum()
+        assert late == pytest.approx(
+            before["predicted_count"].sum(), rel=0.3
+        )  # not 500 an hour more
+
+        assert forecast_at(message_id="today").details["counts"] == "as they are stored"
 
 
 class TestAPastDay:

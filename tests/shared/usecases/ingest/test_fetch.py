@@ -203,6 +203,15 @@ class TestWhatIsStored:
         assert lab.counts() == expected(PUBLISHED, frame)
         rows = lab.rows("counts")
         assert list(rows[rows["ingested_at"] > NOW]["bike_count"]) == [99]
+        (revision,) = lab.rows("revisions").to_dict("records")
+        assert (revision["counter_id"], rfc3339(revision["counted_at"])) == (
+            "100-101",
+            "2025-03-09T05:00:00Z",
+        )
+        assert (revision["old_count"], revision["new_count"]) == (15, 99)
+        assert (revision["known_at"], revision["learned_at"]) == (NOW, lab.city.now)
+        lab.fetch()
+        assert len(lab.rows("revisions")) == 1
 
     def test_the_same_run_again_changes_no_row(self, lab: Lab) -> None:
         lab.city.faults.extra_lines = [line(sum_counts=-1)]

@@ -35,7 +35,7 @@ def marked() -> pd.DataFrame:
         mark_from=UNTIL - timedelta(days=7),
         until=UNTIL,
     ).rows
-    quality.store_changes(small_city.warehouse(), changes)
+    quality.store_changes(small_city.warehouse(), changes, learned_at=small_city.AS_OF)
     return changes
 
 

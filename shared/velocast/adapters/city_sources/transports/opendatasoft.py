@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
 
 from velocast.adapters.city_sources.tables.json_records import tables_of_lines
-from velocast.adapters.city_sources.transport import RawTable, TimeRange, literal
+from velocast.adapters.city_sources.transport import DayTotals, RawTable, TimeRange, literal
 from velocast.adapters.city_sources.transports.opendatasoft_answers import json_lines, reset_time
-from velocast.adapters.city_sources.transports.portal import Portal
+from velocast.adapters.city_sources.transports.portal import Portal, day_totals
 from velocast.adapters.http_answer import HttpAnswer
 from velocast.core.city import City
 from velocast.core.city.reading import HoursAsColumns
@@ -24,6 +24,7 @@ from velocast.core.city.sources import Opendatasoft
 from velocast.core.errors import CityRefused
 
 DAY = timedelta(days=1)
+MOST_GROUPS = 20_000  # of one answer; https://help.opendatasoft.com/apis/ods-explore-v2/
 
 
 class OpendatasoftTransport(Portal):
@@ -49,6 +50,23 @@ class OpendatasoftTransport(Portal):
                 arrived += len(table.rows) + len(table.unreadable)
                 yield table
         self.check_complete(self._source.dataset, arrived=arrived, expected=expected)
+
+    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals]:
+        """Count the records of each UTC day, in one request. As `DayTotalling.day_totals`."""
+        time = self._time_column()
+        total = f", sum({column}) as total" if column else ""
+        query = {
+            "select": f"count(*) as found{total}",
+            "group_by": f"date_format({time}, 'yyyy-MM-dd') as day",
+            "where": where(time, hours),
+            "limit": str(MOST_GROUPS),
+        }
+        with self._get("records", query) as response:
+            answer = self.read(response)
+        try:
+            return day_totals(answer.json()["results"])
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            raise CityRefused(answer.unexpected("the number of records of each day")) from exc
 
     def describe_too_many(self, answer: HttpAnswer) -> str:
         """Return the message for a 429, with the time at which the API accepts requests again."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.city_sources.transport import RawTable, TimeRange
+from velocast.adapters.city_sources.transport import DayTotals, RawTable, TimeRange
 from velocast.adapters.http_answer import HttpAnswer
 from velocast.adapters.http_source import HttpSource, Limits, SourceErrors
 from velocast.core.city import City
@@ -81,6 +81,21 @@ def column_table(records: list[dict[str, Any]], place: str) -> RawTable:
     }
     rows: pd.DataFrame = pd.DataFrame(columns, dtype=object)
     return RawTable(rows, place)
+
+
+def day_totals(groups: list[dict[str, Any]]) -> dict[date, DayTotals]:
+    """Read groups with `day` (a date, or a time at its start), `found` and perhaps `total`.
+
+    Raises ValueError, KeyError and TypeError for anything else. Rows without a time are no day's.
+    """
+    return {
+        date.fromisoformat(group["day"][:10]): DayTotals(
+            int(group["found"]),
+            None if group.get("total") is None else float(group["total"]),
+        )
+        for group in groups
+        if group["day"] is not None
+    }
 
 
 def as_published(hours: TimeRange, city: City) -> tuple[datetime | None, datetime]:

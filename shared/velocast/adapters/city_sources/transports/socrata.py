@@ -14,13 +14,15 @@ An answer is complete when as many rows came as `count(*)` told for the same con
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
-from velocast.adapters.city_sources.transport import RawTable, TimeRange
+from velocast.adapters.city_sources.transport import DayTotals, RawTable, TimeRange
 from velocast.adapters.city_sources.transports.portal import (
     Portal,
     as_published,
     column_table,
+    day_totals,
     selected_fields,
     without_offset,
 )
@@ -65,6 +67,29 @@ class SocrataTransport(Portal):
             arrived += len(rows)
             yield column_table(rows, self._url)
         self.check_complete(self._source.dataset, arrived=arrived, expected=expected)
+
+    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals]:
+        """Count the rows of each day, in one request. As `DayTotalling.day_totals`.
+
+        Raises CityRefused where the data set has no field for the time.
+        """
+        name = self._source.time_field
+        if name is None:
+            raise CityRefused(f"{self._url}: its time is no field, so days cannot be told apart")
+        day = f"date_trunc_ymd({name})"
+        total = f", sum({column}) AS total" if column else ""
+        needs = "the number of rows of each day"
+        query = {
+            **self._query(hours),
+            "$select": f"{day} AS day, count(*) AS found{total}",
+            "$group": day,
+            "$limit": str(PAGE_ROWS),
+        }
+        found = self.get_json(self._url, query, needs=needs, kind=list)
+        try:
+            return day_totals(found)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise CityRefused(f"{self._url}: {found!r:.200}, needs {needs}") from exc
 
     def describe_too_many(self, answer: HttpAnswer) -> str:
         """Return the message for a 429."""

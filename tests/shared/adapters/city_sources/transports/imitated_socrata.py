@@ -26,11 +26,12 @@ class ImitatedSocrata(Imitation):
             return JSONResponse(
                 {"code": "dataset.missing", "error": True, "message": "Not found"}, 404
             )
-        if unknown := query.keys() - {"$select", "$where", "$order", "$limit", "$offset"}:
+        if unknown := query.keys() - {"$select", "$where", "$group", "$order", "$limit", "$offset"}:
             return JSONResponse(
                 {"error": True, "message": f"Unrecognized arguments {unknown}"}, 400
             )
         condition = f"WHERE {query['$where']}" if "$where" in query else ""
+        condition += f" GROUP BY {query['$group']}" if "$group" in query else ""
         # without an order, rows come in any
         order = query["$order"].replace(":id", "`:id`") if "$order" in query else "random()"
         limit = min(int(query.get("$limit", 1000)), self.most)
@@ -41,6 +42,10 @@ class ImitatedSocrata(Imitation):
             message = f"Query coordinator error: query.soql.no-such-column; {exc}"
             code = "query.soql.no-such-column"
             return JSONResponse({"message": message, "errorCode": code, "data": {}}, 400)
+        if "$group" in query:  # numbers are texts
+            return JSONResponse(
+                [{k: v if v is None else str(v) for k, v in r.items()} for r in rows]
+            )
         if "count(" in query.get("$select", ""):
             return JSONResponse([{name: str(n + self.lost) for name, n in rows[0].items()}])
         return JSONResponse(

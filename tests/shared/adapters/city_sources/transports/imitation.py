@@ -117,6 +117,7 @@ def select(rows: list[dict[str, Any]], names: str, rest: str) -> list[dict[str, 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with closing(sqlite3.connect(":memory:")) as database:
         database.row_factory = sqlite3.Row
+        database.create_function("date_trunc_ymd", 1, lambda at: at and f"{at[:10]}T00:00:00.000")
         database.execute(f"CREATE TABLE records ({', '.join(f'`{name}`' for name in columns)})")
         database.executemany(
             f"INSERT INTO records VALUES ({', '.join('?' * len(columns))})",

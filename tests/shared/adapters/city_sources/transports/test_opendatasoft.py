@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from gcp_emulators.core.http_server import HttpServer, free_port
 from tests.replayed_city import ReplayedCity, serving, small_frame
 from velocast.adapters.city_sources.source import CitySource
 from velocast.adapters.city_sources.tables import json_records
-from velocast.adapters.city_sources.transport import TimeRange
+from velocast.adapters.city_sources.transport import DayTotals, TimeRange
 from velocast.adapters.city_sources.transports.opendatasoft import where
 from velocast.adapters.city_sources.transports.opendatasoft_answers import json_lines
 from velocast.adapters.city_sources.transports.portal import LIMITS
@@ -60,6 +60,14 @@ class TestTimeRange:
             "date >= date'2025-03-04T00:00:00' AND date < date'2025-03-06T00:00:00'"
         )
         assert where("jour", TimeRange(None, AS_OF)) == "jour < date'2025-03-10T02:00:00'"
+
+
+def test_days_are_counted_and_added_up_in_one_request(city: ReplayedCity) -> None:
+    found = CitySource(city.city, limits=EXACT).read_day_totals(WINDOW)
+    hours = sum(range(24))
+    # three counters; counter number n counts 10 n + the hour
+    whole = DayTotals(72, 24.0 * (10 + 20 + 30) + 3 * hours)
+    assert found == {date(2025, 3, 4): whole, date(2025, 3, 5): whole}
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.shared.adapters.city_sources.transports.imitation import (
     too_many,
     utc,
 )
-from velocast.adapters.city_sources.transport import TimeRange, Transport
+from velocast.adapters.city_sources.transport import DayTotalling, DayTotals, TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport, socrata
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable, SettingsError
 
@@ -74,6 +74,24 @@ def test_only_the_needed_columns_come_and_the_conditions_hold(portal: ImitatedSo
     portal.rows.append({":id": 9999, "at": "2025-03-09T05:00:00.000", "n": "5", "mode": "scooter"})
     found = records(tables(opened(portal, where="mode = 'scooter' OR 1 = 0"), MARCH_9, ("n", "id")))
     assert found == [{"n": "5", "at": "2025-03-09T05:00:00.000"}]  # the empty id is left out
+
+
+def test_days_are_counted_and_added_up_in_one_request(portal: ImitatedSocrata) -> None:
+    portal.rows.append({":id": 9999, "at": "2025-03-20T05:00:00.000", "n": None, "mode": "bike"})
+    transport = opened(portal, where="mode = 'bike'")
+    assert isinstance(transport, DayTotalling)
+    with transport:
+        found = transport.day_totals(TimeRange(utc(2025, 3, 12), utc(2025, 4, 1)), "n")
+        rows_only = transport.day_totals(TimeRange(utc(2025, 3, 12), utc(2025, 4, 1)), None)
+    assert len(portal.asked) == 2
+    day = 24 * 14  # the 15th
+    assert found[date(2025, 3, 15)] == DayTotals(24, float(sum(range(day, day + 24))))
+    assert found[date(2025, 3, 20)].rows == 25
+    assert rows_only[date(2025, 3, 15)] == DayTotals(24, None)
+    timeless = opened(portal, time_field=None)
+    assert isinstance(timeless, DayTotalling)
+    with timeless, pytest.raises(CityRefused, match="days cannot be told apart"):
+        timeless.day_totals(TimeRange(None, utc(2025, 4, 1)), None)
 
 
 def test_an_empty_field_is_none(portal: ImitatedSocrata) -> None:
