@@ -121,7 +121,9 @@ class RunningJobs:
         answer = await (self._query if kind == "queries" else self._insert)(project, asked, request)
         return answer or _replayed(self.app, body)
 
-    async def _insert(self, project: str, asked: dict[str, Any], request: Request) -> ASGIApp | None:
+    async def _insert(
+        self, project: str, asked: dict[str, Any], request: Request
+    ) -> ASGIApp | None:
         configuration = asked.get("configuration") or {}
         kind = next((name for name in KINDS if name in configuration), None)
         if kind is None or configuration.get("dryRun"):
@@ -138,7 +140,9 @@ class RunningJobs:
         if not asked or asked.get("dryRun"):
             return None
         request_id = str(asked.get("requestId") or "")
-        job = next((j for j in self._running.values() if request_id and j.request_id == request_id), None)
+        job = next(
+            (j for j in self._running.values() if request_id and j.request_id == request_id), None
+        )
         if job is None:
             configuration = {"query": {k: v for k, v in asked.items() if k != "requestId"}}
             meta = self._new(project, f"bqemu_{uuid4().hex[:12]}", "query", configuration)
@@ -239,9 +243,7 @@ class RunningJobs:
 
     def _resource(self, job: RunningJob) -> dict[str, Any]:
         meta = job.meta
-        return jobs._build_job_response(
-            meta.project_id, meta.job_id, meta, meta.configuration
-        )
+        return jobs._build_job_response(meta.project_id, meta.job_id, meta, meta.configuration)
 
 
 def _name_jobs_by_request() -> None:
