@@ -30,13 +30,15 @@ MONTHS = (2, 5, 8, 11)
 WEEKS, SCORED_DAYS = 4, 3  # the last day's forecasts are scored for three days
 LEAST_HISTORY_DAYS = 60
 REFERENCES: tuple[Reference, ...] = ("value_168h_before", "similar_days")
+Measured = tuple[str, str]  # a city's name and the first day of a window
 HEADS = ("city", "28 days from", "hours", "RMSE", "better reference", "gain", "R2", "covered")
 
 
 def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, soft_wrap=True)
     chosen = set(arguments.only.split(",")) if arguments.only else None
-    found: list[dict[str, Any]] = []
+    measured = _measured(arguments)
+    asked: list[Measured] = []
     for file in sorted(arguments.folder.glob(f"*{ENDING}")):
         name = file.name.removesuffix(ENDING)
         if chosen and name not in chosen:
@@ -46,32 +48,32 @@ def main(arguments: argparse.Namespace) -> None:
             console.print(f"{name}: no description; give --city {name}=FILE")
             continue
         city, read = read_files_of(city_of(described), [file], console.print)
-        kept = _kept(arguments, city)
-        asked = [str(day) for day in windows(city, read)[-arguments.windows :]]
-        found += [kept[day] for day in asked if day in kept]
-        missing = [date.fromisoformat(day) for day in asked if day not in kept]
+        days = windows(city, read)[-arguments.windows :]
+        asked += [(city.name, str(day)) for day in days]
+        missing = [day for day in days if (city.name, str(day)) not in measured]
         if not missing:
             continue
         with file_backtest.loaded(city, read, console.print) as held:
             for window in missing:
                 console.print(f"{name}, 28 days from {window}")
                 try:
-                    found.append(measure(city, held, window, arguments.retrain_days))
+                    row = measure(city, held, window, arguments.retrain_days)
                 except (VelocastError, ValueError) as exc:
                     console.print(f"{name} {window}: {exc}")
-                harness.write({"windows": found}, arguments.json)
-    found.sort(key=lambda row: (row["city"], row["window"]))
-    harness.write({"windows": found}, arguments.json)
+                    continue
+                measured[city.name, str(window)] = row
+                harness.write({"windows": list(measured.values())}, arguments.json)
+    found = [measured[key] for key in asked if key in measured]
     console.print("\n".join([*markdown(found), "", *tenths(found), "", *summary(found)]))
 
 
-def _kept(arguments: argparse.Namespace, city: City) -> dict[str, dict[str, Any]]:
-    """Return the windows of a city that the JSON file has, measured in the same way by an earlier run, by first day."""
+def _measured(arguments: argparse.Namespace) -> dict[Measured, dict[str, Any]]:
+    """Return the windows that an earlier run measured in the same way and left in the JSON file."""
     if arguments.json is None or not arguments.json.is_file():
         return {}
-    rows = json.loads(arguments.json.read_text())["windows"]
-    alike = {"city": city.name, "kind": DEFAULT_KIND, "retrain_days": arguments.retrain_days}
-    return {row["window"]: row for row in rows if alike.items() <= row.items()}
+    alike = {"kind": DEFAULT_KIND, "retrain_days": arguments.retrain_days}
+    rows = json.loads(arguments.json.read_text(encoding="utf-8"))["windows"]
+    return {(row["city"], row["window"]): row for row in rows if alike.items() <= row.items()}
 
 
 def description_of(name: str, arguments: argparse.Namespace) -> str | None:
