@@ -58,7 +58,7 @@ def correct_responses(discovery_file: Path | None) -> None:
 
     async def stop_jobs_first(self: server.EmulatorServer) -> None:
         for jobs in running:
-            jobs.stop()
+            await jobs.stop()
         await stop(self)
 
     # the server imports the function without exporting it, and takes any ASGI application from it

@@ -11,32 +11,36 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import duckdb
 from bqemulator.api.routes import jobs, upload
 from bqemulator.catalog.etag import generate_etag
 from bqemulator.catalog.models import JobMeta
 from bqemulator.jobs.executor import classify_statement_type
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gcp_emulators.bigquery.connections import own_connection
+from gcp_emulators.bigquery.replayed_requests import answered, json_object, replayed
 
 if TYPE_CHECKING:
-    import duckdb
     from bqemulator.api.dependencies import AppContext
 
 # BigQuery answers jobs.insert at once. A second saves clients the polling of short jobs.
 INSERT_SECONDS = 1.0
 # timeoutMs of jobs.query and getQueryResults: the default, and the longest that BigQuery waits.
 DEFAULT_SECONDS, LONGEST_SECONDS = 10.0, 200.0
+# How long a job that is to end is interrupted, and how often.
+STOP_SECONDS, INTERRUPT_SECONDS = 5.0, 0.1
 READERS = 4
 KINDS = ("query", "load", "extract", "copy")
 CANCELLED = {
@@ -64,17 +68,12 @@ class RunningJob:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     connection: duckdb.DuckDBPyConnection | None = None
     cancelled: bool = False
+    stopping: asyncio.Task[None] | None = None
     answer: Response | None = None
-
-    def cancel(self) -> None:
-        """Stop the job, or keep it from starting."""
-        self.cancelled = True
-        if self.connection is not None:
-            self.connection.interrupt()
 
 
 class RunningJobs:
-    """ASGI layer that runs jobs in threads. Jobs that write run one after another, as they did, beside those that read."""
+    """ASGI layer that runs jobs in threads: those that write one after another, as before, beside those that read."""
 
     def __init__(self, app: ASGIApp, context: AppContext) -> None:
         self.app = app
@@ -94,12 +93,12 @@ class RunningJobs:
         else:
             await answered(scope, receive, send)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End the jobs that run; none starts any more."""
         for pool in (self._readers, self._writer):
             pool.shutdown(wait=False, cancel_futures=True)
-        for job in list(self._running.values()):
-            job.cancel()
+        begun = [job for job in self._running.values() if job.connection is not None]
+        await asyncio.gather(*(_stop(job) for job in begun))
 
     async def _answer(self, found: re.Match[str], request: Request) -> ASGIApp | None:
         """Return the answer to a request about jobs; None if bqemulator's own is right."""
@@ -117,9 +116,9 @@ class RunningJobs:
         if request.method != "POST":
             return None
         body = await request.body()
-        asked = _json_object(body)
+        asked = json_object(body)
         answer = await (self._query if kind == "queries" else self._insert)(project, asked, request)
-        return answer or _replayed(self.app, body)
+        return answer or replayed(self.app, body)
 
     async def _insert(
         self, project: str, asked: dict[str, Any], request: Request
@@ -178,7 +177,7 @@ class RunningJobs:
     async def _cancel(self, project: str, job_id: str) -> None:
         job = self._running.get((project, job_id))
         if job is not None:
-            job.cancel()
+            job.stopping = job.stopping or asyncio.create_task(_stop(job))
             await _wait(job, INSERT_SECONDS)
 
     def _new(self, project: str, job_id: str, kind: str, configuration: dict[str, Any]) -> JobMeta:
@@ -224,7 +223,8 @@ class RunningJobs:
             job.meta = job.meta.model_copy(update={"state": "RUNNING", "start_time": now})
             catalog.upsert_job(job.meta)
             with own_connection(self.context.engine) as job.connection:
-                job.answer = asyncio.run(_answered(self.app, scope, body, job.meta.job_id))
+                _JOB_ID.set(job.meta.job_id)
+                job.answer = asyncio.run(answered(self.app, scope, body))
                 job.connection = None
         known = catalog.get_job(job.meta.project_id, job.meta.job_id) or job.meta
         failure = known.error_result or _error_of(job.answer)
@@ -261,10 +261,19 @@ def _only_reads(meta: JobMeta) -> bool:
     asked = meta.configuration.get("query")
     if asked is None or asked.get("destinationTable"):
         return False
-    try:
-        return classify_statement_type(asked.get("query", "")) == "SELECT"
-    except Exception:  # whatever is wrong with the statement is told by the run
-        return False
+    return classify_statement_type(str(asked.get("query", ""))) == "SELECT"
+
+
+async def _stop(job: RunningJob) -> None:
+    """Stop a job, or keep it from starting."""
+    job.cancelled = True
+    until = time.monotonic() + STOP_SECONDS
+    while not job.done.is_set() and time.monotonic() < until:
+        # Again and again: DuckDB forgets an interrupt that comes before the statement has begun.
+        if (connection := job.connection) is not None:
+            with suppress(duckdb.Error):  # it is closed by now
+                connection.interrupt()
+        await _wait(job, INTERRUPT_SECONDS)
 
 
 async def _wait(job: RunningJob, seconds: float) -> None:
@@ -279,15 +288,6 @@ def _seconds(timeout_ms: Any) -> float:
         return min(int(timeout_ms) / 1000, LONGEST_SECONDS)
     except (TypeError, ValueError):
         return DEFAULT_SECONDS
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    """Return the object in a request's body; an empty one for anything else, which bqemulator refuses."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _incomplete(kind: str, meta: JobMeta) -> dict[str, Any]:
@@ -312,43 +312,3 @@ def _error_of(answer: Response | None) -> dict[str, Any] | None:
     error = json.loads(bytes(answer.body))["error"]
     first = (error.get("errors") or [{}])[0]
     return {"reason": first.get("reason", "invalid"), "message": error["message"]}
-
-
-def _replayed(app: ASGIApp, body: bytes) -> ASGIApp:
-    """Return the application with a request whose body was read before."""
-
-    async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
-        await app(scope, _received(body), send)
-
-    return answer
-
-
-def _received(body: bytes) -> Callable[[], Awaitable[Message]]:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return messages.pop() if messages else {"type": "http.disconnect"}
-
-    return receive
-
-
-async def _answered(app: ASGIApp, scope: Scope, body: bytes, job_id: str) -> Response:
-    """Return what the application answers to a request, whose job is named `job_id`."""
-    _JOB_ID.set(job_id)
-    start: Message = {}
-    parts: list[bytes] = []
-
-    async def send(message: Message) -> None:
-        start.update(message if message["type"] == "http.response.start" else {})
-        parts.append(message.get("body", b""))
-
-    headers = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
-    headers.append((b"content-length", str(len(body)).encode()))
-    try:
-        await app({**scope, "headers": headers}, _received(body), send)
-    except Exception as exc:  # Starlette raises again what it has answered
-        if not start:
-            return _refusal("internalError", f"{type(exc).__name__}: {exc}")
-    answer = Response(b"".join(parts), status_code=start["status"])
-    answer.raw_headers = list(start["headers"])
-    return answer

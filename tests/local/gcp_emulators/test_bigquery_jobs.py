@@ -1,4 +1,4 @@
-"""Jobs of the local BigQuery, through Google's own client: they outlast their requests, queue, fail and are cancelled."""
+"""Jobs of the local BigQuery, through Google's own client: they outlast their requests, queue, fail, are cancelled."""
 
 from __future__ import annotations
 
