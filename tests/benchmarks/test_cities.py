@@ -18,6 +18,7 @@ from benchmarks.cities import description_of, markdown, summary, tenths, windows
 from velocast.core.city import City, load_city
 from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import DEFAULT_KIND
+from velocast_cli.backtesting import file_backtest
 from velocast_cli.city_file import FileCounts
 
 CITY = load_city("seattle")
@@ -109,7 +110,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 
     monkeypatch.setattr(cities, "read_files_of", lambda *_: (CITY, None))
     monkeypatch.setattr(cities, "windows", lambda *_: [date(2024, m, 1) for m in (2, 5, 8, 11)])
-    monkeypatch.setattr(cities.file_backtest, "loaded", loaded)
+    monkeypatch.setattr(file_backtest, "loaded", loaded)
     monkeypatch.setattr(cities, "measure", measure)
     arguments = argparse.Namespace(
         folder=tmp_path, city=[], only=None, windows=0, retrain_days=28, json=file

@@ -23,7 +23,7 @@ _THREAD = threading.local()
 _WRITING = threading.Lock()
 
 
-def connect_each_thread(prepare: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+def connect_each_thread(prepare: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
     """Give every thread but the main one a connection of its own, at first use; call it before bqemulator starts.
 
     prepare: makes in a new connection what DuckDB keeps for each connection.

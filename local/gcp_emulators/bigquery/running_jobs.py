@@ -185,7 +185,7 @@ class RunningJobs:
         return JobMeta(
             project_id=project,
             job_id=job_id,
-            job_type=kind.upper(),  # type: ignore[arg-type]
+            job_type=kind.upper(),
             state="PENDING",
             configuration=configuration,
             creation_time=now,

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
 from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from tests.emulators import Ports, running_warehouse
 
@@ -93,7 +94,7 @@ def test_all_else_is_answered_while_a_job_runs(
 def test_a_client_waits_as_long_as_it_says(client: bigquery.Client) -> None:
     job = client.query(ENDLESS)
     began = time.monotonic()
-    assert not client._get_query_results(job.job_id, None, timeout_ms=1500).complete
+    assert not client._get_query_results(job.job_id, DEFAULT_RETRY, timeout_ms=1500).complete
     assert 1.4 < time.monotonic() - began < PROMPTLY
     with pytest.raises(FutureTimeout):
         job.result(timeout=0.5)
@@ -153,7 +154,7 @@ def test_an_error_after_the_answer_is_in_the_job(
     found = client.get_job(job.job_id)
     assert (found.state, found.error_result["reason"]) == ("DONE", "notFound")
     with pytest.raises(NotFound, match="nowhere"):
-        client._get_query_results(job.job_id, None)
+        client._get_query_results(job.job_id, DEFAULT_RETRY)
 
 
 CANCELLED: dict[str, Callable[[bigquery.Client], bigquery.QueryJob]] = {
@@ -174,7 +175,7 @@ def test_a_cancelled_job_ends(
     assert time.monotonic() - began < PROMPTLY
     found = client.get_job(job.job_id)
     assert found.state == "DONE"
-    assert found.cancelled()
+    assert found.cancelled()  # type: ignore[no-untyped-call]
     assert found.error_result["reason"] == "stopped"
     assert written(client) == []
     assert client.cancel_job(job.job_id).state == "DONE"  # again: nothing happens
