@@ -35,7 +35,7 @@ def counting(rows: int) -> str:
     )
 
 
-ENDLESS = counting(10_000_000)
+ENDLESS = counting(1_000_000)
 
 
 @pytest.fixture
