@@ -82,25 +82,53 @@ def backtest_counts(
     asked: BacktestRequest, city: City, read: FileCounts, say: Callable[[str], None]
 ) -> BacktestResult:
     """Run the backtest of counts that were read before. Raises ValueError, VelocastError."""
-    counts = read.counts
-    plan = _plan(asked, city, counts)
+    _plan(asked, city, read.counts)  # an impossible request is refused before anything is started
     weather = None if asked.weather is None else read_weather_file(asked.weather)
+    with loaded(city, read, say) as held:
+        return backtest_loaded(asked, city, held, say, weather)
+
+
+@dataclass(frozen=True)
+class LoadedCounts:
+    """A city's counts with their quality, and the warehouse in which they are the table COUNTS."""
+
+    warehouse: Warehouse
+    counts: pd.DataFrame
+
+
+@contextmanager
+def loaded(city: City, read: FileCounts, say: Callable[[str], None]) -> Iterator[LoadedCounts]:
+    """Start an emulator with a city's counts and counters, for any number of backtests. Raises WarehouseError."""
     with tempfile.TemporaryDirectory(prefix="velocast-backtest-") as folder:
         emulator = BigQueryEmulator(Path(folder), PROJECT)
         say("starting the BigQuery emulator")
         with emulator, _environment(emulator):
             warehouse = _warehouse()
-            counted = city_tables.counts_with_quality(warehouse, city, counts, RAW, read.counters)
+            counted = city_tables.counts_with_quality(
+                warehouse, city, read.counts, RAW, read.counters
+            )
             warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
             warehouse.load_table(
                 COUNTERS, city_tables.counters_table(read.counters), expires_days=None
             )
-            if weather is not None:
-                known = _as_known(weather, city, plan, asked.weather_as)
-                table = pa.Table.from_pandas(known, preserve_index=False)
-                warehouse.load_table(WEATHER, table, expires_days=None)
-            result = rolling_origins.backtest_rolling_origins(warehouse, city, plan, say)
-    result.usable = counted.loc[counted["quality"].isna(), COUNTED]
+            yield LoadedCounts(warehouse, counted)
+
+
+def backtest_loaded(
+    asked: BacktestRequest,
+    city: City,
+    held: LoadedCounts,
+    say: Callable[[str], None],
+    weather: pd.DataFrame | None = None,
+) -> BacktestResult:
+    """Run a backtest of counts that were loaded before, once for weather. Raises ValueError, VelocastError."""
+    plan = _plan(asked, city, held.counts)
+    if weather is not None:
+        known = _as_known(weather, city, plan, asked.weather_as)
+        table = pa.Table.from_pandas(known, preserve_index=False)
+        held.warehouse.load_table(WEATHER, table, expires_days=None)
+    result = rolling_origins.backtest_rolling_origins(held.warehouse, city, plan, say)
+    result.usable = held.counts.loc[held.counts["quality"].isna(), COUNTED]
     for forecaster in asked.outside.forecasters:
         say(f"forecasting the same hours with {forecaster.name}")
         found = forecast_outside(
@@ -143,14 +171,16 @@ def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestP
         raise ValueError(
             f"--until {asked.until}: {asked.files[0]} ends on {last}; ask for that day or an earlier one"
         )
+    known_until = whole if asked.until is None else min(whole, asked.until + DAY)
+    known = counts["counted_at"] < start_of_local_day(known_until, city.zone)
     return BacktestPlan.of(
         local_date(first, city.zone),
-        whole if asked.until is None else min(whole, asked.until + DAY),
+        known_until,
         weeks=asked.weeks,
         kinds=asked.kinds,
         counts_table=COUNTS,
         weather_table=WEATHER if asked.weather else None,
-        keep_one_in=max(1, len(counts) // MOST_FITTED),
+        keep_one_in=max(1, int(known.sum()) // MOST_FITTED),
         counters_table=COUNTERS if asked.new_counters else None,
         retrain_days=asked.retrain_days,
         references=asked.against,

@@ -23,12 +23,19 @@ from bqemulator.versioning.snapshots import SnapshotManager
 from google.cloud.bigquery_storage_v1.types import ReadRowsRequest
 from sqlglot.expressions import Alter
 
+from gcp_emulators.bigquery.connections import connect_each_thread
 from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
 from gcp_emulators.bigquery.statements import work_once_per_statement
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
+
+# DuckDB keeps temporary macros for each connection.
+_FORMAT_MACRO = (
+    "CREATE OR REPLACE TEMP MACRO format_timestamp_plainly(format, instant, zone) AS "
+    "strftime(instant AT TIME ZONE zone, format)"
+)
 
 
 def apply_corrections(discovery_file: Path | None, *, threads: int | None = None) -> None:
@@ -48,6 +55,7 @@ def apply_corrections(discovery_file: Path | None, *, threads: int | None = None
     _take_zones_from_parameters()
     _tell_of_altered_columns()
     _format_timestamps_in_duckdb()
+    connect_each_thread(lambda connection: connection.execute(_FORMAT_MACRO))
     work_once_per_statement()
     _resume_streams()
     correct_responses(discovery_file)
@@ -206,10 +214,7 @@ def _format_timestamps_in_duckdb() -> None:
 
     def register_macro(self: DuckDBEngine) -> None:
         register(self)
-        self.execute(
-            "CREATE OR REPLACE TEMP MACRO format_timestamp_plainly(format, instant, zone) AS "
-            "strftime(instant AT TIME ZONE zone, format)"
-        )
+        self.execute(_FORMAT_MACRO)
 
     def translate_formats(self: SQLTranslator, bq_sql: str, **options: Any) -> Any:
         told = translate(self, bq_sql, **options)

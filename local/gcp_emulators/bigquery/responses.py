@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gcp_emulators.bigquery.running_jobs import HTTP_STATUS, RunningJobs
+
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
 
-_HTTP_CODES = {"notFound": 404, "duplicate": 409, "accessDenied": 403}
 _LONGEST_REFUSAL = 100_000
 _IN_SECONDS: ContextVar[bool] = ContextVar("timestamps_in_seconds", default=False)
 
@@ -49,10 +50,20 @@ def correct_responses(discovery_file: Path | None) -> None:
         app.add_exception_handler(Exception, refuse)
         for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
             app.add_route(path, describe)
-        return TimestampsInSeconds(FailedQueries(app))
+        running.append(RunningJobs(FailedQueries(app), context))
+        return TimestampsInSeconds(running[-1])
+
+    running: list[RunningJobs] = []
+    stop = server.EmulatorServer.stop
+
+    async def stop_jobs_first(self: server.EmulatorServer) -> None:
+        for jobs in running:
+            await jobs.stop()
+        await stop(self)
 
     # the server imports the function without exporting it, and takes any ASGI application from it
     server.create_app = create_corrected_app  # type: ignore[attr-defined, assignment]
+    server.EmulatorServer.stop = stop_jobs_first  # type: ignore[method-assign]
     arrow_bridge._BQ_TYPE_FORMATTERS = tuple(
         (fits, format_timestamp if formats is in_microseconds else formats)
         for fits, formats in arrow_bridge._BQ_TYPE_FORMATTERS
@@ -115,7 +126,7 @@ def _refusal(body: bytes) -> Response | None:
     if answer.get("rows") or not answer.get("errors"):
         return None
     error = answer["errors"][0]
-    code = _HTTP_CODES.get(error["reason"], 400)
+    code = HTTP_STATUS.get(error["reason"], 400)
     return JSONResponse(
         {"error": {"code": code, "message": error["message"], "errors": answer["errors"]}},
         status_code=code,

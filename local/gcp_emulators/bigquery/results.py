@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,16 +23,21 @@ class RecentResults(dict[str, Any]):
         super().__init__(held or {})
         self._most_bytes = most_bytes
         self._most_results = most_results
+        self._lock = threading.RLock()  # jobs run in several threads
         self._bytes = sum(table.nbytes for table in self.values())
 
     def __setitem__(self, job_id: str, table: Any) -> None:
-        self.pop(job_id, None)
-        super().__setitem__(job_id, table)
-        self._bytes += table.nbytes
-        while len(self) > 1 and (self._bytes > self._most_bytes or len(self) > self._most_results):
-            self.pop(next(iter(self)))
+        with self._lock:
+            self.pop(job_id, None)
+            super().__setitem__(job_id, table)
+            self._bytes += table.nbytes
+            while len(self) > 1 and (
+                self._bytes > self._most_bytes or len(self) > self._most_results
+            ):
+                self.pop(next(iter(self)))
 
     def pop(self, job_id: str, *default: Any) -> Any:
-        if job_id in self:
-            self._bytes -= self[job_id].nbytes
-        return super().pop(job_id, *default)
+        with self._lock:
+            if job_id in self:
+                self._bytes -= self[job_id].nbytes
+            return super().pop(job_id, *default)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from copy import deepcopy
 from functools import lru_cache, wraps
@@ -45,6 +46,7 @@ _CATALOG_READERS: dict[str, tuple[type[exp.Expr], ...]] = {
     "sync_created_view": (exp.Create,),
     "sync_dropped_object": (exp.Drop,),
 }
+_REMEMBERING = threading.Lock()  # jobs run in several threads
 # What runs a statement: alone, or as a part of a script.
 _RUNNERS = (executor, interpreter)
 _IMMUTABLE = ("SNAPSHOT", "MATERIALIZED_VIEW")
@@ -124,13 +126,11 @@ def _split_once() -> None:
 
     def split_once(bq_sql: str) -> Any:
         text = _renamed(bq_sql, _numbered_staging(bq_sql))
-        if text in single:
-            return single[text]
+        if (known := single.get(text)) is not None:
+            return known
         script = split(bq_sql)
         if len(script.statements) == 1 and isinstance(script.statements[0], SqlStmt):
-            if len(single) >= REMEMBERED:
-                single.pop(next(iter(single)))
-            single[text] = script
+            _remember(single, text, script)
         return script
 
     _replace(executor, "_parse_script_or_raise", split_once)
@@ -192,12 +192,11 @@ def _rewrite_once() -> None:
         numbers = _numbered_staging(bq_sql)
         key = (_renamed(bq_sql, numbers), project_id, read, caller)
         names = {number: name for name, number in numbers.items()}
-        if key not in known:
-            duckdb_sql = await anew()
-            if len(known) >= REMEMBERED:
-                known.pop(next(iter(known)))
-            known[key] = _renamed(duckdb_sql, numbers)
-        return _renamed(known[key], names)
+        found = known.get(key)
+        if found is None:
+            found = _renamed(await anew(), numbers)
+            _remember(known, key, found)
+        return _renamed(found, names)
 
     for module in _RUNNERS:
         _replace(module, "rewrite_and_translate_statement", rewrite_once)
@@ -295,6 +294,13 @@ def _numbered_staging(sql: str) -> dict[str, str]:
         name: f"staging_{number:032x}"
         for number, name in enumerate(dict.fromkeys(_STAGING.findall(sql)))
     }
+
+
+def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    with _REMEMBERING:
+        while len(known) >= REMEMBERED:
+            known.pop(next(iter(known)))
+        known[key] = value
 
 
 def _renamed(sql: str, names: dict[str, str]) -> str:

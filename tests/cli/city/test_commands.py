@@ -13,6 +13,7 @@ from tests.cli.city import published_shapes as shapes
 from velocast_cli.city.commands import city_app
 from velocast_cli.city.new_city import guessed_name
 from velocast_cli.city.questions import country_of, zone_of
+from velocast_cli.main import app
 
 RUN = CliRunner()
 KNOWN = ["--zone", "Europe/Rome", "--holidays", "IT", "--licence", "CC BY 4.0"]
@@ -198,3 +199,25 @@ def test_guesses_from_the_zone() -> None:
         country_of("America/Toronto"),
         country_of("UTC"),
     ) == ("Europe/Dublin", None, "CA", None)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["city", "new", "{}", "--yes"],
+        ["city", "check", "{described}", "{}"],
+        ["backtest", "{}"],
+        ["backtest", "{}", "--city", "{described}"],
+    ],
+    ids=["new", "check", "backtest", "backtest a city"],
+)
+@pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf\n\n"], ids=["0 bytes", "no line"])
+def test_an_empty_file_is_reported_by_name(
+    tmp_path: Path, described: Path, command: list[str], body: bytes
+) -> None:
+    file = tmp_path / "empty.csv"
+    file.write_bytes(body)
+    given = [text.format(file, described=described) for text in command]
+    done = RUN.invoke(app, given)
+    assert done.exit_code == 1
+    assert "empty.csv: the file is empty" in " ".join(done.output.split())
