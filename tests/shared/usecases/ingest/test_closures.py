@@ -33,7 +33,7 @@ def mark(*events: PlannedEvent) -> pd.DataFrame:
         mark_from=UNTIL - timedelta(days=45),
         until=UNTIL,
     )
-    quality.store_changes(small_city.warehouse(), found.rows)
+    quality.store_changes(small_city.warehouse(), found.rows, learned_at=UNTIL)
     return found.rows
 
 
