@@ -25,12 +25,14 @@ LEISURE = (3, 2, 2, 1, 1, 1, 2, 4, 8, 14, 20, 24, 24, 25, 28, 30, 29, 26, 20, 15
 
 @dataclass(frozen=True)
 class SimulatedCity:
-    """growth: of the expected bikes of the newest 364 days against those before, at the same weather and days; of the
-    whole city, and of each counter (C,)."""
+    """growth: of the expected bikes of the newer half of the days against the older, at the same weather and days; of
+    the whole city, and of each counter (C,). perfect: what somebody would find for the city who knew weather, days and
+    gaps exactly, and lacked only the noise that lasts."""
 
     days: CityDays
     growth: float
     growth_of: Floats
+    perfect: float
 
 
 def simulated_city(
@@ -73,11 +75,8 @@ def simulated_city(
     counts = rng.poisson(calm * grown[:, :, None] * dispersed).astype("float64")
     _take_hours_out(rng, counts)
     size = level[:, None] * rate.sum(2)
-    half = days // 2
-    halves = [(size * grown)[:, part].sum(1) / size[:, part].sum(1) for part in (
-        slice(half, None), slice(0, half))]
-    weight = size.sum(1)
-    growth = float((weight * halves[0]).sum() / (weight * halves[1]).sum() - 1)
+    growth = _halves(size * grown) / _halves(size) - 1
+    noisy = size * grown * np.exp(own + shared - season)
     types = [DAY_TYPES.index(day_type(d, off)) for d in dates]
     return SimulatedCity(
         CityDays(
@@ -89,9 +88,16 @@ def simulated_city(
             free_days=free,
             weather=weather,
         ),
+        float(_halves((size * grown).sum(0)) / _halves(size.sum(0)) - 1),
         growth,
-        halves[0] / halves[1] - 1,
+        float(_halves(noisy.sum(0)) / _halves(size.sum(0)) - 1),
     )
+
+
+def _halves(values: Floats) -> Floats:
+    """Return the sum of the newer half over that of the older, along the last axis."""
+    half = values.shape[-1] // 2
+    return np.asarray(values[..., half:].sum(-1) / values[..., :half].sum(-1))
 
 
 def _path(rng: np.random.Generator, days: int) -> Floats:

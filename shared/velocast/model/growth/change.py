@@ -85,7 +85,7 @@ class Comparison:
         self._city = city
         self._periods = periods
         self._rebuilt = rebuild(city.counts, city.day_types)
-        self._usable = _counted_share(self._rebuilt, each=True) >= USABLE
+        self._usable = counted_share(self._rebuilt, each=True) >= USABLE
         self._lacking = self._reasons()
 
     def counter(self, name: str) -> Growth | Unknown:
@@ -105,7 +105,7 @@ class Comparison:
         if not len(members):
             return Unknown(reason="no counter has counted half of the days of both periods")
         part = Rebuilt(self._rebuilt.counts[members], self._rebuilt.estimated[members])
-        usable = _counted_share(part, each=False) >= USABLE
+        usable = counted_share(part, each=False) >= USABLE
         return _growth(self._city, self._periods, self._rebuilt, members, usable, None)
 
     def _reasons(self) -> dict[int, str]:
@@ -129,7 +129,7 @@ def _positions(city: CityDays, start: date, days: int) -> NDArray[np.int64]:
     return np.arange(begin, begin + days)
 
 
-def _counted_share(rebuilt: Rebuilt, *, each: bool) -> Floats:
+def counted_share(rebuilt: Rebuilt, *, each: bool) -> Floats:
     """Return the share of a day's bikes that was counted, of each counter, (C, D), or of all, (D,)."""
     along: tuple[int, ...] = (2,) if each else (0, 2)
     total = rebuilt.counts.sum(along)

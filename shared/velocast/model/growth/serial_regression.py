@@ -1,8 +1,9 @@
 """Linear regression of daily values whose errors are alike on days that follow each other.
 
-The errors are a first-order autoregression and white noise, var(e) = s2 ((1 - n) r^|days apart| + n). Both r and n are
-averaged over by their restricted likelihood, so an interval also holds how little two years say about slow changes.
-Days may be missing.
+The errors are the sum of two first-order autoregressions, a fast and a slow one, with correlations
+(1 - s) f^|days apart| + s SLOW^|days apart|. f and s are averaged over by their restricted likelihood. s has a prior,
+because two years say little about slow changes, and an interval that ignores them is a third too narrow
+(benchmarks/README.md). Days may be missing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from scipy.special import stdtrit
 
 from velocast.model.arrays import Floats
 
-CORRELATIONS = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.78, 0.85, 0.9, 0.94, 0.97, 0.985, 0.993)
-NOISES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95)
+FAST = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.88, 0.94)
+SLOW = 0.95
+BESIDE_SLOW = FAST[:6]
+SHARES = (0.1, 0.2)  # of the variance, in the slow one
 FAR = 4.5  # robust standard deviations: a day further away counts as one that lies there
 _ALIKE = 1e-5  # share of a column that the columns before it must leave unexplained
 
@@ -44,8 +47,7 @@ def fit_serial(days: NDArray[np.int64], y: Floats, x: Floats) -> SerialFit:
     if len(y) <= len(kept) + 1:
         raise ValueError(f"{len(y)} days cannot tell {len(kept)} coefficients")
     columns = x[:, kept]
-    grid = np.array([(r, n) for r in CORRELATIONS for n in NOISES if r or not n])
-    fitted = _average(days, _near(y, columns), columns, grid)
+    fitted = _average(days, _near(y, columns), columns, error_grid())
     coefficients = np.zeros(x.shape[1])
     covariance = np.zeros((x.shape[1], x.shape[1]))
     coefficients[kept] = fitted[0]
@@ -53,36 +55,48 @@ def fit_serial(days: NDArray[np.int64], y: Floats, x: Floats) -> SerialFit:
     return SerialFit(coefficients, covariance, len(y) - len(kept))
 
 
-def whiten(
-    days: NDArray[np.int64], values: Floats, correlation: Floats, noise: Floats
-) -> tuple[Floats, Floats]:
+def error_grid() -> Floats:
+    """Return the kinds of errors that are averaged over, (G, 4): fast and slow correlation, share of the slow one, and
+    what each is thought to be worth before the days are seen: half that there is no slow one."""
+    alone = [(fast, SLOW, 0.0) for fast in FAST]
+    both = [(fast, SLOW, share) for fast in BESIDE_SLOW for share in SHARES]
+    weights = [0.5 / len(alone)] * len(alone) + [0.5 / len(both)] * len(both)
+    return np.column_stack([np.array(alone + both), weights])
+
+
+def whiten(days: NDArray[np.int64], values: Floats, grid: Floats) -> tuple[Floats, Floats]:
     """Return values whose errors are independent with variance s2, (G, T, K), and log det of the correlations, (G,).
 
-    days: (T,); values: (T, K); correlation and noise: (G,), r and n.
+    days: (T,); values: (T, K); grid: as of `error_grid`. A Kalman filter whose state is both autoregressions.
     """
-    out = np.empty((len(correlation), *values.shape))
-    state = np.zeros((len(correlation), values.shape[1]))
-    spread = 1 - noise
-    log_det = np.zeros(len(correlation))
-    gaps = np.diff(days, prepend=days[0])
-    for t, gap in enumerate(gaps):
+    kinds = len(grid)
+    out = np.empty((kinds, *values.shape))
+    log_det = np.zeros(kinds)
+    correlation = grid[:, :2]
+    variance = np.column_stack([1 - grid[:, 2], grid[:, 2]])
+    state = np.zeros((kinds, 2, values.shape[1]))
+    still = variance[:, :, None] * np.eye(2)
+    spread = still.copy()
+    for t, gap in enumerate(np.diff(days, prepend=days[0])):
         if t:
             kept = correlation ** int(gap)
-            state *= kept[:, None]
-            spread = kept**2 * spread + (1 - kept**2) * (1 - noise)
-        total = spread + noise
-        error = values[t] - state
-        gain = spread / total
+            both = kept[:, :, None] * kept[:, None, :]
+            state *= kept[:, :, None]
+            spread = both * (spread - still) + still
+        toward = spread.sum(2)
+        total = toward.sum(1)
+        error = values[t] - state.sum(1)
         out[:, t] = error / np.sqrt(total)[:, None]
-        state += gain[:, None] * error
-        spread = spread * (1 - gain)
+        gain = toward / total[:, None]
+        state += gain[:, :, None] * error[:, None, :]
+        spread = spread - gain[:, :, None] * toward[:, None, :]
         log_det += np.log(total)
     return out, log_det
 
 
 def _average(days: NDArray[np.int64], y: Floats, x: Floats, grid: Floats) -> tuple[Floats, Floats]:
-    """Return coefficients and covariance over the grid of (r, n), weighted by the restricted likelihood."""
-    white, log_det = whiten(days, np.column_stack([x, y]), grid[:, 0], grid[:, 1])
+    """Return coefficients and covariance over the grid, weighted by the restricted likelihood."""
+    white, log_det = whiten(days, np.column_stack([x, y]), grid)
     wx, wy = white[:, :, :-1], white[:, :, -1]
     gram = wx.transpose(0, 2, 1) @ wx
     moment = np.einsum("gtk,gt->gk", wx, wy)
@@ -92,7 +106,7 @@ def _average(days: NDArray[np.int64], y: Floats, x: Floats, grid: Floats) -> tup
     variance = ((wy - np.einsum("gtk,gk->gt", wx, each)) ** 2).sum(1) / degrees
     variance = np.maximum(variance, 1e-12)
     log_likelihood = -0.5 * (log_det + np.linalg.slogdet(gram)[1] + degrees * np.log(variance))
-    weight = np.exp(log_likelihood - log_likelihood.max())
+    weight = grid[:, 3] * np.exp(log_likelihood - log_likelihood.max())
     weight /= weight.sum()
     mean = weight @ each
     off = each - mean
