@@ -1,6 +1,7 @@
 """Growth and effects on cities where they are known: `make bench ARGS="growth"`.
 
-Each figure is of simulated cities (simulated_growth.py): with a growth between -10 and +15 %, and without any (placebo).
+Each figure is of simulated cities (simulated_growth.py): with a growth between -10 and +15 %, and without any, as a
+placebo.
 """
 
 from __future__ import annotations
@@ -70,13 +71,14 @@ def _row(
         "truth": truth,
         "perfect": made.perfect if what == "city" else None,
         **{
-            way: {"change": c.change, "low": c.low, "high": c.high, "claimed": c.claimed}
+            way: {"change": c.change, "low": c.low, "high": c.high}
             for way, c in (
                 ("raw", found.raw),
                 ("rebuilt", found.rebuilt),
                 ("adjusted", found.adjusted),
             )
         },
+        "claimed": found.claimed,
     }
 
 
@@ -95,7 +97,7 @@ def judge_effect(seed: int, *, placebo: bool) -> dict[str, Any]:
             "change": change.change,
             "low": change.low,
             "high": change.high,
-            "claimed": change.claimed,
+            "claimed": found.claimed,
             "widened": found.widened,
         }
     return row
@@ -111,8 +113,13 @@ def markdown(growth: Sequence[dict[str, Any]], effects: Sequence[dict[str, Any]]
     for what in ("city", "counter"):
         rows = [row for row in growth if row["what"] == what]
         for way in ("raw", "rebuilt", "adjusted"):
-            flat = [{**row[way], **{k: row[k] for k in ("truth", "placebo")}} for row in rows]
-            lines.append(f"| {what} | {way} | {' | '.join(_figures(flat))} |")
+            flat = [
+                {**row[way], **{k: row[k] for k in ("truth", "placebo", "claimed")}} for row in rows
+            ]
+            cells = _figures(flat)
+            if way != "adjusted":  # only the adjusted change claims something
+                cells[-1] = "–"
+            lines.append(f"| {what} | {way} | {' | '.join(cells)} |")
         if what == "city":
             perfect = [row["perfect"] - row["truth"] for row in rows if not row["placebo"]]
             lines.append(
@@ -120,7 +127,10 @@ def markdown(growth: Sequence[dict[str, Any]], effects: Sequence[dict[str, Any]]
                 f"{np.mean(np.abs(perfect) <= NEAR):.2f} | – | – | – |"
             )
     known = [row for row in effects if "change" in row]
-    lines += ["", f"| effect of a measure, {AFTER} days | adjusted | {' | '.join(_figures(known))} |"]
+    lines += [
+        "",
+        f"| effect of a measure, {AFTER} days | adjusted | {' | '.join(_figures(known))} |",
+    ]
     return lines
 
 

@@ -149,7 +149,7 @@ def _felt(weather: Floats) -> Floats:
     wet = -0.55 * (1 - np.exp(-value["precipitation_mm"] / 1.2))
     soaked = -0.25 * (np.pad(value["precipitation_mm"].reshape(-1), (1, 0))[:-1] > 0.5)
     windy = -0.008 * np.maximum(value["wind_kmh"] - 18, 0)
-    return np.exp(warmth + wet + soaked.reshape(wet.shape) + windy)
+    return np.asarray(np.exp(warmth + wet + soaked.reshape(wet.shape) + windy))
 
 
 def _school_free(day: date) -> bool:

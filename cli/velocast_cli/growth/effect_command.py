@@ -61,7 +61,7 @@ def _ids(text: str) -> list[str]:
 
 def _print(found: Effect) -> None:
     change = found.effect
-    said = "more than chance" if change.claimed else "this can be chance"
+    said = "more than chance" if found.claimed else "this can be chance"
     rank = "" if found.rank is None else f"; {found.rank:.0%} of them deviate as much"
     output().print(
         f"{escape(', '.join(found.counter_ids))} since {found.since}: {percent(change.change)}, between "

@@ -20,7 +20,7 @@ from velocast_cli.target import job_run, reported_errors
 
 if TYPE_CHECKING:
     from velocast.core.city import City
-    from velocast.model.growth.change import Change, CityDays, Growth
+    from velocast.model.growth.change import CityDays, Growth
     from velocast.model.growth.periods import Periods
 
 Files = Annotated[
@@ -50,7 +50,7 @@ def growth_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how counts changed against last year or since a date: raw, with gaps rebuilt, adjusted for weather and days."""
+    """Say how counts changed against an earlier year: raw, with gaps rebuilt, and adjusted for weather and days."""
     with reported_errors("growth"):
         begin = parse_date(since, "since") if since else None
         end = parse_date(until, "until") if until else None
@@ -144,13 +144,13 @@ def _print(periods: Periods, results: dict[str | None, Growth | Unknown]) -> Non
         _print_in_words(str(name), only)
         return
     rows = [
-        (str(name), percent(g.raw.change), percent(g.rebuilt.change), *adjusted(g.adjusted))
+        (str(name), *(percent(way.change) for way in (g.raw, g.rebuilt, g.adjusted)), *_between(g))
         for name, g in results.items()
         if name is not None and not isinstance(g, Unknown)
     ]
     if rows:
         output().print()
-        print_table(("Counter", "Raw", "Rebuilt", "Adjusted", "90 % between", "Change"), rows)
+        print_table(("Counter", "Raw", "Rebuilt", "Adjusted", "between", "changed"), rows)
     for name, result in results.items():
         if name is not None and isinstance(result, Unknown):
             output().print(f"{escape(str(name))}: not compared, {result.reason}")
@@ -161,8 +161,10 @@ def _print_in_words(name: str, growth: Growth | Unknown) -> None:
         output().print(f"{escape(name)}: not known, {growth.reason}")
         return
     found = growth.adjusted
-    said = "" if found.claimed else "; this can be chance"
-    weather = "weather is not known" if growth.weather is None else f"weather {percent(growth.weather)}"
+    said = "" if growth.claimed else "; this can be chance"
+    weather = (
+        "weather is not known" if growth.weather is None else f"weather {percent(growth.weather)}"
+    )
     output().print(
         f"{escape(name)}: {percent(found.change)}, between {percent(found.low)} and "
         f"{percent(found.high)}{said}\n"
@@ -172,10 +174,11 @@ def _print_in_words(name: str, growth: Growth | Unknown) -> None:
     )
 
 
-def adjusted(change: Change) -> tuple[str, str, str]:
-    """Return a change, its interval and whether it is one, for people."""
-    between = f"{percent(change.low)} and {percent(change.high)}"
-    return percent(change.change), between, "yes" if change.claimed else "can be chance"
+def _between(growth: Growth) -> tuple[str, str]:
+    """Return the 90 % interval, and whether there is a change beyond chance."""
+    found = growth.adjusted
+    between = f"{found.low * 100:+.1f} and {found.high * 100:+.1f} %"
+    return between, "yes" if growth.claimed else "unsure"
 
 
 def percent(share: float) -> str:

@@ -24,20 +24,19 @@ LEAST_BIKES = 5.0  # a day, for a counter to be compared
 
 @dataclass(frozen=True)
 class Change:
-    """A relative change, 0.04 = 4 % more, with its 90 % interval. claimed: more than chance explains."""
+    """A relative change, 0.04 = 4 % more, with its 90 % interval."""
 
     change: float
     low: float
     high: float
-    claimed: bool
 
 
 @dataclass(frozen=True)
 class Growth:
     """counter_id: None for the city. counters: how many are in it. days: usable in the older and the newer period.
 
-    estimated: share of the bikes that were rebuilt. gaps, weather, calendar: what each adds to the raw change; weather
-    is None where it is not known.
+    estimated: share of the bikes that were rebuilt. claimed: the adjusted change is more than chance. gaps, weather,
+    calendar: what each adds to the raw change; weather is None where it is not known.
     """
 
     counter_id: str | None
@@ -47,6 +46,7 @@ class Growth:
     raw: Change
     rebuilt: Change
     adjusted: Change
+    claimed: bool
     gaps: float
     weather: float | None
     calendar: float
@@ -118,7 +118,9 @@ class Comparison:
             counted = [float(usable[part].mean()) for part in days]
             if min(counted) < USABLE:
                 when = "older" if counted[0] < counted[1] else "newer"
-                reasons[n] = f"only {min(counted):.0%} of the days of the {when} period were counted"
+                reasons[n] = (
+                    f"only {min(counted):.0%} of the days of the {when} period were counted"
+                )
             elif bikes[n][usable].mean() < LEAST_BIKES:
                 reasons[n] = f"fewer than {LEAST_BIKES:.0f} bikes a day"
         return reasons
@@ -135,7 +137,7 @@ def counted_share(rebuilt: Rebuilt, *, each: bool) -> Floats:
     total = rebuilt.counts.sum(along)
     guessed = np.where(rebuilt.estimated, rebuilt.counts, 0.0).sum(along)
     hours = 1 - rebuilt.estimated.mean(along)
-    return np.where(total > 0, 1 - guessed / np.where(total > 0, total, 1.0), hours)
+    return np.asarray(np.where(total > 0, 1 - guessed / np.where(total > 0, total, 1.0), hours))
 
 
 def _growth(
@@ -161,14 +163,15 @@ def _growth(
     )
     base = np.column_stack([np.ones(len(used)), newer, place, usual])
     plain = [_total_change(used, series, base, now, before) for series in (raw, filled)]
-    weather = _weather(city, filled, rebuilt.counts[members], used, special)
+    weather = _weather(city, rebuilt.counts[members], used, special)
     known = np.ones(len(used), bool) if weather is None else ~np.isnan(weather).any(1)
     columns = [base, special] if weather is None else [base, special, weather]
     x = np.column_stack(columns)[known]
     fit = fit_serial(used[known], _log(filled[used])[known], x)
     parts = x[newer[known] > 0].mean(0) - x[newer[known] == 0].mean(0)
     effect = parts * fit.coefficients
-    first, last = base.shape[1], base.shape[1] + special.shape[1]
+    log_change = float(fit.coefficients[1])
+    last = base.shape[1] + special.shape[1]
     return Growth(
         counter_id=name,
         counters=len(members),
@@ -176,7 +179,8 @@ def _growth(
         estimated=float(guessed[at].sum() / max(filled[at].sum(), 1e-9)),
         raw=plain[0],
         rebuilt=plain[1],
-        adjusted=_change(fit, float(fit.coefficients[1])),
+        adjusted=_change(fit, log_change),
+        claimed=abs(log_change) > fit.margin(_newer(fit), CLAIM),
         gaps=plain[0].change - plain[1].change,
         weather=None if weather is None else float(np.expm1(effect[last:].sum())),
         calendar=float(np.expm1(effect[3:last].sum())),
@@ -184,7 +188,7 @@ def _growth(
 
 
 def _weather(
-    city: CityDays, filled: Floats, hourly: Floats, used: NDArray[np.int64], special: Floats
+    city: CityDays, hourly: Floats, used: NDArray[np.int64], special: Floats
 ) -> Floats | None:
     """Return the columns of weather on the used days; None where it is known of too few."""
     if city.weather is None:
@@ -209,15 +213,14 @@ def _total_change(
 
 
 def _change(fit: SerialFit, log_change: float) -> Change:
-    contrast = np.zeros(len(fit.coefficients))
-    contrast[1] = 1
-    margin = fit.margin(contrast, PROBABILITY)
-    return Change(
-        change=float(np.expm1(log_change)),
-        low=float(np.expm1(log_change - margin)),
-        high=float(np.expm1(log_change + margin)),
-        claimed=abs(log_change) > fit.margin(contrast, CLAIM),
-    )
+    margin = fit.margin(_newer(fit), PROBABILITY)
+    low, high = (float(np.expm1(log_change + side * margin)) for side in (-1, 1))
+    return Change(change=float(np.expm1(log_change)), low=low, high=high)
+
+
+def _newer(fit: SerialFit) -> Floats:
+    """Return the contrast of the column that tells the newer period."""
+    return np.asarray(np.eye(len(fit.coefficients))[1])
 
 
 def _log(bikes: Floats) -> Floats:

@@ -40,15 +40,16 @@ PENALTY = 0.01  # of the weights, in units of the untouched counters' mean squar
 
 @dataclass(frozen=True)
 class Effect:
-    """effect: relative. observed, expected: bikes a day since the measure. days: before and after it.
+    """effect: relative. claimed: it is more than chance. observed, expected: bikes a day since the measure.
 
-    others: untouched counters used. placebos: how many, and how many of them would have been claimed. widened: factor
+    days: before and after it. others: untouched counters used. placebos: how many, and how many of them would have been claimed. widened: factor
     by which they widened the interval. rank: share of the placebos that deviate at least as much.
     """
 
     counter_ids: list[str]
     since: date
     effect: Change
+    claimed: bool
     observed: float
     expected: float
     days: tuple[int, int]
@@ -106,7 +107,9 @@ def effect_of_measure(
     counted = (share[:, begin:start] >= USABLE).mean(1), (share[:, start:] >= USABLE).mean(1)
     others = [n for n in others if min(c[n] for c in counted) >= WELL_COUNTED]
     if len(others) < LEAST_OTHERS:
-        return Unknown(reason=f"{len(others)} untouched counters count well, {LEAST_OTHERS} are needed")
+        return Unknown(
+            reason=f"{len(others)} untouched counters count well, {LEAST_OTHERS} are needed"
+        )
     found = _estimate(city, rebuilt, own, others, (begin, start, end))
     if found is None:
         return Unknown(reason="the counters have too few usable days before or after")
@@ -118,12 +121,12 @@ def effect_of_measure(
         change=float(np.expm1(found.log_effect)),
         low=float(np.expm1(found.log_effect - margin)),
         high=float(np.expm1(found.log_effect + margin)),
-        claimed=found.claimed(widened),
     )
     return Effect(
         counter_ids=list(touched),
         since=since,
         effect=change,
+        claimed=found.claimed(widened),
         observed=found.observed,
         expected=found.observed / (1 + change.change),
         days=found.days,

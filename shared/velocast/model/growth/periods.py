@@ -47,4 +47,6 @@ def compared_periods(first: date, until: date, since: date | None = None) -> Per
         )
     days = min(YEAR, length - YEAR)
     weeks = (length - days) // 7  # the newer period starts on the same day of the week
-    return Periods(before=until - timedelta(days=days + 7 * weeks), now=until - timedelta(days=days), days=days)
+    return Periods(
+        before=until - timedelta(days=days + 7 * weeks), now=until - timedelta(days=days), days=days
+    )

@@ -84,8 +84,10 @@ def _levels(counted: Floats, expected: Floats) -> Floats:
     for own, there in zip(level, known, strict=True):
         if there.any():
             own[:] = np.interp(np.arange(days), np.flatnonzero(there), own[there])
-    return np.where(np.isnan(level) | (level <= 0), 1.0, level)
+    return np.asarray(np.where(np.isnan(level) | (level <= 0), 1.0, level))
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0)
+    return np.divide(
+        above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0
+    )

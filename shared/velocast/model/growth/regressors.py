@@ -94,4 +94,6 @@ def _weighted(values: Floats, profile: Floats) -> Floats:
     weight = np.where(np.isnan(values), 0.0, profile)
     total = weight.sum(1)
     sums = (np.nan_to_num(values) * weight).sum(1)
-    return np.divide(sums, total, out=np.full(len(values), np.nan), where=total > profile.sum() / 2)
+    result = np.full(len(values), np.nan)
+    np.divide(sums, total, out=result, where=total > profile.sum() / 2)
+    return result
