@@ -42,8 +42,8 @@ PENALTY = 0.01  # of the weights, in units of the untouched counters' mean squar
 class Effect:
     """effect: relative. claimed: it is more than chance. observed, expected: bikes a day since the measure.
 
-    days: before and after it. others: untouched counters used. placebos: how many, and how many of them would have been claimed. widened: factor
-    by which they widened the interval. rank: share of the placebos that deviate at least as much.
+    days: before and after it. others: untouched counters used. placebos: how many, and how many of them would have been
+    claimed. widened: factor by which they widened the interval. rank: share of the placebos that deviate as much.
     """
 
     counter_ids: list[str]

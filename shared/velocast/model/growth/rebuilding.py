@@ -88,6 +88,6 @@ def _levels(counted: Floats, expected: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(
-        above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0
-    )
+    result = np.full(above.shape, np.nan)
+    np.divide(above, below, out=result, where=below > 0)
+    return result
