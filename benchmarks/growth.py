@@ -112,6 +112,8 @@ def markdown(growth: Sequence[dict[str, Any]], effects: Sequence[dict[str, Any]]
     ]
     for what in ("city", "counter"):
         rows = [row for row in growth if row["what"] == what]
+        if not rows:
+            continue
         for way in ("raw", "rebuilt", "adjusted"):
             flat = [
                 {**row[way], **{k: row[k] for k in ("truth", "placebo", "claimed")}} for row in rows

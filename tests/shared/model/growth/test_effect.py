@@ -22,8 +22,10 @@ def city(factor: float) -> CityDays:
     ).days
 
 
-def effect(days: CityDays, day: int = DAY, **options: list[str]) -> Effect | Unknown:
-    return effect_of_measure(days, ["c00", "c01"], days.first + timedelta(days=day), **options)
+def effect(days: CityDays, day: int = DAY, untouched: list[str] | None = None) -> Effect | Unknown:
+    return effect_of_measure(
+        days, ["c00", "c01"], days.first + timedelta(days=day), untouched=untouched
+    )
 
 
 @pytest.mark.parametrize("factor", [0.75, 1.3])
