@@ -13,7 +13,7 @@ from velocast.core.unknown import Unknown
 from velocast.model.arrays import Floats
 from velocast.model.growth.periods import Periods
 from velocast.model.growth.rebuilding import Rebuild, Rebuilt, rebuild_from_usual_days
-from velocast.model.growth.regressors import KNOWN_SHARE, calendar_columns, weather_columns
+from velocast.model.growth.regressors import KNOWN_SHARE, day_columns, weather_columns
 from velocast.model.growth.serial_regression import SerialFit, fit_serial
 
 PROBABILITY = 0.90
@@ -23,7 +23,7 @@ LEAST_BIKES = 5.0  # a day, for a counter to be compared
 
 
 @dataclass(frozen=True)
-class Change:
+class RelativeChange:
     """A relative change, 0.04 = 4 % more, with its 90 % interval."""
 
     change: float
@@ -43,9 +43,9 @@ class Growth:
     counters: int
     days: tuple[int, int]
     estimated: float
-    raw: Change
-    rebuilt: Change
-    adjusted: Change
+    raw: RelativeChange
+    rebuilt: RelativeChange
+    adjusted: RelativeChange
     claimed: bool
     gaps: float
     weather: float | None
@@ -158,7 +158,7 @@ def _growth(
     newer = (used >= now[0]).astype("float64")
     place = (used - np.where(newer > 0, now[0], before[0])) / periods.days - 0.5
     dates = [city.first + timedelta(days=int(n)) for n in used]
-    usual, special = calendar_columns(
+    usual, special = day_columns(
         dates, holidays=city.holidays, free_days=city.free_days, span=periods.days
     )
     base = np.column_stack([np.ones(len(used)), newer, place, usual])
@@ -206,16 +206,16 @@ def _total_change(
     x: Floats,
     now: NDArray[np.int64],
     before: NDArray[np.int64],
-) -> Change:
+) -> RelativeChange:
     """Return the change of the sums, with how much they vary by chance from one year to another."""
     fit = fit_serial(used, _log(series[used]), x)
     return _change(fit, float(np.log(series[now].sum() / series[before].sum())))
 
 
-def _change(fit: SerialFit, log_change: float) -> Change:
+def _change(fit: SerialFit, log_change: float) -> RelativeChange:
     margin = fit.margin(_newer(fit), PROBABILITY)
     low, high = (float(np.expm1(log_change + side * margin)) for side in (-1, 1))
-    return Change(change=float(np.expm1(log_change)), low=low, high=high)
+    return RelativeChange(change=float(np.expm1(log_change)), low=low, high=high)
 
 
 def _newer(fit: SerialFit) -> Floats:

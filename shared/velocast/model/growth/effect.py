@@ -22,12 +22,12 @@ from velocast.model.growth.change import (
     CLAIM,
     PROBABILITY,
     USABLE,
-    Change,
     CityDays,
+    RelativeChange,
     counted_share,
 )
 from velocast.model.growth.rebuilding import Rebuild, Rebuilt, rebuild_from_usual_days
-from velocast.model.growth.regressors import calendar_columns
+from velocast.model.growth.regressors import day_columns
 from velocast.model.growth.serial_regression import fit_serial
 
 MOST_BEFORE = 728  # days from which the weights are learned
@@ -48,7 +48,7 @@ class Effect:
 
     counter_ids: list[str]
     since: date
-    effect: Change
+    effect: RelativeChange
     claimed: bool
     observed: float
     expected: float
@@ -117,7 +117,7 @@ def effect_of_measure(
     z = np.array([each.z for each in placebos])
     widened = max(1.0, float(np.sqrt(np.mean(z**2)))) if len(z) else 1.0
     margin = widened * found.error * float(stdtrit(found.degrees, (1 + PROBABILITY) / 2))
-    change = Change(
+    change = RelativeChange(
         change=float(np.expm1(found.log_effect)),
         low=float(np.expm1(found.log_effect - margin)),
         high=float(np.expm1(found.log_effect + margin)),
@@ -173,7 +173,7 @@ def _estimate(
     donors = rebuilt.counts[others].sum(2)[:, used]
     expected = _synthetic(y, donors, ~after)
     dates = [city.first + timedelta(days=int(n)) for n in used]
-    usual, _ = calendar_columns(dates, holidays=(), free_days=(), span=int((~after).sum()))
+    usual, _ = day_columns(dates, holidays=(), free_days=(), span=int((~after).sum()))
     waves = 6 + (2 if usual.shape[1] > 8 else 0)  # the season is in the untouched counters
     x = np.column_stack([np.ones(len(used)), after, usual[:, :waves]]).astype("float64")
     ratio = np.log(np.maximum(y, 0.5)) - np.log(np.maximum(expected, 0.5))

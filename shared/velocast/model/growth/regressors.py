@@ -18,7 +18,7 @@ DRY = 0.1  # mm in an hour
 KNOWN_SHARE = 0.9  # of the days, for weather to be used at all
 
 
-def calendar_columns(
+def day_columns(
     days: Sequence[date],
     *,
     holidays: Collection[date],
