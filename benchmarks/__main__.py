@@ -1,6 +1,6 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | page]`; `--help` has arguments.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | growth | page]`.
 
-benchmarks/README.md describes them.
+`--help` has arguments; benchmarks/README.md describes them.
 """
 
 from __future__ import annotations
@@ -88,6 +88,13 @@ def _arguments() -> argparse.Namespace:
         "--days", type=int, default=500, help="the last so many days of each city (default 500)"
     )
     faults.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    growth = commands.add_parser(
+        "growth", help="growth and effects of measures in simulated cities where they are known"
+    )
+    growth.set_defaults(module="growth")
+    growth.add_argument("--cities", type=int, default=100, help="simulated cities (default 100)")
+    growth.add_argument("--seed", type=int, default=1, help="of the first city (default 1)")
+    growth.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     _add_arena(commands)
     weather = commands.add_parser(
         "weather", help="the default model without weather, with forecasts, with observations"

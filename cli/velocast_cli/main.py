@@ -15,6 +15,8 @@ from velocast_cli.city.commands import city_app
 from velocast_cli.counts.verdict_commands import counts_app
 from velocast_cli.dataset_commands import dataset_app, reproduce_command
 from velocast_cli.doctor.command import doctor_command
+from velocast_cli.growth.effect_command import effect_command
+from velocast_cli.growth.growth_command import growth_command
 from velocast_cli.operations.backfill_command import backfill_command
 from velocast_cli.operations.dead_letter_commands import dead_letter_app
 from velocast_cli.operations.restoring.restore_commands import restore_app
@@ -46,6 +48,8 @@ def build_command_line() -> typer.Typer:
     made.add_typer(city_app, name="city")
     made.command("backtest")(backtest_command)
     made.add_typer(counts_app, name="counts")
+    made.command("growth")(growth_command)
+    made.command("effect")(effect_command)
     made.add_typer(dataset_app, name="dataset")
     made.command("reproduce")(reproduce_command)
     return made

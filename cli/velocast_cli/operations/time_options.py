@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import EventError
@@ -15,6 +15,14 @@ def parse_day(text: str, name: str) -> datetime:
     """Read a date, whose start in UTC is meant, or an RFC 3339 time. Raises EventError."""
     is_date = re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)
     return parse_instant(f"{text}T00:00:00Z" if is_date else text, name=name)
+
+
+def parse_date(text: str, name: str) -> date:
+    """Read a date, a day of the city's clock. Raises EventError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise EventError(f"{name} {text!r} is no date ({exc}); write it like 2026-03-01") from exc
 
 
 def parse_duration(text: str) -> timedelta:

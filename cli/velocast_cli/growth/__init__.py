@@ -1,0 +1,1 @@
+"""Commands about the growth of counts, and the effect of a measure."""

@@ -1,0 +1,1 @@
+"""Growth of counts, and the effect of a measure at some counters."""
