@@ -16,6 +16,7 @@ from rich.markup import escape
 from velocast.core.datetimes import HOUR, parse_instant, rfc3339, start_of_hour, start_of_local_day
 from velocast.core.errors import EventError
 from velocast_cli.counts.check_command import check_faults_command
+from velocast_cli.counts.rebuild_command import rebuild_gaps_command
 from velocast_cli.operations.console import AsJson, Home, output
 from velocast_cli.target import job_run, reported_errors
 
@@ -24,6 +25,7 @@ counts_app = typer.Typer(
     no_args_is_help=True,
 )
 counts_app.command("check")(check_faults_command)
+counts_app.command("rebuild")(rebuild_gaps_command)
 Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
     str | None,
