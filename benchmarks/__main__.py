@@ -1,6 +1,6 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | page]`; `--help` has arguments.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | page]`.
 
-benchmarks/README.md describes them.
+`--help` has arguments; benchmarks/README.md describes them.
 """
 
 from __future__ import annotations

@@ -149,14 +149,14 @@ def summarise(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def markdown(rows: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        "| city | gap | hours | MAE | of the typical week | ratio | RMSE | of the typical week | ratio | coverage of 90 % | error of the total |",
+    """Return the lines of a table; each ratio is our error over that of the typical week."""
+    return [
+        "| city | gap | hours | MAE | typical week | ratio | RMSE | typical week | ratio | coverage | total |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for r in rows:
-        lines.append(
+        *(
             f"| {r['city']} | {r['gap']} | {r['hours']:,} | {r['mae']:.2f} | {r['mae_week']:.2f} | "
             f"{r['mae'] / r['mae_week']:.2f} | {r['rmse']:.2f} | {r['rmse_week']:.2f} | "
             f"{r['rmse'] / r['rmse_week']:.2f} | {r['coverage']:.3f} | {r['total']:+.1%} |"
-        )
-    return lines
+            for r in rows
+        ),
+    ]

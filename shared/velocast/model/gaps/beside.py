@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import convolve1d
 
 from velocast.model.gaps.limits import GapLimits
 from velocast.model.gaps.usual import Array, Bits
@@ -18,10 +17,8 @@ def level_beside(left: Array, precision: Array, limits: GapLimits) -> Array:
     left: (C, D, 24), deviations that peers do not explain. precision: (C, D, 24), 0 where not seen.
     """
     kernel = _kernel(limits.near_days, REACH_DAYS)
-    top = convolve1d(
-        (np.clip(left, -MOST, MOST) * precision).sum(2), kernel, axis=1, mode="constant"
-    )
-    weight = convolve1d(precision.sum(2), kernel, axis=1, mode="constant")
+    top = _around((np.clip(left, -MOST, MOST) * precision).sum(2), kernel)
+    weight = _around(precision.sum(2), kernel)
     return np.asarray(top / (weight + limits.near_days_prior))
 
 
@@ -30,8 +27,8 @@ def hours_beside(left: Array, precision: Array, limits: GapLimits) -> Array:
     flat = (left.shape[0], -1)
     kernel = _kernel(limits.near_hours, REACH_HOURS)
     clipped = np.clip(left, -MOST, MOST) * precision
-    top = convolve1d(clipped.reshape(flat), kernel, axis=1, mode="constant")
-    weight = convolve1d(precision.reshape(flat), kernel, axis=1, mode="constant")
+    top = _around(clipped.reshape(flat), kernel)
+    weight = _around(precision.reshape(flat), kernel)
     return np.asarray((top / (weight + limits.near_hours_prior)).reshape(left.shape))
 
 
@@ -39,8 +36,19 @@ def near(seen: Bits, limits: GapLimits) -> Bits:
     """Return (C, D, 24): whether the counter itself was seen in the hours around."""
     kernel = _kernel(limits.near_hours, REACH_HOURS)
     hours = seen.reshape(len(seen), -1).astype(np.float64)
-    weight = convolve1d(hours, kernel, axis=1, mode="constant")
+    weight = _around(hours, kernel)
     return np.asarray((weight >= NEAR).reshape(seen.shape))
+
+
+def _around(values: Array, kernel: Array) -> Array:
+    """Return the sums of values (C, T) around each, weighted by the kernel; beyond the ends is nothing."""
+    reach, length = len(kernel) // 2, values.shape[1]
+    padded = np.pad(values, ((0, 0), (reach, reach)))
+    total = np.zeros_like(values)
+    for first, weight in enumerate(kernel):
+        if weight:
+            total += weight * padded[:, first : first + length]
+    return total
 
 
 def _kernel(decay: float, reach: int) -> Array:

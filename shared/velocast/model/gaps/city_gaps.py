@@ -1,4 +1,4 @@
-"""The gaps of a city's counters and their estimates, as rows: the one definition of jobs, benchmark and command line."""
+"""The gaps of a city's counters and their estimates, as rows: the one definition of ingestion and command line."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def rebuild_gaps(
     a counter and hour, from well before `since` to well after `until` where known; rows after `until` are used. since:
     the start of an hour of the city's clock. A counter's hours before its first one in `hours` are no gap.
 
-    Returns COLUMNS (bikes per hour, lower and upper those of a 90 % interval), ordered by KEY. Hours of which too little
-    is known are left out. Raises SettingsError for an unknown country.
+    Returns COLUMNS (bikes per hour, lower and upper those of a 90 % interval), ordered by KEY. Hours of which too
+    little is known are left out. Raises SettingsError for an unknown country.
     """
     usable = hours[hours["quality"].isna()] if "quality" in hours else hours
     if usable.empty or since >= until:
@@ -103,7 +103,7 @@ def _estimate(
 
 
 def _seen(grid: DayGrid, rows: pd.DataFrame) -> NDArray[np.float32]:
-    """Return the counts (C, D, 24), with what was counted in an hour that the clock repeats, where one of the two was."""
+    """Return the counts (C, D, 24); of the hour that the clock repeats, the first that was counted."""
     counts = np.full(grid.counts.shape, np.nan, dtype=np.float32)
     counted = rows["bike_count"].notna().to_numpy()
     counts.reshape(-1)[grid.cells[counted][::-1]] = rows["bike_count"].to_numpy()[counted][::-1]

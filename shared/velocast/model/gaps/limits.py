@@ -24,7 +24,7 @@ class GapLimits:
     pseudo: float = 0.5
     overdispersion: float = 2.0
     noise: float = 0.01
-    shrinkage: float = 0.1
+    shrinkage: float = 0.2
     rounds: int = 2
     near_days: float = 3.0
     near_days_prior: float = 10.0

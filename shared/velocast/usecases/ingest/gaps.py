@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core.city import City
-from velocast.core.datetimes import rfc3339
+from velocast.core.datetimes import rfc3339, start_of_hour
 from velocast.core.schemas import COUNT_ESTIMATES, COUNTS, arrow
-from velocast.usecases.ingest.faults import as_utc
+from velocast.core.settings import FetchSettings
+from velocast.usecases.context import Run
+from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, as_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,22 @@ class RebuiltGaps:
     counters: int
     bikes: float
     by_basis: dict[str, int]
+
+    def details(self) -> dict[str, Any]:
+        """Return the numbers for the audit row."""
+        return vars(self)
+
+
+def rebuild_recent_gaps(run: Run[FetchSettings]) -> RebuiltGaps:
+    """Rebuild the gaps of the days whose faults each run judges again, up to now. Raises WarehouseError."""
+    zone = run.settings.city.zone
+    return rebuild_stored_gaps(
+        run.warehouse,
+        run.settings.city,
+        since=start_of_hour(run.as_of - JUDGED_DAYS * DAY, zone),
+        until=start_of_hour(run.as_of, zone),
+        made_at=run.as_of,
+    )
 
 
 def rebuild_stored_gaps(

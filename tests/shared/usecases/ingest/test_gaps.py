@@ -47,7 +47,7 @@ def city_with_gap() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_a_gap_is_estimated_apart_from_the_counts() -> None:
-    known, missing = city_with_gap()
+    _, missing = city_with_gap()
     counts = stored(schemas.COUNTS)
     done = rebuild()
     assert (done.hours, done.counters) == (len(missing), 1)
