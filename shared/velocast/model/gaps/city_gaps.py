@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from velocast.core.datetimes import local_date
+from velocast.core.datetimes import HOUR, local_date
 from velocast.model.faults.day_grid import DayGrid, day_grid
 from velocast.model.features.calendar_features import holiday_dates
 from velocast.model.gaps.estimates import BASES, estimate_hours
@@ -33,13 +33,17 @@ def rebuild_gaps(
 
     hours: (n, any) with counter_id, counted_at (UTC), bike_count and optionally quality (None where usable), of one row
     a counter and hour, from well before `since` to well after `until` where known; rows after `until` are used. since:
-    the start of an hour of the city's clock. A counter's hours before its first one in `hours` are no gap.
+    the start of an hour of the city's clock. A counter's hours before its first one in `hours` are no gap,
+    nor are hours after the newest usable one of all counters, which are still to come.
 
     Returns COLUMNS (bikes per hour, lower and upper those of a 90 % interval), ordered by KEY. Hours of which too
     little is known are left out. Raises SettingsError for an unknown country.
     """
     usable = hours[hours["quality"].isna()] if "quality" in hours else hours
-    if usable.empty or since >= until:
+    if usable.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    until = min(until, usable["counted_at"].max().to_pydatetime() + HOUR)
+    if since >= until:
         return pd.DataFrame(columns=COLUMNS)
     first = local_date(min(usable["counted_at"].min().to_pydatetime(), since), zone)
     last = local_date(max(usable["counted_at"].max().to_pydatetime(), until), zone)

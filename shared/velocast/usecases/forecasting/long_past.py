@@ -58,14 +58,16 @@ class LongPast:
             return PastDays()
         first = counted[0]
         dates = [first + timedelta(n) for n in range((self.until - first).days)]
-        whole = rows.reindex(dates).fillna(0).round().astype(int)
-        bikes, hours = whole["bikes"].tolist(), whole["hours"].tolist()
+        whole = rows.reindex(dates).fillna(0).round()
+        bikes, hours, estimated_bikes, estimated_hours = (
+            whole[name].to_numpy(dtype=int).tolist() for name in SUMS
+        )
         return PastDays(
             first=first,
             bikes=tuple(b if h else None for b, h in zip(bikes, hours, strict=True)),
             hours=tuple(hours),
-            estimated_bikes=tuple(whole["estimated_bikes"].tolist()),
-            estimated_hours=tuple(whole["estimated_hours"].tolist()),
+            estimated_bikes=tuple(estimated_bikes),
+            estimated_hours=tuple(estimated_hours),
         )
 
     def year_ago_of(self, counter_id: str) -> tuple[float | None, ...]:

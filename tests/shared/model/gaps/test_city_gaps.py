@@ -160,10 +160,15 @@ def test_an_hour_that_the_clock_skips_is_none_and_one_it_repeats_is_two() -> Non
 
 
 def test_a_counter_that_is_silent_for_long_gets_no_estimate() -> None:
-    hours = city()
-    found = rebuild(hours, "2025-03-17", "2025-12-01")
-    last = found["counted_at"].max() - hours["counted_at"].max()
-    assert pd.Timedelta(days=14) < last < pd.Timedelta(days=120)
+    found = rebuild(without(city(), "c0", "2025-02-01", "2025-04-01"))
+    silent = found["counted_at"].max() - pd.Timestamp("2025-02-01", tz=PARIS)
+    assert pd.Timedelta(days=20) < silent < pd.Timedelta(days=40)
+
+
+def test_hours_that_no_counter_has_published_yet_are_no_gap() -> None:
+    assert rebuild(city(), "2025-01-06", "2025-04-01").empty
+    without_the_end = without(city(), "c0", "2025-03-16", "2025-03-17")
+    assert len(rebuild(without_the_end, "2025-01-06", "2025-04-01")) == 24
 
 
 @pytest.mark.parametrize("counters", [1, 2])
