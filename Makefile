@@ -120,7 +120,7 @@ $(VENV)/bench/%/.ready: $(READY)
 	@UV_PROJECT_ENVIRONMENT=$(VENV)/bench/$* $(BIN)/uv sync --locked --quiet --only-group bench-$* 1>&2
 	@touch $@
 
-bench: $(READY) $(RIVALS) ## Measure the figures in the documentation (ARGS="system", "arena DIR...", "weather FILE WEATHER...", "fit FILE", "scale", "page URL", "growth" or "cities DIR"; benchmarks/README.md)
+bench: $(READY) $(RIVALS) ## Measure the figures in the documentation (ARGS="system", "arena DIR...", "weather FILE WEATHER...", "fit FILE", "scale", "page URL", "gaps FILE...", "growth" or "cities DIR"; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY) ## Build the documentation site into build/site; a broken link or anchor fails

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | growth | page]`.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | growth | page]`.
 
 `--help` has arguments; benchmarks/README.md describes them.
 """
@@ -95,6 +95,19 @@ def _arguments() -> argparse.Namespace:
     growth.add_argument("--cities", type=int, default=100, help="simulated cities (default 100)")
     growth.add_argument("--seed", type=int, default=1, help="of the first city (default 1)")
     growth.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    gaps = commands.add_parser(
+        "gaps", help="hidden hours of real counts estimated, beside the typical week"
+    )
+    gaps.set_defaults(module="gaps")
+    gaps.add_argument("files", type=Path, nargs="+", help="<city>-counts.parquet files")
+    gaps.add_argument(
+        "--rounds", type=int, default=3, help="times that gaps are hidden in a city (default 3)"
+    )
+    gaps.add_argument("--seed", type=int, default=1001, help="of the first round (default 1001)")
+    gaps.add_argument(
+        "--days", type=int, default=420, help="the last so many days of each city (default 420)"
+    )
+    gaps.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     _add_arena(commands)
     weather = commands.add_parser(
         "weather", help="the default model without weather, with forecasts, with observations"

@@ -22,7 +22,7 @@ from velocast.adapters.bigquery import merge, sql_templates
 from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.usecases.forecasting import daily_forecast
-from velocast.usecases.ingest import fetch, verdicts, weather
+from velocast.usecases.ingest import fetch, gaps, verdicts, weather
 from velocast_cli.operations.restoring import restore
 
 MISSING = missing_programs()
@@ -105,6 +105,7 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
     (schemas.WEATHER, {"keys": weather.KEY}),
     (schemas.COUNTERS, {"keys": ["counter_id"]}),
     (schemas.VERDICTS, {"keys": verdicts.KEY, "update": verdicts.COMPARED}),
+    (schemas.COUNT_ESTIMATES, {"keys": gaps.KEY}),
     (schemas.FORECASTS, {"keys": daily_forecast.KEY, "update": daily_forecast.COMPARED}),
     (schemas.LOGS, {"keys": ["event_id"]}),
 ]

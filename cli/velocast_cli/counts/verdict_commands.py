@@ -18,6 +18,7 @@ from velocast.core.errors import EventError
 from velocast_cli.counts.as_of_command import as_of_command
 from velocast_cli.counts.check_command import check_faults_command
 from velocast_cli.counts.health_command import counter_health_command
+from velocast_cli.counts.rebuild_command import rebuild_gaps_command
 from velocast_cli.operations.console import AsJson, Home, output
 from velocast_cli.target import job_run, reported_errors
 
@@ -28,6 +29,7 @@ counts_app = typer.Typer(
 counts_app.command("check")(check_faults_command)
 counts_app.command("health")(counter_health_command)
 counts_app.command("as-of")(as_of_command)
+counts_app.command("rebuild")(rebuild_gaps_command)
 Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
     str | None,

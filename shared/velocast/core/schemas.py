@@ -23,9 +23,20 @@ COUNTERS = f"{RAW}.counters"
 REJECTS = f"{RAW}.rejects"
 VERDICTS = f"{RAW}.verdicts"
 REVISIONS = f"{RAW}.revisions"
+COUNT_ESTIMATES = f"{RAW}.count_estimates"
 FORECASTS = f"{PREDICTIONS}.forecasts"
 LOGS = f"{AUDIT}.logs"
-TABLES = (COUNTS, WEATHER, COUNTERS, REJECTS, VERDICTS, REVISIONS, FORECASTS, LOGS)
+TABLES = (
+    COUNTS,
+    WEATHER,
+    COUNTERS,
+    REJECTS,
+    VERDICTS,
+    REVISIONS,
+    COUNT_ESTIMATES,
+    FORECASTS,
+    LOGS,
+)
 
 
 class Field(BaseModel):

@@ -118,6 +118,8 @@ class CounterSnapshot(_Part):
     local hour; null where there is no usable count; empty where there is none at all.
     days: the bikes of each local day from `days_from`, the first with a count, to the day before the forecast's; null
     where there is no usable count. day_hours: the number of hours with a usable count in each of these days.
+    days_estimated, day_hours_estimated: the bikes of the same days' hours that were only estimated, which are not in
+    `days`, and the number of these hours; empty where none was.
     fault: null while the counter works. health: null in snapshots of earlier versions.
     """
 
@@ -152,6 +154,8 @@ class CounterSnapshot(_Part):
     days_from: date | None = None
     days: tuple[int | None, ...] = ()
     day_hours: tuple[int, ...] = ()
+    days_estimated: tuple[int, ...] = ()
+    day_hours_estimated: tuple[int, ...] = ()
     fault: FaultCard | None = None
     health: HealthCard | None = None
 
@@ -206,6 +210,13 @@ class Snapshot(_Part):
                     raise ValueError(
                         f"counter {counter.counter_id}: {name} has {have} values, "
                         f"{len(counter.recent)} or none are needed"
+                    )
+            for name in ("days_estimated", "day_hours_estimated"):
+                have = len(getattr(counter, name))
+                if have not in (0, len(counter.days)):
+                    raise ValueError(
+                        f"counter {counter.counter_id}: {name} has {have} values, "
+                        f"{len(counter.days)} or none are needed"
                     )
             if len(counter.days) != len(counter.day_hours):
                 raise ValueError(

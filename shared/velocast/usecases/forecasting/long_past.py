@@ -17,13 +17,29 @@ from velocast.core.datetimes import HOUR, local_date, rfc3339, start_of_local_da
 
 MONTHS = 24  # before the current one
 YEAR = timedelta(weeks=52)  # the same weekday
+SUMS = ["bikes", "hours", "estimated_bikes", "estimated_hours"]
+
+
+@dataclass(frozen=True)
+class PastDays:
+    """A counter's days from `first` on, none missing: bikes (None without a usable count) and counted hours.
+
+    estimated_bikes, estimated_hours: of the hours without a usable count that have an estimate; not in `bikes`.
+    """
+
+    first: date | None = None
+    bikes: tuple[int | None, ...] = ()
+    hours: tuple[int, ...] = ()
+    estimated_bikes: tuple[int, ...] = ()
+    estimated_hours: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class LongPast:
     """Counts of the years before `until`, a local day.
 
-    days: `bikes` and `hours`, the number of hours with a usable count, by counter_id and local_date, sorted.
+    days: `bikes` and `hours`, the number of hours with a usable count, `estimated_bikes` and `estimated_hours`, by
+        counter_id and local_date, sorted.
     year_ago: usable counts (bikes per hour) of the same local hours 52 weeks before each of the shown hours; index
         counter_id, a column for each hour, NaN where there is none.
     """
@@ -32,16 +48,27 @@ class LongPast:
     year_ago: pd.DataFrame
     until: date
 
-    def days_of(self, counter_id: str) -> tuple[date | None, list[int | None], list[int]]:
-        """Return a counter's first day with a count, and from there to `until` each day's bikes and counted hours."""
+    def days_of(self, counter_id: str) -> PastDays:
+        """Return a counter's days, from the first with a count to `until`."""
         if counter_id not in self.days.index.get_level_values(0):
-            return None, [], []
+            return PastDays()
         rows = self.days.loc[counter_id]
-        first = rows.index[0]
-        whole = rows.reindex([first + timedelta(n) for n in range((self.until - first).days)])
-        hours = whole["hours"].fillna(0).astype(int).tolist()
-        bikes = whole["bikes"].fillna(0).astype(int).tolist()
-        return first, [b if h else None for b, h in zip(bikes, hours, strict=True)], hours
+        counted = rows.index[rows["hours"] > 0]
+        if counted.empty:
+            return PastDays()
+        first = counted[0]
+        dates = [first + timedelta(n) for n in range((self.until - first).days)]
+        whole = rows.reindex(dates).fillna(0).round()
+        bikes, hours, estimated_bikes, estimated_hours = (
+            whole[name].to_numpy(dtype=int).tolist() for name in SUMS
+        )
+        return PastDays(
+            first=first,
+            bikes=tuple(b if h else None for b, h in zip(bikes, hours, strict=True)),
+            hours=tuple(hours),
+            estimated_bikes=tuple(estimated_bikes),
+            estimated_hours=tuple(estimated_hours),
+        )
 
     def year_ago_of(self, counter_id: str) -> tuple[float | None, ...]:
         """Return the counts of a year before, None where there is none; empty where there is none at all."""
@@ -67,7 +94,7 @@ def read_long_past(
     )
     days["local_date"] = pd.to_datetime(days["local_date"]).dt.date
     return LongPast(
-        days=days.set_index(["counter_id", "local_date"])[["bikes", "hours"]].sort_index(),
+        days=days.set_index(["counter_id", "local_date"])[SUMS].sort_index(),
         year_ago=_read_year_ago(warehouse, city.zone, hours, origin_at),
         until=until,
     )

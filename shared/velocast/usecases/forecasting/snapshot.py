@@ -21,7 +21,7 @@ from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.counter_health import CounterHealth, read_counter_health
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.long_past import LongPast
+from velocast.usecases.forecasting.long_past import LongPast, PastDays
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.forecasting.shown_events import shown_events
 from velocast.usecases.snapshot_format import (
@@ -204,9 +204,7 @@ def _counter(
     first = rows.iloc[0]
     recent = _or_null(history.recent.loc[counter_id].to_numpy())
     earlier = past.of(counter_id) if past is not None and recent else {}
-    first_day, days, day_hours = (
-        (None, [], []) if long_past is None else long_past.days_of(counter_id)
-    )
+    days = PastDays() if long_past is None else long_past.days_of(counter_id)
     return CounterSnapshot(
         counter_id=counter_id,
         counter_name=_text(known["counter_name"]),
@@ -230,9 +228,11 @@ def _counter(
         recent_from=history.recent_from,
         **{f"past_{name}": _or_null(values) or () for name, values in earlier.items()},
         year_ago=() if long_past is None else long_past.year_ago_of(counter_id),
-        days_from=first_day,
-        days=tuple(days),
-        day_hours=tuple(day_hours),
+        days_from=days.first,
+        days=days.bikes,
+        day_hours=days.hours,
+        days_estimated=days.estimated_bikes if any(days.estimated_hours) else (),
+        day_hours_estimated=days.estimated_hours if any(days.estimated_hours) else (),
         fault=history.faults.get(counter_id),
         health=history.health.get(counter_id),
     )

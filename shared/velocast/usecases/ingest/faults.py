@@ -37,7 +37,7 @@ def read_judged_hours(
     where = f"counted_at >= '{rfc3339(since)}' AND counted_at < '{rfc3339(until)}'"
     columns = ["counter_id", "counted_at", "bike_count", "quality", "ingested_at"]
     rows = warehouse.read(counts_table or COUNTS, columns=columns, where=where)
-    hours = _utc(rows.to_pandas())
+    hours = as_utc(rows.to_pandas())
     verdicts = warehouse.read(
         VERDICTS, columns=["counter_id", "valid_from", "valid_until", "verdict", "given_at"]
     ).to_pandas()
@@ -96,7 +96,7 @@ def _accepted(hours: pd.DataFrame, verdicts: pd.DataFrame) -> pd.Series[bool]:
 
     accepted = pd.Series(False, hours.index)
     words = verdicts[verdicts["verdict"].isin(["accept", "refuse"])]
-    for verdict in _utc(words.sort_values("given_at")).to_dict("records"):
+    for verdict in as_utc(words.sort_values("given_at")).to_dict("records"):
         about = hours["counter_id"] == verdict["counter_id"]
         about &= hours["counted_at"] >= verdict["valid_from"]
         about &= hours["counted_at"] < verdict["valid_until"]
@@ -104,7 +104,7 @@ def _accepted(hours: pd.DataFrame, verdicts: pd.DataFrame) -> pd.Series[bool]:
     return accepted
 
 
-def _utc(frame: pd.DataFrame) -> pd.DataFrame:
+def as_utc(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with its times in UTC, as the Storage Read API and the emulator both mean them."""
     times = frame.select_dtypes(["datetime", "datetimetz"])
     return frame.assign(

@@ -28,6 +28,7 @@ from velocast.core.settings import FetchSettings
 from velocast.core.telemetry import log
 from velocast.usecases.context import Run
 from velocast.usecases.ingest import counters as ingest_counters
+from velocast.usecases.ingest import gaps as ingest_gaps
 from velocast.usecases.ingest import quality as ingest_quality
 from velocast.usecases.ingest import weather
 from velocast.usecases.ingest.notices import report_age
@@ -79,6 +80,7 @@ def _store(
     merged = merge_counts(run, counts)
     counters = ingest_counters.update_counters(run, counts, records)
     quality = ingest_quality.mark_quality(run, counts)
+    rebuilt = ingest_gaps.rebuild_recent_gaps(run)
     newest = max(filter(None, (before, _last(counts))), default=None)
     report_age(run, newest, "the city answered but has published no newer counts")
     run.metrics.set("bike/records_ingested", merged.inserted + merged.updated)
@@ -98,6 +100,7 @@ def _store(
         "newest": newest and rfc3339(newest),
         "counters": {"metadata": counters_status, **counters.details()},
         "quality": quality.details(),
+        "gaps": rebuilt.details(),
     }
 
 

@@ -16,16 +16,30 @@ RECORDS = 3
 
 
 class Day(NamedTuple):
-    """A local day: bikes, None without a usable count, and the share of its hours that were counted."""
+    """A local day: bikes, None without a usable count, and the share of its hours that were counted.
+
+    estimated, estimated_share: bikes of the hours that were only estimated, not in `bikes`, and the share of its hours.
+    """
 
     date: date
     bikes: int | None
     share: float
+    estimated: int = 0
+    estimated_share: float = 0.0
 
     @property
     def whole(self) -> bool:
         """Whether enough of its hours were counted to compare it with another day."""
         return self.bikes is not None and self.share >= WHOLE
+
+    @property
+    def rebuilt(self) -> int | None:
+        """Bikes counted and estimated; None where counted and estimated hours together are too few to compare."""
+        return (
+            (self.bikes or 0) + self.estimated
+            if self.share + self.estimated_share >= WHOLE
+            else None
+        )
 
 
 def days_of(counter: CounterSnapshot, zone: ZoneInfo) -> Iterator[Day]:
@@ -34,7 +48,13 @@ def days_of(counter: CounterSnapshot, zone: ZoneInfo) -> Iterator[Day]:
         return
     for number, (bikes, hours) in enumerate(zip(counter.days, counter.day_hours, strict=True)):
         day = counter.days_from + timedelta(number)
-        yield Day(day, bikes, hours / _length(day, zone))
+        length = _length(day, zone)
+        estimated = (
+            (counter.days_estimated[number], counter.day_hours_estimated[number] / length)
+            if counter.days_estimated and counter.day_hours_estimated
+            else (0, 0.0)
+        )
+        yield Day(day, bikes, hours / length, *estimated)
 
 
 def _length(day: date, zone: ZoneInfo) -> int:
@@ -45,7 +65,8 @@ def _length(day: date, zone: ZoneInfo) -> int:
 def describe_days(counter: CounterSnapshot, zone: ZoneInfo) -> dict[str, Any] | None:
     """Return a counter's days, its records and the year to date; None without days.
 
-    bikes: of each day from `from`, null without a count. counted: the percentage of each day's hours. busiest: the days
+    bikes: of each day from `from`, null without a count. counted: the percentage of each day's hours. estimated: bikes
+    of the hours of each day that were only estimated, which are in no record; empty where none was. busiest: the days
     with the most bikes, the first is the record. quietest: the whole day with the fewest.
     """
     days = list(days_of(counter, zone))
@@ -62,6 +83,9 @@ def describe_days(counter: CounterSnapshot, zone: ZoneInfo) -> dict[str, Any] | 
         "from": days[0].date.isoformat(),
         "bikes": [day.bikes for day in days],
         "counted": [round(100 * day.share) for day in days],
+        "estimated": [day.estimated for day in days]
+        if any(d.estimated_share for d in days)
+        else [],
         "whole": round(100 * WHOLE),
         "busiest": [_named(day.date, bikes) for bikes, day in most],
         "quietest": None if least is None else _named(least[1], least[0]),
@@ -78,6 +102,7 @@ def compare_years(days: list[Day]) -> dict[str, Any]:
 
     days: number of days of the year up to `until`; whole: those that were counted; bikes: all that were counted;
     compared: days that are whole in both years, `this` and `before` their bikes. 29 February has no day before.
+    rebuilt: the same with the hours that were only estimated, and the share of its bikes that is; null without any.
     """
     last = days[-1].date
     known = {day.date: day for day in days}
@@ -96,6 +121,27 @@ def compare_years(days: list[Day]) -> dict[str, Any]:
         "compared": len(both),
         "this": sum(bikes or 0 for bikes, _ in both),
         "before": sum(bikes or 0 for _, bikes in both),
+        "rebuilt": _compare_rebuilt(this, known),
+    }
+
+
+def _compare_rebuilt(this: list[Day], known: dict[date, Day]) -> dict[str, Any] | None:
+    both = [
+        (day, before)
+        for day in this
+        if (before := known.get(_year_before(day.date) or date.min))
+        and day.rebuilt is not None
+        and before.rebuilt is not None
+    ]
+    estimated = sum(day.estimated + before.estimated for day, before in both)
+    if not estimated:
+        return None
+    new, old = (sum(day.rebuilt or 0 for day in days) for days in zip(*both, strict=True))
+    return {
+        "compared": len(both),
+        "this": new,
+        "before": old,
+        "estimated_share": round(estimated / (new + old), 4),
     }
 
 

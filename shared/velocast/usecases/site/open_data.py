@@ -52,6 +52,17 @@ DAYS = (
         "Bikes counted in the day's usable hours; empty where there is none.",
     ),
     ("hours_counted", "integer", "Number of the day's hours with a usable count."),
+    (
+        "estimated_count",
+        "integer",
+        "Bikes estimated for hours without a usable count; not in bike_count, and no count.",
+    ),
+    ("hours_estimated", "integer", "Number of the day's hours with such an estimate."),
+    (
+        "estimated_share",
+        "number",
+        "Share of estimated bikes in bike_count and estimated_count together.",
+    ),
 )
 TITLES = {
     "forecasts": "Forecasts of the coming days",
@@ -129,12 +140,18 @@ def _past(snapshot: Snapshot) -> list[tuple[Any, ...]]:
 
 
 def _days(snapshot: Snapshot) -> list[tuple[Any, ...]]:
-    return [
-        (c.counter_id, c.days_from + timedelta(i), bikes, hours)
-        for c in snapshot.counters
-        if c.days_from is not None
-        for i, (bikes, hours) in enumerate(zip(c.days, c.day_hours, strict=True))
-    ]
+    rows = []
+    for c in snapshot.counters:
+        if c.days_from is None:
+            continue
+        none = (0,) * len(c.days)
+        estimates = c.days_estimated or none, c.day_hours_estimated or none
+        for i, day in enumerate(zip(c.days, c.day_hours, *estimates, strict=True)):
+            bikes, hours, estimated, estimated_hours = day
+            share = round(estimated / ((bikes or 0) + estimated), 4) if estimated else 0.0
+            date = c.days_from + timedelta(i)
+            rows.append((c.counter_id, date, bikes, hours, estimated, estimated_hours, share))
+    return rows
 
 
 def _rounded(values: Sequence[float | None], index: int) -> float | None:

@@ -7,12 +7,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests.shared.usecases import small_city
 from tests.shared.usecases.small_city import ORIGIN
+from velocast.core import schemas
 from velocast.core.city import load_city
-from velocast.usecases.forecasting.long_past import LongPast, a_year_before, read_long_past
+from velocast.usecases.forecasting.long_past import (
+    LongPast,
+    PastDays,
+    a_year_before,
+    read_long_past,
+)
 
 CITY = load_city("demoville")
 HOUR = timedelta(hours=1)
@@ -48,16 +55,40 @@ def test_days_are_sums_of_local_days_and_hours_of_a_year_before_those_52_weeks_e
     local = usable["counted_at"].dt.tz_convert(CITY.time_zone)
     by_day = usable.groupby(["counter_id", local.dt.date])["bike_count"].agg(["sum", "count"])
     for counter, first in (("c1", date(2023, 3, 1)), ("c2", date(2024, 7, 1))):
-        from_, bikes, hours = found.days_of(counter)
-        assert from_ == first
+        days = found.days_of(counter)
+        assert days.first == first
         wanted = by_day.loc[counter].reindex(pd.date_range(first, "2025-03-09").date)
-        assert bikes == [None if pd.isna(b) else int(b) for b in wanted["sum"]]
-        assert hours == wanted["count"].fillna(0).astype(int).tolist()
-    assert (found.days_of("c2")[1] or [])[32] is None  # 2 August is in the gap
+        assert list(days.bikes) == [None if pd.isna(b) else int(b) for b in wanted["sum"]]
+        assert list(days.hours) == wanted["count"].fillna(0).astype(int).tolist()
+    assert found.days_of("c2").bikes[32] is None  # 2 August is in the gap
     at = usable[usable["counter_id"] == "c1"].set_index("counted_at")["bike_count"]
     assert found.year_ago_of("c1") == tuple(at.loc[h - timedelta(weeks=52)] for h in SHOWN)
     assert found.year_ago_of("c2") == ()
-    assert found.days_of("nobody") == (None, [], [])
+    assert found.days_of("nobody") == PastDays()
+
+
+@pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
+def test_estimates_stand_beside_the_counts_and_a_count_outranks_them(counts: pd.DataFrame) -> None:
+    small_city.store(counts)
+    hours = pd.date_range("2024-07-31T22:00Z", "2024-08-02T22:00Z", freq="h", inclusive="left")
+    rows = pd.DataFrame(
+        {"counter_id": "c2", "counted_at": hours.as_unit("us"), "estimated_count": 2.5}
+    )
+    rows = rows.assign(lower=1.0, upper=4.0, basis="usual", made_at=pd.Timestamp(small_city.AS_OF))
+    schema = schemas.arrow(schemas.COUNT_ESTIMATES)
+    small_city.warehouse().merge(
+        schemas.COUNT_ESTIMATES,
+        pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False),
+        keys=["counter_id", "counted_at"],
+    )
+
+    days = read().days_of("c2")
+
+    # The gap begins at midnight UTC, two o'clock of 1 August in Paris; the two hours before it were counted.
+    assert (days.bikes[31], days.hours[31]) != (None, 0)
+    assert (days.hours[31], days.estimated_hours[31], days.estimated_bikes[31]) == (2, 22, 55)
+    assert (days.bikes[32], days.estimated_hours[32], days.estimated_bikes[32]) == (None, 24, 60)
+    assert sum(days.estimated_hours) == 46
 
 
 @pytest.mark.parametrize(

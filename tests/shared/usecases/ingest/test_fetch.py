@@ -165,6 +165,7 @@ class TestWhatIsStored:
                 "new_faults": [],
                 "over": [],
             },
+            "gaps": {"hours": 0, "counters": 0, "bikes": 0.0, "by_basis": {}},
             "weather": {"status": "not configured"},
         }
         assert lab.gauges.values == {

@@ -61,6 +61,27 @@ def test_the_year_to_date_compares_the_days_that_are_whole_in_both_years() -> No
     assert year["before"] == before["bikes"][whole].sum()
 
 
+def test_a_day_that_was_lost_is_compared_with_its_estimate_and_the_share_is_told() -> None:
+    days = [Day(date(2024, 1, 1) + timedelta(i), 100, 1.0) for i in range(366 + 10)]
+    days[-1] = Day(days[-1].date, None, 0.0, 90, 1.0)
+    days[-2] = Day(days[-2].date, 40, 0.5, 30, 0.25)  # a quarter is still missing
+    found = compare_years(days)
+    assert (found["compared"], found["this"], found["before"]) == (8, 800, 800)
+    assert found["rebuilt"] == {
+        "compared": 9,
+        "this": 890,
+        "before": 900,
+        "estimated_share": round(90 / 1790, 4),
+    }
+    assert found["bikes"] == 840
+
+
+def test_without_estimates_nothing_is_rebuilt() -> None:
+    found = describe_days(snapshots.counter(4, 160), ZONE)
+    assert found is not None
+    assert (found["estimated"], found["year_to_date"]["rebuilt"]) == ([], None)
+
+
 def test_a_leap_day_has_no_day_in_the_year_before() -> None:
     days = [Day(date(2023, 1, 1) + timedelta(i), 1, 1.0) for i in range(365 + 60)]
     assert days[-1].date == date(2024, 2, 29)

@@ -61,7 +61,9 @@ export class Calendar {
     const from = dateText(Date.UTC(year.year, 0, 1), month), until = dateText(Date.parse(year.until), { ...month, year: "numeric" });
     $("year-to-date").textContent = t("year.bikes", { from, until, n: number(year.bikes), whole: number(year.whole), days: number(year.days) });
     const known = { days: number(year.compared), this: number(year.this), before: number(year.before), last: String(year.year - 1) };
-    $("year-compared").textContent = year.compared ? t("year.compared", { ...known, change: change(year.this, year.before, t("what.before", known)) }) : t("year.alone", known);
+    const compared = year.compared ? t("year.compared", { ...known, change: change(year.this, year.before, t("what.before", known)) }) : t("year.alone", known);
+    const full = year.rebuilt, rebuilt = full && t("year.rebuilt", { days: number(full.compared), this: number(full.this), before: number(full.before), p: percent(full.estimated_share), change: change(full.this, full.before, t("what.before", known)) });
+    $("year-compared").textContent = [compared, rebuilt].filter(Boolean).join(" ");
     $("year-note").textContent = t("year.note", { p: percent(this.days.whole / 100) });
   }
 
@@ -75,13 +77,15 @@ export class Calendar {
   /** A day in words. */
   words(i) {
     const bikes = this.days.bikes[i], day = this.long(this.at(i));
-    if (bikes === null) return t("day.none", { day });
+    const estimated = this.days.estimated?.[i] ? t("day.estimated", { n: number(this.days.estimated[i]) }) : "";
+    if (bikes === null) return [t("day.none", { day }), estimated].filter(Boolean).join("; ");
     const rank = this.days.busiest.findIndex(({ date }) => this.index(date) === i);
     const before = i - YEAR_DAYS;
     const more = [
       rank === 0 && t("day.record"),
       rank > 0 && t("day.top", { n: number(this.days.busiest.length) }),
       !this.whole(i) && t("day.part", { p: percent(this.days.counted[i] / 100) }),
+      estimated,
       before >= 0 && this.whole(i) && this.whole(before) && change(bikes, this.days.bikes[before], t("what.weekday")),
     ];
     return [t("day.bikes", { day, n: number(bikes) }), ...more.filter(Boolean)].join("; ");
@@ -200,8 +204,8 @@ export class Calendar {
   }
 
   save() {
-    const rows = this.days.bikes.map((bikes, i) => ({ date: new Date(this.at(i)).toISOString().slice(0, 10), bikes, percent_of_hours_counted: this.days.counted[i] }));
-    saveCsv(`${this.counter.file}-days.csv`, ["date", "bikes", "percent_of_hours_counted"], rows);
+    const rows = this.days.bikes.map((bikes, i) => ({ date: new Date(this.at(i)).toISOString().slice(0, 10), bikes, percent_of_hours_counted: this.days.counted[i], estimated_bikes: this.days.estimated?.[i] ?? 0 }));
+    saveCsv(`${this.counter.file}-days.csv`, ["date", "bikes", "percent_of_hours_counted", "estimated_bikes"], rows);
   }
 }
 

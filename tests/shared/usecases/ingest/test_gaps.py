@@ -1,0 +1,98 @@
+"""Estimates in their table: apart from the counts, replaced when counts come."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tests.shared.usecases import small_city
+from velocast.core import schemas
+from velocast.core.city import load_city
+from velocast.core.datetimes import parse_instant
+from velocast.usecases.ingest.gaps import KEY, RebuiltGaps, rebuild_stored_gaps
+
+pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
+SINCE, UNTIL = parse_instant("2025-02-23T23:00:00Z"), parse_instant("2025-02-27T23:00:00Z")
+GAP = (parse_instant("2025-02-24T23:00:00Z"), parse_instant("2025-02-25T23:00:00Z"))
+
+
+def rebuild(made_at: timedelta = timedelta()) -> RebuiltGaps:
+    return rebuild_stored_gaps(
+        small_city.warehouse(),
+        load_city("demoville"),
+        since=SINCE,
+        until=UNTIL,
+        made_at=small_city.AS_OF + made_at,
+    )
+
+
+def stored(table: str = schemas.COUNT_ESTIMATES) -> pd.DataFrame:
+    columns = list(schemas.table(table).columns)
+    rows = small_city.warehouse().read(
+        table, columns=columns, where="counted_at >= '2025-01-01T00:00:00Z'"
+    )
+    return rows.to_pandas().sort_values(list(KEY), ignore_index=True)
+
+
+def city_with_gap() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what is stored, and the day of one counter that is not."""
+    city = small_city.make(days=35)
+    at = city["counted_at"]
+    missing = (city["counter_id"] == city["counter_id"].min()) & (at >= GAP[0]) & (at < GAP[1])
+    small_city.store(city[~missing])
+    return city[~missing], city[missing]
+
+
+def test_a_gap_is_estimated_apart_from_the_counts() -> None:
+    _, missing = city_with_gap()
+    counts = stored(schemas.COUNTS)
+    done = rebuild()
+    assert (done.hours, done.counters) == (len(missing), 1)
+    assert sum(done.by_basis.values()) == done.hours
+    rows = stored()
+    assert set(rows["counter_id"]) == {missing["counter_id"].iloc[0]}
+    assert (rows["lower"] <= rows["estimated_count"]).all()
+    assert (rows["estimated_count"] <= rows["upper"]).all()
+    assert done.bikes == pytest.approx(missing["bike_count"].sum(), rel=0.25)
+    pd.testing.assert_frame_equal(stored(schemas.COUNTS), counts)
+
+
+def test_again_nothing_changes() -> None:
+    city_with_gap()
+    rebuild()
+    before = stored()
+    rebuild()
+    pd.testing.assert_frame_equal(stored(), before)
+
+
+def test_a_count_that_comes_replaces_its_estimate() -> None:
+    _, missing = city_with_gap()
+    rebuild()
+    small_city.store(missing.iloc[:20])
+    done = rebuild(timedelta(hours=1))
+    assert done.hours == len(missing) - 20 == len(stored())
+    assert set(stored()["counted_at"]).isdisjoint(missing["counted_at"].iloc[:20])
+
+
+def test_an_hour_that_is_marked_gets_an_estimate() -> None:
+    known, missing = city_with_gap()
+    other = known[known["counter_id"] == known["counter_id"].max()]
+    marked = other[(other["counted_at"] >= GAP[0]) & (other["counted_at"] < GAP[1])]
+    rows = marked[["counter_id", "counted_at", "bike_count"]].assign(
+        quality="outage", ingested_at=small_city.AS_OF
+    )
+    small_city.warehouse().merge(
+        schemas.COUNTS, pa.Table.from_pandas(rows, preserve_index=False), keys=KEY
+    )
+    assert rebuild().hours == len(missing) + len(marked)
+
+
+def test_counts_after_the_run_are_no_part_of_it() -> None:
+    city_with_gap()
+    done = rebuild_stored_gaps(
+        small_city.warehouse(), load_city("demoville"), since=SINCE, until=UNTIL, made_at=GAP[0]
+    )
+    assert done.hours == 0
