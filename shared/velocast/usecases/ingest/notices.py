@@ -15,7 +15,7 @@ from velocast.core.datetimes import HOUR, rfc3339
 from velocast.core.notices import CountersOutOfOrder, DataStale
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
-from velocast.usecases.site.counter_pages import page_of
+from velocast.usecases.site.counter_pages import counter_page_of
 
 LONGEST_NAME = 80
 
@@ -67,6 +67,6 @@ def read_links(run: Run[FetchSettings]) -> Callable[[str], str]:
         name = names.get(counter_id)
         if not isinstance(name, str) or not name.strip():
             return counter_id
-        return link(name[:LONGEST_NAME], page_of(counter_id, run.settings.site_url))
+        return link(name[:LONGEST_NAME], counter_page_of(counter_id, run.settings.site_url))
 
     return named

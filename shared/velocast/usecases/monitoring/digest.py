@@ -24,7 +24,7 @@ from velocast.core.notices import (
 from velocast.core.telemetry import log
 from velocast.usecases.monitoring.outcome import MonitorRun
 from velocast.usecases.site.accuracy import find_conspicuous_counters
-from velocast.usecases.site.counter_pages import page_of
+from velocast.usecases.site.counter_pages import counter_page_of
 from velocast.usecases.snapshot_format import SNAPSHOT, Snapshot, loads
 
 WEEK = timedelta(days=7)
@@ -150,7 +150,7 @@ def _counters(snapshot: Snapshot, site_url: str) -> list[DigestCounter]:
     return [
         DigestCounter(
             name=known[found["counter_id"]].counter_name or found["counter_id"],
-            url=page_of(found["counter_id"], site_url),
+            url=counter_page_of(found["counter_id"], site_url),
             finding=found["kind"],
             fault=found.get("fault"),
             since=found.get("since"),

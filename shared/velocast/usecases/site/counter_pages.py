@@ -15,7 +15,7 @@ def file_name_of(counter_id: str) -> str:
     return "x-" + hashlib.sha256(counter_id.encode("utf-8")).hexdigest()[:16]
 
 
-def page_of(counter_id: str, site_url: str) -> str:
+def counter_page_of(counter_id: str, site_url: str) -> str:
     """Return the address of a counter's page; empty where the site is not public.
 
     site_url: the address of the site's first page, empty where it is not public.
