@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from velocast.core.city import load_city
 from velocast.core.errors import VelocastError
 from velocast_cli.cities import CITY_HELP
 from velocast_local.city.files import CityFiles, make_synthetic
+from velocast_local.city.injected_fault import LEAST_DAYS
 from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.simulation.city import simulate_command
 from velocast_local.stack import lifecycle
@@ -28,6 +29,7 @@ from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS
 from velocast_local.stack_commands import local_app
 
 HISTORY_DAYS = 90
+RECENT_DAYS = 21  # a fault that ended within 14 days before the first day would be told on it
 
 
 def register_commands(app: typer.Typer) -> None:
@@ -61,6 +63,13 @@ def demo_command(
         int, typer.Option(min=1, help="Number of counters of the synthetic city.")
     ] = 50,
     seed: Annotated[int, typer.Option(help="Random seed of the synthetic city.")] = 7,
+    inject_fault: Annotated[
+        bool | None,
+        typer.Option(
+            help=f"On the fifth day a counter dies, and counts again five days later. Default: in a synthetic city "
+            f"that plays {LEAST_DAYS} days or more."
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop the stack after the summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print only a JSON summary.")] = False,
     home: Annotated[
@@ -75,6 +84,11 @@ def demo_command(
         raise typer.BadParameter("--weather needs --replay; a synthetic city has its own weather")
     if city and not replay:
         raise typer.BadParameter("--city needs --replay; a synthetic city is Demoville")
+    if inject_fault and days < LEAST_DAYS:
+        raise typer.BadParameter(
+            f"--inject-fault needs {LEAST_DAYS} days: the fault begins on the fifth and ends five days later"
+        )
+    faulty = days >= LEAST_DAYS and not replay if inject_fault is None else inject_fault
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = lifecycle.home_folder(home)
     try:
@@ -85,8 +99,14 @@ def demo_command(
             files=CityFiles(replay, weather) if replay else None,
             city=city,
             make=lambda: make_synthetic(
-                folder, counters=counters, days=HISTORY_DAYS + days, seed=seed
+                folder,
+                counters=counters,
+                days=HISTORY_DAYS + days,
+                seed=seed,
+                # the injected fault is the only one whose beginning or end people are told
+                faultless_days=days + RECENT_DAYS if faulty else 0,
             ),
+            faulty=faulty,
         )
     except (VelocastError, RuntimeError, ValueError, OSError) as exc:
         console.print(f"[red]demo failed:[/red] {escape(str(exc))}", soft_wrap=True)
@@ -136,11 +156,15 @@ def _demo(
     files: CityFiles | None,
     city: str | None,
     make: Callable[[], CityFiles],
+    faulty: bool,
 ) -> dict[str, Any]:
+    """Play the demo and return its summary. faulty: inject a fault on the fifth day."""
     from velocast_cli.weather_file import read_weather_file
     from velocast_local import demo as play
     from velocast_local import demo_summary
+    from velocast_local.city.injected_fault import InjectedFault, inject_into_file
     from velocast_local.city.replayed_counts import CityFile
+    from velocast_local.fault_story import FaultStory
 
     progress = play.Progress(console.print, live=partial(_ticking, console))
     console.print(
@@ -153,6 +177,16 @@ def _demo(
         "with 50 counters and two free cores. The page can be opened after step 2.\n",
         soft_wrap=True,
     )
+    injected: list[InjectedFault] = []
+
+    # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
+    def first_day_of(published: Path) -> date:
+        return CityFile(published).last.date() - timedelta(days=days - 2)
+
+    def inject(published: Path) -> None:
+        zone = load_city(str(folder / CITY_FILE)).zone
+        injected.append(inject_into_file(published, first_day=first_day_of(published), zone=zone))
+
     with progress.part("start the stack"):
         lifecycle.reset_home(folder)
         counts, weather = files or make()
@@ -164,16 +198,25 @@ def _demo(
             replay=counts,
             weather=weather,
             city=city if files else SYNTHETIC_CITY,
+            edit_counts=inject if faulty else lambda published: None,
             say=console.print,
         )
-    # A city publishes a day on the next one, so the last simulated day follows the last day of the file.
-    first_day = CityFile(folder / PUBLISHED_COUNTS).last.date() - timedelta(days=days - 2)
+    first_day = first_day_of(folder / PUBLISHED_COUNTS)
     os.environ.update(lifecycle.stack_variables(folder))
     audit = play.AuditReader(state["project"], state["location"])
+    story = FaultStory(injected[0], first_day, state, audit, console.print) if injected else None
     with play.Player(state, progress) as player:
-        play.play_city(player, audit, first_day=first_day, days=days, schedules=lifecycle.SCHEDULES)
+        play.play_city(
+            player,
+            audit,
+            first_day=first_day,
+            days=days,
+            schedules=lifecycle.SCHEDULES,
+            story=story,
+        )
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
+        summary["fault"] = story.collect() if story else None
     played = load_city(str(folder / CITY_FILE))
     return summary | {
         "time_zone": played.time_zone,

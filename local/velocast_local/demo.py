@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
@@ -22,6 +22,9 @@ from velocast.adapters import google_clients, workflows
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import RetrainArgument
 from velocast_local.stack.configuration import load_schedules
+
+if TYPE_CHECKING:
+    from velocast_local.fault_story import FaultStory
 
 IDLE_TIMEOUT_SECONDS = 600
 FIRST_POLL_SECONDS = 0.05
@@ -132,10 +135,12 @@ def play_city(
     first_day: date,
     days: int,
     schedules: Path,
+    story: FaultStory | None = None,
 ) -> None:
     """Load the history, train the first champion, simulate `days` days, and force one more retraining.
 
-    first_day: the first simulated day (UTC); everything that the city published before it is history.
+    first_day: the first simulated day (UTC); everything that the city published before it is history. story: of the
+    fault that was injected.
     """
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
@@ -154,8 +159,12 @@ def play_city(
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")
-    for offset in range(days):
-        _play_day(player, audit, first_day + timedelta(days=offset), schedules)
+    for day in (first_day + timedelta(days=offset) for offset in range(days)):
+        if story:
+            story.begin_day(day)
+        _play_day(player, audit, day, schedules)
+        if story:
+            story.end_day(day)
     end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
     say("forced    training again, as an operator can; about half a minute ...")

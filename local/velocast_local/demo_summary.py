@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -132,6 +133,7 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ]
     return [
         *lines,
+        *_fault_lines(summary["fault"]),
         ("Drift share", "unknown" if drift is None else f"{drift:.0%} of the columns"),
         ("Retrain decisions", _counted(summary["retrain_decisions"])),
         ("Deployment decisions", _counted(summary["deployment_decisions"])),
@@ -140,6 +142,37 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("City", f"{summary['time_zone']}, {summary['licence'] or 'no licence known'}"),
         ("Seconds", ", ".join(f"{k} {v}" for k, v in summary["seconds"].items())),
     ]
+
+
+def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the story of the injected fault in words; nothing without one."""
+    if fault is None:
+        return []
+    told = fault["messages"]
+    lines = [f"“{fault['counter_name']}” died on {_day(fault['since'])}"]
+    if fault["found_on_day"] is None:
+        return [("Injected fault", f"{lines[0]}; it was not found")]
+    lines.append(
+        f"found on day {fault['found_on_day']}, after {fault['hours_until_found']} hours; "
+        + ("told by its name" if told["found"] == 1 else f"{told['found']} messages named it")
+    )
+    lines.append(
+        f"{fault['hours_marked']} of its {fault['hours']} hours marked, and not learned from"
+    )
+    if fault["closed_on_day"] is None:
+        lines.append("its end was not found")
+    else:
+        said = "told, too" if told["over"] == 1 else f"{told['over']} messages"
+        lines.append(
+            f"counts again since {_day(fault['until'])}, closed on day {fault['closed_on_day']}; {said}"
+        )
+    if told["others"]:
+        lines.append(f"{told['others']} other messages of faults")
+    return [("Injected fault" if not n else "", line) for n, line in enumerate(lines)]
+
+
+def _day(instant: str) -> str:
+    return f"{datetime.fromisoformat(instant):%a %d %b, %H:%M}"
 
 
 def _figures(scores: dict[str, Any]) -> str:

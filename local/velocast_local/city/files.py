@@ -23,15 +23,25 @@ def synthetic_files(home: Path) -> CityFiles:
 
 
 def make_synthetic(
-    home: Path, *, counters: int = 50, days: int, seed: int = 7, until: date | None = None
+    home: Path,
+    *,
+    counters: int = 50,
+    days: int,
+    seed: int = 7,
+    until: date | None = None,
+    faultless_days: int = 0,
 ) -> CityFiles:
-    """Generate a synthetic city with weather in the folder of a stack."""
+    """Generate a synthetic city with weather in the folder of a stack; the arguments are those of `simulate_city`."""
     from velocast_local.simulation.city import DEFAULT_UNTIL, simulate_city, write_city
 
     files = synthetic_files(home)
     home.mkdir(parents=True, exist_ok=True)
     counts, weather_rows = simulate_city(
-        counters, days=days, seed=seed, until=until or DEFAULT_UNTIL
+        counters,
+        days=days,
+        seed=seed,
+        until=until or DEFAULT_UNTIL,
+        faultless_days=faultless_days,
     )
     if files.weather:
         write_city(weather_rows, files.weather)

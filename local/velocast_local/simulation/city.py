@@ -108,10 +108,12 @@ def simulate_city(
     seed: int = 7,
     until: date = DEFAULT_UNTIL,
     city: City | None = None,
+    faultless_days: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the counts of `simulate` and matching weather, which continues for some days after them.
 
-    The weather has Open-Meteo's names (`simulation.weather.weather_of`).
+    The weather has Open-Meteo's names (`simulation.weather.weather_of`). faultless_days: newest days without a fault of
+    the feed.
     """
     if counters < 1 or days < 1:
         raise ValueError(
@@ -123,7 +125,9 @@ def simulate_city(
     hours = _hours(city, until, days)
     rates, shocks = _rates(rng, hours, counters)
     counts = rng.poisson(rates).astype(np.int32)
-    sent = _add_faults(rng, counts)
+    faulty = max(0, len(hours) - 24 * faultless_days)
+    sent = np.ones(counts.shape, dtype=bool)
+    sent[:faulty] = _add_faults(rng, counts[:faulty])
     _merge_repeated_hours(hours, counts, sent)
     return _rows(places, hours, counts, sent), weather_of(shocks, hours.utc, hours.local, seed)
 

@@ -110,6 +110,7 @@ def start_stack(
     city: str | None = None,
     root: Path = REPOSITORY,
     relays: Mapping[str, int] | None = None,
+    edit_counts: Callable[[Path], object] = lambda published: None,
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
     """Start the stack in `home`; return the contents of its stack.json when every part is ready.
@@ -117,7 +118,8 @@ def start_stack(
     replay: file of the counts that the city publishes; weather: file of its observed weather; city: its name, path or
     gs:// address. They default to those of the last start, then to a synthetic city; new counts without a city are
     nobody's. relays: ports of relays in front of parts
-    (`StackState`); none by default. A running stack is left as it is. Orphaned
+    (`StackState`); none by default. edit_counts: called with the
+    file that the city will publish. A running stack is left as it is. Orphaned
     processes of a crashed one are ended first. Raises StackFailed when a part does not start.
     """
     home = home.resolve()
@@ -129,6 +131,7 @@ def start_stack(
         state = _settle(home, root.resolve(), files, described.name)
         state = replace(state, relays=dict(relays or {}))
         _publish(state, described)
+        edit_counts(state.published_counts)
         _write_secrets(state)
         state.write()
         (home / "progress.json").unlink(missing_ok=True)

@@ -120,7 +120,7 @@ class WeatherMissing(_Notice):
 
 
 class CountersOutOfOrder(_Notice):
-    """Faulty counters, or counters that moved: one line each, with what shows it."""
+    """Faulty counters, or counters that moved: one line each, with what shows it; links are Markdown."""
 
     event: Literal["counters_out_of_order"] = "counters_out_of_order"
     counters: tuple[str, ...]
@@ -128,7 +128,7 @@ class CountersOutOfOrder(_Notice):
 
 
 class CountersWorkAgain(_Notice):
-    """Faults that are over: one line each."""
+    """Faults that are over: one line each; links are Markdown."""
 
     event: Literal["counters_work_again"] = "counters_work_again"
     counters: tuple[str, ...]

@@ -138,9 +138,13 @@ class NotifyingSettings(Settings):
 
 
 class FetchSettings(NotifyingSettings):
-    """functions/fetch. The token of a city's portal is a secret: a mounted file, never in the city's file."""
+    """functions/fetch. The token of a city's portal is a secret: a mounted file, never in the city's file.
+
+    site_url: as in MonitorSettings.
+    """
 
     city_token_file: Path = _variable("VELOCAST_CITY_TOKEN_FILE")
+    site_url: str = _variable("VELOCAST_SITE_URL")
 
 
 class PredictSettings(NotifyingSettings):

@@ -45,6 +45,7 @@ def test_demo_prints_its_summary_as_json_and_nothing_else(tmp_path: Path) -> Non
     )
     assert summary["retrain_decisions"]["FIRST"] == 1
     assert summary["messages"] >= 2
+    assert summary["fault"] is None, "two days are too few to find a fault"
     assert {"load history", "fetch", "predict", "forced retraining"} <= set(summary["seconds"])
     assert not (home / "stack.lock").exists() or _nothing_runs(home)
 
@@ -98,6 +99,20 @@ def test_demo_says_what_is_wrong_with_the_weather(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "weather.csv: weather: no column" in done.stdout.replace("\n", " ")
+
+
+def test_demo_injects_no_fault_whose_end_it_would_not_show(tmp_path: Path) -> None:
+    command: list[str | Path] = [VELOCAST, "demo", "--inject-fault", "--days", "11", "--home"]
+    done = subprocess.run(
+        [*command, tmp_path / "stack"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_clean_environment(),
+    )
+    assert done.returncode == 2
+    assert "needs 12 days" in done.stderr
+    assert not (tmp_path / "stack").exists()
 
 
 def test_demo_empties_no_folder_that_is_not_a_stacks(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def learn_weights(fitted: dict[str, Any], held_out: pd.DataFrame, seed: int) -> 
     voices = _voices(fitted, held_out)
     errors = DailyErrors.of(voices, held_out)
     return {
-        "weights": blend_weights.named(blend_weights.learn_weights(voices, held_out, seed)),
+        "weights": blend_weights.named(blend_weights.choose_weights(voices, held_out, seed)),
         "errors": {"days": errors.days, "products": errors.products},
     }
 

@@ -71,7 +71,7 @@ class DailyErrors:
         return self.products[(self.days >= first) & (self.days < until)]
 
 
-def learn_weights(voices: Floats, held_out: pd.DataFrame, seed: int) -> tuple[float, ...]:
+def choose_weights(voices: Floats, held_out: pd.DataFrame, seed: int) -> tuple[float, ...]:
     """Return the weight of each of VOICES, chosen from CANDIDATES on rows that the voices were not fitted to.
 
     voices: (n, 3), what they forecast. held_out: feature frame whose rows all have a bike_count. With fewer than
@@ -103,7 +103,7 @@ def weights_of_origins(
     """Return the weights of each row, (n, 3): those of its origin.
 
     frame: n rows with origin_at, lead_day, local_date and, for past days, bike_count; voices: (n, 3), their forecasts.
-    trained: what `learn_weights` chose. known: errors on rows that were held out in training; None for models that
+    trained: what `choose_weights` chose. known: errors on rows that were held out in training; None for models that
     did not keep them, whose weights stay. Of the frame itself, only lead day 0 of origins at or after `learned_until`
     is used, since the voices were fitted to the counts before; None uses none of it. Only days that end before an
     origin begins move its weights.

@@ -13,7 +13,7 @@ from velocast.core.schemas import COUNTERS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.core.telemetry import log
 from velocast.usecases.context import Run
-from velocast.usecases.ingest.notices import publish_faulty_counters
+from velocast.usecases.ingest.notices import publish_faulty_counters, read_links
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,8 @@ def update_counters(
             counters=changes.outside_city[:20],
         )
     reason = f"moved more than {1000 * MOVED_KM:g} m; the new position is stored"
-    publish_faulty_counters(run, "moved", changes.moved, reason)
+    named = read_links(run) if changes.moved else str
+    publish_faulty_counters(run, "moved", [named(each) for each in changes.moved], reason)
     if rows:
         run.warehouse.merge(COUNTERS, _table(rows), keys=["counter_id"])
     return changes

@@ -16,7 +16,7 @@ from velocast.core.notices import CountersWorkAgain
 from velocast.core.settings import FetchSettings
 from velocast.usecases.audit import read_known_faults
 from velocast.usecases.context import Run
-from velocast.usecases.ingest.notices import publish_faulty_counters
+from velocast.usecases.ingest.notices import publish_faulty_counters, read_links
 
 if TYPE_CHECKING:
     from velocast.model.faults.episodes import Episode
@@ -31,7 +31,7 @@ LASTING = ("dead", "stuck", "halved", "doubled", "level_shift", "swapped", "cloc
 
 @dataclass(frozen=True)
 class FaultNews:
-    """recent: as in the audit row. begun, over: what people are told of, one line each."""
+    """recent: as in the audit row. begun, over: what people are told of, one line each, counters by name."""
 
     recent: list[dict[str, Any]]
     begun: list[str]
@@ -56,8 +56,17 @@ def compare_faults(
     for old in before:
         now = [each for each in recent if _same(each, old)]
         if old["open"] and old["kind"] in LASTING and not any(each.open for each in now):
-            over.append(_explained(old, known) or _told(old, now[-1].until if now else None))
-    return FaultNews([_as_row(each) for each in recent], [_said(each) for each in begun], over)
+            ended = _explained(old, known) or _told(old, now[-1].until if now else None)
+            over.append((old["counter_id"], ended))
+    rows = [_as_row(each) for each in recent]
+    if not begun and not over:
+        return FaultNews(rows, [], [])
+    named = read_links(run)
+    return FaultNews(
+        rows,
+        [f"{named(each.counter_id)}: {_said(each)}" for each in begun],
+        [f"{named(counter)}: {ended}" for counter, ended in over],
+    )
 
 
 def publish_fault_news(run: Run[FetchSettings], news: FaultNews) -> None:
@@ -94,7 +103,7 @@ def _as_row(episode: Episode) -> dict[str, Any]:
 
 def _said(episode: Episode) -> str:
     kind = episode.kind.replace("_", " ")
-    return f"{episode.counter_id}: {kind} since {episode.since:%Y-%m-%d} ({episode.evidence})"
+    return f"{kind} since {episode.since:%Y-%m-%d} ({episode.evidence})"
 
 
 def _explained(old: dict[str, Any], known: Sequence[KnownHours]) -> str | None:
@@ -103,12 +112,12 @@ def _explained(old: dict[str, Any], known: Sequence[KnownHours]) -> str | None:
     for hours in known:
         if hours.counter_id == old["counter_id"] and hours.since < end <= (hours.until or end):
             kind, since = str(old["kind"]).replace("_", " "), str(old["since"])[:10]
-            return f"{old['counter_id']}: {kind} since {since} is explained: {hours.what}"
+            return f"{kind} since {since} is explained: {hours.what}"
     return None
 
 
 def _told(old: dict[str, Any], until: datetime | None) -> str:
     kind, since = str(old["kind"]).replace("_", " "), str(old["since"])[:10]
     if until is None:
-        return f"{old['counter_id']}: not {kind} after all since {since}"
-    return f"{old['counter_id']}: {kind} from {since} until {until:%Y-%m-%d}"
+        return f"not {kind} after all since {since}"
+    return f"{kind} from {since} until {until:%Y-%m-%d}"

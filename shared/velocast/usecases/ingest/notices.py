@@ -7,13 +7,17 @@ publishes the notice again under the same id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from velocast.adapters.channels.card import link
 from velocast.core.datetimes import HOUR, rfc3339
 from velocast.core.notices import CountersOutOfOrder, DataStale
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
+from velocast.usecases.site.counter_pages import counter_page_of
+
+LONGEST_NAME = 80
 
 
 def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) -> None:
@@ -49,3 +53,20 @@ def publish_faulty_counters(
             reason=reason,
         )
     )
+
+
+def read_links(run: Run[FetchSettings]) -> Callable[[str], str]:
+    """Return what names a counter to people: by its name, with a link to its page where the site is public.
+
+    A counter without a name is named by its id. Raises WarehouseError.
+    """
+    rows = run.warehouse.query("ingest_counters")
+    names = dict(zip(rows["counter_id"], rows["counter_name"], strict=True))
+
+    def named(counter_id: str) -> str:
+        name = names.get(counter_id)
+        if not isinstance(name, str) or not name.strip():
+            return counter_id
+        return link(name[:LONGEST_NAME], counter_page_of(counter_id, run.settings.site_url))
+
+    return named

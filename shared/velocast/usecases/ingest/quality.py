@@ -16,7 +16,7 @@ from velocast.core.settings import FetchSettings, Thresholds
 from velocast.usecases.context import Run
 from velocast.usecases.ingest import closures, fault_news
 from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, find_fault_changes
-from velocast.usecases.ingest.notices import publish_faulty_counters
+from velocast.usecases.ingest.notices import publish_faulty_counters, read_links
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,10 +77,11 @@ def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChange
     news = fault_news.compare_faults(run, found.episodes, found.known)
     marks.faults, marks.new_faults, marks.over = news.recent, news.begun, news.over
     fault_news.publish_fault_news(run, news)
+    named = read_links(run) if marks.suspects else str
     publish_faulty_counters(
         run,
         "suspect",
-        [f"{counter} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
+        [f"{named(counter)} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
         "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
     store_changes(run.warehouse, found.rows, learned_at=run.as_of)

@@ -24,8 +24,8 @@ from velocast.core.notices import (
 from velocast.core.telemetry import log
 from velocast.usecases.monitoring.outcome import MonitorRun
 from velocast.usecases.site.accuracy import find_conspicuous_counters
-from velocast.usecases.site.page_data import file_name_of
-from velocast.usecases.snapshot_format import SNAPSHOT, CounterSnapshot, Snapshot, loads
+from velocast.usecases.site.counter_pages import counter_page_of
+from velocast.usecases.snapshot_format import SNAPSHOT, Snapshot, loads
 
 WEEK = timedelta(days=7)
 USUAL = timedelta(days=28)
@@ -150,7 +150,7 @@ def _counters(snapshot: Snapshot, site_url: str) -> list[DigestCounter]:
     return [
         DigestCounter(
             name=known[found["counter_id"]].counter_name or found["counter_id"],
-            url=_page_of(known[found["counter_id"]], site_url),
+            url=counter_page_of(found["counter_id"], site_url),
             finding=found["kind"],
             fault=found.get("fault"),
             since=found.get("since"),
@@ -159,11 +159,6 @@ def _counters(snapshot: Snapshot, site_url: str) -> list[DigestCounter]:
         )
         for found in find_conspicuous_counters(snapshot)
     ]
-
-
-def _page_of(counter: CounterSnapshot, site_url: str) -> str:
-    root = site_url.rpartition("/")[0]
-    return f"{root}/counter/{file_name_of(counter.counter_id)}.html" if root else ""
 
 
 def _events_ahead(snapshot: Snapshot, as_of: datetime) -> tuple[DigestEvent, ...]:

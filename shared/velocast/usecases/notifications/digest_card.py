@@ -31,9 +31,9 @@ def digest_card(n: WeeklyDigest) -> Card:
     number = len(n.counters) + n.more_counters
     fields = [
         CardField("Accuracy", _accuracy(n), inline=False),
-        *_in_parts(f"Counters that need a look: {number}", _counters(n)),
-        *_in_parts("Models", [_model(each) for each in n.models] or ["No model was trained."]),
-        *_in_parts("Coming up", _ahead(n) or ["No forecast is published."]),
+        *in_parts(f"Counters that need a look: {number}", _counters(n)),
+        *in_parts("Models", [_model(each) for each in n.models] or ["No model was trained."]),
+        *in_parts("Coming up", _ahead(n) or ["No forecast is published."]),
         CardField("Data", _data(n), inline=False),
     ]
     return Card(
@@ -46,7 +46,7 @@ def digest_card(n: WeeklyDigest) -> Card:
     )
 
 
-def _in_parts(name: str, lines: list[str]) -> list[CardField]:
+def in_parts(name: str, lines: list[str]) -> list[CardField]:
     """Return lines as one field, or as several where one would be longer than a channel shows."""
     fields: list[CardField] = []
     for line in lines:

@@ -24,7 +24,7 @@ from velocast.core.notices import (
     WeatherMissing,
     WeeklyDigest,
 )
-from velocast.usecases.notifications.digest_card import digest_card
+from velocast.usecases.notifications.digest_card import digest_card, in_parts
 
 GREEN, BLUE, AMBER, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xD13438
 SEVERITIES: dict[int, Severity] = {RED: "critical", AMBER: "warning", BLUE: "info", GREEN: "info"}
@@ -156,7 +156,7 @@ def _faulty_counters(n: CountersOutOfOrder) -> Card:
         f"🔧 {len(n.counters)} faulty counter{'s' if len(n.counters) != 1 else ''}",
         AMBER,
         n.reason,
-        Field("Counters", _named(n.counters), inline=False),
+        *in_parts("Counters", _named(n.counters)),
     )
 
 
@@ -166,16 +166,14 @@ def _working_counters(n: CountersWorkAgain) -> Card:
         f"✅ {len(n.counters)} fault{'s' if len(n.counters) != 1 else ''} over",
         GREEN,
         "Their counts are used again.",
-        Field("Counters", _named(n.counters), inline=False),
+        *in_parts("Counters", _named(n.counters)),
     )
 
 
-def _named(counters: tuple[str, ...]) -> str:
-    """Return the counters, one a line where they say more than a name; as many as a card holds."""
-    separator = "\n" if any(" " in each for each in counters) else ", "
-    named = separator.join(counters[:NAMED_COUNTERS])
+def _named(counters: tuple[str, ...]) -> list[str]:
+    """Return the counters, one a line; as many as a card holds."""
     more = len(counters) - NAMED_COUNTERS
-    return named + (f" and {more} more" if more > 0 else "")
+    return list(counters[:NAMED_COUNTERS]) + ([f"and {more} more"] if more > 0 else [])
 
 
 def _fallback(n: ModelFallback) -> Card:

@@ -40,7 +40,7 @@ def index() -> Response:
 
 @PAGE.get("/counter/<string:name>")
 def counter(name: str) -> Response:  # noqa: ARG001  # the page itself reads its address
-    """A counter's page; its name is that of `page_data.file_name_of`. With embed=1 its chart, for any other page."""
+    """A counter's page; its name is that of `file_name_of`. With embed=1 its chart, for any other page."""
     embedded = request.args.get("embed") == "1" and service().public_reading
     return _page(root="../", frames=ANY_FRAME if embedded else FRAMES)
 

@@ -16,24 +16,17 @@ from zoneinfo import ZoneInfo
 
 from velocast.core.datetimes import rfc3339
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
+from velocast.usecases.site.counter_pages import file_name_of
 from velocast.usecases.site.days import describe_days
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot, dumps
 
 FORMAT = 2
 MANIFEST = "data/manifest.json"
 DATA = "data/"
-_PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _COLUMNS = ("predicted", "lower", "upper")
 _PAST = ("recent", "past_predicted", "past_lower", "past_upper")
 # Columns of later snapshots, shown where there are any.
 _QUANTILES = ("q25", "q50", "q75")
-
-
-def file_name_of(counter_id: str) -> str:
-    """Return a counter's name in addresses and files: its id, or a digest of it when it has other characters."""
-    if _PLAIN_ID.fullmatch(counter_id):
-        return counter_id
-    return "x-" + hashlib.sha256(counter_id.encode("utf-8")).hexdigest()[:16]
 
 
 class PageData:

@@ -17,7 +17,7 @@ from velocast.model.learning.blend_weights import (
     PENALTY_DAYS,
     RECENT_DAYS,
     DailyErrors,
-    learn_weights,
+    choose_weights,
     weights_of_origins,
 )
 
@@ -41,14 +41,14 @@ def test_every_candidate_adds_up_to_one() -> None:
 
 
 def test_what_is_not_clearly_better_is_not_chosen() -> None:
-    assert learn_weights(voices(HELD_OUT, (9.0, 6.0, 9.0)), HELD_OUT, seed=7) == USUAL
-    assert learn_weights(voices(HELD_OUT, (9.0, 9.0, 0.1)), HELD_OUT, seed=7) == (0.0, 0.0, 1.0)
+    assert choose_weights(voices(HELD_OUT, (9.0, 6.0, 9.0)), HELD_OUT, seed=7) == USUAL
+    assert choose_weights(voices(HELD_OUT, (9.0, 9.0, 0.1)), HELD_OUT, seed=7) == (0.0, 0.0, 1.0)
 
 
 def test_a_candidate_is_chosen_from_any_counts() -> None:
     zeros = HELD_OUT.assign(bike_count=0.0)
-    assert learn_weights(voices(HELD_OUT, (1.0, 1.0, 1.0)), zeros, seed=7) in CANDIDATES
-    assert learn_weights(np.empty((0, 3)), HELD_OUT.head(0), seed=7) == USUAL
+    assert choose_weights(voices(HELD_OUT, (1.0, 1.0, 1.0)), zeros, seed=7) in CANDIDATES
+    assert choose_weights(np.empty((0, 3)), HELD_OUT.head(0), seed=7) == USUAL
 
 
 def test_the_weights_of_an_origin_are_the_cheapest_by_the_errors_of_the_days_before() -> None:

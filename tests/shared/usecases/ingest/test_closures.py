@@ -16,6 +16,7 @@ from velocast.model.faults.city_faults import judge_city
 from velocast.model.known_hours import KnownHours
 from velocast.usecases.ingest import fault_news, quality, verdicts
 from velocast.usecases.ingest.faults import read_judged_hours
+from velocast.usecases.ingest.notices import read_links
 from velocast.usecases.ingest.verdicts import Verdict
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
@@ -155,4 +156,6 @@ def test_a_dead_counter_is_explained_where_people_are_told_of_faults(city: pd.Da
     found = judge_city(hours, counters, CITY.zone, country=CITY.holidays, known=[known])
     news = fault_news.compare_faults(run, found.episodes, found.known)
     assert (news.begun, news.recent) == ([], [])
-    assert news.over == [f"{counter}: dead since {rfc3339(episode.since)[:10]} is explained: Works"]
+    named = read_links(run)(str(counter))
+    assert str(city.loc[city["counter_id"] == counter, "counter_name"].iloc[0]) in named
+    assert news.over == [f"{named}: dead since {rfc3339(episode.since)[:10]} is explained: Works"]

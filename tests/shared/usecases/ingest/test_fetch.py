@@ -24,6 +24,8 @@ from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime
 from velocast.usecases.ingest import fetch as ingest
 
+LINK_101 = "[1 rue des Essais N-S](https://bikes.example/counter/100-101.html)"
+LINK_201 = "[3 rue des Essais N-S](https://bikes.example/counter/200-201.html)"
 NOW = datetime(2025, 3, 10, 2, tzinfo=UTC)
 PUBLISHED = datetime(2025, 3, 9, 23, tzinfo=UTC)  # end of what the city shows at NOW
 HOURS = int((PUBLISHED - FIRST) / timedelta(hours=1))
@@ -383,7 +385,7 @@ class TestCounters:
         moved_at = lab.counter()["moved_at"]
         assert moved_at is not None
         (notice,) = lab.notices()
-        assert (notice["event"], notice["counters"]) == ("counters_out_of_order", ["100-101"])
+        assert (notice["event"], notice["counters"]) == ("counters_out_of_order", [LINK_101])
         assert "moved more than 50 m" in notice["reason"]
 
         lab.city.next_day()
@@ -546,7 +548,7 @@ class TestQuality:
         assert {c for c, _ in marked} == {"200-201"}
         assert (min(h for _, h in marked), len(marked)) == ("2025-03-08T10:00:00Z", 30)
         assert details["quality"]["marked"] == {"outage": 30}
-        said = "200-201: dead since 2025-03-08 (0 bikes in 30 hours, "
+        said = f"{LINK_201}: dead since 2025-03-08 (0 bikes in 30 hours, "
         assert [line[: len(said)] for line in details["quality"]["new_faults"]] == [said]
         (notice,) = lab.notices()
         assert notice["event"] == "counters_out_of_order"
@@ -563,7 +565,8 @@ class TestQuality:
         lab.notices()
 
         lab.city.next_day(2)
-        assert lab.fetch()["quality"]["over"] == ["200-201: dead from 2025-03-08 until 2025-03-11"]
+        ended = f"{LINK_201}: dead from 2025-03-08 until 2025-03-11"
+        assert lab.fetch()["quality"]["over"] == [ended]
         (notice,) = lab.notices()
         assert notice["event"] == "counters_work_again"
 

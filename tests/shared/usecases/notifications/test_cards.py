@@ -100,7 +100,7 @@ def test_drift_links_to_its_report() -> None:
         (
             "counters_out_of_order",
             "Counters",
-            ", ".join(f"c-{i}" for i in range(20)) + " and 5 more",
+            "\n".join(f"c-{i}" for i in range(20)) + "\nand 5 more",
         ),
         ("model_fallback", "Wanted", "version 8"),
         ("run_failed", "Component", "fetch"),

@@ -13,7 +13,8 @@ from tests.shared.usecases.serving import snapshots
 from velocast.core.datetimes import rfc3339
 from velocast.model.faults.kinds import NAMES
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
-from velocast.usecases.site.page_data import PageData, file_name_of
+from velocast.usecases.site.counter_pages import file_name_of
+from velocast.usecases.site.page_data import PageData
 from velocast.usecases.site.page_files import read_page_file
 from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard, Snapshot
 
