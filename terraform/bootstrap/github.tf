@@ -15,6 +15,7 @@ locals {
     "roles/cloudfunctions.developer",
     "roles/cloudscheduler.admin",
     "roles/cloudsql.admin",
+    "roles/compute.loadBalancerAdmin",
     "roles/iam.serviceAccountAdmin",
     "roles/iam.serviceAccountUser",
     "roles/logging.configWriter",

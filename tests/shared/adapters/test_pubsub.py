@@ -83,6 +83,7 @@ def test_only_a_notice_carries_its_event_as_an_attribute(topics: RunningPubSub):
         "as_of": "2025-03-01T00:00:00Z",
         "since": None,
         "until": None,
+        "sweep_days": None,
     }
 
 

@@ -33,6 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "VELOCAST_ENVIRONMENT": "dev",
         "VELOCAST_CITY": "paris",
         "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
+        "VELOCAST_SITE_URL": "",
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
