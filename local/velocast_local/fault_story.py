@@ -110,11 +110,14 @@ def find_episode(
     """Return when the fault was found and when its end, by the ingestions: instant and `QualityChanges`, in order.
 
     found_at, closed_at: RFC 3339; found_on_day, closed_on_day: days of the demo, from 1; hours_until_found: from the
-    fault's beginning. All are null until it happens.
+    fault's beginning. All are null until it happens. An ingestion that judged nothing, as a sweep that finds nothing
+    new, has no list of faults and says nothing of this one.
     """
     found = closed = None
     for as_of, quality in ingestions:
-        own = [each for each in quality.get("faults") or () if _is(fault, each)]
+        if (faults := quality.get("faults")) is None:
+            continue
+        own = [each for each in faults if _is(fault, each)]
         if found is None and own:
             found = as_of
         elif found is not None and closed is None and not any(each["open"] for each in own):

@@ -121,13 +121,14 @@ def test_the_story_has_a_beginning_and_an_end() -> None:
         ingestion(5),
         ingestion(6, another),
         ingestion(7, episode(7, still=True), another),
+        (ingestion(7)[0] + timedelta(hours=1), {}),  # a sweep that found nothing judged nothing
         ingestion(8, episode(8, still=True)),
         ingestion(11, episode(11, still=False)),
         ingestion(12, episode(11, still=False)),
     ]
 
     assert find_episode(FAULT, days[:2], FIRST)["found_on_day"] is None
-    assert find_episode(FAULT, days[:4], FIRST) == {
+    assert find_episode(FAULT, days[:5], FIRST) == {
         "found_at": "2025-11-24T02:00:00Z",
         "found_on_day": 7,
         "hours_until_found": 42,
