@@ -18,15 +18,11 @@ from velocast.model.learning import blend_weights, regressors, ridge
 from velocast.model.learning.blend_weights import CANDIDATES, VOICES, DailyErrors
 from velocast.model.learning.level_correction import correct_level
 
-# Beside the other voices, one booster on twice the rows is better than two: R2 of the blend in four weeks of Paris
-# 0.9140 against 0.9133, with perturbed weather 0.9304 against 0.9295, in 0.85 of the CPU time (ADR 19).
-BOOSTER = {"boosters": 1, "max_rows": 160_000}
-
 
 def initial_hyperparameters(test_mode: bool) -> dict[str, Any]:
     """Return the hyperparameters of the voices that are fitted, and the weights before any are learned."""
     return {
-        "boosters": regressors.hyperparameters(test_mode)["gbm"] | BOOSTER,
+        "boosters": regressors.hyperparameters(test_mode)["gbm"],
         "ridge": ridge.HYPERPARAMETERS,
         "weights": blend_weights.named(CANDIDATES[0]),
     }
@@ -44,17 +40,20 @@ def fit_blend(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[st
     }
 
 
-def learn_weights(fitted: dict[str, Any], held_out: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Return `weights`, by voice, and `errors`, those of the last held-out days, to be kept with the fitted voices.
+def learn_weights(
+    fitted: dict[str, Any], held_out: pd.DataFrame, learned_days: int, seed: int
+) -> dict[str, Any]:
+    """Return what is to be kept with the fitted voices: `weights`, by voice, and, of a young city, `errors`.
 
-    held_out: feature frame whose rows all have a bike_count, to which the voices were not fitted.
+    held_out: feature frame whose rows all have a bike_count, to which the voices were not fitted. learned_days: days
+    with counts to learn from, the held-out ones among them; with `blend_weights.MATURE_DAYS`, no errors are kept.
     """
     voices = _voices(fitted, held_out)
+    kept = {"weights": blend_weights.named(blend_weights.choose_weights(voices, held_out, seed))}
+    if learned_days >= blend_weights.MATURE_DAYS:
+        return kept
     errors = DailyErrors.of(voices, held_out)
-    return {
-        "weights": blend_weights.named(blend_weights.choose_weights(voices, held_out, seed)),
-        "errors": {"days": errors.days, "products": errors.products},
-    }
+    return kept | {"errors": {"days": errors.days, "products": errors.products}}
 
 
 def blended_counts(
@@ -63,11 +62,11 @@ def blended_counts(
     """Return forecast counts, (n,), bikes per hour, >= 0.
 
     frame: (n, any). Counts of the days before an origin, in the frame or kept from training, correct the level of its
-    forecasts and move the weights (`level_correction`, `blend_weights`). learned_until: end of the counts that the
-    voices were fitted to; None if the frame is what was held out of the fit.
+    forecasts and, in a young city, move the weights (`level_correction`, `blend_weights`). learned_until: end of the
+    counts that the voices were fitted to; None if the frame is what was held out of the fit.
     """
     voices = _voices(fitted, frame)
-    kept = fitted.get("errors")  # earlier models have none
+    kept = fitted.get("errors")  # those of young cities only
     weights = blend_weights.weights_of_origins(
         frame,
         voices,

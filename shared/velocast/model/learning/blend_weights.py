@@ -1,7 +1,7 @@
-"""The weights of a blend's voices: chosen in training, then moved for each origin by the errors of the days before.
+"""The weights of a blend's voices: chosen in training and, in a young city, moved by the errors before each origin.
 
-Which voice is best changes within weeks: in spring, after a curfew, in a city that has just begun to count. The errors
-of the last three weeks show it, and a penalty for leaving the trained weights keeps what they show by chance small.
+Where a few months of counts are known, learned voices have not seen the season that comes. The errors of the last three
+weeks show which voice to trust, and a penalty for leaving the trained weights keeps what they show by chance small.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ CLEAR_GAIN = 0.05  # of the RMSE, at the least: the 5 % quantile over resampled 
 CERTAINTY = 0.05
 MIN_DAYS = 14
 
+# With so many days to learn from, the weights stay: moving them cost R2 in Paris (ADR 19).
+MATURE_DAYS = 180
 RECENT_DAYS = 21  # before the origin, whose errors move the weights
 LEAST_RECENT_DAYS = 3
 # What leaving the trained weights costs, in days: it must lower the squared error of the recent days by so much of one
@@ -104,7 +106,7 @@ def weights_of_origins(
 
     frame: n rows with origin_at, lead_day, local_date and, for past days, bike_count; voices: (n, 3), their forecasts.
     trained: what `choose_weights` chose. known: errors on rows that were held out in training; None for models that
-    did not keep them, whose weights stay. Of the frame itself, only lead day 0 of origins at or after `learned_until`
+    keep none, whose weights stay. Of the frame itself, only lead day 0 of origins at or after `learned_until`
     is used, since the voices were fitted to the counts before; None uses none of it. Only days that end before an
     origin begins move its weights.
     """

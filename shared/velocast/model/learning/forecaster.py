@@ -52,8 +52,8 @@ class TrainedModel:
         """Forecast each row of a feature frame, also of counters without history.
 
         frame: (n, any) from `usecases.feature_store.read_features`. If it includes the preceding origins of an origin
-        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals, and of a
-        blend the weights (`blend_weights`).
+        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals, and in
+        a young city the weights of a blend (`blend_weights`).
         Returns (n, 7) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
         upper), q25, q50 and q75 (quantiles), busy_probability (NaN where a counter has no threshold).
         """
@@ -141,7 +141,8 @@ def fit_forecaster(
     estimator = _fit(kind, params, known, seed)
     weighed: dict[str, Any] = {}
     if kind == "blend":
-        weighed = blend.learn_weights(estimator, held_out, seed)
+        days = pd.concat([known["local_date"], held_out["local_date"]]).nunique()
+        weighed = blend.learn_weights(estimator, held_out, days, seed)
         params = params | {"weights": weighed["weights"]}
         estimator = estimator | weighed
     expected = _expected(estimator, held_out, None)

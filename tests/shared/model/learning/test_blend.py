@@ -10,6 +10,7 @@ import pandas as pd
 from tests.shared.model.feature_rows import feature_rows
 from velocast.model.features.preprocessing import similar_days_mean
 from velocast.model.learning import blend, level_correction, regressors, ridge
+from velocast.model.learning.blend_weights import MATURE_DAYS
 
 PARAMS = blend.initial_hyperparameters(test_mode=True)
 TRAIN = feature_rows(date(2021, 2, 1), origins=8)
@@ -35,13 +36,14 @@ def test_a_city_where_learning_does_not_pay_gets_the_mean_of_similar_days() -> N
     doubled = TRAIN.assign(bike_count=2 * TRAIN["similar_day_mean"])
     fitted = blend.fit_blend(PARAMS, doubled, seed=7)
     usual = HELD_OUT.assign(bike_count=HELD_OUT["similar_day_mean"])
-    assert blend.learn_weights(fitted, usual, seed=7)["weights"]["similar_days"] == 1.0
+    assert blend.learn_weights(fitted, usual, 24, seed=7)["weights"]["similar_days"] == 1.0
     few_days = usual[usual["local_date"] < usual["local_date"].min() + pd.Timedelta(days=13)]
-    assert blend.learn_weights(fitted, few_days, seed=7)["weights"] == PARAMS["weights"]
+    assert blend.learn_weights(fitted, few_days, 21, seed=7)["weights"] == PARAMS["weights"]
 
 
-def test_the_errors_that_are_kept_are_those_of_the_voices_on_each_held_out_day() -> None:
-    errors = blend.learn_weights(FITTED, HELD_OUT, seed=7)["errors"]
+def test_a_young_city_keeps_the_errors_of_the_voices_on_each_held_out_day() -> None:
+    assert "errors" not in blend.learn_weights(FITTED, HELD_OUT, MATURE_DAYS, seed=7)
+    errors = blend.learn_weights(FITTED, HELD_OUT, MATURE_DAYS - 1, seed=7)["errors"]
     boosted = level_correction.correct_level(
         HELD_OUT, regressors.predict_counts(FITTED["boosters"], HELD_OUT)
     )
