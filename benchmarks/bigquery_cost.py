@@ -15,6 +15,7 @@ from importlib.resources import files
 
 from velocast.core import schemas
 from velocast.core.datetimes import HORIZON_DAYS
+from velocast.model.intervals import adaptive
 from velocast.usecases import feature_store
 from velocast.usecases.forecasting import forecast_rows, long_past, snapshot
 
@@ -86,7 +87,7 @@ def predict(city: City) -> Iterator[BilledQuery]:
     yield BilledQuery("recent counts", (size,), by_storage_read=True)
     blocks = max(1, -(-city.counters // forecast_rows.BLOCK))
     for _ in range(blocks):
-        for origins, leads in ((1, HORIZON_DAYS), (forecast_rows.RECENT_DAYS, 1)):
+        for origins, leads in ((1, HORIZON_DAYS), (adaptive.DAYS, 1)):
             yield from _features(city, origins, leads, share=1 / blocks)
     yield from _merge(schemas.FORECASTS, city.counters * 24 * HORIZON_DAYS, HORIZON_DAYS)
     yield from _merge(schemas.LOGS, 1, 1)

@@ -21,7 +21,13 @@ from velocast.model.evaluation import reference_models
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import adaptive, conformal, residual_scale
 from velocast.model.intervals.conformal import Calibration
-from velocast.model.learning import blend, level_correction, regressors, serialization
+from velocast.model.learning import (
+    blend,
+    blend_weights,
+    level_correction,
+    regressors,
+    serialization,
+)
 
 TASK = "forecast"
 
@@ -47,6 +53,13 @@ class TrainedModel:
     learned_until: datetime
     seed: int
     params: dict[str, Any]
+
+    @property
+    def recent_days(self) -> int:
+        """Days before an origin in which the model's errors can adjust its forecasts."""
+        forecast = self.estimator["forecast"]
+        moves_weights = isinstance(forecast, dict) and "errors" in forecast
+        return blend_weights.RECENT_DAYS if moves_weights else adaptive.DAYS
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Forecast each row of a feature frame, also of counters without history.

@@ -12,7 +12,6 @@ from velocast.core.settings import JobSettings, PredictSettings
 from velocast.model.evaluation import reference_models
 from velocast.model.intervals import adaptive
 from velocast.model.intervals.conformal import QUANTILES
-from velocast.model.learning import blend_weights, level_correction
 from velocast.usecases import feature_store
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, fallbacks
@@ -27,8 +26,6 @@ THIN_HISTORY_MARGIN = 1.5
 SETTLED_DAYS = (
     28  # days after a move until the history behind the forecasts is that of the new position
 )
-# origins before today's that are forecast again beside it, since their errors adjust today's forecasts
-RECENT_DAYS = max(level_correction.DAYS, blend_weights.RECENT_DAYS, adaptive.DAYS)
 BLOCK = 500  # counters forecast at once, so that memory does not grow with the city
 FORECAST_COLUMNS = (
     "counter_id",
@@ -63,7 +60,7 @@ def make_forecast_rows(
     weather = feature_store.read_weather_features(
         run.warehouse,
         run.settings.city,
-        first_origin=day - timedelta(days=RECENT_DAYS),
+        first_origin=day - timedelta(days=_recent_days(loaded)),
         last_origin=day,
     )
     parts = [_block(run, loaded, busy, history, weather, list(block)) for block in blocks]
@@ -122,6 +119,11 @@ def _rows_to_forecast(
     )
 
 
+def _recent_days(loaded: LoadedChampion) -> int:
+    """Return how many origins before today's are read with it."""
+    return adaptive.DAYS if loaded.model is None else loaded.model.recent_days
+
+
 def _recent_rows(
     run: ForecastRun,
     loaded: LoadedChampion,
@@ -139,7 +141,7 @@ def _recent_rows(
     frame = feature_store.read_features(
         run.warehouse,
         city,
-        first_origin=day - timedelta(days=RECENT_DAYS),
+        first_origin=day - timedelta(days=_recent_days(loaded)),
         last_origin=day - timedelta(days=1),
         actual_until=origin_of(run.as_of, city.zone),
         lead_days=HORIZON_DAYS if loaded.model is None else 1,

@@ -63,7 +63,7 @@ def fetch_city_data(request: FetchRequest, run: Run[FetchSettings]) -> list[Audi
     explicit = bool(request.since or request.until)
     hours = weather.WeatherRange(window.since or _first(harvest.counts), window.until, explicit)
     details["weather"] = weather.update_weather(run, hours)
-    return [_audit_row(run, details)]
+    return [audit_row(run, details)]
 
 
 def _store(
@@ -104,7 +104,8 @@ def _store(
     }
 
 
-def _audit_row(run: Run[FetchSettings], details: dict[str, Any]) -> AuditRow:
+def audit_row(run: Run[FetchSettings], details: dict[str, Any]) -> AuditRow:
+    """Return the audit row of an ingestion."""
     return AuditRow(
         event_id=f"{run.runtime.component}:{run.execution_id}:ingestion",
         timestamp=run.as_of,

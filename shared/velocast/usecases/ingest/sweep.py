@@ -91,7 +91,7 @@ def sweep(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
     details = swept.details()
     if first is not None:
         details["quality"] = ingest_quality.mark_quality_from(run, first).details()
-    return [_audit_row(run, details)]
+    return [fetch.audit_row(run, details)]
 
 
 def _windows(run: Run[FetchSettings], swept: Swept, told: Totals | None) -> list[tuple[date, date]]:
@@ -179,14 +179,3 @@ def _store(
 
 def _start(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _audit_row(run: Run[FetchSettings], details: dict[str, Any]) -> AuditRow:
-    return AuditRow(
-        event_id=f"{run.runtime.component}:{run.execution_id}:ingestion",
-        timestamp=run.as_of,
-        event_type="INGESTION",
-        as_of=run.as_of,
-        execution_id=run.execution_id,
-        details=details,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 
 from tests.shared.model.feature_rows import feature_rows
 from velocast.model.features.preprocessing import similar_days_mean
-from velocast.model.learning import blend, level_correction, regressors, ridge
-from velocast.model.learning.blend_weights import MATURE_DAYS
+from velocast.model.intervals import adaptive
+from velocast.model.learning import blend, forecaster, level_correction, regressors, ridge
+from velocast.model.learning.blend_weights import MATURE_DAYS, RECENT_DAYS
 
 PARAMS = blend.initial_hyperparameters(test_mode=True)
 TRAIN = feature_rows(date(2021, 2, 1), origins=8)
@@ -51,3 +53,18 @@ def test_a_young_city_keeps_the_errors_of_the_voices_on_each_held_out_day() -> N
     epoch = pd.Timestamp("1970-01-01")
     assert errors["days"].tolist() == [(day - epoch).days for day in squares.index]
     np.testing.assert_allclose(errors["products"][:, 0, 0], squares)
+
+
+def test_only_a_model_that_moves_its_weights_looks_back_further() -> None:
+    """The expected counts depend on no more days before an origin than are read with it."""
+    young = forecaster.fit_forecaster("blend", TRAIN, HELD_OUT, seed=7, test_mode=True)
+    mature = replace(young, estimator=young.estimator | {"forecast": FITTED})
+    assert (young.recent_days, mature.recent_days) == (RECENT_DAYS, adaptive.DAYS)
+    days = feature_rows(date(2021, 4, 1), origins=RECENT_DAYS + 4, seed=2)
+    origin = days["origin_at"].max()
+    for model in (young, mature):
+        early = origin - pd.Timedelta(days=model.recent_days, hours=12)
+        near = days[days["origin_at"] > early]
+        of_all, of_near = (model.predict(f)["predicted_count"] for f in (days, near))
+        last = near.index[near["origin_at"] == origin]
+        pd.testing.assert_series_equal(of_all[last], of_near[last])
