@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,14 @@ TEXTS = {f"alert {name}": alert.runbook for name, alert in ALERTS.items()} | {
 SHOWN = sorted({(where, *words) for where, text in TEXTS.items() for words in commands(text)})
 
 
+@cache
+def whole_command() -> Any:
+    return typer.main.get_command(app)
+
+
 def parse(words: list[str]) -> None:
     """Let the application parse a command without running it. Raises its usage error."""
-    command: Any = typer.main.get_command(app)
+    command = whole_command()
     path = ["velocast"]
     while hasattr(command, "commands"):
         name = words[0] if words else ""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # Terraform's own tests hold the module to these values.
 TESTS = Path(__file__).parents[2] / "terraform/modules/mlflow/tests/mlflow.tftest.hcl"
 GIVEN = re.findall(r'"MLFLOW_SERVER_ALLOWED_HOSTS"\]\) == "([^"]+)"', TESTS.read_text("utf-8"))
@@ -36,6 +38,7 @@ def let_in(given: str, names: list[str]) -> list[str]:
     return found
 
 
+@pytest.mark.emulator  # imports a whole server
 def test_mlflow_lets_its_own_names_in_with_a_port_and_without() -> None:
     own, domain = ([name + port for port in ("", ":443", ":8080")] for name in (OWN, DOMAIN))
     by_default, with_domain = GIVEN
