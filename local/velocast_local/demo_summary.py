@@ -159,6 +159,10 @@ def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
     lines.append(
         f"{fault['hours_marked']} of its {fault['hours']} hours marked, and not learned from"
     )
+    lines.append(
+        f"{fault['hours_rebuilt']} rebuilt: {fault['bikes_rebuilt']:,} bikes estimated; "
+        f"{fault['bikes_hidden']:,} really passed"
+    )
     if fault["closed_on_day"] is None:
         lines.append("its end was not found")
     else:

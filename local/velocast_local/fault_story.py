@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -17,12 +17,18 @@ from velocast.core.datetimes import HOUR, parse_instant, rfc3339
 from velocast_local.city.injected_fault import FAULT_DAY, InjectedFault
 from velocast_local.demo import AuditReader, details_of
 
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
 KIND = "dead"
 _BEGUN, _OVER = "counters_out_of_order", "counters_work_again"
 _HOURS = """
-SELECT COUNT(*) AS hours, COUNTIF(quality IS NOT NULL) AS marked
-FROM `{project}.bike_traffic_raw.counts`
-WHERE counter_id = @counter AND counted_at >= @since AND counted_at < @until
+SELECT COUNT(*) AS hours, COUNTIF(c.quality IS NOT NULL) AS marked, COUNT(e.estimated_count) AS rebuilt,
+  SUM(e.estimated_count) AS bikes
+FROM `{project}.bike_traffic_raw.counts` AS c
+LEFT JOIN `{project}.bike_traffic_raw.count_estimates` AS e
+  ON e.counter_id = c.counter_id AND e.counted_at = c.counted_at
+WHERE c.counter_id = @counter AND c.counted_at >= @since AND c.counted_at < @until
 """
 
 
@@ -81,10 +87,6 @@ class FaultStory:
         """Return the whole story as JSON's types; what did not happen is null."""
         fault, project = self._fault, self._stack["project"]
         client = google_clients.bigquery_client(project, self._stack["location"])
-        counted = client.query(
-            _HOURS.format(project=project), job_config=_parameters(fault), timeout=60
-        )
-        hours = dict(next(iter(counted.result(timeout=60))).items())
         inbox = httpx.get(f"{self._stack['url']}/discord/messages", timeout=10).json()
         return {
             "counter_id": fault.counter_id,
@@ -93,8 +95,7 @@ class FaultStory:
             "since": fault.since.isoformat(),
             "until": fault.until.isoformat(),
             **self._findings(),
-            "hours": hours["hours"],
-            "hours_marked": hours["marked"],
+            **count_hours(client, project, fault),
             "messages": count_messages(fault, inbox["messages"]),
         }
 
@@ -128,6 +129,22 @@ def find_episode(
         "hours_until_found": found and round((found - fault.since) / HOUR),
         "closed_at": closed and rfc3339(closed),
         "closed_on_day": closed and (closed.date() - first_day).days + 1,
+    }
+
+
+def count_hours(client: bigquery.Client, project: str, fault: InjectedFault) -> dict[str, int]:
+    """Return what is stored of the fault's hours: marked, rebuilt, the bikes of the rebuilt ones, and the true ones.
+
+    Raises what the client raises.
+    """
+    query = client.query(_HOURS.format(project=project), job_config=_parameters(fault), timeout=60)
+    (row,) = query.result(timeout=60)
+    return {
+        "hours": row["hours"],
+        "hours_marked": row["marked"],
+        "hours_rebuilt": row["rebuilt"],
+        "bikes_rebuilt": round(row["bikes"] or 0),
+        "bikes_hidden": fault.bikes,
     }
 
 

@@ -25,12 +25,16 @@ COMPLETE = 0.95
 
 @dataclass(frozen=True)
 class InjectedFault:
-    """A counter that sends zeros in [since, until), aware, in the city's time zone."""
+    """A counter that sends zeros in [since, until), aware, in the city's time zone.
+
+    bikes: what it would have counted in these hours; only the demo knows it.
+    """
 
     counter_id: str
     counter_name: str
     since: datetime
     until: datetime
+    bikes: int
 
 
 def inject_fault(
@@ -48,7 +52,8 @@ def inject_fault(
     own = rows["id_compteur"] == counter
     dead = own & (rows["date"] >= since) & (rows["date"] < until) & rows["sum_counts"].notna()
     name = rows.loc[own, "nom_compteur"].iloc[-1]
-    fault = InjectedFault(counter, counter if pd.isna(name) else str(name), since, until)
+    bikes = int(rows.loc[dead, "sum_counts"].sum())
+    fault = InjectedFault(counter, counter if pd.isna(name) else str(name), since, until, bikes)
     return rows.assign(sum_counts=rows["sum_counts"].mask(dead, 0)), fault
 
 

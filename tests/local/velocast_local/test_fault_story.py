@@ -21,7 +21,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.ingest.fetch import fetch_city_data
 from velocast.usecases.notifications.event_cards import notice_card
 from velocast_local.city.injected_fault import LEAST_DAYS, inject_fault
-from velocast_local.fault_story import count_messages, find_episode
+from velocast_local.fault_story import count_hours, count_messages, find_episode
 from velocast_local.simulation.city import simulate_city
 
 COUNTERS = 4
@@ -71,3 +71,7 @@ def test_it_is_told_once_marked_and_closed(
     assert set(counts["counter_id"]) == {fault.counter_id}
     hours = pd.date_range(fault.since, fault.until, freq="h", inclusive="left")
     assert set(hours.tz_convert("UTC")) <= set(counts["counted_at"])
+
+    stored = count_hours(warehouse_tables, emulators.PROJECT, fault)
+    assert stored["hours"] == stored["hours_marked"] == stored["hours_rebuilt"] == len(hours)
+    assert stored["bikes_rebuilt"] == pytest.approx(stored["bikes_hidden"], rel=0.25)

@@ -48,6 +48,7 @@ def test_one_counter_sends_zeros_from_the_fifth_day_for_five_days(
     assert fault.until - fault.since == timedelta(days=5)
     assert (rows.loc[dead, "sum_counts"] == 0).all()
     assert dead.sum() == 120
+    assert fault.bikes == published.loc[dead, "sum_counts"].sum() > 100
     assert changed.sum() > 100
     assert not (changed & ~dead).any()
     assert rows.drop(columns="sum_counts").equals(published.drop(columns="sum_counts"))
@@ -101,7 +102,7 @@ def test_a_counter_that_does_not_count_is_not_chosen(
 
 
 SINCE = datetime(2025, 11, 22, 8, tzinfo=UTC)
-FAULT = InjectedFault("c-1", "Quai [N-S]", SINCE, SINCE + timedelta(days=5))
+FAULT = InjectedFault("c-1", "Quai [N-S]", SINCE, SINCE + timedelta(days=5), 4100)
 FIRST = date(2025, 11, 18)
 
 
