@@ -38,11 +38,16 @@ class RebuiltGaps:
 
 def rebuild_recent_gaps(run: Run[FetchSettings]) -> RebuiltGaps:
     """Rebuild the gaps of the days whose faults each run judges again, up to now. Raises WarehouseError."""
+    return rebuild_gaps_from(run, run.as_of - JUDGED_DAYS * DAY)
+
+
+def rebuild_gaps_from(run: Run[FetchSettings], first: datetime) -> RebuiltGaps:
+    """Rebuild the gaps from the city's hour of `first` up to now. Raises WarehouseError."""
     zone = run.settings.city.zone
     return rebuild_stored_gaps(
         run.warehouse,
         run.settings.city,
-        since=start_of_hour(run.as_of - JUDGED_DAYS * DAY, zone),
+        since=start_of_hour(first, zone),
         until=start_of_hour(run.as_of, zone),
         made_at=run.as_of,
     )

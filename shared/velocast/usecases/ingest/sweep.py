@@ -21,6 +21,7 @@ from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
 from velocast.usecases.ingest import counters as ingest_counters
 from velocast.usecases.ingest import fetch
+from velocast.usecases.ingest import gaps as ingest_gaps
 from velocast.usecases.ingest import quality as ingest_quality
 
 DAY = timedelta(days=1)
@@ -91,6 +92,7 @@ def sweep(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
     details = swept.details()
     if first is not None:
         details["quality"] = ingest_quality.mark_quality_from(run, first).details()
+        details["gaps"] = ingest_gaps.rebuild_gaps_from(run, first).details()
     return [fetch.audit_row(run, details)]
 
 

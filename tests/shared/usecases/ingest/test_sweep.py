@@ -117,6 +117,30 @@ def test_late_rows_are_found_once_and_only_their_day_is_read(sweeps: Sweeps) -> 
     assert len(sweeps.requests) == 1
 
 
+def test_an_estimate_ends_when_its_hour_was_counted_late(sweeps: Sweeps) -> None:
+    """A fetch estimates the last 45 days again; this hour is 60 days old."""
+    hour = "2025-05-09T10:00:00Z"
+    sweeps.client.query_and_wait(
+        "INSERT INTO bike_traffic_raw.count_estimates "
+        "(counter_id, counted_at, estimated_count, lower, upper, basis, made_at) "
+        f"VALUES ('100-101', '{hour}', 50, 40, 60, 'usual', '2025-06-01T02:00:00Z')"
+    )
+    frame = FULL.copy()
+    chosen = (frame["date"] == pd.Timestamp(hour)) & (frame["id_compteur"] == "100-101")
+    frame.loc[chosen, "sum_counts"] += 5
+    sweeps.city.publish(frame)
+    sweeps.city.now += timedelta(hours=1)
+
+    def estimated() -> list[int]:
+        sql = f"SELECT COUNT(*) FROM bike_traffic_raw.count_estimates WHERE counted_at = '{hour}'"
+        return [row[0] for row in sweeps.client.query_and_wait(sql)]
+
+    sweeps.run()
+    assert estimated() == [1]
+    sweeps.run(sweep_days=65)
+    assert estimated() == [0]
+
+
 def test_corrected_rows_are_found_and_remembered(sweeps: Sweeps) -> None:
     frame = FULL[~LATE_ROWS].copy()
     chosen = (frame["date"] == pd.Timestamp("2025-06-01T10:00Z")) & (
