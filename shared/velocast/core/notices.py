@@ -189,6 +189,21 @@ class DigestEvent(Message):
     counters: int | None
 
 
+class DigestGrowth(Message):
+    """The city's growth against the year before: relative changes, 0.04 = 4 % more, adjusted with its 90 % interval.
+
+    days: of each compared period, whole_year if they hold every season. claimed: more than chance. raw: as counted.
+    """
+
+    days: int
+    whole_year: bool
+    change: float
+    low: float
+    high: float
+    claimed: bool
+    raw: float
+
+
 class WeeklyDigest(_Notice):
     """What a week was like and what is coming: of the local days `since` to `until` (ISO 8601), both included.
 
@@ -212,6 +227,7 @@ class WeeklyDigest(_Notice):
     counting: int
     bikes: int
     history_days: int
+    growth: DigestGrowth | None = None
 
 
 class ModelFallback(_Notice):

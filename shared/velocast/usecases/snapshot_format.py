@@ -103,6 +103,34 @@ class HealthCard(_Part):
     r2: float | None = None
 
 
+class GrowthCard(_Part):
+    """A relative change of counts, 0.04 = 4 % more: adjusted for weather and calendar, with its 90 % interval.
+
+    claimed: more than chance. raw: as counted. rebuilt: with gaps estimated. weather: what it added to the counts; null
+    where it is not known. estimated: share of the bikes that are. counters: how many are compared.
+    """
+
+    change: float
+    low: float
+    high: float
+    claimed: bool
+    raw: float
+    rebuilt: float
+    weather: float | None = None
+    estimated: float
+    counters: int = 1
+
+
+class CityGrowth(_Part):
+    """The city's growth from the `days` days that begin on `before` to those that begin on `now`."""
+
+    before: date
+    now: date
+    days: int
+    whole_year: bool
+    growth: GrowthCard
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -120,7 +148,8 @@ class CounterSnapshot(_Part):
     where there is no usable count. day_hours: the number of hours with a usable count in each of these days.
     days_estimated, day_hours_estimated: the bikes of the same days' hours that were only estimated, which are not in
     `days`, and the number of these hours; empty where none was.
-    fault: null while the counter works. health: null in snapshots of earlier versions.
+    fault: null while the counter works. health: null in snapshots of earlier versions. growth: between the periods of
+    `Snapshot.growth`; null where the counter did not count enough of both.
     """
 
     counter_id: str
@@ -158,6 +187,7 @@ class CounterSnapshot(_Part):
     day_hours_estimated: tuple[int, ...] = ()
     fault: FaultCard | None = None
     health: HealthCard | None = None
+    growth: GrowthCard | None = None
 
 
 class EventCard(_Part):
@@ -180,7 +210,8 @@ class Snapshot(_Part):
     champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
-    events: those of the recent and the forecast hours, by their start.
+    events: those of the recent and the forecast hours, by their start. growth: as the weekly digest measured it; null
+    until a year and four weeks are known.
     """
 
     origin_at: AwareDatetime
@@ -192,6 +223,7 @@ class Snapshot(_Part):
     clock: Clock = "wall"
     city: CityCard
     events: tuple[EventCard, ...] = ()
+    growth: CityGrowth | None = None
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
 

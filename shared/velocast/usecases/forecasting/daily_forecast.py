@@ -31,6 +31,7 @@ from velocast.usecases.forecasting import (
 )
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.growth import read_measured_growth
 from velocast.usecases.known_counts import Known, counts_known_then
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
@@ -195,6 +196,7 @@ def _publish_once(
                 as_of=run.as_of,
             ),
             long_past=_read_long_past(run, history.recent_from, origin_at),
+            growth=read_measured_growth(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
         )
         snapshot.publish(objects, made, if_generation=generation)

@@ -24,6 +24,7 @@ from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.long_past import LongPast, PastDays
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.forecasting.shown_events import shown_events
+from velocast.usecases.growth import MeasuredGrowth
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
     HOURS_PER_WEEK,
@@ -158,6 +159,7 @@ def build_snapshot(
     generated_by: str,
     past: PastForecasts | None = None,
     long_past: LongPast | None = None,
+    growth: MeasuredGrowth | None = None,
     clock: Clock = "wall",
 ) -> Snapshot:
     """Build a snapshot.
@@ -167,11 +169,11 @@ def build_snapshot(
         target_at.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
-        None: not shown. clock: whose time it is.
+        growth: as last measured. None: not shown. clock: whose time it is.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     counters = [
-        _counter(str(counter_id), rows, history, past, long_past)
+        _counter(str(counter_id), rows, history, past, long_past, growth)
         for counter_id, rows in forecasts.groupby("counter_id", sort=True)
     ]
     return Snapshot(
@@ -186,6 +188,7 @@ def build_snapshot(
         events=shown_events(
             city, counters, since=history.recent_from, until=hours[-1] + HOUR if hours else as_of
         ),
+        growth=None if growth is None else growth.city,
         hours=hours,
         counters=tuple(counters),
     )
@@ -197,6 +200,7 @@ def _counter(
     history: History,
     past: PastForecasts | None,
     long_past: LongPast | None,
+    growth: MeasuredGrowth | None,
 ) -> CounterSnapshot:
     known = history.counters.loc[counter_id]
     busy = rows["busy_probability"].to_numpy(dtype=float)
@@ -235,6 +239,7 @@ def _counter(
         day_hours_estimated=days.estimated_hours if any(days.estimated_hours) else (),
         fault=history.faults.get(counter_id),
         health=history.health.get(counter_id),
+        growth=None if growth is None else growth.counters.get(counter_id),
     )
 
 

@@ -17,15 +17,17 @@ from velocast.core.notices import (
     DigestAccuracy,
     DigestCounter,
     DigestEvent,
+    DigestGrowth,
     DigestHour,
     DigestModel,
     WeeklyDigest,
 )
 from velocast.core.telemetry import log
+from velocast.usecases.growth import MeasuredGrowth, measure_growth
 from velocast.usecases.monitoring.outcome import MonitorRun
 from velocast.usecases.site.accuracy import find_conspicuous_counters
 from velocast.usecases.site.counter_pages import counter_page_of
-from velocast.usecases.snapshot_format import SNAPSHOT, Snapshot, loads
+from velocast.usecases.snapshot_format import SNAPSHOT, CityGrowth, Snapshot, loads
 
 WEEK = timedelta(days=7)
 USUAL = timedelta(days=28)
@@ -39,9 +41,11 @@ NAMED_EVENTS = 10
 def publish_digest(run: MonitorRun) -> list[AuditRow]:
     """Publish the digest of the seven local days before `run.as_of`, and return its audit row.
 
-    A digest of the same week has the same id, so that people get it once. Raises WarehouseError.
+    A digest of the same week has the same id, so that people get it once. The growth of each counter is in the audit
+    row alone, where `predict` finds it. Raises WarehouseError.
     """
-    digest = make_digest(run)
+    growth = measure_growth(run.warehouse, run.settings.city, as_of=run.as_of)
+    digest = make_digest(run, growth)
     run.publish_notice(digest)
     return [
         AuditRow(
@@ -50,12 +54,13 @@ def publish_digest(run: MonitorRun) -> list[AuditRow]:
             event_type="ALERT",
             as_of=run.as_of,
             execution_id=run.execution_id,
-            details=digest.model_dump(mode="json"),
+            details=digest.model_dump(mode="json")
+            | {"growth": growth and growth.model_dump(mode="json")},
         )
     ]
 
 
-def make_digest(run: MonitorRun) -> WeeklyDigest:
+def make_digest(run: MonitorRun, growth: MeasuredGrowth | None) -> WeeklyDigest:
     """Return the digest of the seven local days before `run.as_of`. Raises WarehouseError."""
     city = run.settings.city
     today = local_date(run.as_of, city.zone)
@@ -89,6 +94,19 @@ def make_digest(run: MonitorRun) -> WeeklyDigest:
         counting=int(counts["counters"]),
         bikes=int(counts["bikes"]),
         history_days=int(history["days"]),
+        growth=None if growth is None else _growth(growth.city),
+    )
+
+
+def _growth(city: CityGrowth) -> DigestGrowth:
+    return DigestGrowth(
+        days=city.days,
+        whole_year=city.whole_year,
+        change=city.growth.change,
+        low=city.growth.low,
+        high=city.growth.high,
+        claimed=city.growth.claimed,
+        raw=city.growth.raw,
     )
 
 
