@@ -25,6 +25,7 @@ from velocast.core.notices import (
     WeeklyDigest,
 )
 from velocast.model.faults.kinds import NAMES
+from velocast.usecases.notifications.alert_message import AlertMessage
 from velocast.usecases.notifications.digest_card import FAULTS
 from velocast.usecases.notifications.event_cards import notice_card, notice_key
 from velocast.usecases.notifications.incident_cards import (
@@ -34,7 +35,7 @@ from velocast.usecases.notifications.incident_cards import (
     incident_card,
     incident_key,
 )
-from velocast.usecases.notifications.notify import AlertMessage, marker_name
+from velocast.usecases.notifications.notify import marker_name
 
 
 def lines(embed: Card) -> dict[str, str]:
