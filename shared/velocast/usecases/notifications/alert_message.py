@@ -17,6 +17,7 @@ from velocast.usecases.notifications.incident_cards import (
     incident_card,
     incident_key,
 )
+from velocast.usecases.notifications.words import Words
 
 # Notices of different events that have one cause; every other event is a cause of its own.
 CAUSES = {
@@ -51,11 +52,11 @@ class AlertMessage(Message):
             return notice_key(self.notice)
         return incident_key(self.incident or Incident(), message_id)
 
-    def card(self) -> Card:
-        """Return the card to send."""
+    def card(self, w: Words) -> Card:
+        """Return the card to send, in a language."""
         if self.notice is not None:
-            return notice_card(self.notice)
-        return incident_card(self.incident or Incident())
+            return notice_card(self.notice, w)
+        return incident_card(self.incident or Incident(), w)
 
     @property
     def cause(self) -> str:
@@ -72,11 +73,11 @@ class AlertMessage(Message):
         return self.model_dump(mode="json", include={"incident"})
 
 
-def read_held(payload: Any, title: str) -> tuple[str, Card]:
+def read_held(payload: Any, title: str, w: Words) -> tuple[str, Card]:
     """Return cause and card of a message that waited; one that this version cannot read is shown as it was stored."""
     try:
         message = AlertMessage.model_validate(payload)
     except ValidationError:
         text = json.dumps(payload, ensure_ascii=False, indent=1)
         return f"unreadable:{title}", Card(title, AMBER, text, severity="warning")
-    return message.cause, message.card()
+    return message.cause, message.card(w)

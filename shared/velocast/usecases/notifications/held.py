@@ -19,6 +19,7 @@ from velocast.core.datetimes import parse_instant
 from velocast.core.errors import ObjectMissing
 from velocast.usecases.notifications.alert_message import read_held
 from velocast.usecases.notifications.digest_card import in_parts
+from velocast.usecases.notifications.words import Words
 
 HELD = "held_messages.json"
 
@@ -81,23 +82,23 @@ class HeldMessages:
 
 
 def group_by_cause(
-    messages: Sequence[HeldMessage], zone: ZoneInfo
+    messages: Sequence[HeldMessage], zone: ZoneInfo, w: Words
 ) -> list[tuple[Card, list[HeldMessage]]]:
     """Return one card for the messages of each cause, with these messages; several where one would be cut."""
     by_cause: dict[str, list[tuple[Card, HeldMessage]]] = {}
     for message in messages:
-        cause, card = read_held(message.payload, message.title)
+        cause, card = read_held(message.payload, message.title, w)
         by_cause.setdefault(cause, []).append((card, message))
     groups: list[tuple[Card, list[HeldMessage]]] = []
     for waiting in by_cause.values():
         together = [waiting[0]]
         for each in waiting[1:]:
-            if _is_whole(_merged([*together, each], zone)):
+            if _is_whole(_merged([*together, each], zone, w)):
                 together.append(each)
             else:
-                groups.append((_merged(together, zone), [message for _, message in together]))
+                groups.append((_merged(together, zone, w), [message for _, message in together]))
                 together = [each]
-        groups.append((_merged(together, zone), [message for _, message in together]))
+        groups.append((_merged(together, zone, w), [message for _, message in together]))
     return groups
 
 
@@ -105,7 +106,7 @@ def _is_whole(card: Card) -> bool:
     return within_limits(card) == card
 
 
-def _merged(waiting: Sequence[tuple[Card, HeldMessage]], zone: ZoneInfo) -> Card:
+def _merged(waiting: Sequence[tuple[Card, HeldMessage]], zone: ZoneInfo, w: Words) -> Card:
     """Return the newest card with a field for each earlier one; of cards that say the same only the number is told."""
     *earlier, (newest, _) = waiting
     fields = list(newest.fields)
@@ -116,12 +117,12 @@ def _merged(waiting: Sequence[tuple[Card, HeldMessage]], zone: ZoneInfo) -> Card
             continue
         said.append(_said(card))
         at = _moment(card, message).astimezone(zone)
-        values = (f"{each.name}: {each.value}" for each in card.fields)
+        values = (w("label", name=each.name, value=each.value) for each in card.fields)
         lines = [line for text in (card.description, *values) for line in text.splitlines()]
         fields += in_parts(f"{at:%H:%M} {card.title}", lines or ["–"])
     if again:
-        fields.append(CardField("…", f"the same {again} more times", inline=False))
-    footer = f"{newest.footer} · waited for the end of the quiet hours".removeprefix(" · ")
+        fields.append(CardField("…", w.some("again", again), inline=False))
+    footer = f"{newest.footer} · {w('waited')}".removeprefix(" · ")
     return replace(newest, fields=tuple(fields), footer=footer)
 
 

@@ -32,6 +32,7 @@ from velocast.usecases.notifications.held import (
     SentMessage,
     group_by_cause,
 )
+from velocast.usecases.notifications.words import read_words
 
 MARKERS = "notifications/"
 LONGEST_NAME = 200
@@ -49,7 +50,8 @@ def notify_people(message: AlertMessage, run: NotifyRun) -> list[AuditRow]:
     held = HeldMessages(objects)
     if message.release_held:
         return _release(held, objects, run)
-    key, card = message.key(run.execution_id), message.card()
+    words = read_words(run.settings.city.language)
+    key, card = message.key(run.execution_id), message.card(words)
     first = SentMessage(key, card.title, rfc3339(run.as_of), run.execution_id)
     waiting = held.find(key)
     sent = _known(objects, waiting or first)
@@ -72,7 +74,8 @@ def _release(held: HeldMessages, objects: Objects, run: NotifyRun) -> list[Audit
     Without a waiting message there is no row: the event comes every hour. Raises as `notify_people` does.
     """
     city, failures = run.settings.city, list[ChannelError | SettingsError]()
-    cards = {each.key: read_held(each.payload, each.title)[1] for each in held.messages}
+    words = read_words(city.language)
+    cards = {each.key: read_held(each.payload, each.title, words)[1] for each in held.messages}
     for each in held.messages:
         each.channels = _known(objects, each).channels
 
@@ -85,7 +88,7 @@ def _release(held: HeldMessages, objects: Objects, run: NotifyRun) -> list[Audit
             for each in held.messages
             if channel in lacking(each) and not _waits(channel, cards[each.key], run)
         ]
-        for card, messages in group_by_cause(due, city.zone):
+        for card, messages in group_by_cause(due, city.zone, words):
             if _sent_to(channel, card, messages, failures, run.settings):
                 held.store()
     rows = [_audit_row(each, run, lacking(each)) for each in held.messages]

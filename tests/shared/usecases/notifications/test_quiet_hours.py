@@ -25,6 +25,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.notifications import notify
 from velocast.usecases.notifications.alert_message import AlertMessage
 from velocast.usecases.notifications.held import HELD, HeldMessage, group_by_cause
+from velocast.usecases.notifications.words import read_words
 from velocast_local.discord.inbox import inbox_routes
 
 NIGHT, EVENING, MORNING = 23, 20, 6  # hours of 1 March 2026 UTC, which is an hour later in Paris
@@ -163,6 +164,20 @@ def test_what_is_critical_is_sent_at_once(bench: Bench) -> None:
     assert bench.waiting() == []
 
 
+def test_messages_speak_the_citys_language(bench: Bench) -> None:
+    settings = bench.runtime.settings
+    settings._city = settings.city.model_copy(update={"language": "de"})
+    bench.receive(stale(1), EVENING)
+    bench.receive(stale(2), NIGHT)
+    bench.receive(stale(3), NIGHT)
+    bench.receive(RELEASE, MORNING, 2)
+    assert bench.titles() == ["⏰ Keine neuen Zählungen"] * 2
+    now, held = bench.embeds()
+    assert now["fields"][1] == {"name": "Alter", "value": "55 h", "inline": True}
+    assert held["fields"][-1]["value"] == "dasselbe noch einmal"
+    assert held["footer"]["text"] == "Velocast · data_stale · wartete auf das Ende der Ruhezeit"
+
+
 def test_by_day_nothing_waits(bench: Bench) -> None:
     bench.receive(stale(), EVENING)
     assert (bench.titles(), bench.waiting()) == (["⏰ Data stale"], [])
@@ -203,7 +218,7 @@ def test_an_incident_that_is_over_by_morning_is_one_message(bench: Bench) -> Non
 def test_a_message_that_would_be_cut_is_divided(bench: Bench) -> None:
     payloads = [faulty(n, *(f"counter {n}-{i} " + "x" * 40 for i in range(20))) for n in range(12)]
     held = [HeldMessage(str(n), "t", "x", "e", {}, payload) for n, payload in enumerate(payloads)]
-    groups = group_by_cause(held, PARIS)
+    groups = group_by_cause(held, PARIS, read_words("en"))
     assert 1 < len(groups) < 12
     assert [message.key for _, messages in groups for message in messages] == [
         str(n) for n in range(12)
