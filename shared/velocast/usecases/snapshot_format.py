@@ -173,6 +173,20 @@ class EventCard(_Part):
     counters: tuple[str, ...] | None = None
 
 
+class WeatherCard(_Part):
+    """The weather that the forecasts assume, as it was known at their origin: a value for each hour, null if unknown.
+
+    attribution, attribution_url, licence: of its source, shown beside it.
+    """
+
+    temperature_c: tuple[float | None, ...]
+    rain_mm: tuple[float | None, ...]
+    attribution: str
+    attribution_url: str
+    licence: str
+    licence_url: str
+
+
 class Snapshot(_Part):
     """Five local days of forecasts for every counter of a city, as of `origin_at`.
 
@@ -180,7 +194,7 @@ class Snapshot(_Part):
     champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
-    events: those of the recent and the forecast hours, by their start.
+    events: those of the recent and the forecast hours, by their start. weather: null where none was known.
     """
 
     origin_at: AwareDatetime
@@ -192,8 +206,17 @@ class Snapshot(_Part):
     clock: Clock = "wall"
     city: CityCard
     events: tuple[EventCard, ...] = ()
+    weather: WeatherCard | None = None
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
+
+    @model_validator(mode="after")
+    def _weather_of_each_hour(self) -> Self:
+        for name in ("temperature_c", "rain_mm") if self.weather else ():
+            have = len(getattr(self.weather, name))
+            if have != len(self.hours):
+                raise ValueError(f"weather: {name} has {have} values, {len(self.hours)} are needed")
+        return self
 
     @model_validator(mode="after")
     def _one_value_for_each_hour(self) -> Self:
