@@ -179,14 +179,13 @@ def _play_day(
 ) -> None:
     after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
     told = []
-    for at, job in due(load_schedules(schedules), after, after + timedelta(days=1)):
-        name = job.split("-")[1]  # the function that it calls
-        if name == "notify" and not quiet_hours:
-            continue  # Terraform creates it only for a city with quiet hours
+    jobs = load_schedules(schedules, quiet_hours=quiet_hours)
+    for at, job in due(jobs, after, after + timedelta(days=1)):
         player.set_clock(at)
+        name = job.split("-")[1]  # the function that it calls
         with player.progress.part(name):
             player.run_schedule(job)
-        if name != "notify":
+        if name != "notify":  # every hour
             told.append(audit.line(EVENT_OF[name]) if name in EVENT_OF else f"{name} sent")
     player.progress.say(f"{day:%a %d %b} " + ("\n" + " " * 11).join(told))
 
