@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -177,6 +178,7 @@ def main(arguments: argparse.Namespace) -> None:
         inbox = httpx.get(f"{state['url']}/discord/messages", timeout=60).json()["messages"]
     finally:
         lifecycle.stop_stack(home)
+        shutil.rmtree(home, ignore_errors=True)
     told = read_messages(inbox)
     rows = by_week(told, incidents, first_day, weeks)
     missed = untold(told, incidents, names)
