@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | growth | page]`.
+"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | growth | messages | page]`.
 
 `--help` has arguments; benchmarks/README.md describes them.
 """
@@ -47,6 +47,14 @@ def _arguments() -> argparse.Namespace:
     scale.add_argument(
         "--limit", type=int, default=600, help="time limit of a step in seconds (default 600)"
     )
+    messages = commands.add_parser(
+        "messages", help="messages that people get in weeks of a simulated city, on the local stack"
+    )
+    messages.set_defaults(module="messages")
+    messages.add_argument("--weeks", type=int, default=12, help="weeks to play (default 12)")
+    messages.add_argument("--counters", type=int, default=100, help="counters (default 100)")
+    messages.add_argument("--seed", type=int, default=7, help="random seed of the city (default 7)")
+    messages.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     page = commands.add_parser("page", help="seconds until the page of a running site is drawn")
     page.set_defaults(module="page")
     page.add_argument("url", help="address of the city's page or of a counter's")

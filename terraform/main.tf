@@ -17,6 +17,7 @@ locals {
   # How far back the first fetch goes. A month of 30 days stays inside what the city keeps. The date itself is computed when
   # the command runs: a date in an output would change with every plan, or grow old.
   kept_months = try(yamldecode(file(local.city_file)).kept_months, null)
+  quiet_hours = try(length(yamldecode(file(local.city_file)).messages.quiet_hours) > 0, false)
   kept_days   = local.kept_months == null ? 365 : local.kept_months * 30
 
   # The one entry without a topic is called over HTTPS: it is a Cloud Run service, all others are functions.
@@ -117,10 +118,14 @@ module "warehouse" {
 module "messaging" {
   source = "./modules/messaging"
 
-  project_id   = module.project.project_id
-  location     = var.location
-  topics       = local.config.topics
-  schedules    = { for name, schedule in local.config.schedules : name => merge(schedule, { payload = jsonencode(schedule.payload) }) }
+  project_id = module.project.project_id
+  location   = var.location
+  topics     = local.config.topics
+  # Without quiet hours no message ever waits.
+  schedules = {
+    for name, schedule in local.config.schedules : name => merge(schedule, { payload = jsonencode(schedule.payload) })
+    if name != "velocast-notify-held" || local.quiet_hours
+  }
   pubsub_agent = module.project.agents.pubsub
 }
 

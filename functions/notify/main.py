@@ -8,7 +8,8 @@ from velocast.adapters.gcs import read_address
 from velocast.core.requests import CloudEventLike
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
-from velocast.usecases.notifications.notify import AlertMessage, notify_people
+from velocast.usecases.notifications.alert_message import AlertMessage
+from velocast.usecases.notifications.notify import notify_people
 
 RUNTIME = Runtime(NotifySettings.load(read_address), component="notify")
 

@@ -204,6 +204,7 @@ def _demo(
     first_day = first_day_of(folder / PUBLISHED_COUNTS)
     os.environ.update(lifecycle.stack_variables(folder))
     audit = play.AuditReader(state["project"], state["location"])
+    played = load_city(str(folder / CITY_FILE))
     story = FaultStory(injected[0], first_day, state, audit, console.print) if injected else None
     with play.Player(state, progress) as player:
         play.play_city(
@@ -212,12 +213,12 @@ def _demo(
             first_day=first_day,
             days=days,
             schedules=lifecycle.SCHEDULES,
+            quiet_hours=bool(played.messages.quiet_hours),
             story=story,
         )
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)
         summary["fault"] = story.collect() if story else None
-    played = load_city(str(folder / CITY_FILE))
     return summary | {
         "time_zone": played.time_zone,
         "licence": played.licence,

@@ -135,12 +135,13 @@ def play_city(
     first_day: date,
     days: int,
     schedules: Path,
+    quiet_hours: bool = False,
     story: FaultStory | None = None,
 ) -> None:
     """Load the history, train the first champion, simulate `days` days, and force one more retraining.
 
-    first_day: the first simulated day (UTC); everything that the city published before it is history. story: of the
-    fault that was injected.
+    first_day: the first simulated day (UTC); everything that the city published before it is history. quiet_hours:
+    whether messages of the city may wait. story: of the fault that was injected.
     """
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
@@ -162,7 +163,7 @@ def play_city(
     for day in (first_day + timedelta(days=offset) for offset in range(days)):
         if story:
             story.begin_day(day)
-        _play_day(player, audit, day, schedules)
+        _play_day(player, audit, day, schedules, quiet_hours=quiet_hours)
         if story:
             story.end_day(day)
     end = start + timedelta(days=days) - timedelta(hours=12)
@@ -173,15 +174,19 @@ def play_city(
     say(f"forced    {audit.line('DEPLOYMENT')}")
 
 
-def _play_day(player: Player, audit: AuditReader, day: date, schedules: Path) -> None:
+def _play_day(
+    player: Player, audit: AuditReader, day: date, schedules: Path, *, quiet_hours: bool
+) -> None:
     after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
     told = []
-    for at, job in due(load_schedules(schedules), after, after + timedelta(days=1)):
+    jobs = load_schedules(schedules, quiet_hours=quiet_hours)
+    for at, job in due(jobs, after, after + timedelta(days=1)):
         player.set_clock(at)
         name = job.split("-")[1]  # the function that it calls
         with player.progress.part(name):
             player.run_schedule(job)
-        told.append(audit.line(EVENT_OF[name]) if name in EVENT_OF else f"{name} sent")
+        if name != "notify":  # every hour
+            told.append(audit.line(EVENT_OF[name]) if name in EVENT_OF else f"{name} sent")
     player.progress.say(f"{day:%a %d %b} " + ("\n" + " " * 11).join(told))
 
 

@@ -44,6 +44,10 @@ run "defaults" {
     error_message = "A packaged city must be named as it is."
   }
   assert {
+    condition     = !contains(module.messaging.schedules, "velocast-notify-held") && contains(module.messaging.schedules, "velocast-digest")
+    error_message = "Without quiet hours nothing waits for their end."
+  }
+  assert {
     condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", site = "velocast-test-site", sources = "velocast-test-sources" }
     error_message = "The buckets must be named after the project."
   }
@@ -102,6 +106,10 @@ run "own_city" {
   assert {
     condition     = endswith(one(regex("VELOCAST_CITY='([^']+)'", output.shell)), "/terraform/tests/own_city/oz.yaml")
     error_message = "A command on this machine must read the file itself."
+  }
+  assert {
+    condition     = contains(module.messaging.schedules, "velocast-notify-held")
+    error_message = "Messages that wait for the end of the city's quiet hours must be sent then."
   }
 }
 

@@ -13,6 +13,7 @@ from gcp_emulators.scheduler.scheduler import Schedule
 
 IMAGE = "velocast-jobs"
 NAME_PREFIX = "velocast-"
+AFTER_QUIET_HOURS = "velocast-notify-held"
 
 
 class _Entry(BaseModel):
@@ -74,9 +75,14 @@ def load_jobs(file: Path) -> dict[str, Job]:
     return {name: _JobEntry(**entry) for name, entry in _entries(file).items()}
 
 
-def load_schedules(file: Path) -> dict[str, Schedule]:
-    """Read the schedules by name. Raises pydantic's ValidationError for a wrong or unknown key."""
-    return {name: Schedule(**entry) for name, entry in _entries(file).items()}
+def load_schedules(file: Path, *, quiet_hours: bool = False) -> dict[str, Schedule]:
+    """Read the schedules by name. Raises pydantic's ValidationError for a wrong or unknown key.
+
+    quiet_hours: whether the city has some. Without, nothing waits for their end, and that schedule is left out, as
+    Terraform does.
+    """
+    named = {name: Schedule(**entry) for name, entry in _entries(file).items()}
+    return {name: each for name, each in named.items() if name != AFTER_QUIET_HOURS or quiet_hours}
 
 
 def find_workflows(folder: Path) -> dict[str, Path]:

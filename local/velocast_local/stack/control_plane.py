@@ -164,9 +164,15 @@ class ControlPlane:
             python=self._python,
         )
 
+    def _has_quiet_hours(self) -> bool:
+        file = self.state.city_file
+        return file.is_file() and bool(load_city(str(file)).messages.quiet_hours)
+
     def _scheduler(self) -> Scheduler:
         return Scheduler(
-            load_schedules(self.state.config / "schedules.yaml"),
+            load_schedules(
+                self.state.config / "schedules.yaml", quiet_hours=self._has_quiet_hours()
+            ),
             project=self.state.project,
             location=self.state.location,
             records=DocumentStore(self.state.home / "scheduler"),

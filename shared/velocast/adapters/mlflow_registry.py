@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
 RUN_KEY = "run_key"
+DESCRIPTION = "mlflow.note.content"
 DIGEST_LENGTH = 36  # MLflow's maximum; the whole hash is in the dataset's profile
 _PARAMS, _METRICS, _TAGS = 100, 1000, 100  # MLflow's maximum for one request
 
@@ -168,6 +169,12 @@ class Registry:
         """Add metrics to a run. Adding the same metrics again changes nothing."""
         with _reporting(f"log metrics of run {run_id}", self.tracking_uri):
             self._log_metrics(self._client.get_run(run_id), metrics)
+
+    def describe_run(self, run_id: str, *, name: str, text: str) -> None:
+        """Name a run and set its description (Markdown), in place of those that it has."""
+        with _reporting(f"describe run {run_id}", self.tracking_uri):
+            self._client.update_run(run_id, name=name)
+            self._client.set_tag(run_id, DESCRIPTION, text)
 
     def set_alias(self, task: str, alias: str, version: int) -> None:
         """Point an alias (champion, challenger) at a version, and no longer at any other."""

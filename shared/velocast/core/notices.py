@@ -119,19 +119,41 @@ class WeatherMissing(_Notice):
     reason: str
 
 
+class CounterFault(Message):
+    """What one line of a notice about counters says, for other languages than English.
+
+    counter: its name, with a link in Markdown. kind: of the fault. since, until: local days, ISO 8601. count: bikes of
+    the hour that is not credible. over: how it ended; `what` explains it then.
+    """
+
+    counter: str
+    kind: str | None = None
+    since: str | None = None
+    until: str | None = None
+    count: int | None = None
+    over: Literal["ended", "none", "explained"] | None = None
+    what: str = ""
+
+
 class CountersOutOfOrder(_Notice):
-    """Faulty counters, or counters that moved: one line each, with what shows it; links are Markdown."""
+    """Faulty counters, or counters that moved: one line each, with what shows it; links are Markdown.
+
+    faults: the same lines in parts; none in a notice of 0.1.
+    """
 
     event: Literal["counters_out_of_order"] = "counters_out_of_order"
     counters: tuple[str, ...]
     reason: str
+    cause: Literal["faults", "suspect", "moved"] | None = None
+    faults: tuple[CounterFault, ...] = ()
 
 
 class CountersWorkAgain(_Notice):
-    """Faults that are over: one line each; links are Markdown."""
+    """Faults that are over: one line each; links are Markdown. faults: the same lines in parts."""
 
     event: Literal["counters_work_again"] = "counters_work_again"
     counters: tuple[str, ...]
+    faults: tuple[CounterFault, ...] = ()
 
 
 class DigestAccuracy(Message):

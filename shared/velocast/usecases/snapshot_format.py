@@ -203,6 +203,20 @@ class EventCard(_Part):
     counters: tuple[str, ...] | None = None
 
 
+class WeatherCard(_Part):
+    """The weather that the forecasts assume, as it was known at their origin: a value for each hour, null if unknown.
+
+    attribution, attribution_url, licence: of its source, shown beside it.
+    """
+
+    temperature_c: tuple[float | None, ...]
+    rain_mm: tuple[float | None, ...]
+    attribution: str
+    attribution_url: str
+    licence: str
+    licence_url: str
+
+
 class Snapshot(_Part):
     """Five local days of forecasts for every counter of a city, as of `origin_at`.
 
@@ -211,7 +225,7 @@ class Snapshot(_Part):
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
     events: those of the recent and the forecast hours, by their start. growth: as the weekly digest measured it; null
-    until a year and four weeks are known.
+    until a year and four weeks are known. weather: null where none was known.
     """
 
     origin_at: AwareDatetime
@@ -224,8 +238,17 @@ class Snapshot(_Part):
     city: CityCard
     events: tuple[EventCard, ...] = ()
     growth: CityGrowth | None = None
+    weather: WeatherCard | None = None
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
+
+    @model_validator(mode="after")
+    def _weather_of_each_hour(self) -> Self:
+        for name in ("temperature_c", "rain_mm") if self.weather else ():
+            have = len(getattr(self.weather, name))
+            if have != len(self.hours):
+                raise ValueError(f"weather: {name} has {have} values, {len(self.hours)} are needed")
+        return self
 
     @model_validator(mode="after")
     def _one_value_for_each_hour(self) -> Self:

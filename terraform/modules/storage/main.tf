@@ -5,7 +5,7 @@ locals {
   buckets = {
     # Models, MLflow's artifacts, the champion's manifest and the serving snapshot. An overwritten manifest must be recoverable.
     models = { versioned = true, expire = { "runs/" = 180 } }
-    # Drift reports, monitor's started executions, and notify's markers of sent messages.
+    # Drift reports, monitor's started executions, and notify's markers of sent messages and those that wait.
     reports = { versioned = false, expire = { "drift_reports/" = 730, "monitor/" = 180 } }
     # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them.
     datasets = { versioned = true, expire = {} }

@@ -29,6 +29,7 @@ from gcp_emulators.scheduler import scheduler
 from gcp_emulators.storage.preconditions import Preconditions
 from tests.local.velocast_local.tiny_stack import make_state, running_control_plane
 from velocast.core.datetimes import parse_instant, rfc3339
+from velocast.usecases.notifications.alert_message import AlertMessage
 from velocast_local.stack.configuration import load_schedules
 from velocast_local.stack.control_plane import ControlPlane
 from velocast_local.stack.environment import (
@@ -296,6 +297,15 @@ def test_due_lists_runs_after_the_first_and_up_to_the_last_moment(plane: Control
         (parse_instant("2026-03-01T00:00:00Z"), "velocast-monitor"),
         (parse_instant("2026-03-01T02:00:00Z"), "velocast-fetch"),
     ]
+
+
+def test_what_waits_is_sent_every_hour_where_a_city_has_quiet_hours(plane: ControlPlane) -> None:
+    file, held = plane.state.config / "schedules.yaml", "velocast-notify-held"
+    assert held not in load_schedules(file)
+    jobs = {held: load_schedules(file, quiet_hours=True)[held]}
+    after, until = parse_instant("2026-02-28T02:00:00Z"), parse_instant("2026-03-01T02:00:00Z")
+    assert len(scheduler.due(jobs, after, until)) == 24
+    assert AlertMessage.model_validate(jobs[held].payload).release_held
 
 
 # metrics, functions, secrets, forwarding, proxy

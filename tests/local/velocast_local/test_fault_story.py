@@ -20,6 +20,7 @@ from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime
 from velocast.usecases.ingest.fetch import fetch_city_data
 from velocast.usecases.notifications.event_cards import notice_card
+from velocast.usecases.notifications.words import read_words
 from velocast_local.city.injected_fault import LEAST_DAYS, inject_fault
 from velocast_local.fault_story import count_hours, count_messages, find_episode
 from velocast_local.simulation.city import simulate_city
@@ -30,7 +31,7 @@ FETCHED_AT = time(2, tzinfo=UTC)
 
 def embedded(notice: dict[str, Any]) -> dict[str, Any]:
     """Return a notice as a message of Discord's."""
-    card = notice_card(NOTICE.validate_python(notice))
+    card = notice_card(NOTICE.validate_python(notice), read_words("en"))
     fields = [{"name": field.name, "value": field.value} for field in card.fields]
     return {"embeds": [{"footer": {"text": card.footer}, "fields": fields}]}
 

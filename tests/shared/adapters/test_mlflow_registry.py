@@ -69,6 +69,19 @@ def test_a_training_is_stored_whole(registry: Registry, mlflow_server: str, task
     assert info.tags == {"feature_definition": "f1", "kind": "gbm", "run_key": "exec-1"}
 
 
+def test_a_run_has_a_name_and_a_description_for_people(
+    registry: Registry, mlflow_server: str, task: str
+) -> None:
+    logged = log(registry, task)
+    for name in ("gbm v1, 24 Nov 2025", "gbm v1, 24 Nov 2025, R2 0.92"):
+        registry.describe_run(logged.run_id, name=name, text=f"**{name}**")
+    run = mlflow_client(mlflow_server).get_run(logged.run_id)
+    assert run.info.run_name == "gbm v1, 24 Nov 2025, R2 0.92"
+    assert run.data.tags["mlflow.note.content"] == "**gbm v1, 24 Nov 2025, R2 0.92**"
+    assert run.info.status == "FINISHED"
+    assert log(registry, task) == logged  # found by its key, whatever its name
+
+
 def test_the_same_key_is_the_same_run_and_version(registry: Registry, task: str):
     first = log(registry, task)
     assert log(registry, task, metrics={"r2": 0.1}) == first

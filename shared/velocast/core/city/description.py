@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from velocast.core.city.area import BoundingBox
 from velocast.core.city.events import PlannedEvent
+from velocast.core.city.messages import Messages
 from velocast.core.city.reading import ClockConvention, CounterFields, FileFormat, Layout, Strict
 from velocast.core.city.sources import Source
 
@@ -99,28 +100,6 @@ class Counters(Strict):
         return self
 
 
-Severity = Literal["critical", "warning", "info"]
-DISCORD = "discord"
-
-
-class Messages(Strict):
-    """Which channels get which messages. `discord` is the webhook; others are lines of the secret velocast-channels."""
-
-    critical: tuple[str, ...] = (DISCORD,)
-    warning: tuple[str, ...] = (DISCORD,)
-    info: tuple[str, ...] = (DISCORD,)
-
-    def channels(self, severity: Severity) -> tuple[str, ...]:
-        """Return the names of the channels that get messages of this severity."""
-        named: tuple[str, ...] = getattr(self, severity)
-        return named
-
-    @property
-    def named(self) -> frozenset[str]:
-        """The names of all channels that get messages."""
-        return frozenset((*self.critical, *self.warning, *self.info))
-
-
 class Verified(Strict):
     """How a description was checked: against real files, or against the portal's documented answers."""
 
@@ -164,7 +143,7 @@ class City(Strict):
     attribution_url: str | None = None
     language: Literal["en", "fr", "de"] | None = Field(
         None,
-        description="Language of the page for readers of none of its languages. Default: English.",
+        description="Language of messages, and of the page for readers of none of its languages. Default: English.",
     )
     map_tiles: MapTiles | None = Field(
         None, description="Streets under the map. None: a quiet background, and no third party."

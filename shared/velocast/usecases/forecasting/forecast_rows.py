@@ -40,6 +40,7 @@ FORECAST_COLUMNS = (
     "level",
     "busy_threshold",
     "temperature",
+    "rain",
     *QUANTILES,
 )
 
@@ -50,9 +51,9 @@ def make_forecast_rows(
     """Forecast every counter seen in the last year at every hour of the horizon.
 
     Returns FORECAST_COLUMNS, one row per counter and hour, in that order: counts in bikes per hour, 0 <= lower <=
-    predicted_count <= upper; level, busy_threshold, temperature and QUANTILES NaN where unknown. Counters are forecast
-    in blocks, each with its own level correction: BLOCK counters show a day's level as well as all of them. Raises
-    WarehouseError.
+    predicted_count <= upper; level, busy_threshold, temperature, rain and QUANTILES NaN where unknown. Counters are
+    forecast in blocks, each with its own level correction: BLOCK counters show a day's level as well as all of them.
+    Raises WarehouseError.
     """
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))

@@ -24,6 +24,7 @@ from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.long_past import LongPast, PastDays
 from velocast.usecases.forecasting.past_forecasts import PastForecasts
 from velocast.usecases.forecasting.shown_events import shown_events
+from velocast.usecases.forecasting.shown_weather import shown_weather
 from velocast.usecases.growth import MeasuredGrowth
 from velocast.usecases.snapshot_format import (
     CONTENT_TYPE,
@@ -166,7 +167,7 @@ def build_snapshot(
 
     forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
         per hour), QUANTILES (or NaN), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id,
-        target_at.
+        target_at. Where there are temperature (°C) and rain (mm), the weather is shown.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
         growth: as last measured. None: not shown. clock: whose time it is.
@@ -189,6 +190,7 @@ def build_snapshot(
             city, counters, since=history.recent_from, until=hours[-1] + HOUR if hours else as_of
         ),
         growth=None if growth is None else growth.city,
+        weather=shown_weather(city, forecasts),
         hours=hours,
         counters=tuple(counters),
     )

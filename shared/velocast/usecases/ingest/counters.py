@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.records import CounterRecord
 from velocast.core.geo import distance_km
+from velocast.core.notices import CounterFault
 from velocast.core.schemas import COUNTERS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.core.telemetry import log
@@ -71,7 +72,9 @@ def update_counters(
         )
     reason = f"moved more than {1000 * MOVED_KM:g} m; the new position is stored"
     named = read_links(run) if changes.moved else str
-    publish_faulty_counters(run, "moved", [named(each) for each in changes.moved], reason)
+    moved = [named(each) for each in changes.moved]
+    faults = [CounterFault(counter=each, kind="moved") for each in moved]
+    publish_faulty_counters(run, "moved", moved, faults, reason)
     if rows:
         run.warehouse.merge(COUNTERS, _table(rows), keys=["counter_id"])
     return changes

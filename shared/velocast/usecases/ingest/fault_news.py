@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.core.datetimes import parse_instant, rfc3339
-from velocast.core.notices import CountersWorkAgain
+from velocast.core.notices import CounterFault, CountersWorkAgain
 from velocast.core.settings import FetchSettings
 from velocast.usecases.audit import read_known_faults
 from velocast.usecases.context import Run
@@ -31,11 +31,16 @@ LASTING = ("dead", "stuck", "halved", "doubled", "level_shift", "swapped", "cloc
 
 @dataclass(frozen=True)
 class FaultNews:
-    """recent: as in the audit row. begun, over: what people are told of, one line each, counters by name."""
+    """recent: as in the audit row. begun, over: what people are told of, one line each, counters by name.
+
+    begun_faults, over_faults: the same lines in parts.
+    """
 
     recent: list[dict[str, Any]]
     begun: list[str]
     over: list[str]
+    begun_faults: tuple[CounterFault, ...] = ()
+    over_faults: tuple[CounterFault, ...] = ()
 
 
 def compare_faults(
@@ -56,8 +61,7 @@ def compare_faults(
     for old in before:
         now = [each for each in recent if _same(each, old)]
         if old["open"] and old["kind"] in LASTING and not any(each.open for each in now):
-            ended = _explained(old, known) or _told(old, now[-1].until if now else None)
-            over.append((old["counter_id"], ended))
+            over.append(_explained(old, known) or _told(old, now[-1].until if now else None))
     rows = [_as_row(each) for each in recent]
     if not begun and not over:
         return FaultNews(rows, [], [])
@@ -65,7 +69,14 @@ def compare_faults(
     return FaultNews(
         rows,
         [f"{named(each.counter_id)}: {_said(each)}" for each in begun],
-        [f"{named(counter)}: {ended}" for counter, ended in over],
+        [f"{named(fault.counter)}: {ended}" for ended, fault in over],
+        tuple(
+            CounterFault(
+                counter=named(each.counter_id), kind=each.kind, since=f"{each.since:%Y-%m-%d}"
+            )
+            for each in begun
+        ),
+        tuple(fault.model_copy(update={"counter": named(fault.counter)}) for _, fault in over),
     )
 
 
@@ -75,6 +86,7 @@ def publish_fault_news(run: Run[FetchSettings], news: FaultNews) -> None:
         run,
         "faults",
         news.begun,
+        news.begun_faults,
         "unlike their usual days, their neighbours and the city; excluded until they count as usual. `velocast counts "
         "accept COUNTER FROM UNTIL` keeps what is right",
     )
@@ -85,6 +97,7 @@ def publish_fault_news(run: Run[FetchSettings], news: FaultNews) -> None:
                 event_id=f"fetch:over:{run.as_of:%Y-%m-%d}:{names}",
                 occurred_at=rfc3339(run.as_of),
                 counters=tuple(news.over),
+                faults=news.over_faults,
             )
         )
 
@@ -106,18 +119,29 @@ def _said(episode: Episode) -> str:
     return f"{kind} since {episode.since:%Y-%m-%d} ({episode.evidence})"
 
 
-def _explained(old: dict[str, Any], known: Sequence[KnownHours]) -> str | None:
+def _explained(old: dict[str, Any], known: Sequence[KnownHours]) -> tuple[str, CounterFault] | None:
     """Return why an episode was no fault: an event or a closure of its counter at its end; None without one."""
     end = parse_instant(old["until"])
     for hours in known:
         if hours.counter_id == old["counter_id"] and hours.since < end <= (hours.until or end):
-            kind, since = str(old["kind"]).replace("_", " "), str(old["since"])[:10]
-            return f"{kind} since {since} is explained: {hours.what}"
+            fault = _ended(old).model_copy(update={"over": "explained", "what": hours.what})
+            return f"{_words(old)} since {fault.since} is explained: {hours.what}", fault
     return None
 
 
-def _told(old: dict[str, Any], until: datetime | None) -> str:
-    kind, since = str(old["kind"]).replace("_", " "), str(old["since"])[:10]
+def _told(old: dict[str, Any], until: datetime | None) -> tuple[str, CounterFault]:
+    fault = _ended(old)
     if until is None:
-        return f"not {kind} after all since {since}"
-    return f"{kind} from {since} until {until:%Y-%m-%d}"
+        return f"not {_words(old)} after all since {fault.since}", fault
+    ended = fault.model_copy(update={"over": "ended", "until": f"{until:%Y-%m-%d}"})
+    return f"{_words(old)} from {fault.since} until {ended.until}", ended
+
+
+def _ended(old: dict[str, Any]) -> CounterFault:
+    return CounterFault(
+        counter=old["counter_id"], kind=old["kind"], since=str(old["since"])[:10], over="none"
+    )
+
+
+def _words(old: dict[str, Any]) -> str:
+    return str(old["kind"]).replace("_", " ")

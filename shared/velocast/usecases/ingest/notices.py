@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from velocast.adapters.channels.card import link
 from velocast.core.datetimes import HOUR, rfc3339
-from velocast.core.notices import CountersOutOfOrder, DataStale
+from velocast.core.notices import CounterFault, CountersOutOfOrder, DataStale
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
 from velocast.usecases.site.counter_pages import counter_page_of
@@ -39,9 +40,13 @@ def report_age(run: Run[FetchSettings], newest: datetime | None, reason: str) ->
 
 
 def publish_faulty_counters(
-    run: Run[FetchSettings], what: str, counters: Sequence[str], reason: str
+    run: Run[FetchSettings],
+    what: Literal["faults", "suspect", "moved"],
+    counters: Sequence[str],
+    faults: Sequence[CounterFault],
+    reason: str,
 ) -> None:
-    """Publish a notice about faulty counters; without counters, publish nothing."""
+    """Publish a notice about faulty counters; without counters, publish nothing. faults: the same lines in parts."""
     if not counters:
         return
     names = hashlib.sha256("\n".join(counters).encode()).hexdigest()[:12]
@@ -51,6 +56,8 @@ def publish_faulty_counters(
             occurred_at=rfc3339(run.as_of),
             counters=tuple(counters),
             reason=reason,
+            cause=what,
+            faults=tuple(faults),
         )
     )
 

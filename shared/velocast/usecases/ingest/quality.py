@@ -11,6 +11,7 @@ from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.clock_changes import repeated_hours
+from velocast.core.notices import CounterFault
 from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings, Thresholds
 from velocast.usecases.context import Run
@@ -82,6 +83,10 @@ def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChange
         run,
         "suspect",
         [f"{named(counter)} ({count:,} in an hour)" for counter, count in marks.suspects.items()],
+        [
+            CounterFault(counter=named(counter), kind="suspect", count=count)
+            for counter, count in marks.suspects.items()
+        ],
         "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
     store_changes(run.warehouse, found.rows, learned_at=run.as_of)

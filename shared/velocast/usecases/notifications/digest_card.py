@@ -6,38 +6,29 @@ from datetime import date, datetime, timedelta
 
 from velocast.adapters.channels.card import Card, CardField, link
 from velocast.core.notices import DigestCounter, DigestEvent, DigestModel, WeeklyDigest
+from velocast.usecases.notifications.words import Words
 
 BLUE = 0x3B7DD8
 LONGEST_PART = 1_000  # characters: Discord shows 1,024 of a field
 LONGEST_NAME = 80
 AS_USUAL = 0.05  # share by which two errors may differ and are called alike
-FAULTS = {
-    "dead": "counts nothing",
-    "stuck": "repeats the same value",
-    "halved": "counts half",
-    "doubled": "counts double",
-    "level_shift": "counts at another level",
-    "spike": "counts too much in single hours",
-    "swapped": "directions swapped",
-    "clock_shift": "clock is off",
-    "sparse": "hours are missing",
-}
-DECISIONS = {"DEPLOY": "is in use", "SKIP": "was not better enough", "REJECT": "was rejected"}
 
 
-def digest_card(n: WeeklyDigest) -> Card:
+def digest_card(n: WeeklyDigest, w: Words) -> Card:
     """Return the card: accuracy, counters that need a look, models, what is coming, data."""
     first, last = (date.fromisoformat(day) for day in (n.since, n.until))
-    number = len(n.counters) + n.more_counters
+    number = w.number(len(n.counters) + n.more_counters)
     fields = [
-        CardField("Accuracy", _accuracy(n), inline=False),
-        *in_parts(f"Counters that need a look: {number}", _counters(n)),
-        *in_parts("Models", [_model(each) for each in n.models] or ["No model was trained."]),
-        *in_parts("Coming up", _ahead(n) or ["No forecast is published."]),
-        CardField("Data", _data(n), inline=False),
+        CardField(w("digest.accuracy"), _accuracy(n, w), inline=False),
+        *in_parts(w("digest.look", n=number), _counters(n, w)),
+        *in_parts(
+            w("digest.models"), [_model(each, w) for each in n.models] or [w("digest.models.none")]
+        ),
+        *in_parts(w("digest.ahead"), _ahead(n, w) or [w("digest.ahead.none")]),
+        CardField(w("digest.data"), _data(n, w), inline=False),
     ]
     return Card(
-        title=f"🗓️ {n.city}: the week of {first.day} {first:%b} to {last.day} {last:%b %Y}",
+        title=w("digest", city=n.city, first=w.day(first), last=w.day(last, year=True)),
         color=BLUE,
         fields=tuple(fields),
         url=n.site_url,
@@ -57,70 +48,86 @@ def in_parts(name: str, lines: list[str]) -> list[CardField]:
     return fields
 
 
-def _accuracy(n: WeeklyDigest) -> str:
+def _accuracy(n: WeeklyDigest, w: Words) -> str:
     if n.accuracy is None:
-        return "No forecast of this week can be compared with a count yet."
+        return w("digest.incomparable")
     a = n.accuracy
-    said = f"Forecasts were off by {a.wape:.1%} of the bikes ({a.mae:.1f} bikes an hour)"
+    off = w("digest.off", wape=w.percent(a.wape, 1), mae=w.number(a.mae, 1))
     if a.usual_wape is None:
-        return f"{said}; what is usual is not known yet."
+        return w("digest.usual.unknown", off=off)
     change = a.wape / a.usual_wape - 1
-    than = "worse than" if change > AS_USUAL else "better than" if change < -AS_USUAL else "like"
-    return f"{said}, {than} in the four weeks before ({a.usual_wape:.1%})."
+    than = "worse" if change > AS_USUAL else "better" if change < -AS_USUAL else "same"
+    return w(f"digest.{than}", off=off, usual=w.percent(a.usual_wape, 1))
 
 
-def _counters(n: WeeklyDigest) -> list[str]:
+def _counters(n: WeeklyDigest, w: Words) -> list[str]:
     if not n.counters:
-        return ["None: all counters report as usual."]
-    lines = [f"{link(each.name[:LONGEST_NAME], each.url)}: {_finding(each)}" for each in n.counters]
-    return lines + ([f"and {n.more_counters} more"] if n.more_counters else [])
+        return [w("digest.healthy")]
+    lines = [
+        w("label", name=link(each.name[:LONGEST_NAME], each.url), value=_finding(each, w))
+        for each in n.counters
+    ]
+    return lines + ([w("more", n=n.more_counters)] if n.more_counters else [])
 
 
-def _finding(each: DigestCounter) -> str:
-    since = each.since and datetime.fromisoformat(each.since)
-    day = f" since {since.day} {since:%b}" if since else ""
+def _finding(each: DigestCounter, w: Words) -> str:
+    at = w.day(datetime.fromisoformat(each.since)) if each.since else ""
     if each.finding == "fault":
-        said = f"{FAULTS.get(each.fault or '', each.fault)}{day}"
+        fault = w.texts.get(f"fault.{each.fault}", str(each.fault))
+        said = w("fault.since", fault=fault, at=at) if at else fault
     elif each.finding == "silent":
-        said = f"silent{day}" if day else "has never counted"
+        said = w("silent", at=at) if at else w("silent.always")
     else:
-        said = f"{each.share or 0:.0%} of the last three days' hours outside the forecast interval"
-    usable = "" if each.usable_share is None else f" ({each.usable_share:.0%} of 28 days usable)"
-    return said + usable
+        said = w("outside", p=w.percent(each.share or 0))
+    if each.usable_share is None:
+        return said
+    return f"{said} ({w('digest.usable', p=w.percent(each.usable_share))})"
 
 
-def _model(each: DigestModel) -> str:
-    version = "A model" if each.version is None else f"Version {each.version}"
+def _model(each: DigestModel, w: Words) -> str:
+    version = w("digest.version.none")
+    if each.version is not None:
+        version = w("digest.version", n=each.version)
     task = "" if each.task == "forecast" else f" ({each.task})"
-    r2 = "" if each.new_r2 is None else f": R² {each.new_r2:.3f}"
-    against = "" if each.old_r2 is None or not r2 else f" against {each.old_r2:.3f}"
-    return f"{version}{task} {DECISIONS[each.decision]}{r2}{against}"
+    said = w(f"digest.{each.decision}", version=f"{version}{task}")
+    if each.new_r2 is None:
+        return said
+    new = w.number(each.new_r2, 3)
+    scores = w("digest.r2", new=new)
+    if each.old_r2 is not None:
+        scores = w("digest.r2.against", new=new, old=w.number(each.old_r2, 3))
+    return w("label", name=said, value=scores)
 
 
-def _ahead(n: WeeklyDigest) -> list[str]:
-    lines = []
-    for hour in n.ahead:
-        at = datetime.fromisoformat(hour.at)
-        lines.append(
-            f"{at:%a} {at.day} {at:%b}, {at:%H:%M}: about {hour.bikes:,} bikes, the busiest hour of the day"
-        )
-    return lines + [_event(each) for each in n.events]
+def _ahead(n: WeeklyDigest, w: Words) -> list[str]:
+    hours = [
+        w("digest.hour", at=w.hour(datetime.fromisoformat(hour.at)), n=w.number(hour.bikes))
+        for hour in n.ahead
+    ]
+    return hours + [_event(each, w) for each in n.events]
 
 
-def _event(each: DigestEvent) -> str:
-    since = datetime.fromisoformat(each.since)
-    end = "until further notice"
-    if each.until is not None:
+def _event(each: DigestEvent, w: Words) -> str:
+    what, since = link(each.what, ""), w.day(datetime.fromisoformat(each.since))
+    if each.until is None:
+        said = w("digest.event.open", what=what, since=since)
+    else:
         # the end is excluded: one that is at midnight is the evening before
         last = datetime.fromisoformat(each.until) - timedelta(seconds=1)
-        end = f"to {last.day} {last:%b}"
-    where = "" if each.counters is None else f" ({each.counters} counters)"
-    return f"{link(each.what, '')}: {since.day} {since:%b} {end}{where}"
+        said = w("digest.event", what=what, since=since, until=w.day(last))
+    if each.counters is None:
+        return said
+    return f"{said} ({w.some('digest.event.counters', each.counters)})"
 
 
-def _data(n: WeeklyDigest) -> str:
-    share = f", {n.usable / n.hours:.0%} of them usable" if n.hours else ""
-    return (
-        f"{n.hours:,} hours of counts this week{share}; {n.counting:,} counters saw {n.bikes:,} bikes. "
-        f"{n.history_days:,} days of history in the last year."
+def _data(n: WeeklyDigest, w: Words) -> str:
+    hours = w("digest.hours", n=w.number(n.hours))
+    if n.hours:
+        hours = w("digest.hours.usable", hours=hours, p=w.percent(n.usable / n.hours))
+    return w(
+        "digest.counting",
+        hours=hours,
+        n=w.number(n.counting),
+        bikes=w.number(n.bikes),
+        days=w.number(n.history_days),
     )

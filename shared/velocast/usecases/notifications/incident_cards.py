@@ -15,6 +15,7 @@ from velocast.adapters.channels.card import Card
 from velocast.adapters.channels.card import CardField as Line
 from velocast.core.city import Severity
 from velocast.core.datetimes import rfc3339
+from velocast.usecases.notifications.words import Words
 
 GREEN, BLUE, AMBER, ORANGE, RED = 0x2E9E5B, 0x3B7DD8, 0xE0A100, 0xE06C00, 0xD13438
 SEVERITY_COLORS = {"critical": RED, "error": ORANGE, "warning": AMBER}
@@ -93,18 +94,18 @@ def incident_key(incident: Incident, message_id: str) -> str:
     return f"incident:{incident.incident_id or message_id}:{incident.state}"
 
 
-def incident_card(incident: Incident) -> Card:
-    """Return the card of an incident."""
-    name = incident.policy_name or incident.condition_name or "unnamed policy"
+def incident_card(incident: Incident, w: Words) -> Card:
+    """Return the card of an incident, with the rule's own texts as they are."""
+    name = incident.policy_name or incident.condition_name or w("unnamed")
     severity = (incident.severity or "").lower()
     runbook = incident.documentation.content if incident.documentation else None
     parts = [incident.summary] if incident.closed else [incident.summary, runbook]
     moment = incident.ended_at if incident.closed else incident.started_at
     return Card(
-        title=f"✅ Resolved: {name}" if incident.closed else f"🚨 Alert: {name}",
+        title=w("resolved" if incident.closed else "incident", name=name),
         color=GREEN if incident.closed else SEVERITY_COLORS.get(severity, BLUE),
         description="\n\n".join(p for p in parts if p),
-        fields=tuple(Line(label, value) for label, value in _lines(incident) if value),
+        fields=tuple(Line(label, value) for label, value in _lines(incident, w) if value),
         url=incident.url or "",
         timestamp=_instant(moment) or "",
         footer="Cloud Monitoring",
@@ -112,15 +113,15 @@ def incident_card(incident: Incident) -> Card:
     )
 
 
-def _lines(incident: Incident) -> list[tuple[str, str | None]]:
+def _lines(incident: Incident, w: Words) -> list[tuple[str, str | None]]:
     return [
-        ("Severity", incident.severity),
-        ("Condition", incident.condition_name),
-        ("Resource", incident.resource_display_name or incident.resource_name),
-        ("Observed", incident.observed_value),
-        ("Threshold", incident.threshold_value),
-        ("Opened", _instant(incident.started_at)),
-        ("Closed", _instant(incident.ended_at)),
+        (w("incident.severity"), incident.severity),
+        (w("incident.condition"), incident.condition_name),
+        (w("incident.resource"), incident.resource_display_name or incident.resource_name),
+        (w("incident.observed"), incident.observed_value),
+        (w("incident.threshold"), incident.threshold_value),
+        (w("incident.opened"), _instant(incident.started_at)),
+        (w("incident.closed"), _instant(incident.ended_at)),
     ]
 
 

@@ -2,95 +2,134 @@
 
 A marker object notes each channel that has accepted the message. So no message is lost, one that a channel refused is
 sent again to that channel alone, and one is sent twice only if the function is killed between the two. A message that
-cannot be parsed raises an error and is dead-lettered.
+comes in a channel's quiet hours waits for their end unless it is critical. A message that cannot be parsed raises an
+error and is dead-lettered.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
-
-from pydantic import model_validator
 
 from velocast.adapters.channels.addressed import open_channel
 from velocast.adapters.channels.card import Card
 from velocast.adapters.channels.discord import DiscordWebhook
 from velocast.adapters.gcs import Objects
+from velocast.core import telemetry
 from velocast.core.audit_row import AuditRow
 from velocast.core.city import DISCORD
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import ChannelError, ObjectMissing, SettingsError
-from velocast.core.notices import Notice
-from velocast.core.requests import Message
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Run
-from velocast.usecases.notifications.event_cards import notice_card, notice_key
-from velocast.usecases.notifications.incident_cards import Incident, incident_card, incident_key
+from velocast.usecases.notifications.alert_message import AlertMessage, read_held
+from velocast.usecases.notifications.held import (
+    HeldMessage,
+    HeldMessages,
+    SentMessage,
+    group_by_cause,
+)
+from velocast.usecases.notifications.words import read_words
 
 MARKERS = "notifications/"
 LONGEST_NAME = 200
+NotifyRun = Run[NotifySettings]
 
 
-class AlertMessage(Message):
-    """A message of topic velocast-alerts: an incident ({"incident": {...}, "version": ...}) or a `Notice`."""
-
-    incident: Incident | None = None
-    notice: Notice | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _event_or_incident(cls, payload: Any) -> Any:
-        if isinstance(payload, dict) and isinstance(payload.get("incident"), dict):
-            return {"incident": payload["incident"]}
-        if isinstance(payload, dict) and "event" in payload:
-            return {"notice": payload}
-        raise ValueError("neither a Cloud Monitoring incident nor a Velocast event")
-
-    def key(self, message_id: str) -> str:
-        """Return the key under which this message is sent only once."""
-        if self.notice is not None:
-            return notice_key(self.notice)
-        return incident_key(self.incident or Incident(), message_id)
-
-    def card(self) -> Card:
-        """Return the card to send."""
-        if self.notice is not None:
-            return notice_card(self.notice)
-        return incident_card(self.incident or Incident())
-
-
-def notify_people(message: AlertMessage, run: Run[NotifySettings]) -> list[AuditRow]:
+def notify_people(message: AlertMessage, run: NotifyRun) -> list[AuditRow]:
     """Send one message to each channel of its severity that did not get it before, and return its audit row.
 
-    A channel that fails keeps no other from getting the message. Raises the first failure: ChannelError (the message
-    is delivered again), DiscordRefused, SettingsError.
+    A channel that fails keeps no other from getting the message; one that is quiet gets it later, unless the message
+    is critical. The event `release_held` instead sends what waits, and returns the rows of these messages. Raises the
+    first failure: ChannelError (the message is delivered again), DiscordRefused, SettingsError.
     """
-    key, card = message.key(run.execution_id), message.card()
     objects = _objects(run.settings.project, run.settings.reports_bucket)
-    marker = marker_name(key)
-    sent = _sent(objects, marker) or {
-        "key": key,
-        "title": card.title,
-        "channels": {},
-        "sent_at": rfc3339(run.as_of),
-        "execution_id": run.execution_id,
-    }
+    held = HeldMessages(objects)
+    if message.release_held:
+        return _release(held, objects, run)
+    words = read_words(run.settings.city.language)
+    key, card = message.key(run.execution_id), message.card(words)
+    first = SentMessage(key, card.title, rfc3339(run.as_of), run.execution_id)
+    waiting = held.find(key)
+    sent = _known(objects, waiting or first)
+    missing = [name for name in _wanted(card, run) if name not in sent.channels]
+    quiet = [name for name in missing if _waits(name, card, run)]
+    if quiet and waiting is None:
+        held.hold(HeldMessage(**sent.marker(), payload=message.payload()))
     failures: list[ChannelError | SettingsError] = []
-    wanted = run.settings.city.messages.channels(card.severity)
-    missing = [name for name in wanted if name not in sent["channels"]]
     for name in missing:
-        try:
-            sent["channels"][name] = _send(name, card, run.settings)
-        except (ChannelError, SettingsError) as exc:
-            failures.append(exc)
-        else:
-            objects.write_json(marker, sent)
+        if name not in quiet and _sent_to(name, card, [sent], failures, run.settings):
+            objects.write_json(marker_name(key), sent.marker())
     if failures:
         raise failures[0]
-    return [_audit_row(key, sent, run)]
+    return [_audit_row(sent, run, quiet)]
+
+
+def _release(held: HeldMessages, objects: Objects, run: NotifyRun) -> list[AuditRow]:
+    """Send what waits to the channels that are not quiet, one message a cause, and return the rows of these messages.
+
+    Without a waiting message there is no row: the event comes every hour. Raises as `notify_people` does.
+    """
+    city, failures = run.settings.city, list[ChannelError | SettingsError]()
+    words = read_words(city.language)
+    cards = {each.key: read_held(each.payload, each.title, words)[1] for each in held.messages}
+    for each in held.messages:
+        each.channels = _known(objects, each).channels
+
+    def lacking(each: HeldMessage) -> list[str]:
+        return [name for name in _wanted(cards[each.key], run) if name not in each.channels]
+
+    for channel in sorted(city.messages.named):
+        due = [
+            each
+            for each in held.messages
+            if channel in lacking(each) and not _waits(channel, cards[each.key], run)
+        ]
+        for card, messages in group_by_cause(due, city.zone, words):
+            if _sent_to(channel, card, messages, failures, run.settings):
+                held.store()
+    rows = [_audit_row(each, run, lacking(each)) for each in held.messages]
+    done = [each for each in held.messages if not lacking(each)]
+    for each in done:
+        objects.write_json(marker_name(each.key), each.marker())
+    if done:
+        held.drop(done)
+    if failures:
+        raise failures[0]
+    telemetry.log(
+        "INFO", f"messages that waited: {len(done)} sent, {len(held.messages)} still wait"
+    )
+    return rows
+
+
+def _wanted(card: Card, run: NotifyRun) -> tuple[str, ...]:
+    return run.settings.city.messages.channels(card.severity)
+
+
+def _waits(channel: str, card: Card, run: NotifyRun) -> bool:
+    city = run.settings.city
+    return card.severity != "critical" and city.messages.quiet(channel, run.as_of, city.zone)
+
+
+def _sent_to(
+    channel: str,
+    card: Card,
+    messages: Sequence[SentMessage],
+    failures: list[ChannelError | SettingsError],
+    settings: NotifySettings,
+) -> bool:
+    """Send a card to one channel, note its id on the messages that it stands for, and return whether it went."""
+    try:
+        number = _send(channel, card, settings)
+    except (ChannelError, SettingsError) as exc:
+        failures.append(exc)
+        return False
+    for each in messages:
+        each.channels[channel] = number
+    return True
 
 
 def _send(channel: str, card: Card, settings: NotifySettings) -> str:
@@ -110,26 +149,34 @@ def marker_name(key: str) -> str:
     return f"{MARKERS}{name}.json"
 
 
-def _sent(objects: Objects, marker: str) -> dict[str, Any] | None:
+def _known(objects: Objects, message: SentMessage) -> SentMessage:
+    """Return what is known to be sent of a message: by its marker, and by itself where it waited."""
     try:
-        value, _ = objects.read_json(marker)
+        stored, _ = objects.read_json(marker_name(message.key))
     except ObjectMissing:
-        return None
-    if "channels" not in value:  # written by 0.1, which knew one channel
-        value["channels"] = {DISCORD: value.get("discord_message_id", "")}
-    return dict(value)
+        return SentMessage(**message.marker())
+    # 0.1 knew one channel
+    channels = stored.get("channels", {DISCORD: stored.get("discord_message_id", "")})
+    return SentMessage(
+        message.key,
+        stored["title"],
+        stored["sent_at"],
+        stored.get("execution_id", message.execution_id),
+        channels | message.channels,
+    )
 
 
-def _audit_row(key: str, sent: dict[str, Any], run: Run[NotifySettings]) -> AuditRow:
+def _audit_row(sent: SentMessage, run: NotifyRun, waiting: Sequence[str]) -> AuditRow:
     """Return the row of the message that was sent: the same one when its notice is published again later."""
-    sent_at = parse_instant(sent["sent_at"])
+    sent_at = parse_instant(sent.sent_at)
+    details = {"key": sent.key, "title": sent.title, "channels": sent.channels}
     return AuditRow(
-        event_id=f"{run.runtime.component}:{key}:alert",
+        event_id=f"{run.runtime.component}:{sent.key}:alert",
         timestamp=sent_at,
         event_type="ALERT",
         as_of=sent_at,
-        execution_id=sent.get("execution_id", run.execution_id),
-        details={name: sent[name] for name in ("key", "title", "channels")},
+        execution_id=sent.execution_id,
+        details=details | ({"waiting": list(waiting)} if waiting else {}),
     )
 
 

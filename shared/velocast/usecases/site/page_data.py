@@ -128,6 +128,8 @@ class PageData:
                 "counters": [self._listed(c, usual) for c, usual in rows],
                 "conspicuous": find_conspicuous_counters(snapshot),
                 "events": [event.model_dump(mode="json") for event in snapshot.events],
+                # a file whose content must not change is not given what its snapshot lacks
+                **({"weather": snapshot.weather.model_dump()} if snapshot.weather else {}),
                 "accuracy": measure_accuracy(found),
                 "champion": champion.model_dump(mode="json") if champion else None,
             }

@@ -27,7 +27,7 @@ PAGE_FILES = frozenset(
     {
         "accuracy.js", "app.js", "calendar.js", "chart.js", "city.js", "counter.js", "data.js", "de.js", "dom.js",
         "download.js", "embed.js", "en.js", "events.js", "format.js", "fr.js", "hand.js", "health.js", "icon.svg",
-        "map.js", "offline.js", "style.css",
+        "map.js", "offline.js", "position.js", "style.css",
     }
 )  # fmt: skip
 # The worker that keeps what was read last. It answers only for addresses below its own, so it lies at the site's root.

@@ -16,7 +16,7 @@ from velocast.model.decisions import deployment
 from velocast.model.evaluation.classification_metrics import BusyScores
 from velocast.model.evaluation.metrics import Scores
 from velocast.usecases.context import Run
-from velocast.usecases.training import comparable_champion, scoring
+from velocast.usecases.training import comparable_champion, run_description, scoring
 from velocast.usecases.training.comparable_champion import ComparedChampion
 from velocast.usecases.training.datasets import frames
 from velocast.usecases.training.scores import (
@@ -155,6 +155,11 @@ def _record_decision(
     registry.set_tags(training.task, training.version, _tags(decision))
     own = run_store.version_file(training.kind, training.run_id, run_store.DECISION)
     store.objects.write_json(own, decision.model_dump(mode="json"))
+    registry.describe_run(
+        training.run_id,
+        name=run_description.run_name(training, decision),
+        text=run_description.run_text(training, decision, record=store.objects.uri(own)),
+    )
     if training.test_mode:
         return
     known = version_summary.find_entry(store.objects, training)

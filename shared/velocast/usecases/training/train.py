@@ -19,7 +19,7 @@ from velocast.model.evaluation import classification_metrics, metrics, reference
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
-from velocast.usecases.training import frozen_inputs
+from velocast.usecases.training import frozen_inputs, run_description
 from velocast.usecases.training import plots as training_plots
 from velocast.usecases.training.datasets import baseline as baselines
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
@@ -30,7 +30,7 @@ from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows, cut_windows
 from velocast.usecases.training.scores import named_scores
 from velocast.usecases.training.stored import kept_rows, model_io, run_store, version_summary
-from velocast.usecases.training.stored.records import Artifact, LearnedRows, Training
+from velocast.usecases.training.stored.records import Artifact, Decision, LearnedRows, Training
 from velocast.usecases.training.stored.run_store import RunStore
 
 
@@ -261,13 +261,19 @@ def _record(
 
 
 def _announce(run: Run[JobSettings], store: RunStore, training: Training) -> None:
-    """Put the version into the summary and under the alias; may be repeated."""
+    """Describe the run, and put the version into the summary and under the alias; may be repeated."""
     run.metrics.set("bike/training_seconds", training.seconds, kind=training.kind)
+    registry = Registry(run.settings.mlflow_tracking_uri)
+    if store.find(run_store.DECISION, Decision) is None:  # a late retry keeps the score in the name
+        registry.describe_run(
+            training.run_id,
+            name=run_description.run_name(training),
+            text=run_description.run_text(training),
+        )
     if training.test_mode:
         return
     if version_summary.find_entry(store.objects, training) is None:
         champion_manifest.upsert_summary(store.objects, version_summary.new_entry(training))
-    registry = Registry(run.settings.mlflow_tracking_uri)
     # A late retry must not take the alias from a newer challenger.
     if (registry.get_alias(training.task, run_store.CHALLENGER) or 0) < training.version:
         registry.set_alias(training.task, run_store.CHALLENGER, training.version)

@@ -553,6 +553,9 @@ class TestQuality:
         (notice,) = lab.notices()
         assert notice["event"] == "counters_out_of_order"
         assert notice["counters"] == details["quality"]["new_faults"]
+        (fault,) = notice["faults"]
+        assert (notice["cause"], fault["counter"], fault["kind"]) == ("faults", LINK_201, "dead")
+        assert fault["since"] == "2025-03-08"
 
         lab.city.next_day()
         assert lab.fetch()["quality"]["marked"] == {}
@@ -569,6 +572,8 @@ class TestQuality:
         assert lab.fetch()["quality"]["over"] == [ended]
         (notice,) = lab.notices()
         assert notice["event"] == "counters_work_again"
+        (over,) = notice["faults"]
+        assert (over["counter"], over["over"]) == (LINK_201, "ended")
 
         lab.city.next_day()
         assert lab.fetch()["quality"]["over"] == []

@@ -10,6 +10,7 @@ from typing import Any
 from velocast.core.notices import (
     ChallengerRefused,
     ChampionPromoted,
+    CounterFault,
     CountersOutOfOrder,
     CountersWorkAgain,
     DataStale,
@@ -90,7 +91,15 @@ NOTICES: list[Notice] = [
         reason="the city's API is down",
     ),
     WeatherMissing(**AT, newest_issued_at="2026-02-26T02:00:00Z", reason="the weather API is down"),
-    CountersWorkAgain(**AT, counters=("c-1: dead from 2026-03-01 until 2026-03-04",)),
+    CountersWorkAgain(
+        **AT,
+        counters=("c-1: dead from 2026-03-01 until 2026-03-04",),
+        faults=(
+            CounterFault(
+                counter="c-1", kind="dead", since="2026-03-01", until="2026-03-04", over="ended"
+            ),
+        ),
+    ),
     CountersOutOfOrder(**AT, counters=tuple(f"c-{i}" for i in range(25)), reason="zeros for a day"),
     ModelFallback(**AT, wanted_version=8, used="version 7", reason="the artifact's hash is wrong"),
     RunFailed(**AT, component="fetch", error="city_unreachable: no answer", execution_id="m-1"),

@@ -24,8 +24,7 @@ from velocast.core.notices import (
     Notice,
     WeeklyDigest,
 )
-from velocast.model.faults.kinds import NAMES
-from velocast.usecases.notifications.digest_card import FAULTS
+from velocast.usecases.notifications.alert_message import AlertMessage
 from velocast.usecases.notifications.event_cards import notice_card, notice_key
 from velocast.usecases.notifications.incident_cards import (
     GREEN,
@@ -34,7 +33,10 @@ from velocast.usecases.notifications.incident_cards import (
     incident_card,
     incident_key,
 )
-from velocast.usecases.notifications.notify import AlertMessage, marker_name
+from velocast.usecases.notifications.notify import marker_name
+from velocast.usecases.notifications.words import read_words
+
+EN = read_words("en")
 
 
 def lines(embed: Card) -> dict[str, str]:
@@ -45,7 +47,7 @@ def test_every_kind_of_notice_has_an_example_and_a_card() -> None:
     kinds = get_args(get_args(Notice)[0])
     assert {type(n) for n in NOTICES} == set(kinds)
     for notice in NOTICES:
-        card = notice_card(notice)
+        card = notice_card(notice, EN)
         assert within_limits(card) == card
         assert card.timestamp == notice.occurred_at
 
@@ -58,7 +60,7 @@ def test_writer_and_reader_of_a_notice_agree(notice: Notice) -> None:
 
 
 def test_a_promotion_names_both_models_and_the_gain() -> None:
-    card = notice_card(PROMOTED)
+    card = notice_card(PROMOTED, EN)
     assert card.title == "🚀 Champion promoted: version 8 (gbm)"
     assert card.fields == (
         CardField("Old", "run_id=abc123, R²=0.680"),
@@ -71,13 +73,13 @@ def test_a_promotion_names_both_models_and_the_gain() -> None:
 
 def test_the_first_champion_replaces_none() -> None:
     nothing = {"old_run_id": None, "old_r2": None, "gain_absolute": None, "gain_relative": None}
-    shown = lines(notice_card(PROMOTED.model_copy(update=nothing)))
+    shown = lines(notice_card(PROMOTED.model_copy(update=nothing), EN))
     assert (shown["Old"], shown["Improvement"]) == ("none", "first champion")
 
 
 def test_drift_links_to_its_report() -> None:
     drift = next(n for n in NOTICES if isinstance(n, DriftDetected))
-    card = notice_card(drift)
+    card = notice_card(drift, EN)
     assert card.title == "🌊 Drift: 38% of the columns"
     assert (
         card.url
@@ -108,17 +110,18 @@ def test_drift_links_to_its_report() -> None:
 )
 def test_fields_are_shown(event: str, field: str, value: str) -> None:
     notice = next(n for n in NOTICES if n.event == event)
-    assert lines(notice_card(notice))[field] == value
+    assert lines(notice_card(notice, EN))[field] == value
 
 
 def test_unknown_values_are_shown_as_unknown() -> None:
     stale = DataStale(
         event_id="e", occurred_at="x", newest_count_at=None, age_hours=None, reason="empty table"
     )
-    assert lines(notice_card(stale)) == {"Newest count": "unknown", "Age": "unknown"}
+    assert lines(notice_card(stale, EN)) == {"Newest count": "unknown", "Age": "unknown"}
     refused = next(n for n in NOTICES if isinstance(n, ChallengerRefused))
     assert (
-        lines(notice_card(refused.model_copy(update={"old_r2": None})))["Champion"] == "R² unknown"
+        lines(notice_card(refused.model_copy(update={"old_r2": None}), EN))["Champion"]
+        == "R² unknown"
     )
 
 
@@ -128,11 +131,11 @@ def test_unknown_values_are_shown_as_unknown() -> None:
 )
 def test_faulty_counters_are_counted_in_the_title(counters: tuple[str, ...], title: str) -> None:
     notice = next(n for n in NOTICES if isinstance(n, CountersOutOfOrder))
-    assert notice_card(notice.model_copy(update={"counters": counters})).title == title
+    assert notice_card(notice.model_copy(update={"counters": counters}), EN).title == title
 
 
 def card_of(payload: dict[str, Any]) -> Card:
-    return AlertMessage.model_validate(payload).card()
+    return AlertMessage.model_validate(payload).card(EN)
 
 
 def test_an_opened_incident_shows_all_fields() -> None:
@@ -179,7 +182,7 @@ def test_the_consoles_test_notification_is_accepted() -> None:
 )
 def test_an_incident_with_invalid_fields_is_still_shown(odd: dict[str, Any]) -> None:
     incident = Incident.model_validate(odd)
-    assert incident_card(incident).title == "🚨 Alert: unnamed policy"
+    assert incident_card(incident, EN).title == "🚨 Alert: unnamed policy"
     assert incident_key(incident, "m-1") == "incident:m-1:open"
 
 
@@ -191,7 +194,7 @@ def test_every_key_gives_a_valid_marker_name() -> None:
 
 
 def test_a_digest_says_everything_in_words() -> None:
-    card = notice_card(next(n for n in NOTICES if isinstance(n, WeeklyDigest)))
+    card = notice_card(next(n for n in NOTICES if isinstance(n, WeeklyDigest)), EN)
     assert card.title == "🗓️ Demoville: the week of 23 Feb to 1 Mar 2026"
     assert card.severity == "info"
     assert lines(card) == {
@@ -215,18 +218,14 @@ def test_a_digest_says_everything_in_words() -> None:
 def test_a_long_digest_is_not_cut() -> None:
     digest = next(n for n in NOTICES if isinstance(n, WeeklyDigest))
     long = digest.counters[0].model_copy(update={"name": "Quai " * 60})
-    card = notice_card(digest.model_copy(update={"counters": (long,) * 10}))
+    card = notice_card(digest.model_copy(update={"counters": (long,) * 10}), EN)
     assert within_limits(card) == card
     assert sum(field.value.count("counts nothing") for field in card.fields) == 10
     assert [field.name for field in card.fields][1:3] == ["Counters that need a look: 12", "…"]
 
 
 def test_a_channel_without_markdown_gets_the_address_itself() -> None:
-    card = notice_card(next(n for n in NOTICES if isinstance(n, WeeklyDigest)))
+    card = notice_card(next(n for n in NOTICES if isinstance(n, WeeklyDigest)), EN)
     said = body(card)
     assert "Quai  N-S (https://bikes.example/counter/c-1.html): counts nothing" in said
     assert "](" not in said
-
-
-def test_a_fault_has_words_for_every_kind() -> None:
-    assert set(FAULTS) == set(NAMES)

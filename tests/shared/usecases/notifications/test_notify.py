@@ -28,7 +28,8 @@ from velocast.core.errors import ChannelError, DiscordError, EventError, Setting
 from velocast.core.settings import NotifySettings
 from velocast.usecases.context import Runtime, handle
 from velocast.usecases.notifications import notify
-from velocast.usecases.notifications.notify import AlertMessage, marker_name
+from velocast.usecases.notifications.alert_message import AlertMessage
+from velocast.usecases.notifications.notify import marker_name
 from velocast_local.discord.inbox import inbox_routes
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")

@@ -7,7 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from velocast.usecases.snapshot_format import ChampionCard, CityCard, CounterSnapshot, Snapshot
+from velocast.usecases.snapshot_format import (
+    ChampionCard,
+    CityCard,
+    CounterSnapshot,
+    Snapshot,
+    WeatherCard,
+)
 
 ZONE = "Europe/Paris"
 ORIGIN = datetime(2026, 3, 2, 23, tzinfo=UTC)  # Tuesday 3 March, 0 h in Paris
@@ -42,6 +48,19 @@ CITY = CityCard(
     attribution_url="https://example.org/counts",
     licence="CC0 1.0",
 )
+
+
+def weather() -> WeatherCard:
+    """The weather of the forecast hours: warmer by noon, rain in some hours, and nothing known of the last."""
+    local = [at.astimezone(ZoneInfo(ZONE)).hour for at in HOURS]
+    return WeatherCard(
+        temperature_c=(*(round(4 + 8 * math.sin(math.pi * h / 24), 1) for h in local[:-1]), None),
+        rain_mm=(*(1.5 if h in (11, 12) else 0.0 for h in local[:-1]), None),
+        attribution="Weather data by Open-Meteo.com",
+        attribution_url="https://open-meteo.com/",
+        licence="CC BY 4.0",
+        licence_url="https://creativecommons.org/licenses/by/4.0/",
+    )
 
 
 def week_value(level: float, hour_of_week: int) -> float:

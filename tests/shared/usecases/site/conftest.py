@@ -46,7 +46,12 @@ def address(
             counters=("c/9 b",),
         )
         strike = EventCard(kind="event", what="Strike", since=snapshots.ORIGIN)
-        changes = {"counters": (*known.counters, twin), "events": (strike, works)}
+        weather = snapshots.weather()
+        changes = {
+            "counters": (*known.counters, twin),
+            "events": (strike, works),
+            "weather": weather,
+        }
         publish(known.model_copy(update=changes))
         # The browser's clock is not the test's: a replay stands at its publication.
         with running(app(requests_per_minute=10_000)) as url:

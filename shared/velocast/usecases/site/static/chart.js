@@ -6,6 +6,8 @@ import { number, t } from "./format.js";
 const MARGIN = { top: 22, right: 12, bottom: 34, left: 48 };
 const HEIGHT = 345;
 const HOUR = 3600_000;
+const RAIN_PX = 30; // the height of the heaviest rain, or of HEAVY_MM
+const HEAVY_MM = 4;
 const LINES = ["typical", "earlier", "lastyear", "observed", "forecast"];
 
 export class Chart {
@@ -15,9 +17,9 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(frame);
   }
 
-  /** rows: [{at, observed, forecast, lower, upper, typical, earlier, lastyear}], one an hour, in order. start: first hour to come. */
-  show({ rows, clock, start, chosen, label, dates = true }) {
-    Object.assign(this, { rows, clock, start, chosen, label, dates });
+  /** rows: [{at, observed, forecast, lower, upper, typical, earlier, lastyear}], one an hour, in order, with temperature and rain where known. start: first hour to come. events: [{what, kind, since, until}], instants. */
+  show({ rows, clock, start, chosen, label, dates = true, events = [] }) {
+    Object.assign(this, { rows, clock, start, chosen, label, dates, events });
     this.draw();
   }
 
@@ -32,7 +34,7 @@ export class Chart {
     this.x = (at) => MARGIN.left + ((at - first) / (last - first || 1)) * (width - MARGIN.left - MARGIN.right);
     this.y = (value) => HEIGHT - MARGIN.bottom - (value / top) * (HEIGHT - MARGIN.top - MARGIN.bottom);
     const drawing = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, height: HEIGHT, role: "img", "aria-label": this.label, tabindex: "0" });
-    drawing.append(...this.valueAxis(width, step, top), ...this.timeAxis(width), ...this.series(), ...this.origin(width), ...this.mark());
+    drawing.append(...this.valueAxis(width, step, top), ...this.timeAxis(width), ...this.bandsOfEvents(), ...this.rain(), ...this.series(), ...this.origin(width), ...this.mark());
     this.cursor = drawing.appendChild(svg("g", { visibility: "hidden" }));
     this.listen(drawing, first, last, width);
     this.frame.replaceChildren(drawing, this.tip);
@@ -57,7 +59,35 @@ export class Chart {
       const line = svg("line", { x1: this.x(at), x2: this.x(at), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom, class: "day" });
       const middle = this.x(at + 12 * HOUR);
       if (i % every || middle > width - MARGIN.right - 12) return [line];
-      return [line, svg("text", { x: middle, y: HEIGHT - MARGIN.bottom + 18, "text-anchor": "middle" }, this.clock.text(at, this.dates ? "short" : "weekday"))];
+      const name = svg("text", { x: middle, y: HEIGHT - MARGIN.bottom + 18, "text-anchor": "middle" }, this.clock.text(at, this.dates ? "short" : "weekday"));
+      const degrees = this.degrees(at);
+      return degrees ? [line, name, svg("text", { x: middle, y: HEIGHT - 4, "text-anchor": "middle", class: "degrees" }, degrees)] : [line, name];
+    });
+  }
+
+  /** The coldest and the warmest hour of the day that begins at an instant. */
+  degrees(at) {
+    const known = this.rows.filter((r) => r.at >= at && r.at < at + 24 * HOUR).map((r) => r.temperature).filter(Number.isFinite);
+    return known.length ? `${number(Math.min(...known))}–${number(Math.max(...known))}°` : "";
+  }
+
+  /** Rain, as small bars that stand on the axis. */
+  rain() {
+    const wet = this.rows.filter((r) => r.rain > 0);
+    const most = Math.max(HEAVY_MM, ...wet.map((r) => r.rain));
+    const foot = HEIGHT - MARGIN.bottom, wide = this.rows.length > 1 ? this.x(this.rows[1].at) - this.x(this.rows[0].at) : 2;
+    return wet.map((r) => {
+      const high = Math.max(2, (RAIN_PX * r.rain) / most);
+      return svg("rect", { class: "rain", x: this.x(r.at) - wide / 2, width: wide, y: foot - high, height: high });
+    });
+  }
+
+  /** Events and closures, each as a band over its hours. */
+  bandsOfEvents() {
+    const first = this.rows[0].at, last = this.rows.at(-1).at;
+    return this.events.filter((e) => e.since <= last && e.until > first).map((event) => {
+      const from = this.x(Math.max(event.since, first)), until = this.x(Math.min(event.until, last));
+      return svg("rect", { class: `event ${event.kind}`, x: from, width: Math.max(until - from, 2), y: MARGIN.top, height: HEIGHT - MARGIN.top - MARGIN.bottom }, svg("title", {}, event.what));
     });
   }
 

@@ -34,6 +34,8 @@ export class CityView {
     $("zoom-in").addEventListener("click", () => this.map.zoom(1 / 1.5));
     $("zoom-out").addEventListener("click", () => this.map.zoom(1.5));
     $("zoom-fit").addEventListener("click", () => this.map.fit());
+    $("zoom-here").hidden = !navigator.geolocation;
+    $("zoom-here").addEventListener("click", () => this.showPosition());
     $("play").addEventListener("click", () => this.play());
   }
 
@@ -161,6 +163,12 @@ export class CityView {
     const value = (rows, counter) => rows[this.places.get(counter.id)]?.[at] ?? null;
     this.values = new Map(this.city.counters.map((c) => [c.id, [value(day.predicted, c), value(day.usual, c)]]));
     this.paint();
+  }
+
+  /** Few ask for it, so its module is loaded then. */
+  async showPosition() {
+    const { showPosition } = await import("./position.js");
+    showPosition(this.map, this.sites, (counter, text) => this.link(counter, h("span", { className: "quiet", textContent: text })));
   }
 
   play() {

@@ -15,6 +15,8 @@ const WEEK = 168 * HOUR;
 const BEFORE = 48; // hours shown before the coming days
 export const RANGES = ["days", "week", "past", "year", "typical"];
 const COLUMNS = ["observed", "forecast", "lower", "upper", "typical", "earlier", "lastyear"];
+// What explains counts, shown in the ranges that have dates, where it is known.
+const AROUND = ["temperature", "rain", "events"];
 // What the last week is compared with.
 const BESIDE = ["earlier", "typical", "lastyear"];
 const SHOWN = {
@@ -45,6 +47,8 @@ export class CounterView {
   /** Show a counter. state: {counter, siblings, file, clock, hours, now, range, hour (instant or null)}. */
   show(state) {
     Object.assign(this, state);
+    const instant = (text) => (text ? Date.parse(text) : Infinity);
+    this.events = (this.file.events ?? []).map((event) => ({ ...event, since: instant(event.since), until: instant(event.until) }));
     this.byHour = this.joined();
     const compares = this.file.year_ago.some((count) => count !== null);
     $("range").querySelector("[data-range=year]").hidden = !compares;
@@ -58,11 +62,20 @@ export class CounterView {
     $("siblings").replaceChildren(t("same.place"), " ", ...this.siblings.flatMap((c, i) => [i ? ", " : "", h("a", { href: this.addressOf(c), textContent: c.name })]));
     $("good").textContent = accuracyInWords(this.file.accuracy);
     this.showHealth();
+    this.showWeatherSource();
     showEvents($("counter-events-card"), $("counter-events"), this.file.events, this.clock);
     if (this.hour === null) {
       this.hour = this.hours(this.now);
       this.showHour();
     } else this.chooseHour(this.hour);
+  }
+
+  /** Where the weather is from, as its licence asks. */
+  showWeatherSource() {
+    const { weather } = this.city;
+    if (!weather) return;
+    const licence = t("licence", { name: weather.licence });
+    $("weather-source").replaceChildren("· ", h("a", { href: weather.attribution_url, textContent: weather.attribution }), " · ", h("a", { href: weather.licence_url, textContent: licence }));
   }
 
   /** The counter's fault, and how much of its counts can be used. */
@@ -87,7 +100,20 @@ export class CounterView {
       const at = this.hours(i), known = rows.get(at);
       rows.set(at, { at, observed: known?.observed, forecast: predicted, lower: file.lower[i], upper: file.upper[i], q25: file.q25?.[i], q75: file.q75?.[i], busy: file.busy?.[i], typical: typical(at), earlier: known?.earlier, lastyear: lastyear(at) });
     });
+    for (const row of rows.values()) Object.assign(row, this.around(row.at));
     return rows;
+  }
+
+  /** Weather and events of an hour, as far as they are known. */
+  around(at) {
+    const { weather } = this.city, i = Math.round((at - this.hours(0)) / HOUR);
+    const events = this.events.filter((event) => at >= event.since && at < event.until).map((event) => event.what);
+    return { temperature: weather?.temperature_c[i] ?? undefined, rain: weather?.rain_mm[i] ?? undefined, events: events.length ? list(events) : undefined };
+  }
+
+  /** The columns of a range: its series, and what is known around them. */
+  columns(rows) {
+    return [...COLUMNS.filter((name) => SHOWN[this.range].includes(name)), ...AROUND.filter((name) => rows.some((row) => row[name] !== undefined))];
   }
 
   /** The rows of a range. */
@@ -135,11 +161,12 @@ export class CounterView {
     }
     const rows = this.rows(this.range).map((row) => this.only(row));
     this.chart.show({
-      rows, clock: this.clock, chosen: this.hour, dates: this.range !== "typical",
+      rows, clock: this.clock, chosen: this.hour, events: this.range === "typical" ? [] : this.events, dates: this.range !== "typical",
       start: this.range === "days" ? this.hours(this.now) : undefined,
       label: t("chart.label", { name: this.counter.name, range: t(`range.${this.range}`) }),
     });
-    for (const item of document.querySelectorAll("#key-list li")) item.hidden = !SHOWN[this.range].includes(item.dataset.series);
+    for (const item of document.querySelectorAll("#key-list li")) item.hidden = !this.columns(rows).includes(item.dataset.series);
+    $("weather-source").hidden = !rows.some((row) => row.temperature !== undefined);
     $("range-words").textContent = this.range === "week" ? this.weekInWords() : "";
     this.table(rows);
     offerLine(this.counter);
@@ -161,7 +188,7 @@ export class CounterView {
   only(row) {
     const passed = row.at < this.hours(0) && (this.range === "days" || this.range === "year");
     const shown = passed ? ["observed", this.range === "days" ? "typical" : "lastyear"] : SHOWN[this.range];
-    return { at: row.at, busy: row.busy, ...Object.fromEntries(shown.map((name) => [name, row[name]])) };
+    return { at: row.at, busy: row.busy, ...Object.fromEntries([...shown, ...AROUND].map((name) => [name, row[name]])) };
   }
 
   /** The hour as a headline and its explanation. */
@@ -185,22 +212,25 @@ export class CounterView {
     else if (row.at < this.hours(0) && this.range !== "typical") lines.push(t("counted.none"));
     if (Number.isFinite(row.forecast)) lines.push(`${t("forecast")} ${number(row.forecast)} (${number(row.lower)}–${number(row.upper)})`);
     for (const name of BESIDE) if (Number.isFinite(row[name])) lines.push(`${t(name)} ${number(row[name])}`);
+    if (Number.isFinite(row.temperature)) lines.push([`${number(row.temperature)} °C`, row.rain > 0 ? t("rain.amount", { n: number(row.rain, 1) }) : ""].filter(Boolean).join(", "));
+    if (row.events) lines.push(row.events);
     return lines.join("\n");
   }
 
   table(rows) {
-    const columns = SHOWN[this.range];
+    const columns = this.columns(rows);
+    const value = (name, row) => (name === "events" ? row.events ?? "" : Number.isFinite(row[name]) ? number(row[name], AROUND.includes(name) ? 1 : 0) : "–");
     $("table").tHead.rows[0].replaceChildren(h("th", { scope: "col", textContent: t("hour") }), ...columns.map((name) => h("th", { scope: "col", textContent: t(name) })));
     const body = () => $("table").tBodies[0].replaceChildren(...rows.map((row) => h("tr", {},
       h("th", { scope: "row", textContent: this.range === "typical" ? `${this.clock.text(row.at, "weekday")} ${this.clock.text(row.at, "time")}` : this.clock.text(row.at) }),
-      ...columns.map((name) => h("td", { textContent: Number.isFinite(row[name]) ? number(row[name]) : "–" })))));
+      ...columns.map((name) => h("td", { textContent: value(name, row) })))));
     body();
   }
 
   /** What is shown, as a file. */
   save() {
-    const columns = ["at", ...COLUMNS.filter((name) => SHOWN[this.range].includes(name))];
-    const rows = this.rows(this.range).map((row) => this.only(row)).map((row) => ({ ...row, at: new Date(row.at).toISOString().replace(".000", "") }));
+    const shown = this.rows(this.range).map((row) => this.only(row)), columns = ["at", ...this.columns(shown)];
+    const rows = shown.map((row) => ({ ...row, at: new Date(row.at).toISOString().replace(".000", "") }));
     saveCsv(`${this.counter.file}-${this.range}.csv`, columns, rows);
   }
 

@@ -5,6 +5,7 @@ import { t } from "./format.js";
 
 const EARTH_KM = 6371;
 const DOT_PX = [5.5, 6, 7, 8.5, 10, 11.5];
+const HERE_PX = 8;
 const SMALLEST_KM = 0.4;
 const STRAY = 8; // multiples of the median distance from the centre
 const TILE_PX = 256;
@@ -32,6 +33,13 @@ function commonName(names) {
   while (length < names[0].length && names.every((name) => name[length] === names[0][length])) length += 1;
   const common = names[0].slice(0, length).replace(/[\s,:(/-]+$/, "");
   return common.length >= 4 ? common : names[0];
+}
+
+/** Kilometres between two places, along a great circle. */
+export function distanceKm(one, other) {
+  const [a, b, turned] = [one.latitude, other.latitude, one.longitude - other.longitude].map((degrees) => (degrees * Math.PI) / 180);
+  const half = Math.sin((a - b) / 2) ** 2 + Math.cos(a) * Math.cos(b) * Math.sin(turned / 2) ** 2;
+  return 2 * EARTH_KM * Math.asin(Math.sqrt(half));
 }
 
 /** Leave out sites so far away that showing them would squeeze all others together. */
@@ -144,10 +152,25 @@ export class CounterMap {
     this.draw();
   }
 
+  /** Mark the reader's place and show it with some sites; one too far from them is only said. */
+  showHere(latitude, longitude, nearest) {
+    const [x, y] = this.project(latitude, longitude);
+    this.here?.remove();
+    this.here = this.svg.appendChild(svg("circle", { cx: x, cy: y, class: "here", "aria-hidden": "true" }));
+    const around = this.around([{ x, y }, ...nearest.map((id) => this.dots.get(id))]);
+    const width = Math.max(around.wide, around.high / this.ratio(), SMALLEST_KM) * 1.3;
+    if (width <= this.widest()) this.view = { x: around.x, y: around.y, width };
+    this.draw();
+  }
+
+  widest() {
+    return this.home.wide * 6 + 5;
+  }
+
   /** Zoom by a factor, keeping the point under (px, py) in place; by default the centre. */
   zoom(factor, px = this.svg.clientWidth / 2, py = this.svg.clientHeight / 2) {
     if (!this.view) return;
-    const width = Math.min(Math.max(this.view.width * factor, SMALLEST_KM), this.home.wide * 6 + 5);
+    const width = Math.min(Math.max(this.view.width * factor, SMALLEST_KM), this.widest());
     const shift = (this.view.width - width) / this.svg.clientWidth;
     this.view.x += (px - this.svg.clientWidth / 2) * shift;
     this.view.y += (py - this.svg.clientHeight / 2) * shift;
@@ -165,6 +188,7 @@ export class CounterMap {
       dot.circle.setAttribute("r", Math.max(DOT_PX[dot.size], 5.5) * kmPerPx);
       dot.circle.setAttribute("class", `dot ${dot.look}`);
     }
+    this.here?.setAttribute("r", HERE_PX * kmPerPx);
     this.drawScale(kmPerPx, x, y, width, height);
     this.drawStreets(kmPerPx, x, y, width, height);
   }
