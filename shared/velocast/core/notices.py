@@ -214,9 +214,11 @@ class DigestEvent(Message):
 class DigestGrowth(Message):
     """The city's growth against the year before: relative changes, 0.04 = 4 % more, adjusted with its 90 % interval.
 
-    days: of each compared period, whole_year if they hold every season. claimed: more than chance. raw: as counted.
+    now: first day of the newer period (ISO 8601). days: of each compared period, whole_year if they hold every season.
+    claimed: more than chance. raw: as counted, rebuilt: with gaps estimated. weather: what it added; null: not known.
     """
 
+    now: str
     days: int
     whole_year: bool
     change: float
@@ -224,6 +226,8 @@ class DigestGrowth(Message):
     high: float
     claimed: bool
     raw: float
+    rebuilt: float
+    weather: float | None
 
 
 class WeeklyDigest(_Notice):

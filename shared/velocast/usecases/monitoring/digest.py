@@ -99,14 +99,9 @@ def make_digest(run: MonitorRun, growth: MeasuredGrowth | None) -> WeeklyDigest:
 
 
 def _growth(city: CityGrowth) -> DigestGrowth:
+    found = city.growth.model_dump(exclude={"estimated", "counters"})
     return DigestGrowth(
-        days=city.days,
-        whole_year=city.whole_year,
-        change=city.growth.change,
-        low=city.growth.low,
-        high=city.growth.high,
-        claimed=city.growth.claimed,
-        raw=city.growth.raw,
+        now=city.now.isoformat(), days=city.days, whole_year=city.whole_year, **found
     )
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from velocast.adapters.channels.card import Card, CardField, link
-from velocast.core.notices import DigestCounter, DigestEvent, DigestModel, WeeklyDigest
+from velocast.core.notices import (
+    DigestCounter,
+    DigestEvent,
+    DigestGrowth,
+    DigestModel,
+    WeeklyDigest,
+)
 from velocast.usecases.notifications.words import Words
 
 BLUE = 0x3B7DD8
@@ -27,6 +33,8 @@ def digest_card(n: WeeklyDigest, w: Words) -> Card:
         *in_parts(w("digest.ahead"), _ahead(n, w) or [w("digest.ahead.none")]),
         CardField(w("digest.data"), _data(n, w), inline=False),
     ]
+    if n.growth is not None:
+        fields.insert(-1, CardField(w("growth.title"), _growth(n.growth, w), inline=False))
     return Card(
         title=w("digest", city=n.city, first=w.day(first), last=w.day(last, year=True)),
         color=BLUE,
@@ -118,6 +126,24 @@ def _event(each: DigestEvent, w: Words) -> str:
     if each.counters is None:
         return said
     return f"{said} ({w.some('digest.event.counters', each.counters)})"
+
+
+def _growth(found: DigestGrowth, w: Words) -> str:
+    """Return what the page says of the city's growth."""
+
+    def change(share: float) -> str:
+        return w.percent(share, 1, signed=True)
+
+    adjusted = w(
+        "growth.calendar" if found.weather is None else "growth",
+        change=change(found.change),
+        low=change(found.low),
+        high=change(found.high),
+        days=w.number(found.days),
+        now=w.day(date.fromisoformat(found.now), year=True),
+    )
+    raw = w("growth.raw", raw=change(found.raw), rebuilt=change(found.rebuilt))
+    return " ".join([adjusted, *([] if found.claimed else [w("growth.chance")]), raw])
 
 
 def _data(n: WeeklyDigest, w: Words) -> str:

@@ -18,7 +18,7 @@ from velocast.core.datetimes import rfc3339
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
 from velocast.usecases.site.counter_pages import file_name_of
 from velocast.usecases.site.days import describe_days
-from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot, dumps
+from velocast.usecases.snapshot_format import CounterSnapshot, GrowthCard, Snapshot, dumps
 
 FORMAT = 2
 MANIFEST = "data/manifest.json"
@@ -131,6 +131,7 @@ class PageData:
                 # a file whose content must not change is not given what its snapshot lacks
                 **({"weather": snapshot.weather.model_dump()} if snapshot.weather else {}),
                 "accuracy": measure_accuracy(found),
+                "growth": self._growth(snapshot.growth.growth if snapshot.growth else None),
                 "champion": champion.model_dump(mode="json") if champion else None,
             }
         )
@@ -150,6 +151,13 @@ class PageData:
             "days": [round(predicted) for predicted, _, _ in days],
             "usual": [round(normal) for _, _, normal in days],
         }
+
+    def _growth(self, growth: GrowthCard | None) -> dict[str, Any] | None:
+        """Return a growth with the newer of its periods: its first day and how many it has."""
+        periods = self.snapshot.growth
+        if growth is None or periods is None:
+            return None
+        return {"now": periods.now.isoformat(), "days": periods.days, **growth.model_dump()}
 
     def _day(self, number: int) -> bytes:
         """Return a day's hours: predicted and usual bikes of each counter, in the city's order; null where unknown."""
@@ -182,6 +190,7 @@ class PageData:
                 "accuracy": measure_accuracy(pairs(counter)),
                 "fault": counter.fault and counter.fault.model_dump(mode="json"),
                 "health": counter.health and counter.health.model_dump(),
+                "growth": self._growth(counter.growth),
                 "events": [
                     event.model_dump(mode="json", exclude={"counters"})
                     for event in self.snapshot.events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,13 @@ from tests.shared.usecases.serving import snapshots
 from tests.shared.usecases.serving.serving_app import app, publish, running
 from tests.shared.usecases.serving.snapshots import snapshot
 from tests.shared.usecases.site.browser import LINE, open_at
-from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard
+from velocast.usecases.snapshot_format import (
+    CityGrowth,
+    EventCard,
+    FaultCard,
+    GrowthCard,
+    HealthCard,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +36,16 @@ def address(
     try:
         object_store.store.ensure_bucket(bucket, versioning=True)
         known = snapshot()
+        growth = GrowthCard(
+            change=0.068,
+            low=0.046,
+            high=0.091,
+            claimed=True,
+            raw=-0.012,
+            rebuilt=0.08,
+            weather=0.01,
+            estimated=0.03,
+        )
         twin = snapshots.counter(
             9,
             55,
@@ -37,6 +53,7 @@ def address(
             counter_name="Rue 9 S-N",
             fault=FaultCard(kind="dead", since=snapshots.ORIGIN, evidence="0 bikes"),
             health=HealthCard(days_silent=0.5, usable_share=0.8, wape=0.21),
+            growth=growth.model_copy(update={"claimed": False, "weather": None, "low": -0.04}),
         )
         works = EventCard(
             kind="closure",
@@ -51,6 +68,13 @@ def address(
             "counters": (*known.counters, twin),
             "events": (strike, works),
             "weather": weather,
+            "growth": CityGrowth(
+                before=date(2024, 3, 11),
+                now=date(2025, 3, 10),
+                days=364,
+                whole_year=True,
+                growth=growth,
+            ),
         }
         publish(known.model_copy(update=changes))
         # The browser's clock is not the test's: a replay stands at its publication.

@@ -50,6 +50,22 @@ def test_events_are_shown_in_the_city_and_at_their_counters(
     assert complaints == []
 
 
+def test_growth_is_told_with_its_interval_in_the_city_and_at_a_counter(
+    page: Page, complaints: list[str]
+) -> None:
+    expect(page.locator("#city-growth")).to_have_text(
+        "+6.8% in the 364 days from 10 March 2025, compared with a year earlier and adjusted for weather and "
+        "calendar: between +4.6% and +9.1%. As counted: -1.2%; with gaps estimated: +8.0%.",
+    )
+    page.locator("#conspicuous a", has_text="Rue 9 S-N").click()
+    expect(page.locator("#growth")).to_have_text(
+        "+6.8% in the 364 days from 10 March 2025, compared with a year earlier and adjusted for the calendar, but not "
+        "for the weather, which is not known: between -4.0% and +9.1%. This can be chance. As counted: -1.2%; "
+        "with gaps estimated: +8.0%."
+    )
+    assert complaints == []
+
+
 def test_the_first_view_is_small(browser_page: Page, address: str, complaints: list[str]) -> None:
     sizes: list[int] = []
     context = browser_page.context.browser.new_context(locale="en-GB")  # nothing cached

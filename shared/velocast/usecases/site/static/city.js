@@ -2,7 +2,7 @@
 
 import { accuracyInWords } from "./accuracy.js";
 import { $, h } from "./dom.js";
-import { againstUsual, list, number, t } from "./format.js";
+import { againstUsual, growthInWords, list, number, t } from "./format.js";
 import { showEvents } from "./events.js";
 import { findingInWords, healthInWords } from "./health.js";
 import { CounterMap, isPlaced, sitesOf } from "./map.js";
@@ -54,6 +54,8 @@ export class CityView {
     this.showConspicuous();
     showEvents($("events-card"), $("events"), this.city.events, this.clock);
     $("accuracy").textContent = accuracyInWords(this.city.accuracy);
+    $("city-growth").textContent = growthInWords(this.city.growth);
+    $("growth-card").hidden = !this.city.growth;
     this.showChampion();
     this.showUnplaced();
     this.showLegend();

@@ -7,7 +7,7 @@ import { $, h, oneStop } from "./dom.js";
 import { saveCsv } from "./download.js";
 import { offerLine } from "./embed.js";
 import { showEvents } from "./events.js";
-import { againstUsual, change, list, number, percent, t } from "./format.js";
+import { againstUsual, change, growthInWords, list, number, percent, t } from "./format.js";
 import { findingInWords, healthInWords } from "./health.js";
 
 const HOUR = 3600_000;
@@ -61,6 +61,7 @@ export class CounterView {
     $("siblings").hidden = this.siblings.length === 0;
     $("siblings").replaceChildren(t("same.place"), " ", ...this.siblings.flatMap((c, i) => [i ? ", " : "", h("a", { href: this.addressOf(c), textContent: c.name })]));
     $("good").textContent = accuracyInWords(this.file.accuracy);
+    $("growth").textContent = growthInWords(this.file.growth);
     this.showHealth();
     this.showWeatherSource();
     showEvents($("counter-events-card"), $("counter-events"), this.file.events, this.clock);

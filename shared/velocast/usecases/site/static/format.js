@@ -113,6 +113,18 @@ export function change(value, other, what) {
   return t(share > 0 ? "compared.more" : "compared.less", { p: percent(Math.abs(share)), what });
 }
 
+const signed = (share) => new Intl.NumberFormat(regional(), { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" }).format(share);
+
+/** Growth of {now, days, change, low, high, claimed, raw, rebuilt, weather} in words; nothing where it is not known. */
+export function growthInWords(growth) {
+  if (!growth) return "";
+  const now = dateText(Date.parse(growth.now), { day: "numeric", month: "long", year: "numeric" });
+  const found = { days: number(growth.days), now, change: signed(growth.change), low: signed(growth.low), high: signed(growth.high) };
+  const adjusted = t(growth.weather === null ? "growth.calendar" : "growth", found);
+  const raw = t("growth.raw", { raw: signed(growth.raw), rebuilt: signed(growth.rebuilt) });
+  return [adjusted, growth.claimed ? "" : t("growth.chance"), raw].filter(Boolean).join(" ");
+}
+
 /** Show a message above the page, or none. */
 export function say(text, kind = "warning") {
   $("message").textContent = text ?? "";
