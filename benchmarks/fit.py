@@ -105,7 +105,7 @@ def table(figures: dict[str, Any], learned: Step, forest: Step, forecast: Step) 
         f"default model, {rows:,} rows read",
         f"{seconds(learned):.1f}",
         f"{learned.peak_mb:,.0f}",
-        "1,200 MB",
+        "600 MB",
     )
     made.add_row("  of which features", f"{parts['features']['seconds']:.1f}", "", "")
     made.add_row(
@@ -114,14 +114,14 @@ def table(figures: dict[str, Any], learned: Step, forest: Step, forecast: Step) 
         f"{forest.peak_mb:,.0f}",
         "",
     )
-    made.add_row("default model / forest", f"{figures['ratio']:.3f}", "", "0.5 (0.125)")
+    made.add_row("default model / forest", f"{figures['ratio']:.3f}", "", "0.125")
     days = forecast.figures["stages"]
     for name, label in (("five_days", ""), ("first", ", with loading of libraries")):
         made.add_row(
             f"five days, {forecast.figures['counters']} counters{label}",
             f"{days[name]['seconds']:.2f}",
             f"{days[name]['peak_mb']:,.0f}",
-            "3 s",
+            "1 s",
         )
     made.add_row("  of which features", f"{days['five_days']['features']:.2f}", "", "")
     return made

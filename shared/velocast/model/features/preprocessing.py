@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,7 @@ from velocast.model.features.definition import (
     feature_matrix,
 )
 
+Rows = pd.DataFrame | Sequence[pd.DataFrame]  # several frames are used as if they were one
 SMALLEST_LEVEL = (
     1.0  # bikes per hour: keeps the noise of a nearly idle counter from becoming huge ratios
 )
@@ -91,28 +94,44 @@ def fill_empty_columns(x: Floats) -> Floats:
 
 
 def quantize(x: Floats, values: int) -> Floats:
-    """Move each column's values to the nearest of at most `values` quantiles; NaN stays.
+    """Move each column's values to the nearest of at most `values` quantiles, in place; NaN stays. Returns x.
 
     Without this, scikit-learn 1.9 sorts a weighted column once for each of its 255 bins, which takes four fifths of a
     fit. It bins a column with no more values than bins midway between the values, so later values get the same bins.
     """
-    moved = x.copy()
-    for column in moved.T:
+    for column in x.T:
         known = ~np.isnan(column)
         kept = np.unique(np.quantile(column[known], np.linspace(0, 1, values), method="nearest"))
         column[known] = kept[np.searchsorted((kept[1:] + kept[:-1]) / 2, column[known])]
-    return moved
+    return x
 
 
-def subsample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
+def subsample(frame: Rows, rows: int, seed: int) -> pd.DataFrame:
     """Return at most `rows` rows, with the same share of every counter and every season.
 
-    The frame is ordered by counter and time, and one row is drawn from each of `rows` equal parts.
+    frame: one, or several with the same columns, from which rows are drawn as if they were one. The rows are ordered by
+    counter and time, and one is drawn from each of `rows` equal parts.
     """
-    if len(frame) <= rows:
-        return frame
-    counters = frame["counter_id"].astype("category").cat.codes
-    order = np.lexsort((frame["target_at"].astype("int64"), counters))
-    edges = np.linspace(0, len(frame), rows + 1)
+    parts = [frame] if isinstance(frame, pd.DataFrame) else list(frame)
+    ends = np.cumsum([len(part) for part in parts])
+    if ends[-1] <= rows:
+        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    counters = pd.concat([part["counter_id"] for part in parts]).astype("category").cat.codes
+    targets = pd.concat([part["target_at"] for part in parts]).astype("int64")
+    order = np.lexsort((targets, counters))
+    edges = np.linspace(0, ends[-1], rows + 1)
     drawn = edges[:-1] + np.random.default_rng(seed).random(rows) * np.diff(edges)
-    return frame.iloc[np.sort(order[drawn.astype(np.int64)])]
+    chosen = np.sort(order[drawn.astype(np.int64)])
+    if len(parts) == 1:
+        return parts[0].iloc[chosen]
+    of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    taken = list(zip(parts, of_part, ends - [len(part) for part in parts], strict=True))
+    return pd.DataFrame(  # column by column, since joining whole frames takes twice the memory
+        {
+            name: pd.concat(
+                [part[name].iloc[at - begin] for part, at, begin in taken], ignore_index=True
+            )
+            for name in parts[0].columns
+        },
+        copy=False,
+    )

@@ -37,9 +37,9 @@ def adapt_scale(
     if "bike_count" not in frame.columns:
         return scale
     missed = _missed(frame, expected, scale, calibration, learned_until)
-    origins = frame["origin_at"]
-    factors = {origin: _factor(missed, origin) for origin in origins.unique()}
-    return np.asarray(scale * origins.map(factors).to_numpy(dtype="float64"), dtype="float64")
+    at, origins = pd.factorize(frame["origin_at"])
+    factors = np.array([_factor(missed, origin) for origin in origins], dtype="float64")
+    return np.asarray(scale * factors[at], dtype="float64")
 
 
 def _missed(

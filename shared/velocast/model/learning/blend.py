@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.preprocessing import similar_days_mean
+from velocast.model.features.preprocessing import Rows, similar_days_mean, subsample
 from velocast.model.learning import blend_weights, regressors, ridge
 from velocast.model.learning.blend_weights import CANDIDATES, VOICES, DailyErrors
 from velocast.model.learning.level_correction import correct_level
@@ -28,14 +28,17 @@ def initial_hyperparameters(test_mode: bool) -> dict[str, Any]:
     }
 
 
-def fit_blend(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
+def fit_blend(params: dict[str, Any], frame: Rows, seed: int) -> dict[str, Any]:
     """Fit boosters and ridge.
 
-    params: as `initial_hyperparameters`. frame: feature frame whose rows all have a bike_count.
+    params: as `initial_hyperparameters`. frame: one or several feature frames whose rows all have a bike_count.
     """
+    rows = subsample(frame, params["ridge"]["max_rows"], seed)
+    linear = ridge.fit_ridge(params["ridge"], rows, seed)
+    del rows  # before the boosters draw theirs
     return {
         "boosters": regressors.fit_regressor("gbm", params["boosters"], frame, seed),
-        "ridge": ridge.fit_ridge(params["ridge"], frame, seed),
+        "ridge": linear,
         "weights": params["weights"],
     }
 

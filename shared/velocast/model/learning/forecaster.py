@@ -7,6 +7,7 @@ errors (`adaptive`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -151,7 +152,7 @@ def fit_forecaster(
             f"training a {kind}: none of {len(train)} rows has a count and a history; backfill earlier counts"
         )
     params = _hyperparameters(kind, test_mode)
-    estimator = _fit(kind, params, known, seed)
+    estimator = _fit(kind, params, [known], seed)
     weighed: dict[str, Any] = {}
     if kind == "blend":
         days = pd.concat([known["local_date"], held_out["local_date"]]).nunique()
@@ -163,11 +164,11 @@ def fit_forecaster(
     errors = conformal.calibrate(
         held_out.assign(predicted_count=expected), None if usual is None else scale
     )
-    everything = pd.concat([known, held_out], ignore_index=True)
-    if not held_out.empty:
-        estimator = _fit(kind, params, everything, seed)
+    if not held_out.empty:  # not joined into one frame, which would take 130 MB in Paris
+        estimator = _fit(kind, params, [known, held_out], seed)
         if weighed:
             estimator = estimator | weighed
+    last = pd.concat([known["target_at"], held_out["target_at"]]).max()
     return TrainedModel(
         kind=kind,
         task=TASK,
@@ -175,7 +176,7 @@ def fit_forecaster(
         estimator={"forecast": estimator, "spread": usual, "power": residual_scale.POWER},
         calibration=errors,
         similar_days=reference_models.calibrate_similar_days(held_out),
-        learned_until=(everything["target_at"].max() + pd.Timedelta(hours=1)).to_pydatetime(),
+        learned_until=(last + pd.Timedelta(hours=1)).to_pydatetime(),
         seed=seed,
         params=params,
     )
@@ -189,10 +190,12 @@ def _hyperparameters(kind: ForecastKind, test_mode: bool) -> dict[str, Any]:
     )
 
 
-def _fit(kind: ForecastKind, params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
+def _fit(
+    kind: ForecastKind, params: dict[str, Any], frames: Sequence[pd.DataFrame], seed: int
+) -> Any:
     if kind == "blend":
-        return blend.fit_blend(params, frame, seed)
-    return regressors.fit_regressor(kind, params, frame, seed)
+        return blend.fit_blend(params, frames, seed)
+    return regressors.fit_regressor(kind, params, frames, seed)
 
 
 def _with_actuals(frame: pd.DataFrame) -> pd.DataFrame:

@@ -37,8 +37,9 @@ def correct_level(frame: pd.DataFrame, expected: Floats) -> Floats:
         return expected
     days = _day_numbers(frame)
     sums = _sums(frame, expected, days)
-    known = {day: _factor(sums, day) for day in np.unique(days).tolist()}
-    return np.asarray(expected * [known[day] for day in days.tolist()], dtype="float64")
+    origins, at = np.unique(days, return_inverse=True)
+    factors = np.array([_factor(sums, day) for day in origins.tolist()], dtype="float64")
+    return np.asarray(expected * factors[at], dtype="float64")
 
 
 def _day_numbers(frame: pd.DataFrame) -> Integers:

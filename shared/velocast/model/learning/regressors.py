@@ -13,6 +13,7 @@ from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import TREE_FEATURES
 from velocast.model.features.preprocessing import (
+    Rows,
     base_and_level,
     impute,
     mask_some_weather,
@@ -35,8 +36,8 @@ def hyperparameters(test_mode: bool) -> dict[str, dict[str, Any]]:
     """
     return {
         "gbm": {
-            "max_iter": 10 if test_mode else 120,
-            "learning_rate": 0.1,
+            "max_iter": 10 if test_mode else 60,
+            "learning_rate": 0.1 if test_mode else 0.2,
             "max_leaf_nodes": 31,
             "min_samples_leaf": 100,
             "max_features": 0.5,
@@ -61,10 +62,8 @@ def hyperparameters(test_mode: bool) -> dict[str, dict[str, Any]]:
     }
 
 
-def fit_regressor(
-    kind: ForecastKind, params: dict[str, Any], frame: pd.DataFrame, seed: int
-) -> Any:
-    """Fit the regressor of a kind. frame: feature frame whose rows all have a bike_count."""
+def fit_regressor(kind: ForecastKind, params: dict[str, Any], frame: Rows, seed: int) -> Any:
+    """Fit the regressor of a kind. frame: one or several feature frames whose rows all have a bike_count."""
     return _FITTERS[kind](params, frame, seed)
 
 
@@ -98,21 +97,32 @@ def _residuals(frame: pd.DataFrame, seed: int) -> tuple[Floats, Floats, Floats]:
     return x, target, level**2 / np.mean(level**2)
 
 
-def _fit_gbm(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> list[dict[str, Any]]:
+def _fit_gbm(params: dict[str, Any], frame: Rows, seed: int) -> list[dict[str, Any]]:
     """Fit boosters on different rows and columns; their mean is more accurate than any one of them."""
     seeds = range(seed, seed + params["boosters"])
-    return _in_parallel(lambda drawn: _booster(params, frame, drawn), seeds)
+    # one after the other, because drawing rows takes more memory than fitting to them
+    drawn = [_varying_inputs(params, frame, each) for each in seeds]
+    return _in_parallel(lambda at: _booster(params, *drawn[at], seeds[at]), range(len(seeds)))
 
 
-def _booster(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
+def _varying_inputs(
+    params: dict[str, Any], frame: Rows, seed: int
+) -> tuple[list[int], Floats, Floats, Floats]:
+    """Return the columns that vary, and inputs with only these, targets and weights of a sample of rows."""
     x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
     columns = _varying_columns(x)
+    return columns, x[:, columns], target, weight
+
+
+def _booster(
+    params: dict[str, Any], columns: list[int], x: Floats, target: Floats, weight: Floats, seed: int
+) -> dict[str, Any]:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     booster = HistGradientBoostingRegressor(
         **_estimator_params(params), early_stopping=False, random_state=seed
     )
-    booster.fit(quantize(x[:, columns], MAX_BINS), target, sample_weight=weight)
+    booster.fit(quantize(x, MAX_BINS), target, sample_weight=weight)
     return {"columns": columns, "booster": booster}
 
 
@@ -133,7 +143,7 @@ def _varying_columns(x: Floats) -> list[int]:
     return [int(column) for column in np.flatnonzero(low < high)]
 
 
-def _fit_rf(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
+def _fit_rf(params: dict[str, Any], frame: Rows, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
     x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
@@ -147,7 +157,7 @@ def _fit_rf(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
     return estimator.set_params(n_jobs=None)
 
 
-def _fit_nn(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
+def _fit_nn(params: dict[str, Any], frame: Rows, seed: int) -> Any:
     import warnings
 
     from sklearn.compose import ColumnTransformer
@@ -174,7 +184,7 @@ def _fit_nn(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> Any:
         )
 
 
-_FITTERS: dict[ForecastKind, Callable[[dict[str, Any], pd.DataFrame, int], Any]] = {
+_FITTERS: dict[ForecastKind, Callable[[dict[str, Any], Rows, int], Any]] = {
     "gbm": _fit_gbm,
     "rf": _fit_rf,
     "nn": _fit_nn,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.shared.model.feature_rows import feature_rows
@@ -17,6 +20,16 @@ ROWS = feature_rows(date(2021, 3, 1), origins=3)
 def test_a_frame_that_lacks_features_is_refused() -> None:
     with pytest.raises(TooLittleHistory, match=r"lacks \['week_2', 'is_eve'\]"):
         definition.feature_matrix(ROWS.drop(columns=["week_2", "is_eve"]))
+
+
+def test_the_matrix_of_features_is_made_without_another_copy() -> None:
+    frame = pd.concat([ROWS] * 10, ignore_index=True)
+    tracemalloc.start()
+    x = definition.feature_matrix(frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(x, frame[list(definition.FEATURES)].to_numpy("float64"))
+    assert peak < 1.2 * x.nbytes
 
 
 def test_columns_that_came_later_are_the_last() -> None:

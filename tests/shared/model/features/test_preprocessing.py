@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date
 
 import numpy as np
@@ -30,6 +31,31 @@ def test_a_sample_has_the_same_share_of_every_counter_and_season() -> None:
 
 def test_few_rows_are_all_kept() -> None:
     pd.testing.assert_frame_equal(preprocessing.subsample(ROWS, len(ROWS), seed=1), ROWS)
+
+
+def test_rows_are_drawn_from_several_frames_as_from_one() -> None:
+    parts = [ROWS.iloc[:1000], ROWS.iloc[1000:1001], ROWS.iloc[1001:]]
+    for rows in (720, len(ROWS)):
+        together = preprocessing.subsample(ROWS, rows, seed=1).reset_index(drop=True)
+        pd.testing.assert_frame_equal(preprocessing.subsample(parts, rows, seed=1), together)
+
+
+def test_drawing_from_several_frames_does_not_join_them() -> None:
+    numbers = {f"x{n}": np.arange(40_000.0) for n in range(40)}
+    targets = pd.date_range("2021-01-01", periods=40_000, freq="h", tz="UTC")
+    parts = [pd.DataFrame({"counter_id": n, "target_at": targets, **numbers}) for n in ("a", "b")]
+    tracemalloc.start()
+    drawn = preprocessing.subsample(parts, 20_000, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * drawn.memory_usage(deep=False).sum()  # joined, the two take four times that
+
+
+def test_binning_beforehand_keeps_small_columns_and_gaps() -> None:
+    x = np.array([[1.0, 0.0], [2.0, np.nan], [2.1, 5.0], [9.0, 0.0], [9.5, 5.0]])
+    expected = np.array([[1.0, 0.0], [2.1, np.nan], [2.1, 5.0], [9.5, 0.0], [9.5, 5.0]])
+    np.testing.assert_array_equal(preprocessing.quantize(x, 3), expected)
+    np.testing.assert_array_equal(x, expected)  # in place
 
 
 def test_all_gaps_are_filled() -> None:

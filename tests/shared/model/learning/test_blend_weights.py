@@ -42,6 +42,8 @@ def test_every_candidate_adds_up_to_one() -> None:
 
 def test_what_is_not_clearly_better_is_not_chosen() -> None:
     assert choose_weights(voices(HELD_OUT, (9.0, 6.0, 9.0)), HELD_OUT, seed=7) == USUAL
+    # ridge and similar days alone would have gained 7 %
+    assert choose_weights(voices(HELD_OUT, (10.0, 6.0, 6.4)), HELD_OUT, seed=7) == USUAL
     assert choose_weights(voices(HELD_OUT, (9.0, 9.0, 0.1)), HELD_OUT, seed=7) == (0.0, 0.0, 1.0)
 
 
