@@ -26,7 +26,7 @@ from velocast_cli.city_file import COUNTERS as DESCRIBED
 from velocast_cli.city_file import FileCounts
 from velocast_local.simulation.city import simulate
 
-COUNTERS, DAYS, UNTIL, SEED = 12, 420, date(2025, 12, 1), 1
+COUNTERS, DAYS, UNTIL, SEED = 9, 300, date(2025, 12, 1), 1
 EFFECT = 1.6
 EVERY_DAYS = 9  # so that they fall on all days of the week
 HEADS = (

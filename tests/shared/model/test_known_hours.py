@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -125,16 +126,11 @@ def test_times_are_of_the_city_s_clock(hours: pd.DataFrame) -> None:
 
 def test_names_and_areas_become_the_ids_of_the_counters_that_are_meant() -> None:
     """So that a version that is trained again later means the same counters, whatever they are called by then."""
-    there = pd.DataFrame(
-        {
-            "counter_id": ["1", "2"],
-            "counter_name": ["Rue de Rivoli", "Quai"],
-            "latitude": [48.8, None],
-        }
-    ).assign(longitude=[2.3, None])
+    there = pd.DataFrame({"counter_id": ["1", "2"], "counter_name": ["Rue de Rivoli", "Quai"]})
+    there = there.assign(latitude=[48.8, np.nan], longitude=[2.3, np.nan])
     run = {"since": "2024-05-11", "what": "Run", "kind": "event"}
     box = {"south": 48, "north": 49, "west": 2, "east": 3}
-    asked = [
+    asked: list[dict[str, Any]] = [
         {},
         {"area": "rivoli"},
         {"area": box},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ BLOCKS = ROWS["local_date"].to_numpy(dtype="datetime64[D]").astype(np.int64) // 
 EVEN = BLOCKS % 2 == 0
 
 
-def chosen(free: np.ndarray, event: np.ndarray, factor: np.ndarray) -> list[str]:
+def chosen(free: Any, event: Any, factor: Any) -> list[str]:
     rows = ROWS.assign(
         is_school_holiday=free.astype("float64"),
         school_holiday_share_14d=0.0,

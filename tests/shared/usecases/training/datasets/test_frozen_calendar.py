@@ -15,7 +15,7 @@ from velocast.core.city import City
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training import frozen_inputs
-from velocast.usecases.training.datasets import frames
+from velocast.usecases.training.datasets import frames, frozen_calendar
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.windows import DayRange
 from velocast.usecases.training.stored.run_store import RunStore
@@ -65,4 +65,4 @@ def test_a_training_keeps_its_school_holidays_and_events() -> None:
 def test_a_city_without_events_reads_no_counters(monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(events=[WORKS])
     monkeypatch.setattr(type(run.warehouse), "read", None)
-    assert frozen_inputs.frozen_calendar.freeze_calendar(run).events == ()
+    assert frozen_calendar.freeze_calendar(run).events == ()
