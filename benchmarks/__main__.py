@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | growth | messages | page]`.
+"""`python -m benchmarks NAME`: one benchmark.
 
 `--help` has arguments; benchmarks/README.md describes them.
 """
@@ -129,7 +129,18 @@ def _arguments() -> argparse.Namespace:
         help="observed weather (.parquet or .csv) of the city, then of other places on the same days",
     )
     weather.add_argument("--weeks", type=int, default=12)
-    for command in (fit, scale, weather):
+    calendar = commands.add_parser(
+        "calendar", help="the default model with and without school holidays and events"
+    )
+    calendar.set_defaults(module="calendar_gain")
+    calendar.add_argument(
+        "file", type=Path, nargs="?", help="counts; none: a simulated city with known events"
+    )
+    calendar.add_argument("--weeks", type=int, default=12)
+    calendar.add_argument(
+        "--retrain-days", type=int, default=28, help="days from one training to the next"
+    )
+    for command in (fit, scale, weather, calendar):
         command.add_argument(
             "--city",
             default="paris",

@@ -23,6 +23,7 @@ from velocast.core import schemas
 from velocast.core.city import City
 from velocast.core.datetimes import HORIZON_DAYS, HOUR, local_date, start_of_local_day
 from velocast.core.kinds import Kind
+from velocast.model.known_hours import with_counter_ids
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
 from velocast_cli.backtesting import city_tables, rolling_origins
@@ -90,10 +91,11 @@ def backtest_counts(
 
 @dataclass(frozen=True)
 class LoadedCounts:
-    """A city's counts with their quality, and the warehouse in which they are the table COUNTS."""
+    """A city's counts with their quality, its counters, and the warehouse in which the counts are the table COUNTS."""
 
     warehouse: Warehouse
     counts: pd.DataFrame
+    counters: pd.DataFrame
 
 
 @contextmanager
@@ -111,7 +113,7 @@ def loaded(city: City, read: FileCounts, say: Callable[[str], None]) -> Iterator
             warehouse.load_table(
                 COUNTERS, city_tables.counters_table(read.counters), expires_days=None
             )
-            yield LoadedCounts(warehouse, counted)
+            yield LoadedCounts(warehouse, counted, read.counters)
 
 
 def backtest_loaded(
@@ -127,6 +129,7 @@ def backtest_loaded(
         known = _as_known(weather, city, plan, asked.weather_as)
         table = pa.Table.from_pandas(known, preserve_index=False)
         held.warehouse.load_table(WEATHER, table, expires_days=None)
+    city = city.model_copy(update={"events": with_counter_ids(city.events, held.counters)})
     result = rolling_origins.backtest_rolling_origins(held.warehouse, city, plan, say)
     result.usable = held.counts.loc[held.counts["quality"].isna(), COUNTED]
     for forecaster in asked.outside.forecasters:

@@ -43,13 +43,34 @@ def known_hours(
     """
     if not events:
         return []
-    described = [_described(row) for row in counters.to_dict("records")]
     return [
         KnownHours(counter, event.kind, event.begins(zone), event.ends(zone), event.what)
         for event in events
-        for counter, *more in described
-        if event.concerns(counter, *more)
+        for counter in concerned_counters(event, counters)
     ]
+
+
+def concerned_counters(event: PlannedEvent, counters: pd.DataFrame) -> list[str]:
+    """Return the ids of the counters that an event concerns. counters: as for `known_hours`."""
+    described = (_described(row) for row in counters.to_dict("records"))
+    return [counter for counter, *more in described if event.concerns(counter, *more)]
+
+
+def with_counter_ids(
+    events: Sequence[PlannedEvent], counters: pd.DataFrame
+) -> tuple[PlannedEvent, ...]:
+    """Return the events with the ids of the counters that they concern, in place of names and areas.
+
+    Those that concern all counters stay as they are; those that concern none are left out. counters: as for
+    `known_hours`.
+    """
+    found = []
+    for event in events:
+        everywhere = not event.counters and event.area is None
+        ids = () if everywhere else tuple(concerned_counters(event, counters))
+        if everywhere or ids:
+            found.append(event.model_copy(update={"counters": ids, "area": None}))
+    return tuple(found)
 
 
 def _described(row: dict[Any, Any]) -> tuple[str, Any, Any, Any]:

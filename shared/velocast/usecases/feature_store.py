@@ -13,7 +13,16 @@ from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.datetimes import HORIZON_DAYS, HOUR, start_of_local_day
 from velocast.core.errors import EventError
-from velocast.model.features.calendar_features import calendar_columns, holiday_dates
+from velocast.core.schemas import COUNTERS
+from velocast.model.arrays import Floats
+from velocast.model.features.calendar_features import (
+    calendar_columns,
+    holiday_dates,
+    school_columns,
+    school_free_days,
+)
+from velocast.model.features.definition import EVENT
+from velocast.model.features.event_features import event_column
 from velocast.model.features.preprocessing import similar_days_mean
 
 HISTORY_DAYS = 56
@@ -49,7 +58,8 @@ def read_features(
     Returns one row per (origin_at, counter_id, target_at), sorted by them, with `bike_count` (the count, NaN where
     unknown), the columns of `features.definition.FEATURES` (weather NaN where unknown), `lag_168h`, `busy_threshold`,
     `history_hours`, `local_date` and `day_type`. Raises EventError for an invalid range, WarehouseError.
-    Source: `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`, sql/weather_features.sql.
+    Source: `bike_traffic_raw.counts`, sql/features.sql; `bike_traffic_raw.weather`, sql/weather_features.sql; for
+    events, `bike_traffic_raw.counters`.
     """
     _check_range(first_origin, last_origin, lead_days)
     if weather is None:
@@ -79,7 +89,12 @@ def read_features(
     floats = frame.select_dtypes("float64").columns
     frame[floats] = frame[floats].round(DECIMALS)
     holidays = _holidays(city, first_origin, last_origin, lead_days)
-    return pd.concat([frame, calendar_columns(frame, zone, holidays)], axis="columns")
+    columns = [
+        calendar_columns(frame, zone, holidays),
+        school_columns(frame, zone, school_free_days(city.school_holidays)),
+    ]
+    event = {EVENT: _events(warehouse, city, frame)}
+    return pd.concat([frame, *columns], axis="columns").assign(**event)
 
 
 def read_similar_days(
@@ -132,6 +147,18 @@ def read_weather_features(
         scan_from=start_of_local_day(scan_from, city.zone),
         **_query_parameters(city, first_origin, last_origin, lead_days),
     )
+
+
+def _events(warehouse: Warehouse, city: City, frame: pd.DataFrame) -> Floats:
+    """Return the feature EVENT of each row; names and places of counters are read where an event asks for them."""
+    events = [event for event in city.events if event.kind == "event"]
+    counters = pd.DataFrame({"counter_id": frame["counter_id"].drop_duplicates()})
+    known = set(counters["counter_id"])
+    if any(event.area is not None or not known.issuperset(event.counters) for event in events):
+        columns = ["counter_id", "counter_name", "latitude", "longitude"]
+        described = warehouse.read(COUNTERS, columns=columns).to_pandas()
+        counters = counters.merge(described, how="left", on="counter_id")
+    return event_column(frame, events, counters, city.zone)
 
 
 def _query_parameters(

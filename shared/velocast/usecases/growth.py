@@ -16,7 +16,7 @@ from velocast.core.schemas import COUNTS, WEATHER
 from velocast.core.unknown import Unknown
 from velocast.core.weather_variables import VALUES
 from velocast.model.faults.day_grid import DAY_TYPES, day_grid
-from velocast.model.features.calendar_features import day_type, holiday_dates
+from velocast.model.features.calendar_features import day_type, holiday_dates, school_free_days
 from velocast.model.growth.change import CityDays, Comparison, Growth
 from velocast.model.growth.periods import compared_periods
 from velocast.model.growth.regressors import weather_grid
@@ -154,15 +154,8 @@ def city_days(city: City, hours: pd.DataFrame, weather: pd.DataFrame | None) -> 
         counts=counts,
         day_types=np.array(types, dtype=np.int8),
         holidays=holidays,
-        free_days=school_free_days(city),
+        free_days=school_free_days(city.school_holidays),
         weather=known,
-    )
-
-
-def school_free_days(city: City) -> frozenset[date]:
-    """Return the days of the school holidays that the city's file names."""
-    return frozenset(
-        day.date() for first, last in city.school_holidays for day in pd.date_range(first, last)
     )
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from tests.shared.model.small_city import ZONE
 from velocast.core.datetimes import start_of_local_day
-from velocast.model.features.calendar_features import calendar_columns
-from velocast.model.features.definition import HISTORY, SHARES, SIMILAR, WEATHER
+from velocast.model.features.calendar_features import calendar_columns, school_columns
+from velocast.model.features.definition import EVENT, HISTORY, SHARES, SIMILAR, WEATHER
 
 
 def feature_rows(
@@ -42,7 +42,9 @@ def feature_rows(
         frame[name] = rhythm * random.uniform(0.8, 1.2, len(frame))
     frame["bike_count"] = random.poisson(frame["similar_day_mean"]).astype("float64")
     frame["lag_168h"] = frame["bike_count"] * random.uniform(0.5, 1.5, len(frame))
-    return pd.concat([frame, calendar_columns(frame, ZONE, [])], axis="columns")
+    frame[EVENT] = 0.0
+    columns = [calendar_columns(frame, ZONE, []), school_columns(frame, ZONE, [])]
+    return pd.concat([frame, *columns], axis="columns")
 
 
 def without_history(frame: pd.DataFrame, counter_id: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from tests.shared.model.faults.simulated_city import ZONE, city_hours
 from velocast.core.city import PlannedEvent
 from velocast.model.faults.city_faults import JudgedCity, judge_city
-from velocast.model.known_hours import explains, known_hours
+from velocast.model.known_hours import explains, known_hours, with_counter_ids
 
 COUNTER = "1-in"
 BROKEN = pd.Timestamp("2024-05-11", tz=ZONE)
@@ -121,3 +122,21 @@ def test_times_are_of_the_city_s_clock(hours: pd.DataFrame) -> None:
     local = found["counted_at"].dt.tz_convert(ZONE)
     assert set(found["counter_id"]) == {COUNTER}
     assert [f"{at:%d %H}" for at in local] == ["11 10", "11 11"]
+
+
+def test_names_and_areas_become_the_ids_of_the_counters_that_are_meant() -> None:
+    """So that a version that is trained again later means the same counters, whatever they are called by then."""
+    there = pd.DataFrame({"counter_id": ["1", "2"], "counter_name": ["Rue de Rivoli", "Quai"]})
+    there = there.assign(latitude=[48.8, np.nan], longitude=[2.3, np.nan])
+    run = {"since": "2024-05-11", "what": "Run", "kind": "event"}
+    box = {"south": 48, "north": 49, "west": 2, "east": 3}
+    asked: list[dict[str, Any]] = [
+        {},
+        {"area": "rivoli"},
+        {"area": box},
+        {"counters": ("Quai", "1")},
+        {"area": "nowhere"},
+    ]
+    found = with_counter_ids([PlannedEvent(**run, **one) for one in asked], there)
+    assert [each.counters for each in found] == [(), ("1",), ("1",), ("1", "2")]
+    assert all(each.area is None for each in found)

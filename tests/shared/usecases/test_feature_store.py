@@ -14,7 +14,7 @@ from tests.shared.model import small_city
 from tests.shared.model.small_city import DAY, ZONE, Oracle
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
-from velocast.core.city import load_city
+from velocast.core.city import City, load_city
 from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import EventError
 from velocast.model.features.calendar_features import holiday_dates
@@ -199,6 +199,34 @@ def test_a_counter_that_never_counted_has_rows_without_history(store: Warehouse)
     assert (found["history_hours"] == 0).all()
     assert feature_matrix(found).shape == (119, len(FEATURES))
     assert feature_matrix(found).dtype == np.float64
+
+
+def test_school_holidays_and_events_come_from_the_citys_file(store: Warehouse) -> None:
+    """Those that are listed count as known at every origin; a counter's name is that of the stored counters."""
+    fill(store, small_city.counts(date(2021, 3, 1), 40, seed=6))
+    named = pa.table({"counter_id": ["c0", "c1"], "counter_name": ["Quai", "Pont"]})
+    store.merge(schemas.COUNTERS, named, keys=["counter_id"])
+    run = {"what": "Run", "kind": "event", "since": "2021-03-28 01:00", "until": "2021-03-28 04:00"}
+    origin = date(2021, 3, 27)
+    frames = {}
+    for at, event in {"name": {"area": "quai"}, "id": {"counters": ["c0"]}, "all": {}}.items():
+        city = City(
+            **CITY.model_dump()
+            | {"school_holidays": [["2021-03-20", "2021-03-28"]], "events": [run | event]}
+        )
+        frames[at] = feature_store.read_features(
+            store, city, first_origin=origin, last_origin=origin, actual_until=LATER
+        )
+    pd.testing.assert_frame_equal(frames["name"], frames["id"])
+    found = frames["name"]
+    on = found[found["is_event"] > 0]
+    assert on["counter_id"].unique().tolist() == ["c0"]
+    # the clock goes forward: from one to four there are two hours
+    assert on["target_at"].dt.hour.tolist() == [0, 1]
+    assert (frames["all"]["is_event"] == 1).sum() == 2 * found["counter_id"].nunique()
+    free = found[found["is_school_holiday"] > 0]
+    assert sorted(free["local_date"].dt.day.unique()) == [27, 28]
+    assert found["school_holiday_share_14d"].round(9).eq(round(7 / 14, 9)).all()
 
 
 @pytest.mark.parametrize(

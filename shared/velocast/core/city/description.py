@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +16,8 @@ from velocast.core.city.events import PlannedEvent
 from velocast.core.city.messages import Messages
 from velocast.core.city.reading import ClockConvention, CounterFields, FileFormat, Layout, Strict
 from velocast.core.city.sources import Source
+
+LONGEST_SCHOOL_HOLIDAYS = 120  # days, in any country
 
 
 class MapTiles(Strict):
@@ -126,7 +129,8 @@ class City(Strict):
     )
     school_holidays: tuple[tuple[str, str], ...] = Field(
         (),
-        description="First and last day (ISO 8601) of each of the school holidays that are known.",
+        description="First and last day (ISO 8601) of each of the school holidays that are known: those of the years "
+        "with counts, and those to come.",
     )
     bounding_box: BoundingBox | None = None
     largest_credible_count: int | None = Field(
@@ -198,6 +202,35 @@ class City(Strict):
                     f"choose from {', '.join(named) or 'none'}"
                 ) from exc
         return name
+
+    @field_validator("school_holidays", mode="before")
+    @classmethod
+    def _days_as_text(cls, spans: Any) -> Any:
+        if not isinstance(spans, list | tuple):
+            return spans
+        return [
+            [day.isoformat() if isinstance(day, date) else day for day in span]  # as YAML reads it
+            if isinstance(span, list | tuple)
+            else span
+            for span in spans
+        ]
+
+    @field_validator("school_holidays")
+    @classmethod
+    def _known_days(cls, spans: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for first, last in spans:
+            for day in (first, last):
+                try:
+                    date.fromisoformat(day)
+                except ValueError:
+                    raise ValueError(f"{day!r} is no date; write it like 2025-07-14") from None
+            length = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
+            if not 1 <= length <= LONGEST_SCHOOL_HOLIDAYS:
+                raise ValueError(
+                    f"from {first} to {last} there are {length} days; give the first and the last day of holidays, "
+                    f"at most {LONGEST_SCHOOL_HOLIDAYS} days"
+                )
+        return spans
 
     @property
     def zone(self) -> ZoneInfo:

@@ -1,15 +1,17 @@
-"""Calendar features of a local day: working day, Saturday or rest day, holidays and the days around them."""
+"""Calendar features of a local day: its type, public holidays and the days around them, school holidays."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
 from velocast.core.errors import SettingsError
+from velocast.model.arrays import Floats
 
 DayType = Literal["working", "saturday", "rest"]
 CALENDAR_COLUMNS = (
@@ -21,6 +23,8 @@ CALENDAR_COLUMNS = (
     "is_morrow",
     "is_bridge",
 )
+SCHOOL_COLUMNS = ("is_school_holiday", "school_holiday_share_14d")
+SCHOOL_DAYS_BEFORE = 14  # days before the origin, of whose counts the similar days are made
 SATURDAY, SUNDAY = 5, 6
 ONE_DAY = timedelta(days=1)
 
@@ -74,6 +78,45 @@ def calendar_columns(
     columns = facts.reindex(days.array).set_axis(frame.index)
     columns.insert(0, "local_date", days)
     return columns
+
+
+def school_free_days(school_holidays: Iterable[tuple[str, str]]) -> frozenset[date]:
+    """Return every day of the school holidays. school_holidays: first and last day of each, ISO 8601."""
+    return frozenset(
+        day.date() for first, last in school_holidays for day in pd.date_range(first, last)
+    )
+
+
+def school_columns(
+    frame: pd.DataFrame, zone: ZoneInfo, free_days: Collection[date]
+) -> pd.DataFrame:
+    """Return what is known of the school holidays at each target, and at its origin.
+
+    frame: (n, any) with `origin_at` and `target_at` (aware). free_days: of `school_free_days`; they are published years
+    ahead, so those after the origin are known too.
+    Returns (n, 2) with the frame's index, float64: SCHOOL_COLUMNS, whether the target's local day is one of them (0 or
+    1), and the share of them among the SCHOOL_DAYS_BEFORE local days before the origin's.
+    """
+    free = frozenset(free_days)
+    before = range(1, SCHOOL_DAYS_BEFORE + 1)
+    shares = [
+        _of_local_days(frame["target_at"], zone, lambda day: float(day in free)),
+        _of_local_days(
+            frame["origin_at"],
+            zone,
+            lambda day: sum(day - n * ONE_DAY in free for n in before) / SCHOOL_DAYS_BEFORE,
+        ),
+    ]
+    return pd.DataFrame(dict(zip(SCHOOL_COLUMNS, shares, strict=True)), index=frame.index)
+
+
+def _of_local_days(
+    times: pd.Series[pd.Timestamp], zone: ZoneInfo, value: Callable[[date], float]
+) -> Floats:
+    """Return a value of the local day of each time, (n,), computed once for each day."""
+    days = times.dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
+    values = {day: value(day.date()) for day in days.drop_duplicates()}
+    return np.asarray(days.map(values), dtype="float64")
 
 
 def _describe(day: date, holidays: frozenset[date]) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from velocast.core.errors import TooLittleHistory
-from velocast.model.features.calendar_features import CALENDAR_COLUMNS
+from velocast.model.features.calendar_features import CALENDAR_COLUMNS, SCHOOL_COLUMNS
 
 RECENT = tuple(f"hour_{day}d" for day in range(1, 8))
 WEEKS = ("week_1", "week_2", "week_3", "week_4")
@@ -63,18 +63,20 @@ SIMILAR = (
     "similar_day_previous",
     "similar_day_mean_3h",
 )
-FEATURES: tuple[str, ...] = (
+# 1 where the city's file names an event at the counter in the hour. All that are listed count as known at any origin:
+# the file does not say since when.
+EVENT = "is_event"
+# What trees and networks learn from. With SIMILAR too, boosters were worse in Paris (R2 0.872 to 0.903 instead of 0.875
+# to 0.913 in three weeks of summer 2021); the ridge gains by them.
+TREE_FEATURES: tuple[str, ...] = (
     *HISTORY,
     "lead_day",
     "local_hour",
     *CALENDAR_COLUMNS,
     *SHARES,
     *WEATHER,
-    *SIMILAR,
 )
-# What trees and networks learn from. With SIMILAR too, boosters were worse in Paris (R2 0.872 to 0.903 instead of 0.875
-# to 0.913 in three weeks of summer 2021); the ridge gains by them.
-TREE_FEATURES = FEATURES[: -len(SIMILAR)]
+FEATURES: tuple[str, ...] = (*TREE_FEATURES, *SIMILAR, *SCHOOL_COLUMNS, EVENT)
 _SQL = ("features.sql", "weather_features.sql")
 
 
@@ -91,8 +93,11 @@ FEATURE_DEFINITION: str = _definition()
 # Earlier definitions whose models still serve until they are retrained. A definition belongs here only if its columns
 # are the first of FEATURES, in the same order and with the same meaning: what came later was added at the end.
 # features-d53484dbd8f9 (0.1) differs only in the weather of cities in half-hour zones, of which 0.1 read no count, and
-# features-66325a5fdc34 (before 0.2) only in lacking SIMILAR.
-EARLIER_DEFINITIONS: frozenset[str] = frozenset({"features-d53484dbd8f9", "features-66325a5fdc34"})
+# features-66325a5fdc34 (before 0.2) only in lacking SIMILAR and what follows, features-7ccd20ceabfd in lacking
+# SCHOOL_COLUMNS and EVENT.
+EARLIER_DEFINITIONS: frozenset[str] = frozenset(
+    {"features-d53484dbd8f9", "features-66325a5fdc34", "features-7ccd20ceabfd"}
+)
 
 
 def serves(definition: str) -> bool:

@@ -16,6 +16,7 @@ from velocast.model.arrays import Floats
 from velocast.model.features.preprocessing import Rows, similar_days_mean, subsample
 from velocast.model.learning import blend_weights, regressors, ridge
 from velocast.model.learning.blend_weights import CANDIDATES, VOICES, DailyErrors
+from velocast.model.learning.calendar_choice import choose_calendar
 from velocast.model.learning.level_correction import correct_level
 
 
@@ -26,6 +27,14 @@ def initial_hyperparameters(test_mode: bool) -> dict[str, Any]:
         "ridge": ridge.HYPERPARAMETERS,
         "weights": blend_weights.named(CANDIDATES[0]),
     }
+
+
+def chosen_hyperparameters(
+    params: dict[str, Any], frame: pd.DataFrame, seed: int
+) -> dict[str, Any]:
+    """Return the hyperparameters with the columns of the calendar that pay. Arguments as for `fit_blend`."""
+    calendar = choose_calendar(params["ridge"], frame, seed)
+    return params | {"ridge": params["ridge"] | {"calendar": calendar}}
 
 
 def fit_blend(params: dict[str, Any], frame: Rows, seed: int) -> dict[str, Any]:

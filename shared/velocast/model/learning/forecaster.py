@@ -39,7 +39,7 @@ class TrainedModel:
 
     estimator: a dictionary of `forecast`, from `blend` or `regressors`, `spread`, from `residual_scale` (None where too
     few errors were known), and `power`, to which the intervals grow with it.
-    params: the hyperparameters; of a blend also the weights that it learned.
+    params: the hyperparameters; of a blend also the weights that it learned, and what of the calendar its ridge uses.
     calibration: the error distribution of the model; similar_days: that of the mean of similar days, which forecasts
     counters with too little history for the model.
     learned_until: end (exclusive, UTC) of the counts that the model was trained on.
@@ -152,6 +152,8 @@ def fit_forecaster(
             f"training a {kind}: none of {len(train)} rows has a count and a history; backfill earlier counts"
         )
     params = _hyperparameters(kind, test_mode)
+    if kind == "blend":
+        params = blend.chosen_hyperparameters(params, known, seed)
     estimator = _fit(kind, params, [known], seed)
     weighed: dict[str, Any] = {}
     if kind == "blend":

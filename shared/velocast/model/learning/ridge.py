@@ -6,17 +6,27 @@ counter's level, and shares strength with the hours beside it. numpy only: a fit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from velocast.model.arrays import Floats
-from velocast.model.features.definition import HISTORY, SHARES, SIMILAR, WEATHER
+from velocast.model.features.calendar_features import SCHOOL_COLUMNS
+from velocast.model.features.definition import EVENT, HISTORY, SHARES, SIMILAR, WEATHER
 from velocast.model.features.preprocessing import base_and_level, subsample
 
-HYPERPARAMETERS = {"penalty": 100.0, "neighbours": 0.3, "max_rows": 160_000}
+# `calendar`: names of CALENDAR, chosen for each city (`calendar_choice`).
+HYPERPARAMETERS: dict[str, Any] = {
+    "penalty": 100.0,
+    "neighbours": 0.3,
+    "max_rows": 160_000,
+    "calendar": [],
+}
+Integers = NDArray[np.int64]
 HOURS = 24
 BLOCK = 50_000  # rows forecast at once, so that memory does not grow with them
 RESIDUALS = (-3.0, 5.0)  # in levels; what lies beyond is cut, in the fit and in the forecast
@@ -25,50 +35,101 @@ MOST_WEATHER = 3.0  # standard deviations
 LEAD_UNIT = 4.0  # lead days
 HOLIDAY = 7  # the column after those of the weekdays
 AROUND = ("is_eve", "is_morrow", "is_bridge")
+# What the city's file may say of a day, and the features that say it: used only where they pay.
+CALENDAR: dict[str, tuple[str, ...]] = {"school_holidays": SCHOOL_COLUMNS, "events": (EVENT,)}
 _RECENT = [name for name in HISTORY if name not in ("similar_day_mean", "level")] + list(SIMILAR)
 
 
-def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Floats]:
+def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Fit the coefficients of each hour.
 
-    params: `penalty` (of standardized columns), `neighbours` (weight of the hours beside), `max_rows`. frame: feature
-    frame whose rows all have a bike_count.
-    Returns arrays: `weather_mean` and `weather_scale`, (17,); `coefficients`, (24, columns of `_design`).
+    params: `penalty` (of standardized columns), `neighbours` (weight of the hours beside), `max_rows`, `calendar` (what
+    of CALENDAR is used). frame: feature frame whose rows all have a bike_count.
+    Returns `calendar` and arrays: `weather_mean` and `weather_scale`, (17,); `coefficients`, (24, columns of
+    `_design`).
     """
-    from threadpoolctl import threadpool_limits
-
-    rows = subsample(frame, params["max_rows"], seed)
-    base, level = base_and_level(rows)
-    weather = _standards(rows)
-    target = np.clip((rows["bike_count"].to_numpy(dtype="float64") - base) / level, *RESIDUALS)
-    weight = level**2 / np.mean(level**2)
-    hours = rows["local_hour"].to_numpy()
-    gram, moment = [], []
-    with threadpool_limits(limits=1, user_api="blas"):  # the last bits depend on their number
-        for hour in range(HOURS):
-            own = np.flatnonzero(hours == hour)
-            x = _design(rows.iloc[own], base[own], level[own], *weather)
-            weighted = x * weight[own, None]
-            gram.append(weighted.T @ x)
-            moment.append(weighted.T @ target[own])
-        coefficients = _solve(np.array(gram), np.array(moment), weight.sum(), params)
-    return {
-        "weather_mean": weather[0],
-        "weather_scale": weather[1],
-        "coefficients": coefficients,
-    }
+    equations = Equations.of(subsample(frame, params["max_rows"], seed), params)
+    return equations.solved()
 
 
-def predict_ridge(fitted: dict[str, Floats], frame: pd.DataFrame) -> Floats:
+@dataclass(frozen=True)
+class Equations:
+    """The normal equations of some rows: what a fit needs to know of them.
+
+    gram: (24, columns, columns); moment: (24, columns), both by local hour. weight: the sum of the rows' weights.
+    """
+
+    params: dict[str, Any]
+    weather: tuple[Floats, Floats]
+    gram: Floats
+    moment: Floats
+    weight: float
+
+    @staticmethod
+    def of(rows: pd.DataFrame, params: dict[str, Any]) -> Equations:
+        """Return the equations of all rows."""
+        return Equations.of_parts(rows, params, np.zeros(len(rows), dtype=np.int64))[0]
+
+    @staticmethod
+    def of_parts(rows: pd.DataFrame, params: dict[str, Any], parts: Integers) -> list[Equations]:
+        """Return the equations of each part of the rows, which add up to those of all. parts: (n,), numbers from 0."""
+        from threadpoolctl import threadpool_limits
+
+        base, level = base_and_level(rows)
+        weather = _standards(rows)
+        target = np.clip((rows["bike_count"].to_numpy(dtype="float64") - base) / level, *RESIDUALS)
+        weight = level**2 / np.mean(level**2)
+        hours = rows["local_hour"].to_numpy(dtype="int64")
+        count = int(parts.max(initial=0)) + 1
+        grams, moments = [], []  # by hour, then by part
+        with threadpool_limits(limits=1, user_api="blas"):  # the last bits depend on their number
+            for hour in range(HOURS):
+                own = np.flatnonzero(hours == hour)
+                x = _design(rows.iloc[own], base[own], level[own], *weather, params["calendar"])
+                weighted = x * weight[own, None]
+                of_part = [np.flatnonzero(parts[own] == n) for n in range(count)]
+                grams.append([weighted[at].T @ x[at] for at in of_part])
+                moments.append([weighted[at].T @ target[own][at] for at in of_part])
+        gram, moment = np.array(grams), np.array(moments)
+        return [
+            Equations(params, weather, gram[:, n], moment[:, n], float(weight[parts == n].sum()))
+            for n in range(count)
+        ]
+
+    @staticmethod
+    def total(parts: Sequence[Equations]) -> Equations:
+        """Return the equations of the rows of all parts."""
+        gram = np.sum([part.gram for part in parts], axis=0)
+        moment = np.sum([part.moment for part in parts], axis=0)
+        weight = sum(part.weight for part in parts)
+        return Equations(parts[0].params, parts[0].weather, gram, moment, weight)
+
+    def without(self, part: Equations) -> Equations:
+        """Return the equations of the rows that are not in a part."""
+        gram, moment = self.gram - part.gram, self.moment - part.moment
+        return Equations(self.params, self.weather, gram, moment, self.weight - part.weight)
+
+    def solved(self) -> dict[str, Any]:
+        """Return what `predict_ridge` needs."""
+        return {
+            "weather_mean": self.weather[0],
+            "weather_scale": self.weather[1],
+            "coefficients": _solve(self.gram, self.moment, self.weight, self.params),
+            "calendar": list(self.params["calendar"]),
+        }
+
+
+def predict_ridge(fitted: dict[str, Any], frame: pd.DataFrame) -> Floats:
     """Return forecast counts, (n,), bikes per hour, >= 0, never NaN."""
     base, level = base_and_level(frame)
     weather = fitted["weather_mean"], fitted["weather_scale"]
+    calendar = fitted.get("calendar", [])  # models of earlier definitions have none
     own = fitted["coefficients"]
     hours = frame["local_hour"].to_numpy(dtype="int64")
     residual = np.empty(len(frame))
     for begin in range(0, len(frame), BLOCK):
         part = slice(begin, begin + BLOCK)
-        x = _design(frame.iloc[part], base[part], level[part], *weather)
+        x = _design(frame.iloc[part], base[part], level[part], *weather, calendar)
         residual[part] = np.einsum("ij,ij->i", x, own[hours[part]])
     counts = base + level * np.clip(residual, *RESIDUALS)
     return np.asarray(np.maximum(counts, 0.0), dtype="float64")
@@ -98,9 +159,14 @@ def _standards(frame: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _design(
-    frame: pd.DataFrame, base: Floats, level: Floats, weather_mean: Floats, weather_scale: Floats
+    frame: pd.DataFrame,
+    base: Floats,
+    level: Floats,
+    weather_mean: Floats,
+    weather_scale: Floats,
+    calendar: Collection[str] = (),
 ) -> Floats:
-    """Return the columns of the regression, (n, 58), never NaN, in units of the level.
+    """Return the columns of the regression, (n, 58 and those of `calendar`), never NaN, in units of the level.
 
     An unknown count is taken for the mean of similar days, unknown weather for usual weather.
     """
@@ -120,9 +186,24 @@ def _design(
             np.eye(HOLIDAY + 1)[kind_of_day],
             _floats(frame, AROUND),
             np.clip(weather, -MOST_WEATHER, MOST_WEATHER),
+            *(_calendar_columns(frame, name) for name in CALENDAR if name in calendar),
         ]
     )
     return np.nan_to_num(np.column_stack([recent, shared * b[:, None]]))
+
+
+def _calendar_columns(frame: pd.DataFrame, name: str) -> Floats:
+    """Return the columns of one of CALENDAR, (n, any).
+
+    Of school holidays: whether there are any at the target, their share before the origin, of which the similar days
+    are made, both together, and what they change on rest days and Saturdays.
+    """
+    values = _floats(frame, CALENDAR[name])
+    if name != "school_holidays":
+        return values
+    free, share = values.T
+    more = (free * share, free * frame["is_rest"], free * frame["is_saturday"])
+    return np.column_stack([values, *more])
 
 
 def _floats(frame: pd.DataFrame, names: Sequence[str]) -> Floats:

@@ -36,7 +36,13 @@ def refit_model(
     if data is None:
         known = counts.known(run)
         tables = frozen_counts.counts_table(run, counts), frozen_weather.weather_table(run, weather)
-        source = Source(run, tables[0], counts.rows_a_day(run), weather_table=tables[1])
+        source = Source(
+            run,
+            tables[0],
+            counts.rows_a_day(run),
+            weather_table=tables[1],
+            calendar=training.calendar,
+        )
         rows, held_out = frames.learning_frames(source, [known], calibration_start([known]))
         model = models.fit_model(training.kind, rows, held_out, seed=training.seed)
         data = store.save_bytes_once(run_store.REFITTED, model.to_bytes(), model_io.MODEL_TYPE)

@@ -98,6 +98,7 @@ def _cut(request: TrainRequest, run: Run[JobSettings], store: RunStore) -> _Cut:
         made = baselines.ensure_baseline(run, counts, keep=not request.test_mode)
         baseline = store.save_once(run_store.BASELINE, made)
     weather = frozen_inputs.weather_of_run(run, store)
+    calendar = frozen_inputs.calendar_of_run(run, store)
     windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
     counters = _sample_counters(run, counts) if request.test_mode else ()
     source = Source(
@@ -107,6 +108,7 @@ def _cut(request: TrainRequest, run: Run[JobSettings], store: RunStore) -> _Cut:
         counters,
         request.test_mode,
         frozen_weather.weather_table(run, weather),
+        calendar,
     )
     return _Cut(counts, baseline, weather, windows, source)
 
@@ -249,6 +251,7 @@ def _record(
         counts=cut.counts,
         baseline=cut.baseline,
         weather=cut.weather,
+        calendar=cut.source.calendar,
         windows=cut.windows,
         counter_ids=cut.source.counter_ids,
         artifact=artifact,

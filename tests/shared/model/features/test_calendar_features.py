@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from velocast.core.errors import SettingsError
-from velocast.model.features.calendar_features import calendar_columns, day_type, holiday_dates
+from velocast.model.features.calendar_features import (
+    calendar_columns,
+    day_type,
+    holiday_dates,
+    school_columns,
+    school_free_days,
+)
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -75,3 +81,26 @@ def test_the_monday_before_a_tuesday_holiday_is_a_bridge() -> None:
 def test_an_empty_frame_has_the_columns_too() -> None:
     frame = pd.DataFrame({"target_at": pd.to_datetime([], utc=True)})
     assert list(calendar_columns(frame, PARIS, []).columns)[:2] == ["local_date", "weekday"]
+
+
+def test_school_holidays_of_the_target_and_their_share_before_the_origin() -> None:
+    """Paris, Christmas 2020: from Saturday 19 December to Sunday 3 January; a day's hours are those of its clock."""
+    free = school_free_days([("2020-12-19", "2021-01-03"), ("2021-02-13", "2021-02-13")])
+    assert (len(free), min(free), max(free)) == (17, date(2020, 12, 19), date(2021, 2, 13))
+    instants = [  # origin, target
+        ("2020-12-17T23:00Z", "2020-12-18T22:00Z"),  # Friday 23:00
+        ("2020-12-17T23:00Z", "2020-12-18T23:00Z"),  # Saturday 00:00, seen from the day before
+        ("2020-12-18T23:00Z", "2020-12-20T12:00Z"),  # no day before the origin's is free
+        ("2020-12-25T23:00Z", "2020-12-26T12:00Z"),  # seven are
+        ("2021-01-03T23:00Z", "2021-01-03T23:00Z"),  # the first day of school: all are
+        ("2021-01-16T23:00Z", "2021-01-18T12:00Z"),  # one is still among the fourteen
+        ("2021-01-17T23:00Z", "2021-01-18T12:00Z"),
+    ]
+    frame = pd.DataFrame(instants, columns=["origin_at", "target_at"], index=range(3, 10))
+    frame = frame.apply(pd.to_datetime, utc=True)
+    found = school_columns(frame, PARIS, free)
+    assert found.index.equals(frame.index)
+    assert found["is_school_holiday"].tolist() == [0, 1, 1, 1, 0, 0, 0]
+    assert (found["school_holiday_share_14d"] * 14).round(9).tolist() == [0, 0, 0, 7, 14, 1, 0]
+    assert (school_columns(frame, PARIS, []) == 0).all(axis=None)
+    assert school_columns(frame.head(0), PARIS, free).shape == (0, 2)

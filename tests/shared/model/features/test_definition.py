@@ -13,6 +13,7 @@ import pytest
 from tests.shared.model.feature_rows import feature_rows
 from velocast.core.errors import TooLittleHistory
 from velocast.model.features import definition
+from velocast.model.features.calendar_features import SCHOOL_COLUMNS
 
 ROWS = feature_rows(date(2021, 3, 1), origins=3)
 
@@ -34,7 +35,9 @@ def test_the_matrix_of_features_is_made_without_another_copy() -> None:
 
 def test_columns_that_came_later_are_the_last() -> None:
     """A model of an earlier definition knows the columns before them by their position."""
-    assert definition.FEATURES[-len(definition.SIMILAR) :] == definition.SIMILAR
+    later = (*definition.SIMILAR, *SCHOOL_COLUMNS, definition.EVENT)
+    assert (*definition.TREE_FEATURES, *later) == definition.FEATURES
+    assert definition.TREE_FEATURES[-1] == definition.WEATHER[-1]
 
 
 def test_the_definition_depends_on_columns_and_sql_but_not_on_comments(

@@ -22,7 +22,7 @@ from velocast.model.evaluation import metrics, reference_models
 from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.intervals import residual_scale
-from velocast.model.learning import serialization
+from velocast.model.learning import blend, serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
 KINDS: tuple[ForecastKind, ...] = ("blend", "gbm", "rf", "nn")
@@ -205,9 +205,28 @@ def test_a_model_describes_itself(models: dict[str, TrainedModel]) -> None:
     }
     blended = models["blend"].describe()["params"]
     assert blended["weights"] == {"boosters": 0.3, "ridge": 0.6, "similar_days": 0.1}
+    assert blended["ridge"]["calendar"] == []  # rows without school holidays and events
     assert json.dumps(found)
     assert json.dumps(blended)
     assert set(library_versions()) == {"numpy", "pandas", "scikit-learn", "skops"}
+
+
+def test_a_blend_says_and_keeps_what_of_the_calendar_its_ridge_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def choose(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> list[str]:
+        asked.append(len(frame))
+        return ["school_holidays"]
+
+    monkeypatch.setattr(blend, "choose_calendar", choose)
+    made = fit_forecaster("blend", TRAIN, CALIBRATION, seed=7, test_mode=True)
+    assert asked == [len(TRAIN)]  # not on what is held out for the intervals
+    loaded = TrainedModel.from_bytes(made.to_bytes())
+    assert loaded.describe()["params"]["ridge"]["calendar"] == ["school_holidays"]
+    assert loaded.estimator["forecast"]["ridge"]["calendar"] == ["school_holidays"]
+    pd.testing.assert_frame_equal(loaded.predict(TEST), made.predict(TEST), check_exact=True)
 
 
 def test_training_without_counts_is_refused() -> None:

@@ -19,14 +19,36 @@ ROWS = feature_rows(date(2021, 2, 1), origins=8)
 
 def design(fitted: dict[str, np.ndarray], frame: pd.DataFrame) -> np.ndarray:
     base, level = base_and_level(frame)
-    return ridge._design(frame, base, level, fitted["weather_mean"], fitted["weather_scale"])
+    weather = fitted["weather_mean"], fitted["weather_scale"]
+    return ridge._design(frame, base, level, *weather, fitted["calendar"])
 
 
-def test_without_neighbours_each_hour_is_a_ridge_regression_of_its_own() -> None:
-    fitted = ridge.fit_ridge(ridge.HYPERPARAMETERS | {"neighbours": 0.0}, ROWS, seed=1)
-    base, level = base_and_level(ROWS)
+CALENDAR = list(ridge.CALENDAR)
+
+
+def with_calendar(frame: pd.DataFrame, seed: int = 5) -> pd.DataFrame:
+    """Return the rows with school holidays on some days, and events at some counters and hours."""
+    random = np.random.default_rng(seed)
+    days = frame["local_date"].drop_duplicates()
+    free = dict(zip(days, random.random(len(days)) < 0.5, strict=True))
+    return frame.assign(
+        is_school_holiday=frame["local_date"].map(free).astype("float64"),
+        school_holiday_share_14d=(frame["lead_day"] * 2 / 14).astype("float64"),
+        is_saturday=(frame["local_date"].dt.weekday == 5).astype("float64"),
+        is_rest=(frame["local_date"].dt.weekday == 6).astype("float64"),
+        is_event=(random.random(len(frame)) < 0.2).astype("float64"),
+    )
+
+
+@pytest.mark.parametrize("calendar", [[], CALENDAR])
+def test_without_neighbours_each_hour_is_a_ridge_regression_of_its_own(calendar: list[str]) -> None:
+    params = ridge.HYPERPARAMETERS | {"neighbours": 0.0, "calendar": calendar}
+    rows = with_calendar(ROWS)
+    fitted = ridge.fit_ridge(params, rows, seed=1)
+    base, level = base_and_level(rows)
     weight = level**2 / np.mean(level**2)
-    x = design(fitted, ROWS)
+    x = design(fitted, rows)
+    assert x.shape[1] == 58 + (6 if calendar else 0)
     scale = np.sqrt(np.average(x**2, axis=0, weights=weight))
     scale[scale == 0] = 1.0
     target = ((ROWS["bike_count"] - base) / level).clip(*ridge.RESIDUALS)
@@ -90,3 +112,32 @@ def test_weather_is_learned() -> None:
     fitted = ridge.fit_ridge(ridge.HYPERPARAMETERS, rain, seed=1)
     found = ridge.predict_ridge(fitted, rain)
     assert found[wet].sum() < 0.75 * found[~wet].sum() * wet.sum() / (~wet).sum()
+
+
+def test_school_holidays_and_events_are_learned_only_where_they_are_chosen() -> None:
+    rows = with_calendar(ROWS)
+    free, event = rows["is_school_holiday"] > 0, rows["is_event"] > 0
+    factor = np.where(free, 0.7, 1.0) * np.where(event, 1.6, 1.0)
+    rows = rows.assign(bike_count=rows["similar_day_mean"] * factor)
+
+    def ratios(calendar: list[str]) -> list[float]:
+        params = ridge.HYPERPARAMETERS | {"penalty": 1.0, "calendar": calendar}  # few rows
+        fitted = ridge.fit_ridge(params, rows, seed=1)
+        made = pd.Series(ridge.predict_ridge(fitted, rows), index=rows.index)
+        kinds = (free & ~event, event & ~free)
+        return [float(made[k].sum() / rows.loc[k, "similar_day_mean"].sum()) for k in kinds]
+
+    both = ratios(CALENDAR)
+    assert both == pytest.approx([0.7, 1.6], abs=0.12)
+    neither = ratios([])
+    assert neither[1] < 1.25
+    assert ratios(["events"])[1] == pytest.approx(1.5, abs=0.12)
+
+
+def test_a_model_that_was_stored_before_the_calendar_forecasts_as_before() -> None:
+    fitted = ridge.fit_ridge(ridge.HYPERPARAMETERS, ROWS, seed=1)
+    stored = {name: fitted[name] for name in ("weather_mean", "weather_scale", "coefficients")}
+    rows = with_calendar(ROWS)
+    np.testing.assert_array_equal(
+        ridge.predict_ridge(stored, rows), ridge.predict_ridge(fitted, rows)
+    )

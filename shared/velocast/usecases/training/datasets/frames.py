@@ -13,6 +13,7 @@ from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
 from velocast.core.settings import JobSettings
 from velocast.usecases import feature_store
 from velocast.usecases.context import Run
+from velocast.usecases.training.datasets.frozen_calendar import FrozenCalendar
 from velocast.usecases.training.datasets.windows import DAY, DayRange
 
 WARM_UP_DAYS = 7
@@ -31,6 +32,7 @@ class Source:
     """Where rows come from: the run, frozen tables of counts and weather, and the counters (none named: all).
 
     rows_a_day: the hours counted on an average day, by all counters; from it follows how many rows a range of days has.
+    calendar: None for that of the city's file.
     """
 
     run: Run[JobSettings]
@@ -39,6 +41,7 @@ class Source:
     counter_ids: tuple[str, ...] = ()
     test_mode: bool = False
     weather_table: str | None = None
+    calendar: FrozenCalendar | None = None
 
     def read(
         self,
@@ -54,6 +57,8 @@ class Source:
         keep_one_in: n reads one target in n, drawn by hash.
         """
         city = self.run.settings.city
+        if self.calendar is not None:
+            city = self.calendar.of_city(city)
         first, until = days.bounds(city.zone)
         frame = feature_store.read_features(
             self.run.warehouse,

@@ -39,6 +39,7 @@ def source_of(run: Run[JobSettings], training: Training) -> Source:
         training.counter_ids,
         training.test_mode,
         frozen_weather.weather_table(run, weather) if weather else None,
+        training.calendar,
     )
 
 

@@ -14,6 +14,7 @@ from velocast.model.evaluation.metrics import Scores
 from velocast.model.evaluation.references import ReferenceGain
 from velocast.model.intervals.conformal import Calibration
 from velocast.usecases.training.datasets.baseline import Baseline
+from velocast.usecases.training.datasets.frozen_calendar import FrozenCalendar
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows
@@ -58,6 +59,7 @@ class Training(Message):
     counts: FrozenCounts
     baseline: Baseline
     weather: FrozenWeather | None = None  # None for versions trained before it was frozen
+    calendar: FrozenCalendar | None = None  # None for versions trained before it was a feature
     windows: Windows
     counter_ids: tuple[str, ...]
     artifact: Artifact

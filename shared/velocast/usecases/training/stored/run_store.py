@@ -22,10 +22,11 @@ RecordT = TypeVar("RecordT", bound=Message)
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-FREEZE, BASELINE, WEATHER, LEARNED, TRAINING, DECISION, PLAN, PROMOTION = (
+FREEZE, BASELINE, WEATHER, CALENDAR, LEARNED, TRAINING, DECISION, PLAN, PROMOTION = (
     "freeze.json",
     "baseline.json",
     "weather.json",
+    "calendar.json",
     "learned.json",
     "train.json",
     "decision.json",
