@@ -20,7 +20,9 @@ from velocast.model.faults.day_grid import DAY_TYPES, day_grid
 from velocast.model.features.calendar_features import day_type, holiday_dates
 from velocast.model.growth.change import CityDays
 from velocast.model.growth.regressors import weather_grid
+from velocast.model.histories.counts import under_histories
 from velocast.usecases.context import Run
+from velocast.usecases.histories.known import read_histories
 from velocast_cli.counts.hours_files import read_hours
 from velocast_cli.weather_file import read_weather_file
 
@@ -37,6 +39,7 @@ def days_of_files(
     marked = pd.Series(judged.quality, hours.index, dtype=object)
     hours = hours.assign(quality=hours["quality"].where(hours["quality"].notna(), marked))
     known = read_weather_file(weather) if weather else None
+    hours = under_histories(hours, found.histories)
     return found.city, city_days(found.city, hours, known)
 
 
@@ -57,6 +60,9 @@ def days_of_deployment(run: Run[JobSettings], since: date | None) -> tuple[City,
     ).to_pandas()
     if hours.empty:
         raise EventError(f"no count is stored from {first} to {today}; run fetch first")
+    # a sum would be counted beside its parts
+    histories = read_histories(run.warehouse, city, as_of=run.as_of, with_sums=False)
+    hours = under_histories(hours.assign(counted_at=_utc(hours["counted_at"])), histories)
     weather = run.warehouse.read(
         WEATHER,
         columns=["valid_at", "issued_at", *VALUES],

@@ -103,6 +103,14 @@ class HealthCard(_Part):
     r2: float | None = None
 
 
+class ContinuedCard(_Part):
+    """A counter that has ended: its history up to `until` is that of the counter that continues it."""
+
+    counter_id: str
+    until: AwareDatetime
+    continued_by: str
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -120,6 +128,8 @@ class CounterSnapshot(_Part):
     where there is no usable count. day_hours: the number of hours with a usable count in each of these days.
     days_estimated, day_hours_estimated: the bikes of the same days' hours that were only estimated, which are not in
     `days`, and the number of these hours; empty where none was.
+    continues: the counters whose history it continues, the newest first.
+    sum_of: the counters that a virtual sum adds up; it is in no total of the city.
     fault: null while the counter works. health: null in snapshots of earlier versions.
     """
 
@@ -156,6 +166,8 @@ class CounterSnapshot(_Part):
     day_hours: tuple[int, ...] = ()
     days_estimated: tuple[int, ...] = ()
     day_hours_estimated: tuple[int, ...] = ()
+    continues: tuple[ContinuedCard, ...] = ()
+    sum_of: tuple[str, ...] = ()
     fault: FaultCard | None = None
     health: HealthCard | None = None
 

@@ -2,15 +2,20 @@
 
 from velocast.core.city.description import DISCORD, City, Messages, Severity, WeatherConfig
 from velocast.core.city.events import PlannedEvent
+from velocast.core.city.histories import Continuation, Histories, histories_of, listed_continuations
 from velocast.core.city.loading import ReadObject, load_city
 
 __all__ = [
     "DISCORD",
     "City",
+    "Continuation",
+    "Histories",
     "Messages",
     "PlannedEvent",
     "ReadObject",
     "Severity",
     "WeatherConfig",
+    "histories_of",
+    "listed_continuations",
     "load_city",
 ]

@@ -14,7 +14,7 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
-from velocast.core.city import City
+from velocast.core.city import City, Histories
 from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
@@ -31,6 +31,7 @@ from velocast.usecases.snapshot_format import (
     ChampionCard,
     CityCard,
     Clock,
+    ContinuedCard,
     CounterSnapshot,
     FaultCard,
     HealthCard,
@@ -42,6 +43,7 @@ from velocast.usecases.snapshot_format import (
 SEEN_WITHIN = timedelta(days=366)
 TYPICAL_WEEKS = 8
 MIN_WEEKS = 2
+NOTHING_CONTINUED = Histories()
 RECENT_HOURS = 14 * 24
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
@@ -61,6 +63,7 @@ class History:
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     faults, health: those that counters have now, by counter_id.
     counts_table: dataset.table of the counts behind all this; None for the stored ones.
+    histories: by which these counts are read.
     """
 
     counters: pd.DataFrame
@@ -71,6 +74,7 @@ class History:
     faults: dict[str, FaultCard] = field(default_factory=dict)
     health: dict[str, HealthCard] = field(default_factory=dict)
     counts_table: str | None = None
+    histories: Histories = NOTHING_CONTINUED
 
 
 def read_history(
@@ -80,11 +84,13 @@ def read_history(
     origin_at: datetime,
     as_of: datetime,
     tables: dict[str, str] | None = None,
+    histories: Histories = NOTHING_CONTINUED,
 ) -> History:
     """Read what the snapshot shows besides the forecasts.
 
     No count at or after `as_of` is used. Typical weeks and means end at `origin_at`, because forecasts are based on
-    them. tables: `counts` and `counters` (dataset.table) to read instead of the default tables. Raises WarehouseError.
+    them. tables: `counts` and `counters` (dataset.table) to read instead of the default tables. histories: those that
+    the counts of `tables` have been read by. Raises WarehouseError.
     """
     counters = warehouse.query(
         "forecast_counters",
@@ -103,6 +109,8 @@ def read_history(
     )
     end = start_of_hour(as_of, city.zone)
     health = read_counter_health(warehouse, as_of=as_of, tables=tables)
+    names = {each.id: each.name for each in histories.sums.values()}
+    counters["counter_name"] = counters["counter_name"].fillna(counters["counter_id"].map(names))
     ids = pd.Index(counters["counter_id"])
     week = range(HOURS_PER_WEEK)
     # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).
@@ -125,6 +133,7 @@ def read_history(
             each.counter_id: HealthCard.model_validate(_rounded_health(each)) for each in health
         },
         counts_table=(tables or {}).get("counts"),
+        histories=histories,
     )
 
 
@@ -233,8 +242,20 @@ def _counter(
         day_hours=days.hours,
         days_estimated=days.estimated_bikes if any(days.estimated_hours) else (),
         day_hours_estimated=days.estimated_hours if any(days.estimated_hours) else (),
+        continues=_continued(counter_id, history.histories),
+        sum_of=history.histories.sums[counter_id].counters
+        if counter_id in history.histories.sums
+        else (),
         fault=history.faults.get(counter_id),
         health=history.health.get(counter_id),
+    )
+
+
+def _continued(counter_id: str, histories: Histories) -> tuple[ContinuedCard, ...]:
+    return tuple(
+        ContinuedCard(counter_id=part, until=each.since, continued_by=each.counter_id)
+        for each in histories.continued.get(counter_id, ())
+        for part in each.continues
     )
 
 
