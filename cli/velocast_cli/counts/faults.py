@@ -23,7 +23,14 @@ def find_episodes(found: CityHours, since: datetime | None = None) -> JudgedHour
     """Return what is to be said of the hours, or of those that end after `since`. Raises SettingsError for holidays."""
     city = found.city
     known = [*known_hours(city.events, found.counters, city.zone), *ended_hours(found.histories)]
-    judged = judge_city(found.hours, found.counters, city.zone, country=city.holidays, known=known)
+    judged = judge_city(
+        found.hours,
+        found.counters,
+        city.zone,
+        country=city.holidays,
+        known=known,
+        sites=city.sites,
+    )
     return JudgedHours(
         [each for each in judged.episodes if since is None or each.until > since],
         [each for each in judged.known if not (since and each.until and each.until <= since)],

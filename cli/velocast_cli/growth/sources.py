@@ -35,7 +35,13 @@ def days_of_files(
     """Read files, look for faults in them, and lay them on days. Raises ValueError, OSError and VelocastError."""
     found = read_hours(city, files, say)
     hours = found.hours
-    judged = judge_city(hours, found.counters, found.city.zone, country=found.city.holidays)
+    judged = judge_city(
+        hours,
+        found.counters,
+        found.city.zone,
+        country=found.city.holidays,
+        sites=found.city.sites,
+    )
     marked = pd.Series(judged.quality, hours.index, dtype=object)
     hours = hours.assign(quality=hours["quality"].where(hours["quality"].notna(), marked))
     known = read_weather_file(weather) if weather else None

@@ -103,6 +103,13 @@ class HealthCard(_Part):
     r2: float | None = None
 
 
+class SiteCard(_Part):
+    """A place that the city's file names: its counters are directions or lanes of it."""
+
+    id: str
+    name: str | None = None
+
+
 class ContinuedCard(_Part):
     """A counter that has ended: its history up to `until` is that of the counter that continues it."""
 
@@ -130,6 +137,7 @@ class CounterSnapshot(_Part):
     `days`, and the number of these hours; empty where none was.
     continues: the counters whose history it continues, the newest first.
     sum_of: the counters that a virtual sum adds up; it is in no total of the city.
+    site: as the city's file names it; null where it names none.
     fault: null while the counter works. health: null in snapshots of earlier versions.
     """
 
@@ -168,6 +176,7 @@ class CounterSnapshot(_Part):
     day_hours_estimated: tuple[int, ...] = ()
     continues: tuple[ContinuedCard, ...] = ()
     sum_of: tuple[str, ...] = ()
+    site: SiteCard | None = None
     fault: FaultCard | None = None
     health: HealthCard | None = None
 
@@ -206,6 +215,11 @@ class Snapshot(_Part):
     events: tuple[EventCard, ...] = ()
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
+
+    @property
+    def published(self) -> tuple[CounterSnapshot, ...]:
+        """The counters without sums of them: what may be added up."""
+        return tuple(counter for counter in self.counters if not counter.sum_of)
 
     @model_validator(mode="after")
     def _one_value_for_each_hour(self) -> Self:

@@ -2,7 +2,13 @@
 
 from velocast.core.city.description import DISCORD, City, Messages, Severity, WeatherConfig
 from velocast.core.city.events import PlannedEvent
-from velocast.core.city.histories import Continuation, Histories, histories_of, listed_continuations
+from velocast.core.city.histories import (
+    Continuation,
+    Histories,
+    ListedSite,
+    histories_of,
+    listed_continuations,
+)
 from velocast.core.city.loading import ReadObject, load_city
 
 __all__ = [
@@ -10,6 +16,7 @@ __all__ = [
     "City",
     "Continuation",
     "Histories",
+    "ListedSite",
     "Messages",
     "PlannedEvent",
     "ReadObject",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from velocast.usecases.snapshot_format import (
     CounterSnapshot,
     FaultCard,
     HealthCard,
+    SiteCard,
     Snapshot,
     dumps,
     loads,
@@ -179,8 +181,13 @@ def build_snapshot(
         None: not shown. clock: whose time it is.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
+    sites = {
+        counter_id: SiteCard(id=site.id, name=site.name)
+        for site in city.sites
+        for counter_id in site.counters
+    }
     counters = [
-        _counter(str(counter_id), rows, history, past, long_past)
+        _counter(str(counter_id), rows, history, past, long_past, sites)
         for counter_id, rows in forecasts.groupby("counter_id", sort=True)
     ]
     return Snapshot(
@@ -206,6 +213,7 @@ def _counter(
     history: History,
     past: PastForecasts | None,
     long_past: LongPast | None,
+    sites: Mapping[str, SiteCard],
 ) -> CounterSnapshot:
     known = history.counters.loc[counter_id]
     busy = rows["busy_probability"].to_numpy(dtype=float)
@@ -246,6 +254,7 @@ def _counter(
         sum_of=history.histories.sums[counter_id].counters
         if counter_id in history.histories.sums
         else (),
+        site=sites.get(counter_id),
         fault=history.faults.get(counter_id),
         health=history.health.get(counter_id),
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from velocast.adapters.channels.card import Card, CardField, link
-from velocast.core.notices import DigestCounter, DigestEvent, DigestModel, WeeklyDigest
+from velocast.core.notices import (
+    DigestContinuation,
+    DigestCounter,
+    DigestEvent,
+    DigestModel,
+    WeeklyDigest,
+)
 
 BLUE = 0x3B7DD8
 LONGEST_PART = 1_000  # characters: Discord shows 1,024 of a field
@@ -32,6 +38,13 @@ def digest_card(n: WeeklyDigest) -> Card:
     fields = [
         CardField("Accuracy", _accuracy(n), inline=False),
         *in_parts(f"Counters that need a look: {number}", _counters(n)),
+        *(
+            in_parts(
+                "The same counter under a new id?", [_continuation(c) for c in n.continuations]
+            )
+            if n.continuations
+            else []
+        ),
         *in_parts("Models", [_model(each) for each in n.models] or ["No model was trained."]),
         *in_parts("Coming up", _ahead(n) or ["No forecast is published."]),
         CardField("Data", _data(n), inline=False),
@@ -87,6 +100,14 @@ def _finding(each: DigestCounter) -> str:
         said = f"{each.share or 0:.0%} of the last three days' hours outside the forecast interval"
     usable = "" if each.usable_share is None else f" ({each.usable_share:.0%} of 28 days usable)"
     return said + usable
+
+
+def _continuation(each: DigestContinuation) -> str:
+    since = date.fromisoformat(each.since)
+    return (
+        f"{each.name[:LONGEST_NAME]} may continue {each.old_name[:LONGEST_NAME]} since {since.day} {since:%b} (level x "
+        f"{each.level_ratio:.2f}): `velocast counts continues confirm {each.counter_id} {each.continues}`, or `undo`"
+    )
 
 
 def _model(each: DigestModel) -> str:
