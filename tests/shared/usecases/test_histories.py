@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -15,9 +14,7 @@ from tests.shared.usecases import small_city
 from velocast.core import schemas
 from velocast.core.city import City, Continuation, Histories, histories_of, load_city
 from velocast.core.city.histories import ListedContinuation, VirtualSum
-from velocast.core.settings import JobSettings
 from velocast.model.histories.counts import forecasts_under_histories, under_histories
-from velocast.usecases.context import Run, Runtime
 from velocast.usecases.histories import known as usecase
 from velocast.usecases.histories.decisions import Decision, decide
 from velocast.usecases.known_counts import NOW, Known
@@ -211,16 +208,11 @@ def test_a_training_freezes_one_history_and_no_sum() -> None:
     city = city[city["counter_id"] == old]
     begun = city["counted_at"] >= pd.Timestamp("2025-02-28T23:00Z")
     small_city.store(city.assign(counter_id=city["counter_id"].mask(begun, new)))
-    run: Run[JobSettings] = small_city.job_run()
-    settings = run.settings.model_copy(
-        update={
-            "city": city_with(
-                ListedContinuation(counter=new, continues=old, since=since),
-                sums=(VirtualSum(id="twice", name="Twice", counters=(new, "none")),),
-            )
-        }
+    run = small_city.job_run()
+    run.settings._city = city_with(
+        ListedContinuation(counter=new, continues=old, since=since),
+        sums=(VirtualSum(id="twice", name="Twice", counters=(new, "none")),),
     )
-    run = replace(run, runtime=Runtime(settings, component="train"))
     frozen = read_frozen(run, freeze_counts(run)).to_pandas()
     assert set(frozen["counter_id"]) == {new}
     assert len(frozen) == frozen["counted_at"].nunique() == 21 * 24
