@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -58,14 +57,11 @@ def drawn(seed: int) -> pd.DataFrame:
 
 def by_hand(counts: pd.DataFrame) -> dict[tuple[str, datetime], tuple[int, str | None]]:
     """Return the histories, written out hour by hour: the judge of both."""
-    stored = {
-        (row.counter_id, row.counted_at.to_pydatetime()): (int(row.bike_count), row.quality)
-        for row in counts.itertuples()
-    }
+    stored = as_dict(counts)
 
-    def added(hour: datetime, *parts: Any) -> tuple[int, str | None] | None:
-        found = [part if isinstance(part, tuple) else stored.get((part, hour)) for part in parts]
-        if any(part is None for part in found):
+    def added(hour: datetime, *parts: str) -> tuple[int, str | None] | None:
+        found = [stored[part, hour] for part in parts if (part, hour) in stored]
+        if len(found) < len(parts):
             return None
         marks = [mark for _, mark in found if mark]
         return sum(count for count, _ in found), max(marks, default=None)
@@ -88,12 +84,12 @@ def by_hand(counts: pd.DataFrame) -> dict[tuple[str, datetime], tuple[int, str |
 
 def as_dict(counts: pd.DataFrame) -> dict[tuple[str, datetime], tuple[int, str | None]]:
     plain = counts.astype(object).where(counts.notna(), None)
-    rows = {
-        (row.counter_id, pd.Timestamp(row.counted_at).to_pydatetime()): (
-            int(row.bike_count),
-            row.quality,
+    rows: dict[tuple[str, datetime], tuple[int, str | None]] = {
+        (row["counter_id"], row["counted_at"].to_pydatetime()): (
+            int(row["bike_count"]),
+            row["quality"],
         )
-        for row in plain.itertuples()
+        for row in plain.to_dict("records")
     }
     assert len(rows) == len(counts)  # no hour twice
     return rows
