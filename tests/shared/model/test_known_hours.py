@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,9 +10,9 @@ import pandas as pd
 import pytest
 
 from tests.shared.model.faults.simulated_city import ZONE, city_hours
-from velocast.core.city import PlannedEvent
+from velocast.core.city import Continuation, PlannedEvent, histories_of
 from velocast.model.faults.city_faults import JudgedCity, judge_city
-from velocast.model.known_hours import explains, known_hours
+from velocast.model.known_hours import ended_hours, explains, known_hours
 
 COUNTER = "1-in"
 BROKEN = pd.Timestamp("2024-05-11", tz=ZONE)
@@ -121,3 +122,19 @@ def test_times_are_of_the_city_s_clock(hours: pd.DataFrame) -> None:
     local = found["counted_at"].dt.tz_convert(ZONE)
     assert set(found["counter_id"]) == {COUNTER}
     assert [f"{at:%d %H}" for at in local] == ["11 10", "11 11"]
+
+
+def test_a_counter_that_another_one_continues_misses_nothing_from_then_on() -> None:
+    since = datetime(2026, 3, 1, tzinfo=UTC)
+    (ended,) = ended_hours(histories_of([Continuation("new", ("old",), since)]))
+    assert (ended.counter_id, ended.kind, ended.since, ended.until, ended.what) == (
+        "old",
+        "ended",
+        since,
+        None,
+        "continued by new",
+    )
+    hours = [since - timedelta(hours=1), since, since + timedelta(days=9)]
+    rows = pd.DataFrame({"counter_id": "old", "counted_at": pd.to_datetime(hours, utc=True)})
+    assert list(explains([ended], rows)) == [False, True, True]
+    assert not explains([ended], rows.assign(counter_id="new")).any()
