@@ -111,9 +111,9 @@ def loaded(city: City, read: FileCounts, say: Callable[[str], None]) -> Iterator
             )
             counted = under_histories(counted, listed_histories(city))
             warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
-            warehouse.load_table(
-                COUNTERS, city_tables.counters_table(read.counters), expires_days=None
-            )
+            left = read.counters["counter_id"].isin(counted["counter_id"].unique())
+            counters = city_tables.counters_table(read.counters[left])
+            warehouse.load_table(COUNTERS, counters, expires_days=None)
             yield LoadedCounts(warehouse, counted)
 
 
