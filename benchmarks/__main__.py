@@ -1,6 +1,6 @@
 """`python -m benchmarks NAME`: one benchmark.
 
-`--help` has arguments; benchmarks/README.md describes them.
+`--help` has all of them and their arguments; benchmarks/README.md describes them.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def _arguments() -> argparse.Namespace:
         "--days", type=int, default=420, help="the last so many days of each city (default 420)"
     )
     gaps.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    _add_continuations(commands)
     _add_arena(commands)
     weather = commands.add_parser(
         "weather", help="the default model without weather, with forecasts, with observations"
@@ -148,6 +149,19 @@ def _arguments() -> argparse.Namespace:
         )
         command.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     return parser.parse_args()
+
+
+def _add_continuations(commands: Any) -> None:
+    continuations = commands.add_parser(
+        "continuations", help="counters of real counts split in two, and proposed as one again"
+    )
+    continuations.set_defaults(module="continuations")
+    continuations.add_argument("files", type=Path, nargs="+", help="<city>-counts.parquet files")
+    continuations.add_argument(
+        "--rounds", type=int, default=10, help="times that counters are split (default 10)"
+    )
+    continuations.add_argument("--seed", type=int, default=1, help="of the first round (default 1)")
+    continuations.add_argument("--json", type=Path, help="file to write the figures to as JSON")
 
 
 def _add_arena(commands: Any) -> None:

@@ -22,6 +22,7 @@ from velocast.adapters.bigquery import merge, sql_templates
 from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
 from velocast.usecases.forecasting import daily_forecast
+from velocast.usecases.histories import decisions
 from velocast.usecases.ingest import fetch, gaps, verdicts, weather
 from velocast_cli.operations.restoring import restore
 
@@ -58,6 +59,7 @@ def rows_of(table: str) -> pa.Table:
 
 # The type in which the use cases send each parameter; one name has one type in all files.
 PARAMETERS = {
+    "affected": "ARRAY<STRING>",
     "as_of": "TIMESTAMP",
     "closed_counters": "ARRAY<STRING>",
     "closed_since": "ARRAY<TIMESTAMP>",
@@ -95,6 +97,11 @@ PARAMETERS = {
     "spike_factor": "FLOAT64",
     "spike_margin": "FLOAT64",
     "status": "STRING",
+    "term_counters": "ARRAY<STRING>",
+    "term_parts": "ARRAY<STRING>",
+    "term_since": "ARRAY<TIMESTAMP>",
+    "term_sizes": "ARRAY<INT64>",
+    "term_until": "ARRAY<TIMESTAMP>",
     "until": "TIMESTAMP",
     "version": "INT64",
     "zone": "STRING",
@@ -105,6 +112,7 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
     (schemas.WEATHER, {"keys": weather.KEY}),
     (schemas.COUNTERS, {"keys": ["counter_id"]}),
     (schemas.VERDICTS, {"keys": verdicts.KEY, "update": verdicts.COMPARED}),
+    (schemas.CONTINUATIONS, {"keys": decisions.KEY, "update": decisions.COMPARED}),
     (schemas.COUNT_ESTIMATES, {"keys": gaps.KEY}),
     (schemas.FORECASTS, {"keys": daily_forecast.KEY, "update": daily_forecast.COMPARED}),
     (schemas.LOGS, {"keys": ["event_id"]}),

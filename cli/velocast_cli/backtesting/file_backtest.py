@@ -23,6 +23,7 @@ from velocast.core import schemas
 from velocast.core.city import City
 from velocast.core.datetimes import HORIZON_DAYS, HOUR, local_date, start_of_local_day
 from velocast.core.kinds import Kind
+from velocast.model.histories.counts import under_histories
 from velocast.model.known_hours import with_counter_ids
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
@@ -34,6 +35,7 @@ from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
 from velocast_cli.backtesting.weather_perturbation import perturbed
 from velocast_cli.cities import read_files_of
 from velocast_cli.city_file import FileCounts
+from velocast_cli.counts.hours_files import listed_histories
 from velocast_cli.weather_file import read_weather_file
 
 PROJECT, LOCATION = "velocast-backtest", "europe-west1"
@@ -109,11 +111,12 @@ def loaded(city: City, read: FileCounts, say: Callable[[str], None]) -> Iterator
             counted = city_tables.counts_with_quality(
                 warehouse, city, read.counts, RAW, read.counters
             )
+            counted = under_histories(counted, listed_histories(city))
             warehouse.load_table(COUNTS, city_tables.arrow_counts(counted), expires_days=None)
-            warehouse.load_table(
-                COUNTERS, city_tables.counters_table(read.counters), expires_days=None
-            )
-            yield LoadedCounts(warehouse, counted, read.counters)
+            left = read.counters["counter_id"].isin(counted["counter_id"].unique())
+            kept = read.counters[left]
+            warehouse.load_table(COUNTERS, city_tables.counters_table(kept), expires_days=None)
+            yield LoadedCounts(warehouse, counted, kept)
 
 
 def backtest_loaded(

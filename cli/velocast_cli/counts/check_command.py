@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,7 @@ def check_faults_command(
 
 
 def _read(files: list[Path], city: str | None, as_of: str | None) -> CityHours:
-    from velocast_cli.counts.hours_files import CityHours, read_hours
+    from velocast_cli.counts.hours_files import read_hours
 
     found = read_hours(city_of(city) if city else None, files, _say)
     if as_of is None:
@@ -75,7 +76,7 @@ def _read(files: list[Path], city: str | None, as_of: str | None) -> CityHours:
     hours = found.hours[found.hours["counted_at"] < parse_instant(as_of)]
     if hours.empty:
         raise ValueError(f"{files[0]}: no count before {as_of}")
-    return CityHours(found.city, hours.reset_index(drop=True), found.counters)
+    return replace(found, hours=hours.reset_index(drop=True))
 
 
 def _live(as_of: str | None, home: Path | None) -> CityHours:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,11 +29,16 @@ def counter_health_command(
     as_json: AsJson = False,
 ) -> None:
     """Show the health of counters: silence, usable hours, faults and the error of their forecasts."""
-    from velocast.usecases.counter_health import read_counter_health
+    from velocast.usecases.counter_health import HEALTH_DAYS, read_counter_health
+    from velocast.usecases.histories.known import history_tables, read_histories
+    from velocast.usecases.known_counts import NOW, Known
 
     with reported_errors("counts health"):
         run = job_run("counts", home=home, as_of=as_of)
-        found = read_counter_health(run.warehouse, as_of=run.as_of)
+        histories = read_histories(run.warehouse, run.settings.city, as_of=run.as_of)
+        known = Known(NOW, run.as_of - timedelta(days=HEALTH_DAYS), run.as_of)
+        with history_tables(run.warehouse, histories, known) as tables:
+            found = read_counter_health(run.warehouse, as_of=run.as_of, tables=tables)
     if as_json:
         city = {"city": run.settings.city.name, "as_of": rfc3339(run.as_of)}
         typer.echo(json.dumps(city | {"counters": [each.as_dict() for each in found]}))

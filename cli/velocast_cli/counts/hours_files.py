@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from velocast.core.city import City
+from velocast.core.city import City, Histories, histories_of, listed_continuations
 from velocast_cli.cities import describe_unnamed, read_files_of, unnamed_city
 from velocast_cli.city.files import files_of
 
+NOTHING_CONTINUED = Histories()
 KEY = ["counter_id", "counted_at"]
 HOURS = [*KEY, "bike_count"]  # what `velocast city check --rows` writes, besides quality
 
@@ -20,12 +21,14 @@ HOURS = [*KEY, "bike_count"]  # what `velocast city check --rows` writes, beside
 class CityHours:
     """Hours of a city: counter_id (text), counted_at (UTC), bike_count and quality, one row a counter and hour.
 
-    counters: counter_id, and where known counter_name, site_id, latitude and longitude.
+    counters: counter_id, and where known counter_name, site_id, latitude and longitude. histories: which of them others
+    continue.
     """
 
     city: City
     hours: pd.DataFrame
     counters: pd.DataFrame
+    histories: Histories = NOTHING_CONTINUED
 
 
 def read_hours(city: City | None, paths: Sequence[Path], say: Callable[[str], object]) -> CityHours:
@@ -40,7 +43,9 @@ def read_hours(city: City | None, paths: Sequence[Path], say: Callable[[str], ob
     if len(made) < len(files):
         described, read = read_files_of(city, paths, say)
         hours = clean_hours(read.counts, say)
-        return CityHours(described, _not_empty(hours, paths), read.counters)
+        return CityHours(
+            described, _not_empty(hours, paths), read.counters, listed_histories(described)
+        )
     together = pd.concat(made, ignore_index=True)
     hours = _not_empty(clean_hours(together, say), paths)
     facts = [
@@ -53,7 +58,13 @@ def read_hours(city: City | None, paths: Sequence[Path], say: Callable[[str], ob
         at = [(float(lat), float(lon)) for lat, lon in getattr(placed, "to_numpy", list)()]
         city = unnamed_city(at)
         say(describe_unnamed(city))
-    return CityHours(city, hours, counters)
+    return CityHours(city, hours, counters, listed_histories(city))
+
+
+def listed_histories(city: City) -> Histories:
+    """Return the histories of a city's file, without its sums: what is counted in files has no table of decisions."""
+    listed = listed_continuations(city.continuations, city.zone)
+    return histories_of(listed, city.sums, with_sums=False)
 
 
 def clean_hours(rows: pd.DataFrame, say: Callable[[str], object]) -> pd.DataFrame:

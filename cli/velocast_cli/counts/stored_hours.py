@@ -5,6 +5,7 @@ from __future__ import annotations
 from velocast.core.errors import EventError
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
+from velocast.usecases.histories.known import read_histories
 from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, KNOWN_DAYS, read_judged_hours
 from velocast_cli.counts.hours_files import CityHours
 
@@ -19,4 +20,5 @@ def read_stored_hours(run: Run[JobSettings]) -> CityHours:
         raise EventError(
             f"no count is stored of the {days} days before {run.as_of:%Y-%m-%d}; run fetch first"
         )
-    return CityHours(run.settings.city, hours, counters)
+    histories = read_histories(run.warehouse, run.settings.city, as_of=run.as_of)
+    return CityHours(run.settings.city, hours, counters, histories)

@@ -17,6 +17,7 @@ from velocast.core.datetimes import HOUR, parse_instant, rfc3339, start_of_hour,
 from velocast.core.errors import EventError
 from velocast_cli.counts.as_of_command import as_of_command
 from velocast_cli.counts.check_command import check_faults_command
+from velocast_cli.counts.continues_commands import continues_app
 from velocast_cli.counts.health_command import counter_health_command
 from velocast_cli.counts.rebuild_command import rebuild_gaps_command
 from velocast_cli.operations.console import AsJson, Home, output
@@ -29,6 +30,7 @@ counts_app = typer.Typer(
 counts_app.command("check")(check_faults_command)
 counts_app.command("health")(counter_health_command)
 counts_app.command("as-of")(as_of_command)
+counts_app.add_typer(continues_app, name="continues")
 counts_app.command("rebuild")(rebuild_gaps_command)
 Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
@@ -106,15 +108,21 @@ def forget_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a person's name out of all verdicts and notes; what was said stays."""
-    from velocast.usecases.ingest.verdicts import forget_name
+    """Take a person's name out of all verdicts, notes and decisions; what was said stays."""
+    from velocast.usecases.histories import decisions
+    from velocast.usecases.ingest.verdicts import NO_NAME, forget_name
 
     with reported_errors("counts forget"):
-        changed = forget_name(job_run("counts", home=home, as_of=None).warehouse, name)
+        warehouse = job_run("counts", home=home, as_of=None).warehouse
+        changed = forget_name(warehouse, name)
+        decided = decisions.forget_name(warehouse, name, instead=NO_NAME)
     if as_json:
-        typer.echo(json.dumps({"name": name, "verdicts_changed": changed}))
+        told = {"name": name, "verdicts_changed": changed, "decisions_changed": decided}
+        typer.echo(json.dumps(told))
     else:
-        output().print(f"{changed} verdicts and notes no longer name {escape(name)}")
+        output().print(
+            f"{changed} verdicts and notes and {decided} decisions no longer name {escape(name)}"
+        )
 
 
 def _give(

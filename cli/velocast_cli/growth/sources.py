@@ -13,6 +13,7 @@ from velocast.core.errors import EventError
 from velocast.core.settings import JobSettings
 from velocast.model.faults.city_faults import judge_city
 from velocast.model.growth.change import CityDays
+from velocast.model.histories.counts import under_histories
 from velocast.usecases.context import Run
 from velocast.usecases.growth import city_days, read_days
 from velocast_cli.counts.hours_files import read_hours
@@ -25,10 +26,17 @@ def days_of_files(
     """Read files, look for faults in them, and lay them on days. Raises ValueError, OSError and VelocastError."""
     found = read_hours(city, files, say)
     hours = found.hours
-    judged = judge_city(hours, found.counters, found.city.zone, country=found.city.holidays)
+    judged = judge_city(
+        hours,
+        found.counters,
+        found.city.zone,
+        country=found.city.holidays,
+        sites=found.city.sites,
+    )
     marked = pd.Series(judged.quality, hours.index, dtype=object)
     hours = hours.assign(quality=hours["quality"].where(hours["quality"].notna(), marked))
     known = read_weather_file(weather) if weather else None
+    hours = under_histories(hours, found.histories)
     return found.city, city_days(found.city, hours, known)
 
 

@@ -230,6 +230,17 @@ class DigestGrowth(Message):
     weather: float | None
 
 
+class DigestContinuation(Message):
+    """A counter that may continue another one, from the day `since` on, at `level_ratio` times its level."""
+
+    counter_id: str
+    name: str
+    continues: str
+    old_name: str
+    since: str
+    level_ratio: float
+
+
 class WeeklyDigest(_Notice):
     """What a week was like and what is coming: of the local days `since` to `until` (ISO 8601), both included.
 
@@ -248,6 +259,7 @@ class WeeklyDigest(_Notice):
     models: tuple[DigestModel, ...]
     ahead: tuple[DigestHour, ...]
     events: tuple[DigestEvent, ...] = ()
+    continuations: tuple[DigestContinuation, ...] = ()
     hours: int
     usable: int
     counting: int

@@ -23,6 +23,7 @@ COUNTERS = f"{RAW}.counters"
 REJECTS = f"{RAW}.rejects"
 VERDICTS = f"{RAW}.verdicts"
 REVISIONS = f"{RAW}.revisions"
+CONTINUATIONS = f"{RAW}.continuations"
 COUNT_ESTIMATES = f"{RAW}.count_estimates"
 FORECASTS = f"{PREDICTIONS}.forecasts"
 LOGS = f"{AUDIT}.logs"
@@ -33,6 +34,7 @@ TABLES = (
     REJECTS,
     VERDICTS,
     REVISIONS,
+    CONTINUATIONS,
     COUNT_ESTIMATES,
     FORECASTS,
     LOGS,

@@ -1,7 +1,7 @@
 """Events and closures that a city knows of, and what they say of hours of counters.
 
-Hours under a closure are not judged, and no fault is seen in them though they are missing. Hours of an event are taken
-as counted rightly, as if a person had accepted them.
+Hours under a closure are not judged, and no fault is seen in them though they are missing; so with a counter that
+another one continues. Hours of an event are taken as counted rightly, as if a person had accepted them.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from velocast.core.city import PlannedEvent
+from velocast.core.city import Histories, PlannedEvent
 from velocast.core.datetimes import HOUR
 
 
 @dataclass(frozen=True)
 class KnownHours:
-    """The hours [since, until), aware, of one counter that an event or a closure explains. until None: with no end."""
+    """The hours [since, until), aware, of one counter that an event or a closure explains. until None: with no end.
+
+    kind `ended`: another counter continues it from there on.
+    """
 
     counter_id: str
-    kind: Literal["closure", "event"]
+    kind: Literal["closure", "event", "ended"]
     since: datetime
     until: datetime | None
     what: str
@@ -71,6 +74,14 @@ def with_counter_ids(
         if everywhere or ids:
             found.append(event.model_copy(update={"counters": ids, "area": None}))
     return tuple(found)
+
+
+def ended_hours(histories: Histories) -> list[KnownHours]:
+    """Return the hours of counters that others continue: nobody need know that what was taken away counts nothing."""
+    return [
+        KnownHours(counter_id, "ended", each.since, None, f"continued by {each.counter_id}")
+        for counter_id, each in sorted(histories.ended.items())
+    ]
 
 
 def _described(row: dict[Any, Any]) -> tuple[str, Any, Any, Any]:

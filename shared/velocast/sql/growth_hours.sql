@@ -1,4 +1,4 @@
--- The hours of [since, until) of the @most busiest counters of @busy_since to `until`.
+-- The hours of [since, until) of the @most busiest counters of @busy_since to `until`, and of the counters @always.
 WITH busiest AS (
   SELECT counter_id
   FROM {counts}
@@ -7,7 +7,8 @@ WITH busiest AS (
   ORDER BY SUM(bike_count) DESC, counter_id
   LIMIT @most
 )
-SELECT c.counter_id, c.counted_at, c.bike_count, c.quality
-FROM {counts} AS c
-JOIN busiest USING (counter_id)
-WHERE c.counted_at >= @since AND c.counted_at < @until
+SELECT counter_id, counted_at, bike_count, quality
+FROM {counts}
+WHERE counted_at >= @since
+  AND counted_at < @until
+  AND (counter_id IN (SELECT counter_id FROM busiest) OR counter_id IN UNNEST(@always))

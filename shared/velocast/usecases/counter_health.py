@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from velocast.adapters.bigquery.client import Warehouse
 
 SILENT_DAYS = 3.0  # days without a usable hour after which a counter needs a look
+HEALTH_DAYS = 366  # that are read
 PERIOD_DAYS = 28  # of usable_share, pairs, mae, wape and r2
 
 

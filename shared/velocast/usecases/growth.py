@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.client import Empty, Warehouse
 from velocast.core.city import City
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast.core.schemas import COUNTS, WEATHER
@@ -20,6 +20,8 @@ from velocast.model.features.calendar_features import day_type, holiday_dates, s
 from velocast.model.growth.change import CityDays, Comparison, Growth
 from velocast.model.growth.periods import compared_periods
 from velocast.model.growth.regressors import weather_grid
+from velocast.model.histories.counts import under_histories
+from velocast.usecases.histories.known import read_histories
 from velocast.usecases.snapshot_format import CityGrowth, GrowthCard
 
 LONGEST = 12 * 366  # days that are read at most
@@ -103,6 +105,8 @@ def read_days(
     today = local_date(as_of, city.zone)
     first = max(since or today - YEARS, today - timedelta(days=LONGEST))
     begin, end = start_of_local_day(first, city.zone), start_of_local_day(today, city.zone)
+    # without sums, which would be counted beside their parts
+    histories = read_histories(warehouse, city, as_of=as_of, with_sums=False)
     if most is None:
         hours = warehouse.read(
             COUNTS,
@@ -111,10 +115,16 @@ def read_days(
         ).to_pandas()
     else:
         hours = warehouse.query_large(
-            "growth_hours", since=begin, until=end, busy_since=end - YEARS / 2, most=most
+            "growth_hours",
+            since=begin,
+            until=end,
+            busy_since=end - YEARS / 2,
+            most=most,
+            always=sorted(histories.affected) or Empty("STRING"),
         )
     if hours.empty:
         return None
+    hours = under_histories(hours.assign(counted_at=_utc(hours["counted_at"])), histories)
     weather = warehouse.read(
         WEATHER,
         columns=["valid_at", "issued_at", *VALUES],

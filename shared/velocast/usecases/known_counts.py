@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Empty, Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NOW = datetime(9999, 1, 1, tzinfo=UTC)  # as which the counts are known as they are stored
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class ChangedLater:
         return bool(self.changed or self.learned)
 
 
+def was_changed_later(warehouse: Warehouse, known: Known) -> bool:
+    """Return whether an hour that was known then has another count or quality now. Raises WarehouseError."""
+    (changes,) = warehouse.query("counts_revised_later", **known.parameters())["changes"]
+    return bool(changes)
+
+
 def count_changes(warehouse: Warehouse, known: Known) -> ChangedLater:
     """Return how many hours were another way. Raises WarehouseError."""
     (row,) = warehouse.query("counts_changed_later", **known.parameters()).to_dict("records")
@@ -65,21 +72,3 @@ def read_known_totals(warehouse: Warehouse, known: Known) -> dict[str, Any]:
     frame = warehouse.query("counts_as_of_totals", later_hours=False, **known.parameters())
     (row,) = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return {str(name): value for name, value in row.items()}
-
-
-@contextmanager
-def counts_known_then(
-    warehouse: Warehouse, known: Known, *, only_known: bool
-) -> Iterator[str | None]:
-    """Yield a temporary table of the counts as they were known; None where the stored ones are the same.
-
-    only_known: without the hours that were first learned later; else these are as they are now, so that a day before
-    the first ingestion can be forecast. Raises WarehouseError.
-    """
-    parameters = known.parameters()
-    (changes,) = warehouse.query("counts_revised_later", **parameters)["changes"]
-    if not (changes or only_known):
-        yield None
-        return
-    with warehouse.temporary("counts_as_of", later_hours=not only_known, **parameters) as table:
-        yield table

@@ -131,6 +131,21 @@ class CityGrowth(_Part):
     growth: GrowthCard
 
 
+class SiteCard(_Part):
+    """A place that the city's file names: its counters are directions or lanes of it."""
+
+    id: str
+    name: str | None = None
+
+
+class ContinuedCard(_Part):
+    """A counter that has ended: its history up to `until` is that of the counter that continues it."""
+
+    counter_id: str
+    until: AwareDatetime
+    continued_by: str
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -148,6 +163,9 @@ class CounterSnapshot(_Part):
     where there is no usable count. day_hours: the number of hours with a usable count in each of these days.
     days_estimated, day_hours_estimated: the bikes of the same days' hours that were only estimated, which are not in
     `days`, and the number of these hours; empty where none was.
+    continues: the counters whose history it continues, the newest first.
+    sum_of: the counters that a virtual sum adds up; it is in no total of the city.
+    site: as the city's file names it; null where it names none.
     fault: null while the counter works. health: null in snapshots of earlier versions. growth: between the periods of
     `Snapshot.growth`; null where the counter did not count enough of both.
     """
@@ -185,6 +203,9 @@ class CounterSnapshot(_Part):
     day_hours: tuple[int, ...] = ()
     days_estimated: tuple[int, ...] = ()
     day_hours_estimated: tuple[int, ...] = ()
+    continues: tuple[ContinuedCard, ...] = ()
+    sum_of: tuple[str, ...] = ()
+    site: SiteCard | None = None
     fault: FaultCard | None = None
     health: HealthCard | None = None
     growth: GrowthCard | None = None
@@ -241,6 +262,11 @@ class Snapshot(_Part):
     weather: WeatherCard | None = None
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
+
+    @property
+    def published(self) -> tuple[CounterSnapshot, ...]:
+        """The counters without sums of them: what may be added up."""
+        return tuple(counter for counter in self.counters if not counter.sum_of)
 
     @model_validator(mode="after")
     def _weather_of_each_hour(self) -> Self:

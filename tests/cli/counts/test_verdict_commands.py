@@ -81,7 +81,11 @@ def test_a_verdict_is_stored_with_who_when_and_why(monkeypatch: pytest.MonkeyPat
     assert (row["verdict"], row["reason"]) == ("accept", "a parade, says the town hall")
 
     forgotten = CliRunner().invoke(app, ["counts", "forget", "ana", "--json"])
-    assert json.loads(forgotten.stdout) == {"name": "ana", "verdicts_changed": 1}
+    assert json.loads(forgotten.stdout) == {
+        "name": "ana",
+        "verdicts_changed": 1,
+        "decisions_changed": 0,
+    }
     (row,) = small_city.warehouse().read(schemas.VERDICTS, columns=columns).to_pylist()
     assert (row["verdict"], row["given_by"]) == ("accept", "name removed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,9 +11,14 @@ import pandas as pd
 import pytest
 
 from tests.shared.model.faults.simulated_city import ZONE, city_hours
-from velocast.core.city import PlannedEvent
+from velocast.core.city import Continuation, PlannedEvent, histories_of
 from velocast.model.faults.city_faults import JudgedCity, judge_city
-from velocast.model.known_hours import explains, known_hours, with_counter_ids
+from velocast.model.known_hours import (
+    ended_hours,
+    explains,
+    known_hours,
+    with_counter_ids,
+)
 
 COUNTER = "1-in"
 BROKEN = pd.Timestamp("2024-05-11", tz=ZONE)
@@ -140,3 +146,19 @@ def test_names_and_areas_become_the_ids_of_the_counters_that_are_meant() -> None
     found = with_counter_ids([PlannedEvent(**run, **one) for one in asked], there)
     assert [each.counters for each in found] == [(), ("1",), ("1",), ("1", "2")]
     assert all(each.area is None for each in found)
+
+
+def test_a_counter_that_another_one_continues_misses_nothing_from_then_on() -> None:
+    since = datetime(2026, 3, 1, tzinfo=UTC)
+    (ended,) = ended_hours(histories_of([Continuation("new", ("old",), since)]))
+    assert (ended.counter_id, ended.kind, ended.since, ended.until, ended.what) == (
+        "old",
+        "ended",
+        since,
+        None,
+        "continued by new",
+    )
+    hours = [since - timedelta(hours=1), since, since + timedelta(days=9)]
+    rows = pd.DataFrame({"counter_id": "old", "counted_at": pd.to_datetime(hours, utc=True)})
+    assert list(explains([ended], rows)) == [False, True, True]
+    assert not explains([ended], rows.assign(counter_id="new")).any()

@@ -13,9 +13,17 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from velocast.core.city.area import BoundingBox
 from velocast.core.city.events import PlannedEvent
+from velocast.core.city.histories import (
+    ListedContinuation,
+    ListedSite,
+    VirtualSum,
+    histories_of,
+    listed_continuations,
+)
 from velocast.core.city.messages import Messages
 from velocast.core.city.reading import ClockConvention, CounterFields, FileFormat, Layout, Strict
 from velocast.core.city.sources import Source
+from velocast.core.errors import SettingsError
 
 LONGEST_SCHOOL_HOLIDAYS = 120  # days, in any country
 
@@ -163,7 +171,28 @@ class City(Strict):
         (),
         description="Events and closures: a CSV beside the city's file, a gs:// address of one, or the list itself.",
     )
+    continuations: tuple[ListedContinuation, ...] = Field(
+        (), description="Counters that continue others: replaced, moved, renamed, merged or split."
+    )
+    sums: tuple[VirtualSum, ...] = Field(
+        (), description="Sums of counters, forecast and shown as counters, in no total of the city."
+    )
+    sites: tuple[ListedSite, ...] = Field(
+        (), description="Counters of one place, where ids, names and places do not say so."
+    )
     verified: Verified | None = None
+
+    @model_validator(mode="after")
+    def _counts_no_hour_twice(self) -> Self:
+        try:
+            histories_of(listed_continuations(self.continuations, self.zone), self.sums)
+        except SettingsError as exc:
+            raise ValueError(str(exc)) from exc
+        named = [counter for site in self.sites for counter in site.counters]
+        twice = sorted({counter for counter in named if named.count(counter) > 1})
+        if twice:
+            raise ValueError(f"sites: {', '.join(twice)} would be at two; name each counter once")
+        return self
 
     @field_validator("time_zone")
     @classmethod

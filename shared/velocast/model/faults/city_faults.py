@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from velocast.core.city import ListedSite
 from velocast.core.datetimes import local_date
 from velocast.model.faults.day_grid import day_grid, with_known_hours
 from velocast.model.faults.detector import find_faults
@@ -44,13 +45,14 @@ def judge_city(
     *,
     country: str | None,
     known: Sequence[KnownHours] = (),
+    sites: Sequence[ListedSite] = (),
     limits: FaultLimits = DEFAULT,
 ) -> JudgedCity:
     """Judge the hours of a city, each day by what was known at its end.
 
     hours: as for `day_grid`, in any order; optionally dead (bool): the counter was dead before these hours. counters:
     as for `sites_of`. country: its calendar of holidays. known: hours that the city's events and closures explain.
-    Raises SettingsError for an unknown calendar.
+    sites: those that the city's file lists. Raises SettingsError for an unknown calendar.
     """
     quality = np.full(len(hours), None, dtype=object)
     if hours.empty:
@@ -60,12 +62,12 @@ def judge_city(
         for at in (hours["counted_at"].min(), hours["counted_at"].max())
     )
     holidays = holiday_dates(country, first, last + timedelta(days=1))
-    sites = sites_of(counters)
+    shared = sites_of(counters, sites)
     known = _within(known, hours)
     episodes: list[Episode] = []
     for rows in _blocks(hours["counter_id"]):
         block = hours.iloc[rows]
-        grid = with_known_hours(day_grid(block, zone, holidays=holidays, sites=sites), known, zone)
+        grid = with_known_hours(day_grid(block, zone, holidays=holidays, sites=shared), known, zone)
         dead = set(block.loc[block["dead"], "counter_id"].astype(str)) if "dead" in block else set()
         ledger = find_faults(grid, limits, dead=dead)
         quality[rows] = _QUALITIES[ledger.marks.reshape(-1)[grid.cells]]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+
+from velocast.core.city import ListedSite
 
 # words and marks with which names of directions begin: "Pont Tabarly vers Nord", "Bd Voltaire N-S", "Canal [in]"
 _DIRECTION = re.compile(
@@ -21,11 +23,12 @@ _DIRECTION = re.compile(
 )
 
 
-def sites_of(counters: pd.DataFrame) -> dict[str, str]:
+def sites_of(counters: pd.DataFrame, listed: Sequence[ListedSite] = ()) -> dict[str, str]:
     """Return the site of each counter that shares one with others.
 
-    counters: counter_id, and where known site_id and counter_name. A site's id that several counters have counts; else
-    counters whose names differ only in a direction at their end are of one place.
+    counters: counter_id, and where known site_id and counter_name. listed: by the city's file, which outranks all else.
+    A site's id that several counters have counts; else counters whose names differ only in a direction at their end are
+    of one place.
     """
     rows = [
         (str(row["counter_id"]), _text(row, "site_id"), _text(row, "counter_name"))
@@ -34,7 +37,9 @@ def sites_of(counters: pd.DataFrame) -> dict[str, str]:
     by_id = {counter: f"site {site}" for counter, site, _ in rows if site}
     stems = {counter: stem for counter, _, name in rows if (stem := _stem(name or counter))}
     by_name = {counter: f"name {stem}" for counter, stem in stems.items()}
-    return {**_shared(by_name), **_shared(by_id)}
+    by_file = {counter: f"listed {site.id}" for site in listed for counter in site.counters}
+    others = {**_shared(by_name), **_shared(by_id)}
+    return {**_shared({k: v for k, v in others.items() if k not in by_file}), **by_file}
 
 
 def _text(row: Mapping[object, object], column: str) -> str | None:

@@ -14,6 +14,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import kinds, schemas
 from velocast.core.audit_row import AuditRow
+from velocast.core.city import Histories
 from velocast.core.datetimes import HOUR, horizon_end, origin_of, rfc3339
 from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
@@ -32,7 +33,8 @@ from velocast.usecases.forecasting import (
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
 from velocast.usecases.growth import read_measured_growth
-from velocast.usecases.known_counts import Known, counts_known_then
+from velocast.usecases.histories.known import counts_known_then, read_histories
+from velocast.usecases.known_counts import Known
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
 
@@ -149,13 +151,18 @@ def publish_forecasts(
 
 
 def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> ForecastSummary:
-    known = Known(run.as_of, run.as_of - KNOWN_WITHIN, run.as_of)
-    with counts_known_then(run.warehouse, known, only_known=only_known) as table:
-        return _publish_once(run, of_the_day=of_the_day, counts_table=table)
+    city = run.settings.city
+    histories = read_histories(run.warehouse, city, as_of=run.as_of)
+    since = run.as_of - KNOWN_WITHIN
+    if histories:  # the years that the page shows are then read from the same table
+        since = min(since, long_past.first_hour(origin_of(run.as_of, city.zone), city.zone))
+    known = Known(run.as_of, since, run.as_of)
+    with counts_known_then(run.warehouse, known, histories, only_known=only_known) as tables:
+        return _publish_once(run, of_the_day=of_the_day, tables=tables, histories=histories)
 
 
 def _publish_once(
-    run: ForecastRun, *, of_the_day: bool, counts_table: str | None
+    run: ForecastRun, *, of_the_day: bool, tables: dict[str, str], histories: Histories
 ) -> ForecastSummary:
     city, origin_at = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
@@ -167,7 +174,8 @@ def _publish_once(
         city,
         origin_at=origin_at,
         as_of=run.as_of,
-        tables={"counts": counts_table} if counts_table else None,
+        tables=tables,
+        histories=histories,
     )
     if not history.counters["mean_count"].notna().any():
         return ForecastSummary(origin_at, LoadedChampion())
@@ -194,8 +202,11 @@ def _publish_once(
                 hours=history.recent.shape[1],
                 origin_at=origin_at,
                 as_of=run.as_of,
+                histories=histories,
             ),
-            long_past=_read_long_past(run, history.recent_from, origin_at),
+            long_past=_read_long_past(
+                run, history.recent_from, origin_at, tables if histories else {}
+            ),
             growth=read_measured_growth(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
         )
@@ -213,13 +224,15 @@ def _publish_once(
         counters,
         changed,
         weather,
-        counts=STORED if counts_table is None else KNOWN,
+        counts=KNOWN if tables else STORED,
         snapshot=state,
         site=site,
     )
 
 
-def _read_long_past(run: ForecastRun, first: datetime, origin_at: datetime) -> long_past.LongPast:
+def _read_long_past(
+    run: ForecastRun, first: datetime, origin_at: datetime, tables: dict[str, str]
+) -> long_past.LongPast:
     """Read the years before the hours that are shown: from `first` to the end of the forecasts."""
     city = run.settings.city
     shown = (horizon_end(origin_at, city.zone) - first) // HOUR
@@ -228,6 +241,7 @@ def _read_long_past(run: ForecastRun, first: datetime, origin_at: datetime) -> l
         city,
         origin_at=origin_at,
         hours=[first + number * HOUR for number in range(shown)],
+        tables=tables,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +18,7 @@ from velocast.core.datetimes import HOUR, local_date, rfc3339, start_of_local_da
 
 MONTHS = 24  # before the current one
 YEAR = timedelta(weeks=52)  # the same weekday
+NO_TABLES: Mapping[str, str] = MappingProxyType({})
 SUMS = ["bikes", "hours", "estimated_bikes", "estimated_hours"]
 
 
@@ -78,24 +80,38 @@ class LongPast:
         return tuple(None if np.isnan(count) else float(count) for count in counts)
 
 
+def first_hour(origin_at: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first hour that `read_long_past` reads, UTC."""
+    return start_of_local_day(_months_before(local_date(origin_at, zone)), zone)
+
+
 def read_long_past(
-    warehouse: Warehouse, city: City, *, origin_at: datetime, hours: Sequence[datetime]
+    warehouse: Warehouse,
+    city: City,
+    *,
+    origin_at: datetime,
+    hours: Sequence[datetime],
+    tables: Mapping[str, str] = NO_TABLES,
 ) -> LongPast:
     """Read the days before that of `origin_at`, and what was counted a year before `hours`. Raises WarehouseError.
 
-    hours: consecutive UTC hours, none later than 52 weeks after `origin_at`.
+    hours: consecutive UTC hours, none later than 52 weeks after `origin_at`. tables: `counts` and `count_estimates`
+    (dataset.table) from `first_hour` on, instead of the stored ones.
     """
     until = local_date(origin_at, city.zone)
     days = warehouse.query_large(
         "snapshot_days",
-        first_hour=start_of_local_day(_months_before(until), city.zone),
+        tables=dict(tables),
+        first_hour=first_hour(origin_at, city.zone),
         until=origin_at,
         zone=city.time_zone,
     )
     days["local_date"] = pd.to_datetime(days["local_date"]).dt.date
     return LongPast(
         days=days.set_index(["counter_id", "local_date"])[SUMS].sort_index(),
-        year_ago=_read_year_ago(warehouse, city.zone, hours, origin_at),
+        year_ago=_read_year_ago(
+            warehouse, tables.get("counts", schemas.COUNTS), city.zone, hours, origin_at
+        ),
         until=until,
     )
 
@@ -107,13 +123,13 @@ def _months_before(day: date) -> date:
 
 
 def _read_year_ago(
-    warehouse: Warehouse, zone: ZoneInfo, hours: Sequence[datetime], until: datetime
+    warehouse: Warehouse, table: str, zone: ZoneInfo, hours: Sequence[datetime], until: datetime
 ) -> pd.DataFrame:
     before = [a_year_before(hour, zone) for hour in hours]
     known = [hour for hour in before if hour is not None]
     last = min(known[-1] + HOUR, until)
     counts = warehouse.read(
-        schemas.COUNTS,
+        table,
         columns=["counter_id", "counted_at", "bike_count"],
         where=f"counted_at >= '{rfc3339(known[0])}' AND counted_at < '{rfc3339(last)}' AND quality IS NULL",
     ).to_pandas()

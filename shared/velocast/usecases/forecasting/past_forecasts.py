@@ -10,8 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from velocast.adapters.bigquery.client import Warehouse
+from velocast.core.city import Histories
 from velocast.core.datetimes import HOUR
+from velocast.model.histories.counts import forecasts_under_histories
 
+NOTHING_CONTINUED = Histories()
 COLUMNS = ("predicted_count", "lower", "upper")
 
 
@@ -40,15 +43,23 @@ class PastForecasts:
 
 
 def read_past_forecasts(
-    warehouse: Warehouse, *, first_hour: datetime, hours: int, origin_at: datetime, as_of: datetime
+    warehouse: Warehouse,
+    *,
+    first_hour: datetime,
+    hours: int,
+    origin_at: datetime,
+    as_of: datetime,
+    histories: Histories = NOTHING_CONTINUED,
 ) -> PastForecasts:
     """Read the forecasts of `hours` hours from `first_hour` that were made up to `as_of`. Raises WarehouseError.
 
-    Hours at or after `origin_at` have none: the forecasts that are being published are theirs.
+    Those of a counter that is continued are shown with the one that continues it. Hours at or after `origin_at` have
+    none: the forecasts that are being published are theirs.
     """
     rows = warehouse.query_large(
         "snapshot_past_forecasts", first_hour=first_hour, until=origin_at, as_of=as_of
     )
+    rows = forecasts_under_histories(rows, histories)
     rows["hour"] = (pd.to_datetime(rows["target_at"], utc=True) - first_hour) // HOUR
     values = rows.set_index(["counter_id", "hour"])[list(COLUMNS)].sort_index()
     return PastForecasts(values, hours)

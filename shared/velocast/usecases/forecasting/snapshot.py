@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
-from velocast.core.city import City
+from velocast.core.city import City, Histories
 from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
@@ -33,9 +34,11 @@ from velocast.usecases.snapshot_format import (
     ChampionCard,
     CityCard,
     Clock,
+    ContinuedCard,
     CounterSnapshot,
     FaultCard,
     HealthCard,
+    SiteCard,
     Snapshot,
     dumps,
     loads,
@@ -44,6 +47,7 @@ from velocast.usecases.snapshot_format import (
 SEEN_WITHIN = timedelta(days=366)
 TYPICAL_WEEKS = 8
 MIN_WEEKS = 2
+NOTHING_CONTINUED = Histories()
 RECENT_HOURS = 14 * 24
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
@@ -63,6 +67,7 @@ class History:
     recent: (counters, 336) usable counts of the UTC hours from `recent_from`, NaN where there is none.
     faults, health: those that counters have now, by counter_id.
     counts_table: dataset.table of the counts behind all this; None for the stored ones.
+    histories: by which these counts are read.
     """
 
     counters: pd.DataFrame
@@ -73,6 +78,7 @@ class History:
     faults: dict[str, FaultCard] = field(default_factory=dict)
     health: dict[str, HealthCard] = field(default_factory=dict)
     counts_table: str | None = None
+    histories: Histories = NOTHING_CONTINUED
 
 
 def read_history(
@@ -82,11 +88,13 @@ def read_history(
     origin_at: datetime,
     as_of: datetime,
     tables: dict[str, str] | None = None,
+    histories: Histories = NOTHING_CONTINUED,
 ) -> History:
     """Read what the snapshot shows besides the forecasts.
 
     No count at or after `as_of` is used. Typical weeks and means end at `origin_at`, because forecasts are based on
-    them. tables: `counts` and `counters` (dataset.table) to read instead of the default tables. Raises WarehouseError.
+    them. tables: `counts` and `counters` (dataset.table) to read instead of the default tables. histories: those that
+    the counts of `tables` have been read by. Raises WarehouseError.
     """
     counters = warehouse.query(
         "forecast_counters",
@@ -105,6 +113,8 @@ def read_history(
     )
     end = start_of_hour(as_of, city.zone)
     health = read_counter_health(warehouse, as_of=as_of, tables=tables)
+    names = {each.id: each.name for each in histories.sums.values()}
+    counters["counter_name"] = counters["counter_name"].fillna(counters["counter_id"].map(names))
     ids = pd.Index(counters["counter_id"])
     week = range(HOURS_PER_WEEK)
     # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).
@@ -127,6 +137,7 @@ def read_history(
             each.counter_id: HealthCard.model_validate(_rounded_health(each)) for each in health
         },
         counts_table=(tables or {}).get("counts"),
+        histories=histories,
     )
 
 
@@ -173,8 +184,13 @@ def build_snapshot(
         growth: as last measured. None: not shown. clock: whose time it is.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
+    sites = {
+        counter_id: SiteCard(id=site.id, name=site.name)
+        for site in city.sites
+        for counter_id in site.counters
+    }
     counters = [
-        _counter(str(counter_id), rows, history, past, long_past, growth)
+        _counter(str(counter_id), rows, history, past, long_past, growth, sites)
         for counter_id, rows in forecasts.groupby("counter_id", sort=True)
     ]
     return Snapshot(
@@ -203,6 +219,7 @@ def _counter(
     past: PastForecasts | None,
     long_past: LongPast | None,
     growth: MeasuredGrowth | None,
+    sites: Mapping[str, SiteCard],
 ) -> CounterSnapshot:
     known = history.counters.loc[counter_id]
     busy = rows["busy_probability"].to_numpy(dtype=float)
@@ -239,9 +256,22 @@ def _counter(
         day_hours=days.hours,
         days_estimated=days.estimated_bikes if any(days.estimated_hours) else (),
         day_hours_estimated=days.estimated_hours if any(days.estimated_hours) else (),
+        continues=_continued(counter_id, history.histories),
+        sum_of=history.histories.sums[counter_id].counters
+        if counter_id in history.histories.sums
+        else (),
+        site=sites.get(counter_id),
         fault=history.faults.get(counter_id),
         health=history.health.get(counter_id),
         growth=None if growth is None else growth.counters.get(counter_id),
+    )
+
+
+def _continued(counter_id: str, histories: Histories) -> tuple[ContinuedCard, ...]:
+    return tuple(
+        ContinuedCard(counter_id=part, until=each.since, continued_by=each.counter_id)
+        for each in histories.continued.get(counter_id, ())
+        for part in each.continues
     )
 
 

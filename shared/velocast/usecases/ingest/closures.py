@@ -9,11 +9,19 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.schemas import COUNTERS
+from velocast.usecases.histories.known import read_histories
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from velocast.model.known_hours import KnownHours
+
+
+def read_ended(warehouse: Warehouse, city: City, *, as_of: datetime) -> list[KnownHours]:
+    """Return the hours of counters that others continue, as known at `as_of`. Raises WarehouseError."""
+    from velocast.model.known_hours import ended_hours
+
+    return ended_hours(read_histories(warehouse, city, as_of=as_of))
 
 
 def read_known_hours(

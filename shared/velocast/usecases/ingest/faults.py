@@ -76,7 +76,9 @@ def find_fault_changes(
         quality=hours["quality"].mask(before & faulty, "flagged"),
         dead=hours["counter_id"].isin(_dead(hours[before])),
     )
-    found = judge_city(judged, counters, city.zone, country=city.holidays, known=known)
+    found = judge_city(
+        judged, counters, city.zone, country=city.holidays, known=known, sites=city.sites
+    )
     right = hours.assign(quality=found.quality)
     differs = (right["quality"] != hours["quality"]) & ~(
         right["quality"].isna() & hours["quality"].isna()

@@ -12,6 +12,7 @@ from velocast.core.datetimes import rfc3339, start_of_hour
 from velocast.core.schemas import COUNT_ESTIMATES, COUNTS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
+from velocast.usecases.ingest.closures import read_ended
 from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, as_utc
 
 if TYPE_CHECKING:
@@ -88,9 +89,12 @@ def _estimates(
     warehouse: Warehouse, city: City, since: datetime, until: datetime, made_at: datetime
 ) -> pd.DataFrame:
     from velocast.model.gaps.city_gaps import rebuild_gaps
+    from velocast.model.known_hours import explains
 
     first, last = since - AROUND, min(until + AROUND, made_at)
     where = f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(last)}'"
     columns = ["counter_id", "counted_at", "bike_count", "quality"]
     hours = as_utc(warehouse.read(COUNTS, columns=columns, where=where).to_pandas())
-    return rebuild_gaps(hours, city.zone, since=since, until=until, country=city.holidays)
+    found = rebuild_gaps(hours, city.zone, since=since, until=until, country=city.holidays)
+    # a counter that another one continues misses nothing from that day on
+    return found[~explains(read_ended(warehouse, city, as_of=made_at), found)]

@@ -130,8 +130,14 @@ def find_changes(
         "mark_verdicts", tables=tables, mark_from=mark_from, until=until
     )
     known = closures.read_known_hours(warehouse, city, counters)
+    ended = closures.read_ended(warehouse, city, as_of=until)
     by_detector, judged = find_fault_changes(
-        warehouse, city, mark_from=mark_from, until=until, known=known, counts_table=counts_table
+        warehouse,
+        city,
+        mark_from=mark_from,
+        until=until,
+        known=[*known, *ended],
+        counts_table=counts_table,
     )
     by_clock = warehouse.query_large(
         "mark_clock_change",

@@ -15,6 +15,7 @@ from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.core.notices import (
     DigestAccuracy,
+    DigestContinuation,
     DigestCounter,
     DigestEvent,
     DigestGrowth,
@@ -24,6 +25,7 @@ from velocast.core.notices import (
 )
 from velocast.core.telemetry import log
 from velocast.usecases.growth import MeasuredGrowth, measure_growth
+from velocast.usecases.histories.proposals import propose
 from velocast.usecases.monitoring.outcome import MonitorRun
 from velocast.usecases.site.accuracy import find_conspicuous_counters
 from velocast.usecases.site.counter_pages import counter_page_of
@@ -89,6 +91,7 @@ def make_digest(run: MonitorRun, growth: MeasuredGrowth | None) -> WeeklyDigest:
         models=_models(run, first),
         ahead=() if snapshot is None else _busiest_hours(snapshot, run.as_of),
         events=() if snapshot is None else _events_ahead(snapshot, run.as_of),
+        continuations=_continuations(run, snapshot),
         hours=int(counts["hours"]),
         usable=int(counts["usable"]),
         counting=int(counts["counters"]),
@@ -174,6 +177,24 @@ def _counters(snapshot: Snapshot, site_url: str) -> list[DigestCounter]:
     ]
 
 
+def _continuations(run: MonitorRun, snapshot: Snapshot | None) -> tuple[DigestContinuation, ...]:
+    """Return the counters that may continue others, which a person should confirm."""
+    shown = () if snapshot is None else snapshot.counters
+    names = {counter.counter_id: counter.counter_name for counter in shown}
+    proposed = propose(run.warehouse, run.settings.city, as_of=run.as_of)
+    return tuple(
+        DigestContinuation(
+            counter_id=each.counter_id,
+            name=names.get(each.counter_id) or each.counter_id,
+            continues=each.continues,
+            old_name=names.get(each.continues) or each.continues,
+            since=each.began_at.astimezone(run.settings.city.zone).date().isoformat(),
+            level_ratio=round(each.level_ratio, 3),
+        )
+        for each in proposed[:NAMED_COUNTERS]
+    )
+
+
 def _events_ahead(snapshot: Snapshot, as_of: datetime) -> tuple[DigestEvent, ...]:
     zone = ZoneInfo(snapshot.city.time_zone)
     return tuple(
@@ -192,7 +213,7 @@ def _events_ahead(snapshot: Snapshot, as_of: datetime) -> tuple[DigestEvent, ...
 def _busiest_hours(snapshot: Snapshot, as_of: datetime) -> tuple[DigestHour, ...]:
     """Return the busiest hours to come, one a day at most, in their order."""
     zone = ZoneInfo(snapshot.city.time_zone)
-    with_forecast = [c.predicted for c in snapshot.counters if c.predicted]
+    with_forecast = [c.predicted for c in snapshot.published if c.predicted]
     totals = [(sum(hour), at) for *hour, at in zip(*with_forecast, snapshot.hours, strict=True)]
     busiest: dict[Any, tuple[float, datetime]] = {}
     for bikes, at in totals:

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 from velocast.adapters.channels.card import Card, CardField, link
 from velocast.core.notices import (
+    DigestContinuation,
     DigestCounter,
     DigestEvent,
     DigestGrowth,
@@ -27,6 +28,7 @@ def digest_card(n: WeeklyDigest, w: Words) -> Card:
     fields = [
         CardField(w("digest.accuracy"), _accuracy(n, w), inline=False),
         *in_parts(w("digest.look", n=number), _counters(n, w)),
+        *in_parts(w("digest.continuations"), [_continuation(each, w) for each in n.continuations]),
         *in_parts(
             w("digest.models"), [_model(each, w) for each in n.models] or [w("digest.models.none")]
         ),
@@ -90,6 +92,17 @@ def _finding(each: DigestCounter, w: Words) -> str:
     if each.usable_share is None:
         return said
     return f"{said} ({w('digest.usable', p=w.percent(each.usable_share))})"
+
+
+def _continuation(each: DigestContinuation, w: Words) -> str:
+    return w(
+        "digest.continuation",
+        name=each.name[:LONGEST_NAME],
+        old=each.old_name[:LONGEST_NAME],
+        since=w.day(date.fromisoformat(each.since)),
+        ratio=w.number(each.level_ratio, 2),
+        command=f"velocast counts continues confirm {each.counter_id} {each.continues}",
+    )
 
 
 def _model(each: DigestModel, w: Words) -> str:

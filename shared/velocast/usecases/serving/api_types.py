@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from velocast.usecases.snapshot_format import Basis, ChampionCard, Clock, FaultCard
+from velocast.usecases.snapshot_format import Basis, ChampionCard, Clock, ContinuedCard, FaultCard
 
 MAX_RECORDS = 1_000
 MAX_HOURS = 120
@@ -104,7 +104,11 @@ class Provenance(_Answer):
 
 
 class Counter(_Answer):
-    """A counter, its position (degrees, WGS 84) and its last usable count. fault: null while it works."""
+    """A counter, its position (degrees, WGS 84) and its last usable count. fault: null while it works.
+
+    continues: counters that have ended and whose history it continues. sum_of: the counters that a virtual sum adds up;
+    do not add it to them.
+    """
 
     counter_id: str
     counter_name: str | None
@@ -113,6 +117,8 @@ class Counter(_Answer):
     last_counted_at: AwareDatetime | None
     last_count: float | None
     fault: FaultCard | None
+    continues: list[ContinuedCard]
+    sum_of: list[str]
 
 
 class Point(_Answer):

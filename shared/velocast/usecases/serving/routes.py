@@ -186,9 +186,7 @@ def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
     index = service().index()
     counter = index.by_id.get(path.counter_id)
     if counter is None:
-        raise RequestRefused(
-            HTTPStatus.NOT_FOUND, f"No counter {path.counter_id!r}; GET /v1/counters lists them."
-        )
+        raise RequestRefused(HTTPStatus.NOT_FOUND, _missing(index, path.counter_id))
     current = index.current_hour(service().now())
     key = (counter.counter_id, query.hours, query.observed, current)
     answer = index.answers.get(key)
@@ -199,6 +197,14 @@ def counter_forecast(path: CounterPath, query: ForecastQuery) -> Response:
         index.answers[key] = answer
     service().metrics.count_forecasts(answer.bases)
     return Response(answer.text, content_type="application/json")
+
+
+def _missing(index: SnapshotIndex, counter_id: str) -> str:
+    for counter in index.snapshot.counters:
+        for ended in counter.continues:
+            if ended.counter_id == counter_id:
+                return f"Counter {counter_id!r} ended on {ended.until:%Y-%m-%d}; {counter.counter_id!r} continues it."
+    return f"No counter {counter_id!r}; GET /v1/counters lists them."
 
 
 def _forecast_answer(
@@ -217,7 +223,7 @@ def _forecast_answer(
 
 @V1.get("/forecast", responses={"200": CityForecast})
 def city_forecast(query: AtQuery) -> Response:
-    """All counters at one hour."""
+    """All counters at one hour, without virtual sums of them."""
     index = service().index()
     target = index.hour_of(query.at) if query.at else index.current_hour(service().now())[0]
     points = [
@@ -226,7 +232,7 @@ def city_forecast(query: AtQuery) -> Response:
             at=target,
             **fallback_chain.estimate(index, target, counter=counter)._asdict(),
         )
-        for counter in index.snapshot.counters
+        for counter in index.snapshot.published
     ]
     service().metrics.count_forecasts(Tally(p.basis for p in points))
     return json_response(CityForecast(**_provenance(index), at=target, forecasts=points))
@@ -306,4 +312,6 @@ def _counter(counter: CounterSnapshot) -> Counter:
         last_counted_at=counter.last_counted_at,
         last_count=counter.last_count,
         fault=counter.fault,
+        continues=list(counter.continues),
+        sum_of=list(counter.sum_of),
     )

@@ -121,8 +121,8 @@ def build_index(snapshot: Snapshot) -> SnapshotIndex:
         by_name={name: tuple(counters) for name, counters in names.items()},
         located=tuple(_located(snapshot.counters, plane)),
         profile=_profile(snapshot, zone),
-        usual_level=_median(c.level for c in snapshot.counters),
-        usual_threshold=_median(c.busy_threshold for c in snapshot.counters),
+        usual_level=_median(c.level for c in snapshot.published),
+        usual_threshold=_median(c.busy_threshold for c in snapshot.published),
         area=snapshot.city.bounding_box or _around(snapshot.counters),
         plane=plane,
         page_data=PageData(snapshot),
@@ -168,7 +168,7 @@ def _profile(snapshot: Snapshot, zone: ZoneInfo) -> tuple[Profile, ...]:
     slots: list[list[float]] = [[] for _ in range(HOURS_PER_WEEK)]
     local = [h.astimezone(zone) for h in snapshot.hours]
     week_hours = [h.weekday() * 24 + h.hour for h in local]
-    for counter in snapshot.counters:
+    for counter in snapshot.published:
         if counter.typical_week is not None:
             for slot, value in zip(slots, counter.typical_week, strict=True):
                 slot.extend([] if value is None else [value])

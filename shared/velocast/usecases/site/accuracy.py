@@ -74,7 +74,7 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
     if newest is None:
         return []
     found: list[dict[str, Any]] = []
-    for counter in snapshot.counters:
+    for counter in snapshot.published:  # of a sum, what is wrong is wrong with a part
         wrong = _wrong_with(counter, newest, _closed_until(snapshot, counter, newest))
         if wrong is not None:
             health = counter.health and counter.health.model_dump()

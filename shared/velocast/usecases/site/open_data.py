@@ -16,7 +16,7 @@ import pyarrow.parquet
 from velocast.core.datetimes import HOUR, rfc3339
 from velocast.usecases.site.accuracy import measure_accuracy, pairs
 from velocast.usecases.site.catalogue import Listed, describe_dataset
-from velocast.usecases.snapshot_format import Snapshot
+from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 FOLDER = "open/"
 _HOUR = ("at", "datetime", "Start of the hour, UTC.")
@@ -26,6 +26,11 @@ _INTERVAL = (
     ("lower", "number", "Lower end of the 90 % interval."),
     ("upper", "number", "Upper end of the 90 % interval."),
 )
+_KIND = (
+    "kind",
+    "string",
+    "`counter`, or `sum` of several counters, which must not be added to them.",
+)
 FORECASTS = (
     _ID,
     _HOUR,
@@ -33,6 +38,7 @@ FORECASTS = (
     ("busy_probability", "number", "Probability that the count is above the counter's 75th percentile of 28 days."),
     ("usual_count", "number", "Median of the same local hour and weekday of the eight weeks before."),
     ("basis", "string", "What the forecast is based on."),
+    _KIND,
 )  # fmt: skip
 PAST = (
     _ID,
@@ -42,6 +48,7 @@ PAST = (
         (name, kind, f"{text[:-1]}, as it was made on the hour's own day.")
         for name, kind, text in _INTERVAL
     ),
+    _KIND,
 )
 DAYS = (
     _ID,
@@ -63,6 +70,7 @@ DAYS = (
         "number",
         "Share of estimated bikes in bike_count and estimated_count together.",
     ),
+    _KIND,
 )
 TITLES = {
     "forecasts": "Forecasts of the coming days",
@@ -118,11 +126,16 @@ def _forecasts(snapshot: Snapshot) -> list[tuple[Any, ...]]:
             c.busy[i] if c.busy else None,
             c.typical_week[slots[i]] if c.typical_week else None,
             c.basis,
+            _kind(c),
         )
         for c in snapshot.counters
         if c.predicted
         for i, hour in enumerate(snapshot.hours)
     ]
+
+
+def _kind(counter: CounterSnapshot) -> str:
+    return "sum" if counter.sum_of else "counter"
 
 
 def _past(snapshot: Snapshot) -> list[tuple[Any, ...]]:
@@ -132,6 +145,7 @@ def _past(snapshot: Snapshot) -> list[tuple[Any, ...]]:
             c.recent_from + i * HOUR,
             count,
             *(_rounded(values, i) for values in (c.past_predicted, c.past_lower, c.past_upper)),
+            _kind(c),
         )
         for c in snapshot.counters
         if c.recent_from is not None
@@ -150,7 +164,9 @@ def _days(snapshot: Snapshot) -> list[tuple[Any, ...]]:
             bikes, hours, estimated, estimated_hours = day
             share = round(estimated / ((bikes or 0) + estimated), 4) if estimated else 0.0
             date = c.days_from + timedelta(i)
-            rows.append((c.counter_id, date, bikes, hours, estimated, estimated_hours, share))
+            rows.append(
+                (c.counter_id, date, bikes, hours, estimated, estimated_hours, share, _kind(c))
+            )
     return rows
 
 
@@ -179,6 +195,9 @@ def _places(snapshot: Snapshot) -> dict[str, Any]:
             "counter_name": c.counter_name,
             "last_counted_at": c.last_counted_at and rfc3339(c.last_counted_at),
             "last_count": c.last_count,
+            "kind": _kind(c),
+            "sum_of": list(c.sum_of),
+            "continues": [each.counter_id for each in c.continues],
             **(measure_accuracy(pairs(c)) or {}),
         }
         geometry = {"type": "Point", "coordinates": [c.longitude, c.latitude]} if placed else None

@@ -107,11 +107,11 @@ class PageData:
     def _city(self) -> bytes:
         snapshot = self.snapshot
         rows = [(c, self._usual(c)) for c in snapshot.counters]
-        forecast = [(c.predicted, usual) for c, usual in rows if c.predicted]
+        forecast = [(c.predicted, usual) for c, usual in rows if c.predicted and not c.sum_of]
         totals = [
             _compared([(p[i], u[i]) for p, u in forecast]) for i in range(len(snapshot.hours))
         ]
-        found = [pair for c in snapshot.counters for pair in pairs(c)]
+        found = [pair for c in snapshot.published for pair in pairs(c)]
         champion = snapshot.champion
         return _json(
             {
@@ -148,6 +148,8 @@ class PageData:
             "name": counter.counter_name or counter.counter_id,
             "latitude": counter.latitude,
             "longitude": counter.longitude,
+            "site": counter.site and counter.site.model_dump(),
+            "sum_of": list(counter.sum_of),
             "days": [round(predicted) for predicted, _, _ in days],
             "usual": [round(normal) for _, _, normal in days],
         }
@@ -188,6 +190,8 @@ class PageData:
                 "year_ago": _short(counter.year_ago),
                 "days": describe_days(counter, self._zone),
                 "accuracy": measure_accuracy(pairs(counter)),
+                "continues": [each.model_dump(mode="json") for each in counter.continues],
+                "sum_of": list(counter.sum_of),
                 "fault": counter.fault and counter.fault.model_dump(mode="json"),
                 "health": counter.health and counter.health.model_dump(),
                 "growth": self._growth(counter.growth),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from velocast.core.city import ListedSite
 from velocast.model.faults.sites import sites_of
 
 
@@ -41,3 +42,20 @@ def test_prefers_the_sites_of_the_city_and_needs_no_names() -> None:
 
     assert found["a"] == found["b"] != found.get("c")
     assert sites_of(pd.DataFrame({"counter_id": ["a", "b"]})) == {}
+
+
+def test_the_citys_file_outranks_ids_and_names() -> None:
+    counters = pd.DataFrame(
+        {
+            "counter_id": ["a", "b", "c", "d"],
+            "site_id": ["1", "1", "2", "2"],
+            "counter_name": ["X vers Nord", "X vers Sud", "Y", "Z"],
+        }
+    )
+
+    found = sites_of(counters, [ListedSite(id="bridge", counters=("a", "c"))])
+
+    assert found["a"] == found["c"]
+    # b and d would share a site with a and c by their ids, which the file overrules: they are alone there
+    assert "b" not in found
+    assert "d" not in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -14,9 +15,17 @@ from velocast.core.datetimes import rfc3339
 from velocast.model.faults.kinds import NAMES
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
 from velocast.usecases.site.counter_pages import file_name_of
+from velocast.usecases.site.open_data import make_open_data
 from velocast.usecases.site.page_data import PageData
 from velocast.usecases.site.page_files import read_page_file
-from velocast.usecases.snapshot_format import EventCard, FaultCard, HealthCard, Snapshot
+from velocast.usecases.snapshot_format import (
+    ContinuedCard,
+    EventCard,
+    FaultCard,
+    HealthCard,
+    SiteCard,
+    Snapshot,
+)
 
 
 def content(snapshot: Snapshot, name: str) -> Any:
@@ -59,6 +68,42 @@ def test_the_days_and_hours_of_the_city_are_sums_over_its_counters() -> None:
     assert day["predicted"][1] == on_it["predicted"].round().tolist()
     assert day["usual"][1] == on_it["usual"].round().tolist()
     assert day["usual"][3] == [None] * 24
+
+
+def test_a_sum_is_shown_as_one_and_is_in_no_total() -> None:
+    plain = snapshots.snapshot(4)
+    parts = [c for c in plain.counters if c.predicted][:2]
+    added = parts[0].model_copy(
+        update={"counter_id": "both", "sum_of": tuple(c.counter_id for c in parts)}
+    )
+    made = plain.model_copy(update={"counters": (*plain.counters, added)})
+    with_sum, without = content(made, "city.json"), content(plain, "city.json")
+    for name in ("totals", "accuracy", "conspicuous"):
+        assert with_sum[name] == without[name]
+    listed = {c["id"]: c for c in with_sum["counters"]}
+    assert listed["both"]["sum_of"] == ["c-0", "c-1"]
+    assert listed["both"]["days"] == listed["c-0"]["days"]
+    assert content(made, "counters/both.json")["sum_of"] == ["c-0", "c-1"]
+    files = make_open_data(made)
+    days = pd.read_csv(io.BytesIO(files["open/days.csv"]), dtype={"counter_id": str})
+    assert set(days.loc[days["counter_id"] == "both", "kind"]) == {"sum"}
+    assert set(days.loc[days["counter_id"] != "both", "kind"]) == {"counter"}
+    places = json.loads(files["open/counters.geojson"])["features"]
+    assert places[-1]["properties"]["sum_of"] == ["c-0", "c-1"]
+
+
+def test_a_counter_names_the_one_that_it_continues_and_its_site() -> None:
+    plain = snapshots.snapshot(2)
+    since = plain.origin_at - timedelta(days=40)
+    ended = ContinuedCard(counter_id="old", until=since, continued_by="c-0")
+    first = plain.counters[0].model_copy(
+        update={"continues": (ended,), "site": SiteCard(id="bridge", name="Bridge")}
+    )
+    made = plain.model_copy(update={"counters": (first, *plain.counters[1:])})
+    assert content(made, "counters/c-0.json")["continues"] == [
+        {"counter_id": "old", "until": rfc3339(since), "continued_by": "c-0"}
+    ]
+    assert content(made, "city.json")["counters"][0]["site"] == {"id": "bridge", "name": "Bridge"}
 
 
 def test_a_clock_change_gives_its_day_another_number_of_hours() -> None:

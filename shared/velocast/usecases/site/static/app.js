@@ -173,7 +173,8 @@ async function showCounter(counter) {
   counterView ??= new CounterView(() => state.view === "counter" && keepAddress());
   const query = new URLSearchParams(location.search);
   const range = RANGES.includes(query.get("range")) ? query.get("range") : RANGES[0];
-  const near = (c) => c !== counter && c.latitude !== null && Math.abs(c.latitude - counter.latitude) < 5e-5 && Math.abs(c.longitude - counter.longitude) < 5e-5;
+  const together = (c) => c.site && c.site.id === counter.site?.id;
+  const near = (c) => c !== counter && (together(c) || c.latitude !== null && Math.abs(c.latitude - counter.latitude) < 5e-5 && Math.abs(c.longitude - counter.longitude) < 5e-5);
   document.title = `${counter.name} · Velocast ${state.publication.manifest.city.name}`;
   if (EMBEDDED) reduce(addressOf(counter));
   turnTo("counter");

@@ -111,7 +111,7 @@ export class CityView {
 
   showBusiest() {
     const today = this.today();
-    const ordered = this.city.counters.filter((c) => c.days.length).sort((a, b) => b.days[today] - a.days[today]);
+    const ordered = this.city.counters.filter((c) => c.days.length && !c.sum_of.length).sort((a, b) => b.days[today] - a.days[today]);
     $("busiest").replaceChildren(...ordered.slice(0, LISTED).map((c) => this.link(c, h("span", { className: "quiet", textContent: number(c.days[today]) }))));
   }
 

@@ -57,7 +57,9 @@ export class CounterView {
     $("counter-title").textContent = this.counter.name;
     const { last_counted_at: lastAt, last_count: last, basis } = this.file;
     const counted = lastAt ? t("last", { n: number(last), at: this.clock.text(lastAt) }) : t("last.none");
-    $("counter-facts").textContent = `${counted} ${t("based", { basis: t(`basis.${basis}`) })}`;
+    const ended = (this.file.continues ?? []).map((c) => t("continues", { id: c.counter_id, at: this.clock.text(c.until, "date") }));
+    const sum = this.file.sum_of?.length ? [t("sum.of", { counters: list(this.file.sum_of) })] : [];
+    $("counter-facts").textContent = [counted, t("based", { basis: t(`basis.${basis}`) }), ...ended, ...sum].join(" ");
     $("siblings").hidden = this.siblings.length === 0;
     $("siblings").replaceChildren(t("same.place"), " ", ...this.siblings.flatMap((c, i) => [i ? ", " : "", h("a", { href: this.addressOf(c), textContent: c.name })]));
     $("good").textContent = accuracyInWords(this.file.accuracy);

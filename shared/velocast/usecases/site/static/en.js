@@ -31,6 +31,7 @@ export default {
   "about.busy": "Busy", "about.busy.text": "An hour is busy when more bikes pass than in three of four hours of the counter's last four weeks. The number beside it is how likely that is.",
   "about.usual": "Usual", "about.usual.text": "The middle of the counts at the same hour and weekday of the last eight weeks. It knows nothing of the weather to come; the forecast does.",
   "data.text": "Forecasts, counts and accuracy of all counters as files:", "data.dictionary": "data dictionary",
+  "continues": "Continues counter {id}, which counted until {at}.", "sum.of": "A sum of the counters {counters}; it is in no total of the city.",
   "back": "All counters", "counter": "Counter", "last": "Last count: {n} on {at}.", "last.none": "No counts yet.", "based": "Forecast based on {basis}.",
   "basis.model": "the model in use", "basis.similar_days": "the mean of similar days", "basis.former_place": "counts at the counter's former position", "basis.typical_week": "the counter's typical week", "basis.neighbours": "nearby counters", "basis.city_profile": "the city's weekly profile",
   "at.hour": "{day}, {span}", "in.words": "between {lower} and {upper} bikes, most likely {n}", "in.words.usual": "{usual} ({n})", "busy.chance": "busy with a probability of {p}", "counted.words": "{n} bikes were counted", "counted.none": "no usable count", "forecast.was": "forecast: between {lower} and {upper}, most likely {n}", "middle.half": "in half of all cases between {lower} and {upper}",

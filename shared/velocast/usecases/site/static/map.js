@@ -14,15 +14,16 @@ const TROUBLE = 4; // failed tiles without any that came: there are no streets
 
 export const isPlaced = (counter) => counter.latitude !== null && counter.longitude !== null;
 
-/** Counters of one place, such as both directions of a street, as one site each. */
+/** Counters of one site of the city's file, or else of one place, such as both directions of a street, as one each. */
 export function sitesOf(counters) {
   const sites = new Map();
   for (const counter of counters.filter(isPlaced)) {
-    const key = `${counter.latitude.toFixed(4)},${counter.longitude.toFixed(4)}`; // about ten metres
+    const place = `${counter.latitude.toFixed(4)},${counter.longitude.toFixed(4)}`; // about ten metres
+    const key = counter.site ? `site ${counter.site.id}` : place;
     sites.set(key, [...(sites.get(key) ?? []), counter]);
   }
   return [...sites.values()].map((members) => ({
-    id: members[0].id, counters: members, latitude: members[0].latitude, longitude: members[0].longitude, name: commonName(members.map((c) => c.name)),
+    id: members[0].id, counters: members, latitude: members[0].latitude, longitude: members[0].longitude, name: members[0].site?.name ?? commonName(members.map((c) => c.name)),
   }));
 }
 

@@ -18,6 +18,7 @@ from velocast.core.errors import ModelUnusable, TooLittleHistory
 from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
+from velocast.usecases.histories.known import history_tables, read_histories
 from velocast.usecases.training.datasets.windows import DayRange
 
 if TYPE_CHECKING:
@@ -72,16 +73,22 @@ class BaselineHalf(Message):
 def freeze_counts(run: Run[JobSettings], tested_on: BaselineHalf | None = None) -> FrozenCounts:
     """Freeze all counts before the run's origin, usable and not, and load them into their table.
 
+    Counters that are continued by others are frozen under these, as far as the run's time knows of it.
+
     tested_on: the half of a baseline that models are evaluated on. Its days keep the rows it was frozen with, whatever
     the city has corrected or a backfill has added since. Source: `bike_traffic_raw.counts`. Raises TooLittleHistory
     when none is usable.
     """
-    until = origin_of(run.as_of, run.settings.city.zone)
-    rows = run.warehouse.read(
-        schemas.COUNTS,
-        columns=COLUMNS,
-        where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{sql_instant(until)}'",
-    )
+    city = run.settings.city
+    until = origin_of(run.as_of, city.zone)
+    # A sum would be learned from, and scored, beside its parts.
+    histories = read_histories(run.warehouse, city, as_of=run.as_of, with_sums=False)
+    with history_tables(run.warehouse, histories) as tables:
+        rows = run.warehouse.read(
+            tables.get("counts", schemas.COUNTS),
+            columns=COLUMNS,
+            where=f"counted_at >= '{FIRST_COUNT}' AND counted_at < '{sql_instant(until)}'",
+        )
     rows = sorted_counts(rows if tested_on is None else _with_half(run, rows, tested_on, until))
     first, last = _usable_range(rows, until)
     sha256, uri = store_frozen(run, rows)

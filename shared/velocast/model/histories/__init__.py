@@ -1,0 +1,1 @@
+"""Histories of counters that continue others, and sums of counters."""
