@@ -60,7 +60,9 @@ def rows_of(table: str) -> pa.Table:
 # The type in which the use cases send each parameter; one name has one type in all files.
 PARAMETERS = {
     "affected": "ARRAY<STRING>",
+    "always": "ARRAY<STRING>",
     "as_of": "TIMESTAMP",
+    "busy_since": "TIMESTAMP",
     "closed_counters": "ARRAY<STRING>",
     "closed_since": "ARRAY<TIMESTAMP>",
     "closed_until": "ARRAY<TIMESTAMP>",
@@ -84,6 +86,7 @@ PARAMETERS = {
     "look_from": "TIMESTAMP",
     "mark_from": "TIMESTAMP",
     "min_weeks": "INT64",
+    "most": "INT64",
     "name": "STRING",
     "newest": "INT64",
     "one_lead": "BOOL",
