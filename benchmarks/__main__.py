@@ -1,4 +1,4 @@
-"""`python -m benchmarks [system | arena | weather | fit | scale | cities | faults | gaps | growth | page]`.
+"""`python -m benchmarks [system | arena | weather | fit | scale | bounds | cities | faults | gaps | growth | page]`.
 
 `--help` has arguments; benchmarks/README.md describes them.
 """
@@ -46,6 +46,25 @@ def _arguments() -> argparse.Namespace:
     )
     scale.add_argument(
         "--limit", type=int, default=600, help="time limit of a step in seconds (default 600)"
+    )
+    bounds = commands.add_parser(
+        "bounds", help="time and memory of the parts that read all counts, for cities of any size"
+    )
+    bounds.set_defaults(module="bounds")
+    bounds.add_argument(
+        "--counters",
+        default="500,5000,20000",
+        help="numbers of counters, separated by commas (default 500,5000,20000)",
+    )
+    bounds.add_argument("--days", type=int, default=1095, help="days of counts (default 1095)")
+    bounds.add_argument(
+        "--emulate",
+        type=int,
+        default=500,
+        help="largest city to load into the emulator (default 500 counters)",
+    )
+    bounds.add_argument(
+        "--limit", type=int, default=3600, help="time limit of a step in seconds (default 3600)"
     )
     page = commands.add_parser("page", help="seconds until the page of a running site is drawn")
     page.set_defaults(module="page")
@@ -121,7 +140,7 @@ def _arguments() -> argparse.Namespace:
         help="observed weather (.parquet or .csv) of the city, then of other places on the same days",
     )
     weather.add_argument("--weeks", type=int, default=12)
-    for command in (fit, scale, weather):
+    for command in (fit, scale, bounds, weather):
         command.add_argument(
             "--city",
             default="paris",

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks import harness
+from benchmarks.made_up_city import MadeUpCounts
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.gcs import Objects, read_address
@@ -32,6 +33,7 @@ from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.model_loading import LoadedChampion
+from velocast.usecases.training.datasets import frozen_counts
 from velocast.usecases.training.datasets.frames import Source, learning_frames
 from velocast.usecases.training.datasets.windows import DayRange, calibration_start
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
@@ -142,6 +144,21 @@ def forecast(
     }
 
 
+def freeze(as_of: str, counters: int = 0, days: int = 0) -> dict[str, Any]:
+    """Freeze all counts and cut them in time, like a first training. counters: of a made-up city; 0: the emulator's."""
+    runtime = Runtime(JobSettings.load(read_address), component="bench")
+    run = Run(runtime, datetime.fromisoformat(as_of), "bench")
+    if counters:
+        origin = origin_of(run.as_of, run.settings.city.zone)
+        runtime.__dict__["warehouse"] = MadeUpCounts(counters, days, origin)
+    stages: Stages = {}
+    with stage(stages, "freeze"):
+        frozen = frozen_counts.freeze_counts(run)
+    objects = Objects(run.settings.project, run.settings.datasets_bucket)
+    size = sum(version.size for version in objects.versions("counts/"))
+    return {"stages": stages, "rows": frozen.rows, "object_mb": size / 1e6}
+
+
 def forest(counts: str, zone: str) -> dict[str, Any]:
     """Fit the reference forest on every usable count in a Parquet file."""
     rows = pd.read_parquet(counts)
@@ -229,6 +246,7 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "learn": learn,
     "forecast": forecast,
     "forest": forest,
+    "freeze": freeze,
     "job": job,
 }
 
