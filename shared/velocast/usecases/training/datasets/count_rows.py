@@ -37,11 +37,11 @@ def read_counters(
     """Return the counters of a table of frozen counts, sorted by counter_id (the order of the frozen rows).
 
     Columns: hours in [first_hour, until), usable (of them), first_at and last_at (of the usable ones, NaT for none).
-    until: the run's origin by default. Source: sql/frozen_counters.sql. Raises WarehouseError.
+    until: the run's origin by default. Source: sql/counted_hours.sql. Raises WarehouseError.
     """
     counters = run.warehouse.query_large(
-        "frozen_counters",
-        tables={"frozen": table},
+        "counted_hours",
+        tables={"counts": table},
         first_hour=first_hour,
         until=until or origin_of(run.as_of, run.settings.city.zone),
     )
