@@ -56,6 +56,11 @@ def _arguments() -> argparse.Namespace:
         default="500,5000,20000",
         help="numbers of counters, separated by commas (default 500,5000,20000)",
     )
+    bounds.add_argument(
+        "--parts",
+        default="freeze,monitor,gaps",
+        help="what to measure (default freeze,monitor,gaps)",
+    )
     bounds.add_argument("--days", type=int, default=1095, help="days of counts (default 1095)")
     bounds.add_argument(
         "--emulate",

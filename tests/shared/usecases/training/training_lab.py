@@ -172,7 +172,7 @@ def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 5
 WRITES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Objects, ("write",)),
     (Registry, ("log_training", "set_alias", "set_tags", "log_metrics")),
-    (Warehouse, ("load_table", "merge")),
+    (Warehouse, ("copy_table", "load_table", "merge")),
     (Publisher, ("publish",)),
 )
 
