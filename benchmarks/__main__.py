@@ -55,6 +55,30 @@ def _arguments() -> argparse.Namespace:
     messages.add_argument("--counters", type=int, default=100, help="counters (default 100)")
     messages.add_argument("--seed", type=int, default=7, help="random seed of the city (default 7)")
     messages.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    bounds = commands.add_parser(
+        "bounds", help="time and memory of the parts that read all counts, for cities of any size"
+    )
+    bounds.set_defaults(module="bounds")
+    bounds.add_argument(
+        "--counters",
+        default="500,5000,20000",
+        help="numbers of counters, separated by commas (default 500,5000,20000)",
+    )
+    bounds.add_argument(
+        "--parts",
+        default="freeze,monitor,gaps",
+        help="what to measure (default freeze,monitor,gaps)",
+    )
+    bounds.add_argument("--days", type=int, default=1095, help="days of counts (default 1095)")
+    bounds.add_argument(
+        "--emulate",
+        type=int,
+        default=500,
+        help="largest city to load into the emulator (default 500 counters)",
+    )
+    bounds.add_argument(
+        "--limit", type=int, default=3600, help="time limit of a step in seconds (default 3600)"
+    )
     page = commands.add_parser("page", help="seconds until the page of a running site is drawn")
     page.set_defaults(module="page")
     page.add_argument("url", help="address of the city's page or of a counter's")
@@ -141,7 +165,7 @@ def _arguments() -> argparse.Namespace:
     calendar.add_argument(
         "--retrain-days", type=int, default=28, help="days from one training to the next"
     )
-    for command in (fit, scale, weather, calendar):
+    for command in (fit, scale, bounds, weather, calendar):
         command.add_argument(
             "--city",
             default="paris",

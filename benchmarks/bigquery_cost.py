@@ -97,6 +97,8 @@ def retrain(city: City) -> Iterator[BilledQuery]:
     """Yield the queries of one retraining that deploys: train, evaluate, promote."""
     columns = ("counter_id", "counted_at", "bike_count", "quality")
     frozen = city.counters * 24 * city.history_days * row_bytes(schemas.COUNTS, columns)
+    yield BilledQuery("freeze: put the counts together", (frozen,))
+    yield _counts(city, "counted_hours", city.history_days)
     yield BilledQuery("freeze: read the counts", (frozen,), by_storage_read=True)
     yield BilledQuery("freeze: write a table", (frozen,))
     for _ in ("train", "refit"):

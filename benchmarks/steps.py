@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pandas as pd
 import pyarrow as pa
 
 from benchmarks import harness
+from benchmarks.made_up_city import MadeUpCounts, MadeUpForecasts
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.gcs import Objects, read_address
@@ -24,14 +26,18 @@ from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import local_date, origin_of
 from velocast.core.kinds import DEFAULT_KIND
-from velocast.core.settings import JobSettings
+from velocast.core.settings import FetchSettings, JobSettings, MonitorSettings
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.ingest import gaps as ingest_gaps
+from velocast.usecases.ingest.faults import JUDGED_DAYS
 from velocast.usecases.model_loading import LoadedChampion
+from velocast.usecases.monitoring import drift_check, validation
+from velocast.usecases.training.datasets import frozen_counts
 from velocast.usecases.training.datasets.frames import Source, learning_frames
 from velocast.usecases.training.datasets.windows import DayRange, calibration_start
 from velocast.usecases.training.evaluate import EvaluateRequest, evaluate
@@ -39,6 +45,7 @@ from velocast.usecases.training.promote import PromoteRequest, promote
 from velocast.usecases.training.train import TrainRequest, train
 from velocast_cli.backtesting import reference_forest
 
+REPORTS = f"{harness.PROJECT}-reports"
 CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the current resident memory
 
 Stages = dict[str, dict[str, float]]
@@ -142,6 +149,65 @@ def forecast(
     }
 
 
+def freeze(as_of: str, counters: int = 0, days: int = 0) -> dict[str, Any]:
+    """Freeze all counts and cut them in time, like a first training. counters: of a made-up city; 0: the emulator's."""
+    runtime = Runtime(JobSettings.load(read_address), component="bench")
+    run = Run(runtime, datetime.fromisoformat(as_of), "bench")
+    if counters:
+        origin = origin_of(run.as_of, run.settings.city.zone)
+        runtime.__dict__["warehouse"] = MadeUpCounts(counters, days, origin)
+    stages: Stages = {}
+    with stage(stages, "freeze"):
+        frozen = frozen_counts.freeze_counts(run)
+    objects = Objects(run.settings.project, run.settings.datasets_bucket)
+    size = sum(version.size for version in objects.versions("counts/"))
+    return {"stages": stages, "rows": frozen.rows, "object_mb": size / 1e6}
+
+
+def gaps(as_of: str, counters: int) -> dict[str, Any]:
+    """Estimate the hours of an outage of two days at every counter of a made-up city, as each run of fetch does."""
+    runtime = Runtime(JobSettings.load(read_address), component="bench")
+    run = Run(runtime, datetime.fromisoformat(as_of), "bench")
+    days = ingest_gaps.AROUND.days + JUDGED_DAYS
+    origin = origin_of(run.as_of, run.settings.city.zone)
+    runtime.__dict__["warehouse"] = MadeUpCounts(counters, days, origin, outage=48)
+    stages: Stages = {}
+    with stage(stages, "gaps"):
+        rebuilt = ingest_gaps.rebuild_recent_gaps(cast("Run[FetchSettings]", run))
+    return {"stages": stages, "rows": rebuilt.hours}
+
+
+def monitor(as_of: str, counters: int) -> dict[str, Any]:
+    """Validate and check for drift, as monitor does, in a made-up city."""
+    environment = {
+        "VELOCAST_REPORTS_BUCKET": REPORTS,
+        "VELOCAST_WORKFLOW": "velocast-retrain",
+        "VELOCAST_SITE_URL": "",
+    }
+    with patch.dict(os.environ, environment):
+        runtime = Runtime(MonitorSettings.load(read_address), component="bench")
+    run = Run(runtime, datetime.fromisoformat(as_of), "bench")
+    settings = run.settings
+    warehouse = MadeUpForecasts(counters, settings.thresholds.skill_days)
+    runtime.__dict__["warehouse"] = warehouse
+    stages: Stages = {}
+    with stage(stages, "validate"):
+        checked = validation.validate_champion(
+            run.warehouse,
+            settings.city,
+            settings.thresholds,
+            serving=LoadedChampion(),
+            as_of=run.as_of,
+            counters=counters,
+        )
+        pairs = len(checked.pairs)
+        del checked
+    with stage(stages, "drift"):
+        first = run.as_of - timedelta(days=800)
+        drift_check.check_drift(run, first_count_at=first, counters=counters)
+    return {"stages": stages, "rows": pairs}
+
+
 def forest(counts: str, zone: str) -> dict[str, Any]:
     """Fit the reference forest on every usable count in a Parquet file."""
     rows = pd.read_parquet(counts)
@@ -229,6 +295,9 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "learn": learn,
     "forecast": forecast,
     "forest": forest,
+    "freeze": freeze,
+    "gaps": gaps,
+    "monitor": monitor,
     "job": job,
 }
 

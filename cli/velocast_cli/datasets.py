@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterator, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, date, datetime
+from itertools import zip_longest
+from typing import IO, TYPE_CHECKING, Literal
 
 from velocast.adapters import champion_manifest
 from velocast.adapters.gcs import JSON_TYPE, Objects
+from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import EventError, ObjectMissing
@@ -18,7 +18,12 @@ from velocast.core.settings import JobSettings
 from velocast.usecases import audit
 from velocast.usecases.context import Run
 from velocast.usecases.training.datasets import baseline as baselines
-from velocast.usecases.training.datasets import frozen_counts, frozen_weather
+from velocast.usecases.training.datasets import (
+    count_rows,
+    frozen_counts,
+    frozen_weather,
+    parquet_objects,
+)
 from velocast.usecases.training.datasets.baseline import BASELINE, BASELINES, Baseline
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
@@ -27,10 +32,12 @@ from velocast.usecases.training.stored import run_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Role = Literal["counts", "train_baseline", "test_baseline", "weather", "unknown"]
 Copy = Literal["intact", "absent", "differs", "none"]
 ORDER = ("counts", "train_baseline", "test_baseline", "weather", "unknown")
+LAST_HOUR = datetime(9999, 12, 31, tzinfo=UTC)
 HALVES = ("train_baseline", "test_baseline")
 
 
@@ -97,14 +104,14 @@ def list_datasets(run: Run[JobSettings]) -> list[Dataset]:
     used = _users(models)
     described = {d.sha256: d for d in _described(run, models, bucket)}
     for name in (
-        *bucket.names(f"{frozen_counts.FOLDER}/"),
+        *bucket.names(f"{count_rows.FOLDER}/"),
         *bucket.names(f"{frozen_weather.FOLDER}/"),
     ):
         sha256 = name.split("/")[1].removesuffix(".parquet")
         stray = Dataset(sha256=sha256, role="unknown", uri=bucket.uri(name))
         described.setdefault(sha256, stray)
     for sha256 in used.keys() - described.keys():
-        uri = bucket.uri(f"{frozen_counts.FOLDER}/{sha256}.parquet")
+        uri = bucket.uri(f"{count_rows.FOLDER}/{sha256}.parquet")
         described[sha256] = Dataset(sha256=sha256, role="unknown", uri=uri)
     found = [
         d.model_copy(update={"used_by": tuple(used.get(d.sha256, ()))}) for d in described.values()
@@ -132,53 +139,73 @@ def verify_datasets(run: Run[JobSettings], chosen: Sequence[str] = ()) -> Iterat
 def _verified(run: Run[JobSettings], dataset: Dataset) -> Verification:
     bucket = _bucket(run)
     try:
-        data = bucket.read(dataset.uri.removeprefix(bucket.uri(""))).data
+        with bucket.open(dataset.uri.removeprefix(bucket.uri(""))) as file:
+            return _compared(run, dataset, file)
     except ObjectMissing as exc:
         return Verification(
             dataset=dataset, object_copy="absent", table_copy="none", faults=(f"{exc}; restore it",)
         )
-    found = hashlib.sha256(data).hexdigest()
+
+
+def _compared(run: Run[JobSettings], dataset: Dataset, file: IO[bytes]) -> Verification:
+    """Compare an object with its hash, its record and its table, in pieces of bounded size."""
+    import pyarrow.parquet as pq
+
+    found = parquet_objects.hash_of(file)
     if found != dataset.sha256:
         fault = f"{dataset.uri} has SHA-256 {found}; restore the generation that was frozen"
         return Verification(
             dataset=dataset, object_copy="differs", table_copy="none", faults=(fault,)
         )
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(io.BytesIO(data))
-    faults = []
-    if dataset.rows is not None and rows.num_rows != dataset.rows:
-        faults.append(f"{dataset.uri} has {rows.num_rows} rows, but its record says {dataset.rows}")
-    table, fault = _table_copy(run, dataset, rows)
+    file.seek(0)
+    stored, faults = pq.ParquetFile(file), []
+    rows = stored.metadata.num_rows
+    if dataset.rows is not None and rows != dataset.rows:
+        faults.append(f"{dataset.uri} has {rows} rows, but its record says {dataset.rows}")
+    table, fault = _table_copy(run, dataset, stored)
     faults += [fault] if fault else []
     return Verification(
         dataset=dataset, object_copy="intact", table_copy=table, faults=tuple(faults)
     )
 
 
-def _table_copy(run: Run[JobSettings], dataset: Dataset, rows: pa.Table) -> tuple[Copy, str]:
-    weather = dataset.uri == _bucket(run).uri(f"{frozen_weather.FOLDER}/{dataset.sha256}.parquet")
-    if weather:
-        table, in_order = (
-            frozen_weather.weather_table_name(dataset.sha256),
-            frozen_weather.sorted_weather,
-        )
-    else:
-        table, in_order = (
-            frozen_counts.counts_table_name(dataset.sha256),
-            frozen_counts.sorted_counts,
-        )
+def _table_copy(
+    run: Run[JobSettings], dataset: Dataset, stored: pq.ParquetFile
+) -> tuple[Copy, str]:
     if dataset.role in HALVES:
         return "none", ""
+    weather = dataset.uri == _bucket(run).uri(f"{frozen_weather.FOLDER}/{dataset.sha256}.parquet")
+    owner = frozen_weather.weather_table_name if weather else frozen_counts.counts_table_name
+    table = owner(dataset.sha256)
     if not run.warehouse.table_exists(table):
         return "absent", ""
-    loaded = run.warehouse.read(table, columns=rows.column_names)
-    if in_order(loaded).equals(rows):
+    loaded = _weather_rows(run, table) if weather else _count_rows(run, table)
+    if _same_rows(stored, loaded):
         return "intact", ""
     return (
         "differs",
         f"table {table} differs from {dataset.uri}; drop the table, it is loaded again when needed",
     )
+
+
+def _weather_rows(run: Run[JobSettings], table: str) -> Iterator[pa.Table]:
+    columns = schemas.table(schemas.WEATHER).columns
+    yield frozen_weather.sorted_weather(run.warehouse.read(table, columns=columns))
+
+
+def _count_rows(run: Run[JobSettings], table: str) -> Iterator[pa.Table]:
+    counters = count_rows.read_counters(run, table, until=LAST_HOUR)
+    return count_rows.sorted_rows(run.warehouse, table, counters)
+
+
+def _same_rows(stored: pq.ParquetFile, loaded: Iterator[pa.Table]) -> bool:
+    """Tell whether a table's rows, sorted, are those of an object, whatever pieces they come in."""
+    schema = stored.schema_arrow
+    frozen = (stored.read_row_group(number) for number in range(stored.num_row_groups))
+    pieces = zip_longest(
+        parquet_objects.row_groups(frozen, schema), parquet_objects.row_groups(loaded, schema)
+    )
+    return all(one is not None and one.equals(other) for one, other in pieces)
 
 
 def _described(run: Run[JobSettings], models: Objects, bucket: Objects) -> Iterator[Dataset]:

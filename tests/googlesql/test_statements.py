@@ -33,6 +33,7 @@ pytestmark = [
 ]
 PROJECT = "p"
 FROZEN = "bike_traffic_raw.frozen"
+KEPT = "bike_traffic_raw.kept"
 VIEWS = Path(__file__).parents[2] / "terraform" / "modules" / "warehouse" / "views"
 
 
@@ -77,6 +78,8 @@ PARAMETERS = {
     "holidays": "ARRAY<DATE>",
     "instead": "STRING",
     "keep_one_in": "INT64",
+    "kept_from": "TIMESTAMP",
+    "kept_until": "TIMESTAMP",
     "known_at": "TIMESTAMP",
     "last_origin": "DATE",
     "last_target": "TIMESTAMP",
@@ -180,8 +183,9 @@ def recorder(analyzer: Analyzer) -> Recorder:
 
 @pytest.mark.parametrize("name", sql_files())
 def test_a_file_is_valid(name: str, recorder: Recorder) -> None:
-    recorder.tables[f"{PROJECT}.{FROZEN}"] = recorder.tables[f"{PROJECT}.{schemas.COUNTS}"]
-    text = sql_templates.statement(name, PROJECT, {"frozen": FROZEN})
+    for table in (FROZEN, KEPT):
+        recorder.tables[f"{PROJECT}.{table}"] = recorder.tables[f"{PROJECT}.{schemas.COUNTS}"]
+    text = sql_templates.statement(name, PROJECT, {"frozen": FROZEN, "kept": KEPT})
     used = {n: t for n, t in PARAMETERS.items() if re.search(rf"@{n}\b", text)}
     recorder.statements.append(Statement(text, used))
     assert recorder.refusals() == []
@@ -235,6 +239,20 @@ def test_the_restoration_of_a_table_is_valid(table: str, recorder: Recorder) -> 
     for text in restore.replacement_sql(table, target, source, list(columns)):
         recorder.statements.append(Statement(text))
     assert len(recorder.statements) == 2
+    assert recorder.refusals() == []
+
+
+def test_freezing_is_valid(recorder: Recorder) -> None:
+    hour = datetime(2026, 1, 5, tzinfo=UTC)
+    bounds = dict.fromkeys(("first_hour", "until", "kept_from", "kept_until"), hour)
+    kept = {"kept": schemas.COUNTS}
+    with recorder.temporary(
+        "freeze_counts", tables=kept, clustered_by="counter_id", **bounds
+    ) as made:
+        recorder.tables[f"{PROJECT}.{made}"] = recorder.tables[f"{PROJECT}.{schemas.COUNTS}"]
+        recorder.copy_table(FROZEN, made, expires_days=14, clustered_by="counter_id")
+    assert len(recorder.statements) == 2
+    assert all("CLUSTER BY counter_id" in statement.sql for statement in recorder.statements)
     assert recorder.refusals() == []
 
 

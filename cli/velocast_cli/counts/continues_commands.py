@@ -148,14 +148,16 @@ def _decide(
     home: Path | None,
     as_json: bool,
 ) -> None:
-    from velocast.usecases.histories.decisions import Decision, decide
+    from velocast.usecases.histories.decisions import ContinuationDecision, decide
 
     reason, by = why
     with reported_errors(f"counts continues {decision}"):
         run = job_run("counts", home=home, as_of=None)
         zone = run.settings.city.zone
         since = start_of_local_day(day, zone) if day else _begin(run, counter)
-        given = Decision(counter, old, since, decision, by or getpass.getuser(), run.as_of, reason)
+        given = ContinuationDecision(
+            counter, old, since, decision, by or getpass.getuser(), run.as_of, reason
+        )
         stored = decide(run.warehouse, run.settings.city, given)
     if as_json:
         told = {"counter_id": counter, "continues": old, "since": rfc3339(since)}
@@ -184,7 +186,7 @@ def _begin(run: Any, counter: str) -> datetime:
 
 
 @continues_app.command("list")
-def list_command(
+def list_continuations(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="As known at this RFC 3339 time. Default: now.")
     ] = None,

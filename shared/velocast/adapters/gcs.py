@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from velocast.adapters import google_clients
 from velocast.core.errors import ObjectChanged, ObjectMissing
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 CALL_SECONDS = 60.0
 RETRY_SECONDS = 60.0
 JSON_TYPE = "application/json"
+PIECE_BYTES = 16 << 20  # of an object that is read or written piece by piece; a multiple of 256 KiB
 _WRITE_MARK = "velocast-write"
 
 
@@ -155,6 +159,73 @@ class Objects:
             self.write(name, data, content_type=content_type, if_generation=0)
         except ObjectChanged:
             return
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield an object as a file that is read piece by piece, as it is now.
+
+        Raises ObjectMissing; ObjectChanged when this generation is deleted meanwhile.
+        """
+        from google.api_core.exceptions import NotFound
+
+        blob = self._bucket.blob(name)
+        try:
+            blob.reload(**self._bounds)
+        except NotFound as exc:
+            raise ObjectMissing(f"{self.uri(name)} does not exist") from exc
+        try:
+            # reads the generation that is known since `reload`
+            with blob.open("rb", chunk_size=PIECE_BYTES, **self._bounds) as file:
+                yield cast("IO[bytes]", file)
+        except NotFound as exc:
+            raise self._changed(name, int(blob.generation), None) from exc
+
+    @contextmanager
+    def create(self, name: str, *, content_type: str) -> Iterator[IO[bytes]]:
+        """Yield a file that is written piece by piece. The object appears at the end of the block, unless it raises.
+
+        Raises ObjectChanged if it exists by then.
+        """
+        from google.api_core.exceptions import from_http_response
+        from google.cloud.storage.exceptions import InvalidResponse
+
+        new = {"if_generation_match": 0, **self._bounds}
+        file = self._bucket.blob(name).open(
+            "wb", chunk_size=PIECE_BYTES, content_type=content_type, **new
+        )
+        try:
+            yield cast("IO[bytes]", file)
+            file.close()
+        except InvalidResponse as exc:  # which is no GoogleAPICallError
+            file.terminate()
+            if exc.response.status_code == HTTPStatus.PRECONDITION_FAILED:
+                raise self._changed(name, 0, None) from exc
+            raise from_http_response(exc.response) from exc  # type: ignore[no-untyped-call]
+        except BaseException:
+            file.terminate()
+            raise
+
+    def move_once(self, name: str, to: str) -> None:
+        """Give an object another name, without its bytes passing through here. An existing object is left unchanged.
+
+        The old object is deleted without leaving an older version of it.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        source, target = self._bucket.blob(name), self._bucket.blob(to)
+        source.reload(**self._bounds)
+        token, same = (
+            None,
+            {"if_generation_match": 0, "if_source_generation_match": source.generation},
+        )
+        try:
+            while True:
+                token, *_ = target.rewrite(source, token=token, **same, **self._bounds)
+                if token is None:
+                    break
+        except PreconditionFailed:
+            pass
+        self._bucket.delete_blob(name, generation=source.generation, **self._bounds)
 
     def exists(self, name: str) -> bool:
         """Return whether an object exists."""

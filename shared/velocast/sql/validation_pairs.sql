@@ -1,6 +1,7 @@
 -- One version's forecasts of the hours in [first_hour, until), with their usable counts and those of 168 hours earlier.
 -- Each target once per origin (guaranteed by the key), for lead days below lead_days, without targets before
--- learned_until, which the model may have been trained on.
+-- learned_until, which the model may have been trained on. Of the hours, one in keep_one_in is kept: the same as
+-- features.sql keeps.
 SELECT
   forecast.counter_id,
   forecast.target_at,
@@ -28,3 +29,17 @@ WHERE forecast.target_at >= @first_hour
   AND counted.counted_at >= @first_hour
   AND counted.counted_at < @until
   AND counted.quality IS NULL
+  AND MOD(
+    DIV(
+      DIV(
+        MOD(
+          DIV(UNIX_SECONDS(forecast.target_at), 3600) * 1103515245
+            + ABS(MOD(FARM_FINGERPRINT(forecast.counter_id), 1000000007)),
+          2147483648
+        ),
+        65536
+      ),
+      @lead_days
+    ),
+    @keep_one_in
+  ) = 0

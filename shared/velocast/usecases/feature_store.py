@@ -105,6 +105,7 @@ def read_similar_days(
     last_origin: date,
     actual_until: datetime,
     lead_days: int,
+    keep_one_in: int = 1,
 ) -> pd.DataFrame:
     """Return what similar days would have forecast from each origin, bikes per hour: the column `similar_days`.
 
@@ -116,7 +117,7 @@ def read_similar_days(
     frame = warehouse.query_large(
         "similar_days",
         one_lead=False,
-        keep_one_in=1,
+        keep_one_in=keep_one_in,
         counter_ids=Empty("STRING"),
         scan_from=start_of_local_day(first_origin - timedelta(days=HISTORY_DAYS), city.zone),
         scan_until=min(parameters["last_target"] + HOUR, actual_until),

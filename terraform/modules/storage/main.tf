@@ -7,8 +7,9 @@ locals {
     models = { versioned = true, expire = { "runs/" = 180 } }
     # Drift reports, monitor's started executions, and notify's markers of sent messages and those that wait.
     reports = { versioned = false, expire = { "drift_reports/" = 730, "monitor/" = 180 } }
-    # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them.
-    datasets = { versioned = true, expire = {} }
+    # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them. What a
+    # killed job has written under partial/ does.
+    datasets = { versioned = true, expire = { "partial/" = 1 } }
   }
 }
 

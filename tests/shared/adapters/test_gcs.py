@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.emulators import PROJECT, RunningObjectStore
+from velocast.adapters import gcs
 from velocast.adapters.gcs import Objects, read_address
 from velocast.core.errors import ObjectChanged, ObjectMissing
 
@@ -143,3 +145,70 @@ def test_an_object_is_read_by_its_address(objects: Objects):
     assert read_address(f"gs://{objects.bucket}/cities/oz.yaml") == b"name: Oz"
     with pytest.raises(ObjectMissing, match=r"cities/kansas\.yaml does not exist"):
         read_address(f"gs://{objects.bucket}/cities/kansas.yaml")
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gcs, "PIECE_BYTES", 256 << 10)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("size", [0, 10, 256 << 10, 700_001])
+def test_an_object_is_written_and_read_in_pieces(objects: Objects, size: int):
+    data = random.Random(size).randbytes(size)
+    with objects.create("partial/x", content_type="text/plain") as file:
+        for start in range(0, size, 99_999):
+            file.write(data[start : start + 99_999])
+        assert not objects.exists("partial/x")
+    objects.move_once("partial/x", "kept/x")
+    assert not objects.exists("partial/x")
+    with objects.open("kept/x") as file:
+        assert b"".join(iter(lambda: file.read(100_000), b"")) == data
+        file.seek(5)
+        assert file.read(3) == data[5:8]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_an_object_whose_writing_failed_does_not_appear(objects: Objects):
+    def fail() -> None:
+        with objects.create("x", content_type="text/plain") as file:
+            file.write(bytes(300 << 10))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not objects.exists("x")
+
+
+def test_an_object_in_pieces_takes_no_other_ones_place(objects: Objects):
+    write(objects, "x", "one")
+    with (
+        pytest.raises(ObjectChanged, match="generation should be 0"),
+        objects.create("x", content_type="text/plain") as file,
+    ):
+        file.write(b"two")
+    write(objects, "y", "two")
+    objects.move_once("y", "x")
+    assert objects.read("x").data == b"one"
+    assert not objects.exists("y")
+
+
+def read_while_it_is_replaced(objects: Objects) -> str:
+    write(objects, "x", "1" * (600 << 10))
+    with objects.open("x") as file:
+        begin = file.read(10)
+        write(objects, "x", "2" * (600 << 10))
+        return (begin + file.read()).decode()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_pieces_of_two_generations_are_not_mixed(storage_buckets: dict[str, str]):
+    versioned, other = (Objects(PROJECT, storage_buckets[name]) for name in ("models", "reports"))
+    assert read_while_it_is_replaced(versioned) == "1" * (600 << 10)
+    with pytest.raises(ObjectChanged, match="read it again"):
+        read_while_it_is_replaced(other)
+
+
+def test_opening_what_is_not_there_says_where(objects: Objects):
+    with pytest.raises(ObjectMissing, match="nothing does not exist"), objects.open("nothing"):
+        pass

@@ -15,7 +15,7 @@ from velocast.core.city import City, Continuation, Histories, histories_of, load
 from velocast.core.city.histories import ListedContinuation, VirtualSum
 from velocast.model.histories.counts import forecasts_under_histories, under_histories
 from velocast.usecases.histories import known as usecase
-from velocast.usecases.histories.decisions import Decision, decide
+from velocast.usecases.histories.decisions import ContinuationDecision, decide
 from velocast.usecases.known_counts import NOW, Known
 from velocast.usecases.training.datasets.frozen_counts import freeze_counts, read_frozen
 
@@ -165,8 +165,8 @@ def test_a_run_sees_what_was_decided_before_it() -> None:
     old, new = sorted(small_city.make(2, days=3)["counter_id"].unique())
     paris = city_with()
 
-    def decision(which: str, at: datetime) -> Decision:
-        return Decision(new, old, FIRST, which, "ann", at, "replaced")  # type: ignore[arg-type]
+    def decision(which: str, at: datetime) -> ContinuationDecision:
+        return ContinuationDecision(new, old, FIRST, which, "ann", at, "replaced")  # type: ignore[arg-type]
 
     said, taken_back = FIRST + 10 * DAY, FIRST + 20 * DAY
     assert decide(warehouse, paris, decision("confirm", said))
@@ -186,7 +186,7 @@ def test_the_citys_file_holds_from_its_day_on_and_against_a_person() -> None:
     warehouse = small_city.warehouse()
     small_city.store(small_city.make(3, days=3))
     old, new, other = sorted(small_city.make(3, days=3)["counter_id"].unique())
-    decide(warehouse, city_with(), Decision(other, old, FIRST, "confirm", "ann", FIRST))
+    decide(warehouse, city_with(), ContinuationDecision(other, old, FIRST, "confirm", "ann", FIRST))
     listed = ListedContinuation(counter=new, continues=old, since=date(2026, 3, 10))
 
     def continued_by(at: datetime) -> str:

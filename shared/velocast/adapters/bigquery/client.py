@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from velocast.adapters import google_clients
 from velocast.adapters.bigquery import merge as merging
@@ -89,18 +89,35 @@ class Warehouse:
 
     @contextmanager
     def temporary(
-        self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
+        self,
+        sql: str,
+        /,
+        *,
+        tables: dict[str, str] | None = None,
+        clustered_by: str | None = None,
+        **parameters: Any,
     ) -> Iterator[str]:
         """Yield the name (dataset.table) of a table with the rows of a SQL file; it is dropped afterwards.
 
-        Arguments and errors as for `query`.
+        clustered_by: the column of which ranges are read. Other arguments and errors as for `query`.
         """
         text = statement(sql, self.project, tables)
         with self._scratch(SCRATCH) as scratch:
             target = quoted(self.project, scratch)
-            options = merging.expiry(merging.STAGING_HOURS)
+            options = merging.clustering(clustered_by) + merging.expiry(merging.STAGING_HOURS)
             with _reporting(f"sql/{sql}.sql"):
                 self._run(f"CREATE OR REPLACE TABLE {target}{options} AS\n{text}", parameters)
+            yield scratch
+
+    @contextmanager
+    def loaded(self, file: IO[bytes], schema: pa.Schema) -> Iterator[str]:
+        """Yield the name (dataset.table) of a table with the rows of a Parquet file; it is dropped afterwards.
+
+        The file is read in pieces. Raises WarehouseError.
+        """
+        with self._scratch(SCRATCH) as scratch:
+            with _reporting("load of a Parquet file"):
+                self._load_file(scratch, file, schema, hours=merging.STAGING_HOURS)
             yield scratch
 
     def execute(
@@ -181,12 +198,21 @@ class Warehouse:
         """
         if self.table_exists(name):
             return
-        with self._scratch(name.split(".")[0]) as scratch, _reporting(f"load of {name}"):
-            self._load(scratch, rows, hours=merging.STAGING_HOURS)
-            target, staging = quoted(self.project, name), quoted(self.project, scratch)
-            options = merging.expiry(None if expires_days is None else 24 * expires_days)
+        with self._scratch(name.split(".")[0]) as scratch:
+            with _reporting(f"load of {name}"):
+                self._load(scratch, rows, hours=merging.STAGING_HOURS)
+            self.copy_table(name, scratch, expires_days=expires_days)
+
+    def copy_table(
+        self, name: str, source: str, *, expires_days: int | None, clustered_by: str | None = None
+    ) -> None:
+        """Create the table `name` with the rows of `source` (both dataset.table); else as `load_table`."""
+        target, rows = quoted(self.project, name), quoted(self.project, source)
+        options = merging.clustering(clustered_by)
+        options += merging.expiry(None if expires_days is None else 24 * expires_days)
+        with _reporting(f"copy of {source} to {name}"):
             self._run(
-                f"CREATE TABLE IF NOT EXISTS {target}{options} AS\nSELECT * FROM {staging}",
+                f"CREATE TABLE IF NOT EXISTS {target}{options} AS\nSELECT * FROM {rows}",
                 {},
             )
 
@@ -247,17 +273,23 @@ class Warehouse:
     def _load(self, name: str, rows: pa.Table, *, hours: int) -> None:
         """Create a staging table from the rows."""
         import pyarrow.parquet as pq
-        from google.cloud import bigquery
 
-        self._run(merging.create_sql(quoted(self.project, name), rows.schema, hours), {})
         file = io.BytesIO()
         pq.write_table(rows, file, coerce_timestamps="us", allow_truncated_timestamps=True)
+        file.seek(0)
+        self._load_file(name, file, rows.schema, hours=hours)
+
+    def _load_file(self, name: str, file: IO[bytes], schema: pa.Schema, *, hours: int) -> None:
+        """Create a staging table from the rows of a Parquet file."""
+        from google.cloud import bigquery
+
+        self._run(merging.create_sql(quoted(self.project, name), schema, hours), {})
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
         )
         job = self._client.load_table_from_file(
-            file, f"{self.project}.{name}", rewind=True, job_config=config, timeout=CALL_SECONDS
+            file, f"{self.project}.{name}", job_config=config, timeout=CALL_SECONDS
         )
         job.result(timeout=JOB_SECONDS, retry=_bounds()["retry"])
 

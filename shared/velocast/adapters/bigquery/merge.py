@@ -238,6 +238,11 @@ def create_sql(name: str, rows: pa.Schema, hours: int | None) -> str:
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns}){expiry(hours)}"
 
 
+def clustering(column: str | None) -> str:
+    """Return the clause of a table whose rows are stored by a column, so that reading a range of it reads no others."""
+    return f"\nCLUSTER BY {column}" if column else ""
+
+
 def expiry(hours: int | None) -> str:
     """Return the OPTIONS of a table that expires after so many hours, measured by the service's clock."""
     if hours is None:

@@ -72,6 +72,14 @@ def quoted(project: str, name: str) -> str:
     return f"`{project}.{name}`"
 
 
+def literal(value: str) -> str:
+    """Return a text as a SQL literal, for conditions that take no parameters."""
+    escaped = (
+        value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    )
+    return f"'{escaped}'"
+
+
 def query_parameters(
     values: Mapping[str, Any],
 ) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:

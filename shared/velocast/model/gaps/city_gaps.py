@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ def rebuild_gaps(
     since: datetime,
     until: datetime,
     country: str | None,
+    newest: datetime | None = None,
     limits: GapLimits = DEFAULT,
 ) -> pd.DataFrame:
     """Estimate the hours of [since, until) for which a counter has no usable count.
@@ -34,7 +35,8 @@ def rebuild_gaps(
     hours: (n, any) with counter_id, counted_at (UTC), bike_count and optionally quality (None where usable), of one row
     a counter and hour, from well before `since` to well after `until` where known; rows after `until` are used. since:
     the start of an hour of the city's clock. A counter's hours before its first one in `hours` are no gap,
-    nor are hours after the newest usable one of all counters, which are still to come.
+    nor are hours after the newest usable one of all counters, which are still to come. newest: that one, where `hours`
+    are those of some counters only (whole `counter_blocks`).
 
     Returns COLUMNS (bikes per hour, lower and upper those of a 90 % interval), ordered by KEY. Hours of which too
     little is known are left out. Raises SettingsError for an unknown country.
@@ -42,7 +44,7 @@ def rebuild_gaps(
     usable = hours[hours["quality"].isna()] if "quality" in hours else hours
     if usable.empty:
         return pd.DataFrame(columns=COLUMNS)
-    until = min(until, usable["counted_at"].max().to_pydatetime() + HOUR)
+    until = min(until, (newest or usable["counted_at"].max().to_pydatetime()) + HOUR)
     if since >= until:
         return pd.DataFrame(columns=COLUMNS)
     first = local_date(min(usable["counted_at"].min().to_pydatetime(), since), zone)
@@ -50,7 +52,7 @@ def rebuild_gaps(
     holidays = holiday_dates(country, first, last + timedelta(days=1))
     begun = hours.groupby("counter_id")["counted_at"].min()
     found = []
-    for counters in _blocks(usable["counter_id"], limits.block):
+    for counters in counter_blocks(usable["counter_id"].unique(), limits):
         block = usable[usable["counter_id"].isin(counters)]
         gaps = _gaps(block[KEY], begun[counters], since=since, until=until)
         if len(gaps):
@@ -60,11 +62,11 @@ def rebuild_gaps(
     return pd.concat(found, ignore_index=True).sort_values(KEY, ignore_index=True)
 
 
-def _blocks(counter_ids: pd.Series[str], size: int) -> Iterator[list[str]]:
-    names = sorted(counter_ids.unique())
-    parts = max(1, round(len(names) / size))
-    for part in np.array_split(np.array(names, dtype=object), parts):
-        yield list(part)
+def counter_blocks(counter_ids: Iterable[str], limits: GapLimits = DEFAULT) -> list[list[str]]:
+    """Return the counters that are compared with each other, neighbours in their ids together."""
+    names = sorted(counter_ids)
+    parts = max(1, round(len(names) / limits.block))
+    return [list(part) for part in np.array_split(np.array(names, dtype=object), parts)]
 
 
 def _gaps(

@@ -17,7 +17,7 @@ COMPARED = ("since", "decision", "reason")
 
 
 @dataclass(frozen=True)
-class Decision:
+class ContinuationDecision:
     """Whether `counter_id` continues `continues` from `since` (aware) on, who decided it, when and why.
 
     undo: it does not. It takes back a confirmation, and a pair that was only proposed is not proposed again.
@@ -32,7 +32,7 @@ class Decision:
     reason: str | None = None
 
 
-def decide(warehouse: Warehouse, city: City, decision: Decision) -> bool:
+def decide(warehouse: Warehouse, city: City, decision: ContinuationDecision) -> bool:
     """Store a decision; return whether it is new. The same one again changes nothing.
 
     No stored count changes. Raises EventError for an unknown counter, for a pair that the city's file has, and for what
@@ -58,7 +58,7 @@ def decide(warehouse: Warehouse, city: City, decision: Decision) -> bool:
     return True
 
 
-def _check_known(warehouse: Warehouse, city: City, decision: Decision) -> None:
+def _check_known(warehouse: Warehouse, city: City, decision: ContinuationDecision) -> None:
     pair = (decision.counter_id, decision.continues)
     for each in listed_continuations(city.continuations, city.zone):
         if each.counter_id == pair[0] and pair[1] in each.continues:
@@ -74,7 +74,9 @@ def _check_known(warehouse: Warehouse, city: City, decision: Decision) -> None:
             )
 
 
-def _check_possible(city: City, before: list[dict[str, object]], decision: Decision) -> None:
+def _check_possible(
+    city: City, before: list[dict[str, object]], decision: ContinuationDecision
+) -> None:
     others = [each for each in confirmed(before) if each.counter_id != decision.counter_id]
     new = Continuation(decision.counter_id, (decision.continues,), decision.since)
     try:

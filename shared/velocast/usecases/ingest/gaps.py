@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.sql_templates import literal
 from velocast.core.city import City
 from velocast.core.datetimes import rfc3339, start_of_hour
 from velocast.core.schemas import COUNT_ESTIMATES, COUNTS, arrow
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 KEY = ("counter_id", "counted_at")
 AROUND = timedelta(days=84)  # counts before and after the gaps that estimates are made from
-AT_ONCE = timedelta(days=180)  # bounds what is read into memory
+# These bound what is in memory: the days, the blocks of counters (of 100) and the estimates.
+AT_ONCE = timedelta(days=180)
+BLOCKS_AT_ONCE = 5
+STORED_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True)
@@ -67,34 +72,79 @@ def rebuild_stored_gaps(
     by_basis: dict[str, int] = {}
     while since < until:
         end = min(since + AT_ONCE, until)
-        found = _estimates(warehouse, city, since, end, made_at)
         warehouse.execute("estimates_delete", since=since, until=end)
-        if len(found):
-            import pyarrow as pa
-
-            schema = arrow(COUNT_ESTIMATES)
-            rows = pa.Table.from_pandas(
-                found.assign(made_at=made_at)[schema.names], schema=schema, preserve_index=False
-            )
-            warehouse.merge(COUNT_ESTIMATES, rows, keys=KEY)
-        hours, bikes = hours + len(found), bikes + float(found["estimated_count"].sum())
-        counters |= set(found["counter_id"])
-        for basis, number in found["basis"].value_counts().items():
-            by_basis[str(basis)] = by_basis.get(str(basis), 0) + int(number)
+        for found in _estimates(warehouse, city, since, end, made_at):
+            _store(warehouse, found, made_at)
+            hours, bikes = hours + len(found), bikes + float(found["estimated_count"].sum())
+            counters |= set(found["counter_id"])
+            for basis, number in found["basis"].value_counts().items():
+                by_basis[str(basis)] = by_basis.get(str(basis), 0) + int(number)
         since = end
     return RebuiltGaps(hours, len(counters), round(bikes, 1), dict(sorted(by_basis.items())))
 
 
+def _store(warehouse: Warehouse, found: pd.DataFrame, made_at: datetime) -> None:
+    import pyarrow as pa
+
+    schema = arrow(COUNT_ESTIMATES)
+    rows = pa.Table.from_pandas(
+        found.assign(made_at=made_at)[schema.names], schema=schema, preserve_index=False
+    )
+    warehouse.merge(COUNT_ESTIMATES, rows, keys=KEY)
+
+
 def _estimates(
     warehouse: Warehouse, city: City, since: datetime, until: datetime, made_at: datetime
-) -> pd.DataFrame:
-    from velocast.model.gaps.city_gaps import rebuild_gaps
+) -> Iterator[pd.DataFrame]:
+    """Yield the estimates of some counters after another: at least STORED_AT_ONCE, but for the last."""
+    import pandas as pd
+
+    from velocast.model.gaps.city_gaps import counter_blocks, rebuild_gaps
     from velocast.model.known_hours import explains
 
-    first, last = since - AROUND, min(until + AROUND, made_at)
-    where = f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(last)}'"
-    columns = ["counter_id", "counted_at", "bike_count", "quality"]
-    hours = as_utc(warehouse.read(COUNTS, columns=columns, where=where).to_pandas())
-    found = rebuild_gaps(hours, city.zone, since=since, until=until, country=city.holidays)
     # a counter that another one continues misses nothing from that day on
-    return found[~explains(read_ended(warehouse, city, as_of=made_at), found)]
+    ended = read_ended(warehouse, city, as_of=made_at)
+
+    first, last = since - AROUND, min(until + AROUND, made_at)
+    known = warehouse.query_large("counted_hours", first_hour=first, until=last)
+    usable = known[known["usable"] > 0]
+    if usable.empty:
+        return
+    newest, found = usable["last_at"].max().to_pydatetime(), list[pd.DataFrame]()
+    for counters in _read_at_once(counter_blocks(usable["counter_id"])):
+        part = rebuild_gaps(
+            _hours(warehouse, counters, first, last),
+            city.zone,
+            since=since,
+            until=until,
+            country=city.holidays,
+            newest=newest,
+        )
+        found.append(part[~explains(ended, part)])
+        if sum(map(len, found)) >= STORED_AT_ONCE:
+            yield pd.concat(found, ignore_index=True)
+            found = []
+    found = [part for part in found if len(part)]
+    if found:
+        yield pd.concat(found, ignore_index=True)
+
+
+def _read_at_once(blocks: list[list[str]]) -> Iterator[tuple[str, str] | None]:
+    """Yield the first and the last of the counters to read at once, of whole blocks; None for all."""
+    if len(blocks) <= BLOCKS_AT_ONCE:
+        yield None
+        return
+    for start in range(0, len(blocks), BLOCKS_AT_ONCE):
+        part = blocks[start : start + BLOCKS_AT_ONCE]
+        yield part[0][0], part[-1][-1]
+
+
+def _hours(
+    warehouse: Warehouse, counters: tuple[str, str] | None, first: datetime, last: datetime
+) -> pd.DataFrame:
+    where = f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(last)}'"
+    if counters is not None:
+        low, high = map(literal, counters)
+        where += f" AND counter_id >= {low} AND counter_id <= {high}"
+    columns = ["counter_id", "counted_at", "bike_count", "quality"]
+    return as_utc(warehouse.read(COUNTS, columns=columns, where=where).to_pandas())

@@ -128,6 +128,7 @@ def _errors(run: MonitorRun, first: datetime, until: datetime) -> Any:
         first_hour=first,
         until=until,
         lead_days=SCORED_LEAD_DAYS,
+        keep_one_in=1,
         as_of=run.as_of,
         zone=run.settings.city.time_zone,
     ).iloc[0]

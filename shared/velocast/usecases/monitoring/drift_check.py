@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from velocast.adapters.gcs import Objects
-from velocast.core import schemas
 from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start_of_local_day
 from velocast.core.settings import MonitorSettings
 from velocast.core.unknown import Unknown
 from velocast.model.drift.columns import choose_reference, drift_columns
 from velocast.model.drift.detection import DriftResult, detect_drift
 from velocast.usecases.context import Run
+from velocast.usecases.monitoring.validation import keep_one_in
 
 REPORTS = "drift_reports/drift_report_"
 
@@ -29,12 +29,15 @@ class DriftCheck:
     report_uri: str | None = None
 
 
-def check_drift(run: Run[MonitorSettings], *, first_count_at: datetime | None) -> DriftCheck:
+def check_drift(
+    run: Run[MonitorSettings], *, first_count_at: datetime | None, counters: int
+) -> DriftCheck:
     """Compare the last `drift_days` local days with their reference and store a report named after the run's local day.
 
-    first_count_at: the oldest usable count. Unknown, without a report, when there is too little data to compare.
-    Sources: counts, weather and the forecasts of the time; columns without data are reported as missing. Raises
-    WarehouseError.
+    first_count_at: the oldest usable count. counters: number of counters with recent counts; of more than
+    MOST_COUNTERS, one in several is compared, drawn by hash, the same in both periods. Unknown, without a report, when
+    there is too little data to compare. Sources: counts, weather and the forecasts of the time; columns without data
+    are reported as missing. Raises WarehouseError.
     """
     if first_count_at is None:
         return DriftCheck(Unknown(reason="no usable count is stored"))
@@ -46,9 +49,10 @@ def check_drift(run: Run[MonitorSettings], *, first_count_at: datetime | None) -
         days=thresholds.drift_days,
     )
     start = start_of_local_day(today - timedelta(days=thresholds.drift_days), zone)
+    one_in = keep_one_in(counters)
     result = detect_drift(
-        _period(run, start, start_of_local_day(today, zone)),
-        _period(run, *reference.bounds(zone)),
+        _period(run, start, start_of_local_day(today, zone), one_in),
+        _period(run, *reference.bounds(zone), one_in),
         reference_name=reference.name,
         thresholds=thresholds,
     )
@@ -57,18 +61,19 @@ def check_drift(run: Run[MonitorSettings], *, first_count_at: datetime | None) -
     return DriftCheck(result, _store_report(run, result))
 
 
-def _period(run: Run[MonitorSettings], first_hour: datetime, until: datetime) -> pd.DataFrame:
+def _period(
+    run: Run[MonitorSettings], first_hour: datetime, until: datetime, one_in: int
+) -> pd.DataFrame:
     """Return the columns of one period; a column whose table has no rows in it is left out."""
-    counts = run.warehouse.read(
-        schemas.COUNTS,
-        columns=["counter_id", "counted_at", "bike_count"],
-        where=f"counted_at >= '{rfc3339(first_hour)}' AND counted_at < '{rfc3339(until)}' AND quality IS NULL",
-    ).to_pandas()
-    bounds: dict[str, Any] = {"first_hour": first_hour, "until": until, "as_of": run.as_of}
-    weather = run.warehouse.query("drift_weather", **bounds)
-    errors = run.warehouse.query_large("drift_errors", lead_days=SCORED_LEAD_DAYS, **bounds)
+    bounds: dict[str, Any] = {"first_hour": first_hour, "until": until}
+    known: dict[str, Any] = bounds | {"as_of": run.as_of}
+    counts = run.warehouse.query_large("drift_counts", keep_one_in=one_in, **bounds)
+    weather = run.warehouse.query("drift_weather", **known)
+    errors = run.warehouse.query_large(
+        "drift_errors", lead_days=SCORED_LEAD_DAYS, keep_one_in=one_in, **known
+    )
     return drift_columns(
-        counts.assign(counted_at=pd.to_datetime(counts["counted_at"], utc=True)),
+        counts,
         zone=run.settings.city.zone,
         weather=None if weather.empty else weather,
         errors=None if errors.empty else errors,

@@ -70,7 +70,9 @@ def _check(request: MonitorRequest, run: MonitorRun) -> MonitoringResult:
         as_of=run.as_of,
         counters=history.recent_counters,
     )
-    drift = drift_check.check_drift(run, first_count_at=history.first_at)
+    drift = drift_check.check_drift(
+        run, first_count_at=history.first_at, counters=history.recent_counters
+    )
     decision = retraining.decide_retraining(
         forced=request.force,
         champion=serving.model is not None,

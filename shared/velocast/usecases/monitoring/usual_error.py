@@ -31,6 +31,7 @@ def usual_wape(
         first_hour=start_of_local_day(first - AROUND, city.zone),
         until=start_of_local_day(until + AROUND, city.zone),
         lead_days=SCORED_LEAD_DAYS,
+        keep_one_in=1,  # of the counters: BigQuery adds them up
         as_of=as_of,
         zone=city.time_zone,
     ).iloc[0]

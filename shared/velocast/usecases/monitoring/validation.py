@@ -18,6 +18,13 @@ from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import usual_error
 
 WEEK = timedelta(days=7)
+# The rows of so many counters are read at most: of a larger city, one hour or one counter in several.
+MOST_COUNTERS = 1000
+
+
+def keep_one_in(counters: int) -> int:
+    """Return n such that one row in n of a city of so many counters are the rows of MOST_COUNTERS at most."""
+    return max(1, -(-counters // MOST_COUNTERS))
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,20 @@ def validate_champion(
     """Score the serving model's forecasts of the local days that ended before `as_of`.
 
     counters: number of counters with counts in the last `skill_days`. Scores cover `validation_days`, skills cover
-    `skill_days`; Unknown when too few forecasts can be compared. Raises WarehouseError.
+    `skill_days`; Unknown when too few forecasts can be compared. Of a city with more than MOST_COUNTERS counters, one
+    hour in several is scored, drawn by hash. Raises WarehouseError.
     """
     today = local_date(as_of, city.zone)
+    one_in = keep_one_in(counters)
     pairs = read_pairs(
         warehouse,
         city,
         serving=serving,
         first_day=today - timedelta(days=thresholds.skill_days),
         until_day=today,
+        one_in=one_in,
     )
-    pairs = _with_similar_days(warehouse, city, pairs, until_day=today)
+    pairs = _with_similar_days(warehouse, city, pairs, until_day=today, one_in=one_in)
     week_ago = start_of_local_day(today - timedelta(days=thresholds.validation_days), city.zone)
     week = pairs[pairs["target_at"] >= week_ago]
     usual = usual_error.usual_wape(warehouse, city, thresholds, as_of=as_of, counters=counters)
@@ -60,14 +70,20 @@ def validate_champion(
 
 
 def read_pairs(
-    warehouse: Warehouse, city: City, *, serving: LoadedChampion, first_day: date, until_day: date
+    warehouse: Warehouse,
+    city: City,
+    *,
+    serving: LoadedChampion,
+    first_day: date,
+    until_day: date,
+    one_in: int = 1,
 ) -> pd.DataFrame:
     """Return one version's forecasts of the local days first_day <= day < until_day with the usable counts.
 
     Columns: counter_id, target_at, origin_at, lead_day (0 to 2), predicted_count, lower, upper, bike_count, lag_168h
     (bikes per hour), sorted by origin, counter and hour. Days that the model was trained on are left out, because a
-    backfill with it would not be a fair test. Sources: `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`.
-    Raises WarehouseError.
+    backfill with it would not be a fair test. one_in: n keeps one hour in n, drawn by hash. Sources:
+    `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`. Raises WarehouseError.
     """
     first_hour = start_of_local_day(first_day, city.zone)
     pairs = warehouse.query_large(
@@ -78,13 +94,14 @@ def read_pairs(
         until=start_of_local_day(until_day, city.zone),
         learned_until=serving.learned_until or first_hour,
         lead_days=SCORED_LEAD_DAYS,
+        keep_one_in=one_in,
     )
     # A fixed order, so that the same rows give exactly the same scores; the warehouse's order varies.
     return pairs.sort_values(["origin_at", "counter_id", "target_at"], ignore_index=True)
 
 
 def _with_similar_days(
-    warehouse: Warehouse, city: City, pairs: pd.DataFrame, *, until_day: date
+    warehouse: Warehouse, city: City, pairs: pd.DataFrame, *, until_day: date, one_in: int
 ) -> pd.DataFrame:
     """Add what similar days would have forecast from the same origins: the column `similar_days`, bikes per hour."""
     if pairs.empty:
@@ -98,5 +115,6 @@ def _with_similar_days(
         last_origin=last,
         actual_until=start_of_local_day(until_day, city.zone),
         lead_days=SCORED_LEAD_DAYS,
+        keep_one_in=one_in,
     )
     return pairs.merge(similar, how="left", on=["counter_id", "origin_at", "target_at"])

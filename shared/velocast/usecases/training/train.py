@@ -22,7 +22,7 @@ from velocast.usecases.context import Run
 from velocast.usecases.training import frozen_inputs, run_description
 from velocast.usecases.training import plots as training_plots
 from velocast.usecases.training.datasets import baseline as baselines
-from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
+from velocast.usecases.training.datasets import count_rows, frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
@@ -122,13 +122,11 @@ def _baseline_of_run(run: Run[JobSettings], store: RunStore) -> Baseline | None:
 
 def _sample_counters(run: Run[JobSettings], counts: FrozenCounts) -> tuple[str, ...]:
     """Return the counters with the most usable hours, by name where they tie."""
-    import pyarrow.compute as pc
-
-    rows = frozen_counts.read_frozen(run, counts)
-    usable = rows.filter(pc.is_null(rows["quality"]))
-    hours = usable.group_by("counter_id").aggregate([("counted_at", "count")]).to_pylist()
-    most = sorted(hours, key=lambda row: (-row["counted_at_count"], row["counter_id"]))
-    return tuple(row["counter_id"] for row in most[: frames.TEST_MODE_COUNTERS])
+    counters = count_rows.read_counters(run, frozen_counts.counts_table(run, counts))
+    most = counters[counters["usable"] > 0].sort_values(
+        ["usable", "counter_id"], ascending=[False, True]
+    )
+    return tuple(most["counter_id"].head(frames.TEST_MODE_COUNTERS))
 
 
 def _fitted(request: TrainRequest, store: RunStore, cut: _Cut) -> tuple[bytes, LearnedRows]:

@@ -25,8 +25,8 @@ run "defaults" {
     error_message = "A bucket with objects must not be destroyed, and deleted objects must be restorable for a week."
   }
   assert {
-    condition     = length([for rule in google_storage_bucket.this["datasets"].lifecycle_rule : rule if one(rule.action[*].type) == "Delete" && one(rule.condition[*].with_state) != "ARCHIVED"]) == 0
-    error_message = "A frozen dataset must never expire, because model versions refer to it."
+    condition     = [for rule in google_storage_bucket.this["datasets"].lifecycle_rule : one(rule.condition[*].matches_prefix) if one(rule.action[*].type) == "Delete" && one(rule.condition[*].with_state) != "ARCHIVED"] == [tolist(["partial/"])]
+    error_message = "A frozen dataset must never expire, because model versions refer to it; only what a killed job left may."
   }
 }
 

@@ -75,7 +75,9 @@ def test_there_are_sql_files():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_bounds_the_partitions_it_reads(name: str):
-    sql = sql_templates.statement(name, "p", tables={"frozen": "bike_traffic_raw.frozen"})
+    sql = sql_templates.statement(
+        name, "p", tables={"frozen": "bike_traffic_raw.frozen", "kept": "bike_traffic_raw.kept"}
+    )
     assert unbounded(sql) == []
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from tests.shared.usecases import small_city
+from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant
+from velocast.model.gaps import city_gaps
+from velocast.model.gaps.city_gaps import counter_blocks, rebuild_gaps
+from velocast.model.gaps.limits import GapLimits
+from velocast.usecases.ingest import gaps
 from velocast.usecases.ingest.gaps import KEY, RebuiltGaps, rebuild_stored_gaps
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables")
@@ -96,3 +102,46 @@ def test_counts_after_the_run_are_no_part_of_it() -> None:
         small_city.warehouse(), load_city("demoville"), since=SINCE, until=UNTIL, made_at=GAP[0]
     )
     assert done.hours == 0
+
+
+def test_a_large_city_is_read_in_parts_with_the_same_estimates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    city = small_city.make(counters=7, days=35)
+    dead = city["counter_id"] == city["counter_id"].max()  # alone in its block, which ends first
+    at = city["counted_at"]
+    gone = (dead & (at >= GAP[0])) | ((at >= GAP[0]) & (at < GAP[1]) & (city.index % 5 == 0))
+    kept = city[~gone]
+    small_city.store(kept)
+    limits = GapLimits(block=2)
+    monkeypatch.setattr(gaps, "BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(gaps, "STORED_AT_ONCE", 30)
+    monkeypatch.setattr(city_gaps.counter_blocks, "__defaults__", (limits,))
+    monkeypatch.setitem(cast("Any", city_gaps.rebuild_gaps).__kwdefaults__, "limits", limits)
+    sizes = list[int]()
+
+    def seen(self: Warehouse, table: str, **named: Any) -> pa.Table:
+        rows = read(self, table, **named)
+        sizes.append(rows.num_rows)
+        return rows
+
+    read = Warehouse.read
+    monkeypatch.setattr(Warehouse, "read", seen)
+    done = rebuild()
+    assert len(sizes) == 4
+    assert max(sizes) < len(kept) / 3
+    whole = rebuild_gaps(kept, load_city("demoville").zone, since=SINCE, until=UNTIL, country=None)
+    assert done.hours == len(whole) > 30
+    found = stored()[whole.columns]
+    pd.testing.assert_frame_equal(found, whole, check_dtype=False)
+
+
+@pytest.mark.parametrize("counters", [1, 449, 550, 649, 651, 1049, 1050, 2049, 19_951, 20_000])
+def test_parts_are_divided_into_the_blocks_of_the_whole_city(counters: int) -> None:
+    names = [f"{number:05}" for number in range(counters)]
+    blocks = counter_blocks(names)
+    divided = list[list[str]]()
+    for ends in gaps._read_at_once(blocks):
+        low, high = ends or (names[0], names[-1])
+        divided += counter_blocks(name for name in names if low <= name <= high)
+    assert divided == blocks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 
 from tests.shared.usecases import champions, small_city
@@ -65,6 +66,34 @@ def test_scores_are_those_of_the_last_week_and_skill_of_four(champion: Champion)
     assert result.skill is not None
     assert result.skill > 0.5
     assert len(check(champion).pairs) > 3.9 * result.scores.rows
+
+
+def test_of_a_large_city_one_hour_in_several_is_scored(
+    champion: Champion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = small_city.make(days=60)
+    small_city.store(city)
+    small_city.publish_forecasts(city, version=3, days=28, error=0.05)
+    whole = check(champion)
+    monkeypatch.setattr(validation, "MOST_COUNTERS", 2)  # of four
+
+    drawn = check(champion)
+
+    assert len(drawn.pairs) == pytest.approx(len(whole.pairs) / 2, rel=0.1)
+    assert drawn.pairs["counter_id"].nunique() == 4
+    keys = ["counter_id", "origin_at", "target_at"]
+    same = whole.pairs.set_index(keys).loc[pd.MultiIndex.from_frame(drawn.pairs[keys])]
+    pd.testing.assert_frame_equal(same.reset_index()[drawn.pairs.columns], drawn.pairs)
+    # an hour is drawn with all its leads, and similar days of the same hours stand beside it
+    assert (drawn.pairs.groupby(["counter_id", "target_at"]).size() == 3).mean() > 0.9
+    assert drawn.pairs["similar_days"].notna().all()
+    assert isinstance(drawn.result, Validation)
+    assert drawn.result.scores.wape == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize(("counters", "one_in"), [(0, 1), (1000, 1), (1001, 2), (20_000, 20)])
+def test_rows_are_those_of_a_thousand_counters_at_most(counters: int, one_in: int) -> None:
+    assert validation.keep_one_in(counters) == one_in
 
 
 def test_other_versions_and_longer_leads_do_not_count(champion: Champion) -> None:

@@ -17,7 +17,7 @@ from velocast.core.errors import TooLittleHistory
 from velocast.model.features import definition
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.model.learning.models import SEED
-from velocast.usecases.training.datasets import frames, frozen_counts
+from velocast.usecases.training.datasets import count_rows, frames, frozen_counts
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.datasets.windows import DayRange
 from velocast.usecases.training.plots import error_plots
@@ -188,7 +188,7 @@ def test_the_counts_it_is_judged_on_are_those_of_the_baseline_in_force(lab: Lab)
     run = lab.run("train", "train-corrected", LATER)
     first, until = half.days.bounds(run.settings.city.zone)
     update = "UPDATE bike_traffic_raw.counts SET bike_count = bike_count {sign} 1000 WHERE counted_at >= '{at}'"
-    at = frozen_counts.sql_instant(first)
+    at = count_rows.sql_instant(first)
     lab.client.query_and_wait(update.format(sign="+", at=at))
     try:
         lab.train("train-corrected", LATER)

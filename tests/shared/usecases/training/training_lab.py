@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -172,7 +173,7 @@ def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 5
 WRITES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Objects, ("write",)),
     (Registry, ("log_training", "set_alias", "set_tags", "log_metrics", "describe_run")),
-    (Warehouse, ("load_table", "merge")),
+    (Warehouse, ("copy_table", "load_table", "merge")),
     (Publisher, ("publish",)),
 )
 
@@ -189,7 +190,8 @@ def kill_after_every_write(monkeypatch: pytest.MonkeyPatch, work: Callable[[], A
 
         def write(*args: Any, **kwargs: Any) -> Any:
             result = method(*args, **kwargs)
-            what = f"{kind.__name__}.{name} {' '.join(map(str, args[1:3]))[:80]}"
+            told = re.sub(r"staging_\w+", "staging", " ".join(map(str, args[1:3])))
+            what = f"{kind.__name__}.{name} {told[:80]}"
             if what not in killed:
                 killed.append(what)
                 raise Killed

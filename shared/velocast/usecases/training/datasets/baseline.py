@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from velocast.adapters.gcs import JSON_TYPE
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import ObjectChanged, ObjectMissing
 from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
+from velocast.usecases.training.datasets.count_rows import (
+    datasets_bucket,
+    read_counters,
+    sql_instant,
+    store_counts,
+)
 from velocast.usecases.training.datasets.frozen_counts import (
     BaselineHalf,
     FrozenCounts,
-    datasets_bucket,
-    in_days,
-    read_frozen,
-    store_frozen,
+    counts_table,
 )
 from velocast.usecases.training.datasets.windows import DayRange, check_history, split_days
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BASELINE = "baseline/current.json"
 BASELINES = "baseline/frozen/"
@@ -82,17 +80,19 @@ def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
     known = frozen.known(run)
     check_history(known)
     train, test = split_days(known, test_share=run.settings.thresholds.baseline_test_share)
-    rows = read_frozen(run, frozen)
     return Baseline(
         counts=frozen,
         frozen_at=rfc3339(run.as_of),
         split_at=rfc3339(test.bounds(run.settings.city.zone)[0]),
-        train=_half(run, rows, train),
-        test=_half(run, rows, test),
+        train=_half(run, frozen, train),
+        test=_half(run, frozen, test),
     )
 
 
-def _half(run: Run[JobSettings], rows: pa.Table, days: DayRange) -> BaselineHalf:
-    kept = rows.filter(in_days(run, rows, days))
-    sha256, uri = store_frozen(run, kept)
-    return BaselineHalf(sha256=sha256, uri=uri, rows=kept.num_rows, days=days)
+def _half(run: Run[JobSettings], frozen: FrozenCounts, days: DayRange) -> BaselineHalf:
+    first, until = days.bounds(run.settings.city.zone)
+    table = counts_table(run, frozen)
+    counters = read_counters(run, table, first, until)
+    where = f"counted_at >= '{sql_instant(first)}' AND counted_at < '{sql_instant(until)}'"
+    sha256, uri = store_counts(run, table, counters, where)
+    return BaselineHalf(sha256=sha256, uri=uri, rows=int(counters["hours"].sum()), days=days)

@@ -9,7 +9,7 @@ from velocast.core.datetimes import origin_of
 from velocast.core.requests import Message
 from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
-from velocast.usecases.training.datasets import frozen_counts
+from velocast.usecases.training.datasets import count_rows, frozen_counts, parquet_objects
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,8 +42,8 @@ def freeze_weather(run: Run[JobSettings]) -> FrozenWeather:
     Features of an origin use no later value, so nothing that a model learns from is left out. Source:
     `bike_traffic_raw.weather`.
     """
-    until = frozen_counts.sql_instant(origin_of(run.as_of, run.settings.city.zone))
-    first = frozen_counts.FIRST_COUNT
+    until = count_rows.sql_instant(origin_of(run.as_of, run.settings.city.zone))
+    first = count_rows.sql_instant(count_rows.FIRST_HOUR)
     rows = sorted_weather(
         run.warehouse.read(
             schemas.WEATHER,
@@ -51,7 +51,8 @@ def freeze_weather(run: Run[JobSettings]) -> FrozenWeather:
             where=f"valid_at >= '{first}' AND valid_at < '{until}' AND issued_at < '{until}'",
         )
     )
-    sha256, uri = frozen_counts.store_frozen(run, rows, folder=FOLDER)
+    bucket = count_rows.datasets_bucket(run)
+    sha256, uri = parquet_objects.store(bucket, [rows], rows.schema, folder=FOLDER)
     frozen = FrozenWeather(sha256=sha256, uri=uri, rows=rows.num_rows)
     run.warehouse.load_table(frozen.table, rows, expires_days=frozen_counts.TABLE_DAYS)
     return frozen

@@ -19,7 +19,12 @@ from velocast.model.intervals.conformal import Calibration
 from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases.context import Run
-from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
+from velocast.usecases.training.datasets import (
+    frames,
+    frozen_counts,
+    frozen_weather,
+    parquet_objects,
+)
 from velocast.usecases.training.datasets.frames import Source
 from velocast.usecases.training.stored import model_io, run_store
 from velocast.usecases.training.stored.records import Artifact, LearnedRows, Training
@@ -53,7 +58,7 @@ def keep_test_current(
     data = store.find_bytes(run_store.TEST_CURRENT)
     if data is None:
         data = store.save_bytes_once(
-            run_store.TEST_CURRENT, to_parquet(read()), frozen_counts.PARQUET_TYPE
+            run_store.TEST_CURRENT, to_parquet(read()), parquet_objects.PARQUET_TYPE
         )
     kept = model_io.artifact_of(store.objects, store.path(run_store.TEST_CURRENT), data)
     return from_parquet(data), kept

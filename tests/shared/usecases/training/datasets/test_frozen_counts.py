@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from datetime import date
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from google.cloud import bigquery
 
 from tests import emulators
 from tests.shared.usecases import small_city
 from velocast.core.datetimes import parse_instant
-from velocast.core.errors import ModelUnusable, TooLittleHistory
+from velocast.core.errors import ModelUnusable, TooLittleHistory, WarehouseError
 from velocast.usecases.training.datasets import baseline as baselines
-from velocast.usecases.training.datasets import frozen_counts
+from velocast.usecases.training.datasets import count_rows, frozen_counts
 from velocast.usecases.training.datasets.baseline import Baseline
 from velocast.usecases.training.datasets.windows import DayRange
 
@@ -48,6 +51,45 @@ def test_frozen_counts_are_the_counts_under_the_hash_of_their_bytes(city: pd.Dat
     assert rows["bike_count"].tolist() == expected["bike_count"].tolist()
     assert (rows["quality"].isna() == expected["quality"].isna()).all()
     assert frozen.known(run) == DayRange(first=date(2025, 2, 18), until=date(2025, 3, 10))
+
+
+def test_they_are_read_in_blocks_of_counters_and_written_as_if_at_once(
+    city: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["it's", "a\\b", "Zoë", "z"]
+    one = city[city["counter_id"] == city["counter_id"].iloc[0]]
+    small_city.store(pd.concat([one.assign(counter_id=name) for name in names]))
+    run = small_city.job_run()
+    whole = frozen_counts.freeze_counts(run)
+    rows = frozen_counts.read_frozen(run, whole)
+    sizes, read = [], run.warehouse.read
+
+    def seen(*args: Any, **named: Any) -> pa.Table:
+        table = read(*args, **named)
+        sizes.append(table.num_rows)
+        return table
+
+    monkeypatch.setattr(run.warehouse, "read", seen)
+    monkeypatch.setattr(count_rows, "BLOCK_ROWS", 500)
+    assert frozen_counts.freeze_counts(run) == whole
+    assert len(sizes) == len(set(rows["counter_id"].to_pylist()))  # 480 hours or 960 each
+    assert sum(sizes) == whole.rows == rows.num_rows
+    file = io.BytesIO()  # what is stored is what pyarrow makes of all rows in order
+    ordered = pa.Table.from_pylist(
+        sorted(rows.to_pylist(), key=lambda row: (row["counter_id"], row["counted_at"])),
+        schema=count_rows.counts_schema(),
+    )
+    pq.write_table(ordered, file, compression="zstd", store_schema=False)
+    assert whole.sha256 == hashlib.sha256(file.getvalue()).hexdigest()
+
+
+def test_a_table_that_changes_while_it_is_read_is_noticed(city: pd.DataFrame) -> None:
+    run = small_city.job_run()
+    frozen = frozen_counts.freeze_counts(run)
+    counters = count_rows.read_counters(run, frozen.table)
+    counters["hours"] += 1
+    with pytest.raises(WarehouseError, match="another process changes it; run the job again"):
+        list(count_rows.sorted_rows(run.warehouse, frozen.table, counters))
 
 
 def test_the_same_counts_have_the_same_hash_and_others_another(city: pd.DataFrame) -> None:
