@@ -194,7 +194,7 @@ def _weather_rows(run: Run[JobSettings], table: str) -> Iterator[pa.Table]:
 
 
 def _count_rows(run: Run[JobSettings], table: str) -> Iterator[pa.Table]:
-    counters = count_rows.read_counters(run, table, until=LAST_HOUR)
+    counters = count_rows.read_counted(run, table, until=LAST_HOUR)
     return count_rows.sorted_rows(run.warehouse, table, counters)
 
 

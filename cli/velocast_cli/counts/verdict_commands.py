@@ -115,7 +115,7 @@ def forget_command(
     with reported_errors("counts forget"):
         warehouse = job_run("counts", home=home, as_of=None).warehouse
         changed = forget_name(warehouse, name)
-        decided = decisions.forget_name(warehouse, name, instead=NO_NAME)
+        decided = decisions.forget_deciders_name(warehouse, name, instead=NO_NAME)
     if as_json:
         told = {"name": name, "verdicts_changed": changed, "decisions_changed": decided}
         typer.echo(json.dumps(told))

@@ -72,7 +72,7 @@ def quoted(project: str, name: str) -> str:
     return f"`{project}.{name}`"
 
 
-def literal(value: str) -> str:
+def text_literal(value: str) -> str:
     """Return a text as a SQL literal, for conditions that take no parameters."""
     escaped = (
         value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")

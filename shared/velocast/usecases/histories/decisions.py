@@ -10,7 +10,7 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.core.city import City, Continuation, histories_of, listed_continuations
 from velocast.core.errors import EventError, SettingsError
 from velocast.core.schemas import CONTINUATIONS, arrow
-from velocast.usecases.histories.known import CONFIRM, confirmed, read_decisions
+from velocast.usecases.histories.known import CONFIRM, held_decisions, read_decisions
 
 KEY = ("counter_id", "continues", "given_at")
 COMPARED = ("since", "decision", "reason")
@@ -77,7 +77,7 @@ def _check_known(warehouse: Warehouse, city: City, decision: ContinuationDecisio
 def _check_possible(
     city: City, before: list[dict[str, object]], decision: ContinuationDecision
 ) -> None:
-    others = [each for each in confirmed(before) if each.counter_id != decision.counter_id]
+    others = [each for each in held_decisions(before) if each.counter_id != decision.counter_id]
     new = Continuation(decision.counter_id, (decision.continues,), decision.since)
     try:
         histories_of(
@@ -87,6 +87,6 @@ def _check_possible(
         raise EventError(f"{exc} (`velocast counts continues undo` takes a decision back)") from exc
 
 
-def forget_name(warehouse: Warehouse, name: str, *, instead: str) -> int:
+def forget_deciders_name(warehouse: Warehouse, name: str, *, instead: str) -> int:
     """Take a person's name out of all decisions, which stay; return how many. Raises WarehouseError."""
     return warehouse.execute("continuations_forget_name", name=name, instead=instead)

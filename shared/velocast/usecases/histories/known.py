@@ -28,7 +28,7 @@ def read_histories(
     Source: `bike_traffic_raw.continuations`.
     """
     listed = listed_continuations(city.continuations, city.zone)
-    decided = confirmed(read_decisions(warehouse, as_of=as_of))
+    decided = held_decisions(read_decisions(warehouse, as_of=as_of))
     by_city = [each for each in listed if each.since <= as_of]
     held = by_city
     for each in decided:
@@ -50,7 +50,7 @@ def read_decisions(warehouse: Warehouse, *, as_of: datetime) -> list[dict[str, A
     return [{str(name): value for name, value in row.items()} for row in plain]
 
 
-def confirmed(decisions: list[dict[str, Any]]) -> list[Continuation]:
+def held_decisions(decisions: list[dict[str, Any]]) -> list[Continuation]:
     """Return what holds of decisions in their order: the newest of each pair, and of a counter's the newest."""
     of_pairs = {(row["counter_id"], row["continues"]): row for row in decisions}
     held = [row for row in of_pairs.values() if row["decision"] == CONFIRM]

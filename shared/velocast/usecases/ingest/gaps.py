@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.adapters.bigquery.sql_templates import literal
+from velocast.adapters.bigquery.sql_templates import text_literal
 from velocast.core.city import City
 from velocast.core.datetimes import rfc3339, start_of_hour
 from velocast.core.schemas import COUNT_ESTIMATES, COUNTS, arrow
@@ -144,7 +144,7 @@ def _hours(
 ) -> pd.DataFrame:
     where = f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(last)}'"
     if counters is not None:
-        low, high = map(literal, counters)
+        low, high = map(text_literal, counters)
         where += f" AND counter_id >= {low} AND counter_id <= {high}"
     columns = ["counter_id", "counted_at", "bike_count", "quality"]
     return as_utc(warehouse.read(COUNTS, columns=columns, where=where).to_pandas())

@@ -122,7 +122,7 @@ def _baseline_of_run(run: Run[JobSettings], store: RunStore) -> Baseline | None:
 
 def _sample_counters(run: Run[JobSettings], counts: FrozenCounts) -> tuple[str, ...]:
     """Return the counters with the most usable hours, by name where they tie."""
-    counters = count_rows.read_counters(run, frozen_counts.counts_table(run, counts))
+    counters = count_rows.read_counted(run, frozen_counts.counts_table(run, counts))
     most = counters[counters["usable"] > 0].sort_values(
         ["usable", "counter_id"], ascending=[False, True]
     )

@@ -10,7 +10,7 @@ from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run
 from velocast.usecases.training.datasets.count_rows import (
     datasets_bucket,
-    read_counters,
+    read_counted,
     sql_instant,
     store_counts,
 )
@@ -92,7 +92,7 @@ def cut_baseline(run: Run[JobSettings], frozen: FrozenCounts) -> Baseline:
 def _half(run: Run[JobSettings], frozen: FrozenCounts, days: DayRange) -> BaselineHalf:
     first, until = days.bounds(run.settings.city.zone)
     table = counts_table(run, frozen)
-    counters = read_counters(run, table, first, until)
+    counters = read_counted(run, table, first, until)
     where = f"counted_at >= '{sql_instant(first)}' AND counted_at < '{sql_instant(until)}'"
     sha256, uri = store_counts(run, table, counters, where)
     return BaselineHalf(sha256=sha256, uri=uri, rows=int(counters["hours"].sum()), days=days)

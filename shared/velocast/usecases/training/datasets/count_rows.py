@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.adapters.bigquery.sql_templates import literal
+from velocast.adapters.bigquery.sql_templates import text_literal
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.datetimes import origin_of
@@ -28,7 +28,7 @@ FIRST_HOUR = datetime(2000, 1, 1, tzinfo=UTC)
 BLOCK_ROWS = 1 << 20  # read and sorted at a time: some 50 MB
 
 
-def read_counters(
+def read_counted(
     run: Run[JobSettings],
     table: str,
     first_hour: datetime = FIRST_HOUR,
@@ -61,11 +61,11 @@ def sorted_rows(
 ) -> Iterator[pa.Table]:
     """Yield the rows of a table of frozen counts by counter and hour, about BLOCK_ROWS at a time.
 
-    counters: result of `read_counters`, all counters of the table. where: the hours that were counted.
+    counters: result of `read_counted`, all counters of the table. where: the hours that were counted.
     Raises WarehouseError when these are not as many rows as were counted.
     """
     for first, last, hours in _blocks(counters):
-        bounds = f"counter_id >= {literal(first)} AND counter_id <= {literal(last)}"
+        bounds = f"counter_id >= {text_literal(first)} AND counter_id <= {text_literal(last)}"
         whole = (first, last) == (counters["counter_id"].iloc[0], counters["counter_id"].iloc[-1])
         parts = [part for part in ("" if whole else bounds, where) if part]
         rows = warehouse.read(table, columns=COLUMNS, where=" AND ".join(parts) or None)

@@ -25,7 +25,7 @@ from velocast.usecases.training.datasets.count_rows import (
     FIRST_HOUR,
     counts_schema,
     datasets_bucket,
-    read_counters,
+    read_counted,
     store_counts,
 )
 from velocast.usecases.training.datasets.parquet_objects import ParquetObject, open_checked
@@ -102,7 +102,7 @@ def freeze_counts(run: Run[JobSettings], tested_on: BaselineHalf | None = None) 
             kept_until=kept_until,
         ) as made,
     ):
-        counters = read_counters(run, made)
+        counters = read_counted(run, made)
         first, last = _usable_range(counters, until)
         sha256, uri = store_counts(run, made, counters)
         rows = int(counters["hours"].sum())

@@ -86,7 +86,7 @@ def test_they_are_read_in_blocks_of_counters_and_written_as_if_at_once(
 def test_a_table_that_changes_while_it_is_read_is_noticed(city: pd.DataFrame) -> None:
     run = small_city.job_run()
     frozen = frozen_counts.freeze_counts(run)
-    counters = count_rows.read_counters(run, frozen.table)
+    counters = count_rows.read_counted(run, frozen.table)
     counters["hours"] += 1
     with pytest.raises(WarehouseError, match="another process changes it; run the job again"):
         list(count_rows.sorted_rows(run.warehouse, frozen.table, counters))
