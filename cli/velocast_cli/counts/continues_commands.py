@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from velocast.model.histories.proposals import Proposal
 
 continues_app = typer.Typer(
-    help="Counters that continue others under a new id: propose, confirm, undo and list.",
+    help="Counters that continue others under a new id: propose, confirm, undo and list them.",
     no_args_is_help=True,
 )
 New = Annotated[
@@ -57,7 +57,7 @@ def propose_command(
     """List counters that began where and when another ended, with a similar week and level."""
     with reported_errors("counts continues propose"):
         if files and as_of:
-            raise EventError("--as-of is of a deployment; leave it out with files")
+            raise EventError("--as-of is for a deployment; leave it out with files")
         try:
             found = _in_files(files, city) if files else _in_deployment(as_of, home)
         except (ValueError, OSError) as exc:
@@ -119,7 +119,7 @@ def confirm_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let COUNTER continue OLD: from now on all that is learned and shown sees one history under the new id."""
+    """Let COUNTER continue OLD: from now on, forecasts, training and page see one history under the new id."""
     day = None
     with reported_errors("counts continues confirm"):
         day = parse_date(since, "since") if since else None
@@ -135,7 +135,7 @@ def undo_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a confirmation back, or refuse a proposal: COUNTER and OLD are two, and are not proposed again."""
+    """Take a confirmation back, or refuse a proposal: the two stay apart, and are not proposed again."""
     _decide("undo", counter, old, None, (reason, by), home, as_json)
 
 

@@ -77,7 +77,7 @@ def with_counter_ids(
 
 
 def ended_hours(histories: Histories) -> list[KnownHours]:
-    """Return the hours of counters that others continue: nobody need know that what was taken away counts nothing."""
+    """Return the hours of counters from the day on which others continue them: that they count nothing is no fault."""
     return [
         KnownHours(counter_id, "ended", each.since, None, f"continued by {each.counter_id}")
         for counter_id, each in sorted(histories.ended.items())

@@ -28,7 +28,7 @@ LONGEST = 12 * 366  # days that are read at most
 YEARS = timedelta(days=2 * 366)
 # A counter takes 0.4 s of CPU and 18,000 hours; two years of 200 fit monitor's memory and time.
 MOST_COUNTERS = 200
-SHOWN_FOR = timedelta(days=21)  # a measurement is shown until two more should have come
+SHOWN_FOR = timedelta(days=21)  # a measurement is shown until two newer ones are overdue
 DECIMALS = 4
 
 
@@ -42,7 +42,7 @@ class MeasuredGrowth(BaseModel):
 
 
 def measure_growth(warehouse: Warehouse, city: City, *, as_of: datetime) -> MeasuredGrowth | None:
-    """Return the newest year against the one before, or as much of both as there is; None where that is too little.
+    """Return the newest year against the one before, or the same season of both; None where too little is stored.
 
     Of a city with more than MOST_COUNTERS, the busiest are compared. Raises WarehouseError.
     """
@@ -99,8 +99,8 @@ def read_days(
 ) -> CityDays | None:
     """Return what is stored of the local days before `as_of`; None where nothing is. Raises WarehouseError.
 
-    since: first day that is asked for; default: the last two years. most: the busiest counters of the last year, so
-    many; default: all.
+    since: first day that is asked for; default: the last two years. most: how many of the last year's busiest
+    counters; default: all.
     """
     today = local_date(as_of, city.zone)
     first = max(since or today - YEARS, today - timedelta(days=LONGEST))

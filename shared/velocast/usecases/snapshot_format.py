@@ -107,7 +107,7 @@ class GrowthCard(_Part):
     """A relative change of counts, 0.04 = 4 % more: adjusted for weather and calendar, with its 90 % interval.
 
     claimed: more than chance. raw: as counted. rebuilt: with gaps estimated. weather: what it added to the counts; null
-    where it is not known. estimated: share of the bikes that are. counters: how many are compared.
+    where it is not known. estimated: share of the bikes that are estimates. counters: how many are compared.
     """
 
     change: float

@@ -191,7 +191,7 @@ class City(Strict):
         named = [counter for site in self.sites for counter in site.counters]
         twice = sorted({counter for counter in named if named.count(counter) > 1})
         if twice:
-            raise ValueError(f"sites: {', '.join(twice)} would be at two; name each counter once")
+            raise ValueError(f"sites: {', '.join(twice)} would be at two sites; name each counter once")
         return self
 
     @field_validator("time_zone")
@@ -256,7 +256,7 @@ class City(Strict):
             length = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
             if not 1 <= length <= LONGEST_SCHOOL_HOLIDAYS:
                 raise ValueError(
-                    f"from {first} to {last} there are {length} days; give the first and the last day of holidays, "
+                    f"from {first} to {last} there are {length} days; give the first and the last day of one holiday, "
                     f"at most {LONGEST_SCHOOL_HOLIDAYS} days"
                 )
         return spans

@@ -136,7 +136,7 @@ def histories_of(
     histories = _Resolver(by_counter, by_sum)
     shown = by_sum if with_sums else {}
     for counter_id in (*by_counter, *by_sum):
-        histories.of(counter_id)  # also what nothing is made of must not lead back to itself
+        histories.of(counter_id)  # what no history is made of must not lead back to itself either
     made = {counter_id for counter_id in (*by_counter, *shown) if counter_id not in ended}
     terms = [
         Term(counter_id, part, segment.since, segment.until, len(segment.parts))
@@ -158,7 +158,7 @@ def _once(continuations: Sequence[Continuation]) -> dict[str, Continuation]:
     for each in continuations:
         if each.counter_id in by_counter:
             raise SettingsError(
-                f"continuations: {each.counter_id} is given twice; list what it continues in one of them"
+                f"continuations: {each.counter_id} is given twice; list all that it continues in one of them"
             )
         by_counter[each.counter_id] = each
     return by_counter
@@ -225,7 +225,7 @@ class _Resolver:
             if len(set(parts)) < len(parts):
                 raise SettingsError(
                     f"{path[-1]}: the sum of {', '.join(counter_ids)} counts {_repeated(parts)} twice; name each "
-                    "counter once, and of counters that continue each other the last one"
+                    "counter once, and of counters that continue each other only the last one"
                 )
             added.append(_Segment(since, until, tuple(sorted(parts))))
         return added

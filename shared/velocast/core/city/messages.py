@@ -30,7 +30,7 @@ class QuietHours(Strict):
     def _last_less_than_a_day(self) -> Self:
         if self.since == self.until:
             raise ValueError(
-                f"quiet hours from {self.since} until {self.until} have no end; give two times of the day"
+                f"quiet hours from {self.since} until {self.until} have no end; give two different times of the day"
             )
         return self
 

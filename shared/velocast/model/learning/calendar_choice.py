@@ -25,9 +25,10 @@ MOST_ROWS = 80_000  # half of what a fit takes, since two are compared
 def choose_calendar(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> list[str]:
     """Return which of CALENDAR pay in a ridge regression.
 
-    The days are cut into blocks of BLOCK_DAYS. Each is forecast by a fit without it and every FOLDS-th other, with and
-    without the columns. They pay if the squared error of all blocks falls in all but CERTAINTY of the resamples of
-    blocks. Columns that are alike in all rows are not tried. params, frame, seed: as for `ridge.fit_ridge`.
+    The days are cut into blocks of BLOCK_DAYS. Each is forecast by a fit without it and without every FOLDS-th other
+    one, with and without the columns. They pay if the squared error of all blocks falls in all but CERTAINTY of the
+    resamples of blocks. Columns that are alike in all rows are not tried. params, frame, seed: as for
+    `ridge.fit_ridge`.
     """
     varying = [
         name for name, columns in CALENDAR.items() if (frame[list(columns)].nunique() > 1).any()
@@ -47,7 +48,7 @@ def choose_calendar(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> l
 
 
 def _held_out_squares(params: dict[str, Any], rows: pd.DataFrame, blocks: Integers) -> Floats:
-    """Return the squared error of each row, (n,), bikes squared, by a fit to which its block was not given."""
+    """Return the squared error of each row, (n,), bikes squared, by a fit that left out its block."""
     folds = blocks % FOLDS
     parts = Equations.of_parts(rows, params, folds)
     whole = Equations.total(parts)

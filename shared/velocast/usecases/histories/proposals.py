@@ -20,7 +20,7 @@ OTHERS = 100  # counters beside those of the pairs, that show how the city as a 
 
 
 def propose(warehouse: Warehouse, city: City, *, as_of: datetime) -> list[Proposal]:
-    """Return the pairs of counters of which nobody has decided yet, the best fit first. Raises WarehouseError.
+    """Return the pairs of counters on which nobody has decided yet, the best fit first. Raises WarehouseError.
 
     Nothing that was counted at or after `as_of` is used. Only the hours of the pairs that are near in time and place
     are read, and those of some others. Source: `bike_traffic_raw.counts`, `.counters` and `.continuations`.
@@ -41,7 +41,7 @@ def propose(warehouse: Warehouse, city: City, *, as_of: datetime) -> list[Propos
     }
     near = near_in_place(near_in_time(spans), counters)
     named = {counter_id for pair in near.keys() - taken for counter_id in pair}
-    # what continues a counter already is no beginning of its own
+    # a counter that continues another one already did not begin on its own
     named -= set(histories.continued)
     if not named:
         return []

@@ -96,13 +96,13 @@ def _store(warehouse: Warehouse, found: pd.DataFrame, made_at: datetime) -> None
 def _estimates(
     warehouse: Warehouse, city: City, since: datetime, until: datetime, made_at: datetime
 ) -> Iterator[pd.DataFrame]:
-    """Yield the estimates of some counters after another: at least STORED_AT_ONCE, but for the last."""
+    """Yield the estimates of one group of counters after another: at least STORED_AT_ONCE each, but for the last."""
     import pandas as pd
 
     from velocast.model.gaps.city_gaps import counter_blocks, rebuild_gaps
     from velocast.model.known_hours import explains
 
-    # a counter that another one continues misses nothing from that day on
+    # from the day on which another counter continues it, a counter misses no hours
     ended = read_ended(warehouse, city, as_of=made_at)
 
     first, last = since - AROUND, min(until + AROUND, made_at)

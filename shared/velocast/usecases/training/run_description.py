@@ -10,7 +10,7 @@ GS, CONSOLE = "gs://", "https://storage.cloud.google.com/"
 _UNJUDGED = "Not judged yet."
 _DECISIONS = {
     "DEPLOY": "May become the champion.",
-    "SKIP": "Not better enough than the champion.",
+    "SKIP": "Not sufficiently better than the champion.",
     "REJECT": "Rejected.",
 }
 

@@ -206,7 +206,7 @@ def test_a_digest_says_everything_in_words() -> None:
         "Rue: has never counted\n"
         "Place: 61% of the last three days' hours outside the forecast interval\n"
         "and 2 more",
-        "Models": "Version 8 is in use: R² 0.916 against 0.896\nVersion 9 (affluence) was not better enough",
+        "Models": "Version 8 is in use: R² 0.916 against 0.896\nVersion 9 (affluence) was not sufficiently better",
         "Coming up": "Tue 3 Mar, 08:00: about 5,230 bikes, the busiest hour of the day\n"
         "Works on the bridge: 2 Mar to 4 Mar (2 counters)\n"
         "Strike: 6 Mar until further notice",

@@ -143,5 +143,5 @@ def test_a_position_far_away_leaves_the_map_where_it_is(
 def test_a_refused_position_is_one_line(context: BrowserContext, address: str) -> None:
     page = city_page(context, address)
     page.locator("#zoom-here").click()
-    expect(page.locator("#near-note")).to_have_text("Your browser does not say where you are.")
+    expect(page.locator("#near-note")).to_have_text("Your browser did not give your position.")
     expect(page.locator("#near-list li")).to_have_count(0)

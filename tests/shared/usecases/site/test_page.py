@@ -54,14 +54,14 @@ def test_growth_is_told_with_its_interval_in_the_city_and_at_a_counter(
     page: Page, complaints: list[str]
 ) -> None:
     expect(page.locator("#city-growth")).to_have_text(
-        "+6.8% in the 364 days from 10 March 2025, compared with a year earlier and adjusted for weather and "
-        "calendar: between +4.6% and +9.1%. As counted: -1.2%; with gaps estimated: +8.0%.",
+        "+6.8% over the 364 days from 10 March 2025, compared with a year earlier and adjusted for weather and "
+        "calendar (90% interval: +4.6% to +9.1%). As counted: -1.2%; with estimates for the gaps: +8.0%.",
     )
     page.locator("#conspicuous a", has_text="Rue 9 S-N").click()
     expect(page.locator("#growth")).to_have_text(
-        "+6.8% in the 364 days from 10 March 2025, compared with a year earlier and adjusted for the calendar, but not "
-        "for the weather, which is not known: between -4.0% and +9.1%. This can be chance. As counted: -1.2%; "
-        "with gaps estimated: +8.0%."
+        "+6.8% over the 364 days from 10 March 2025, compared with a year earlier and adjusted for the calendar, but "
+        "not for the weather, which is not known (90% interval: -4.0% to +9.1%). This may be due to chance. As "
+        "counted: -1.2%; with estimates for the gaps: +8.0%."
     )
     assert complaints == []
 

@@ -1,5 +1,5 @@
 // "My position": the reader's place on the map, and the sites nearest to it. The browser is asked on a click, and the
-// place leaves it for nowhere.
+// place does not leave it.
 
 import { $ } from "./dom.js";
 import { number, t } from "./format.js";

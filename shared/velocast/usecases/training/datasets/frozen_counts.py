@@ -77,12 +77,12 @@ class BaselineHalf(Message):
 def freeze_counts(run: Run[JobSettings], tested_on: BaselineHalf | None = None) -> FrozenCounts:
     """Freeze all counts before the run's origin, usable and not, in their table and in their object.
 
-    Counters that are continued by others are frozen under these, as far as the run's time knows of it.
+    A counter that another one continues is frozen under that one's id, as far as it is known at the run's time.
 
     tested_on: the half of a baseline that models are evaluated on. Its days keep the rows it was frozen with, whatever
     the city has corrected or a backfill has added since. Memory does not grow with the counts: BigQuery puts them
-    together, and they are read counter by counter. Source: `bike_traffic_raw.counts`. Raises TooLittleHistory when none
-    is usable.
+    together, and they are read in blocks of counters. Source: `bike_traffic_raw.counts`. Raises TooLittleHistory when
+    none is usable.
     """
     city = run.settings.city
     until = origin_of(run.as_of, city.zone)
