@@ -80,6 +80,8 @@ def test_counters_have_positions_last_counts_and_the_published_hours(client: Fla
         "last_counted_at": "2026-03-02T22:00:00Z",
         "last_count": 3.0,
         "fault": None,
+        "continues": [],
+        "sum_of": [],
     }
     assert len(answer["counters"]) == 14
 
