@@ -34,6 +34,7 @@ pytestmark = [
 PROJECT = "p"
 FROZEN = "bike_traffic_raw.frozen"
 KEPT = "bike_traffic_raw.kept"
+MADE = "bike_traffic_raw.made"
 VIEWS = Path(__file__).parents[2] / "terraform" / "modules" / "warehouse" / "views"
 
 
@@ -185,7 +186,8 @@ def recorder(analyzer: Analyzer) -> Recorder:
 def test_a_file_is_valid(name: str, recorder: Recorder) -> None:
     for table in (FROZEN, KEPT):
         recorder.tables[f"{PROJECT}.{table}"] = recorder.tables[f"{PROJECT}.{schemas.COUNTS}"]
-    text = sql_templates.statement(name, PROJECT, {"frozen": FROZEN, "kept": KEPT})
+    recorder.tables[f"{PROJECT}.{MADE}"] = recorder.tables[f"{PROJECT}.{schemas.COUNT_ESTIMATES}"]
+    text = sql_templates.statement(name, PROJECT, {"frozen": FROZEN, "kept": KEPT, "made": MADE})
     used = {n: t for n, t in PARAMETERS.items() if re.search(rf"@{n}\b", text)}
     recorder.statements.append(Statement(text, used))
     assert recorder.refusals() == []

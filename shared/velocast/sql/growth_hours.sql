@@ -1,4 +1,4 @@
--- The hours of [since, until) of the @most busiest counters of @busy_since to `until`, and of the counters @always.
+-- The hours of [since, until) of the busiest counters since `busy_since`, `most` of them, and of the counters `always`.
 WITH busiest AS (
   SELECT counter_id
   FROM {counts}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import math
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from velocast.adapters.bigquery.client import Empty, Warehouse
 from velocast.core.city import City
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast.core.schemas import COUNTS, WEATHER
+from velocast.core.telemetry import log
 from velocast.core.unknown import Unknown
 from velocast.core.weather_variables import VALUES
 from velocast.model.faults.day_grid import DAY_TYPES, day_grid
@@ -55,7 +56,7 @@ def measure_growth(warehouse: Warehouse, city: City, *, as_of: datetime) -> Meas
     comparison = Comparison(days, periods)
     found = {name: comparison.counter(name) for name in days.counters}
     whole = comparison.whole_city()
-    if isinstance(whole, Unknown):
+    if isinstance(whole, Unknown) or not _is_finite(whole):
         return None
     return MeasuredGrowth(
         city=CityGrowth(
@@ -65,7 +66,20 @@ def measure_growth(warehouse: Warehouse, city: City, *, as_of: datetime) -> Meas
             whole_year=periods.whole_year,
             growth=_card(whole),
         ),
-        counters={n: _card(growth) for n, growth in found.items() if isinstance(growth, Growth)},
+        counters={
+            name: _card(growth)
+            for name, growth in found.items()
+            if isinstance(growth, Growth) and _is_finite(growth)
+        },
+    )
+
+
+def _is_finite(growth: Growth) -> bool:
+    """Tell whether all changes are numbers: a counter that saw no bike in the older period has grown beyond them."""
+    return all(
+        math.isfinite(value)
+        for way in (growth.raw, growth.rebuilt, growth.adjusted)
+        for value in (way.change, way.low, way.high)
     )
 
 
@@ -84,9 +98,18 @@ def _card(growth: Growth) -> GrowthCard:
 
 
 def read_measured_growth(warehouse: Warehouse, *, as_of: datetime) -> MeasuredGrowth | None:
-    """Return what the newest weekly digest up to `as_of` measured; None without one. Raises WarehouseError."""
+    """Return what the newest weekly digest up to `as_of` measured; None without one. Raises WarehouseError.
+
+    One that this version cannot read is logged and not shown: no forecast fails for it.
+    """
     rows = warehouse.query("snapshot_growth", since=as_of - SHOWN_FOR, as_of=as_of)
-    return None if rows.empty else MeasuredGrowth.model_validate(json.loads(rows["growth"].iloc[0]))
+    if rows.empty:
+        return None
+    try:
+        return MeasuredGrowth.model_validate_json(rows["growth"].iloc[0])
+    except ValidationError as exc:
+        log("WARNING", f"growth is not shown; the next weekly digest measures it again: {exc}")
+        return None
 
 
 def read_days(

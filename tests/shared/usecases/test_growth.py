@@ -11,6 +11,7 @@ from tests import emulators
 from tests.shared.usecases import small_city
 from tests.shared.usecases.small_city import AS_OF
 from velocast.adapters.gcs import Objects
+from velocast.core.audit_row import AuditRow
 from velocast.core.notices import NOTICE, WeeklyDigest
 from velocast.core.requests import MonitorRequest, PredictRequest
 from velocast.usecases import audit, growth, snapshot_format
@@ -104,3 +105,34 @@ def test_a_large_city_s_growth_is_that_of_its_busiest_counters(
     assert [c.counter_id for c in shown.counters if c.growth] == [busiest]
     assert shown.growth is not None
     assert shown.growth.growth.counters == 1
+
+
+def test_a_counter_that_saw_no_bike_before_has_no_growth_and_keeps_no_forecast_back(
+    topics: emulators.RunningPubSub, storage_buckets: dict[str, str]
+) -> None:
+    rows = small_city.make(counters=2, days=DAYS)
+    empty = rows["counter_id"].min()
+    before = (rows["counter_id"] == empty) & (local_days(rows) < date(2024, 4, 1))
+    rows["bike_count"] = rows["bike_count"].mask(before, 0).astype(int)
+    small_city.store(rows)
+
+    digest(topics)
+    shown = published(storage_buckets)
+
+    assert shown.growth is not None
+    assert [c.counter_id for c in shown.counters if c.growth is None] == [empty]
+
+
+def test_a_measurement_that_cannot_be_read_is_not_shown(storage_buckets: dict[str, str]) -> None:
+    small_city.store(small_city.make(counters=2, days=60))
+    run = small_city.monitor_run()
+    row = AuditRow(
+        event_id="monitor:e:digest",
+        timestamp=AS_OF,
+        event_type="ALERT",
+        as_of=AS_OF,
+        details={"event": "weekly_digest", "growth": {"city": {"now": "soon"}}},
+    )
+    audit.write(run.warehouse, [row], environment="dev")
+
+    assert published(storage_buckets).growth is None

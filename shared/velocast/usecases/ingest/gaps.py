@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Warehouse
@@ -67,30 +68,36 @@ def rebuild_stored_gaps(
     since: the start of an hour of the city's clock. An hour that has been counted meanwhile has no estimate any more.
     Doing it again changes nothing. Raises WarehouseError.
     """
-    until = min(until, made_at)
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    until, schema = min(until, made_at), arrow(COUNT_ESTIMATES)
     hours, bikes, counters = 0, 0.0, set[str]()
     by_basis: dict[str, int] = {}
     while since < until:
         end = min(since + AT_ONCE, until)
-        warehouse.execute("estimates_delete", since=since, until=end)
-        for found in _estimates(warehouse, city, since, end, made_at):
-            _store(warehouse, found, made_at)
-            hours, bikes = hours + len(found), bikes + float(found["estimated_count"].sum())
-            counters |= set(found["counter_id"])
-            for basis, number in found["basis"].value_counts().items():
-                by_basis[str(basis)] = by_basis.get(str(basis), 0) + int(number)
+        # The old ones go last: who reads meanwhile, or after this run was killed, finds an estimate of every hour.
+        with TemporaryFile() as made:
+            with parquet.ParquetWriter(made, schema) as writer:
+                for found in _estimates(warehouse, city, since, end, made_at):
+                    rows = pa.Table.from_pandas(
+                        found.assign(made_at=made_at)[schema.names],
+                        schema=schema,
+                        preserve_index=False,
+                    )
+                    warehouse.merge(COUNT_ESTIMATES, rows, keys=KEY)
+                    writer.write_table(rows)
+                    hours, bikes = hours + len(found), bikes + float(found["estimated_count"].sum())
+                    counters |= set(found["counter_id"])
+                    for basis, number in found["basis"].value_counts().items():
+                        by_basis[str(basis)] = by_basis.get(str(basis), 0) + int(number)
+            made.seek(0)
+            with warehouse.loaded(made, schema) as table:
+                warehouse.execute(
+                    "estimates_delete", tables={"made": table}, since=since, until=end
+                )
         since = end
     return RebuiltGaps(hours, len(counters), round(bikes, 1), dict(sorted(by_basis.items())))
-
-
-def _store(warehouse: Warehouse, found: pd.DataFrame, made_at: datetime) -> None:
-    import pyarrow as pa
-
-    schema = arrow(COUNT_ESTIMATES)
-    rows = pa.Table.from_pandas(
-        found.assign(made_at=made_at)[schema.names], schema=schema, preserve_index=False
-    )
-    warehouse.merge(COUNT_ESTIMATES, rows, keys=KEY)
 
 
 def _estimates(

@@ -85,11 +85,10 @@ def sweep(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
             f"sweep_days {request.sweep_days} is within the days that each fetch reads again; ask for more"
         )
     told = source.read_day_totals(TimeRange(_start(swept.since), _start(until)))
-    first = None
     for window in _windows(run, swept, told):
-        changed = _store(run, source, source.days_range(*window), swept)
-        first = changed if first is None else min(first, changed or first)
+        _store(run, source, source.days_range(*window), swept)
     details = swept.details()
+    first = _first_stored(run, swept)
     if first is not None:
         details["quality"] = ingest_quality.mark_quality_from(run, first).details()
         details["gaps"] = ingest_gaps.rebuild_gaps_from(run, first).details()
@@ -158,12 +157,7 @@ def _remembered(run: Run[FetchSettings]) -> Totals:
     return found
 
 
-def _store(
-    run: Run[FetchSettings], source: CitySource, window: TimeRange, swept: Swept
-) -> datetime | None:
-    """Fetch and store a window; return its first hour if anything in it changed."""
-    import pyarrow.compute as pc
-
+def _store(run: Run[FetchSettings], source: CitySource, window: TimeRange, swept: Swept) -> None:
     harvest = source.read_counts(window, as_of=run.as_of)
     fetch.store_rejects(run, window, harvest.rejects)
     merged = fetch.merge_counts(run, harvest.counts)
@@ -172,11 +166,23 @@ def _store(
     swept.updated += merged.updated
     swept.unchanged += merged.unchanged
     swept.rejected += len(harvest.rejects)
-    if not (merged.inserted or merged.updated):
-        return None
-    ingest_counters.update_counters(run, harvest.counts, None)
-    first: datetime = pc.min(harvest.counts["counted_at"]).as_py()
-    return first
+    if merged.inserted or merged.updated:
+        ingest_counters.update_counters(run, harvest.counts, None)
+
+
+def _first_stored(run: Run[FetchSettings], swept: Swept) -> datetime | None:
+    """Return the first hour that this sweep changed, also where an earlier try was killed after it had stored it."""
+    import pandas as pd
+
+    # windows reach some hours beyond their days
+    rows = run.warehouse.query(
+        "ingest_swept_from",
+        since=_start(swept.since - DAY),
+        until=_start(swept.until),
+        as_of=run.as_of,
+    )
+    first = rows["first_at"].iloc[0]
+    return None if pd.isna(first) else first.to_pydatetime()
 
 
 def _start(day: date) -> datetime:

@@ -37,7 +37,10 @@ class ComparedChampion:
 
 
 def find(run: Run[JobSettings], store: RunStore, training: Training) -> ComparedChampion:
-    """Return the champion of the task that a version was trained for; one that cannot be loaded counts as none."""
+    """Return the champion of the task that a version was trained for; one that cannot be loaded counts as none.
+
+    One of an earlier definition of the features that still serves is compared: it reads its columns from the same rows.
+    """
     try:
         champion, generation = champion_manifest.read_champion(store.objects, training.task)
         if champion is None:
@@ -49,11 +52,6 @@ def find(run: Run[JobSettings], store: RunStore, training: Training) -> Compared
     except ModelUnusable as exc:
         telemetry.log("WARNING", f"the champion cannot be used and counts as none: {exc}")
         return ComparedChampion(problem=str(exc))
-    if champion.feature_definition != training.feature_definition:
-        return ComparedChampion(
-            problem=f"champion {champion.version} needs features {champion.feature_definition}, "
-            f"the challenger has {training.feature_definition}"
-        )
     return ComparedChampion(
         ChampionVersion(
             version=champion.version,

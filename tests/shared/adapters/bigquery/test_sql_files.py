@@ -75,9 +75,8 @@ def test_there_are_sql_files():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_bounds_the_partitions_it_reads(name: str):
-    sql = sql_templates.statement(
-        name, "p", tables={"frozen": "bike_traffic_raw.frozen", "kept": "bike_traffic_raw.kept"}
-    )
+    made = {n: f"bike_traffic_raw.{n}" for n in ("frozen", "kept", "made")}
+    sql = sql_templates.statement(name, "p", tables=made)
     assert unbounded(sql) == []
 
 

@@ -13,11 +13,12 @@ from google.cloud import bigquery
 from tests import emulators
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources.transports import portal
-from velocast.core.errors import EventError
+from velocast.core.errors import EventError, WarehouseError
 from velocast.core.requests import FetchRequest
 from velocast.core.settings import FetchSettings
 from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime
+from velocast.usecases.ingest import quality
 from velocast.usecases.ingest.requested import ingest_city_data
 from velocast.usecases.ingest.sweep import ranges
 from velocast_local.city import opendatasoft_replay
@@ -139,6 +140,27 @@ def test_an_estimate_ends_when_its_hour_was_counted_late(sweeps: Sweeps) -> None
     assert estimated() == [1]
     sweeps.run(sweep_days=65)
     assert estimated() == [0]
+
+
+def test_a_sweep_that_died_after_storing_judges_its_days_when_it_is_delivered_again(
+    sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps.city.publish(FULL)
+    sweeps.city.now += timedelta(hours=1)
+
+    def die(*_: object) -> None:
+        raise WarehouseError("BigQuery is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(quality, "mark_quality_from", die)
+        with pytest.raises(WarehouseError):
+            sweeps.run(sweep_days=60)
+    again = sweeps.run(sweep_days=60)
+
+    assert (again["sweep"]["days_differing"], again["inserted"]) == (0, 0)
+    assert {"quality", "gaps"} <= set(again)
+    sweeps.city.now += timedelta(hours=1)
+    assert "quality" not in sweeps.run(sweep_days=60)
 
 
 def test_corrected_rows_are_found_and_remembered(sweeps: Sweeps) -> None:

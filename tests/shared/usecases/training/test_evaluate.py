@@ -12,6 +12,7 @@ from velocast.core.errors import EventError, ModelUnusable, RegistryError
 from velocast.core.notices import ChallengerRefused
 from velocast.model.evaluation.bootstrap import BootstrapResult
 from velocast.model.evaluation.references import ReferenceGain
+from velocast.model.features.definition import EARLIER_DEFINITIONS
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases.training import comparable_champion
 from velocast.usecases.training.stored.run_store import RunStore
@@ -112,6 +113,21 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     same_day = comparable_champion.find(run, records, lab.training("judge-first"))
     assert same_day.on_current is not None
     assert same_day.on_current.to_bytes() == judged.to_bytes()
+
+
+def test_a_champion_of_an_earlier_definition_that_still_serves_is_an_opponent(lab: Lab) -> None:
+    """As it is at the first retraining after an upgrade: else any challenger would take its place."""
+    champion, _ = champion_manifest.read_champion(lab.objects())
+    assert champion is not None
+    earlier = champion.model_copy(update={"feature_definition": min(EARLIER_DEFINITIONS)})
+    lab.objects().write_json(champion_manifest.MANIFEST, earlier.model_dump(mode="json"))
+    run = lab.run("evaluate", "look", LATER)
+
+    found = comparable_champion.find(run, RunStore(run), lab.training("judge-later"))
+
+    assert found.problem is None
+    assert found.version is not None
+    assert found.on_current is not None
 
 
 def test_a_champion_that_has_learned_the_test_is_no_opponent(lab: Lab) -> None:
