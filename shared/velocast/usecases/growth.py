@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -56,7 +55,7 @@ def measure_growth(warehouse: Warehouse, city: City, *, as_of: datetime) -> Meas
     comparison = Comparison(days, periods)
     found = {name: comparison.counter(name) for name in days.counters}
     whole = comparison.whole_city()
-    if isinstance(whole, Unknown) or not _is_finite(whole):
+    if isinstance(whole, Unknown):
         return None
     return MeasuredGrowth(
         city=CityGrowth(
@@ -66,20 +65,7 @@ def measure_growth(warehouse: Warehouse, city: City, *, as_of: datetime) -> Meas
             whole_year=periods.whole_year,
             growth=_card(whole),
         ),
-        counters={
-            name: _card(growth)
-            for name, growth in found.items()
-            if isinstance(growth, Growth) and _is_finite(growth)
-        },
-    )
-
-
-def _is_finite(growth: Growth) -> bool:
-    """Tell whether all changes are numbers: a counter that saw no bike in the older period has grown beyond them."""
-    return all(
-        math.isfinite(value)
-        for way in (growth.raw, growth.rebuilt, growth.adjusted)
-        for value in (way.change, way.low, way.high)
+        counters={n: _card(growth) for n, growth in found.items() if isinstance(growth, Growth)},
     )
 
 

@@ -123,6 +123,8 @@ class Comparison:
                 )
             elif bikes[n][usable].mean() < LEAST_BIKES:
                 reasons[n] = f"fewer than {LEAST_BIKES:.0f} bikes a day"
+            elif not all(bikes[n][part].any() for part in days):
+                reasons[n] = "no bike was counted in one of the periods"
         return reasons
 
 
