@@ -121,7 +121,7 @@ module "messaging" {
   project_id = module.project.project_id
   location   = var.location
   topics     = local.config.topics
-  # Without quiet hours no message ever waits.
+  # Without quiet hours no message begins to wait, and what still waits is sent with the next one.
   schedules = {
     for name, schedule in local.config.schedules : name => merge(schedule, { payload = jsonencode(schedule.payload) })
     if name != "velocast-notify-held" || local.quiet_hours

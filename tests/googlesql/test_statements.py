@@ -71,6 +71,7 @@ PARAMETERS = {
     "component": "STRING",
     "counter_id": "STRING",
     "counter_ids": "ARRAY<STRING>",
+    "ended": "ARRAY<STRING>",
     "event_type": "STRING",
     "execution_id": "STRING",
     "first_hour": "TIMESTAMP",

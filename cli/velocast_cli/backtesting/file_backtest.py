@@ -24,7 +24,7 @@ from velocast.core.city import City
 from velocast.core.datetimes import HORIZON_DAYS, HOUR, local_date, start_of_local_day
 from velocast.core.kinds import Kind
 from velocast.model.histories.counts import under_histories
-from velocast.model.known_hours import with_counter_ids
+from velocast.model.known_hours import with_counter_ids, with_histories
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.frames import MOST_FITTED
 from velocast_cli.backtesting import city_tables, rolling_origins
@@ -132,7 +132,9 @@ def backtest_loaded(
         known = _as_known(weather, city, plan, asked.weather_as)
         table = pa.Table.from_pandas(known, preserve_index=False)
         held.warehouse.load_table(WEATHER, table, expires_days=None)
-    city = city.model_copy(update={"events": with_counter_ids(city.events, held.counters)})
+    by_history = with_histories(city, listed_histories(city))
+    events = with_counter_ids(by_history.events, held.counters)
+    city = city.model_copy(update={"events": events})
     result = rolling_origins.backtest_rolling_origins(held.warehouse, city, plan, say)
     result.usable = held.counts.loc[held.counts["quality"].isna(), COUNTED]
     for forecaster in asked.outside.forecasters:

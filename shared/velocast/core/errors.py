@@ -22,7 +22,8 @@ VelocastError
 ├── WorkflowError        an execution could not be started                  (retryable)
 └── ChannelError         a channel did not accept the message               (retryable)
     └── DiscordError     Discord's webhook did not
-        └── DiscordRefused   retrying cannot help: the message is invalid or the webhook deleted
+        └── DiscordRefused   retrying cannot help: the message is invalid
+            └── DiscordGone  the webhook is deleted: no message is accepted
 
 A message names the component, what was found, what was needed, where, and what to do.
 """
@@ -194,3 +195,7 @@ class DiscordRefused(DiscordError):
 
     code = "discord_refused"
     retryable = False
+
+
+class DiscordGone(DiscordRefused):
+    """Discord no longer has the webhook, so it accepts no message until there is a new one."""

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from velocast.core.city import Histories, PlannedEvent
+from velocast.core.city import City, Histories, PlannedEvent
 from velocast.core.datetimes import HOUR
 
 
@@ -74,6 +74,18 @@ def with_counter_ids(
         if everywhere or ids:
             found.append(event.model_copy(update={"counters": ids, "area": None}))
     return tuple(found)
+
+
+def with_histories(city: City, histories: Histories) -> City:
+    """Return the city, whose events also concern the counters that continue those of which they have the ids."""
+    if not city.events or not histories.ended:
+        return city
+    events = []
+    for event in city.events:
+        newest = tuple(histories.newest(counter_id) for counter_id in event.counters)
+        ids = tuple(dict.fromkeys((*event.counters, *newest)))
+        events.append(event.model_copy(update={"counters": ids}))
+    return city.model_copy(update={"events": tuple(events)})
 
 
 def ended_hours(histories: Histories) -> list[KnownHours]:

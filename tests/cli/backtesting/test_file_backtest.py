@@ -34,3 +34,10 @@ def test_events_at_named_counters_are_those_of_the_files_counters(
     file_backtest.backtest_loaded(asked, city, held, lambda _: None)
     assert [event.counters for event in seen[0].events] == [("c1",)]
     assert city.events[0].area == "quai"
+
+    # The hours of a replaced counter are loaded under the id of the one that continues it.
+    continued = {"counter": "c1", "continues": "old", "since": "2021-03-08"}
+    listed = {"events": [fair | {"counters": ["old"]}], "continuations": [continued]}
+    replaced = City(**load_city("demoville").model_dump() | listed)
+    file_backtest.backtest_loaded(asked, replaced, held, lambda _: None)
+    assert [event.counters for event in seen[1].events] == [("c1",)]

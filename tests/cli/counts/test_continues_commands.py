@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from tests import emulators
 from tests.shared.usecases import small_city
-from velocast.core.city import City, load_city
-from velocast.core.city.histories import VirtualSum
+from velocast.core.city import City, PlannedEvent, load_city
+from velocast.core.city.histories import ListedContinuation, VirtualSum
 from velocast.core.datetimes import parse_instant, rfc3339, start_of_local_day
 from velocast.core.requests import MonitorRequest, PredictRequest
-from velocast.usecases import snapshot_format
+from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 from velocast.usecases.monitoring.monitor import monitor_champion
 from velocast.usecases.snapshot_format import CounterSnapshot
@@ -132,6 +132,33 @@ def test_a_sum_is_forecast_by_its_own_history(city: pd.DataFrame) -> None:
     # errors of the parts do not all go the same way: the sum's interval is narrower than theirs together
     width = sum(sum(c.upper) - sum(c.lower) for c in others)
     assert 0 < sum(total.upper) - sum(total.lower) < width
+
+
+def test_an_event_of_the_old_counter_counts_for_the_new_one(
+    city: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, read = old_in(city), feature_store.read_features
+    frames = []
+
+    def remembered(*args: Any, **more: Any) -> pd.DataFrame:
+        frames.append(read(*args, **more))
+        return frames[-1]
+
+    monkeypatch.setattr(feature_store, "read_features", remembered)
+    fair = {"since": "2025-03-08", "until": "2025-03-11", "counters": [old], "what": "Fair"}
+    continued = ListedContinuation(counter=NEW, continues=old, since=SINCE)
+    described = load_city("demoville").model_copy(
+        update={
+            "continuations": (continued,),
+            "events": (PlannedEvent.model_validate(fair | {"kind": "event"}),),
+        }
+    )
+    forecast("m1", city=described)
+    stored = snapshot_format.loads(emulators.objects().read(snapshot_format.SNAPSHOT).data)
+    assert [event.counters for event in stored.events] == [(NEW,)]
+    for frame in frames:
+        assert set(frame.loc[frame["is_event"] > 0, "counter_id"]) == {NEW}
+    assert len(frames) == 2  # of the days before, and of those to forecast
 
 
 @pytest.mark.parametrize(

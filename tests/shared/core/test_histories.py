@@ -103,6 +103,11 @@ def test_nothing_is_nothing() -> None:
         ([], [total("s", "a", "a")], "counts a twice"),
         ([], [total("s", "a", "b"), total("s", "c", "d")], "two have the same id"),
         ([], [total("s", "t", "b"), total("t", "s", "c")], "leads back to itself"),
+        (
+            [continued("c", "s")],
+            [total("s", "a", "b")],
+            r"c continues s, which is a sum; list its counters .*: \[a, b\]",
+        ),
     ],
 )
 def test_what_would_count_an_hour_twice_is_refused(

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from tests.shared.model.faults.simulated_city import ZONE, city_hours
-from velocast.core.city import Continuation, PlannedEvent, histories_of
+from velocast.core.city import Continuation, PlannedEvent, histories_of, load_city
 from velocast.model.faults.city_faults import JudgedCity, judge_city
 from velocast.model.known_hours import (
     ended_hours,
     explains,
     known_hours,
     with_counter_ids,
+    with_histories,
 )
 
 COUNTER = "1-in"
@@ -146,6 +147,18 @@ def test_names_and_areas_become_the_ids_of_the_counters_that_are_meant() -> None
     found = with_counter_ids([PlannedEvent(**run, **one) for one in asked], there)
     assert [each.counters for each in found] == [(), ("1",), ("1",), ("1", "2")]
     assert all(each.area is None for each in found)
+
+
+def test_an_event_also_concerns_the_counters_that_continue_those_it_names() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    chain = [Continuation("b", ("a",), at), Continuation("c", ("b",), at + timedelta(days=9))]
+    run = {"since": "2026-02-01", "what": "Run", "kind": "event"}
+    asked: list[dict[str, Any]] = [{"counters": ("a", "x")}, {"counters": ("x",)}, {}]
+    city = load_city("paris").model_copy(
+        update={"events": tuple(PlannedEvent(**run, **one) for one in asked)}
+    )
+    found = with_histories(city, histories_of(chain)).events
+    assert [event.counters for event in found] == [("a", "x", "c"), ("x",), ()]
 
 
 def test_a_counter_that_another_one_continues_misses_nothing_from_then_on() -> None:

@@ -13,9 +13,11 @@ from tests.shared.usecases import small_city
 from velocast.core import schemas
 from velocast.core.city import City, Continuation, Histories, histories_of, load_city
 from velocast.core.city.histories import ListedContinuation, VirtualSum
+from velocast.core.errors import EventError
 from velocast.model.histories.counts import forecasts_under_histories, under_histories
 from velocast.usecases.histories import known as usecase
 from velocast.usecases.histories.decisions import ContinuationDecision, decide
+from velocast.usecases.histories.proposals import propose
 from velocast.usecases.known_counts import NOW, Known
 from velocast.usecases.training.datasets.frozen_counts import freeze_counts, read_frozen
 
@@ -195,6 +197,43 @@ def test_the_citys_file_holds_from_its_day_on_and_against_a_person() -> None:
 
     assert continued_by(FIRST + DAY) == other
     assert continued_by(FIRST + 20 * DAY) == new
+
+
+@pytest.mark.usefixtures("warehouse_tables")
+def test_a_sum_cannot_be_continued() -> None:
+    small_city.store(small_city.make(3, days=3))
+    *parts, new = sorted(small_city.make(3, days=3)["counter_id"].unique())
+    paris = city_with(sums=(VirtualSum(id="s", name="S", counters=tuple(parts)),))
+    decision = ContinuationDecision(new, "s", FIRST, "confirm", "ann", FIRST)
+    with pytest.raises(EventError, match=rf"{new} continues s, which is a sum; list its counters"):
+        decide(small_city.warehouse(), paris, decision)
+
+
+@pytest.mark.usefixtures("warehouse_tables")
+def test_a_counter_that_is_replaced_again_is_proposed() -> None:
+    rows = small_city.make(3, days=70)
+    first = str(rows.groupby("counter_id")["bike_count"].sum().idxmax())
+    own, at = rows["counter_id"] == first, rows["counted_at"]
+    begun = [pd.Timestamp(day, tz="UTC") for day in ("2025-01-25", "2025-02-14")]
+    for name, since in zip(("second", "third"), begun, strict=True):
+        rows["counter_id"] = rows["counter_id"].mask(own & (at >= since), name)
+    rows.loc[rows["counter_id"] == "third", "latitude"] -= 200 / 111_000
+    # Another one ended there with the first; a counter that continues one already is not proposed for it.
+    twin = rows[rows["counter_id"] == first].assign(counter_id="twin")
+    small_city.store(pd.concat([rows, twin.assign(latitude=twin["latitude"] + 200 / 111_000)]))
+    warehouse, city = small_city.warehouse(), load_city("demoville")
+
+    def proposed() -> set[tuple[str, str]]:
+        found = propose(warehouse, city, as_of=small_city.AS_OF)
+        return {(each.continues, each.counter_id) for each in found}
+
+    said = small_city.AS_OF - HOUR
+    decide(warehouse, city, ContinuationDecision("second", first, begun[0], "confirm", "ann", said))
+    assert proposed() == {("second", "third")}
+    decide(
+        warehouse, city, ContinuationDecision("third", "second", begun[1], "confirm", "ann", said)
+    )
+    assert proposed() == set()
 
 
 @pytest.mark.usefixtures("storage_buckets", "warehouse_tables")

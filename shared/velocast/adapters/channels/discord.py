@@ -18,7 +18,7 @@ import httpx
 
 from velocast.adapters.channels.card import Card, CardField
 from velocast.adapters.http_client import Deadline, OutOfTime, open_client
-from velocast.core.errors import DiscordError, DiscordRefused, SettingsError
+from velocast.core.errors import DiscordError, DiscordGone, DiscordRefused, SettingsError
 
 CONTENT, TITLE, DESCRIPTION, FIELDS, NAME, VALUE, FOOTER = 2000, 256, 4096, 25, 256, 1024, 2048
 TOTAL = 6000
@@ -106,7 +106,7 @@ class DiscordWebhook:
 
         After a 429 it waits as long as asked, up to 5 s in total. Raises DiscordError when that is not enough, for a
         5xx and when there is no complete answer within 30 s (Pub/Sub delivers the message again), DiscordRefused when
-        Discord will never accept the message, SettingsError without a usable address.
+        Discord will never accept the message, DiscordGone without the webhook, SettingsError without a usable address.
         """
         body, waited = payload(card, content), 0.0
         self._deadline.start(SEND_SECONDS)
@@ -165,7 +165,7 @@ def _message_id(answer: httpx.Response) -> str:
         return ""
     said = str(_json(answer) or answer.text)[:500]
     if status in GONE:
-        raise DiscordRefused(
+        raise DiscordGone(
             f"Discord answers {status}: the webhook is gone or its token is wrong ({said}); "
             "make a new one in the channel's settings and put its URL in the secret velocast-discord-webhook"
         )

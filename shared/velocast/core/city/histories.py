@@ -28,7 +28,7 @@ class ListedContinuation(Strict):
 
     counter: str = Field(description="Id of the counter, or sum, that goes on counting.")
     continues: str | tuple[str, ...] = Field(
-        description="Id of the counter whose history it continues; several ids: the sum of their counts."
+        description="Id of the counter whose history it continues, not of a sum; several ids: the sum of their counts."
     )
     since: date = Field(description="First day, of the city's clock, that the new counter counts.")
     why: str | None = Field(None, description="Why, in a few words.")
@@ -95,6 +95,12 @@ class Histories:
     ended: Mapping[str, Continuation] = field(default_factory=dict)
     sums: Mapping[str, VirtualSum] = field(default_factory=dict)
 
+    def newest(self, counter_id: str) -> str:
+        """Return the id under which a counter's hours are read now: that of the last one that continues it."""
+        while counter_id in self.ended:
+            counter_id = self.ended[counter_id].counter_id
+        return counter_id
+
     def __bool__(self) -> bool:
         return bool(self.terms)
 
@@ -123,12 +129,14 @@ def histories_of(
     """Return whose counts make up each history; a continuation of a continuation leads back to the first counter.
 
     with_sums: False where all counters are added up, or learned from: without sums, and the counters that a sum
-    continues stay what they are. Raises SettingsError where an hour would be counted twice under one id: a counter
-    that continues itself, that is continued twice, that has two continuations, or that a sum names twice.
+    continues stay what they are. Raises SettingsError where an hour would be counted twice under one id or beside it: a
+    counter that continues itself or a sum, that is continued twice, that has two continuations, or that a sum names
+    twice.
     """
     by_sum = {each.id: each for each in sums}
     if len(by_sum) < len(sums):
         raise SettingsError("sums: two have the same id; give each its own")
+    _check_no_sum_is_continued(continuations, by_sum)
     if not with_sums:
         continuations = [each for each in continuations if each.counter_id not in by_sum]
     by_counter = _once(continuations)
@@ -151,6 +159,20 @@ def histories_of(
         ended=ended,
         sums={key: each for key, each in shown.items() if key not in ended},
     )
+
+
+def _check_no_sum_is_continued(
+    continuations: Sequence[Continuation], by_sum: Mapping[str, VirtualSum]
+) -> None:
+    """Raise SettingsError where a sum is continued: its counters would go on counting beside what continues them."""
+    for each in continuations:
+        for part in each.continues:
+            if part in by_sum:
+                counters = ", ".join(by_sum[part].counters)
+                raise SettingsError(
+                    f"continuations: {each.counter_id} continues {part}, which is a sum; list its counters instead, in "
+                    f"the city's file: continues: [{counters}]"
+                )
 
 
 def _once(continuations: Sequence[Continuation]) -> dict[str, Continuation]:

@@ -54,10 +54,11 @@ def _profile(history: History) -> np.ndarray:
 
     The bounds cover the variation between counters and between the weeks of one counter, times the margin.
     """
-    levels = history.counters["mean_count"].astype(float)
+    levels = _levels(history)
     level = levels.where(levels > 0)
-    shares = history.typical.div(level, axis=0)
-    weekly = history.typical_spread.div(level, axis=0).median().to_numpy()
+    shares = history.typical.loc[level.index].div(level, axis=0)
+    spreads = history.typical_spread.loc[level.index].div(level, axis=0)
+    weekly = spreads.median().to_numpy()
     low, middle, high = (shares.quantile(q).to_numpy() for q in PROFILE_QUANTILES)
     rows = (
         middle - MARGIN * (middle - low + weekly),
@@ -65,6 +66,12 @@ def _profile(history: History) -> np.ndarray:
         middle + MARGIN * (high - middle + weekly),
     )
     return np.stack([np.where(np.isnan(r), f, r) for r, f in zip(rows, FLAT, strict=True)])
+
+
+def _levels(history: History) -> pd.Series[float]:
+    """Return the mean counts of the city's counters, without sums of them."""
+    means = history.counters["mean_count"].astype(float)
+    return means[~means.index.isin(list(history.histories.sums))]
 
 
 def _one(
@@ -103,7 +110,7 @@ def _level(history: History, counter_id: str) -> tuple[tuple[float, float, float
     own = float(means.loc[counter_id])
     if not np.isnan(own):
         return (own, own, own), "city_profile"
-    low, middle, high = means.quantile(list(LEVEL_QUANTILES))
+    low, middle, high = _levels(history).quantile(list(LEVEL_QUANTILES))
     near = _neighbours(history, counter_id)
     if not near:
         return (low, middle, high), "city_profile"

@@ -12,6 +12,7 @@ from velocast.core.settings import JobSettings, PredictSettings
 from velocast.model.evaluation import reference_models
 from velocast.model.intervals import adaptive
 from velocast.model.intervals.conformal import QUANTILES
+from velocast.model.known_hours import with_histories
 from velocast.usecases import feature_store
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, fallbacks
@@ -77,9 +78,8 @@ def _block(
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
-    table = history.counts_table
-    recent = _recent_rows(run, loaded, weather, counter_ids, table)
-    frame = _rows_to_forecast(run, weather, counter_ids, table)
+    recent = _recent_rows(run, loaded, history, weather, counter_ids)
+    frame = _rows_to_forecast(run, history, weather, counter_ids)
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
     parts = [
@@ -104,19 +104,19 @@ def _block(
 
 
 def _rows_to_forecast(
-    run: ForecastRun, weather: pd.DataFrame, counter_ids: list[str], counts_table: str | None
+    run: ForecastRun, history: History, weather: pd.DataFrame, counter_ids: list[str]
 ) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     return feature_store.read_features(
         run.warehouse,
-        city,
+        with_histories(city, history.histories),
         first_origin=day,
         last_origin=day,
         actual_until=origin_of(run.as_of, city.zone),
         weather=weather,
         counter_ids=counter_ids,
-        counts_table=counts_table,
+        counts_table=history.counts_table,
     )
 
 
@@ -128,9 +128,9 @@ def _recent_days(loaded: LoadedChampion) -> int:
 def _recent_rows(
     run: ForecastRun,
     loaded: LoadedChampion,
+    history: History,
     weather: pd.DataFrame,
     counter_ids: list[str],
-    counts_table: str | None,
 ) -> pd.DataFrame:
     """Return the feature rows of the last days' origins, with the counts that followed.
 
@@ -141,7 +141,7 @@ def _recent_rows(
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     frame = feature_store.read_features(
         run.warehouse,
-        city,
+        with_histories(city, history.histories),
         first_origin=day - timedelta(days=_recent_days(loaded)),
         last_origin=day - timedelta(days=1),
         actual_until=origin_of(run.as_of, city.zone),
@@ -149,7 +149,7 @@ def _recent_rows(
         one_lead=loaded.model is None,
         weather=weather,
         counter_ids=counter_ids,
-        counts_table=counts_table,
+        counts_table=history.counts_table,
     )
     if loaded.model is None:
         return frame

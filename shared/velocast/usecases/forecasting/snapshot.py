@@ -19,6 +19,7 @@ from velocast.core.city import City, Histories
 from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
+from velocast.model.known_hours import with_histories
 from velocast.model.spatial_fallback import Z_90
 from velocast.usecases.counter_health import CounterHealth, read_counter_health
 from velocast.usecases.forecasting.busy_hours import BusyChampion
@@ -203,7 +204,10 @@ def build_snapshot(
         clock=clock,
         city=_city_card(city),
         events=shown_events(
-            city, counters, since=history.recent_from, until=hours[-1] + HOUR if hours else as_of
+            with_histories(city, history.histories),
+            counters,
+            since=history.recent_from,
+            until=hours[-1] + HOUR if hours else as_of,
         ),
         growth=None if growth is None else growth.city,
         weather=shown_weather(city, forecasts),

@@ -40,14 +40,13 @@ def propose(warehouse: Warehouse, city: City, *, as_of: datetime) -> list[Propos
         (row["continues"], row["counter_id"]) for row in read_decisions(warehouse, as_of=as_of)
     }
     near = near_in_place(near_in_time(spans), counters)
-    named = {counter_id for pair in near.keys() - taken for counter_id in pair}
-    # a counter that continues another one already did not begin on its own
-    named -= set(histories.continued)
+    # A counter that continues another one already did not begin on its own; but it can end.
+    left_out = {pair for pair in near if pair in taken or pair[1] in histories.continued}
+    named = {counter_id for pair in near.keys() - left_out for counter_id in pair}
     if not named:
         return []
     hours = _hours(warehouse, spans, named, first, as_of)
-    spans = spans[~spans["counter_id"].isin(list(histories.continued))]
-    return propose_continuations(hours, counters, city.zone, decided=sorted(taken), spans=spans)
+    return propose_continuations(hours, counters, city.zone, decided=sorted(left_out), spans=spans)
 
 
 def _hours(

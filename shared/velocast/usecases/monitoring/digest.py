@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from velocast.adapters.bigquery.client import Empty
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start_of_local_day
@@ -75,6 +76,7 @@ def make_digest(run: MonitorRun, growth: MeasuredGrowth | None) -> WeeklyDigest:
         recent_hour=first,
         until=until,
         zone=city.time_zone,
+        ended=Empty("STRING"),  # only the days are read
     ).iloc[0]
     snapshot = _published(run)
     looked = [] if snapshot is None else _counters(snapshot, run.settings.site_url)

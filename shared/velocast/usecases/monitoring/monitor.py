@@ -13,6 +13,7 @@ from datetime import timedelta
 import pandas as pd
 
 from velocast.adapters import workflows
+from velocast.adapters.bigquery.client import Empty
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import rfc3339
@@ -21,6 +22,7 @@ from velocast.core.requests import MonitorRequest, RetrainArgument
 from velocast.model.decisions import retraining
 from velocast.model.decisions.retraining import RefusedChallenger, RetrainDecision
 from velocast.usecases import model_loading
+from velocast.usecases.histories.known import read_histories
 from velocast.usecases.monitoring import drift_check, validation
 from velocast.usecases.monitoring.digest import publish_digest
 from velocast.usecases.monitoring.outcome import (
@@ -90,12 +92,14 @@ def _check(request: MonitorRequest, run: MonitorRun) -> MonitoringResult:
 
 def _count_history(run: MonitorRun) -> CountHistory:
     skill_days = timedelta(days=run.settings.thresholds.skill_days)
+    ended = read_histories(run.warehouse, run.settings.city, as_of=run.as_of).ended
     row = run.warehouse.query(
         "monitor_history",
         first_hour=run.as_of - LOOKBACK,
         recent_hour=run.as_of - skill_days,
         until=run.as_of,
         zone=run.settings.city.time_zone,
+        ended=list(ended) or Empty("STRING"),
     ).iloc[0]
     first, newest = (
         None if pd.isna(row[name]) else row[name].to_pydatetime()

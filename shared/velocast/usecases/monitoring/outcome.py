@@ -28,7 +28,10 @@ MonitorRun = Run[MonitorSettings]
 
 @dataclass(frozen=True)
 class CountHistory:
-    """The stored history: number of local days with usable counts, first and newest hour, recently active counters."""
+    """The stored history: number of local days with usable counts, first and newest hour, recently active counters.
+
+    recent_counters: without those that others continue, which get no forecast.
+    """
 
     days: int
     first_at: datetime | None

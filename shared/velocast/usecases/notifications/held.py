@@ -45,9 +45,13 @@ class SentMessage:
 
 @dataclass
 class HeldMessage(SentMessage):
-    """One message that waits for at least one channel. payload: as `AlertMessage` reads it."""
+    """One message that waits for at least one channel.
+
+    payload: as `AlertMessage` reads it. refused: channels that will never accept it, and why.
+    """
 
     payload: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class HeldMessages:

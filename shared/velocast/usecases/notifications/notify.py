@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -22,9 +23,17 @@ from velocast.core import telemetry
 from velocast.core.audit_row import AuditRow
 from velocast.core.city import DISCORD
 from velocast.core.datetimes import parse_instant, rfc3339
-from velocast.core.errors import ChannelError, ObjectMissing, SettingsError
+from velocast.core.errors import (
+    ChannelError,
+    DiscordGone,
+    DiscordRefused,
+    ObjectMissing,
+    SettingsError,
+    shown,
+)
 from velocast.core.settings import NotifySettings
-from velocast.usecases.context import Run
+from velocast.usecases import audit
+from velocast.usecases.context import Run, describe_error
 from velocast.usecases.notifications.alert_message import AlertMessage, read_held
 from velocast.usecases.notifications.held import (
     HeldMessage,
@@ -36,6 +45,7 @@ from velocast.usecases.notifications.words import read_words
 
 MARKERS = "notifications/"
 LONGEST_NAME = 200
+LONGEST_WAIT = timedelta(days=14)  # of a message for a channel that fails; two weekly digests come
 NotifyRun = Run[NotifySettings]
 
 
@@ -43,13 +53,31 @@ def notify_people(message: AlertMessage, run: NotifyRun) -> list[AuditRow]:
     """Send one message to each channel of its severity that did not get it before, and return its audit row.
 
     A channel that fails keeps no other from getting the message; one that is quiet gets it later, unless the message
-    is critical. The event `release_held` instead sends what waits, and returns the rows of these messages. Raises the
-    first failure: ChannelError (the message is delivered again), DiscordRefused, SettingsError.
+    is critical. The event `release_held` instead sends what waits, and returns the rows of these messages. In a city
+    without quiet hours, which has no such event, what still waits is sent after any message. Raises the first failure,
+    once the rows of what was sent are stored: ChannelError (the message is delivered again), DiscordRefused,
+    SettingsError.
     """
     objects = _objects(run.settings.project, run.settings.reports_bucket)
     held = HeldMessages(objects)
+    failures: list[ChannelError | SettingsError] = []
     if message.release_held:
-        return _release(held, objects, run)
+        rows = _release(held, objects, failures, run)
+        if failures:
+            raise failures[0]
+        return rows
+    rows = [_send_now(message, held, objects, run)]
+    if held.messages and not run.settings.city.messages.quiet_hours:
+        rows += _release(held, objects, failures, run)
+    # no fault of this message, which must not be delivered again for them
+    for failure in failures:
+        telemetry.log("WARNING", f"what waits is tried again with the next message: {failure}")
+    return rows
+
+
+def _send_now(
+    message: AlertMessage, held: HeldMessages, objects: Objects, run: NotifyRun
+) -> AuditRow:
     words = read_words(run.settings.city.language)
     key, card = message.key(run.execution_id), message.card(words)
     first = SentMessage(key, card.title, rfc3339(run.as_of), run.execution_id)
@@ -65,22 +93,30 @@ def notify_people(message: AlertMessage, run: NotifyRun) -> list[AuditRow]:
             objects.write_json(marker_name(key), sent.marker())
     if failures:
         raise failures[0]
-    return [_audit_row(sent, run, quiet)]
+    return _audit_row(sent, run, quiet)
 
 
-def _release(held: HeldMessages, objects: Objects, run: NotifyRun) -> list[AuditRow]:
+def _release(
+    held: HeldMessages,
+    objects: Objects,
+    failures: list[ChannelError | SettingsError],
+    run: NotifyRun,
+) -> list[AuditRow]:
     """Send what waits to the channels that are not quiet, one message a cause, and return the rows of these messages.
 
-    Without a waiting message there is no row: the event comes every hour. Raises as `notify_people` does.
+    Without a waiting message there is no row: the event comes every hour. Adds to `failures` what can be tried again;
+    what is refused for good is in the message's row. The rows are stored before a message is forgotten, since no later
+    run could make them.
     """
-    city, failures = run.settings.city, list[ChannelError | SettingsError]()
+    city = run.settings.city
     words = read_words(city.language)
     cards = {each.key: read_held(each.payload, each.title, words)[1] for each in held.messages}
     for each in held.messages:
         each.channels = _known(objects, each).channels
 
     def lacking(each: HeldMessage) -> list[str]:
-        return [name for name in _wanted(cards[each.key], run) if name not in each.channels]
+        had = each.channels.keys() | each.refused.keys()
+        return [name for name in _wanted(cards[each.key], run) if name not in had]
 
     for channel in sorted(city.messages.named):
         due = [
@@ -88,21 +124,60 @@ def _release(held: HeldMessages, objects: Objects, run: NotifyRun) -> list[Audit
             for each in held.messages
             if channel in lacking(each) and not _waits(channel, cards[each.key], run)
         ]
-        for card, messages in group_by_cause(due, city.zone, words):
-            if _sent_to(channel, card, messages, failures, run.settings):
-                held.store()
-    rows = [_audit_row(each, run, lacking(each)) for each in held.messages]
+        _release_to(channel, due, held, failures, run)
+    rows = [_held_row(each, run, lacking(each)) for each in held.messages]
     done = [each for each in held.messages if not lacking(each)]
+    if done or failures:
+        audit.write(run.warehouse, rows, environment=run.settings.environment)
     for each in done:
         objects.write_json(marker_name(each.key), each.marker())
     if done:
         held.drop(done)
-    if failures:
-        raise failures[0]
     telemetry.log(
-        "INFO", f"messages that waited: {len(done)} sent, {len(held.messages)} still wait"
+        "INFO", f"messages that waited: {len(done)} done, {len(held.messages)} still wait"
     )
     return rows
+
+
+def _release_to(
+    channel: str,
+    due: Sequence[HeldMessage],
+    held: HeldMessages,
+    failures: list[ChannelError | SettingsError],
+    run: NotifyRun,
+) -> None:
+    """Send messages to one channel, one a cause; of a group that is refused, each message is tried by itself."""
+    city = run.settings.city
+    for card, messages in group_by_cause(due, city.zone, read_words(city.language)):
+        failed: list[ChannelError | SettingsError] = []
+        if _sent_to(channel, card, messages, failed, run.settings):
+            held.store()
+            continue
+        (failure,) = failed
+        if _is_of_the_message(failure) and len(messages) > 1:
+            for each in messages:
+                _release_to(channel, [each], held, failures, run)
+            continue
+        given_up = [each for each in messages if _is_for_good(failure, each, run)]
+        for each in given_up:
+            each.refused[channel] = describe_error(failure)
+            telemetry.log(
+                "ERROR", f"{channel} never gets {each.title!r}, which waits no longer: {failure}"
+            )
+        if given_up:
+            held.store()
+        if len(given_up) < len(messages):
+            failures.append(failure)
+
+
+def _is_of_the_message(failure: ChannelError | SettingsError) -> bool:
+    return isinstance(failure, DiscordRefused) and not isinstance(failure, DiscordGone)
+
+
+def _is_for_good(
+    failure: ChannelError | SettingsError, message: HeldMessage, run: NotifyRun
+) -> bool:
+    return _is_of_the_message(failure) or run.as_of - parse_instant(message.sent_at) >= LONGEST_WAIT
 
 
 def _wanted(card: Card, run: NotifyRun) -> tuple[str, ...]:
@@ -177,6 +252,22 @@ def _audit_row(sent: SentMessage, run: NotifyRun, waiting: Sequence[str]) -> Aud
         as_of=sent_at,
         execution_id=sent.execution_id,
         details=details | ({"waiting": list(waiting)} if waiting else {}),
+    )
+
+
+def _held_row(message: HeldMessage, run: NotifyRun, waiting: Sequence[str]) -> AuditRow:
+    """Return the row of a message that waited; where a channel refused it, with the reason and the message itself."""
+    row = _audit_row(message, run, waiting)
+    if not message.refused:
+        return row
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in message.refused.items())
+    told = {"refused": message.refused, "message": message.payload}
+    return row.model_copy(
+        update={
+            "status": "FAILED",
+            "error_message": shown(reasons),
+            "details": row.details | told,
+        }
     )
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from velocast.core.city import histories_of
+from velocast.core.city.histories import VirtualSum
 from velocast.usecases.forecasting.fallbacks import forecast_without_recent_counts
 from velocast.usecases.forecasting.snapshot import History
 
@@ -34,3 +36,30 @@ def test_the_city_has_no_say_on_the_pole_of_another_counter(
     made = forecast_without_recent_counts(hours, history, ["new"], ZoneInfo("Europe/Paris"))
     assert made["basis"].tolist() == ["neighbours"]
     assert made["predicted_count"].tolist() == pytest.approx([expected])
+
+
+def test_a_sum_is_in_no_profile_and_no_level_of_the_city() -> None:
+    """What a counter far from all others gets is the same with and without a sum of the others."""
+    counters = pd.DataFrame(
+        {"latitude": [48.0, 49.0, 50.0, 45.0, np.nan], "longitude": 2.35, "mean_count": 0.0},
+        index=["near", "b", "c", "new", "sum"],
+    )
+    counters["mean_count"] = pd.Series(MEANS | {"sum": 90.0})
+    means = counters["mean_count"]
+    # the counters count alike at all hours, the sum only on Mondays
+    week = pd.DataFrame(dict.fromkeys(range(168), means), index=counters.index)
+    week.loc["sum", list(range(24, 168))] = 0.0
+    total = VirtualSum(id="sum", name="Sum", counters=("near", "b", "c"))
+    hours = pd.DataFrame({"target_at": [pd.Timestamp(AT)], "lead_hours": 0, "lead_day": 0})
+    hours["target_at"] += pd.Timedelta(days=2)
+
+    def made(rows: list[str]) -> pd.DataFrame:
+        there = week.loc[rows]
+        history = History(
+            counters.loc[rows], there, there * 0.1, there, AT, histories=histories_of([], [total])
+        )
+        return forecast_without_recent_counts(hours, history, ["new"], ZoneInfo("Europe/Paris"))
+
+    alone = made(["near", "b", "c", "new"])
+    assert alone["basis"].tolist() == ["city_profile"]
+    pd.testing.assert_frame_equal(made(list(counters.index)), alone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -20,6 +20,7 @@ from velocast.adapters.champion_manifest import MANIFEST
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
+from velocast.core.city.histories import ListedContinuation
 from velocast.core.notices import (
     NOTICE,
     DataStale,
@@ -308,6 +309,24 @@ def decision(
         deployment_decision=made,
         details={"version": version, "task": task, "test_mode": test_mode},
     )
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_counter_that_another_one_continues_needs_no_forecast(listed: bool) -> None:
+    """Two of four counters have other ids, and the city goes on publishing the old ones, too."""
+    city = a_champion(0.05)
+    renamed = sorted(city["counter_id"].unique())[:2]
+    old = city[city["counter_id"].isin(renamed)]
+    small_city.store(old.assign(counter_id="old-" + old["counter_id"]))
+    run = small_city.monitor_run(AS_OF, "m1")
+    continuations = tuple(
+        ListedContinuation(counter=each, continues=f"old-{each}", since=date(2025, 2, 20))
+        for each in renamed
+        if listed
+    )
+    run.settings._city = run.settings.city.model_copy(update={"continuations": continuations})
+    validation, _ = monitor_champion(MonitorRequest(), run)
+    assert validation.status == ("OK" if listed else "UNKNOWN"), validation.error_message
 
 
 class TestUnknown:

@@ -10,17 +10,20 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from google.cloud import bigquery
 from pydantic import ValidationError
 
 from gcp_emulators.core.http_server import HttpServer
+from tests.audit_rows import audit_rows
 from tests.shared.usecases.notifications.alerts import INCIDENT, PROMOTED, closed
 from velocast.adapters.channels.discord import within_limits
 from velocast.adapters.gcs import Objects
 from velocast.core.city import Messages
 from velocast.core.city.messages import QuietHours
-from velocast.core.errors import DiscordError
+from velocast.core.errors import DiscordError, DiscordGone, WarehouseError
 from velocast.core.notices import CountersOutOfOrder, DataStale, RunFailed
 from velocast.core.settings import NotifySettings
+from velocast.usecases import audit
 from velocast.usecases.context import Run, Runtime
 from velocast.usecases.notifications import notify
 from velocast.usecases.notifications.alert_message import AlertMessage
@@ -81,6 +84,10 @@ class Bench:
         messages = httpx.get(f"{self.url}/discord/messages").json()["messages"]
         return [m["embeds"][0] for m in messages]
 
+    def refuse(self, status: int, times: int = 1) -> None:
+        refusal = {"status": status, "times": times}
+        httpx.post(f"{self.url}/discord/refusals", json=refusal).raise_for_status()
+
     def waiting(self) -> list[str]:
         if not self.objects.exists(HELD):
             return []
@@ -89,7 +96,10 @@ class Bench:
 
 @pytest.fixture
 def bench(
-    tmp_path: Path, storage_buckets: object, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    storage_buckets: object,
+    warehouse_tables: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bench]:
     with HttpServer(inbox_routes(tmp_path / "inbox")) as server:
         webhook = tmp_path / "webhook"
@@ -255,6 +265,90 @@ def test_a_channel_that_the_city_no_longer_names_holds_nothing_back(bench: Bench
     bench.change(Messages(warning=(), quiet_hours={"all": QUIET}))
     bench.receive(RELEASE, NIGHT)
     assert (bench.titles(), bench.waiting()) == ([], [])
+
+
+def test_what_waits_is_sent_with_the_next_message_once_the_city_has_no_quiet_hours(
+    bench: Bench,
+) -> None:
+    bench.receive(stale(1), NIGHT)
+    bench.receive(stale(2), NIGHT)
+    bench.change(Messages())  # no schedule ends what no longer begins
+    rows = bench.receive(faulty(3, "A"), EVENING, 2)
+    assert [row.details["key"] for row in rows] == [
+        "counters_out_of_order:faulty-3",
+        "data_stale:stale-1",
+        "data_stale:stale-2",
+    ]
+    assert all(row.details["channels"] for row in rows)
+    assert (bench.titles(), bench.waiting()) == (["🔧 1 faulty counter", "⏰ Data stale"], [])
+
+
+def test_what_waits_and_fails_keeps_no_other_message_back(bench: Bench) -> None:
+    bench.receive(stale(), NIGHT)
+    bench.change(Messages(warning=("discord", "team")))  # a channel without an address
+    (sent,) = bench.receive(PROMOTED.model_dump(mode="json"), EVENING, 2)[:1]
+    assert sent.details["channels"]
+    assert bench.titles() == ["🚀 Champion promoted: version 8 (gbm)", "⏰ Data stale"]
+    assert bench.waiting() == ["data_stale:stale-1"]
+
+
+def test_a_message_that_discord_refuses_for_good_is_told_once_and_waits_no_longer(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for payload in (stale(1), stale(2), faulty(3, "A")):
+        bench.receive(payload, NIGHT)
+    bench.refuse(400, times=2)  # the two that became one message, then the first of them
+    rows = {row.details["key"]: row for row in bench.receive(RELEASE, MORNING, 2)}
+    assert (bench.titles(), bench.waiting()) == (["⏰ Data stale", "🔧 1 faulty counter"], [])
+    refused = rows.pop("data_stale:stale-1")
+    assert refused.status == "FAILED"
+    assert refused.error_message is not None
+    assert "discord: discord_refused: Discord refuses the message with 400" in refused.error_message
+    assert refused.details["message"]["event_id"] == "stale-1"
+    assert [row.status for row in rows.values()] == ["OK", "OK"]
+    assert "discord never gets '⏰ Data stale', which waits no longer" in caplog.text
+    assert bench.receive(RELEASE, MORNING, 2) == []
+
+
+def test_without_a_webhook_messages_wait_for_a_new_one_but_not_for_ever(bench: Bench) -> None:
+    bench.receive(stale(), NIGHT)
+    bench.refuse(404, times=2)
+    with pytest.raises(DiscordGone):
+        bench.receive(RELEASE, MORNING, 14)
+    assert bench.waiting() == ["data_stale:stale-1"]
+    (row,) = bench.receive(RELEASE, MORNING, 16)
+    assert (row.status, bench.waiting()) == ("FAILED", [])
+
+
+def test_the_rows_of_what_was_sent_are_stored_though_another_message_fails(
+    bench: Bench, warehouse_tables: bigquery.Client
+) -> None:
+    for payload in (stale(1), faulty(2, "A")):
+        bench.receive(payload, NIGHT)
+    bench.refuse(500)
+    with pytest.raises(DiscordError):
+        bench.receive(RELEASE, MORNING, 2)
+    assert bench.waiting() == ["data_stale:stale-1"]
+    stored = {row["event_id"]: row["details"] for row in audit_rows(warehouse_tables)}
+    assert "waiting" not in stored["notify:counters_out_of_order:faulty-2:alert"]
+    assert stored["notify:data_stale:stale-1:alert"]["waiting"] == ["discord"]
+
+
+def test_a_message_is_not_forgotten_before_its_row_is_stored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.receive(stale(), NIGHT)
+
+    def down(*_: Any, **__: Any) -> None:
+        raise WarehouseError("BigQuery is down")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "write", down)
+        with pytest.raises(WarehouseError):
+            bench.receive(RELEASE, MORNING, 2)
+    (row,) = bench.receive(RELEASE, MORNING, 2)
+    assert "waiting" not in row.details
+    assert (bench.titles(), bench.waiting()) == (["⏰ Data stale"], [])
 
 
 @pytest.mark.parametrize("killed_at", range(9))

@@ -6,8 +6,9 @@ from velocast.core.city import City, PlannedEvent
 from velocast.core.requests import Message
 from velocast.core.schemas import COUNTERS
 from velocast.core.settings import JobSettings
-from velocast.model.known_hours import with_counter_ids
+from velocast.model.known_hours import with_counter_ids, with_histories
 from velocast.usecases.context import Run
+from velocast.usecases.histories.known import read_histories
 
 
 class FrozenCalendar(Message):
@@ -24,10 +25,15 @@ class FrozenCalendar(Message):
 
 
 def freeze_calendar(run: Run[JobSettings]) -> FrozenCalendar:
-    """Return the calendar of the city's file, and of the counters that are stored now. Raises WarehouseError."""
+    """Return the calendar of the city's file, and of the counters that are stored now. Raises WarehouseError.
+
+    Events concern counters also under the ids under which `freeze_counts` freezes their hours.
+    """
     city = run.settings.city
     events = tuple(event for event in city.events if event.kind == "event")
     if events:
+        histories = read_histories(run.warehouse, city, as_of=run.as_of, with_sums=False)
+        events = with_histories(city.model_copy(update={"events": events}), histories).events
         columns = ["counter_id", "counter_name", "latitude", "longitude"]
         events = with_counter_ids(events, run.warehouse.read(COUNTERS, columns=columns).to_pandas())
     return FrozenCalendar(school_holidays=city.school_holidays, events=events)

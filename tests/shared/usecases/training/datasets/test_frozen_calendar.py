@@ -66,3 +66,12 @@ def test_a_city_without_events_reads_no_counters(monkeypatch: pytest.MonkeyPatch
     run = run_of(events=[WORKS])
     monkeypatch.setattr(type(run.warehouse), "read", None)
     assert frozen_calendar.freeze_calendar(run).events == ()
+
+
+def test_an_event_of_a_counter_concerns_the_one_that_continues_it() -> None:
+    small_city.store(small_city.make(counters=2, days=3))
+    old, new = sorted(small_city.make(counters=2, days=3)["counter_id"].unique())
+    fair = FAIR | {"area": None, "counters": [old]}
+    since = {"counter": new, "continues": old, "since": "2025-03-08"}
+    (event,) = frozen_calendar.freeze_calendar(run_of(events=[fair], continuations=[since])).events
+    assert set(event.counters) == {old, new}
