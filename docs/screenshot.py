@@ -41,7 +41,7 @@ def take(options: argparse.Namespace) -> None:
             device_scale_factor=options.scale,
         )
         page = context.new_page()
-        page.goto(f"{options.url.rstrip('/')}/" + (f"#key={options.key}" if options.key else ""))
+        page.goto(options.url + (f"#key={options.key}" if options.key else ""))
         page.wait_for_selector(
             "#map circle[aria-label*=\x27, \x27], #chart path.line.forecast", timeout=PATIENCE_MS
         )
