@@ -24,11 +24,12 @@ _LONGEST_REFUSAL = 100_000
 _IN_SECONDS: ContextVar[bool] = ContextVar("timestamps_in_seconds", default=False)
 
 
-def correct_responses(discovery_file: Path | None) -> None:
+def correct_responses(discovery_file: Path | None, default_wait: float) -> None:
     """Answer invalid SQL or data with 400: it was a 500, which clients retry for ten minutes, or an empty result.
 
     Also serve the description of the API, which `bq` requests first, and timestamps in seconds, which `bq` expects; the
-    emulator returns microseconds even to clients that do not ask for them.
+    emulator returns microseconds even to clients that do not ask for them. default_wait: the seconds that a request for
+    results waits whose client gives no time.
     """
     in_microseconds = arrow_bridge._fmt_bq_timestamp
 
@@ -50,7 +51,7 @@ def correct_responses(discovery_file: Path | None) -> None:
         app.add_exception_handler(Exception, refuse)
         for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
             app.add_route(path, describe)
-        running.append(RunningJobs(FailedQueries(app), context))
+        running.append(RunningJobs(FailedQueries(app), context, default_wait))
         return TimestampsInSeconds(running[-1])
 
     running: list[RunningJobs] = []
