@@ -191,7 +191,9 @@ class City(Strict):
         named = [counter for site in self.sites for counter in site.counters]
         twice = sorted({counter for counter in named if named.count(counter) > 1})
         if twice:
-            raise ValueError(f"sites: {', '.join(twice)} would be at two sites; name each counter once")
+            raise ValueError(
+                f"sites: {', '.join(twice)} would be at two sites; name each counter once"
+            )
         return self
 
     @field_validator("time_zone")
