@@ -50,7 +50,7 @@ def correct_responses(discovery_file: Path | None, default_wait: float) -> None:
 
     def create_corrected_app(context: AppContext) -> ASGIApp:
         app = create_app(context)
-        # The others count, log and number requests, for nobody, and took a third of the emulator's CPU.
+        # The others count, log and number requests, for nobody, and took a fifth of the emulator's CPU.
         app.user_middleware = [Middleware(GzipRequestMiddleware)]
         app.add_exception_handler(Exception, refuse)
         for path in ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest"):
