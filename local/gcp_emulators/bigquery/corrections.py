@@ -26,6 +26,7 @@ from sqlglot.expressions import Alter
 from gcp_emulators.bigquery.connections import connect_each_thread
 from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
+from gcp_emulators.bigquery.running_jobs import DEFAULT_SECONDS
 from gcp_emulators.bigquery.statements import work_once_per_statement
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ _FORMAT_MACRO = (
 )
 
 
-def apply_corrections(discovery_file: Path | None, *, threads: int | None = None) -> None:
+def apply_corrections(
+    discovery_file: Path | None,
+    *,
+    threads: int | None = None,
+    default_wait: float = DEFAULT_SECONDS,
+) -> None:
     """Replace classes and functions of bqemulator in this process; call it once, before bqemulator starts.
 
     discovery_file: the description of BigQuery's API that `bq` requests; None without the Google Cloud SDK.
-    threads: how many DuckDB may use; None leaves it the number of cores.
+    threads: how many DuckDB may use; None leaves it the number of cores. default_wait: the seconds that a request for
+    results waits whose client gives no time; BigQuery waits 10.
     """
     if threads is not None:
         _limit_threads(threads)
@@ -58,7 +65,7 @@ def apply_corrections(discovery_file: Path | None, *, threads: int | None = None
     connect_each_thread(lambda connection: connection.execute(_FORMAT_MACRO))
     work_once_per_statement()
     _resume_streams()
-    correct_responses(discovery_file)
+    correct_responses(discovery_file, default_wait)
 
 
 def _limit_threads(threads: int) -> None:

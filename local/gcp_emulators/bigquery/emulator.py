@@ -30,7 +30,8 @@ class BigQueryEmulator:
     """One emulator over a folder; its tables are kept across restarts, unless they are `in_memory`.
 
     data_dir: holds the database, the child's log (`bigquery.log`) and its home folder. Free ports are chosen unless
-    given. One query runs on `threads` cores, by default on all. `url` is the value of BIGQUERY_EMULATOR_HOST,
+    given. One query runs on `threads` cores, by default on all. A request for results waits `default_wait` seconds if
+    the client gives no time, by default 10 as BigQuery does. `url` is the value of BIGQUERY_EMULATOR_HOST,
     `storage_host` the address of the Storage Read API (gRPC).
     """
 
@@ -43,12 +44,14 @@ class BigQueryEmulator:
         grpc_port: int | None = None,
         in_memory: bool = False,
         threads: int | None = None,
+        default_wait: float | None = None,
     ) -> None:
         free = free_ports(2)
         self.data_dir = data_dir
         self.project = project
         self.in_memory = in_memory
         self.threads = threads
+        self.default_wait = default_wait
         self.rest_port = rest_port or free[0]
         self.grpc_port = grpc_port or free[1]
         self.url = f"http://{LOOPBACK}:{self.rest_port}"
@@ -69,6 +72,7 @@ class BigQueryEmulator:
         command += ["--end-with", str(os.getpid())]
         command += ["--in-memory"] if self.in_memory else []
         command += ["--threads", str(self.threads)] if self.threads else []
+        command += ["--default-wait", str(self.default_wait)] if self.default_wait else []
         with (self.data_dir / "bigquery.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True
@@ -218,6 +222,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--end-with", type=int, help="process id of the parent to end with")
     parser.add_argument("--in-memory", action="store_true", help="keep no table after the end")
     parser.add_argument("--threads", type=int, help="cores for one query")
+    parser.add_argument(
+        "--default-wait", type=float, default=10.0, help="seconds, for clients that give no time"
+    )
     given = parser.parse_args(arguments)
     if given.end_with:
         threading.Thread(target=_end_with, args=(given.end_with,), daemon=True).start()
@@ -228,7 +235,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     from gcp_emulators.bigquery.corrections import apply_corrections
 
-    apply_corrections(_find_discovery_file(), threads=given.threads)
+    apply_corrections(
+        _find_discovery_file(), threads=given.threads, default_wait=given.default_wait
+    )
     run_forever(
         Settings(
             rest_port=given.rest_port,

@@ -75,9 +75,12 @@ class RunningJob:
 class RunningJobs:
     """ASGI layer that runs jobs in threads: those that write one after another, as before, beside those that read."""
 
-    def __init__(self, app: ASGIApp, context: AppContext) -> None:
+    def __init__(
+        self, app: ASGIApp, context: AppContext, default_seconds: float = DEFAULT_SECONDS
+    ) -> None:
         self.app = app
         self.context = context
+        self.default_seconds = default_seconds
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
@@ -146,7 +149,7 @@ class RunningJobs:
             configuration = {"query": {k: v for k, v in asked.items() if k != "requestId"}}
             meta = self._new(project, f"bqemu_{uuid4().hex[:12]}", "query", configuration)
             job = self._start(meta, request, asked, request_id)
-        await _wait(job, _seconds(asked.get("timeoutMs")))
+        await _wait(job, self._seconds(asked.get("timeoutMs")))
         return job.answer or JSONResponse(_incomplete("bigquery#queryResponse", job.meta))
 
     async def _upload(self, project: str, request: Request) -> ASGIApp | None:
@@ -166,7 +169,7 @@ class RunningJobs:
     async def _results(self, project: str, job_id: str, request: Request) -> ASGIApp | None:
         job = self._running.get((project, job_id))
         if job is not None:
-            await _wait(job, _seconds(request.query_params.get("timeoutMs")))
+            await _wait(job, self._seconds(request.query_params.get("timeoutMs")))
             if not job.done.is_set():
                 return JSONResponse(_incomplete("bigquery#getQueryResultsResponse", job.meta))
         known = self.context.catalog.get_job(project, job_id)
@@ -241,6 +244,12 @@ class RunningJobs:
         )
         catalog.upsert_job(job.meta)
 
+    def _seconds(self, timeout_ms: Any) -> float:
+        try:
+            return min(int(timeout_ms) / 1000, LONGEST_SECONDS)
+        except (TypeError, ValueError):
+            return self.default_seconds
+
     def _resource(self, job: RunningJob) -> dict[str, Any]:
         meta = job.meta
         return jobs._build_job_response(meta.project_id, meta.job_id, meta, meta.configuration)
@@ -281,13 +290,6 @@ async def _wait(job: RunningJob, seconds: float) -> None:
         await asyncio.wait_for(job.done.wait(), seconds)
     except TimeoutError:
         return
-
-
-def _seconds(timeout_ms: Any) -> float:
-    try:
-        return min(int(timeout_ms) / 1000, LONGEST_SECONDS)
-    except (TypeError, ValueError):
-        return DEFAULT_SECONDS
 
 
 def _incomplete(kind: str, meta: JobMeta) -> dict[str, Any]:

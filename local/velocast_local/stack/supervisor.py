@@ -70,7 +70,8 @@ def take_lock(home: Path) -> IO[str] | None:
 def is_responding(url: str, timeout: float = 2.0) -> bool:
     """Return whether a server at `url` responds to HTTP with a status below 500."""
     try:
-        return httpx.get(url, timeout=timeout, trust_env=False).status_code < 500
+        # A part is on this machine and has no certificate; to read those of others took 20 ms each time.
+        return httpx.get(url, timeout=timeout, trust_env=False, verify=False).status_code < 500
     except httpx.HTTPError:
         return False
 

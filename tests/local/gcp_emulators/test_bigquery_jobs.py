@@ -27,15 +27,13 @@ TABLE = f"{DATASET}.written"
 PROMPTLY = 8.0  # seconds; a request is answered within one, unless the machine is busy
 
 
-def counting(rows: int) -> str:
-    """Return a query that counts a third of rows * 1,000,000 pairs, one by one."""
-    return (
-        f"SELECT COUNTIF(MOD(a * b, 3) = 1) AS n FROM UNNEST(GENERATE_ARRAY(1, {rows})) AS a "
-        "CROSS JOIN UNNEST(GENERATE_ARRAY(1, 1000000)) AS b"
-    )
-
-
-ENDLESS = counting(1_000_000)
+# Counts pairs one by one, and keeps a core busy.
+ENDLESS = (
+    "SELECT COUNTIF(MOD(a * b, 3) = 1) AS n FROM UNNEST(GENERATE_ARRAY(1, 1000000)) AS a "
+    "CROSS JOIN UNNEST(GENERATE_ARRAY(1, 1000000)) AS b"
+)
+# Runs for an hour without keeping a core busy: DuckDB's function, for tests of what goes on beside a job.
+SLEEPING = "SELECT COUNT(pg_sleep(s)) AS n FROM UNNEST([3600]) AS s"
 
 
 @pytest.fixture
@@ -51,8 +49,8 @@ def client(warehouse_tables: bigquery.Client) -> Iterator[bigquery.Client]:
 
 @pytest.fixture
 def busy(client: bigquery.Client) -> bigquery.QueryJob:
-    """Return an endless job that writes, so that other writing jobs queue behind it."""
-    job = client.query(f"CREATE OR REPLACE TABLE {DATASET}.never AS {ENDLESS}")
+    """Return a job that writes for an hour, so that other writing jobs queue behind it."""
+    job = client.query(f"CREATE OR REPLACE TABLE {DATASET}.never AS {SLEEPING}")
     assert job.state == "RUNNING"
     return job
 
@@ -62,25 +60,19 @@ def written(client: bigquery.Client) -> list[int]:
 
 
 def test_a_query_goes_on_after_its_request_was_answered(client: bigquery.Client) -> None:
-    began = time.monotonic()
-    rows = 100
-    while time.monotonic() - began < 1:  # how many rows take a second here
-        rows *= 2
-        began = time.monotonic()
-        client.query_and_wait(counting(rows))
-    job = client.query(counting(4 * rows), timeout=3, job_retry=None)
+    slow = "SELECT SUM(s) AS n, COUNT(pg_sleep(s)) AS pause FROM UNNEST([1, 2]) AS s"  # 3 s
+    job = client.query(slow, timeout=3, job_retry=None)
     assert job.state == "RUNNING"
     assert client.get_job(job.job_id).state == "RUNNING"
-    # of each million, a third is 1 and a third 2 modulo 3: 1*1 and 2*2 give 1
-    once, twice = len(range(1, 4 * rows + 1, 3)), len(range(2, 4 * rows + 1, 3))
-    assert [row.n for row in job.result(timeout=300)] == [once * 333_334 + twice * 333_333]
+    assert [row.n for row in job.result(timeout=300)] == [3]
     assert (job.state, job.error_result) == ("DONE", None)
     assert job.created <= job.started < job.ended
 
 
 def test_all_else_is_answered_while_a_job_runs(
-    client: bigquery.Client, busy: bigquery.QueryJob
+    client: bigquery.Client,
 ) -> None:
+    busy = client.query(f"CREATE OR REPLACE TABLE {DATASET}.never AS {ENDLESS}")
     began = time.monotonic()
     assert [row.n for row in client.query_and_wait("SELECT 5 AS n")] == [5]
     assert client.get_table(TABLE).num_rows == 0
@@ -92,7 +84,7 @@ def test_all_else_is_answered_while_a_job_runs(
 
 
 def test_a_client_waits_as_long_as_it_says(client: bigquery.Client) -> None:
-    job = client.query(ENDLESS)
+    job = client.query(SLEEPING)
     began = time.monotonic()
     assert not client._get_query_results(job.job_id, DEFAULT_RETRY, timeout_ms=1500).complete
     assert 1.4 < time.monotonic() - began < PROMPTLY
@@ -183,7 +175,7 @@ def test_a_cancelled_job_ends(
 
 def test_a_query_that_nobody_waits_for_is_cancelled_by_the_client(client: bigquery.Client) -> None:
     with pytest.raises(FutureTimeout):
-        client.query_and_wait(ENDLESS, wait_timeout=1, api_timeout=2)
+        client.query_and_wait(SLEEPING, wait_timeout=1, api_timeout=2)
     assert not list(client.list_jobs(state_filter="running"))
 
 

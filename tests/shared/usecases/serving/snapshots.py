@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -89,12 +90,18 @@ def day_value(level: float, day: date) -> int:
 
 def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
     """One counter with history, 300 m east of the previous one."""
+    return CounterSnapshot(**(counter_values(number, level) | changes))
+
+
+@cache
+def counter_values(number: int, level: float) -> dict[str, Any]:
+    """Return the fields of a counter; making its years of days took most of the time of the tests of the API."""
     week = tuple(week_value(level, h) for h in range(168))
     predicted = tuple(week[local_week_hour(at)] for at in HOURS)
     past = tuple(week[local_week_hour(RECENT_FROM + i * HOUR)] for i in range(RECENT_HOURS))
     dates = [DAYS_FROM + timedelta(i) for i in range(DAYS)]
     shown = RECENT_HOURS + len(HOURS)
-    values: dict[str, Any] = {
+    return {
         "counter_id": f"c-{number}",
         "counter_name": f"Rue {number} N-S",
         "latitude": 48.85 + 0.004 * (number % 3),
@@ -126,7 +133,6 @@ def counter(number: int, level: float, **changes: Any) -> CounterSnapshot:
         "days": tuple(None if d in LOST_DAYS else day_value(level, d) for d in dates),
         "day_hours": tuple(0 if d in LOST_DAYS else HALF_DAYS.get(d, 24) for d in dates),
     }
-    return CounterSnapshot(**(values | changes))
 
 
 def bare(counter_id: str, **changes: Any) -> CounterSnapshot:
