@@ -68,36 +68,42 @@ def rebuild_stored_gaps(
     since: the start of an hour of the city's clock. An hour that has been counted meanwhile has no estimate any more.
     Doing it again changes nothing. Raises WarehouseError.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    until, schema = min(until, made_at), arrow(COUNT_ESTIMATES)
+    until = min(until, made_at)
     hours, bikes, counters = 0, 0.0, set[str]()
     by_basis: dict[str, int] = {}
     while since < until:
         end = min(since + AT_ONCE, until)
-        # The old ones go last: who reads meanwhile, or after this run was killed, finds an estimate of every hour.
-        with TemporaryFile() as made:
-            with parquet.ParquetWriter(made, schema) as writer:
-                for found in _estimates(warehouse, city, since, end, made_at):
-                    rows = pa.Table.from_pandas(
-                        found.assign(made_at=made_at)[schema.names],
-                        schema=schema,
-                        preserve_index=False,
-                    )
-                    warehouse.merge(COUNT_ESTIMATES, rows, keys=KEY)
-                    writer.write_table(rows)
-                    hours, bikes = hours + len(found), bikes + float(found["estimated_count"].sum())
-                    counters |= set(found["counter_id"])
-                    for basis, number in found["basis"].value_counts().items():
-                        by_basis[str(basis)] = by_basis.get(str(basis), 0) + int(number)
-            made.seek(0)
-            with warehouse.loaded(made, schema) as table:
-                warehouse.execute(
-                    "estimates_delete", tables={"made": table}, since=since, until=end
-                )
+        for found in _replaced(warehouse, city, since, end, made_at):
+            hours, bikes = hours + len(found), bikes + float(found["estimated_count"].sum())
+            counters |= set(found["counter_id"])
+            for basis, number in found["basis"].value_counts().items():
+                by_basis[str(basis)] = by_basis.get(str(basis), 0) + int(number)
         since = end
     return RebuiltGaps(hours, len(counters), round(bikes, 1), dict(sorted(by_basis.items())))
+
+
+def _replaced(
+    warehouse: Warehouse, city: City, since: datetime, until: datetime, made_at: datetime
+) -> Iterator[pd.DataFrame]:
+    """Store the estimates of [since, until), yield them, and then delete those that were not made again.
+
+    So whoever reads meanwhile, or after this run was killed, finds an estimate of every hour.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = arrow(COUNT_ESTIMATES)
+    with TemporaryFile() as made:
+        with parquet.ParquetWriter(made, schema) as writer:
+            for found in _estimates(warehouse, city, since, until, made_at):
+                stamped = found.assign(made_at=made_at)[schema.names]
+                rows = pa.Table.from_pandas(stamped, schema=schema, preserve_index=False)
+                warehouse.merge(COUNT_ESTIMATES, rows, keys=KEY)
+                writer.write_table(rows)
+                yield found
+        made.seek(0)
+        with warehouse.loaded(made, schema) as table:
+            warehouse.execute("estimates_delete", tables={"made": table}, since=since, until=until)
 
 
 def _estimates(
