@@ -23,7 +23,7 @@ from velocast.usecases.model_loading import LoadedChampion
 ForecastRun = Run[PredictSettings] | Run[JobSettings]
 
 MIN_MODEL_HOURS = 72
-THIN_HISTORY_MARGIN = 1.5
+MOVED_MARGIN = 1.5
 SETTLED_DAYS = (
     28  # days after a move until the history behind the forecasts is that of the new position
 )
@@ -81,19 +81,14 @@ def _block(
     recent = _recent_rows(run, loaded, history, weather, counter_ids)
     frame = _rows_to_forecast(run, history, weather, counter_ids)
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
-    by_model = counted if loaded.model is not None else counted & False
+    enough = frame[known if loaded.model is None else counted]
+    made = _from_recent_counts(loaded, recent, enough)
     parts = [
-        *(
-            busy_hours.fill_busy_probabilities(busy, part, min_hours=MIN_MODEL_HOURS)
-            for part in (
-                _by_model(loaded, recent, frame[by_model]),
-                _by_similar_days(loaded, recent, frame[known & ~by_model]),
-            )
-        ),
+        busy_hours.fill_busy_probabilities(busy, made, min_hours=MIN_MODEL_HOURS),
         fallbacks.forecast_without_recent_counts(
             _hours(run),
             history,
-            sorted(set(counter_ids) - set(frame.loc[known, "counter_id"])),
+            sorted(set(counter_ids) - set(enough["counter_id"])),
             run.settings.city.zone,
         ),
     ]
@@ -170,28 +165,19 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
     )
 
 
-def _by_model(loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    if loaded.model is None or frame.empty:
-        return frame
-    forecast = loaded.model.predict(pd.concat([recent, frame], ignore_index=True))
-    return _with_forecast(frame, forecast.iloc[len(recent) :]).assign(basis="model")
-
-
-def _by_similar_days(
+def _from_recent_counts(
     loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame
 ) -> pd.DataFrame:
-    """Forecast with the mean of similar days.
-
-    When there is a model, these counters have too little history for it, and their intervals get a margin.
-    """
+    """Forecast with the model or, as long as there is none, with the mean of similar days."""
     if frame.empty:
         return frame
     if loaded.model is None:
-        calibration, margin = reference_models.calibrate_similar_days(recent), 1.0
-    else:
-        calibration, margin = loaded.model.similar_days, THIN_HISTORY_MARGIN
-    forecast = reference_models.forecast_similar_days(frame, calibration)
-    return _with_forecast(frame, _widened(forecast, margin)).assign(basis="similar_days")
+        calibration = reference_models.calibrate_similar_days(recent)
+        forecast = reference_models.forecast_similar_days(frame, calibration)
+        return _with_forecast(frame, forecast).assign(basis="similar_days")
+    both = pd.concat([recent, frame], ignore_index=True)
+    forecast = loaded.model.predict(both).iloc[len(recent) :]
+    return _with_forecast(frame, forecast).assign(basis="model")
 
 
 def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -202,7 +188,7 @@ def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFram
     rows = forecasts["counter_id"].isin(moved) & forecasts["basis"].isin(["model", "similar_days"])
     if not rows.any():
         return forecasts
-    wider = _widened(forecasts[rows], THIN_HISTORY_MARGIN).assign(basis="former_place")
+    wider = _widened(forecasts[rows], MOVED_MARGIN).assign(basis="former_place")
     return pd.concat([forecasts[~rows], wider], ignore_index=True)
 
 

@@ -518,15 +518,18 @@ class TestWithAChampion:
         assert card is not None
         assert card.version == 4
 
-    def test_a_counter_with_two_days_uses_similar_days(self) -> None:
+    def test_a_counter_with_two_days_scales_the_city_s_week_to_them(self) -> None:
         city = small_city.make()
         new = city["counter_id"].max()
-        small_city.store(
-            city[(city["counter_id"] != new) | (city["counted_at"] >= ORIGIN - 2 * DAY)]
-        )
+        early = (city["counter_id"] == new) & (city["counted_at"] < ORIGIN - 2 * DAY)
+        small_city.store(city[~early])
         champions.publish(3)
 
-        assert forecast_at().details["basis"] == {"model": 3, "similar_days": 1}
+        assert forecast_at().details["basis"] == {"city_profile": 1, "model": 3}
+        counter = next(c for c in published().counters if c.counter_id == new)
+        counted = city[(city["counter_id"] == new) & (city["counted_at"] < ORIGIN)]
+        usual = counted[counted["counted_at"] >= ORIGIN - 56 * DAY]["bike_count"].mean()
+        assert sum(counter.predicted) / 120 == pytest.approx(usual, rel=0.25)
 
     def test_an_unusable_champion_raises_a_notice_and_similar_days_are_used(
         self, topics: emulators.RunningPubSub, warehouse_tables: bigquery.Client
