@@ -38,10 +38,12 @@ def forecast_without_recent_counts(
     per hour, >= 0), busy_probability (NaN, since there are no recent counts to compare with), basis (`typical_week`,
     `neighbours`, `city_profile`).
     """
+    if not counter_ids:
+        return pd.DataFrame()
     slots = _local_slots(hours["target_at"], zone)
     profile = _profile(history)
     parts = [_one(hours, slots, history, profile, counter_id) for counter_id in counter_ids]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True)
 
 
 def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> np.ndarray:
