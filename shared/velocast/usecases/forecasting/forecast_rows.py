@@ -27,6 +27,9 @@ MOVED_MARGIN = 1.5
 SETTLED_DAYS = (
     28  # days after a move until the history behind the forecasts is that of the new position
 )
+# About so many rows of the last days' origins are read; 178 counters have as many in 14 days. The corrections are sums
+# and quantiles over all counters, so of a larger block a sample is read: drawn by hash, of each counter the same share.
+MOST_RECENT = 60_000
 BLOCK = 500  # counters forecast at once, so that memory does not grow with the city
 FORECAST_COLUMNS = (
     "counter_id",
@@ -130,9 +133,10 @@ def _recent_rows(
     """Return the feature rows of the last days' origins, with the counts that followed.
 
     With a model, each origin's first day: the errors there adjust today's forecasts (`level_correction`,
-    `blend_weights`, `adaptive`).
+    `blend_weights`, `adaptive`); of many counters, a sample.
     Without a model, every hour once at any lead, to calibrate the intervals of similar days.
     """
+    hours = 24 * _recent_days(loaded) * len(counter_ids)
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     frame = feature_store.read_features(
         run.warehouse,
@@ -142,6 +146,8 @@ def _recent_rows(
         actual_until=origin_of(run.as_of, city.zone),
         lead_days=HORIZON_DAYS if loaded.model is None else 1,
         one_lead=loaded.model is None,
+        keep_one_in=max(1, -(-hours // MOST_RECENT)),
+        with_busy=False,
         weather=weather,
         counter_ids=counter_ids,
         counts_table=history.counts_table,

@@ -147,6 +147,29 @@ class TestBeforeThereIsAChampion:
         names = ["counter_id", "target_at", "predicted_count", "basis"]
         pd.testing.assert_frame_equal(in_blocks[names], whole[names])
 
+    def test_of_many_counters_a_sample_of_the_last_days_is_read(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small_city.store(small_city.make())
+        read = feature_store.read_features
+        recent: list[pd.DataFrame] = []
+
+        def spied(*args: Any, **options: Any) -> pd.DataFrame:
+            rows = read(*args, **options)
+            if not options.get("with_busy", True):
+                recent.append(rows)
+            return rows
+
+        monkeypatch.setattr(feature_store, "read_features", spied)
+        forecast_at()
+        monkeypatch.setattr(forecast_rows, "MOST_RECENT", len(recent[0]) // 3)
+        row = forecast_at(message_id="m2")
+
+        assert row.details["forecasts"] == 480
+        whole, sample = recent
+        assert len(sample) < 0.5 * len(whole)
+        assert set(sample["counter_id"]) == set(whole["counter_id"])
+
     def test_without_counts_there_is_nothing_to_forecast_yet(
         self, warehouse_tables: bigquery.Client
     ) -> None:
