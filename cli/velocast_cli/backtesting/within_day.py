@@ -28,8 +28,8 @@ def backtest_within_day(
     """Return for each of `hours` the scores of the rest of the day, without and with the counts until that hour.
 
     rows: of a BacktestResult; hours: from local midnight, 1 to 23. Scored are the counted hours from then on, and, as
-    `late_gain`, only those from LATE_HOURS later on, of all days with at least MIN_DAYS before them. An update that does
-    not pay is not used. Raises TooLittleHistory when no day is left.
+    `late_gain`, only those from LATE_HOURS later on, of all days with at least MIN_DAYS before them. An update that
+    does not pay is not used. Raises TooLittleHistory when no day is left.
     """
     days = _first_days(rows, kind)
     scored = []

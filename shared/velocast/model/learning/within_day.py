@@ -28,7 +28,7 @@ LARGEST_DEVIATION = 0.4
 CHANCE = 20.0
 # As if so many days more had been learned from, on which deviations did not last.
 CALM_DAYS = 3.0
-# Share of the squared error of held-out weeks that an update must remove: counts until 6 o'clock say nothing of the day.
+# Share of the squared error of held-out weeks that an update must remove. Counts until 6 o'clock seldom do.
 LEAST_GAIN = 0.01
 SMALLEST, LARGEST = 0.3, 3.0  # factors
 NEAR = (2, 5)  # hours ahead at which the intervals' next class begins
@@ -161,7 +161,7 @@ def _regressors(days: _Days, known_hours: int) -> Floats:
 
 
 def _deviations(days: _Days, since: int, until: int) -> tuple[Floats, Floats]:
-    """Return the relative deviation of the counts of some hours from their forecasts, of city and counter: (n,) each."""
+    """Return the relative deviation of some hours' counts from their forecasts, of city and counter: (n,) each."""
     counted, forecast = days.counted[:, since:until], days.forecast[:, since:until]
     known = ~np.isnan(counted) & ~np.isnan(forecast)
     bikes = np.where(known, counted, 0.0).sum(axis=1)

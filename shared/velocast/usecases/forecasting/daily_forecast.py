@@ -105,7 +105,8 @@ def forecast_all_counters(request: PredictRequest, run: Run[PredictSettings]) ->
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
     Where the city's file asks for it and hours of the day are known, the rest of the day is forecast with them
-    (`within_day`). A request that is only for this does nothing when no more hours are known than before. Repeating a run changes no row. A run for a past day forecasts with the champion of that day from the counts as they
+    (`within_day`). A request that is only for this does nothing when no more hours are known than before.
+    Repeating a run changes no row. A run for a past day forecasts with the champion of that day from the counts as they
     were known then, and keeps a newer snapshot; hours that were first learned later are used unless the request says
     `only_known`. If that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
     WarehouseError, ObjectChanged (other runs kept publishing; try again).

@@ -1,7 +1,7 @@
 """Forecasts within the day: the rest of a day forecast again, with the counts of the day that are known by then.
 
-Off for a city whose file lists no hours (`within_day`). What is known decides: a city whose counts come a day later never
-knows an hour of the day, and its forecasts stay those from midnight.
+Off for a city whose file lists no hours (`within_day`). What is known decides: of a city whose counts come a day later,
+no hour of the day is ever known, and its forecasts stay those from midnight.
 """
 
 from __future__ import annotations
