@@ -15,7 +15,6 @@ import pandas as pd
 
 from velocast.model.arrays import Floats
 from velocast.model.intervals.conformal import MIN_ERRORS, NOMINAL, QUANTILES
-from velocast.model.spatial_fallback import Z_90
 
 LEARNED_DAYS = 56  # days before the origin that are learned from
 MIN_DAYS = 21
@@ -207,8 +206,9 @@ def _reach(days: _Days, known_hours: int, factors: Floats) -> Floats:
 
 def _above(forecasts: pd.DataFrame) -> pd.Series[float]:
     """Return about how probable a count above `busy_threshold` is, from the interval; NaN without a threshold."""
-    from scipy.special import ndtr
+    from scipy.special import ndtr, ndtri
 
-    deviation = (forecasts["upper"] - forecasts["lower"]).clip(lower=SMALLEST_REACH) / 2 / Z_90
+    width = (forecasts["upper"] - forecasts["lower"]).clip(lower=SMALLEST_REACH)
+    deviation = width / 2 / float(ndtri((1.0 + NOMINAL) / 2.0))
     beyond = (forecasts["predicted_count"] - forecasts["busy_threshold"]) / deviation
     return pd.Series(ndtr(beyond.to_numpy(dtype="float64")), index=forecasts.index)
