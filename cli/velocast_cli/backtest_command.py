@@ -103,8 +103,8 @@ def backtest_command(
 ) -> None:
     """Backtest on historical counts: daily origins, weekly retraining, scores beside reference models."""
     from velocast_cli.backtesting import file_backtest, scores
+    from velocast_cli.backtesting.apart.within_day import backtest_within_day
     from velocast_cli.backtesting.outside.comparison import compare_outside
-    from velocast_cli.backtesting.within_day import backtest_within_day
 
     if report and not report.parent.is_dir():  # checked now, not after all the fits
         raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
@@ -258,8 +258,8 @@ def within_day_table(found: list[dict[str, Any]]) -> Table:
 
     found: what `backtest_within_day` returns.
     """
+    from velocast_cli.backtesting.apart.within_day import LATE_HOURS
     from velocast_cli.backtesting.report import format_number
-    from velocast_cli.backtesting.within_day import LATE_HOURS
 
     table = _scores(
         f"the rest of the day, forecast at midnight and with the counts until an hour: {found[0]['days']} days",

@@ -46,8 +46,10 @@ def _hours_behind(warehouse: Warehouse, since: datetime) -> float | None:
     fetches = warehouse.query("status_newest_when_fetched", since=since)
     newest = fetches["newest"]
     newer = fetches[newest > newest.cummax().shift()]  # never true of the first
-    ages = (newer["ingested_at"] - newer["newest"]) / HOUR - 1.0
-    return None if ages.empty else round(float(ages.median()), 1)
+    if newer.empty:
+        return None
+    ages = newer["ingested_at"] - newer["newest"] - HOUR
+    return round(float(ages.dt.total_seconds().median()) / 3600, 1)
 
 
 def describe_lateness(lateness: dict[str, Any] | None) -> str:

@@ -57,12 +57,21 @@ class _Days:
         row, known = pd.factorize(pairs)
         day, days = pd.factorize(known.get_level_values(0))
         hour = frame["lead_hours"].to_numpy(dtype=np.int64)
-        columns = []
-        for name in ("predicted_count", "lower", "upper", "bike_count"):
+
+        def by_hour(name: str) -> Floats:
             values = np.full((len(known), HOURS), np.nan)
             values[row, hour] = frame[name].to_numpy(dtype="float64", na_value=np.nan)
-            columns.append(values)
-        return _Days(*columns, day=day, days=len(days), place=(row, hour))
+            return values
+
+        return _Days(
+            forecast=by_hour("predicted_count"),
+            lower=by_hour("lower"),
+            upper=by_hour("upper"),
+            counted=by_hour("bike_count"),
+            day=day,
+            days=len(days),
+            place=(row, hour),
+        )
 
 
 @dataclass(frozen=True)

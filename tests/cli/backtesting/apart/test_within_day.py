@@ -12,7 +12,7 @@ from velocast.core.errors import TooLittleHistory
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.learning.within_day import MIN_DAYS
 from velocast_cli.backtest_command import within_day_table
-from velocast_cli.backtesting.within_day import backtest_within_day
+from velocast_cli.backtesting.apart.within_day import backtest_within_day
 from velocast_cli.main import app
 
 

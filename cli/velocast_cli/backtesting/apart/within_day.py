@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from velocast.core.datetimes import HOUR
 from velocast.core.errors import TooLittleHistory
 from velocast.model.evaluation import metrics
 from velocast.model.intervals.conformal import QUANTILES
@@ -75,7 +74,8 @@ def _first_days(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     names = {kind: "predicted_count"} | {f"{kind}:{name}": name for name in COLUMNS[1:]}
     known = ["counter_id", "origin_at", "target_at", "lead_day", "bike_count"]
     first = rows.loc[rows["lead_day"] == 0, [*known, *names]].rename(columns=names)
-    hours = (first["target_at"] - first["origin_at"]) // HOUR
+    seconds = (first["target_at"] - first["origin_at"]).dt.total_seconds()
+    hours = (seconds / 3600).astype("int64")
     return first.assign(lead_hours=hours, busy_probability=np.nan, busy_threshold=np.nan)
 
 
