@@ -180,6 +180,24 @@ def test_the_rest_of_the_day_is_forecast_again_as_hours_become_known(
 
 
 @pytest.mark.usefixtures("lists_hours")
+def test_a_correction_of_the_days_before_leaves_the_forecasts_from_midnight(
+    warehouse_tables: bigquery.Client,
+) -> None:
+    city = counted_within(late=2 * HOUR)
+    run_at(AS_OF, within_day=False)
+    morning = stored(warehouse_tables)
+    week = city[(city["counted_at"] >= ORIGIN - 7 * DAY) & (city["counted_at"] < ORIGIN)]
+    small_city.deliver(week.assign(bike_count=week["bike_count"] * 2), at=AS_OF + HOUR)
+
+    run_at("2025-03-10T11:30:00Z")
+
+    rows = stored(warehouse_tables)
+    of_midnight = rows[rows["origin_at"] == ORIGIN].reset_index(drop=True)
+    assert len(rows) > len(of_midnight)
+    pd.testing.assert_frame_equal(of_midnight, morning, check_dtype=False)
+
+
+@pytest.mark.usefixtures("lists_hours")
 def test_a_city_that_publishes_a_day_later_keeps_the_forecasts_from_midnight(
     warehouse_tables: bigquery.Client,
 ) -> None:
