@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.core.datetimes import HOUR, rfc3339
+from velocast.core.datetimes import rfc3339
 
 LOOK_BACK = timedelta(days=180)
 AFTER_DAYS = (1, 2, 7, 30)
@@ -48,8 +48,8 @@ def _hours_behind(warehouse: Warehouse, since: datetime) -> float | None:
     newer = fetches[newest > newest.cummax().shift()]  # never true of the first
     if newer.empty:
         return None
-    ages = newer["ingested_at"] - newer["newest"] - HOUR
-    return round(float(ages.dt.total_seconds().median()) / 3600, 1)
+    since_start = (newer["ingested_at"] - newer["newest"]).dt.total_seconds() / 3600
+    return round(float(since_start.median()) - 1.0, 1)
 
 
 def describe_lateness(lateness: dict[str, Any] | None) -> str:
