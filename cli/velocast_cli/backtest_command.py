@@ -254,31 +254,32 @@ def new_counters_table(found: dict[str, Any]) -> Table:
 
 
 def within_day_table(found: list[dict[str, Any]]) -> Table:
-    """Return the scores of the rest of the day, from midnight and with the day's counts.
+    """Return the scores of the rest of the day, forecast at midnight (0 h) and with the counts until an hour.
 
+    Days are those on which an update paid; the column "2 h late" has the gain from two hours later on.
     found: what `backtest_within_day` returns.
     """
     from velocast_cli.backtesting.apart.within_day import LATE_HOURS
     from velocast_cli.backtesting.report import format_number
 
     table = _scores(
-        f"the rest of the day, forecast at midnight and with the counts until an hour: {found[0]['days']} days",
+        f"the rest of {found[0]['days']} days, forecast at 0 h and with the counts until an hour",
         (
-            "counts until",
+            "until",
             "hours",
-            "days updated",
-            "R2 midnight",
+            "days",
+            "R2 at 0 h",
             "R2",
             "gain",
-            f"gain {LATE_HOURS} h later",
-            "coverage",
+            f"{LATE_HOURS} h late",
+            "covered",
             "width",
-            "of midnight's",
+            "at 0 h",
         ),
     )
     for row in found:
         table.add_row(
-            f"{row['known_until']}:00",
+            f"{row['known_until']} h",
             f"{row['rows']:,}",
             str(row["days_updated"]),
             format_number(row["r2"], ".3f"),
