@@ -268,13 +268,13 @@ def within_day_table(found: list[dict[str, Any]]) -> Table:
             "until",
             "hours",
             "days",
-            "R2 at 0 h",
+            "R2 0 h",
             "R2",
             "gain",
             f"{LATE_HOURS} h late",
             "covered",
             "width",
-            "at 0 h",
+            "0 h",
         ),
     )
     for row in found:
