@@ -28,14 +28,9 @@ from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.learning import forecaster, regressors
 from velocast_cli import backtest_command
-from velocast_cli.backtesting import (
-    cold_start,
-    file_backtest,
-    reference_forest,
-    rolling_origins,
-    scores,
-)
+from velocast_cli.backtesting import file_backtest, reference_forest, rolling_origins, scores
 from velocast_cli.backtesting import report as backtest_report
+from velocast_cli.backtesting.apart import cold_start
 from velocast_cli.backtesting.file_backtest import BacktestRequest
 from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
 from velocast_cli.backtesting.references import REFERENCES
