@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 # is the quicker, here and in every process that a test starts. It is set before a library that uses OpenMP is loaded.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# The test files import nearly all libraries of the project. As long as they do, nothing is garbage.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, but never visit again what has been imported."""
+    gc.freeze()
+    gc.enable()
+
 
 @pytest.fixture(scope="module", autouse=True)
 def no_garbage() -> Iterator[None]:
