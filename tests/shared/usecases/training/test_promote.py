@@ -12,7 +12,7 @@ from tests.shared.usecases.training import training_lab
 from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
-from velocast.adapters.mlflow_registry import Registry
+from velocast.adapters.mlflow_registry import Registry, model_name
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import PromotionRefused
 from velocast.core.kinds import ForecastKind
@@ -54,11 +54,13 @@ def later_judged(trained: Lab) -> dict[str, dict[str, tuple[bytes, str]]]:
 def two_challengers(
     later_judged: dict[str, dict[str, tuple[bytes, str]]], lab: Lab
 ) -> tuple[int, int]:
-    """The versions of two challengers that were both judged DEPLOY; nobody serves, and MLflow names the first."""
+    """The versions of two challengers that were both judged DEPLOY; nobody serves, and MLflow names no champion."""
+    from mlflow import MlflowClient
+
     lab.restore(later_judged)
-    first, second = lab.training("up-first").version, lab.training("up-later").version
-    lab.registry().set_alias("forecast", "champion", first)
-    return first, second
+    client = MlflowClient(lab.registry().tracking_uri)
+    client.delete_registered_model_alias(model_name("forecast"), "champion")
+    return lab.training("up-first").version, lab.training("up-later").version
 
 
 def serving(lab: Lab) -> Champion:
