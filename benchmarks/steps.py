@@ -33,6 +33,7 @@ from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting.forecast_rows import ForecastInputs
 from velocast.usecases.ingest import gaps as ingest_gaps
 from velocast.usecases.ingest.faults import JUDGED_DAYS
 from velocast.usecases.model_loading import LoadedChampion
@@ -124,7 +125,10 @@ def forecast(
         with clocked(feature_store, "read_features") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
             loaded = LoadedChampion(trained, version=1, kind=trained.kind, run_id="bench")
-            rows = forecast_rows.make_forecast_rows(run, loaded, BusyChampion(), history)
+            weather = forecast_rows.read_weather(run, loaded)
+            inputs = ForecastInputs(origin, None, 0, {}, history, loaded, BusyChampion(), weather)
+            blocks = forecast_rows.counter_blocks(history)
+            rows = list(forecast_rows.make_forecast_rows(run, inputs, blocks))
         stages[name]["features"] = sum(read)
         warehouse.stop_recording()
     with stage(stages, "snapshot"):
@@ -182,6 +186,7 @@ def monitor(as_of: str, counters: int) -> dict[str, Any]:
     environment = {
         "VELOCAST_REPORTS_BUCKET": REPORTS,
         "VELOCAST_WORKFLOW": "velocast-retrain",
+        "VELOCAST_FORECAST_WORKFLOW": "velocast-forecast",
         "VELOCAST_SITE_URL": "",
     }
     with patch.dict(os.environ, environment):

@@ -128,25 +128,29 @@ class CloudRunApi:
             "message": record["message"],
         }
         ended = {"completionTime": record["ended"]} if "ended" in record else {}
-        return {
-            "name": f"{self._parent}/jobs/{record['job']}/executions/{record['id']}",
-            "uid": record["id"],
-            "generation": "1",
-            "observedGeneration": "1",
-            "job": record["job"],
-            "createTime": record["created"],
-            "startTime": record["created"],
-            "taskCount": tasks_of(record),
-            "parallelism": self._parallelism(record),
-            "template": {
-                "containers": [
-                    {"image": self._store.job(record["job"]).image, "args": record["args"]}
-                ]
-            },
-            "conditions": [condition],
-            "logUri": "file://" + record["log"],
-            "retriedCount": record.get("retried", 0),
-        } | _counts(record) | ended
+        return (
+            {
+                "name": f"{self._parent}/jobs/{record['job']}/executions/{record['id']}",
+                "uid": record["id"],
+                "generation": "1",
+                "observedGeneration": "1",
+                "job": record["job"],
+                "createTime": record["created"],
+                "startTime": record["created"],
+                "taskCount": tasks_of(record),
+                "parallelism": self._parallelism(record),
+                "template": {
+                    "containers": [
+                        {"image": self._store.job(record["job"]).image, "args": record["args"]}
+                    ]
+                },
+                "conditions": [condition],
+                "logUri": "file://" + record["log"],
+                "retriedCount": record.get("retried", 0),
+            }
+            | _counts(record)
+            | ended
+        )
 
     def _operation(self, record: Document) -> Json:
         execution: Json = {"@type": _EXECUTION_TYPE, **self._execution_v2(record)}

@@ -181,9 +181,7 @@ class CloudRun:
             ended=after_start(record["created"], time.monotonic() - began),
         )
 
-    def _task(
-        self, record: Document, job: Job, overrides: RunOverrides, index: int
-    ) -> _EndedTask:
+    def _task(self, record: Document, job: Job, overrides: RunOverrides, index: int) -> _EndedTask:
         state, message, attempt = FAILED, "", 0
         for attempt in range(job.max_retries + 1):
             state, message = self._attempt(record, job, overrides, index, attempt)

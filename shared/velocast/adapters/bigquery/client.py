@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,14 +95,16 @@ class Warehouse:
         *,
         tables: dict[str, str] | None = None,
         clustered_by: str | None = None,
+        kept: bool = False,
         **parameters: Any,
     ) -> Iterator[str]:
         """Yield the name (dataset.table) of a table with the rows of a SQL file; it is dropped afterwards.
 
-        clustered_by: the column of which ranges are read. Other arguments and errors as for `query`.
+        clustered_by: the column of which ranges are read. kept: the table stays for other processes, and expires within
+        STAGING_HOURS. Other arguments and errors as for `query`.
         """
         text = statement(sql, self.project, tables)
-        with self._scratch(SCRATCH) as scratch:
+        with self._scratch(SCRATCH, kept=kept) as scratch:
             target = quoted(self.project, scratch)
             options = merging.clustering(clustered_by) + merging.expiry(merging.STAGING_HOURS)
             with _reporting(f"sql/{sql}.sql"):
@@ -131,7 +133,7 @@ class Warehouse:
     def merge(
         self,
         table: str,
-        rows: pa.Table,
+        rows: pa.Table | Iterable[pa.Table],
         *,
         keys: Sequence[str],
         update: Sequence[str] | None = None,
@@ -141,6 +143,7 @@ class Warehouse:
     ) -> MergeResult:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
+        rows: or parts of them with the same columns, which share no key and are loaded one after the other.
         update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
         in none of the three are written with a change but do not count as one. replaced: for a column, the stored
         values, besides null, that may be written over; any other stays. history: for counts, where the changed values
@@ -148,17 +151,27 @@ class Warehouse:
         Only partitions between the rows' first and last value are searched, so the key must determine the partition.
         Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
-        schema = schemas.table(table)
-        plan = merging.Merge.of(schema, rows.column_names, keys, update, insert_only, replaced)
-        data = merging.staged(schema, rows, keys)
-        if data.num_rows == 0:
-            return MergeResult(0, 0, 0)
-        bounds = merging.partition_bounds(schema, data)
+        import pyarrow as pa
+
+        schema, total = schemas.table(table), 0
+        plan, bounds = None, list[str]()
         dataset = table.split(".")[0]
         with self._scratch(dataset) as scratch, _reporting(f"merge into {table}"):
-            self._load(scratch, data, hours=merging.STAGING_HOURS)
-            names = (quoted(self.project, table), quoted(self.project, scratch), bounds)
-            return self._merge(plan, names, data.num_rows, history)
+            for part in [rows] if isinstance(rows, pa.Table) else rows:
+                plan = merging.Merge.of(
+                    schema, part.column_names, keys, update, insert_only, replaced
+                )
+                data = merging.staged(schema, part, keys)
+                if data.num_rows:
+                    self._load(scratch, data, hours=merging.STAGING_HOURS)
+                    bounds.append(merging.partition_bounds(schema, data))
+                    total += data.num_rows
+            if plan is None or not total:
+                return MergeResult(0, 0, 0)
+            searched = " OR ".join(f"({each})" for each in dict.fromkeys(bounds))
+            within = f"({searched})" if len(bounds) > 1 else bounds[0]
+            names = (quoted(self.project, table), quoted(self.project, scratch), within)
+            return self._merge(plan, names, total, history)
 
     def _merge(
         self,
@@ -215,6 +228,10 @@ class Warehouse:
                 f"CREATE TABLE IF NOT EXISTS {target}{options} AS\nSELECT * FROM {rows}",
                 {},
             )
+
+    def drop(self, table: str) -> None:
+        """Drop a temporary table (dataset.table) that was kept; it may be gone. A failure is only logged."""
+        self._drop(f"{self.project}.{table}")
 
     def table_exists(self, name: str) -> bool:
         """Return whether the table `name` (dataset.table) exists. Raises WarehouseError if that is unknown."""
@@ -315,13 +332,19 @@ class Warehouse:
         return job.result(timeout=JOB_SECONDS, retry=retry, job_retry=_job_retry())
 
     @contextmanager
-    def _scratch(self, dataset: str) -> Iterator[str]:
-        """Yield a unique table name, and drop that table afterwards; if this process is killed, the table expires."""
+    def _scratch(self, dataset: str, *, kept: bool = False) -> Iterator[str]:
+        """Yield a unique table name, and drop that table afterwards; if this process is killed, the table expires.
+
+        kept: the table is only dropped after an error.
+        """
         name = f"{dataset}.staging_{uuid.uuid4().hex}"
+        done = False
         try:
             yield name
+            done = True
         finally:
-            self._drop(f"{self.project}.{name}")
+            if not (kept and done):
+                self._drop(f"{self.project}.{name}")
 
     def _drop(self, table: str) -> None:
         """Drop a temporary table. A failure is only logged: it must hide no other error, and the table expires."""

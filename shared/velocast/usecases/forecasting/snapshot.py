@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -163,7 +163,7 @@ def _matrix(
 def build_snapshot(
     city: City,
     history: History,
-    forecasts: pd.DataFrame,
+    forecasts: Iterable[pd.DataFrame],
     *,
     origin_at: datetime,
     as_of: datetime,
@@ -177,23 +177,30 @@ def build_snapshot(
 ) -> Snapshot:
     """Build a snapshot.
 
-    forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
-        per hour), QUANTILES (or NaN), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id,
-        target_at. Where there are temperature (°C) and rain (mm), the weather is shown.
+    forecasts: blocks of counters, the counters sorted over all of them, each counter at every hour of the horizon:
+        counter_id, target_at, predicted_count, lower, upper (bikes per hour), QUANTILES (or NaN), busy_probability (or
+        NaN), basis, level, busy_threshold; sorted by counter_id, target_at. Where the first block has temperature (°C)
+        and rain (mm), the weather is shown.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
         growth: as last measured. None: not shown. clock: whose time it is.
     """
-    hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     sites = {
         counter_id: SiteCard(id=site.id, name=site.name)
         for site in city.sites
         for counter_id in site.counters
     }
-    counters = [
-        _counter(str(counter_id), rows, history, past, long_past, growth, sites)
-        for counter_id, rows in forecasts.groupby("counter_id", sort=True)
-    ]
+    counters: list[CounterSnapshot] = []
+    hours: tuple[datetime, ...] = ()
+    weather = None
+    for block in forecasts:
+        if not hours:
+            hours = tuple(block["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
+            weather = shown_weather(city, block)
+        counters += (
+            _counter(str(counter_id), rows, history, past, long_past, growth, sites)
+            for counter_id, rows in block.groupby("counter_id", sort=True)
+        )
     return Snapshot(
         origin_at=origin_at,
         published_at=as_of,
@@ -210,7 +217,7 @@ def build_snapshot(
             until=hours[-1] + HOUR if hours else as_of,
         ),
         growth=None if growth is None else growth.city,
-        weather=shown_weather(city, forecasts),
+        weather=weather,
         hours=hours,
         counters=tuple(counters),
     )

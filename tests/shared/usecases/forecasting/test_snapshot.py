@@ -141,7 +141,7 @@ def build() -> snapshot_format.Snapshot:
     return snapshot.build_snapshot(
         CITY,
         read(),
-        forecasts_of_one_counter(),
+        [forecasts_of_one_counter()],
         origin_at=ORIGIN,
         as_of=AS_OF,
         champion=champions.publish(3),
