@@ -242,7 +242,7 @@ def tables(cloud: Cloud) -> list[str]:
 
 
 def workflow(cloud: Cloud) -> list[str]:
-    """Each workflow's jobs exist, may be run by it alone and end before it stops waiting; it gets the variables it reads."""
+    """Each workflow may run the jobs it names, which end before it stops waiting, and gets the variables it reads."""
     jobs = {
         job["name"]: job["template"][0]["template"][0]
         for job in cloud.of("google_cloud_run_v2_job")
@@ -266,11 +266,12 @@ def workflow(cloud: Cloud) -> list[str]:
                 wrong.append(
                     f"{job} can take {longest} s with its retries, the workflow waits {waits} s"
                 )
-        for lease in re.findall(r"expires_at: \S*sys\.now\(\) \+ (\d+)", source):
-            if waits * len(own) >= int(lease):
-                wrong.append(
-                    f"the lease expires after {lease} s, {len(own)} jobs can take {waits * len(own)} s"
-                )
+        leases = re.findall(r"expires_at: \S*sys\.now\(\) \+ (\d+)", source)
+        wrong += [
+            f"the lease expires after {lease} s, {len(own)} jobs can take {waits * len(own)} s"
+            for lease in leases
+            if waits * len(own) >= int(lease)
+        ]
         read = {
             v for v in re.findall(r'sys\.get_env\("(\w+)"', source) if not v.startswith("GOOGLE_")
         }

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from velocast.adapters import google_clients
 from velocast.adapters.bigquery import merge as merging
+from velocast.adapters.bigquery.frames import FrameBuilder
 from velocast.adapters.bigquery.revisions import Remembering
 from velocast.adapters.bigquery.sql_templates import Empty, query_parameters, quoted, statement
 from velocast.core import schemas
@@ -84,8 +85,11 @@ class Warehouse:
             self.temporary(sql, tables=tables, **parameters) as table,
             _reporting(f"sql/{sql}.sql"),
         ):
-            rows = self._read(table, columns=None, where="")
-        return _frame(rows)
+            schema, batches = self._batches(table, columns=None, where="")
+            builder = FrameBuilder(schema)
+            for batch in batches:
+                builder.add(batch)
+            return builder.build()
 
     @contextmanager
     def temporary(
@@ -258,6 +262,16 @@ class Warehouse:
 
     def _read(self, name: str, *, columns: Sequence[str] | None, where: str) -> pa.Table:
         import pyarrow as pa
+
+        schema, batches = self._batches(name, columns=columns, where=where)
+        rows = pa.Table.from_batches(batches, schema)
+        return rows.select(list(columns)) if columns else rows
+
+    def _batches(
+        self, name: str, *, columns: Sequence[str] | None, where: str
+    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Return the schema of a table's rows, and its record batches, received while they are iterated."""
+        import pyarrow as pa
         from google.cloud.bigquery_storage_v1 import types
 
         options = types.ReadSession.TableReadOptions(
@@ -276,16 +290,17 @@ class Warehouse:
             retry=_read_retry(),
         )
         schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
-        batches = []
-        for stream in session.streams:  # an empty table has none
-            parts = self._reader.read_rows(  # type: ignore[no-untyped-call]
-                stream.name, timeout=JOB_SECONDS, retry=_read_retry()
-            )
-            for part in parts:
-                data = pa.py_buffer(part.arrow_record_batch.serialized_record_batch)
-                batches.append(pa.ipc.read_record_batch(data, schema))
-        rows = pa.Table.from_batches(batches, schema)
-        return rows.select(list(columns)) if columns else rows
+
+        def received() -> Iterator[pa.RecordBatch]:
+            for stream in session.streams:  # an empty table has none
+                parts = self._reader.read_rows(  # type: ignore[no-untyped-call]
+                    stream.name, timeout=JOB_SECONDS, retry=_read_retry()
+                )
+                for part in parts:
+                    data = pa.py_buffer(part.arrow_record_batch.serialized_record_batch)
+                    yield pa.ipc.read_record_batch(data, schema)
+
+        return schema, received()
 
     def _load(self, name: str, rows: pa.Table, *, hours: int) -> None:
         """Create a staging table from the rows."""
@@ -402,9 +417,7 @@ def _reporting(doing: str) -> Iterator[None]:
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
     """Return Arrow rows as a data frame, with all times in UTC and microseconds."""
-    import pyarrow as pa
-
-    utc = pa.timestamp("us", tz="UTC")
-    fields = [f.with_type(utc) if pa.types.is_timestamp(f.type) else f for f in rows.schema]
-    frame: pd.DataFrame = rows.cast(pa.schema(fields)).to_pandas(date_as_object=True)
-    return frame
+    builder = FrameBuilder(rows.schema)
+    for batch in rows.to_batches():
+        builder.add(batch)
+    return builder.build()
