@@ -17,7 +17,7 @@ from unittest.mock import patch
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks import harness
+from benchmarks import forecast_tasks, harness
 from benchmarks.made_up_city import MadeUpCounts, MadeUpForecasts
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
@@ -153,6 +153,21 @@ def forecast(
     }
 
 
+def tasks(
+    step: str, as_of: str, model: str, recording: str | None = None, tiles: int = 0
+) -> dict[str, Any]:
+    """Do one step of a forecast in tasks: plan, parts or publish."""
+    _, warehouse = _run(as_of, recording, tiles)
+    if step == "plan":
+        made = forecast_tasks.plan(stage, warehouse, as_of, model)
+    elif step == "parts":
+        made = forecast_tasks.parts(stage, warehouse, as_of)
+    else:
+        made = forecast_tasks.publish(stage, warehouse, as_of)
+    _keep(warehouse, recording)
+    return made
+
+
 def freeze(as_of: str, counters: int = 0, days: int = 0) -> dict[str, Any]:
     """Freeze all counts and cut them in time, like a first training. counters: of a made-up city; 0: the emulator's."""
     runtime = Runtime(JobSettings.load(read_address), component="bench")
@@ -186,7 +201,6 @@ def monitor(as_of: str, counters: int) -> dict[str, Any]:
     environment = {
         "VELOCAST_REPORTS_BUCKET": REPORTS,
         "VELOCAST_WORKFLOW": "velocast-retrain",
-        "VELOCAST_FORECAST_WORKFLOW": "velocast-forecast",
         "VELOCAST_SITE_URL": "",
     }
     with patch.dict(os.environ, environment):
@@ -303,6 +317,7 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "freeze": freeze,
     "gaps": gaps,
     "monitor": monitor,
+    "tasks": tasks,
     "job": job,
 }
 

@@ -193,7 +193,7 @@ def test_tasks_make_byte_for_byte_what_the_function_makes(
     assert published() == snapshot
     (audited,) = audit_rows(warehouse_tables)
     assert (audited["event_id"], audited["status"]) == ("predict:m1:prediction", "OK")
-    details = json.loads(audited["details"])
+    details = dict(audited["details"])
     del details["seconds"]
     assert details == row.details | {"counts": "as they were known"}
     counts = [e["counts"] for e in reversed(cloud.jobs.executions())]
@@ -316,7 +316,7 @@ def test_before_the_first_count_there_is_nothing_to_make(
 
     assert json.loads(ended["result"])["state"] == "nothing", (ended, cloud.said())
     (row,) = audit_rows(warehouse_tables)
-    assert json.loads(row["details"])["snapshot"] == "nothing to forecast yet"
+    assert row["details"]["snapshot"] == "nothing to forecast yet"
     assert [e["job"] for e in cloud.jobs.executions()] == ["velocast-forecast-tasks"]
 
 
