@@ -1,7 +1,7 @@
 """The roles that each service account needs, as Terraform grants them.
 
-`terraform/config/*.yaml` lists the roles of functions, jobs and workflows. The modules add three rules: a workflow
-may run its own jobs, a job that lists MLFLOW_TRACKING_URI may call MLflow, and Pub/Sub calls each function of a topic as
+`terraform/config/*.yaml` lists the roles of functions, jobs and workflows. The modules add three rules: a workflow may
+run its own jobs, a job that lists MLFLOW_TRACKING_URI may call MLflow, and Pub/Sub calls each function of a topic as
 an account of its own. The local stack answers questions about permissions from the same list.
 """
 
