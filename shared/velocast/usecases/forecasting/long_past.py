@@ -52,7 +52,7 @@ class LongPast:
 
     def days_of(self, counter_id: str) -> PastDays:
         """Return a counter's days, from the first with a count to `until`."""
-        if counter_id not in self.days.index.get_level_values(0):
+        if counter_id not in self.days.index.levels[0]:  # not all rows, for each counter
             return PastDays()
         rows = self.days.loc[counter_id]
         counted = rows.index[rows["hours"] > 0]
