@@ -75,9 +75,7 @@ def measure_cities(
         console.print(f"{tiles * base:,} counters: {tiles} copies of the city of {base}")
         store.empty_bucket(MODELS)
         named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
-        steps = train_and_forecast(
-            folder, arguments.limit, named, folder / f"{base}.answers", tiles
-        )
+        steps = train_and_forecast(folder, arguments, named, folder / f"{base}.answers", tiles)
         made.append({"counters": tiles * base, "emulated": False, **steps})
     return made
 
@@ -92,20 +90,29 @@ def in_emulator(
         counts = harness.read_counts(file, load_city("demoville"))
         harness.load_counts(counts)
         asked = forecast_task(counts, city)
-        steps = train_and_forecast(folder, arguments.limit, asked, recording, 0)
+        steps = train_and_forecast(folder, arguments, asked, recording, 0)
         peak = harness.peak_mb(emulator.pid)
     return {"counters": counters, "emulated": True, "emulator_peak_mb": peak, **steps}, asked
 
 
 def train_and_forecast(
-    folder: Path, limit: float, asked: dict[str, Any], recording: Path | None, tiles: int
+    folder: Path,
+    arguments: argparse.Namespace,
+    asked: dict[str, Any],
+    recording: Path | None,
+    tiles: int,
 ) -> dict[str, Any]:
     """Train, then forecast; None for a step that exceeded the time limit, its own or that of a BigQuery job."""
-    named = {"model": folder / "model", "recording": recording, "tiles": tiles, "limit": limit}
-    learned = _step("learn", **asked, **named)
-    made = _step("forecast", as_of=asked["as_of"], **named) if learned else None
+    named = {"model": folder / "model", "recording": recording, "tiles": tiles}
+    named |= {"limit": arguments.limit}
+    wanted, then = arguments.parts.split(","), asked["as_of"]
+    # a city of copies is forecast with the model of the city that was copied
+    learned = None if tiles and "process" not in wanted else _step("learn", **asked, **named)
+    made = _step("forecast", as_of=then, **named) if learned and "process" in wanted else None
     in_tasks = {
-        f"task_{name}": _step("tasks", step=name, as_of=asked["as_of"], **named) if made else None
+        f"task_{name}": _step("tasks", step=name, as_of=then, **named)
+        if "tasks" in wanted
+        else None
         for name in ("plan", "parts", "publish")
     }
     return {"learn": learned, "forecast": made, **in_tasks}

@@ -127,7 +127,7 @@ def forecast(
             loaded = LoadedChampion(trained, version=1, kind=trained.kind, run_id="bench")
             weather = forecast_rows.read_weather(run, loaded)
             inputs = ForecastInputs(origin, None, 0, {}, history, loaded, BusyChampion(), weather)
-            blocks = forecast_rows.counter_blocks(history)
+            blocks = forecast_rows.forecast_blocks(history)
             rows = list(forecast_rows.make_forecast_rows(run, inputs, blocks))
         stages[name]["features"] = sum(read)
         warehouse.stop_recording()
@@ -144,11 +144,12 @@ def forecast(
         )
         data = snapshot_format.dumps(made)
     _keep(warehouse, recording)
+    made_rows = pd.concat(rows, ignore_index=True)
     return {
         "stages": stages,
-        "counters": int(rows["counter_id"].nunique()),
-        "rows": len(rows),
-        "basis": {str(k): int(v) for k, v in rows["basis"].value_counts().items()},
+        "counters": int(made_rows["counter_id"].nunique()),
+        "rows": len(made_rows),
+        "basis": {str(k): int(v) for k, v in made_rows["basis"].value_counts().items()},
         "snapshot_kb": len(data) // 1024,
     }
 

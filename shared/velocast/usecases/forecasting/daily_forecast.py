@@ -167,7 +167,7 @@ def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> F
     with inputs_known_then(run, of_the_day=of_the_day, only_known=only_known) as inputs:
         if inputs is None:
             return nothing_to_forecast(run)
-        blocks = forecast_rows.counter_blocks(inputs.history)
+        blocks = forecast_rows.forecast_blocks(inputs.history)
         return store_and_publish(
             run, inputs, list(forecast_rows.make_forecast_rows(run, inputs, blocks))
         )

@@ -66,7 +66,7 @@ class ForecastInputs:
     weather: pd.DataFrame
 
 
-def counter_blocks(history: History) -> list[list[str]]:
+def forecast_blocks(history: History) -> list[list[str]]:
     """Return the counters seen in the last year, sorted, in blocks that are forecast together.
 
     Each block has its own level correction: BLOCK counters show a day's level as well as all of them.

@@ -30,7 +30,9 @@ class PastForecasts:
 
     def of(self, counter_id: str) -> dict[str, npt.NDArray[np.float64]]:
         """Return `predicted`, `lower` and `upper` of one counter, one value for each hour, NaN without a forecast."""
-        known = self.values.index.levels[0]  # not the values of all rows, which would be searched for each counter
+        known = self.values.index.levels[
+            0
+        ]  # not the values of all rows, which would be searched for each counter
         rows = (
             self.values.loc[counter_id]
             if counter_id in known

@@ -25,7 +25,7 @@ from velocast.usecases import model_loading
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.forecast_rows import ForecastInputs, counter_blocks
+from velocast.usecases.forecasting.forecast_rows import ForecastInputs, forecast_blocks
 from velocast.usecases.forecasting.snapshot import History
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.snapshot_format import FaultCard, HealthCard
@@ -96,7 +96,7 @@ class ForecastFolder:
 
     def _plan(self, inputs: ForecastInputs) -> ForecastPlan:
         history = inputs.history
-        blocks = counter_blocks(history)
+        blocks = forecast_blocks(history)
         # A plan that another attempt of the same step writes at the same time has its own frames.
         data = f"{self.root}{uuid.uuid4().hex}/"
         for name in FRAMES:
