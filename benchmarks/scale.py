@@ -110,7 +110,7 @@ def train_and_forecast(
     learned = None if tiles and "process" not in wanted else _step("learn", **asked, **named)
     made = _step("forecast", as_of=then, **named) if learned and "process" in wanted else None
     in_tasks = {
-        f"task_{name}": _step("tasks", step=name, as_of=then, **named)
+        f"task_{name}": _step("tasks", part=name, as_of=then, **named)
         if "tasks" in wanted
         else None
         for name in ("plan", "parts", "publish")

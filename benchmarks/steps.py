@@ -155,13 +155,13 @@ def forecast(
 
 
 def tasks(
-    step: str, as_of: str, model: str, recording: str | None = None, tiles: int = 0
+    part: str, as_of: str, model: str, recording: str | None = None, tiles: int = 0
 ) -> dict[str, Any]:
     """Do one step of a forecast in tasks: plan, parts or publish."""
     _, warehouse = _run(as_of, recording, tiles)
-    if step == "plan":
+    if part == "plan":
         made = forecast_tasks.plan(stage, warehouse, as_of, model)
-    elif step == "parts":
+    elif part == "parts":
         made = forecast_tasks.parts(stage, warehouse, as_of)
     else:
         made = forecast_tasks.publish(stage, warehouse, as_of)
