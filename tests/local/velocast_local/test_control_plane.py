@@ -466,7 +466,7 @@ def test_the_proxy_serves_made_up_names_and_tunnels_to_this_machine_only(
     host = "http://europe-west1-run.stack.internal"
     made_up.request("GET", host + "/apis/run.googleapis.com/v1/namespaces/velocast-local/jobs")
     answer = made_up.getresponse()
-    assert len(json.loads(answer.read())["items"]) == 3
+    assert len(json.loads(answer.read())["items"]) == 5
     made_up.close()
 
     tunnel = http.client.HTTPConnection("127.0.0.1", ports["proxy"], timeout=10)

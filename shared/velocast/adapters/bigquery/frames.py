@@ -55,4 +55,5 @@ def _joined(pieces: list[Any], kind: pa.DataType) -> pd.Series[Any]:
         column = pa.chunked_array([], kind) if encoded is None else encoded.cast(kind)
         text: pd.Series[Any] = column.to_pandas(date_as_object=True)
         return text
-    return pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+    joined: pd.Series[Any] = pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+    return joined
