@@ -33,10 +33,10 @@ AnyWarehouse = RecordingWarehouse | TiledWarehouse
 
 
 def plan(stage: Stage, warehouse: AnyWarehouse, as_of: str, model: str) -> dict[str, Any]:
-    """Publish the model as the champion, and plan."""
+    """Publish the model as the champion, and plan; without a model file, similar days forecast."""
     run, stages = _run(warehouse, as_of), Stages()
-    data = Path(model).read_bytes()
-    _make_champion(run, data)
+    if Path(model).exists():
+        _make_champion(run, Path(model).read_bytes())
     with stage(stages, "plan"):
         steps.plan_forecast(PredictRequest(), run, name=NAME, of_the_day=False)
     plan = ForecastFolder(run, NAME).read_plan()
