@@ -77,6 +77,7 @@ def measure_cities(
         named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
         steps = train_and_forecast(folder, arguments, named, folder / f"{base}.answers", tiles)
         made.append({"counters": tiles * base, "emulated": False, **steps})
+        harness.write({"cities": made}, arguments.json)  # of each, as the next takes long
     return made
 
 
@@ -106,8 +107,8 @@ def train_and_forecast(
     named = {"model": folder / "model", "recording": recording, "tiles": tiles}
     named |= {"limit": arguments.limit}
     wanted, then = arguments.parts.split(","), asked["as_of"]
-    # a city of copies is forecast with the model of the city that was copied
-    learned = None if tiles and "process" not in wanted else _step("learn", **asked, **named)
+    # without a model, tasks forecast with similar days
+    learned = _step("learn", **asked, **named) if "process" in wanted else None
     made = _step("forecast", as_of=then, **named) if learned and "process" in wanted else None
     in_tasks = {
         f"task_{name}": _step("tasks", part=name, as_of=then, **named)
