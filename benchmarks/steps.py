@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from benchmarks import forecast_tasks, harness
 from benchmarks.made_up_city import MadeUpCounts, MadeUpForecasts
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.frames import FrameBuilder
 from velocast.adapters.gcs import Objects, read_address
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
@@ -47,6 +49,7 @@ from velocast.usecases.training.train import TrainRequest, train
 from velocast_cli.backtesting import reference_forest
 
 REPORTS = f"{harness.PROJECT}-reports"
+READ_COUNTERS = 10  # of a record batch
 CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the current resident memory
 
 Stages = dict[str, dict[str, float]]
@@ -197,6 +200,29 @@ def gaps(as_of: str, counters: int) -> dict[str, Any]:
     return {"stages": stages, "rows": rebuilt.hours}
 
 
+def reader(counters: int) -> dict[str, Any]:
+    """Convert made-up record batches, 1,000 rows of thirty columns a counter, as results of BigQuery are read."""
+    stages: Stages = {}
+    names = [f"feature_{number}" for number in range(29)]
+    with stage(stages, "reader"):
+        builder = None
+        for first in range(0, counters, READ_COUNTERS):
+            size = 1000 * min(READ_COUNTERS, counters - first)
+            ids = [f"{first + row // 1000:09}" for row in range(size)]
+            columns = {"counter_id": pa.array(ids)} | {
+                name: pa.array(np.random.default_rng(first).normal(size=size)) for name in names
+            }
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, pa.table(columns).schema) as writer:
+                writer.write_batch(pa.table(columns).to_batches()[0])
+            batch = pa.ipc.open_stream(sink.getvalue()).read_next_batch()
+            builder = builder or FrameBuilder(batch.schema)
+            builder.add(batch)
+            del batch, columns, sink, writer
+        frame = builder.build() if builder else pd.DataFrame()
+    return {"stages": stages, "rows": len(frame), "frame_mb": frame.memory_usage().sum() / 1e6}
+
+
 def monitor(as_of: str, counters: int) -> dict[str, Any]:
     """Validate and check for drift, as monitor does, in a made-up city."""
     environment = {
@@ -318,6 +344,7 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "freeze": freeze,
     "gaps": gaps,
     "monitor": monitor,
+    "reader": reader,
     "tasks": tasks,
     "job": job,
 }

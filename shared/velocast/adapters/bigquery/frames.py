@@ -8,12 +8,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+# Converted at a time: columns of so many rows are pieces of memory that the process gives back one by one.
+CHUNK_ROWS = 1 << 17
+
 
 class FrameBuilder:
     """Collects record batches into a data frame, the same as pyarrow makes of the whole table.
 
-    Times are in UTC and microseconds, dates `datetime.date`, integers with nulls float64. Nothing of a batch is held
-    once it is added: its columns share one buffer, which a view of a single column would keep.
+    Times are in UTC and microseconds, dates `datetime.date`, integers with nulls float64. Of the batches, no more than
+    CHUNK_ROWS are held: their columns share one buffer, which a view of a single column would keep.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -21,25 +24,38 @@ class FrameBuilder:
 
         utc = pa.timestamp("us", tz="UTC")
         fields = [f.with_type(utc) if pa.types.is_timestamp(f.type) else f for f in schema]
+        self._received = schema
         self._schema = pa.schema(fields)
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
         self._pieces: dict[str, list[Any]] = {f.name: [] for f in fields}
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch."""
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= CHUNK_ROWS:
+            self._convert()
+
+    def _convert(self) -> None:
         import pyarrow as pa
 
+        rows = pa.Table.from_batches(self._waiting, self._received)
+        self._waiting, self._rows = [], 0
         for field in self._schema:
-            column = batch.column(field.name).cast(field.type)
+            column = rows[field.name].cast(field.type)
             if pa.types.is_string(field.type):
-                piece = column.dictionary_encode()
+                pieces = column.dictionary_encode().unify_dictionaries().chunks
+                self._pieces[field.name].extend(pieces)
             else:
-                piece = column.to_pandas(date_as_object=True).copy()
-            self._pieces[field.name].append(piece)
+                self._pieces[field.name].append(column.to_pandas(date_as_object=True).copy())
 
     def build(self) -> pd.DataFrame:
         """Return the frame; made column by column, so that only of one there are two copies for a moment."""
         import pandas as pd
 
+        if self._waiting:
+            self._convert()
         columns: dict[str, pd.Series[Any]] = {}
         for field in self._schema:
             columns[field.name] = _joined(self._pieces.pop(field.name), field.type)

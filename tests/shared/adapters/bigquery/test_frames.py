@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 
+from velocast.adapters.bigquery import frames
 from velocast.adapters.bigquery.frames import FrameBuilder
 
 
@@ -36,7 +38,11 @@ def built(rows: pa.Table, size: int) -> pd.DataFrame:
     return builder.build()
 
 
-def test_it_is_what_pyarrow_makes_of_the_whole_table() -> None:
+@pytest.mark.parametrize("chunk_rows", [frames.CHUNK_ROWS, 1_500])
+def test_it_is_what_pyarrow_makes_of_the_whole_table(
+    chunk_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "CHUNK_ROWS", chunk_rows)
     rows = table(5_000)
     utc = pa.timestamp("us", tz="UTC")
     fields = [f.with_type(utc) if pa.types.is_timestamp(f.type) else f for f in rows.schema]
@@ -47,8 +53,9 @@ def test_it_is_what_pyarrow_makes_of_the_whole_table() -> None:
     pd.testing.assert_frame_equal(built(rows.slice(0, 0), 9), empty)
 
 
-def test_no_batch_is_held_once_it_is_added() -> None:
-    """Arrow's memory stays that of one batch, however many rows there are."""
+def test_few_batches_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow's memory stays that of two batches, however many rows there are."""
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 4_000)
     schema = table(200).schema
     builder = FrameBuilder(schema)
     held = []
