@@ -26,8 +26,8 @@ def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
     """One plan with all errors that Terraform itself accepts."""
     mutant.edit(
         f"{CONFIG}/functions.yaml",
-        "VELOCAST_CITY, VELOCAST_MODELS_BUCKET, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
-        "VELOCAST_CITY, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
+        "VELOCAST_MODELS_BUCKET, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
+        "VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
     )
     mutant.edit(
         f"{CONFIG}/functions.yaml",
