@@ -29,13 +29,18 @@ def _arguments() -> argparse.Namespace:
     fit.set_defaults(module="fit")
     fit.add_argument("file", type=Path, help="counts (.parquet or .csv)")
     scale = commands.add_parser(
-        "scale", help="time, memory and cost for cities of 50 to 10,000 counters"
+        "scale", help="time, memory and cost for cities of 50 to 20,000 counters"
     )
     scale.set_defaults(module="scale")
     scale.add_argument(
         "--counters",
         default="50,500",
         help="numbers of counters, separated by commas (default 50,500)",
+    )
+    scale.add_argument(
+        "--parts",
+        default="process,tasks",
+        help="what to measure: forecasts in one process, in tasks (default process,tasks)",
     )
     scale.add_argument("--days", type=int, default=90, help="local days of counts (default 90)")
     scale.add_argument(

@@ -53,6 +53,8 @@ def measure(folder: Path, arguments: argparse.Namespace, counters: int) -> dict[
             if name in wanted:
                 made_up = {"as_of": AS_OF, "counters": counters}
                 steps[name] = harness.run_isolated(name, **made_up, limit=arguments.limit)
+        if "reader" in wanted:
+            steps["reader"] = harness.run_isolated("reader", counters=counters)
         if "freeze" in wanted:
             steps["freeze"] = (
                 harness.run_isolated("freeze", **asked, limit=arguments.limit)
@@ -82,6 +84,7 @@ PARTS = (
     ("monitor", "validate", "monitor: validate"),
     ("monitor", "drift", "monitor: drift"),
     ("gaps", "gaps", "fetch: estimate gaps"),
+    ("reader", "reader", "read 1,000 feature rows a counter"),
 )
 
 

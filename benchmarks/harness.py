@@ -38,6 +38,7 @@ SETTINGS = {
     "VELOCAST_DATASETS_BUCKET": f"{PROJECT}-datasets",
     "VELOCAST_SITE_BUCKET": f"{PROJECT}-site",
     "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
+    "VELOCAST_FORECAST_WORKFLOW": "velocast-forecast",
     "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
     "OTEL_METRICS_EXPORTER": "none",
 }

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks import harness
+from benchmarks import forecast_tasks, harness
 from benchmarks.made_up_city import MadeUpCounts, MadeUpForecasts
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.frames import FrameBuilder
 from velocast.adapters.gcs import Objects, read_address
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
@@ -33,6 +35,8 @@ from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.context import Run, Runtime, perform
 from velocast.usecases.forecasting import forecast_rows, snapshot
 from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting.forecast_rows import ForecastInputs
+from velocast.usecases.forecasting.snapshot import Published
 from velocast.usecases.ingest import gaps as ingest_gaps
 from velocast.usecases.ingest.faults import JUDGED_DAYS
 from velocast.usecases.model_loading import LoadedChampion
@@ -46,6 +50,7 @@ from velocast.usecases.training.train import TrainRequest, train
 from velocast_cli.backtesting import reference_forest
 
 REPORTS = f"{harness.PROJECT}-reports"
+READ_COUNTERS = 10  # of a record batch
 CLEAR_PEAK = "5"  # proc(5): resets VmHWM to the current resident memory
 
 Stages = dict[str, dict[str, float]]
@@ -131,7 +136,12 @@ def forecast(
         with clocked(feature_store, "read_features") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
             loaded = LoadedChampion(trained, version=1, kind=trained.kind, run_id="bench")
-            rows = forecast_rows.make_forecast_rows(run, loaded, BusyChampion(), history)
+            weather = forecast_rows.read_weather(run, loaded)
+            inputs = ForecastInputs(
+                origin, Published(), {}, history, loaded, BusyChampion(), weather
+            )
+            blocks = forecast_rows.forecast_blocks(history)
+            rows = list(forecast_rows.make_forecast_rows(run, inputs, blocks))
         stages[name]["features"] = sum(read)
         warehouse.stop_recording()
     with stage(stages, "snapshot"):
@@ -147,13 +157,29 @@ def forecast(
         )
         data = snapshot_format.dumps(made)
     _keep(warehouse, recording)
+    made_rows = pd.concat(rows, ignore_index=True)
     return {
         "stages": stages,
-        "counters": int(rows["counter_id"].nunique()),
-        "rows": len(rows),
-        "basis": {str(k): int(v) for k, v in rows["basis"].value_counts().items()},
+        "counters": int(made_rows["counter_id"].nunique()),
+        "rows": len(made_rows),
+        "basis": {str(k): int(v) for k, v in made_rows["basis"].value_counts().items()},
         "snapshot_kb": len(data) // 1024,
     }
+
+
+def tasks(
+    part: str, as_of: str, model: str, recording: str | None = None, tiles: int = 0
+) -> dict[str, Any]:
+    """Do one step of a forecast in tasks: plan, parts or publish."""
+    _, warehouse = _run(as_of, recording, tiles)
+    if part == "plan":
+        made = forecast_tasks.plan(stage, warehouse, as_of, model)
+    elif part == "parts":
+        made = forecast_tasks.parts(stage, warehouse, as_of)
+    else:
+        made = forecast_tasks.publish(stage, warehouse, as_of)
+    _keep(warehouse, recording)
+    return made
 
 
 def freeze(as_of: str, counters: int = 0, days: int = 0) -> dict[str, Any]:
@@ -182,6 +208,29 @@ def gaps(as_of: str, counters: int) -> dict[str, Any]:
     with stage(stages, "gaps"):
         rebuilt = ingest_gaps.rebuild_recent_gaps(cast("Run[FetchSettings]", run))
     return {"stages": stages, "rows": rebuilt.hours}
+
+
+def reader(counters: int) -> dict[str, Any]:
+    """Convert made-up record batches, 1,000 rows of thirty columns a counter, as results of BigQuery are read."""
+    stages: Stages = {}
+    names = [f"feature_{number}" for number in range(29)]
+    with stage(stages, "reader"):
+        builder = None
+        for first in range(0, counters, READ_COUNTERS):
+            size = 1000 * min(READ_COUNTERS, counters - first)
+            ids = [f"{first + row // 1000:09}" for row in range(size)]
+            columns = {"counter_id": pa.array(ids)} | {
+                name: pa.array(np.random.default_rng(first).normal(size=size)) for name in names
+            }
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, pa.table(columns).schema) as writer:
+                writer.write_batch(pa.table(columns).to_batches()[0])
+            batch = pa.ipc.open_stream(sink.getvalue()).read_next_batch()
+            builder = builder or FrameBuilder(batch.schema)
+            builder.add(batch)
+            del batch, columns, sink, writer
+        frame = builder.build() if builder else pd.DataFrame()
+    return {"stages": stages, "rows": len(frame), "frame_mb": frame.memory_usage().sum() / 1e6}
 
 
 def monitor(as_of: str, counters: int) -> dict[str, Any]:
@@ -305,6 +354,8 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "freeze": freeze,
     "gaps": gaps,
     "monitor": monitor,
+    "reader": reader,
+    "tasks": tasks,
     "job": job,
 }
 

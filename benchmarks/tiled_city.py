@@ -7,13 +7,15 @@ twenty copies, each with its own counter ids. So everything but BigQuery itself 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.client import MergeResult, Warehouse
 from velocast.adapters.bigquery.sql_templates import Empty
 
 MARK = "~"  # separates a counter's id from the number of its copy
@@ -24,6 +26,12 @@ def _key(sql: str, parameters: dict[str, Any]) -> Key:
     """Return the key of a query: its file and time range, without the selection of counters."""
     names = ("first_origin", "last_origin", "lead_days", "one_lead", "first_hour", "until")
     return (sql, *(str(parameters[name]) for name in names if name in parameters))
+
+
+def _table_key(table: str, named: dict[str, Any]) -> Key:
+    """Return the key of a read: a temporary table has another name each time."""
+    kept = "a temporary table" if ".staging_" in table else table
+    return (kept, str(named.get("where")))
 
 
 class RecordingWarehouse(Warehouse):
@@ -45,7 +53,7 @@ class RecordingWarehouse(Warehouse):
     def read(self, table: str, **named: Any) -> pa.Table:
         """Run the query and record its result."""
         rows = super().read(table, **named)
-        self._kept((table, str(named.get("where"))), rows.to_pandas(), {})
+        self._kept(_table_key(table, named), rows.to_pandas(), {})
         return rows
 
     def stop_recording(self) -> None:
@@ -82,11 +90,23 @@ class TiledWarehouse:
 
     def read(self, table: str, **named: Any) -> pa.Table:
         """Return the recorded rows of a table, like `query`."""
-        rows = self._copies(*self._answers[table, str(named.get("where"))], {})
+        rows = self._copies(*self._answers[_table_key(table, named)], {})
         return pa.Table.from_pandas(rows, preserve_index=False)
 
     def stop_recording(self) -> None:
         """Do nothing: there is no recording."""
+
+    @contextmanager
+    def temporary(self, _sql: str, /, **_named: Any) -> Iterator[str]:
+        """Yield the name of a table."""
+        yield "made.staging_up"
+
+    def merge(self, _table: str, rows: Iterable[pa.Table], **_named: Any) -> MergeResult:
+        """Return that all rows are new."""
+        return MergeResult(sum(part.num_rows for part in rows), 0, 0)
+
+    def drop(self, _table: str) -> None:
+        """Do nothing."""
 
     def _copies(self, rows: pd.DataFrame, thinned: int, named: dict[str, Any]) -> pd.DataFrame:
         """Return the rows of every copy, thinned as requested; the recorded rows may be thinned already."""

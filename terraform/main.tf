@@ -44,21 +44,23 @@ locals {
 
   # All environment variables that settings can require; each function, job and workflow gets those it lists.
   environment = merge({
-    GOOGLE_CLOUD_PROJECT     = module.project.project_id
-    MLFLOW_TRACKING_URI      = module.mlflow.uri
-    VELOCAST_ALERTS_TOPIC    = module.messaging.topics["velocast-alerts"]
-    VELOCAST_CITY            = local.city
-    VELOCAST_DATASETS_BUCKET = module.storage.buckets["datasets"]
-    VELOCAST_ENVIRONMENT     = var.environment
-    VELOCAST_LOCATION        = var.location
-    VELOCAST_MODELS_BUCKET   = module.storage.buckets["models"]
-    VELOCAST_PUBLIC_SITE     = tostring(var.public_site)
-    VELOCAST_REPORTS_BUCKET  = module.storage.buckets["reports"]
-    VELOCAST_SITE_BUCKET     = module.site.bucket
-    VELOCAST_SITE_URL        = var.public_site ? module.site.url : ""
-    VELOCAST_WORKFLOW        = local.workflow
+    GOOGLE_CLOUD_PROJECT       = module.project.project_id
+    MLFLOW_TRACKING_URI        = module.mlflow.uri
+    VELOCAST_ALERTS_TOPIC      = module.messaging.topics["velocast-alerts"]
+    VELOCAST_CITY              = local.city
+    VELOCAST_DATASETS_BUCKET   = module.storage.buckets["datasets"]
+    VELOCAST_ENVIRONMENT       = var.environment
+    VELOCAST_FORECAST_WORKFLOW = local.forecast_workflow
+    VELOCAST_LOCATION          = var.location
+    VELOCAST_MODELS_BUCKET     = module.storage.buckets["models"]
+    VELOCAST_PUBLIC_SITE       = tostring(var.public_site)
+    VELOCAST_REPORTS_BUCKET    = module.storage.buckets["reports"]
+    VELOCAST_SITE_BUCKET       = module.site.bucket
+    VELOCAST_SITE_URL          = var.public_site ? module.site.url : ""
+    VELOCAST_WORKFLOW          = local.retrain_workflow
   }, { for name, secret in local.config.secrets : secret.variable => "/secrets/${name}/value" })
-  workflow = one(keys(local.config.workflows))
+  retrain_workflow  = "velocast-retrain"
+  forecast_workflow = "velocast-forecast"
 
   # The packages written by `make package`: each file name contains the hash of the content.
   packages_dir = coalesce(var.packages_dir, "${path.module}/../build/packages")
@@ -194,21 +196,28 @@ module "jobs" {
   image               = module.builder.images["jobs"]
   environment         = local.environment
   service_accounts    = { for name, _ in local.config.jobs : name => module.account[name].email }
-  executor            = module.account[local.workflow].member
+  executors           = { for name, _ in local.config.workflows : name => module.account[name].member }
   deletion_protection = var.deletion_protection
 }
 
 module "workflow" {
-  source = "./modules/workflow"
+  source   = "./modules/workflow"
+  for_each = local.config.workflows
 
   project_id          = module.project.project_id
   location            = var.location
-  name                = local.workflow
-  description         = local.config.workflows[local.workflow].description
-  source_contents     = file("${path.module}/../workflows/${local.config.workflows[local.workflow].source}")
-  environment         = { for name in local.config.workflows[local.workflow].environment : name => local.environment[name] }
-  service_account     = module.account[local.workflow].id
+  name                = each.key
+  description         = each.value.description
+  source_contents     = file("${path.module}/../workflows/${each.value.source}")
+  environment         = { for name in each.value.environment : name => local.environment[name] }
+  service_account     = module.account[each.key].id
   deletion_protection = var.deletion_protection
+}
+
+# Deployments of version 0.1 have one workflow.
+moved {
+  from = module.workflow
+  to   = module.workflow["velocast-retrain"]
 }
 
 module "network" {
@@ -248,9 +257,10 @@ module "monitoring" {
   alerts_topic_id          = module.messaging.topic_ids["velocast-alerts"]
   dead_letter_subscription = module.messaging.dead_letter_subscription
   functions                = merge({ for name, function in module.function : name => function.service }, { serve = module.serve.service })
-  jobs                     = module.jobs.jobs
+  jobs                     = { for name, job in module.jobs.jobs : name => job if local.config.jobs[name].workflow == local.retrain_workflow }
   alert_email              = var.alert_email
-  workflow_name            = module.workflow.name
+  workflow_name            = module.workflow[local.retrain_workflow].name
+  forecast_workflow_name   = module.workflow[local.forecast_workflow].name
   mlflow_service           = module.mlflow.service
   mlflow_instance          = module.mlflow.instance
   serve_host               = trimprefix(module.serve.uri, "https://")

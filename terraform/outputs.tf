@@ -79,7 +79,7 @@ output "next_steps" {
       eval "$(terraform -chdir=terraform output -raw shell)"
       .venv/bin/velocast backfill --since="$(python3 -c 'import datetime as d; print(d.date.today() - d.timedelta(days=${local.kept_days}))')" --until="$(date -u +%F)"
       gcloud pubsub topics publish ${module.messaging.topics["velocast-predict"]} --project=${var.project_id} --message='{}'
-      gcloud workflows run ${module.workflow.name} --project=${var.project_id} --location=${var.location} --data='{"force":true}'
+      gcloud workflows run ${module.workflow[local.retrain_workflow].name} --project=${var.project_id} --location=${var.location} --data='{"force":true}'
     Open the dashboard page and MLflow:
       ${module.serve.uri}
       gcloud run services proxy ${module.mlflow.service} --project=${var.project_id} --region=${var.location}
@@ -118,5 +118,5 @@ output "topics" {
 
 output "workflow" {
   description = "Name of the retraining workflow."
-  value       = module.workflow.name
+  value       = module.workflow[local.retrain_workflow].name
 }

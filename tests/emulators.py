@@ -81,6 +81,7 @@ def environment(ports: Ports, folder: Path) -> dict[str, str]:
         "VELOCAST_SITE_URL": "https://bikes.example/index.html",
         "VELOCAST_ALERTS_TOPIC": "velocast-alerts",
         "VELOCAST_WORKFLOW": "velocast-retrain",
+        "VELOCAST_FORECAST_WORKFLOW": "velocast-forecast",
         "VELOCAST_DISCORD_WEBHOOK_FILE": str(webhook),
         "VELOCAST_API_KEYS_FILE": str(keys),
         "VELOCAST_CHANNELS_FILE": str(channels),

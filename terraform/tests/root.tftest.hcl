@@ -12,7 +12,7 @@ variables {
 
 run "defaults" {
   assert {
-    condition     = output.topics == tolist(["velocast-alerts", "velocast-dead-letter", "velocast-fetch", "velocast-monitor", "velocast-predict"]) && output.jobs == tolist(["velocast-evaluate", "velocast-promote", "velocast-train"]) && output.workflow == "velocast-retrain"
+    condition     = output.topics == tolist(["velocast-alerts", "velocast-dead-letter", "velocast-fetch", "velocast-monitor", "velocast-predict"]) && output.jobs == tolist(["velocast-evaluate", "velocast-forecast-publish", "velocast-forecast-tasks", "velocast-promote", "velocast-train"]) && output.workflow == "velocast-retrain"
     error_message = "Topics, jobs and workflow must have the names that the code uses."
   }
   assert {

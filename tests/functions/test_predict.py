@@ -10,7 +10,9 @@ from google.cloud import bigquery
 from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.functions.deployed import Deployed
+from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import champions, small_city
+from velocast.core.requests import ForecastArgument, PredictRequest
 from velocast.usecases import snapshot_format
 
 PUBLISHED = "2025-03-10T04:00:00Z"
@@ -47,6 +49,32 @@ def test_a_message_makes_forecasts_a_snapshot_and_one_audit_row(
     assert row["details"]["counters"] == 4
     snapshot = snapshot_format.loads(champions.models().read(snapshot_format.SNAPSHOT).data)
     assert len(snapshot.counters) == 4
+
+
+def test_a_large_city_is_handed_over_to_the_workflow(
+    predict: Deployed, warehouse_tables: bigquery.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many counters as `job_counters` are forecast here; one more, and the workflow does it."""
+    small_city.store(small_city.make())
+    data = b'{"as_of": "2025-03-05T06:00:00+01:00", "only_known": true}'
+    with executions_server() as (host, started):
+        monkeypatch.setenv("WORKFLOWS_EXECUTIONS_EMULATOR_HOST", host)
+        monkeypatch.setenv("JOB_COUNTERS", "4")
+        assert predict.deliver(b"{}", message_id="17", published=PUBLISHED) == 200
+        assert not started
+        monkeypatch.setenv("JOB_COUNTERS", "3")
+        large = Deployed("predict")
+        assert large.deliver(data, message_id="18", published=PUBLISHED) == 200
+
+    (request,) = started
+    assert request.parent.endswith("/workflows/velocast-forecast")
+    argument = json.loads(request.execution.argument)
+    assert ForecastArgument.model_validate(argument) == ForecastArgument(
+        execution_id="18",
+        request=PredictRequest(as_of="2025-03-05T05:00:00Z", only_known=True),
+        of_the_day=True,
+    )
+    assert [row["event_id"] for row in audit_rows(warehouse_tables)] == ["predict:17:prediction"]
 
 
 def test_a_message_can_request_a_past_day(

@@ -169,7 +169,7 @@ class Recorder(Warehouse):
         return 2
 
     @contextmanager
-    def _scratch(self, dataset: str) -> Iterator[str]:
+    def _scratch(self, dataset: str, *, kept: bool = False) -> Iterator[str]:
         yield f"{dataset}.staging_1"
 
 
@@ -248,7 +248,7 @@ def test_the_restoration_of_a_table_is_valid(table: str, recorder: Recorder) -> 
 
 def test_freezing_is_valid(recorder: Recorder) -> None:
     hour = datetime(2026, 1, 5, tzinfo=UTC)
-    bounds = dict.fromkeys(("first_hour", "until", "kept_from", "kept_until"), hour)
+    bounds: dict[str, Any] = dict.fromkeys(("first_hour", "until", "kept_from", "kept_until"), hour)
     kept = {"kept": schemas.COUNTS}
     with recorder.temporary(
         "freeze_counts", tables=kept, clustered_by="counter_id", **bounds

@@ -151,6 +151,11 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("succeeded", "30m", False, {execution("velocast-retrain", "SUCCEEDED"): "0x10 1x50"}, step="1m"),
         Case("another workflow", "30m", False, {execution("import", "FAILED"): "0x10 1x50"}, step="1m"),
     ),
+    "forecast_failed": (
+        Case("failed", "30m", True, {execution("velocast-forecast", "FAILED"): "0x10 1x50"}, step="1m"),
+        Case("succeeded", "30m", False, {execution("velocast-forecast", "SUCCEEDED"): "0x10 1x50"}, step="1m"),
+        Case("a retraining failed", "30m", False, {execution("velocast-retrain", "FAILED"): "0x10 1x50"}, step="1m"),
+    ),
     "dead_letters": (
         Case("one", "30m", True, {kept("velocast-dead-letter-keep"): "1x60"}, step="1m"),
         Case("none", "30m", False, {kept("velocast-dead-letter-keep"): "0x60"}, step="1m"),

@@ -7,7 +7,8 @@ role with `?` has a condition. Roles on the project are those for which Google o
 from __future__ import annotations
 
 JOBS = "train evaluate promote"
-READERS = f"fetch predict monitor {JOBS}"
+FORECASTING = "forecast-tasks forecast-publish"
+READERS = f"fetch predict monitor {JOBS} {FORECASTING}"
 
 GRANTS: dict[str, dict[str, str]] = {
     "project": {
@@ -15,26 +16,26 @@ GRANTS: dict[str, dict[str, str]] = {
         "bigquery.readSessionUser": READERS,
         "cloudsql.client?": "mlflow",
         "cloudsql.instanceUser?": "mlflow",
-        "logging.logWriter": "retrain build",
+        "logging.logWriter": "retrain forecast build",
         "monitoring.metricWriter": READERS,
-        "run.viewer": "retrain",
+        "run.viewer": "retrain forecast",
         "storage.objectViewer?": "build",
-        "workflows.invoker": "monitor",
+        "workflows.invoker": "monitor predict promote",
         "workflows.viewer": "retrain",
     },
     "dataset bike_traffic_raw": {
         "bigquery.dataEditor": f"fetch {JOBS}",
-        "bigquery.dataViewer": "predict monitor",
+        "bigquery.dataViewer": f"predict monitor {FORECASTING}",
     },
     "dataset bike_traffic_predictions": {"bigquery.dataEditor": READERS},
     "dataset monitoring_audit": {"bigquery.dataEditor": f"{READERS} notify retrain"},
     "bucket models": {
-        "storage.objectUser": f"predict {JOBS} retrain",
-        "storage.objectViewer": "monitor serve mlflow",
+        "storage.objectUser": f"predict {JOBS} {FORECASTING} retrain",
+        "storage.objectViewer": "monitor serve mlflow forecast",
     },
     "bucket reports": {"storage.objectUser": "monitor notify"},
     "bucket datasets": {"storage.objectUser": JOBS},
-    "bucket site": {"storage.objectUser": "predict promote"},
+    "bucket site": {"storage.objectUser": "predict promote forecast-publish"},
     "bucket sources": {"storage.objectViewer": "build"},
     "registry velocast": {"artifactregistry.writer": "build"},
     "registry velocast-images": {"artifactregistry.writer": "build"},
@@ -49,6 +50,8 @@ GRANTS: dict[str, dict[str, str]] = {
     "job velocast-train": {"run.jobsExecutorWithOverrides": "retrain"},
     "job velocast-evaluate": {"run.jobsExecutorWithOverrides": "retrain"},
     "job velocast-promote": {"run.jobsExecutorWithOverrides": "retrain"},
+    "job velocast-forecast-tasks": {"run.jobsExecutorWithOverrides": "forecast"},
+    "job velocast-forecast-publish": {"run.jobsExecutorWithOverrides": "forecast"},
     "service velocast-mlflow": {"run.invoker": JOBS},
     "service velocast-serve": {"run.invoker": "*"},
 }

@@ -37,6 +37,7 @@ NAMES = {
     "jobs": "velocast-evaluate|velocast-promote|velocast-train",
     "subscriptions": "velocast-fetch|velocast-monitor|velocast-notify|velocast-predict",
     "workflow": "velocast-retrain",
+    "forecast_workflow": "velocast-forecast",
     "dead_letter_subscription": "velocast-dead-letter-keep",
 }
 

@@ -49,6 +49,7 @@ def test_every_required_alert_exists() -> None:
         "forecasts_missing": "critical",
         "training_failed": "critical",
         "workflow_failed": "critical",
+        "forecast_failed": "critical",
         "dead_letters": "critical",
         "serve_errors": "critical",
         "serve_latency": "warning",

@@ -26,8 +26,8 @@ def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
     """One plan with all errors that Terraform itself accepts."""
     mutant.edit(
         f"{CONFIG}/functions.yaml",
-        "VELOCAST_CITY, VELOCAST_MODELS_BUCKET, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC]\n",
-        "VELOCAST_CITY, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC]\n",
+        "VELOCAST_MODELS_BUCKET, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
+        "VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
     )
     mutant.edit(
         f"{CONFIG}/functions.yaml",
@@ -96,7 +96,7 @@ def test_the_wiring_of_workflow_tables_and_dead_letters_is_checked(mutant: Tree)
     )
     made = planned(mutant)
     assert topology.workflow(made) == [
-        "the workflow runs ['velocast-judge', 'velocast-promote', 'velocast-train'], the jobs are "
+        "velocast-retrain runs ['velocast-judge', 'velocast-promote', 'velocast-train'], its jobs are "
         "['velocast-evaluate', 'velocast-promote', 'velocast-train']",
         "velocast-promote can take 14400 s with its retries, the workflow waits 7500 s",
     ]

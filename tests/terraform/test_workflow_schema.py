@@ -1,4 +1,4 @@
-"""workflows/retrain.yaml against the JSON schema of Workflows (json.schemastore.org/workflows.json).
+"""The workflows against the JSON schema of Workflows (json.schemastore.org/workflows.json).
 
 The emulator's package contains a copy of it; the local stack itself checks against a less strict one.
 """
@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 import yaml
 
-SOURCE = Path(__file__).parents[2] / "workflows" / "retrain.yaml"
+SOURCES = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))
+SOURCE = next(source for source in SOURCES if source.stem == "retrain")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,9 @@ def wrong(validator: jsonschema.Draft7Validator, workflow: dict[str, Any]) -> st
     return f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
 
 
-def test_the_workflow_is_valid(
-    validator: jsonschema.Draft7Validator, workflow: dict[str, Any]
-) -> None:
-    assert not wrong(validator, workflow)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_the_workflow_is_valid(validator: jsonschema.Draft7Validator, source: Path) -> None:
+    assert not wrong(validator, yaml.safe_load(source.read_text(encoding="utf-8")))
 
 
 def test_a_misspelt_key_is_named(

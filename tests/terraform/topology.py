@@ -26,6 +26,8 @@ SETTINGS: dict[str, type[settings.Settings]] = {
     "velocast-train": settings.JobSettings,
     "velocast-evaluate": settings.JobSettings,
     "velocast-promote": settings.JobSettings,
+    "velocast-forecast-tasks": settings.ForecastJobSettings,
+    "velocast-forecast-publish": settings.ForecastJobSettings,
 }
 
 
@@ -240,36 +242,42 @@ def tables(cloud: Cloud) -> list[str]:
 
 
 def workflow(cloud: Cloud) -> list[str]:
-    """The workflow's jobs exist and end before it stops waiting, and the workflow gets the variables it reads."""
-    (made,) = cloud.of("google_workflows_workflow")
-    source = made["source_contents"]
+    """Each workflow may run the jobs it names, which end before it stops waiting, and gets the variables it reads."""
     jobs = {
         job["name"]: job["template"][0]["template"][0]
         for job in cloud.of("google_cloud_run_v2_job")
         if job["name"] not in MLFLOW
     }
-    named = set(re.findall(r"\bjob: ([a-z-]+)", source))
-    wrong = (
-        [f"the workflow runs {sorted(named)}, the jobs are {sorted(jobs)}"]
-        if named != set(jobs)
-        else []
-    )
-    waits = int(re.findall(r"connector_params:\s+timeout: (\d+)", source)[0])
-    lease = int(re.findall(r"expires_at: \S*sys\.now\(\) \+ (\d+)", source)[0])
-    for name, job in jobs.items():
-        longest = int(job["timeout"].removesuffix("s")) * (job["max_retries"] + 1)
-        if longest >= waits:
-            wrong.append(
-                f"{name} can take {longest} s with its retries, the workflow waits {waits} s"
-            )
-    if waits * len(jobs) >= lease:
-        wrong.append(
-            f"the lease expires after {lease} s, {len(jobs)} jobs can take {waits * len(jobs)} s"
-        )
-    read = {v for v in re.findall(r'sys\.get_env\("(\w+)"', source) if not v.startswith("GOOGLE_")}
-    if read != set(made["user_env_vars"]):
-        wrong.append(f"the workflow reads {sorted(read)} and gets {sorted(made['user_env_vars'])}")
-    yaml.safe_load(source)
+    wrong = []
+    for made in cloud.of("google_workflows_workflow"):
+        name, source = made["name"], made["source_contents"]
+        own = {
+            place.removeprefix("job ")
+            for place, role, who in cloud.grants
+            if role == "run.jobsExecutorWithOverrides" and name == f"velocast-{who}"
+        }
+        named = set(re.findall(r"\bjob: ([a-z-]+)", source))
+        if named != own:
+            wrong.append(f"{name} runs {sorted(named)}, its jobs are {sorted(own)}")
+        waits = int(re.findall(r"connector_params:\s+timeout: (\d+)", source)[0])
+        for job in sorted(own & set(jobs)):
+            longest = int(jobs[job]["timeout"].removesuffix("s")) * (jobs[job]["max_retries"] + 1)
+            if longest >= waits:
+                wrong.append(
+                    f"{job} can take {longest} s with its retries, the workflow waits {waits} s"
+                )
+        leases = re.findall(r"expires_at: \S*sys\.now\(\) \+ (\d+)", source)
+        wrong += [
+            f"the lease expires after {lease} s, {len(own)} jobs can take {waits * len(own)} s"
+            for lease in leases
+            if waits * len(own) >= int(lease)
+        ]
+        read = {
+            v for v in re.findall(r'sys\.get_env\("(\w+)"', source) if not v.startswith("GOOGLE_")
+        }
+        if read != set(made["user_env_vars"]):
+            wrong.append(f"{name} reads {sorted(read)} and gets {sorted(made['user_env_vars'])}")
+        yaml.safe_load(source)
     return wrong
 
 

@@ -132,6 +132,10 @@ def copy_project(to: Path) -> Tree:
     for folder in ("terraform", "shared/velocast/schemas", "shared/velocast/cities"):
         shutil.copytree(ROOT / folder, to / folder, ignore=ignored)
     (to / "workflows").mkdir()
-    for file in ("shared/velocast/thresholds.yaml", "workflows/retrain.yaml"):
+    for file in (
+        "shared/velocast/thresholds.yaml",
+        "workflows/retrain.yaml",
+        "workflows/forecast.yaml",
+    ):
         shutil.copy(ROOT / file, to / file)
     return Tree(to)

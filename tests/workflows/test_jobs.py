@@ -18,7 +18,7 @@ from gcp_emulators.core.warm_python import WarmPython
 from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
-from velocast.core.settings import JobSettings
+from velocast.core.settings import ForecastJobSettings, JobSettings
 
 pytestmark = pytest.mark.emulator
 
@@ -60,7 +60,8 @@ def start(warm_python: WarmPython, tmp_path: Path) -> Start:
 @pytest.mark.parametrize("job", CONFIG)
 def test_every_job_has_its_script_and_is_given_what_its_settings_require(job: str) -> None:
     assert (JOBS / CONFIG[job]["script"]).is_file()
-    assert set(CONFIG[job]["environment"]) == JobSettings.required_variables()
+    settings = ForecastJobSettings if "forecast" in job else JobSettings
+    assert set(CONFIG[job]["environment"]) == settings.required_variables()
     assert len((JOBS / CONFIG[job]["script"]).read_text().splitlines()) < 60
 
 
@@ -71,6 +72,13 @@ def test_every_job_has_its_script_and_is_given_what_its_settings_require(job: st
         ("train.py", ["--force=yes"], "'yes' is neither true nor false"),
         ("evaluate.py", [], "required: --version"),
         ("promote.py", ["--version=seven"], "invalid int value"),
+        ("forecast.py", ["--name=n", "--step=all"], "invalid choice: 'all'"),
+        (
+            "forecast.py",
+            ["--name=n", "--step=plan", "--request={}}"],
+            "invalid model_validate_json",
+        ),
+        ("publish.py", [], "required: --name"),
     ],
 )
 def test_wrong_arguments_end_the_job_before_it_begins(

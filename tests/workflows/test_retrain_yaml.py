@@ -172,7 +172,8 @@ def test_the_source_keeps_to_the_limits_of_workflows() -> None:
 
 def test_it_waits_longer_for_a_job_than_the_job_and_its_retries_may_take() -> None:
     workflow = yaml.safe_load(SOURCE.read_text())
-    jobs = yaml.safe_load(JOBS.read_text())
+    every = yaml.safe_load(JOBS.read_text())
+    jobs = {name: job for name, job in every.items() if job["workflow"] == "velocast-retrain"}
     asked = {s["args"]["job"] for s in _steps(workflow) if s.get("call") == "run_job"}
     assert asked == set(jobs)
     (waits,) = [s["timeout"] for s in _steps(workflow["run_job"]) if "timeout" in s]

@@ -1,4 +1,4 @@
-"""The edge of the three jobs: arguments in, one run, an exit code out.
+"""The edge of the jobs: arguments in, one run, an exit code out.
 
 A job has no event that carries a time: it runs at `--as-of`, else VELOCAST_AS_OF, else the start of its process, which
 this module reads from the clock. Its execution id is `--execution-id` (given by the workflow), else the name of Cloud
@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from velocast.adapters.gcs import Objects, read_address
 from velocast.core.audit_row import AuditRow, EventType
 from velocast.core.datetimes import parse_instant, rfc3339
-from velocast.core.settings import JobSettings
+from velocast.core.settings import ForecastJobSettings, JobSettings
+from velocast.core.telemetry import log
 from velocast.usecases.context import Run, Runtime, describe_error, perform, report_failure
 
 Work = Callable[[Run[JobSettings]], list[AuditRow]]
+ForecastWork = Callable[[Run[ForecastJobSettings]], list[AuditRow]]
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -43,8 +45,7 @@ def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
     """
     started_at = datetime.now(UTC)
     settings = JobSettings.load(read_address)
-    by_hand = f"{component}-by-hand-{started_at:%Y%m%dT%H%M%SZ}"
-    execution_id = options.execution_id or settings.execution or by_hand
+    execution_id = _execution_id(component, options, settings, started_at)
     run = Run(Runtime(settings, component=component), started_at, execution_id)
     try:
         if asked := options.as_of or settings.as_of:
@@ -58,6 +59,43 @@ def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
         _leave_error(run, exc)
         return 1
     return 0
+
+
+def run_forecast_job(options: argparse.Namespace, work: ForecastWork, *, audited: bool) -> int:
+    """Do one step of a forecast; returns the exit code, 0 only on success.
+
+    It is audited, and a failure is reported, as a run of `predict` with the id of the run that asked for it. audited:
+    False for one of many tasks, which only logs its error: the last step says which parts are missing.
+    """
+    started_at = datetime.now(UTC)
+    settings = ForecastJobSettings.load(read_address)
+    execution_id = _execution_id("predict", options, settings, started_at)
+    run = Run(Runtime(settings, component="predict"), started_at, execution_id)
+    try:
+        if asked := options.as_of or settings.as_of:
+            run = Run(run.runtime, parse_instant(asked), execution_id)
+        perform(run, lambda: work(run))
+    except Exception as exc:  # noqa: BLE001  the outermost handler: reports, and fails
+        if audited:
+            report_failure(run, exc, event_type="PREDICTION", details={})
+        else:
+            log(
+                "ERROR",
+                f"task {settings.task_index}: {describe_error(exc)}",
+                execution_id=execution_id,
+            )
+        return 1
+    return 0
+
+
+def _execution_id(
+    component: str,
+    options: argparse.Namespace,
+    settings: JobSettings | ForecastJobSettings,
+    started_at: datetime,
+) -> str:
+    by_hand = f"{component}-by-hand-{started_at:%Y%m%dT%H%M%SZ}"
+    return options.execution_id or settings.execution or by_hand
 
 
 def _leave_error(run: Run[JobSettings], error: Exception) -> None:

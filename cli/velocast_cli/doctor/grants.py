@@ -1,7 +1,7 @@
 """The roles that each service account needs, as Terraform grants them.
 
-`terraform/config/*.yaml` lists the roles of functions, jobs and workflows. The modules add three rules: the workflow
-may run every job, a job that lists MLFLOW_TRACKING_URI may call MLflow, and Pub/Sub calls each function of a topic as
+`terraform/config/*.yaml` lists the roles of functions, jobs and workflows. The modules add three rules: a workflow may
+run its own jobs, a job that lists MLFLOW_TRACKING_URI may call MLflow, and Pub/Sub calls each function of a topic as
 an account of its own. The local stack answers questions about permissions from the same list.
 """
 
@@ -57,7 +57,7 @@ def read_grants(folder: Path = CONFIG) -> list[Grant]:
     jobs, workflows = read_config("jobs", folder), read_config("workflows", folder)
     runners = {PREFIX + name: entry for name, entry in functions.items()} | jobs | workflows
     found = [grant for name, entry in runners.items() for grant in _configured(name, entry)]
-    found += _by_rule(functions, jobs, workflows)
+    found += _by_rule(functions, jobs)
     return sorted(found, key=lambda grant: grant.account)
 
 
@@ -81,12 +81,9 @@ def _configured(account: str, entry: dict[str, Any]) -> Iterator[Grant]:
 def _by_rule(
     functions: dict[str, dict[str, Any]],
     jobs: dict[str, dict[str, Any]],
-    workflows: dict[str, dict[str, Any]],
 ) -> Iterator[Grant]:
-    for workflow in workflows:
-        for job in jobs:
-            yield Grant(workflow, "roles/run.jobsExecutorWithOverrides", "job", job)
     for job, entry in jobs.items():
+        yield Grant(entry["workflow"], "roles/run.jobsExecutorWithOverrides", "job", job)
         if "MLFLOW_TRACKING_URI" in entry["environment"]:
             yield Grant(job, "roles/run.invoker", "service", MLFLOW)
     for name, entry in functions.items():

@@ -14,6 +14,7 @@ from gcp_emulators.cloud_run.jobs import (
     SUCCEEDED,
     CloudRun,
     RunOverrides,
+    tasks_of,
 )
 from gcp_emulators.core.documents import Document
 from gcp_emulators.core.errors import GoogleApiError
@@ -78,6 +79,10 @@ class CloudRunApi:
     def _cancel(self, request: Request) -> Document:
         return self._store.cancel(request.path_params["id"])
 
+    def _parallelism(self, record: Document) -> int:
+        tasks = tasks_of(record)
+        return min(self._store.job(record["job"]).parallelism or tasks, tasks)
+
     # API v2
 
     def _run_v2(self, request: Request, body: Json) -> Json:
@@ -99,7 +104,11 @@ class CloudRunApi:
         return {
             "name": f"{self._parent}/jobs/{name}",
             "createTime": _CREATED,
-            "template": {"taskCount": 1, "template": template},
+            "template": {
+                "taskCount": job.task_count,
+                "parallelism": job.parallelism,
+                "template": template,
+            },
             "executionCount": len(self._store.executions(name)),
             "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
         }
@@ -119,25 +128,29 @@ class CloudRunApi:
             "message": record["message"],
         }
         ended = {"completionTime": record["ended"]} if "ended" in record else {}
-        return {
-            "name": f"{self._parent}/jobs/{record['job']}/executions/{record['id']}",
-            "uid": record["id"],
-            "generation": "1",
-            "observedGeneration": "1",
-            "job": record["job"],
-            "createTime": record["created"],
-            "startTime": record["created"],
-            "taskCount": 1,
-            "parallelism": 1,
-            "template": {
-                "containers": [
-                    {"image": self._store.job(record["job"]).image, "args": record["args"]}
-                ]
-            },
-            "conditions": [condition],
-            "logUri": "file://" + record["log"],
-            _COUNT[state]: 1,
-        } | ended
+        return (
+            {
+                "name": f"{self._parent}/jobs/{record['job']}/executions/{record['id']}",
+                "uid": record["id"],
+                "generation": "1",
+                "observedGeneration": "1",
+                "job": record["job"],
+                "createTime": record["created"],
+                "startTime": record["created"],
+                "taskCount": tasks_of(record),
+                "parallelism": self._parallelism(record),
+                "template": {
+                    "containers": [
+                        {"image": self._store.job(record["job"]).image, "args": record["args"]}
+                    ]
+                },
+                "conditions": [condition],
+                "logUri": "file://" + record["log"],
+                "retriedCount": record.get("retried", 0),
+            }
+            | _counts(record)
+            | ended
+        )
 
     def _operation(self, record: Document) -> Json:
         execution: Json = {"@type": _EXECUTION_TYPE, **self._execution_v2(record)}
@@ -192,7 +205,8 @@ class CloudRunApi:
         if executions:
             newest = {"name": executions[0]["id"], "creationTimestamp": executions[0]["created"]}
             status["latestCreatedExecution"] = newest
-        spec = {"template": {"metadata": {}, "spec": {"taskCount": 1, "template": {"spec": task}}}}
+        tasks = {"taskCount": job.task_count, "parallelism": job.parallelism}
+        spec = {"template": {"metadata": {}, "spec": {**tasks, "template": {"spec": task}}}}
         return self._knative("Job", name, _CREATED, {}) | {"spec": spec, "status": status}
 
     def _executions_v1(self, request: Request, _body: Json) -> Json:
@@ -216,13 +230,17 @@ class CloudRunApi:
             "conditions": [completed, *begun],
             "startTime": record["created"],
         }
-        status |= {_COUNT[state]: 1, "logUri": "file://" + record["log"]}
+        status |= _counts(record) | {"logUri": "file://" + record["log"]}
         if "ended" in record:
             status["completionTime"] = record["ended"]
         container = {"image": self._store.job(record["job"]).image, "args": record["args"]}
         labels = {"run.googleapis.com/job": record["job"]}
         return self._knative("Execution", record["id"], record["created"], labels) | {
-            "spec": {"taskCount": 1, "template": {"spec": {"containers": [container]}}},
+            "spec": {
+                "taskCount": tasks_of(record),
+                "parallelism": self._parallelism(record),
+                "template": {"spec": {"containers": [container]}},
+            },
             "status": status,
         }
 
@@ -235,6 +253,12 @@ class CloudRunApi:
             "labels": {"cloud.googleapis.com/location": self._location, **labels},
         }
         return {"apiVersion": "run.googleapis.com/v1", "kind": kind, "metadata": metadata}
+
+
+def _counts(record: Document) -> Json:
+    """Return how many tasks are in which state; while an execution runs, all of them count as running."""
+    counts = record.get("counts") or {record["state"]: tasks_of(record)}
+    return {_COUNT[state]: number for state, number in counts.items()}
 
 
 def asked_region(host: str) -> str | None:

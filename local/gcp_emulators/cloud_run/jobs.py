@@ -1,4 +1,4 @@
-"""Cloud Run jobs: each execution is a child process; its record is kept across restarts."""
+"""Cloud Run jobs: each task of an execution is a child process; the execution's record is kept across restarts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,10 @@ Environment = Callable[[Sequence[str]], dict[str, str]]
 
 
 class Job(BaseModel):
-    """A job: Python runs `script` with `args`. environment: names of the variables that the script sees."""
+    """A job: Python runs `script` with `args`. environment: names of the variables that the script sees.
+
+    parallelism: how many tasks of an execution run at a time; 0: all of them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,17 +40,20 @@ class Job(BaseModel):
     cpu: int = 1
     timeout_seconds: int
     max_retries: int = 0
+    task_count: int = 1
+    parallelism: int = 1
     environment: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RunOverrides:
-    """Changes for one execution: `args` and the timeout replace the job's, `env` is added; None changes nothing."""
+    """Changes for one execution: `env` is added, the others replace the job's; None changes nothing."""
 
     args: tuple[str, ...] | None = None
     env: Mapping[str, str] | None = None
     timeout_seconds: float | None = None
+    task_count: int | None = None
 
     @classmethod
     def from_body(cls, body: Document) -> RunOverrides:
@@ -61,6 +68,7 @@ class RunOverrides:
             args=args if args or cleared else None,
             env=env,
             timeout_seconds=float(str(timeout).rstrip("s")) if timeout else None,
+            task_count=int(overrides.get("taskCount") or 0) or None,
         )
 
 
@@ -122,6 +130,8 @@ class CloudRun:
                 "created": now,
                 "state": RUNNING,
                 "message": "",
+                "tasks": overrides.task_count or job.task_count,
+                "counts": {},
                 "log": str(self._logs / f"{execution_id}.log"),
             },
         )
@@ -144,9 +154,9 @@ class CloudRun:
         return sum(record["state"] == RUNNING for record in self._records.newest_first())
 
     def cancel(self, execution_id: str) -> Document:
-        """End an execution's process and return the record; an execution that has ended is unchanged."""
-        self.execution(execution_id)
-        self._runs.stop(execution_id)
+        """End an execution's processes and return the record; an execution that has ended is unchanged."""
+        for index in range(tasks_of(self.execution(execution_id))):
+            self._runs.stop(_key(execution_id, index))
         return self.execution(execution_id)
 
     def stop(self) -> None:
@@ -154,34 +164,51 @@ class CloudRun:
         self._runs.stop_all()
 
     def _run(self, record: Document, overrides: RunOverrides) -> None:
-        job = self.jobs[record["job"]]
+        """Run all tasks. One that fails for good does not end the others, but the execution fails."""
+        job, count = self.jobs[record["job"]], tasks_of(record)
         began = time.monotonic()
-        state, message = FAILED, ""
+        with ThreadPoolExecutor(min(job.parallelism or count, count)) as pool:
+            ended = list(pool.map(lambda n: self._task(record, job, overrides, n), range(count)))
+        states = [task.state for task in ended]
+        worst = next(task for task in ended if task.state == _worst(states))
+        counts = {state: states.count(state) for state in dict.fromkeys(states)}
+        self._records.update(
+            record["id"],
+            state=worst.state,
+            message=worst.message,
+            counts=counts,
+            retried=sum(task.retried for task in ended),
+            ended=after_start(record["created"], time.monotonic() - began),
+        )
+
+    def _task(self, record: Document, job: Job, overrides: RunOverrides, index: int) -> _EndedTask:
+        state, message, attempt = FAILED, "", 0
         for attempt in range(job.max_retries + 1):
-            state, message = self._attempt(record, job, overrides, attempt)
+            state, message = self._attempt(record, job, overrides, index, attempt)
             if state != FAILED:
                 break
-        ended = after_start(record["created"], time.monotonic() - began)
-        self._records.update(record["id"], state=state, message=message, ended=ended)
+        named = f"Task {index}: " if tasks_of(record) > 1 and state == FAILED else ""
+        return _EndedTask(state, named + message, retried=attempt)
 
     def _attempt(
-        self, record: Document, job: Job, overrides: RunOverrides, attempt: int
+        self, record: Document, job: Job, overrides: RunOverrides, index: int, attempt: int
     ) -> tuple[str, str]:
         execution_id, log = record["id"], Path(record["log"])
+        key = _key(execution_id, index)
         clock = {self._clock_variable: record["created"]} if self._clock_variable else {}
         environment = self._environment(job.environment) | clock | dict(overrides.env or {})
         environment |= {
             "CLOUD_RUN_JOB": record["job"],
             "CLOUD_RUN_EXECUTION": execution_id,
-            "CLOUD_RUN_TASK_INDEX": "0",
-            "CLOUD_RUN_TASK_COUNT": "1",
+            "CLOUD_RUN_TASK_INDEX": str(index),
+            "CLOUD_RUN_TASK_COUNT": str(tasks_of(record)),
             "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
         }
         timeout = overrides.timeout_seconds or job.timeout_seconds
         command = [sys.executable, str(self._scripts / job.script), *record["args"]]
         try:
             code = self._runs.run(
-                execution_id,
+                key,
                 command,
                 environment=environment,
                 log=log,
@@ -194,11 +221,31 @@ class CloudRun:
                 FAILED,
                 f"The task was ended after its timeout of {timeout:g} s. {_last_line(log)}",
             )
-        if self._runs.was_stopped(execution_id):
+        if self._runs.was_stopped(key):
             return CANCELLED, "The execution was cancelled."
         if code == 0:
             return SUCCEEDED, "Execution completed successfully."
         return FAILED, f"The container exited with an error, exit code {code}. {_last_line(log)}"
+
+
+@dataclass(frozen=True)
+class _EndedTask:
+    state: str
+    message: str
+    retried: int
+
+
+def tasks_of(record: Document) -> int:
+    """Return how many tasks an execution has; records of earlier versions have one."""
+    return int(record.get("tasks", 1))
+
+
+def _key(execution_id: str, index: int) -> str:
+    return f"{execution_id}/{index}"
+
+
+def _worst(states: Sequence[str]) -> str:
+    return next(state for state in (CANCELLED, FAILED, SUCCEEDED) if state in states)
 
 
 def _last_line(log: Path) -> str:

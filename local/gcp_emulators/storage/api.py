@@ -6,6 +6,7 @@ Every precondition is enforced: on uploads of all kinds, downloads, patches, del
 from __future__ import annotations
 
 import re
+from typing import IO
 from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
@@ -15,7 +16,7 @@ from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.listing import list_objects, object_json
 from gcp_emulators.storage.preconditions import Preconditions
 from gcp_emulators.storage.request import StorageRequest, storage_endpoint, unknown_path
-from gcp_emulators.storage.resources import ObjectGeneration, Resource
+from gcp_emulators.storage.resources import ObjectGeneration, Resource, check_announced
 from gcp_emulators.storage.store import ObjectStore
 from gcp_emulators.storage.uploads import ResumableUpload, UploadSessions, split_multipart
 
@@ -133,14 +134,14 @@ class _ObjectServer:
     ) -> Response:
         conditions = Preconditions.from_query(call.query, "ifSource")
         wanted = call.query.get("sourceGeneration")
-        original, data = self.store.read(*source, conditions, int(wanted) if wanted else None)
+        original = self.store.get(*source, conditions, int(wanted) if wanted else None)
         metadata = original.resource | call.json()
         sums = {key: original.resource[key] for key in ("md5Hash", "crc32c")}
-        stored = self.store.put(*target, data, metadata | sums, call.conditions)
+        stored = self.store.copy(original, target, metadata | sums, call.conditions)
         if verb == "copyTo":
             return object_response(stored, call.origin)
         answer = {"kind": "storage#rewriteResponse", "done": True}
-        answer |= {"totalBytesRewritten": str(len(data)), "objectSize": str(len(data))}
+        answer |= {"totalBytesRewritten": str(stored.size), "objectSize": str(stored.size)}
         return JSONResponse(answer | {"resource": object_json(stored, call.origin)})
 
     def upload(self, call: StorageRequest) -> Response:
@@ -171,24 +172,30 @@ class _ObjectServer:
         self.store.bucket(bucket)
         # refuse a stale write before its bytes are sent; the check is repeated when they have arrived
         call.conditions.check(f"gs://{bucket}/{name}", self.store.find(bucket, name))
-        upload_id = self.sessions.begin(ResumableUpload(bucket, name, metadata, call.conditions))
+        file = self.store.new_file()
+        file.touch()
+        upload_id = self.sessions.begin(
+            ResumableUpload(bucket, name, metadata, call.conditions, file)
+        )
         place = f"{call.origin}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={upload_id}"
         return Response(headers={"Location": place, "X-GUploader-UploadID": upload_id})
 
     def _continue_resumable(self, call: StorageRequest) -> Response:
         upload_id = call.query["upload_id"]
         if call.method == "DELETE":
+            self.sessions.find(upload_id).file.unlink(missing_ok=True)
             self.sessions.end(upload_id)
             return Response(status_code=499)
         upload = self.sessions.find(upload_id)
         if not upload.accept(call.headers.get("content-range"), call.body):
-            have = len(upload.data)
+            have = upload.size
             return Response(
                 status_code=308, headers={"Range": f"bytes=0-{have - 1}"} if have else {}
             )
         self.sessions.end(upload_id)
-        stored = self.store.put(
-            upload.bucket, upload.name, bytes(upload.data), upload.metadata, upload.conditions
+        sums = check_announced(upload.sums.encoded(), upload.metadata)
+        stored = self.store.put_file(
+            upload.bucket, upload.name, upload.file, upload.metadata | sums, upload.conditions
         )
         return object_response(stored, call.origin)
 
@@ -200,7 +207,11 @@ class _ObjectServer:
         raise unknown_path(call)
 
     def _bytes(self, call: StorageRequest, bucket: str, name: str) -> Response:
-        stored, data = self.store.read(bucket, name, call.conditions, call.generation)
+        stored, file = self.store.open(bucket, name, call.conditions, call.generation)
+        with file:
+            return self._part(call, stored, file)
+
+    def _part(self, call: StorageRequest, stored: ObjectGeneration, file: IO[bytes]) -> Response:
         resource = stored.resource
         headers = {
             "Content-Type": resource["contentType"],
@@ -215,12 +226,13 @@ class _ObjectServer:
         for field, header in _TOLD_BY_HEADERS.items():
             if field in resource:
                 headers[header] = resource[field]
-        span = _byte_range(call.headers.get("range"), len(data))
+        span = _byte_range(call.headers.get("range"), stored.size)
         if span is None:
-            return Response(data, headers=headers)
+            return Response(file.read(), headers=headers)
         first, last = span
-        headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-        return Response(data[first : last + 1], status_code=206, headers=headers)
+        headers["Content-Range"] = f"bytes {first}-{last}/{stored.size}"
+        file.seek(first)
+        return Response(file.read(last + 1 - first), status_code=206, headers=headers)
 
 
 def _byte_range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -54,13 +54,26 @@ class ObjectGeneration:
         return int(self.resource["size"])
 
 
-def checksums(data: bytes, announced: Resource) -> dict[str, str]:
-    """Return `md5Hash` and `crc32c` of the bytes; raises 400 if the writer announced different ones."""
-    md5 = hashlib.md5(data, usedforsecurity=False).digest()
-    crc32c = google_crc32c.value(data).to_bytes(4, "big")
-    sums = {
-        name: base64.b64encode(s).decode() for name, s in (("md5Hash", md5), ("crc32c", crc32c))
-    }
+class Checksums:
+    """`md5Hash` and `crc32c` of bytes that arrive in pieces."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._md5 = hashlib.md5(data, usedforsecurity=False)
+        self._crc32c = google_crc32c.value(data)
+
+    def update(self, data: bytes) -> None:
+        """Add a piece."""
+        self._md5.update(data)
+        self._crc32c = google_crc32c.extend(self._crc32c, data)
+
+    def encoded(self) -> dict[str, str]:
+        """Return the sums by their names in an object's resource."""
+        sums = {"md5Hash": self._md5.digest(), "crc32c": self._crc32c.to_bytes(4, "big")}
+        return {name: base64.b64encode(value).decode() for name, value in sums.items()}
+
+
+def check_announced(sums: dict[str, str], announced: Resource) -> dict[str, str]:
+    """Return an object's checksums; raises 400 if the writer announced different ones."""
     for name, value in sums.items():
         if announced.get(name) not in (None, value):
             told = announced[name]

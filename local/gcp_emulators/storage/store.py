@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.preconditions import Preconditions, condition_not_met
 from gcp_emulators.storage.resources import (
+    Checksums,
     ObjectGeneration,
     Resource,
-    checksums,
+    check_announced,
     merged,
     new_bucket,
     new_object,
@@ -136,15 +138,41 @@ class ObjectStore:
         """Write a new generation of an object and return it; raises 412, or 400 for a wrong checksum."""
         if not name:
             raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
-        sums = checksums(data, metadata)
-        file = uuid.uuid4().hex
-        (self._files / file).write_bytes(data)
+        sums = check_announced(Checksums(data).encoded(), metadata)
+        file = self.new_file()
+        file.write_bytes(data)
+        return self.put_file(bucket, name, file, metadata | sums, conditions)
+
+    def new_file(self) -> Path:
+        """Return the path of a new file, for bytes that arrive in pieces."""
+        return self._files / uuid.uuid4().hex
+
+    def put_file(
+        self, bucket: str, name: str, file: Path, metadata: Resource, conditions: Preconditions
+    ) -> ObjectGeneration:
+        """Write a new generation from a `new_file`, with the checksums in `metadata`; else as `put`."""
+        if not name:
+            raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
         try:
             with self._transaction():
-                return self._put(bucket, name, file, len(data), metadata | sums, conditions)
+                size = file.stat().st_size
+                return self._put(bucket, name, file.name, size, metadata, conditions)
         except GoogleApiError:
-            (self._files / file).unlink()
+            file.unlink()
             raise
+
+    def copy(
+        self,
+        original: ObjectGeneration,
+        target: tuple[str, str],
+        metadata: Resource,
+        conditions: Preconditions,
+    ) -> ObjectGeneration:
+        """Give an object's bytes another name, without reading them, as Cloud Storage does; raises as `put`."""
+        file = self.new_file()
+        with self._lock:
+            file.hardlink_to(self._files / original.file)
+        return self.put_file(*target, file, metadata, conditions)
 
     def _put(
         self,
@@ -194,11 +222,17 @@ class ObjectStore:
         self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
     ) -> tuple[ObjectGeneration, bytes]:
         """Return an object and its bytes; raises 404, 412 or 304."""
-        with self._lock:
-            stored = self.get(bucket, name, conditions, generation)
-            file = (self._files / stored.file).open("rb")
+        stored, file = self.open(bucket, name, conditions, generation)
         with file:
             return stored, file.read()
+
+    def open(
+        self, bucket: str, name: str, conditions: Preconditions, generation: int | None = None
+    ) -> tuple[ObjectGeneration, IO[bytes]]:
+        """Return an object and its bytes as an open file; raises 404, 412 or 304."""
+        with self._lock:
+            stored = self.get(bucket, name, conditions, generation)
+            return stored, (self._files / stored.file).open("rb")
 
     def update(
         self,

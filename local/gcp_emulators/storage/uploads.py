@@ -7,10 +7,11 @@ import re
 import threading
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gcp_emulators.core.errors import GoogleApiError
 from gcp_emulators.storage.preconditions import Preconditions
-from gcp_emulators.storage.resources import Resource
+from gcp_emulators.storage.resources import Checksums, Resource
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
@@ -54,13 +55,18 @@ def _split_headers(section: bytes) -> tuple[bytes, bytes]:
 
 @dataclass
 class ResumableUpload:
-    """A resumable upload in progress: what was announced, and the bytes received so far."""
+    """A resumable upload in progress: what was announced, and the bytes received so far, in `file`.
+
+    Their checksums grow with them, so that the last chunk of a large object is answered as fast as the first.
+    """
 
     bucket: str
     name: str
     metadata: Resource
     conditions: Preconditions
-    data: bytearray = field(default_factory=bytearray)
+    file: Path
+    size: int = 0
+    sums: Checksums = field(default_factory=Checksums)
 
     def accept(self, content_range: str | None, chunk: bytes) -> bool:
         """Add a chunk and return whether the object is complete; raises 400 if the chunk would leave a gap.
@@ -69,7 +75,9 @@ class ResumableUpload:
         has arrived) or None (the whole object). A chunk sent twice is stored once.
         """
         if not content_range:
-            self.data[:] = chunk
+            self.file.write_bytes(b"")
+            self.size, self.sums = 0, Checksums()
+            self._append(chunk)
             return True
         found = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", content_range.strip())
         if not found:
@@ -78,12 +86,18 @@ class ResumableUpload:
             )
         first, total = found.group(1), found.group(3)
         if first is not None:
-            if int(first) > len(self.data):
+            if int(first) > self.size:
                 raise GoogleApiError(
-                    400, f"chunk starts at {first}, have {len(self.data)} bytes", reason="invalid"
+                    400, f"chunk starts at {first}, have {self.size} bytes", reason="invalid"
                 )
-            self.data[int(first) :] = chunk
-        return total != "*" and len(self.data) >= int(total)
+            self._append(chunk[self.size - int(first) :])
+        return total != "*" and self.size >= int(total)
+
+    def _append(self, data: bytes) -> None:
+        with self.file.open("ab") as file:
+            file.write(data)
+        self.sums.update(data)
+        self.size += len(data)
 
 
 class UploadSessions:

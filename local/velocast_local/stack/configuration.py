@@ -60,10 +60,11 @@ class Function(_Entry):
 
 
 class _JobEntry(Job):
-    """One entry of jobs.yaml."""
+    """One entry of jobs.yaml. workflow: which one may run it; the local stack enforces nothing."""
 
     image: str = IMAGE
     description: str = ""
+    workflow: str = ""
     roles: Roles = Roles()
 
 

@@ -205,7 +205,8 @@ class ControlPlane:
                 self.service_records, project=state.project, location=state.location
             ).routes(),
             *logging_routes(
-                state.project, lambda: stack_log_files(state, self.functions, self.jobs)
+                state.project,
+                lambda: stack_log_files(state, self.functions, self.jobs, self.executions),
             ),
             *function_servers.function_routes(self.functions, state),
             *pubsub_routes(self.broker),

@@ -13,6 +13,7 @@ from gcp_emulators.core.processes import MARKER
 from velocast_local.stack.state import StackState
 
 WORKFLOW = "velocast-retrain"
+FORECAST_WORKFLOW = "velocast-forecast"
 ALERTS_TOPIC = "velocast-alerts"
 # APIs of gcloud that the control plane serves at its own address.
 _GCLOUD_APIS = (
@@ -62,6 +63,7 @@ def deployed_environment(state: StackState) -> dict[str, str]:
         "VELOCAST_DATASETS_BUCKET": f"{state.project}-datasets",
         "VELOCAST_ALERTS_TOPIC": ALERTS_TOPIC,
         "VELOCAST_WORKFLOW": WORKFLOW,
+        "VELOCAST_FORECAST_WORKFLOW": FORECAST_WORKFLOW,
         "VELOCAST_DISCORD_WEBHOOK_FILE": str(state.home / "secrets" / "discord-webhook"),
         "VELOCAST_API_KEYS_FILE": str(state.home / "secrets" / "api-keys"),
         "VELOCAST_CHANNELS_FILE": str(state.home / "secrets" / "channels"),

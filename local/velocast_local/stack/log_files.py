@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator
 
 from gcp_emulators.cloud_logging.api import LogFile
 from gcp_emulators.cloud_run.jobs import CloudRun
+from gcp_emulators.workflows.executions import WorkflowExecutions
 from velocast_local.stack.configuration import NAME_PREFIX
 from velocast_local.stack.state import StackState
 
 
 def stack_log_files(
-    state: StackState, functions: Collection[str], jobs: CloudRun
+    state: StackState, functions: Collection[str], jobs: CloudRun, executions: WorkflowExecutions
 ) -> Iterator[LogFile]:
     """Yield the logs of the functions, of all executions of jobs and of all workflow executions."""
     place = {"location": state.location, "project_id": state.project}
@@ -23,10 +24,12 @@ def stack_log_files(
         labels = place | {"job_name": record["job"]}
         file = state.logs / "jobs" / f"{record['id']}.log"
         yield LogFile(file, "cloud_run_job", labels, execution)
-    for file in sorted((state.logs / "workflows").glob("*.log")):
-        yield LogFile(
-            file,
-            "workflows.googleapis.com/Workflow",
-            place | {"workflow_id": f"{NAME_PREFIX}retrain"},
-            {"workflows.googleapis.com/execution_id": file.stem},
-        )
+    for workflow in executions.workflows:
+        for record in reversed(executions.list(workflow)):
+            execution_id = str(record["name"]).rpartition("/")[2]
+            yield LogFile(
+                state.logs / "workflows" / f"{execution_id}.log",
+                "workflows.googleapis.com/Workflow",
+                place | {"workflow_id": workflow},
+                {"workflows.googleapis.com/execution_id": execution_id},
+            )

@@ -6,14 +6,14 @@ import re
 
 from velocast.adapters import google_clients
 from velocast.core.errors import WorkflowError
-from velocast.core.requests import RetrainArgument
+from velocast.core.requests import Message
 
 START_SECONDS = 60.0
 LABEL = "velocast-cause"
 
 
 def start_execution(
-    project: str, location: str, workflow: str, argument: RetrainArgument, *, label: str
+    project: str, location: str, workflow: str, argument: Message, *, label: str
 ) -> str:
     """Start an execution of a workflow and return its id, without waiting for it to end.
 

@@ -164,6 +164,12 @@ class TooLittleHistory(VelocastError):
     code = "too_little_history"
 
 
+class PartsMissing(VelocastError):
+    """Some parts of a forecast that is made in tasks were not made; nothing is published."""
+
+    code = "parts_missing"
+
+
 class PromotionRefused(VelocastError):
     """The challenger must not be published."""
 

@@ -63,6 +63,18 @@ class MonitorRequest(RunRequest):
     digest: bool = False
 
 
+class ForecastArgument(Message):
+    """Argument of the workflow velocast-forecast: which run it makes in tasks.
+
+    execution_id: of the run that asks for it, under which it is audited. request: with an `as_of`. of_the_day: with the
+    champion of that day.
+    """
+
+    execution_id: str
+    request: PredictRequest
+    of_the_day: bool = True
+
+
 class RetrainArgument(Message):
     """Argument of the workflow velocast-retrain."""
 

@@ -69,6 +69,7 @@ class Thresholds(BaseSettings):
     spike_margin: float = _default("spike_margin")
     spike_days: int = _default("spike_days")
     fresh_hours: int = _default("fresh_hours")
+    job_counters: int = _default("job_counters")
 
 
 class Settings(BaseSettings):
@@ -147,11 +148,28 @@ class FetchSettings(NotifyingSettings):
     site_url: str = _variable("VELOCAST_SITE_URL")
 
 
-class PredictSettings(NotifyingSettings):
-    """functions/predict."""
+class ForecastSettings(NotifyingSettings):
+    """Settings of what makes forecasts and publishes them."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     site_bucket: str = _variable("VELOCAST_SITE_BUCKET")
+
+
+class PredictSettings(ForecastSettings):
+    """functions/predict. forecast_workflow: the workflow that forecasts a large city."""
+
+    forecast_workflow: str = _variable("VELOCAST_FORECAST_WORKFLOW")
+
+
+class ForecastJobSettings(ForecastSettings):
+    """workflows/jobs: forecast, publish. The number of the task and how many there are: as Cloud Run sets them."""
+
+    as_of: str | None = Field(default=None, validation_alias=AliasChoices("VELOCAST_AS_OF"))
+    execution: str | None = Field(
+        default=None, validation_alias=AliasChoices("CLOUD_RUN_EXECUTION")
+    )
+    task_index: int = Field(default=0, validation_alias=AliasChoices("CLOUD_RUN_TASK_INDEX"))
+    task_count: int = Field(default=1, validation_alias=AliasChoices("CLOUD_RUN_TASK_COUNT"))
 
 
 class MonitorSettings(NotifyingSettings):
@@ -193,6 +211,7 @@ class JobSettings(NotifyingSettings):
     datasets_bucket: str = _variable("VELOCAST_DATASETS_BUCKET")
     site_bucket: str = _variable("VELOCAST_SITE_BUCKET")
     mlflow_tracking_uri: str = _variable("MLFLOW_TRACKING_URI")
+    forecast_workflow: str = _variable("VELOCAST_FORECAST_WORKFLOW")
     as_of: str | None = Field(default=None, validation_alias=AliasChoices("VELOCAST_AS_OF"))
     execution: str | None = Field(
         default=None, validation_alias=AliasChoices("CLOUD_RUN_EXECUTION")

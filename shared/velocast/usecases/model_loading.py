@@ -30,6 +30,9 @@ CURRENT_R2 = "current_r2"
 CACHED_MODELS = 2
 
 
+Version = Champion | SummaryEntry
+
+
 @dataclass(frozen=True)
 class FallbackStep:
     """A model version that could not be used, the reason, and what is used instead."""
@@ -45,7 +48,7 @@ class LoadedChampion:
     """The model that makes the forecasts. No `model`: similar days do. No `manifest`: it is not the champion.
 
     learned_until: end of the counts it was trained on, at the latest; None for similar days. Of a version that only the
-    summary names it is the moment of its training.
+    summary names it is the moment of its training. source: what names the model, with which it can be loaded again.
     """
 
     model: TrainedModel | None = None
@@ -54,10 +57,10 @@ class LoadedChampion:
     kind: str = SIMILAR_DAYS
     run_id: str | None = None
     learned_until: datetime | None = None
+    source: Version | None = None
 
 
 OnFallback = Callable[[FallbackStep], None]
-Version = Champion | SummaryEntry
 
 _cache: dict[str, TrainedModel] = {}
 
@@ -159,7 +162,13 @@ def load_version(objects: Objects, version: Version) -> LoadedChampion:
     champion = version if isinstance(version, Champion) else None
     until = version.trained_until if isinstance(version, Champion) else version.trained_at
     return LoadedChampion(
-        model, champion, version.version, version.kind, version.run_id, parse_instant(until)
+        model,
+        champion,
+        version.version,
+        version.kind,
+        version.run_id,
+        parse_instant(until),
+        version,
     )
 
 

@@ -18,6 +18,7 @@ SNAPSHOT = "serving/snapshot.json.gz"
 CONTENT_TYPE = "application/gzip"
 HOURS_PER_WEEK = 168
 COMPRESSION_LEVEL = 6
+GZIP = 16 + zlib.MAX_WBITS  # zlib writes a header without time and name
 
 Basis = Literal[
     "model", "similar_days", "former_place", "typical_week", "neighbours", "city_profile"
@@ -310,8 +311,18 @@ class Snapshot(_Part):
 
 
 def dumps(snapshot: Snapshot) -> bytes:
-    """Return a snapshot as gzipped JSON; equal snapshots give equal bytes."""
-    return gzip.compress(snapshot.model_dump_json().encode("utf-8"), COMPRESSION_LEVEL, mtime=0)
+    """Return a snapshot as gzipped JSON; equal snapshots give equal bytes.
+
+    The counters, which come last, are written one by one: the text of a large city's would be larger than the snapshot.
+    """
+    packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, GZIP)
+    frame = snapshot.model_copy(update={"counters": ()}).model_dump_json()
+    packed = [packer.compress(frame.removesuffix("]}").encode("utf-8"))]
+    for number, counter in enumerate(snapshot.counters):
+        text = ("," if number else "") + counter.model_dump_json()
+        packed.append(packer.compress(text.encode("utf-8")))
+    packed += [packer.compress(b"]}"), packer.flush()]
+    return b"".join(packed)
 
 
 def loads(data: bytes) -> Snapshot:

@@ -10,7 +10,7 @@ resource "google_cloud_run_v2_job" "this" {
 
   template {
     task_count  = 1
-    parallelism = 1
+    parallelism = each.value.parallelism
 
     template {
       service_account = var.service_accounts[each.key]
@@ -50,5 +50,5 @@ resource "google_cloud_run_v2_job_iam_member" "executor" {
   location = var.location
   name     = google_cloud_run_v2_job.this[each.key].name
   role     = "roles/run.jobsExecutorWithOverrides"
-  member   = var.executor
+  member   = var.executors[each.value.workflow]
 }

@@ -11,9 +11,9 @@ variable "environment" {
   nullable    = false
 }
 
-variable "executor" {
-  description = "IAM member that may run the jobs with its own arguments: the workflow's account."
-  type        = string
+variable "executors" {
+  description = "IAM members that may run jobs with their own arguments, by workflow: the workflows' accounts."
+  type        = map(string)
   nullable    = false
 }
 
@@ -36,8 +36,10 @@ variable "jobs" {
     environment     = list(string)
     max_retries     = optional(number, 0)
     memory_mb       = number
+    parallelism     = optional(number, 1)
     script          = string
     timeout_seconds = number
+    workflow        = string
   }))
   nullable = false
 
@@ -49,6 +51,16 @@ variable "jobs" {
   validation {
     condition     = alltrue([for job in var.jobs : job.timeout_seconds >= 1 && job.timeout_seconds <= 86400 && job.max_retries >= 0 && job.max_retries <= 3])
     error_message = "jobs: timeout_seconds must be 1 to 86400, and max_retries 0 to 3, because each retry repeats everything; wrong: ${join(", ", [for name, job in var.jobs : "${name} (${job.timeout_seconds}, ${job.max_retries})" if job.timeout_seconds < 1 || job.timeout_seconds > 86400 || job.max_retries < 0 || job.max_retries > 3])}."
+  }
+
+  validation {
+    condition     = alltrue([for job in var.jobs : contains([0, 1], job.parallelism)])
+    error_message = "jobs: parallelism must be 1, or 0 for as many tasks at a time as the quota allows, because an execution says how many tasks it has, and parallelism must not exceed that; wrong: ${join(", ", [for name, job in var.jobs : "${name} (${job.parallelism})" if !contains([0, 1], job.parallelism)])}."
+  }
+
+  validation {
+    condition     = alltrue([for job in var.jobs : contains(keys(var.executors), job.workflow)])
+    error_message = "jobs: workflow must be one of ${join(", ", keys(var.executors))}; wrong: ${join(", ", [for name, job in var.jobs : "${name} (${job.workflow})" if !contains(keys(var.executors), job.workflow)])}."
   }
 
   validation {

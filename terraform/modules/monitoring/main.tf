@@ -19,6 +19,7 @@ locals {
     # A function's subscription has the name of its service.
     subscriptions            = join("|", sort([for name, service in var.functions : service if name != "serve"]))
     workflow                 = var.workflow_name
+    forecast_workflow        = var.forecast_workflow_name
     dead_letter_subscription = var.dead_letter_subscription
   })
   notification_agent = "serviceAccount:service-${var.project_number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"

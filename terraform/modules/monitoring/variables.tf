@@ -127,6 +127,12 @@ variable "environment" {
   }
 }
 
+variable "forecast_workflow_name" {
+  description = "Name of the workflow that forecasts a large city."
+  type        = string
+  nullable    = false
+}
+
 variable "functions" {
   description = "Cloud Run service of each function, by the function's name; must include serve and notify."
   type        = map(string)
@@ -138,7 +144,7 @@ variable "functions" {
 }
 
 variable "jobs" {
-  description = "Names of the Cloud Run jobs, by their names in terraform/config/jobs.yaml."
+  description = "Names of the Cloud Run jobs of a retraining, by their names in terraform/config/jobs.yaml."
   type        = map(string)
   nullable    = false
 }
@@ -210,7 +216,7 @@ variable "uptime_check" {
 }
 
 variable "workflow_name" {
-  description = "Name of the workflow."
+  description = "Name of the retraining workflow."
   type        = string
   nullable    = false
 }

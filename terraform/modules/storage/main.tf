@@ -4,7 +4,8 @@ locals {
   day_seconds = 24 * 60 * 60
   buckets = {
     # Models, MLflow's artifacts, the champion's manifest and the serving snapshot. An overwritten manifest must be recoverable.
-    models = { versioned = true, expire = { "runs/" = 180 } }
+    # The parts of a large city's forecasts, under forecasts/, are of no use once they are published.
+    models = { versioned = true, expire = { "runs/" = 180, "forecasts/" = 7 } }
     # Drift reports, monitor's started executions, and notify's markers of sent messages and those that wait.
     reports = { versioned = false, expire = { "drift_reports/" = 730, "monitor/" = 180 } }
     # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them. What a

@@ -241,6 +241,31 @@ def test_compose_and_rewrite_copy_bytes_and_metadata(reports: storage.Bucket) ->
     assert (copy.metadata, copy.content_type) == ({"k": "v"}, "text/x")
 
 
+def test_a_large_object_is_never_whole_in_memory(
+    reports: storage.Bucket, object_store: RunningObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of any size must be answered within a client's 60 s, as the cloud's is; 10 GB read and hashed are not."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all bytes of an object are read at once")
+
+    monkeypatch.setattr(object_store.store, "read", refuse)
+    monkeypatch.setattr(object_store.store, "put", refuse)
+    piece = 1 << 18
+    data = os.urandom(piece * 5 + 7)
+    blob = reports.blob("partial/large")
+    with blob.open("wb", chunk_size=piece) as file:
+        file.write(data)
+    copied = reports.blob("large")
+    assert copied.rewrite(blob)[0] is None
+    blob.reload()
+    copied.reload()
+    assert (copied.size, copied.md5_hash) == (len(data), blob.md5_hash)
+    blob.delete()
+    with copied.open("rb", chunk_size=piece) as file:
+        assert file.read() == data
+
+
 def test_buckets_are_made_once(client: storage.Client, object_store: RunningObjectStore) -> None:
     bucket = client.bucket("velocast-local-passing")
     bucket.versioning_enabled = True

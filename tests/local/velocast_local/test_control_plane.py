@@ -219,6 +219,54 @@ def test_a_failing_job_is_tried_again_and_then_fails_its_operation(
     assert [line.split()[1] for line in text.splitlines() if "attempt" in line] == ["0", "1"]
 
 
+def test_tasks_of_an_execution_run_at_a_time_and_one_that_fails_fails_it(
+    plane: ControlPlane, api: httpx.Client
+) -> None:
+    body = {"overrides": {"taskCount": 5, "containerOverrides": [{"args": ["--fail-task=3"]}]}}
+    began = api.post(f"{JOBS}/velocast-forecast-tasks:run", json=body).json()
+    assert {n: began["metadata"][n] for n in ("taskCount", "parallelism", "runningCount")} == {
+        "taskCount": 5,
+        "parallelism": 5,
+        "runningCount": 5,
+    }
+    done = finished(api, began)
+    assert done["error"]["message"].startswith("Task 3: The container exited with an error")
+    found = done["metadata"]
+    assert (found["succeededCount"], found["failedCount"], found["retriedCount"]) == (4, 1, 2)
+    record = plane.jobs.executions("velocast-forecast-tasks")[0]
+    lines = Path(record["log"]).read_text(encoding="utf-8").splitlines()
+    tasks = sorted(line for line in lines if line.startswith("task "))
+    expected = [f"task {n} of 5 attempt 0" for n in range(5)]
+    assert tasks == sorted([*expected, "task 3 of 5 attempt 1", "task 3 of 5 attempt 2"])
+    v1 = api.get(f"/apis/run.googleapis.com/v1/namespaces/velocast-local/executions/{record['id']}")
+    assert v1.json()["spec"]["taskCount"] == 5
+    assert v1.json()["status"]["succeededCount"] == 4
+
+
+def test_a_job_of_one_task_at_a_time_runs_its_tasks_one_after_the_other(
+    plane: ControlPlane, api: httpx.Client
+) -> None:
+    body = {"overrides": {"taskCount": 3}}
+    began = api.post(f"{JOBS}/velocast-evaluate:run", json=body).json()
+    assert (began["metadata"]["taskCount"], began["metadata"]["parallelism"]) == (3, 1)
+    assert finished(api, began)["response"]["succeededCount"] == 3
+    log = Path(plane.jobs.executions("velocast-evaluate")[0]["log"])
+    text = log.read_text(encoding="utf-8").splitlines()
+    assert [line for line in text if line.startswith("task")] == [
+        f"task {n} of 3 attempt 0" for n in range(3)
+    ]
+
+
+def test_a_cancelled_execution_ends_all_its_tasks(plane: ControlPlane, api: httpx.Client) -> None:
+    body = {"overrides": {"taskCount": 3, "containerOverrides": [{"args": ["--sleep"]}]}}
+    began = api.post(f"{JOBS}/velocast-forecast-tasks:run", json=body).json()
+    execution = began["metadata"]["name"]
+    api.post(f"/v2/{execution}:cancel")
+    done = finished(api, began)
+    assert done["error"]["code"] == 1
+    assert done["metadata"]["cancelledCount"] == 3
+
+
 def test_a_job_that_takes_too_long_is_ended(api: httpx.Client) -> None:
     container = {"args": ["--sleep"]}
     body = {"overrides": {"containerOverrides": [container], "timeout": "1s"}}
@@ -234,6 +282,8 @@ def test_gcloud_finds_jobs_in_the_stacks_region_only(api: httpx.Client) -> None:
             "velocast-train",
             "velocast-evaluate",
             "velocast-promote",
+            "velocast-forecast-tasks",
+            "velocast-forecast-publish",
         ]
         elsewhere = f"http://us-east1-run.stack.internal{path}"
         assert proxied.get(elsewhere).json() == {"metadata": {}, "items": []}
@@ -437,7 +487,7 @@ def test_the_proxy_serves_made_up_names_and_tunnels_to_this_machine_only(
     host = "http://europe-west1-run.stack.internal"
     made_up.request("GET", host + "/apis/run.googleapis.com/v1/namespaces/velocast-local/jobs")
     answer = made_up.getresponse()
-    assert len(json.loads(answer.read())["items"]) == 3
+    assert len(json.loads(answer.read())["items"]) == 5
     made_up.close()
 
     tunnel = http.client.HTTPConnection("127.0.0.1", ports["proxy"], timeout=10)

@@ -30,12 +30,15 @@ def serve(request):
 """
 JOB = """
 import os, sys, time
-print("attempt", os.environ["CLOUD_RUN_TASK_ATTEMPT"], "args", sys.argv[1:], flush=True)
+task, count, attempt = (os.environ[f"CLOUD_RUN_TASK_{n}"] for n in ("INDEX", "COUNT", "ATTEMPT"))
+if count != "1":
+    print(f"task {task} of {count} attempt {attempt}\\n", end="", flush=True)
+print("attempt", attempt, "args", sys.argv[1:], flush=True)
 print("sees", sorted(n for n in os.environ if n.startswith("VELOCAST_") and "BUCKET" in n), flush=True)
 print("extra", os.environ.get("EXTRA"), flush=True)
 if "--sleep" in sys.argv:
     time.sleep(60)
-sys.exit(3 if "--fail" in sys.argv else 0)
+sys.exit(3 if "--fail" in sys.argv or f"--fail-task={task}" in sys.argv else 0)
 """
 WORKFLOW = """
 main:
@@ -68,7 +71,7 @@ def make_checkout(folder: Path) -> Path:
     for name in load_functions(folder / "terraform" / "config" / "functions.yaml"):
         text = HTTP_FUNCTION if name == "serve" else EVENT_FUNCTION.format(name=name)
         _write(folder / "functions" / name / "main.py", text)
-    for name in ("train", "evaluate", "promote"):
+    for name in ("train", "evaluate", "promote", "forecast", "publish"):
         _write(folder / "workflows" / "jobs" / f"{name}.py", JOB)
     _write(folder / "workflows" / "retrain.yaml", WORKFLOW)
     return folder

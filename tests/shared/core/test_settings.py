@@ -20,6 +20,8 @@ COMPONENTS: dict[str, type[settings.Settings]] = {
     "velocast-train": settings.JobSettings,
     "velocast-evaluate": settings.JobSettings,
     "velocast-promote": settings.JobSettings,
+    "velocast-forecast-tasks": settings.ForecastJobSettings,
+    "velocast-forecast-publish": settings.ForecastJobSettings,
 }
 
 

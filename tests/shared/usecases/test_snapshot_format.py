@@ -19,6 +19,15 @@ def test_the_same_snapshot_gives_the_same_bytes() -> None:
     assert dumps(snapshot()) == dumps(snapshot())
 
 
+def test_counters_written_one_by_one_are_the_text_of_the_whole() -> None:
+    for made in (
+        snapshot(50),
+        snapshot().model_copy(update={"counters": ()}),
+        snapshot().model_copy(update={"counters": (counter(1, 40),)}),
+    ):
+        assert gzip.decompress(dumps(made)).decode("utf-8") == made.model_dump_json()
+
+
 def test_times_are_written_in_utc_with_a_z() -> None:
     values = json.loads(gzip.decompress(dumps(snapshot())))
     assert values["origin_at"] == "2026-03-02T23:00:00Z"

@@ -181,7 +181,7 @@ def _index(city: City, history: History, seen: pd.DataFrame, origin_at: datetime
     made = snapshot.build_snapshot(
         city,
         history,
-        seen.sort_values(["counter_id", "target_at"]),
+        [seen.sort_values(["counter_id", "target_at"])],
         origin_at=origin_at,
         as_of=origin_at,
         champion=None,

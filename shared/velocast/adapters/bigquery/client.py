@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from velocast.adapters import google_clients
 from velocast.adapters.bigquery import merge as merging
+from velocast.adapters.bigquery.frames import FrameBuilder
 from velocast.adapters.bigquery.revisions import Remembering
 from velocast.adapters.bigquery.sql_templates import Empty, query_parameters, quoted, statement
 from velocast.core import schemas
@@ -84,7 +85,11 @@ class Warehouse:
             self.temporary(sql, tables=tables, **parameters) as table,
             _reporting(f"sql/{sql}.sql"),
         ):
-            return _frame(self._read(table, columns=None, where=""))
+            schema, batches = self._batches(table, columns=None, where="")
+            builder = FrameBuilder(schema)
+            for batch in batches:
+                builder.add(batch)
+            return builder.build()
 
     @contextmanager
     def temporary(
@@ -94,14 +99,16 @@ class Warehouse:
         *,
         tables: dict[str, str] | None = None,
         clustered_by: str | None = None,
+        kept: bool = False,
         **parameters: Any,
     ) -> Iterator[str]:
         """Yield the name (dataset.table) of a table with the rows of a SQL file; it is dropped afterwards.
 
-        clustered_by: the column of which ranges are read. Other arguments and errors as for `query`.
+        clustered_by: the column of which ranges are read. kept: the table stays for other processes, and expires within
+        STAGING_HOURS. Other arguments and errors as for `query`.
         """
         text = statement(sql, self.project, tables)
-        with self._scratch(SCRATCH) as scratch:
+        with self._scratch(SCRATCH, kept=kept) as scratch:
             target = quoted(self.project, scratch)
             options = merging.clustering(clustered_by) + merging.expiry(merging.STAGING_HOURS)
             with _reporting(f"sql/{sql}.sql"):
@@ -130,7 +137,7 @@ class Warehouse:
     def merge(
         self,
         table: str,
-        rows: pa.Table,
+        rows: pa.Table | Iterable[pa.Table],
         *,
         keys: Sequence[str],
         update: Sequence[str] | None = None,
@@ -140,6 +147,7 @@ class Warehouse:
     ) -> MergeResult:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
+        rows: or parts of them with the same columns, which share no key and are loaded one after the other.
         update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
         in none of the three are written with a change but do not count as one. replaced: for a column, the stored
         values, besides null, that may be written over; any other stays. history: for counts, where the changed values
@@ -147,17 +155,27 @@ class Warehouse:
         Only partitions between the rows' first and last value are searched, so the key must determine the partition.
         Merging the same rows again changes nothing. Raises WarehouseError, also for a repeated key.
         """
-        schema = schemas.table(table)
-        plan = merging.Merge.of(schema, rows.column_names, keys, update, insert_only, replaced)
-        data = merging.staged(schema, rows, keys)
-        if data.num_rows == 0:
-            return MergeResult(0, 0, 0)
-        bounds = merging.partition_bounds(schema, data)
+        import pyarrow as pa
+
+        schema, total = schemas.table(table), 0
+        plan, bounds = None, list[str]()
         dataset = table.split(".")[0]
         with self._scratch(dataset) as scratch, _reporting(f"merge into {table}"):
-            self._load(scratch, data, hours=merging.STAGING_HOURS)
-            names = (quoted(self.project, table), quoted(self.project, scratch), bounds)
-            return self._merge(plan, names, data.num_rows, history)
+            for part in [rows] if isinstance(rows, pa.Table) else rows:
+                plan = merging.Merge.of(
+                    schema, part.column_names, keys, update, insert_only, replaced
+                )
+                data = merging.staged(schema, part, keys)
+                if data.num_rows:
+                    self._load(scratch, data, hours=merging.STAGING_HOURS)
+                    bounds.append(merging.partition_bounds(schema, data))
+                    total += data.num_rows
+            if plan is None or not total:
+                return MergeResult(0, 0, 0)
+            searched = " OR ".join(f"({each})" for each in dict.fromkeys(bounds))
+            within = f"({searched})" if len(bounds) > 1 else bounds[0]
+            names = (quoted(self.project, table), quoted(self.project, scratch), within)
+            return self._merge(plan, names, total, history)
 
     def _merge(
         self,
@@ -215,6 +233,10 @@ class Warehouse:
                 {},
             )
 
+    def drop(self, table: str) -> None:
+        """Drop a temporary table (dataset.table) that was kept; it may be gone. A failure is only logged."""
+        self._drop(f"{self.project}.{table}")
+
     def table_exists(self, name: str) -> bool:
         """Return whether the table `name` (dataset.table) exists. Raises WarehouseError if that is unknown."""
         from google.api_core.exceptions import NotFound
@@ -240,6 +262,16 @@ class Warehouse:
 
     def _read(self, name: str, *, columns: Sequence[str] | None, where: str) -> pa.Table:
         import pyarrow as pa
+
+        schema, batches = self._batches(name, columns=columns, where=where)
+        rows = pa.Table.from_batches(batches, schema)
+        return rows.select(list(columns)) if columns else rows
+
+    def _batches(
+        self, name: str, *, columns: Sequence[str] | None, where: str
+    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Return the schema of a table's rows, and its record batches, received while they are iterated."""
+        import pyarrow as pa
         from google.cloud.bigquery_storage_v1 import types
 
         options = types.ReadSession.TableReadOptions(
@@ -258,16 +290,17 @@ class Warehouse:
             retry=_read_retry(),
         )
         schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
-        batches = []
-        for stream in session.streams:  # an empty table has none
-            parts = self._reader.read_rows(  # type: ignore[no-untyped-call]
-                stream.name, timeout=JOB_SECONDS, retry=_read_retry()
-            )
-            for part in parts:
-                data = pa.py_buffer(part.arrow_record_batch.serialized_record_batch)
-                batches.append(pa.ipc.read_record_batch(data, schema))
-        rows = pa.Table.from_batches(batches, schema)
-        return rows.select(list(columns)) if columns else rows
+
+        def received() -> Iterator[pa.RecordBatch]:
+            for stream in session.streams:  # an empty table has none
+                parts = self._reader.read_rows(  # type: ignore[no-untyped-call]
+                    stream.name, timeout=JOB_SECONDS, retry=_read_retry()
+                )
+                for part in parts:
+                    data = pa.py_buffer(part.arrow_record_batch.serialized_record_batch)
+                    yield pa.ipc.read_record_batch(data, schema)
+
+        return schema, received()
 
     def _load(self, name: str, rows: pa.Table, *, hours: int) -> None:
         """Create a staging table from the rows."""
@@ -314,13 +347,19 @@ class Warehouse:
         return job.result(timeout=JOB_SECONDS, retry=retry, job_retry=_job_retry())
 
     @contextmanager
-    def _scratch(self, dataset: str) -> Iterator[str]:
-        """Yield a unique table name, and drop that table afterwards; if this process is killed, the table expires."""
+    def _scratch(self, dataset: str, *, kept: bool = False) -> Iterator[str]:
+        """Yield a unique table name, and drop that table afterwards; if this process is killed, the table expires.
+
+        kept: the table is only dropped after an error.
+        """
         name = f"{dataset}.staging_{uuid.uuid4().hex}"
+        done = False
         try:
             yield name
+            done = True
         finally:
-            self._drop(f"{self.project}.{name}")
+            if not (kept and done):
+                self._drop(f"{self.project}.{name}")
 
     def _drop(self, table: str) -> None:
         """Drop a temporary table. A failure is only logged: it must hide no other error, and the table expires."""
@@ -378,9 +417,7 @@ def _reporting(doing: str) -> Iterator[None]:
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
     """Return Arrow rows as a data frame, with all times in UTC and microseconds."""
-    import pyarrow as pa
-
-    utc = pa.timestamp("us", tz="UTC")
-    fields = [f.with_type(utc) if pa.types.is_timestamp(f.type) else f for f in rows.schema]
-    frame: pd.DataFrame = rows.cast(pa.schema(fields)).to_pandas(date_as_object=True)
-    return frame
+    builder = FrameBuilder(rows.schema)
+    for batch in rows.to_batches():
+        builder.add(batch)
+    return builder.build()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +21,7 @@ from velocast.core.city import Histories
 from velocast.core.datetimes import HOUR, horizon_end, origin_of, rfc3339
 from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
-from velocast.core.settings import PredictSettings
+from velocast.core.settings import ForecastSettings
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.learning.within_day import DayUpdate
 from velocast.usecases import model_loading
@@ -33,7 +36,7 @@ from velocast.usecases.forecasting import (
     within_day,
 )
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.forecasting.forecast_rows import ForecastInputs, ForecastRun
 from velocast.usecases.forecasting.within_day import KnownDay
 from velocast.usecases.growth import read_measured_growth
 from velocast.usecases.histories.known import counts_known_then, read_histories
@@ -101,7 +104,7 @@ class ForecastSummary:
         }
 
 
-def forecast_all_counters(request: PredictRequest, run: Run[PredictSettings]) -> list[AuditRow]:
+def forecast_all_counters(request: PredictRequest, run: Run[ForecastSettings]) -> list[AuditRow]:
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
     Where the city's file asks for it and hours of the day are known, the rest of the day is forecast with them
@@ -111,18 +114,34 @@ def forecast_all_counters(request: PredictRequest, run: Run[PredictSettings]) ->
     `only_known`. If that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
     WarehouseError, ObjectChanged (other runs kept publishing; try again).
     """
-    if request.within_day:
-        newest = snapshot.read_published(Objects(run.settings.project, run.settings.models_bucket))
-        why = within_day.describe_nothing_new(run, newest.snapshot)
-        if why is not None:
-            return [_row(run, {"forecasts": 0, "snapshot": f"kept: {why}"})]
+    if rows := report_nothing_new(request, run):
+        return rows
     try:
         published = publish_forecasts(run, champion_of_the_day=True, only_known=request.only_known)
     except ChampionGone as exc:
-        step = FallbackStep(exc.version, "nothing; no forecast is stored", str(exc))
-        model_loading.fallback_notifier(run)(step)
-        details = {"model_version": exc.version, "forecasts": 0, "snapshot": "kept"}
-        return [_row(run, details, status="UNKNOWN", error_message=describe_error(exc))]
+        return report_champion_gone(run, exc)
+    return audit_forecast(run, published)
+
+
+def report_nothing_new(request: PredictRequest, run: Run[ForecastSettings]) -> list[AuditRow]:
+    """Return the audit row of a request within the day when no more hours are known than before; else nothing."""
+    if not request.within_day:
+        return []
+    newest = snapshot.read_published(Objects(run.settings.project, run.settings.models_bucket))
+    why = within_day.describe_nothing_new(run, newest)
+    return [] if why is None else [_row(run, {"forecasts": 0, "snapshot": f"kept: {why}"})]
+
+
+def report_champion_gone(run: Run[ForecastSettings], error: ChampionGone) -> list[AuditRow]:
+    """Tell people that a past day's champion is gone, and return the audit row that says so."""
+    step = FallbackStep(error.version, "nothing; no forecast is stored", str(error))
+    model_loading.fallback_notifier(run)(step)
+    details = {"model_version": error.version, "forecasts": 0, "snapshot": "kept"}
+    return [_row(run, details, status="UNKNOWN", error_message=describe_error(error))]
+
+
+def audit_forecast(run: Run[ForecastSettings], published: ForecastSummary) -> list[AuditRow]:
+    """Set the gauges of a run that has published, and return its audit row."""
     run.metrics.set("bike/forecasts_generated", published.forecasts)
     age = champion_manifest.age_seconds(published.loaded.manifest, run.as_of)
     if age is not None:
@@ -135,7 +154,7 @@ def forecast_all_counters(request: PredictRequest, run: Run[PredictSettings]) ->
     return [_row(run, published.details(), new_champion_run_id=published.loaded.run_id)]
 
 
-def _row(run: Run[PredictSettings], details: dict[str, Any], **values: Any) -> AuditRow:
+def _row(run: Run[ForecastSettings], details: dict[str, Any], **values: Any) -> AuditRow:
     return AuditRow(
         event_id=f"{run.runtime.component}:{run.execution_id}:prediction",
         timestamp=run.as_of,
@@ -166,25 +185,48 @@ def publish_forecasts(
 
 
 def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> ForecastSummary:
+    with inputs_known_then(run, of_the_day=of_the_day, only_known=only_known) as inputs:
+        if inputs is None:
+            return nothing_to_forecast(run)
+        blocks = forecast_rows.forecast_blocks(inputs.history)
+        return store_and_publish(
+            run, inputs, list(forecast_rows.make_forecast_rows(run, inputs, blocks))
+        )
+
+
+def nothing_to_forecast(run: ForecastRun) -> ForecastSummary:
+    """Return the summary of a run before the first usable count."""
+    return ForecastSummary(origin_of(run.as_of, run.settings.city.zone), LoadedChampion())
+
+
+@contextmanager
+def inputs_known_then(
+    run: ForecastRun, *, of_the_day: bool, only_known: bool, kept: bool = False
+) -> Iterator[ForecastInputs | None]:
+    """Yield what a run forecasts from; None before the first usable count.
+
+    of_the_day, only_known: as for `publish_forecasts`. kept: its counts stay for other processes, in tables that expire
+    within a day. Raises ChampionGone, WarehouseError.
+    """
     city = run.settings.city
     histories = read_histories(run.warehouse, city, as_of=run.as_of)
     since = run.as_of - KNOWN_WITHIN
     if histories:  # the years that the page shows are then read from the same table
         since = min(since, long_past.first_hour(origin_of(run.as_of, city.zone), city.zone))
     known = Known(run.as_of, since, run.as_of)
-    with counts_known_then(run.warehouse, known, histories, only_known=only_known) as tables:
-        return _publish_once(run, of_the_day=of_the_day, tables=tables, histories=histories)
+    with counts_known_then(
+        run.warehouse, known, histories, only_known=only_known, kept=kept
+    ) as tables:
+        yield _read_inputs(run, of_the_day=of_the_day, tables=tables, histories=histories)
 
 
-def _publish_once(
+def _read_inputs(
     run: ForecastRun, *, of_the_day: bool, tables: dict[str, str], histories: Histories
-) -> ForecastSummary:
+) -> ForecastInputs | None:
     city, midnight = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
-    site = "kept"
     # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
     newest = snapshot.read_published(objects)
-    known = within_day.read_known_day(run, histories)
     history = snapshot.read_history(
         run.warehouse,
         city,
@@ -194,19 +236,35 @@ def _publish_once(
         histories=histories,
     )
     if not history.counters["mean_count"].notna().any():
-        return ForecastSummary(midnight, LoadedChampion())
+        return None
     later_day = newest.is_of_a_later_day(midnight, city.zone)
     past = of_the_day and past_champion.is_past(objects, run.as_of, later_origin=later_day)
     loaded, busy = _load(run, objects, past=past)
-    forecasts = forecast_rows.make_forecast_rows(run, loaded, busy, history)
+    weather = forecast_rows.read_weather(run, loaded)
+    return ForecastInputs(midnight, newest, tables, history, loaded, busy, weather)
+
+
+def store_and_publish(
+    run: ForecastRun, inputs: ForecastInputs, forecasts: Iterable[pd.DataFrame]
+) -> ForecastSummary:
+    """MERGE the rows of all blocks into the forecasts table, then publish snapshot and site.
+
+    forecasts: the blocks in order; iterated several times. The rest of the day is corrected by the hours of the day that
+    are known (`within_day`). A newer snapshot is kept. Raises WarehouseError; ObjectChanged when a snapshot has been
+    published since the inputs were read.
+    """
+    city, midnight, newest = run.settings.city, inputs.midnight, inputs.newest
+    history, loaded, busy, tables = inputs.history, inputs.loaded, inputs.busy, inputs.tables
+    objects = Objects(run.settings.project, run.settings.models_bucket)
+    known = within_day.read_known_day(run, history.histories)
     update = None if known is None else within_day.learn_update(run, known, tables)
-    origin_at, changed = midnight, 0
+    origin_at, changed, site = midnight, 0, "kept"
     if known is None or not _is_stored(run, loaded, midnight):  # else they stay as of the morning
         changed += _store(run, loaded, forecasts, midnight)
     if known is not None and update is not None:
         origin_at = known.origin_at
         forecasts = within_day.update_forecasts(forecasts, known, update)
-        changed += _store(run, loaded, within_day.rest_of_day(forecasts, known), origin_at)
+        changed += _store(run, loaded, [forecasts.rest_of_day], origin_at)
     generated_by = f"{loaded.kind} version {loaded.version}"
     newer = newest.newer_origin(origin_at, generated_by, city.zone)
     if newer is not None:
@@ -227,10 +285,10 @@ def _publish_once(
                 hours=history.recent.shape[1],
                 origin_at=midnight,
                 as_of=run.as_of,
-                histories=histories,
+                histories=history.histories,
             ),
             long_past=_read_long_past(
-                run, history.recent_from, midnight, tables if histories else {}
+                run, history.recent_from, midnight, tables if history.histories else {}
             ),
             growth=read_measured_growth(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
@@ -238,17 +296,19 @@ def _publish_once(
         snapshot.publish(objects, made, if_generation=newest.generation)
         site = publish_site(Objects(run.settings.project, run.settings.site_bucket), made)
         state = "published"
-    bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
-    counters = {str(basis): int(count) for basis, count in bases.sort_index().items()}
-    weather = forecast_rows.weather_hours(forecasts)
+    rows, bases, weather = 0, Counter[str](), set[pd.Timestamp]()
+    for block in forecasts:
+        rows += len(block)
+        bases.update(block.drop_duplicates("counter_id")["basis"].astype(str))
+        weather |= forecast_rows.weather_hours(block)
     return ForecastSummary(
         origin_at,
         loaded,
         busy,
-        len(forecasts),
-        counters,
+        rows,
+        dict(sorted(bases.items())),
         changed,
-        weather,
+        len(weather),
         counts=KNOWN if tables else STORED,
         snapshot=state,
         site=site,
@@ -300,21 +360,23 @@ def _is_stored(run: ForecastRun, loaded: LoadedChampion, midnight: datetime) -> 
 
 
 def _store(
-    run: ForecastRun, loaded: LoadedChampion, forecasts: pd.DataFrame, origin_at: datetime
+    run: ForecastRun, loaded: LoadedChampion, forecasts: Iterable[pd.DataFrame], origin_at: datetime
 ) -> int:
     """MERGE forecasts into their table; return the number of rows that are new or differ from an earlier run's."""
-    whole = forecasts.reindex(
-        columns=[*forecasts.columns.difference(["hours_known"]), "hours_known"]
-    )
-    rows = whole.assign(
-        hours_known=whole["hours_known"].astype("Int64"),
-        origin_at=origin_at,
-        model_version=loaded.version,
-        model_kind=loaded.kind,
-        run_id=loaded.run_id,
-        predicted_at=run.as_of,
-    )
-    columns = [name for name in schemas.table(schemas.FORECASTS).columns if name in rows]
-    table = pa.Table.from_pandas(rows[columns], preserve_index=False)
-    result = run.warehouse.merge(schemas.FORECASTS, table, keys=KEY, update=COMPARED)
+
+    def table(block: pd.DataFrame) -> pa.Table:
+        whole = block.reindex(columns=[*block.columns.difference(["hours_known"]), "hours_known"])
+        rows = whole.assign(
+            hours_known=whole["hours_known"].astype("Int64"),
+            origin_at=origin_at,
+            model_version=loaded.version,
+            model_kind=loaded.kind,
+            run_id=loaded.run_id,
+            predicted_at=run.as_of,
+        )
+        columns = [name for name in schemas.table(schemas.FORECASTS).columns if name in rows]
+        return pa.Table.from_pandas(rows[columns], preserve_index=False)
+
+    parts = (table(block) for block in forecasts)
+    result = run.warehouse.merge(schemas.FORECASTS, parts, keys=KEY, update=COMPARED)
     return result.inserted + result.updated

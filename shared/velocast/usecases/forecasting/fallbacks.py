@@ -81,8 +81,7 @@ def forecast_without_recent_counts(
 
 def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> npt.NDArray[np.int64]:
     local = times.dt.tz_convert(zone)
-    slots: npt.NDArray[np.int64] = (local.dt.dayofweek * 24 + local.dt.hour).to_numpy()
-    return slots
+    return (local.dt.dayofweek * 24 + local.dt.hour).to_numpy(dtype=np.int64)
 
 
 def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWeek:
@@ -106,7 +105,8 @@ def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWee
 
 def _ratio(counts: npt.ArrayLike, usual: npt.ArrayLike) -> Floats:
     counts, usual = np.asarray(counts, dtype=float), np.asarray(usual, dtype=float)
-    return np.divide(counts, usual, out=np.full_like(usual, np.nan), where=usual > 0)
+    ratio: Floats = np.divide(counts, usual, out=np.full_like(usual, np.nan), where=usual > 0)
+    return ratio
 
 
 def _number(value: Floats) -> float:
@@ -163,7 +163,7 @@ def _usual_week(history: History, city: CityWeek, counter_id: str) -> tuple[Floa
     """
     own = history.typical.loc[counter_id].to_numpy()
     known = ~np.isnan(own)
-    mean = float(history.counters.loc[counter_id, "mean_count"])
+    mean = float(history.counters["mean_count"].astype(float).loc[counter_id])
     if np.isnan(mean):
         return _unknown_week(history, city, counter_id)
     low, middle, high = city.profile * mean

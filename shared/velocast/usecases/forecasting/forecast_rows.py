@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from velocast.core.datetimes import HORIZON_DAYS, horizon_end, lead_day, local_date, origin_of
-from velocast.core.settings import JobSettings, PredictSettings
+from velocast.core.settings import ForecastSettings, JobSettings
 from velocast.model.evaluation import reference_models
 from velocast.model.intervals import adaptive
 from velocast.model.intervals.conformal import QUANTILES
@@ -17,10 +19,10 @@ from velocast.usecases import feature_store
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, fallbacks
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.snapshot import History
+from velocast.usecases.forecasting.snapshot import History, Published
 from velocast.usecases.model_loading import LoadedChampion
 
-ForecastRun = Run[PredictSettings] | Run[JobSettings]
+ForecastRun = Run[ForecastSettings] | Run[JobSettings]
 
 MIN_MODEL_HOURS = 72
 MOVED_MARGIN = 1.5
@@ -49,28 +51,57 @@ FORECAST_COLUMNS = (
 )
 
 
-def make_forecast_rows(
-    run: ForecastRun, loaded: LoadedChampion, busy: BusyChampion, history: History
-) -> pd.DataFrame:
-    """Forecast every counter seen in the last year at every hour of the horizon.
+@dataclass(frozen=True)
+class ForecastInputs:
+    """What a run forecasts from besides the features: the same for all counters, and read once.
 
-    Returns FORECAST_COLUMNS, one row per counter and hour, in that order: counts in bikes per hour, 0 <= lower <=
-    predicted_count <= upper; level, busy_threshold, temperature, rain and QUANTILES NaN where unknown. Counters are
-    forecast in blocks, each with its own level correction: BLOCK counters show a day's level as well as all of them.
-    Raises WarehouseError.
+    midnight: at which the local day begins. newest: the snapshot that was published then. tables: as `tables` of a
+    query, those of the counts and estimates to read instead of the stored ones. weather: `read_weather`.
+    """
+
+    midnight: datetime
+    newest: Published
+    tables: dict[str, str]
+    history: History
+    loaded: LoadedChampion
+    busy: BusyChampion
+    weather: pd.DataFrame
+
+
+def forecast_blocks(history: History) -> list[list[str]]:
+    """Return the counters seen in the last year, sorted, in blocks that are forecast together.
+
+    Each block has its own level correction: BLOCK counters show a day's level as well as all of them.
     """
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
+    return [block.tolist() for block in blocks]
+
+
+def make_forecast_rows(
+    run: ForecastRun, inputs: ForecastInputs, blocks: Iterable[Sequence[str]]
+) -> Iterator[pd.DataFrame]:
+    """Forecast the counters of each block at every hour of the horizon.
+
+    Yields FORECAST_COLUMNS for each block, one row per counter and hour, in that order: counts in bikes per hour,
+    0 <= lower <= predicted_count <= upper; level, busy_threshold, temperature, rain and QUANTILES NaN where unknown.
+    Raises WarehouseError.
+    """
+    made = (inputs.loaded, inputs.busy, inputs.history, inputs.weather)
+    for block in blocks:
+        rows = _block(run, *made, list(block))
+        yield rows.sort_values(["counter_id", "target_at"], ignore_index=True)
+
+
+def read_weather(run: ForecastRun, loaded: LoadedChampion) -> pd.DataFrame:
+    """Read the weather of the hours to forecast and of those before that a model needs. Raises WarehouseError."""
     day = local_date(run.as_of, run.settings.city.zone)
-    weather = feature_store.read_weather_features(
+    return feature_store.read_weather_features(
         run.warehouse,
         run.settings.city,
         first_origin=day - timedelta(days=_recent_days(loaded)),
         last_origin=day,
     )
-    parts = [_block(run, loaded, busy, history, weather, list(block)) for block in blocks]
-    forecasts = pd.concat(parts, ignore_index=True)
-    return forecasts.sort_values(["counter_id", "target_at"], ignore_index=True)
 
 
 def _block(
@@ -222,6 +253,6 @@ def _ordered(forecasts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def weather_hours(forecasts: pd.DataFrame) -> int:
-    """Return the number of hours of the horizon with a known weather forecast; without it, accuracy is lower."""
-    return int(forecasts.loc[forecasts["temperature"].notna(), "target_at"].nunique())
+def weather_hours(forecasts: pd.DataFrame) -> set[pd.Timestamp]:
+    """Return the hours of the horizon with a known weather forecast; without it, accuracy is lower."""
+    return set(forecasts.loc[forecasts["temperature"].notna(), "target_at"].unique())

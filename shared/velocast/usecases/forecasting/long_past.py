@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -52,7 +53,8 @@ class LongPast:
 
     def days_of(self, counter_id: str) -> PastDays:
         """Return a counter's days, from the first with a count to `until`."""
-        if counter_id not in self.days.index.get_level_values(0):
+        known = cast("pd.MultiIndex", self.days.index).levels[0]  # not all rows, for each counter
+        if counter_id not in known:
             return PastDays()
         rows = self.days.loc[counter_id]
         counted = rows.index[rows["hours"] > 0]

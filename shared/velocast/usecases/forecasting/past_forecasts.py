@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,8 @@ class PastForecasts:
 
     def of(self, counter_id: str) -> dict[str, npt.NDArray[np.float64]]:
         """Return `predicted`, `lower` and `upper` of one counter, one value for each hour, NaN without a forecast."""
-        known = self.values.index.get_level_values(0)
+        # not the values of all rows, which would be searched for each counter
+        known = cast("pd.MultiIndex", self.values.index).levels[0]
         rows = (
             self.values.loc[counter_id]
             if counter_id in known

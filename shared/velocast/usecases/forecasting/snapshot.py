@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -164,7 +164,7 @@ def _matrix(
 def build_snapshot(
     city: City,
     history: History,
-    forecasts: pd.DataFrame,
+    forecasts: Iterable[pd.DataFrame],
     *,
     origin_at: datetime,
     as_of: datetime,
@@ -178,23 +178,30 @@ def build_snapshot(
 ) -> Snapshot:
     """Build a snapshot. origin_at: that of the forecasts of the hours after it; those before are from midnight.
 
-    forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
-        per hour), QUANTILES (or NaN), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id,
-        target_at. Where there are temperature (°C) and rain (mm), the weather is shown.
+    forecasts: blocks of counters, the counters sorted over all of them, each counter at every hour of the horizon:
+        counter_id, target_at, predicted_count, lower, upper (bikes per hour), QUANTILES (or NaN), busy_probability (or
+        NaN), basis, level, busy_threshold; sorted by counter_id, target_at. Where the first block has temperature (°C)
+        and rain (mm), the weather is shown.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
         growth: as last measured. None: not shown. clock: whose time it is.
     """
-    hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     sites = {
         counter_id: SiteCard(id=site.id, name=site.name)
         for site in city.sites
         for counter_id in site.counters
     }
-    counters = [
-        _counter(str(counter_id), rows, history, past, long_past, growth, sites)
-        for counter_id, rows in forecasts.groupby("counter_id", sort=True)
-    ]
+    counters: list[CounterSnapshot] = []
+    hours: tuple[datetime, ...] = ()
+    weather = None
+    for block in forecasts:
+        if not hours:
+            hours = tuple(block["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
+            weather = shown_weather(city, block)
+        counters += (
+            _counter(str(counter_id), rows, history, past, long_past, growth, sites)
+            for counter_id, rows in block.groupby("counter_id", sort=True)
+        )
     return Snapshot(
         origin_at=origin_at,
         published_at=as_of,
@@ -211,7 +218,7 @@ def build_snapshot(
             until=hours[-1] + HOUR if hours else as_of,
         ),
         growth=None if growth is None else growth.city,
-        weather=shown_weather(city, forecasts),
+        weather=weather,
         hours=hours,
         counters=tuple(counters),
     )
@@ -319,15 +326,12 @@ def _city_card(city: City) -> CityCard:
 
 @dataclass(frozen=True)
 class Published:
-    """The published snapshot, None without a readable one, and its generation."""
+    """What is known of the published snapshot: None without a readable one; and its generation, 0 without any."""
 
-    snapshot: Snapshot | None
-    generation: int
-
-    @property
-    def origin_at(self) -> datetime | None:
-        """The origin of its forecasts."""
-        return None if self.snapshot is None else self.snapshot.origin_at
+    generation: int = 0
+    origin_at: datetime | None = None
+    published_at: datetime | None = None
+    generated_by: str | None = None
 
     def is_of_a_later_day(self, origin_at: datetime, zone: ZoneInfo) -> bool:
         """Return whether its forecasts are those of a later local day than that of an origin."""
@@ -342,23 +346,23 @@ class Published:
         It is then of a later day, or of a later hour by the same model: a new champion's forecasts replace those of the
         old one.
         """
-        own = self.snapshot
-        if own is None or own.origin_at <= origin_at:
+        if self.origin_at is None or self.origin_at <= origin_at:
             return None
-        kept = self.is_of_a_later_day(origin_at, zone) or own.generated_by == generated_by
-        return own.origin_at if kept else None
+        kept = self.is_of_a_later_day(origin_at, zone) or self.generated_by == generated_by
+        return self.origin_at if kept else None
 
 
 def read_published(objects: Objects) -> Published:
-    """Return the published snapshot."""
+    """Return what is known of the published snapshot."""
     try:
         stored = objects.read(SNAPSHOT)
     except ObjectMissing:
-        return Published(None, 0)
+        return Published()
     try:
-        return Published(loads(stored.data), stored.generation)
+        made = loads(stored.data)
     except EventError:
-        return Published(None, stored.generation)  # serve cannot read it either, so it is replaced
+        return Published(stored.generation)  # serve cannot read it either, so it is replaced
+    return Published(stored.generation, made.origin_at, made.published_at, made.generated_by)
 
 
 def publish(objects: Objects, snapshot: Snapshot, *, if_generation: int) -> int:

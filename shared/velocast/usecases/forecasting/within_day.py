@@ -6,6 +6,7 @@ no hour of the day is ever known, and its forecasts stay those from midnight.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -16,9 +17,9 @@ from velocast.core.city import City, Histories
 from velocast.core.datetimes import HOUR, local_date, origin_of, rfc3339, start_of_hour
 from velocast.model.learning.within_day import LEARNED_DAYS, DayUpdate, learn_day_update
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.forecasting.snapshot import Published
 from velocast.usecases.histories.known import counts_known_then, read_histories
 from velocast.usecases.known_counts import Known
-from velocast.usecases.snapshot_format import Snapshot
 
 LEAST_SHARE = 0.5  # of the counters: an hour is known when so many have a count
 MOST_COUNTERS = 500  # learned from; of a larger city a part, drawn by hash
@@ -68,7 +69,7 @@ def read_known_day(run: ForecastRun, histories: Histories) -> KnownDay | None:
     return None if _due_at(city, found) is None else found
 
 
-def describe_nothing_new(run: ForecastRun, published: Snapshot | None) -> str | None:
+def describe_nothing_new(run: ForecastRun, published: Published) -> str | None:
     """Return why the day is not to be forecast again; None when it is. Raises WarehouseError.
 
     published: the snapshot. The event that made it may come again, and is then done again, since it may have been
@@ -82,7 +83,7 @@ def describe_nothing_new(run: ForecastRun, published: Snapshot | None) -> str | 
     if known is None:
         return f"no count of the day is known until {min(city.within_day)}:00"
     due_at = _due_at(city, known)
-    if published is None or published.published_at == run.as_of or due_at is None:
+    if published.origin_at is None or published.published_at == run.as_of or due_at is None:
         return None
     if published.origin_at >= due_at:
         return f"nothing new is known: the forecasts are from {rfc3339(published.origin_at)}"
@@ -117,17 +118,38 @@ def learn_update(run: ForecastRun, known: KnownDay, tables: dict[str, str]) -> D
     return learn_day_update(past, known.hours)
 
 
-def update_forecasts(forecasts: pd.DataFrame, known: KnownDay, update: DayUpdate) -> pd.DataFrame:
-    """Return forecasts from midnight with the rest of the day corrected. forecasts: as `make_forecast_rows`."""
-    day = forecasts[forecasts["lead_day"] == 0]
+@dataclass(frozen=True)
+class UpdatedForecasts:
+    """Forecasts with the rest of the day corrected; can be iterated again, block by block.
+
+    blocks: the forecasts from midnight. rest: the corrected rows of the hours of the day after the known ones.
+    """
+
+    blocks: Iterable[pd.DataFrame]
+    rest: pd.DataFrame
+    known: KnownDay
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        for block in self.blocks:
+            kept = block[(block["lead_day"] > 0) | (block["lead_hours"] < self.known.hours)]
+            own = self.rest[self.rest["counter_id"].isin(block["counter_id"].unique())]
+            both = pd.concat([kept, own], ignore_index=True)
+            yield both.sort_values(["counter_id", "target_at"], ignore_index=True)
+
+    @property
+    def rest_of_day(self) -> pd.DataFrame:
+        """The rest of the day as forecasts from `known.origin_at`."""
+        hours = self.known.hours
+        return self.rest.assign(lead_hours=self.rest["lead_hours"] - hours, hours_known=hours)
+
+
+def update_forecasts(
+    forecasts: Iterable[pd.DataFrame], known: KnownDay, update: DayUpdate
+) -> UpdatedForecasts:
+    """Return forecasts from midnight with the rest of the day corrected. forecasts: blocks of `make_forecast_rows`."""
+    days = [block[block["lead_day"] == 0] for block in forecasts]
+    day = pd.concat(days, ignore_index=True)
     counted = known.counts[["counter_id", "lead_hours", "bike_count"]]
     frame = day.merge(counted, how="left", on=["counter_id", "lead_hours"], validate="1:1")
-    frame.index = day.index
-    rest = update.apply(frame.assign(origin_at=known.midnight))[forecasts.columns]
-    return pd.concat([forecasts.drop(rest.index), rest]).sort_index()
-
-
-def rest_of_day(forecasts: pd.DataFrame, known: KnownDay) -> pd.DataFrame:
-    """Return the rows of the hours of the day after the known ones, as forecasts from `known.origin_at`."""
-    rest = forecasts[(forecasts["lead_day"] == 0) & (forecasts["lead_hours"] >= known.hours)]
-    return rest.assign(lead_hours=rest["lead_hours"] - known.hours, hours_known=known.hours)
+    rest = update.apply(frame.assign(origin_at=known.midnight))[day.columns]
+    return UpdatedForecasts(forecasts, rest, known)

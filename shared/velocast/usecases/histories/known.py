@@ -96,23 +96,25 @@ def counts_known_then(
     histories: Histories,
     *,
     only_known: bool = False,
+    kept: bool = False,
 ) -> Iterator[dict[str, str]]:
     """Yield temporary tables of the counts as they were known, by history, and of the estimates.
 
     Empty where they are those that are stored, under the ids that the city publishes. only_known: without the hours
     that were first learned later; else these are as they are now, so that a day before the first ingestion can be
-    forecast. Raises WarehouseError.
+    forecast. kept: tables in any case, which stay for other processes for a day. Raises WarehouseError.
     """
     asked: dict[str, Any] = {**known.parameters(), "later_hours": not only_known}
+    asked |= {"clustered_by": "counter_id", "kept": True} if kept else {}
     if histories:
         terms = term_parameters(histories)
         bounds: dict[str, Any] = {"scan_from": known.since, "scan_until": known.until}
         with (
             warehouse.temporary("counter_histories", **asked, **terms) as counts,
-            warehouse.temporary("estimate_histories", **bounds, **terms) as estimates,
+            warehouse.temporary("estimate_histories", kept=kept, **bounds, **terms) as estimates,
         ):
             yield {"counts": counts, "count_estimates": estimates}
-    elif only_known or was_changed_later(warehouse, known):
+    elif kept or only_known or was_changed_later(warehouse, known):
         with warehouse.temporary("counts_as_of", **asked) as counts:
             yield {"counts": counts}
     else:

@@ -11,11 +11,12 @@ from velocast.core import kinds
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import HOUR, parse_instant, rfc3339
 from velocast.core.errors import ModelUnusable, ObjectChanged, ObjectMissing, PromotionRefused
-from velocast.core.requests import Message
+from velocast.core.requests import Message, PredictRequest
 from velocast.core.settings import JobSettings
 from velocast.model.learning.forecaster import library_versions
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import daily_forecast
+from velocast.usecases.forecasting.in_tasks import handing_over
 from velocast.usecases.training import (
     champion_agreement,
     frozen_inputs,
@@ -251,7 +252,7 @@ def _finish(
     )
     champion_manifest.upsert_summary(store.objects, entry)
     _lead_all(store, registry, plan)
-    published = daily_forecast.publish_forecasts(run)
+    forecasts = _forecast(run)
     _lead_all(store, registry, plan)
     run.publish_notice(promotion_reports.promotion_notice(run, decision, plan))
     return store.save_once(
@@ -263,10 +264,18 @@ def _finish(
             replaced=plan.replaced,
             artifact=Artifact(uri=champion.artifact_uri, sha256=champion.sha256),
             refit_difference=plan.refit_difference,
-            forecasts=published.forecasts,
+            forecasts=forecasts,
             as_published=plan.as_published,
         ),
     )
+
+
+def _forecast(run: Run[JobSettings]) -> int:
+    """Publish the new champion's forecasts and return how many; 0 where the workflow makes them, in a large city."""
+    if not handing_over.needs_tasks(run):
+        return daily_forecast.publish_forecasts(run).forecasts
+    handing_over.hand_over(PredictRequest(), run, of_the_day=False)
+    return 0
 
 
 def _lead_all(store: RunStore, registry: Registry, plan: PromotionPlan) -> None:

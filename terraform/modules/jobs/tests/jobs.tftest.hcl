@@ -6,11 +6,11 @@ variables {
   project_id       = "velocast-test"
   location         = "europe-west1"
   image            = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs:0123456789abcdef"
-  executor         = "serviceAccount:velocast-retrain@velocast-test.iam.gserviceaccount.com"
+  executors        = { velocast-retrain = "serviceAccount:velocast-retrain@velocast-test.iam.gserviceaccount.com", velocast-forecast = "serviceAccount:velocast-forecast@velocast-test.iam.gserviceaccount.com" }
   environment      = { VELOCAST_CITY = "paris", VELOCAST_LOCATION = "europe-west1" }
   service_accounts = { velocast-train = "velocast-train@velocast-test.iam.gserviceaccount.com" }
   jobs = {
-    velocast-train = { description = "Trains.", script = "train.py", memory_mb = 4096, cpu = 2, timeout_seconds = 3600, max_retries = 1, environment = ["VELOCAST_CITY"] }
+    velocast-train = { description = "Trains.", workflow = "velocast-retrain", script = "train.py", memory_mb = 4096, cpu = 2, timeout_seconds = 3600, max_retries = 1, environment = ["VELOCAST_CITY"] }
   }
 }
 
@@ -28,8 +28,8 @@ run "defaults" {
     error_message = "Timeout, CPU and memory must come from the configuration."
   }
   assert {
-    condition     = google_cloud_run_v2_job_iam_member.executor["velocast-train"].role == "roles/run.jobsExecutorWithOverrides" && google_cloud_run_v2_job_iam_member.executor["velocast-train"].member == var.executor
-    error_message = "The workflow must be allowed to run the job with its own arguments."
+    condition     = google_cloud_run_v2_job_iam_member.executor["velocast-train"].role == "roles/run.jobsExecutorWithOverrides" && google_cloud_run_v2_job_iam_member.executor["velocast-train"].member == var.executors["velocast-retrain"] && google_cloud_run_v2_job.this["velocast-train"].template[0].parallelism == 1
+    error_message = "The job's workflow must be allowed to run it with its own arguments, one task at a time."
   }
   assert {
     condition     = google_cloud_run_v2_job.this["velocast-train"].deletion_protection && output.jobs == { velocast-train = "velocast-train" }
@@ -68,7 +68,7 @@ run "refuses_latest" {
 run "refuses_more_memory_than_its_cpus_may_have" {
   command = plan
   variables {
-    jobs = { velocast-train = { description = "x", script = "x.py", memory_mb = 8192, timeout_seconds = 60, environment = [] } }
+    jobs = { velocast-train = { description = "x", workflow = "velocast-retrain", script = "x.py", memory_mb = 8192, timeout_seconds = 60, environment = [] } }
   }
   expect_failures = [var.jobs]
 }
@@ -76,7 +76,7 @@ run "refuses_more_memory_than_its_cpus_may_have" {
 run "refuses_many_retries" {
   command = plan
   variables {
-    jobs = { velocast-train = { description = "x", script = "x.py", memory_mb = 1024, timeout_seconds = 60, max_retries = 10, environment = [] } }
+    jobs = { velocast-train = { description = "x", workflow = "velocast-retrain", script = "x.py", memory_mb = 1024, timeout_seconds = 60, max_retries = 10, environment = [] } }
   }
   expect_failures = [var.jobs]
 }
@@ -84,7 +84,34 @@ run "refuses_many_retries" {
 run "refuses_a_variable_without_a_value" {
   command = plan
   variables {
-    jobs = { velocast-train = { description = "x", script = "x.py", memory_mb = 1024, timeout_seconds = 60, environment = ["VELOCAST_TOWN"] } }
+    jobs = { velocast-train = { description = "x", workflow = "velocast-retrain", script = "x.py", memory_mb = 1024, timeout_seconds = 60, environment = ["VELOCAST_TOWN"] } }
+  }
+  expect_failures = [var.jobs]
+}
+
+run "parallel_tasks" {
+  variables {
+    jobs             = { velocast-forecast-tasks = { description = "x", workflow = "velocast-forecast", script = "x.py", memory_mb = 1024, timeout_seconds = 60, parallelism = 0, environment = [] } }
+    service_accounts = { velocast-forecast-tasks = "velocast-forecast-tasks@velocast-test.iam.gserviceaccount.com" }
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.this["velocast-forecast-tasks"].template[0].parallelism == 0 && google_cloud_run_v2_job_iam_member.executor["velocast-forecast-tasks"].member == var.executors["velocast-forecast"]
+    error_message = "All tasks of an execution must run at a time, and only its own workflow may run the job."
+  }
+}
+
+run "refuses_a_fixed_parallelism" {
+  command = plan
+  variables {
+    jobs = { velocast-train = { description = "x", workflow = "velocast-retrain", script = "x.py", memory_mb = 1024, timeout_seconds = 60, parallelism = 8, environment = [] } }
+  }
+  expect_failures = [var.jobs]
+}
+
+run "refuses_an_unknown_workflow" {
+  command = plan
+  variables {
+    jobs = { velocast-train = { description = "x", workflow = "velocast-learn", script = "x.py", memory_mb = 1024, timeout_seconds = 60, environment = [] } }
   }
   expect_failures = [var.jobs]
 }

@@ -15,6 +15,7 @@ variables {
   functions                = { serve = "velocast-serve", fetch = "velocast-fetch", notify = "velocast-notify" }
   jobs                     = { velocast-train = "velocast-train", velocast-promote = "velocast-promote" }
   workflow_name            = "velocast-retrain"
+  forecast_workflow_name   = "velocast-forecast"
   mlflow_service           = "velocast-mlflow"
   mlflow_instance          = "velocast-mlflow-2"
   serve_host               = "velocast-serve-abc-ew.a.run.app"

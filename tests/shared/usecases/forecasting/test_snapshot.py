@@ -141,7 +141,7 @@ def build() -> snapshot_format.Snapshot:
     return snapshot.build_snapshot(
         CITY,
         read(),
-        forecasts_of_one_counter(),
+        [forecasts_of_one_counter()],
         origin_at=ORIGIN,
         as_of=AS_OF,
         champion=champions.publish(3),
@@ -159,7 +159,9 @@ def test_what_serve_reads_is_what_was_built() -> None:
 
     stored = champions.models().read(snapshot_format.SNAPSHOT)
     assert snapshot_format.loads(stored.data) == made
-    assert snapshot.read_published(champions.models()) == snapshot.Published(made, generation)
+    assert snapshot.read_published(champions.models()) == snapshot.Published(
+        generation, made.origin_at, made.published_at, made.generated_by
+    )
     counter = made.counters[0]
     assert counter.predicted[0] == 12.35
     assert counter.busy is not None
