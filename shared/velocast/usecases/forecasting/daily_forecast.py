@@ -34,6 +34,7 @@ from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
 from velocast.usecases.growth import read_measured_growth
 from velocast.usecases.histories.known import counts_known_then, read_histories
+from velocast.usecases.histories.shown import read_shown_proposals
 from velocast.usecases.known_counts import Known
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
@@ -208,6 +209,7 @@ def _publish_once(
                 run, history.recent_from, origin_at, tables if histories else {}
             ),
             growth=read_measured_growth(run.warehouse, as_of=run.as_of),
+            proposed=read_shown_proposals(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
         )
         snapshot.publish(objects, made, if_generation=generation)

@@ -39,6 +39,7 @@ from velocast.usecases.snapshot_format import (
     CounterSnapshot,
     FaultCard,
     HealthCard,
+    ProposedCard,
     SiteCard,
     Snapshot,
     dumps,
@@ -173,6 +174,7 @@ def build_snapshot(
     past: PastForecasts | None = None,
     long_past: LongPast | None = None,
     growth: MeasuredGrowth | None = None,
+    proposed: tuple[ProposedCard, ...] = (),
     clock: Clock = "wall",
 ) -> Snapshot:
     """Build a snapshot.
@@ -182,7 +184,7 @@ def build_snapshot(
         target_at. Where there are temperature (°C) and rain (mm), the weather is shown.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
-        growth: as last measured. None: not shown. clock: whose time it is.
+        growth: as last measured. None: not shown. proposed: counters that may continue others. clock: whose time it is.
     """
     hours = tuple(forecasts["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
     sites = {
@@ -211,6 +213,7 @@ def build_snapshot(
         ),
         growth=None if growth is None else growth.city,
         weather=shown_weather(city, forecasts),
+        proposed=proposed,
         hours=hours,
         counters=tuple(counters),
     )

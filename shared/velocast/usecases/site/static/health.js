@@ -2,9 +2,10 @@
 
 import { percent, t } from "./format.js";
 
-/** A finding of {kind, since, fault, share} in words. */
+/** A finding of {kind, since, fault, share, old_name} in words. */
 export function findingInWords(found, clock) {
   if (found.kind === "outside") return t("outside", { p: percent(found.share) });
+  if (found.kind === "continues") return t("may.continue", { old: found.old_name, at: clock.text(found.since, "date") });
   if (found.kind === "fault") return t("fault.since", { fault: t(`fault.${found.fault}`), at: clock.text(found.since, "date") });
   return found.since ? t("silent", { at: clock.text(found.since, "date") }) : t("silent.always");
 }
