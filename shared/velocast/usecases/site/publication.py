@@ -66,7 +66,11 @@ class _StoredFile(NamedTuple):
 
 def make_site(snapshot: Snapshot) -> Iterator[SiteFile]:
     """Yield all files of the site; the manifest, which names the others, comes last."""
-    data = PageData(snapshot)
+    return _files_of(PageData(snapshot))
+
+
+def _files_of(data: PageData) -> Iterator[SiteFile]:
+    snapshot = data.snapshot
     folder = f"page/{page_version()}/"
     for name in sorted(PAGE_FILES):
         yield SiteFile(folder + name, read_page_file(name), for_ever=True)
@@ -101,13 +105,14 @@ def publish_site(objects: Objects, snapshot: Snapshot) -> str:
     if before.get("published_at", "") > rfc3339(snapshot.published_at):
         return f"kept: the published site is newer, from {before['published_at']}"
     stored = {version.name: version for version in objects.versions("")}
-    *files, manifest = map(_stored_form, make_site(snapshot))
+    data = PageData(snapshot)
+    *files, manifest = map(_stored_form, _files_of(data))
     changed = [file for file in files if not file.is_stored_as(stored.get(file.name))]
     for named_by_others in (True, False):
         some = [file for file in changed if file.for_ever == named_by_others]
         _at_once(lambda file: _write(objects, file), some)
     _write(objects, manifest)
-    folder = PageData(snapshot).folder
+    folder = data.folder
     # the same snapshot again: which folder its readers came from is not known any more
     if before.get("folder") != folder:
         kept = (folder, before.get("folder", MANIFEST), MANIFEST)

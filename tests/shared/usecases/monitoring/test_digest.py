@@ -25,8 +25,11 @@ DAY = timedelta(days=1)
 
 
 def digest(topics: emulators.RunningPubSub, message_id: str = "m1") -> WeeklyDigest:
-    """Run monitor as the weekly schedule does; return what it published."""
-    monitor_champion(MonitorRequest(digest=True), small_city.monitor_run(message_id=message_id))
+    """Run monitor as the weekly schedule does; store its audit rows, and return what it published."""
+    run = small_city.monitor_run(message_id=message_id)
+    audit.write(
+        run.warehouse, monitor_champion(MonitorRequest(digest=True), run), environment="dev"
+    )
     notice = NOTICE.validate_json(topics.published("velocast-alerts")[-1].data)
     assert isinstance(notice, WeeklyDigest)
     return notice
