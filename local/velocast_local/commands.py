@@ -48,9 +48,7 @@ def demo_command(
             help="Counts to replay: a file or a folder, read as --city says. Default: a synthetic city.",
         ),
     ] = None,
-    city: Annotated[
-        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
-    ] = None,
+    city: Annotated[str | None, typer.Option(help=f"{CITY_HELP} Default: no known city.")] = None,
     weather: Annotated[
         Path | None,
         typer.Option(

@@ -126,7 +126,7 @@ def test_a_file_without_a_city_is_nobodys(tmp_path: Path) -> None:
     assert (city.name, city.licence, city.attribution) == (UNNAMED, None, None)
     assert (city.time_zone, city.holidays) == ("Europe/Paris", "FR"), "where its counters are"
     assert said == [
-        "no --city: the counts are nobody's; from its counters' places, the clock is Europe/Paris "
+        "no --city given; from its counters' places, the clock is Europe/Paris "
         "with the holidays of FR"
     ]
 
