@@ -131,7 +131,7 @@ export class CityView {
     const known = BASIS_FACTS.filter(([name]) => Number.isFinite(score(name)));
     const facts = [
       ...known.map(([name, label, digits]) => [t(label), number(score(name), digits)]),
-      [t("champion.kind"), `${champion.version} (${champion.kind})`],
+      [t("champion.kind"), `${champion.version} (${champion.kind})`, "wide"],
       [t("champion.trained"), `${this.clock.text(champion.trained_from, "date")} – ${this.clock.text(champion.trained_until, "date")}`, "wide"],
       [t("champion.promoted"), this.clock.text(champion.published_at, "date"), "wide"],
     ];
