@@ -169,9 +169,9 @@ def _demo(
         f"The demo plays {days} days of a city through the whole system on this machine:\n"
         "  1. start the stack            about 20 s\n"
         "  2. load 90 days of counts     about 10 s, then the first forecasts\n"
-        "  3. train the first model      about a minute\n"
+        "  3. train the first model      about half a minute\n"
         f"{f'  4. play {days} days':<32}about 4 s each\n"
-        "  5. train again and sum up     about half a minute\n"
+        "  5. train again and sum up     about 20 s\n"
         "with 50 counters and two free cores. The page can be opened after step 2.\n",
         soft_wrap=True,
     )

@@ -156,7 +156,7 @@ def play_city(
     progress.first_forecast = sum(progress.seconds.values())
     say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
     say(f"          look at them now: {player.page}")
-    say("          training the first model, about a minute on two free cores ...")
+    say("          training the first model, half a minute on two free cores ...")
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")
@@ -168,7 +168,7 @@ def play_city(
             story.end_day(day)
     end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
-    say("forced    training again, as an operator can; about half a minute ...")
+    say("forced    training again, as an operator can; about a quarter of a minute ...")
     with part("forced retraining"):
         player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))
     say(f"forced    {audit.line('DEPLOYMENT')}")
@@ -270,7 +270,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])}, {_retraining(r['retrain_decision'])}",
     "DEPLOYMENT": lambda r, _: _deployed(r),
 }
-_RETRAINING = {
+RETRAINING = {
     "FORCE": "training was asked for",
     "FIRST": "the first model is due",
     "REACTIVE": "training: the forecasts are not good enough",
@@ -279,20 +279,20 @@ _RETRAINING = {
     "WAIT": "watching a change",
     "ALL_GOOD": "no training needed",
 }
-_DEPLOYED = {
+DEPLOYED = {
     "DEPLOY": "promoted",
-    "SKIP": "kept the old one, which is as good",
-    "REJECT": "refused, not good enough",
+    "SKIP": "kept the old one",
+    "REJECT": "not good enough",
 }
 
 
 def _retraining(decision: str | None) -> str:
-    return _RETRAINING.get(decision or "", "nothing decided")
+    return RETRAINING.get(decision or "", "nothing decided")
 
 
 def _deployed(row: dict[str, Any]) -> str:
     """Return what became of a challenger, in words."""
-    decision = _DEPLOYED.get(row["deployment_decision"], row["deployment_decision"])
+    decision = DEPLOYED.get(row["deployment_decision"], row["deployment_decision"])
     old, new = row["old_r2_score"], row["new_r2_score"]
     judged = f"R2 {_number(new)}" + ("" if old is None else f" against {_number(old)}")
     return f"a model was trained ({judged}): {decision}"
