@@ -26,6 +26,7 @@ from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.simulation.city import simulate_command
 from velocast_local.stack import lifecycle
 from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS
+from velocast_local.stack.supervisor import FUNCTIONS
 from velocast_local.stack_commands import local_app
 
 HISTORY_DAYS = 90
@@ -190,13 +191,14 @@ def _demo(
         counts, weather = files or make()
         if weather:
             read_weather_file(weather)
-        console.print(f"starting the stack in {folder} (MLflow takes longest) ...")
+        console.print(f"starting the stack in {folder} ...")
         state = lifecycle.start_stack(
             folder,
             replay=counts,
             weather=weather,
             city=city if files else SYNTHETIC_CITY,
             edit_counts=inject if faulty else lambda published: None,
+            wait_for=FUNCTIONS,
             say=console.print,
         )
     first_day = first_day_of(folder / PUBLISHED_COUNTS)
@@ -213,6 +215,7 @@ def _demo(
             schedules=lifecycle.SCHEDULES,
             quiet_hours=bool(played.messages.quiet_hours),
             story=story,
+            until_trainable=partial(lifecycle.wait_until_up, folder, console.print),
         )
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)

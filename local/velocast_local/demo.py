@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 IDLE_TIMEOUT_SECONDS = 600
 FIRST_POLL_SECONDS = 0.05
-LONGEST_POLL_SECONDS = 0.2
+LONGEST_POLL_SECONDS = 0.1
 
 
 class DemoFailed(RuntimeError):
@@ -137,11 +137,13 @@ def play_city(
     schedules: Path,
     quiet_hours: bool = False,
     story: FaultStory | None = None,
+    until_trainable: Callable[[], object] = lambda: None,
 ) -> None:
     """Load the history, train the first champion, simulate `days` days, and force one more retraining.
 
     first_day: the first simulated day (UTC); everything that the city published before it is history. quiet_hours:
-    whether messages of the city may wait. story: of the fault that was injected.
+    whether messages of the city may wait. story: of the fault that was injected. until_trainable: waits for what only
+    a training needs.
     """
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
@@ -156,6 +158,8 @@ def play_city(
     progress.first_forecast = sum(progress.seconds.values())
     say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
     say(f"          look at them now: {player.page}")
+    with part("wait for MLflow"):
+        until_trainable()
     say("          training the first model, half a minute on two free cores ...")
     with part("first training"):
         player.publish("velocast-monitor")

@@ -28,8 +28,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Weather": WEATHER,
     "Events": (EVENT,),
 }
-MOST_ROWS = 6_000
-REPEATS = 3
+MOST_ROWS = 4_000
+REPEATS = 2
 
 
 @dataclass(frozen=True)
