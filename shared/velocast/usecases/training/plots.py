@@ -72,11 +72,13 @@ def _drawn_importances(found: Sequence[Importance]) -> bytes:
     figure = _figure(7, 3.6)
     axes = figure.add_subplot()
     smallest_last = found[::-1]
-    axes.barh(
+    bars = axes.barh(
         [each.family for each in smallest_last],
         [100 * each.growth for each in smallest_last],
         xerr=[100 * each.spread for each in smallest_last],
     )
+    axes.bar_label(bars, fmt="%.1f", padding=4, fontsize=8)
+    axes.margins(x=0.12)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("larger error (RMSE) on held-out hours when shuffled, %")
     axes.set_title(
