@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
@@ -78,8 +79,10 @@ def _block(
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
-    recent = _recent_rows(run, loaded, history, weather, counter_ids)
-    frame = _rows_to_forecast(run, history, weather, counter_ids)
+    with ThreadPoolExecutor(1) as pool:  # the warehouse answers both at the same time
+        asked = pool.submit(_recent_rows, run, loaded, history, weather, counter_ids)
+        frame = _rows_to_forecast(run, history, weather, counter_ids)
+        recent = asked.result()
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     by_model = counted if loaded.model is not None else counted & False
     parts = [
