@@ -54,7 +54,8 @@ def family_importances(
     of which at most MOST_ROWS are used, the same share of each counter. actual: what was forecast, with the frame's
     index; rows without are left out.
     """
-    rows = subsample(frame[actual.notna()], MOST_ROWS, seed)
+    keys = frame.loc[actual.notna(), ["counter_id", "target_at"]]  # no copy of all columns
+    rows = frame.loc[subsample(keys, MOST_ROWS, seed).index]
     true = actual.loc[rows.index].to_numpy(dtype="float64")
 
     def error(inputs: pd.DataFrame) -> float:
