@@ -252,7 +252,7 @@ def _weather(details: dict[str, Any]) -> str:
     weather = details.get("weather") or {}
     if not weather.get("fetched"):
         return "no weather"
-    return f"{weather['inserted']:,} rows of weather ({', '.join(weather['sources'])})"
+    return f"{weather['inserted']:,} hours of weather"
 
 
 def _swept(sweep: dict[str, Any]) -> str:
