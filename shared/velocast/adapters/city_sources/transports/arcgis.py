@@ -205,8 +205,10 @@ class ArcGisTransport(Portal):
 
 def _day(kind: str, value: Any) -> str | None:
     """Return the day of a field's value, as a date in ISO 8601 or the time at its start."""
-    if value is None or kind in TEXTS:
-        return value
+    if value is None:
+        return None
+    if kind in TEXTS:
+        return str(value)
     if isinstance(value, str):  # a date with an offset
         return datetime.fromisoformat(value).astimezone(UTC).isoformat()
     return datetime.fromtimestamp(value / 1000, UTC).isoformat()
