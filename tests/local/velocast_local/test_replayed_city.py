@@ -176,7 +176,7 @@ def test_a_stack_s_city_has_weather_where_weather_is_replayed(oz: Path) -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a stack whose processes are not started."""
-    monkeypatch.setattr(lifecycle, "_launch", lambda state, say: None)
+    monkeypatch.setattr(lifecycle, "_launch", lambda *_: None)
     return tmp_path / "home"
 
 
