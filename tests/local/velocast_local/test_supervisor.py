@@ -21,7 +21,7 @@ class Stack(Supervisor):
 
     def __init__(self, home: Path, broken: str = "") -> None:
         super().__init__(StackState(home, home, "Demoville", None))
-        self.children = dict.fromkeys(PARTS, SimpleNamespace())  # type: ignore[assignment]
+        self.children = dict.fromkeys(PARTS, SimpleNamespace())  # type: ignore[arg-type]
         self.broken = broken
         self.mlflow_may_start = threading.Event()
         self.delivered: list[str] = []

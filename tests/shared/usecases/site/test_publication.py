@@ -94,7 +94,7 @@ class Recorded(Objects):
     def write(self, name: str, data: bytes, **headers: Any) -> int:
         """Record the name and write."""
         if self._fails_after is not None and len(self.written) >= self._fails_after:
-            raise ServiceUnavailable("killed")
+            raise ServiceUnavailable("killed")  # type: ignore[no-untyped-call]
         self.written.append(name)
         self._at_each()
         generation = super().write(name, data, **headers)
