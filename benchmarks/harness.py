@@ -27,6 +27,7 @@ from velocast_cli.city_file import read_city_files
 
 PROJECT, LOCATION = "velocast-bench", "europe-west1"
 RAW_COUNTS = f"{schemas.RAW}.bench_raw"
+EMULATOR_PID = "BENCH_EMULATOR_PID"  # environment variable by which a step finds the emulator
 ROOT = Path(__file__).parents[1]
 # Settings that a job needs. No benchmark step uses Cloud Storage, Pub/Sub or MLflow.
 SETTINGS = {
@@ -58,6 +59,7 @@ def warehouse(city_name: str) -> Iterator[tuple[Warehouse, BigQueryEmulator]]:
         emulator = BigQueryEmulator(Path(folder), PROJECT)
         with emulator:
             os.environ.update(SETTINGS | {"VELOCAST_CITY": city_name})
+            os.environ[EMULATOR_PID] = str(emulator.pid)
             os.environ["BIGQUERY_EMULATOR_HOST"] = emulator.url
             os.environ["BIGQUERY_STORAGE_EMULATOR_HOST"] = emulator.storage_host
             create_tables(bigquery_client(PROJECT, LOCATION), schemas.documents(), LOCATION)
@@ -116,6 +118,16 @@ def peak_mb(pid: int | None = None) -> float:
         return 0.0
     line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
+
+
+def emulator_cpu_seconds() -> float:
+    """Return the CPU seconds that the emulator has used so far; 0 without one, and on systems other than Linux."""
+    status = Path(f"/proc/{os.environ.get(EMULATOR_PID, 'none')}/stat")
+    if not status.exists():
+        return 0.0
+    # proc(5): after the name in brackets, user and system time are the 12th and 13th
+    fields = status.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def write(figures: dict[str, Any], file: Path | None) -> None:

@@ -53,15 +53,20 @@ Stages = dict[str, dict[str, float]]
 
 @contextmanager
 def stage(stages: Stages, name: str) -> Iterator[None]:
-    """Record seconds, CPU seconds of this process (hardly affected by other load) and peak resident memory, MB."""
+    """Record seconds, CPU seconds of this process and of the emulator, and this one's peak resident memory, MB.
+
+    Other load hardly affects CPU seconds.
+    """
     forget = Path("/proc/self/clear_refs")
     if forget.exists():
         forget.write_text(CLEAR_PEAK)
     began, worked = time.monotonic(), time.process_time()
+    emulated = harness.emulator_cpu_seconds()
     yield
     stages[name] = {
         "seconds": time.monotonic() - began,
         "cpu_seconds": time.process_time() - worked,
+        "emulator_cpu_seconds": harness.emulator_cpu_seconds() - emulated,
         "peak_mb": harness.peak_mb(),
     }
 
@@ -98,7 +103,9 @@ def learn(
     known = DayRange(first=date.fromisoformat(first_day), until=until)
     source = Source(run, schemas.COUNTS, rows_a_day, weather_table=schemas.WEATHER)
     with stage(stages, "features"):
-        rows, held_out = learning_frames(source, [known], calibration_start([known]))
+        rows, held_out = learning_frames(
+            source, [known], calibration_start([known]), kind=DEFAULT_KIND
+        )
     with stage(stages, "fit"):
         fitted = models.fit_model(DEFAULT_KIND, rows, held_out, seed=models.SEED)
         Path(model).write_bytes(fitted.to_bytes())

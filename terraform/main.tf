@@ -18,6 +18,7 @@ locals {
   # the command runs: a date in an output would change with every plan, or grow old.
   kept_months = try(yamldecode(file(local.city_file)).kept_months, null)
   quiet_hours = try(length(yamldecode(file(local.city_file)).messages.quiet_hours) > 0, false)
+  within_day  = try(length(yamldecode(file(local.city_file)).within_day) > 0, false)
   kept_days   = local.kept_months == null ? 365 : local.kept_months * 30
 
   # The one entry without a topic is called over HTTPS: it is a Cloud Run service, all others are functions.
@@ -121,10 +122,11 @@ module "messaging" {
   project_id = module.project.project_id
   location   = var.location
   topics     = local.config.topics
-  # Without quiet hours no message begins to wait, and what still waits is sent with the next one.
+  # Without quiet hours no message begins to wait, and what still waits is sent with the next one. Without hours within the
+  # day there is one fetch and one forecast a day.
   schedules = {
     for name, schedule in local.config.schedules : name => merge(schedule, { payload = jsonencode(schedule.payload) })
-    if name != "velocast-notify-held" || local.quiet_hours
+    if(name != "velocast-notify-held" || local.quiet_hours) && (!endswith(name, "-within-day") || local.within_day)
   }
   pubsub_agent = module.project.agents.pubsub
 }

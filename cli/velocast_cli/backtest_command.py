@@ -87,6 +87,12 @@ def backtest_command(
     against_timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds that one answer of theirs may take.")
     ] = TIMEOUT_SECONDS,
+    within_day: Annotated[
+        str | None,
+        typer.Option(
+            help="Also score the rest of the day with the counts until these hours, such as 6,10,12,15."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write an HTML report with error plots to this file."),
@@ -95,12 +101,14 @@ def backtest_command(
 ) -> None:
     """Backtest on historical counts: daily origins, weekly retraining, scores beside reference models."""
     from velocast_cli.backtesting import file_backtest, scores
+    from velocast_cli.backtesting.apart.within_day import backtest_within_day
     from velocast_cli.backtesting.outside.comparison import compare_outside
 
     if report and not report.parent.is_dir():  # checked now, not after all the fits
         raise typer.BadParameter(f"--report {report}: the folder {report.parent} does not exist")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     references, outside = _opponents(against or [])
+    hours = _hours(within_day)
     asked = file_backtest.BacktestRequest(
         tuple(files),
         weather,
@@ -116,6 +124,9 @@ def backtest_command(
         made = file_backtest.backtest_file(asked, city_of(city) if city else None, console.print)
         summary = scores.summarize(made)
         summary["outside"] = [compare_outside(made.rows, found) for found in made.outside]
+        forecasters = [kind for kind in asked.kinds if kind != AFFLUENCE]
+        if hours and forecasters:
+            summary["within_day"] = backtest_within_day(made.rows, forecasters[0], hours)
     except FAILURES as exc:
         console.print(f"[red]backtest failed:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
@@ -139,6 +150,16 @@ def _chosen(option: str, text: str, known: tuple[NameT, ...]) -> tuple[NameT, ..
     if not asked or not asked <= set(known):
         raise typer.BadParameter(f"--{option} {text}: choose from {', '.join(known)}")
     return tuple(name for name in known if name in asked)
+
+
+def _hours(text: str | None) -> tuple[int, ...]:
+    """Return the hours of `--within-day`. Raises typer.BadParameter."""
+    given = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if not all(part.isdecimal() and 1 <= int(part) <= 23 for part in given):
+        raise typer.BadParameter(
+            f"--within-day {text}: give hours from 1 to 23, such as 6,10,12,15"
+        )
+    return tuple(sorted({int(part) for part in given}))
 
 
 def _opponents(
@@ -166,6 +187,8 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         console.print(new_counters_table(summary["new_counters"]))
     for found in summary["outside"]:
         console.print(comparison_table(found))
+    if summary.get("within_day"):
+        console.print(within_day_table(summary["within_day"]))
     console.print(f"From the file to these scores: {summary['seconds']:,.0f} s")
 
 
@@ -225,6 +248,46 @@ def new_counters_table(found: dict[str, Any]) -> Table:
     )
     for model in found["models"]:
         table.add_row(NEW_COUNTERS[model["name"]], *format_scores(model, SHORT_SCORES))
+    return table
+
+
+def within_day_table(found: list[dict[str, Any]]) -> Table:
+    """Return the scores of the rest of the day, forecast at midnight (0 h) and with the counts until an hour.
+
+    Days are those on which an update paid; the column "2 h late" has the gain from two hours later on.
+    found: what `backtest_within_day` returns.
+    """
+    from velocast_cli.backtesting.apart.within_day import LATE_HOURS
+    from velocast_cli.backtesting.report import format_number
+
+    table = _scores(
+        f"the rest of {found[0]['days']} days, forecast at 0 h and with the counts until an hour",
+        (
+            "until",
+            "hours",
+            "days",
+            "R2 0 h",
+            "R2",
+            "gain",
+            f"{LATE_HOURS} h late",
+            "covered",
+            "width",
+            "0 h",
+        ),
+    )
+    for row in found:
+        table.add_row(
+            f"{row['known_until']} h",
+            f"{row['rows']:,}",
+            str(row["days_updated"]),
+            format_number(row["r2"], ".3f"),
+            format_number(row["r2_within_day"], ".3f"),
+            format_number(row["gain"], "+.3f"),
+            format_number(row["late_gain"], "+.3f"),
+            format_number(row["coverage_within_day"], ".1%"),
+            format_number(row["width_within_day"], ".1f"),
+            format_number(row["width"], ".1f"),
+        )
     return table
 
 

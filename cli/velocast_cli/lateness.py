@@ -17,7 +17,10 @@ def read_lateness(warehouse: Warehouse, newest: datetime | None) -> dict[str, An
 
     newest: the newest hour counted. `known_after` has a share by number of days, null where no hour is that old;
     `corrected` is the share of the hours at least a day old whose count was changed later. Only hours that ended after
-    the first ingestion count. Raises WarehouseError. Source: `bike_traffic_raw.counts`, `bike_traffic_raw.revisions`.
+    the first ingestion count. `hours_behind`: how old the city's newest hour was when a fetch learned of it, in the
+    middle of all fetches that learned of a newer one, but for the first: the least delay at which forecasts within the
+    day can know it; null after a single one. Raises WarehouseError. Source: `bike_traffic_raw.counts`,
+    `bike_traffic_raw.revisions`.
     """
     if newest is None:
         return None
@@ -35,7 +38,18 @@ def read_lateness(warehouse: Warehouse, newest: datetime | None) -> dict[str, An
         "hours": int(rows["hours"].iloc[0]),
         "known_after": after,
         "corrected": round(float(corrected), 4),
+        "hours_behind": _hours_behind(warehouse, since),
     }
+
+
+def _hours_behind(warehouse: Warehouse, since: datetime) -> float | None:
+    fetches = warehouse.query("status_newest_when_fetched", since=since)
+    newest = fetches["newest"]
+    newer = fetches[newest > newest.cummax().shift()]  # never true of the first
+    if newer.empty:
+        return None
+    since_start = (newer["ingested_at"] - newer["newest"]).dt.total_seconds() / 3600
+    return round(float(since_start.median()) - 1.0, 1)
 
 
 def describe_lateness(lateness: dict[str, Any] | None) -> str:
@@ -47,4 +61,6 @@ def describe_lateness(lateness: dict[str, Any] | None) -> str:
         for days, share in lateness["known_after"].items()
         if share is not None
     )
-    return f"known {known}; {lateness['corrected']:.1%} corrected later"
+    behind = lateness["hours_behind"]
+    newest = "" if behind is None else f"; newest hour {behind:g} h old when fetched"
+    return f"known {known}; {lateness['corrected']:.1%} corrected later{newest}"

@@ -107,7 +107,10 @@ def _check(run: Run[JobSettings], training: Training) -> None:
 
 def _trained(run: Run[JobSettings], training: Training) -> models.Model:
     rows, held_out = frames.learning_frames(
-        source_of(run, training), training.windows.learnable, training.windows.calibrate_from
+        source_of(run, training),
+        training.windows.learnable,
+        training.windows.calibrate_from,
+        kind=training.kind,
     )
     return models.fit_model(
         training.kind, rows, held_out, seed=training.seed, test_mode=training.test_mode

@@ -213,7 +213,7 @@ def _demo(
             first_day=first_day,
             days=days,
             schedules=lifecycle.SCHEDULES,
-            quiet_hours=bool(played.messages.quiet_hours),
+            city=played,
             story=story,
             until_trainable=partial(lifecycle.wait_until_up, folder, console.print),
         )

@@ -21,9 +21,10 @@ from gcp_emulators.scheduler.scheduler import due
 from velocast.adapters import google_clients, workflows
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import RetrainArgument
-from velocast_local.stack.configuration import load_schedules
+from velocast_local.stack.configuration import WITHIN_DAY, load_schedules
 
 if TYPE_CHECKING:
+    from velocast.core.city import City
     from velocast_local.fault_story import FaultStory
 
 IDLE_TIMEOUT_SECONDS = 600
@@ -135,15 +136,14 @@ def play_city(
     first_day: date,
     days: int,
     schedules: Path,
-    quiet_hours: bool = False,
+    city: City | None = None,
     story: FaultStory | None = None,
     until_trainable: Callable[[], object] = lambda: None,
 ) -> None:
     """Load the history, train the first champion, simulate `days` days, and force one more retraining.
 
-    first_day: the first simulated day (UTC); everything that the city published before it is history. quiet_hours:
-    whether messages of the city may wait. story: of the fault that was injected. until_trainable: waits for what only
-    a training needs.
+    first_day: the first simulated day (UTC); everything that the city published before it is history. city: whose
+    schedules are played. story: of the fault that was injected. until_trainable: waits for what only a training needs.
     """
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
@@ -167,7 +167,7 @@ def play_city(
     for day in (first_day + timedelta(days=offset) for offset in range(days)):
         if story:
             story.begin_day(day)
-        _play_day(player, audit, day, schedules, quiet_hours=quiet_hours)
+        _play_day(player, audit, day, schedules, city)
         if story:
             story.end_day(day)
     end = start + timedelta(days=days) - timedelta(hours=12)
@@ -179,17 +179,17 @@ def play_city(
 
 
 def _play_day(
-    player: Player, audit: AuditReader, day: date, schedules: Path, *, quiet_hours: bool
+    player: Player, audit: AuditReader, day: date, schedules: Path, city: City | None
 ) -> None:
     after = datetime.combine(day, datetime.min.time(), tzinfo=UTC) - timedelta(seconds=1)
     told = []
-    jobs = load_schedules(schedules, quiet_hours=quiet_hours)
+    jobs = load_schedules(schedules, city)
     for at, job in due(jobs, after, after + timedelta(days=1)):
         player.set_clock(at)
         name = job.split("-")[1]  # the function that it calls
         with player.progress.part(name):
             player.run_schedule(job)
-        if name != "notify":  # every hour
+        if name != "notify" and not job.endswith(WITHIN_DAY):  # these are run every hour
             told.append(audit.line(EVENT_OF[name]) if name in EVENT_OF else f"{name} sent")
     player.progress.say(f"{day:%a %d %b} " + ("\n" + " " * 11).join(told))
 

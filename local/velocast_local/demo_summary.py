@@ -26,7 +26,7 @@ WITH pairs AS (
     ON w.counter_id = f.counter_id AND w.counted_at = TIMESTAMP_SUB(f.target_at, INTERVAL 168 HOUR)
     AND w.quality IS NULL AND w.counted_at > TIMESTAMP('2000-01-01')
   WHERE f.target_at > TIMESTAMP('2000-01-01') AND c.counted_at > TIMESTAMP('2000-01-01')
-    AND c.quality IS NULL AND f.lead_day < 3 AND {where}
+    AND c.quality IS NULL AND f.lead_day < 3 AND f.hours_known IS NULL AND {where}
 )
 SELECT
   COUNT(*) AS pairs,

@@ -48,6 +48,10 @@ run "defaults" {
     error_message = "Without quiet hours nothing waits for their end."
   }
   assert {
+    condition     = length([for name in module.messaging.schedules : name if endswith(name, "-within-day")]) == 0
+    error_message = "Without hours within the day there is one fetch and one forecast a day."
+  }
+  assert {
     condition     = output.buckets == { datasets = "velocast-test-datasets", models = "velocast-test-models", reports = "velocast-test-reports", site = "velocast-test-site", sources = "velocast-test-sources" }
     error_message = "The buckets must be named after the project."
   }
@@ -110,6 +114,10 @@ run "own_city" {
   assert {
     condition     = contains(module.messaging.schedules, "velocast-notify-held")
     error_message = "Messages that wait for the end of the city's quiet hours must be sent then."
+  }
+  assert {
+    condition     = alltrue([for name in ["velocast-fetch-within-day", "velocast-predict-within-day"] : contains(module.messaging.schedules, name)])
+    error_message = "The counts of the day must be fetched before the rest of it is forecast again."
   }
 }
 

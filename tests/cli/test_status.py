@@ -111,7 +111,10 @@ def test_it_tells_how_late_counts_come(warehouse_tables: bigquery.Client) -> Non
         assert found["known_after"][str(days)] == pytest.approx(share, abs=1e-4), days
     assert found["known_after"]["2"] == pytest.approx(0.88, abs=0.01)
     assert found["corrected"] == pytest.approx(0.05, abs=0.003)
-    assert "corrected later" in velocast("status").stdout
+    assert found["hours_behind"] == 7.0  # of the hours that were the newest when they were learned
+    shown = velocast("status").stdout
+    assert "corrected later" in shown
+    assert "newest hour 7 h old when fetched" in shown
 
 
 def test_the_table_shows_decisions_and_errors(warehouse_tables: bigquery.Client) -> None:

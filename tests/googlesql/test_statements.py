@@ -112,6 +112,7 @@ PARAMETERS = {
     "term_until": "ARRAY<TIMESTAMP>",
     "until": "TIMESTAMP",
     "version": "INT64",
+    "with_busy": "BOOL",
     "zone": "STRING",
 }
 # How the use cases merge into each table: keys, compared columns and columns that are never updated.

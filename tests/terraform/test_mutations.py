@@ -36,8 +36,8 @@ def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
     )
     mutant.edit(
         f"{CONFIG}/schedules.yaml",
-        "topic: velocast-fetch\n  payload: {}\n",
-        "topic: velocast-predict\n  payload: {}\n",
+        'cron: "0 2 * * *"\n  topic: velocast-fetch\n',
+        'cron: "0 2 * * *"\n  topic: velocast-predict\n',
     )
     mutant.edit(
         "terraform/modules/storage/main.tf",

@@ -11,6 +11,7 @@ import pandas as pd
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core.city import City
 from velocast.core.datetimes import HORIZON_DAYS, start_of_local_day
+from velocast.core.kinds import AFFLUENCE
 from velocast.model.learning import level_correction
 from velocast.usecases import feature_store
 from velocast.usecases.training.datasets.frames import WARM_UP_DAYS
@@ -34,6 +35,7 @@ def learning_frame(warehouse: Warehouse, city: City, plan: BacktestPlan) -> pd.D
             actual_until=until,
             one_lead=True,
             keep_one_in=plan.keep_one_in,
+            with_busy=AFFLUENCE in plan.kinds,
             **_tables(plan),
         )
         for begin, end in _blocks(first, last - DAY, LEARNING_BLOCK_DAYS)

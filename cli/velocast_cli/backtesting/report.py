@@ -41,6 +41,7 @@ TARGET, TARGET_COLOUR = "as it should be", "#9aa5a9"
 NEW_COUNTERS = {
     "new_position": "requested by position",
     "new_counter": "published on its first day",
+    "new_counter_second_day": "published on its second day",
     "city_typical_week": "reference: city's typical week",
 }
 

@@ -21,7 +21,8 @@ from velocast.core.errors import TooLittleHistory
 from velocast.model.evaluation import reference_models
 from velocast.model.learning.busy_classifier import BusyModel
 from velocast.model.learning.models import SEED
-from velocast_cli.backtesting import busy_hours, cold_start, frames, reference_forest
+from velocast_cli.backtesting import frames, reference_forest
+from velocast_cli.backtesting.apart import busy_hours, cold_start
 from velocast_cli.backtesting.interval_scores import LEVELS
 from velocast_cli.backtesting.plan import (
     KEPT,

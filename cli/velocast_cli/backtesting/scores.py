@@ -10,7 +10,7 @@ import pandas as pd
 from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.core.errors import TooLittleHistory
 from velocast.model.evaluation import metrics
-from velocast_cli.backtesting import busy_hours
+from velocast_cli.backtesting.apart import busy_hours
 from velocast_cli.backtesting.interval_scores import LEVELS, score_intervals
 from velocast_cli.backtesting.plan import KEPT, BacktestResult
 

@@ -132,6 +132,8 @@ def _ingestion(_run: AuditedRun, d: dict[str, Any]) -> str:
 
 
 def _prediction(_run: AuditedRun, d: dict[str, Any]) -> str:
+    if not d.get("forecasts") and "snapshot" in d:
+        return str(d["snapshot"])
     return f"{d.get('forecasts', 0)} forecasts, version {d.get('model_version', 0)}"
 
 

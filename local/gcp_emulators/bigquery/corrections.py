@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
+import pyarrow as pa
 from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.catalog import ddl_sync
 from bqemulator.catalog.duckdb_repository import DuckDBCatalogRepository
@@ -31,6 +32,8 @@ from gcp_emulators.bigquery.statements import work_once_per_statement
 
 if TYPE_CHECKING:
     from bqemulator.api.dependencies import AppContext
+
+MESSAGE_ROWS = 4096  # of the Storage Read API
 
 # DuckDB keeps temporary macros for each connection.
 _FORMAT_MACRO = (
@@ -64,7 +67,7 @@ def apply_corrections(
     _format_timestamps_in_duckdb()
     connect_each_thread(lambda connection: connection.execute(_FORMAT_MACRO))
     work_once_per_statement()
-    _resume_streams()
+    _read_in_pieces()
     correct_responses(discovery_file, default_wait)
 
 
@@ -84,8 +87,12 @@ def _accept_any_media_type() -> None:
     _replace(upload, "_PERMITTED_MEDIA_CONTENT_TYPES", permitted)
 
 
-def _resume_streams() -> None:
-    """ReadRows ignored the offset: a client that reconnects after a broken stream got its rows twice."""
+def _read_in_pieces() -> None:
+    """ReadRows ignored the offset: a client that reconnects after a broken stream got its rows twice.
+
+    Its messages had 65,536 rows, 26 MB of a wide table. BigQuery's are of the size of a megabyte, so a client that is
+    measured here takes the memory that it takes there.
+    """
     read_all = read_servicer.BigQueryReadHandler._handle_read_rows
     asked = threading.local()  # one thread answers one call
 
@@ -95,7 +102,10 @@ def _resume_streams() -> None:
 
     def rest_of_stream(session: str, stream: str) -> Any:
         rows = get_stream_data(session, stream)
-        return None if rows is None else rows.slice(asked.offset)
+        if rows is None:
+            return None
+        batches = rows.slice(asked.offset).to_batches(max_chunksize=MESSAGE_ROWS)
+        return pa.Table.from_batches(batches, rows.schema)
 
     _replace(read_servicer.BigQueryReadHandler, "_handle_read_rows", read_rows)
     _replace(read_servicer, "get_stream_data", rest_of_stream)

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from gcp_emulators.cloud_run.jobs import Job
 from gcp_emulators.scheduler.scheduler import Schedule
+from velocast.core.city import City
 
 IMAGE = "velocast-jobs"
 NAME_PREFIX = "velocast-"
 AFTER_QUIET_HOURS = "velocast-notify-held"
+WITHIN_DAY = "-within-day"
 
 
 class _Entry(BaseModel):
@@ -75,14 +77,21 @@ def load_jobs(file: Path) -> dict[str, Job]:
     return {name: _JobEntry(**entry) for name, entry in _entries(file).items()}
 
 
-def load_schedules(file: Path, *, quiet_hours: bool = False) -> dict[str, Schedule]:
+def load_schedules(file: Path, city: City | None = None) -> dict[str, Schedule]:
     """Read the schedules by name. Raises pydantic's ValidationError for a wrong or unknown key.
 
-    quiet_hours: whether the city has some. Without, nothing waits for their end, and that schedule is left out, as
-    Terraform does.
+    city: those that it has no use for are left out, as Terraform does: without quiet hours nothing waits for their end,
+    and without hours within the day it is forecast once a day. None: a city without either.
     """
+    quiet_hours = city is not None and bool(city.messages.quiet_hours)
+    within_day = city is not None and bool(city.within_day)
     named = {name: Schedule(**entry) for name, entry in _entries(file).items()}
-    return {name: each for name, each in named.items() if name != AFTER_QUIET_HOURS or quiet_hours}
+    return {
+        name: each
+        for name, each in named.items()
+        if (name != AFTER_QUIET_HOURS or quiet_hours)
+        and (not name.endswith(WITHIN_DAY) or within_day)
+    }
 
 
 def find_workflows(folder: Path) -> dict[str, Path]:

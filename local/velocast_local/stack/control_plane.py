@@ -164,14 +164,12 @@ class ControlPlane:
             python=self._python,
         )
 
-    def _has_quiet_hours(self) -> bool:
-        file = self.state.city_file
-        return file.is_file() and bool(load_city(str(file)).messages.quiet_hours)
-
     def _scheduler(self) -> Scheduler:
+        city_file = self.state.city_file
         return Scheduler(
             load_schedules(
-                self.state.config / "schedules.yaml", quiet_hours=self._has_quiet_hours()
+                self.state.config / "schedules.yaml",
+                load_city(str(city_file)) if city_file.is_file() else None,
             ),
             project=self.state.project,
             location=self.state.location,

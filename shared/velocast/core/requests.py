@@ -41,9 +41,13 @@ class FetchRequest(RunRequest):
 
 
 class PredictRequest(RunRequest):
-    """Topic velocast-predict. `only_known` leaves out hours that were first learned after as_of."""
+    """Topic velocast-predict. `only_known` leaves out hours that were first learned after as_of.
+
+    within_day: only forecast if hours of the day have become known since the last forecasts that ask for new ones.
+    """
 
     only_known: bool = False
+    within_day: bool = False
 
 
 class MonitorRequest(RunRequest):

@@ -6,6 +6,8 @@
 -- @lead_days INT64                   days forecast from each origin, at most 7 (the weekly lags reach no further)
 -- @one_lead BOOL                     training: return each target with a count once, for one lead day chosen by hash
 -- @keep_one_in INT64                 keep one in this many targets, chosen by hash, with all lead days (1: keep all)
+-- @with_busy BOOL                    whether `busy_threshold` is computed, which takes a third of the time of a training's
+--                                    features; otherwise it is NULL
 -- @zone STRING, @holidays ARRAY<DATE>, @counter_ids ARRAY<STRING> (empty: all)
 -- @last_target TIMESTAMP             last hour to forecast, included
 -- @scan_from, @scan_until TIMESTAMP  start: 56 local days before the first origin (the longest window); end, excluded,
@@ -203,6 +205,7 @@ busy AS ( -- 75th percentile of the 28 days before; between two counts, the lowe
   JOIN origins
     ON usable.local_date >= DATE_SUB(origins.origin_date, INTERVAL 28 DAY)
     AND usable.local_date < origins.origin_date
+  WHERE @with_busy
   GROUP BY usable.counter_id, origins.origin_date
 ),
 drawn AS ( -- integer arithmetic, because hashing every hour would cost more than the rest of the query

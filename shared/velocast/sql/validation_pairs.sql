@@ -1,4 +1,4 @@
--- One version's forecasts of the hours in [first_hour, until), with their usable counts and those of 168 hours earlier.
+-- One version's forecasts from the start of a day of the hours in [first_hour, until), with their usable counts and those of 168 hours earlier.
 -- Each target once per origin (guaranteed by the key), for lead days below lead_days, without targets before
 -- learned_until, which the model may have been trained on. Of the hours, one in keep_one_in is kept: the same as
 -- features.sql keeps.
@@ -26,6 +26,7 @@ WHERE forecast.target_at >= @first_hour
   AND forecast.target_at >= @learned_until
   AND forecast.model_version = @version
   AND forecast.lead_day < @lead_days
+  AND forecast.hours_known IS NULL
   AND counted.counted_at >= @first_hour
   AND counted.counted_at < @until
   AND counted.quality IS NULL

@@ -250,7 +250,10 @@ class WeatherCard(_Part):
 class Snapshot(_Part):
     """Five local days of forecasts for every counter of a city, as of `origin_at`.
 
-    hours: start of each forecast hour (UTC), consecutive from `origin_at`; 120 hours, or 119 or 121 at a clock change.
+    origin_at: the start of the first day, or a later hour of it, until which the day's counts were known: forecasts of
+    the hours before it are then those from the day's start.
+    hours: start of each forecast hour (UTC), consecutive from the start of the first day; 120 hours, or 119 or 121 at a
+    clock change.
     champion: null until there is one; forecasts then come from similar days. busy_champion: the classifier behind the
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.

@@ -28,14 +28,9 @@ from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.learning import forecaster, regressors
 from velocast_cli import backtest_command
-from velocast_cli.backtesting import (
-    cold_start,
-    file_backtest,
-    reference_forest,
-    rolling_origins,
-    scores,
-)
+from velocast_cli.backtesting import file_backtest, reference_forest, rolling_origins, scores
 from velocast_cli.backtesting import report as backtest_report
+from velocast_cli.backtesting.apart import cold_start
 from velocast_cli.backtesting.file_backtest import BacktestRequest
 from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
 from velocast_cli.backtesting.references import REFERENCES
@@ -149,7 +144,7 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     assert [lead["lead_day"] for lead in busy["lead_days"]] == [0, 1, 2]
     assert len(busy["thresholds"]) == 1
     hidden = found["new_counters"]
-    names = ["city_typical_week", "new_counter", "new_position"]
+    names = ["city_typical_week", "new_counter", "new_counter_second_day", "new_position"]
     assert sorted(model["name"] for model in hidden["models"]) == names
     assert (hidden["counters"], hidden["origins"]) == (3, 7)
     assert 0 < hidden["rows"] <= found["rows"]
@@ -237,7 +232,8 @@ def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
     other = rows["sum_counts"].where(~own, 3 * rows["sum_counts"] + 1)
     rows.assign(sum_counts=other).to_parquet(changed)
     after = run(changed).new_counters
-    columns = [name for name in before if name != "bike_count"]
+    seen = ("bike_count", *(name for name in before if name.startswith("new_counter_second_day")))
+    columns = [name for name in before if name not in seen]
     hidden = before["counter_id"] == counter_id
     pd.testing.assert_frame_equal(
         before.loc[hidden, columns], after.loc[hidden, columns], rtol=1e-6
@@ -245,6 +241,8 @@ def test_a_hidden_counter_s_own_counts_change_nothing_of_what_it_would_get(
     for name in ("new_position", "new_counter", "city_typical_week"):
         assert (before.loc[hidden, name] > 0).any()
         assert not before.loc[~hidden, name].equals(after.loc[~hidden, name])
+    for name in seen:
+        assert not before.loc[hidden, name].equals(after.loc[hidden, name])
 
 
 def test_the_counters_of_a_site_are_hidden_together() -> None:

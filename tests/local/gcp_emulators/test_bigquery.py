@@ -22,6 +22,7 @@ from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
     BigQueryReadGrpcTransport,
 )
+from google.cloud.bigquery_storage_v1.types import DataFormat, ReadSession
 
 from gcp_emulators.bigquery.emulator import BigQueryEmulator, create_tables
 from gcp_emulators.bigquery.results import RecentResults
@@ -30,6 +31,7 @@ from velocast.core import schemas
 
 pytestmark = pytest.mark.emulator
 
+MESSAGE_ROWS = 4096
 COUNTS = "bike_traffic_raw.counts"
 NIGHT = datetime(2025, 10, 25, 22, tzinfo=UTC)
 ZONE = bigquery.ScalarQueryParameter("zone", "STRING", "Europe/Paris")
@@ -307,6 +309,31 @@ def test_the_storage_read_api_gives_arrow(
         )
     assert found.num_rows == 100
     assert sum(found.column("bike_count").to_pylist()) == 4950
+
+
+def test_a_stream_is_read_in_messages_of_limited_size_and_resumed(
+    warehouse: Warehouse, warehouse_tables: bigquery.Client
+) -> None:
+    load(warehouse_tables, counts(*range(5000)))
+    with grpc.insecure_channel(warehouse.emulator.storage_host) as channel:
+        transport = BigQueryReadGrpcTransport(channel=channel)
+        reader = BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call]
+        dataset, table = COUNTS.split(".")
+        project = warehouse_tables.project
+        name = f"projects/{project}/datasets/{dataset}/tables/{table}"
+        session = reader.create_read_session(
+            parent=f"projects/{project}",
+            read_session=ReadSession(table=name, data_format=DataFormat.ARROW),
+            max_stream_count=1,
+        )
+        stream = session.streams[0].name
+        whole, rest = (
+            [part.row_count for part in reader.read_rows(stream, offset=offset)]  # type: ignore[no-untyped-call]
+            for offset in (0, 4500)
+        )
+    assert sum(whole) == 5000
+    assert max(whole) <= MESSAGE_ROWS
+    assert sum(rest) == 500
 
 
 def test_tables_are_there_after_a_restart(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ from gcp_emulators.core.processes import MARKER
 from gcp_emulators.scheduler import scheduler
 from gcp_emulators.storage.preconditions import Preconditions
 from tests.local.velocast_local.tiny_stack import make_state, running_control_plane
+from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant, rfc3339
+from velocast.core.requests import PredictRequest
 from velocast.usecases.notifications.alert_message import AlertMessage
 from velocast_local.stack.configuration import load_schedules
 from velocast_local.stack.control_plane import ControlPlane
@@ -302,10 +304,29 @@ def test_due_lists_runs_after_the_first_and_up_to_the_last_moment(plane: Control
 def test_what_waits_is_sent_every_hour_where_a_city_has_quiet_hours(plane: ControlPlane) -> None:
     file, held = plane.state.config / "schedules.yaml", "velocast-notify-held"
     assert held not in load_schedules(file)
-    jobs = {held: load_schedules(file, quiet_hours=True)[held]}
+    quiet = {"quiet_hours": {"all": {"since": "22:00", "until": "07:00"}}}
+    city = load_city("demoville")
+    city = city.model_copy(update={"messages": city.messages.model_validate(quiet)})
+    jobs = {held: load_schedules(file, city)[held]}
     after, until = parse_instant("2026-02-28T02:00:00Z"), parse_instant("2026-03-01T02:00:00Z")
     assert len(scheduler.due(jobs, after, until)) == 24
     assert AlertMessage.model_validate(jobs[held].payload).release_held
+
+
+def test_counts_are_fetched_every_hour_where_a_city_lists_hours_within_the_day(
+    plane: ControlPlane,
+) -> None:
+    file = plane.state.config / "schedules.yaml"
+    assert not [name for name in load_schedules(file) if name.endswith("-within-day")]
+    city = load_city("demoville").model_copy(update={"within_day": (10, 15)})
+    jobs = {n: job for n, job in load_schedules(file, city).items() if n.endswith("-within-day")}
+    after = parse_instant("2026-02-28T02:00:00Z")
+    runs = scheduler.due(jobs, after, after + timedelta(hours=1))
+    assert [name for _, name in runs] == [
+        "velocast-fetch-within-day",
+        "velocast-predict-within-day",
+    ]
+    assert PredictRequest.model_validate(jobs["velocast-predict-within-day"].payload).within_day
 
 
 # metrics, functions, secrets, forwarding, proxy

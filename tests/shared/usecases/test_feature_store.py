@@ -134,6 +134,19 @@ def test_no_count_at_or_after_the_origin_enters_a_feature(
     )
 
 
+def test_the_threshold_of_busy_hours_is_only_computed_where_it_is_asked_for(
+    store: Warehouse,
+) -> None:
+    fill(store, small_city.counts(date(2021, 3, 1), 40, seed=1))
+    whole = read(store, date(2021, 3, 27), date(2021, 3, 28))
+    without = read(store, date(2021, 3, 27), date(2021, 3, 28), with_busy=False)
+    assert whole["busy_threshold"].notna().any()
+    assert without["busy_threshold"].isna().all()
+    assert without["busy_threshold"].dtype == "float64"
+    others = whole.columns.drop("busy_threshold")
+    pd.testing.assert_frame_equal(without[others], whole[others])
+
+
 def test_nothing_at_or_after_actual_until_is_read(store: Warehouse) -> None:
     origin = date(2021, 3, 27)
     fill(store, small_city.counts(date(2021, 3, 1), 40, seed=3))

@@ -84,8 +84,7 @@ class Warehouse:
             self.temporary(sql, tables=tables, **parameters) as table,
             _reporting(f"sql/{sql}.sql"),
         ):
-            rows = self._read(table, columns=None, where="")
-        return _frame(rows)
+            return _frame(self._read(table, columns=None, where=""))
 
     @contextmanager
     def temporary(

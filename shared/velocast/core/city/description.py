@@ -177,6 +177,12 @@ class City(Strict):
     sums: tuple[VirtualSum, ...] = Field(
         (), description="Sums of counters, forecast and shown as counters, in no total of the city."
     )
+    within_day: tuple[Annotated[int, Field(ge=1, le=23)], ...] = Field(
+        (),
+        description="Local hours, such as [10, 12, 15]: as soon as the day's counts until one of them are known, the "
+        "rest of the day is forecast again. Useful where counts come within hours. Default: forecasts from midnight "
+        "only.",
+    )
     sites: tuple[ListedSite, ...] = Field(
         (), description="Counters of one place, where ids, names and places do not say so."
     )

@@ -94,9 +94,14 @@ FEATURE_DEFINITION: str = _definition()
 # are the first of FEATURES, in the same order and with the same meaning: what came later was added at the end.
 # features-d53484dbd8f9 (0.1) differs only in the weather of cities in half-hour zones, of which 0.1 read no count, and
 # features-66325a5fdc34 (before 0.2) only in lacking SIMILAR and what follows, features-7ccd20ceabfd in lacking
-# SCHOOL_COLUMNS and EVENT.
+# SCHOOL_COLUMNS and EVENT. features-edf6ab929e2f computed the same.
 EARLIER_DEFINITIONS: frozenset[str] = frozenset(
-    {"features-d53484dbd8f9", "features-66325a5fdc34", "features-7ccd20ceabfd"}
+    {
+        "features-d53484dbd8f9",
+        "features-66325a5fdc34",
+        "features-7ccd20ceabfd",
+        "features-edf6ab929e2f",
+    }
 )
 
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import (
     FEATURES,
     HISTORY,
     SIMILAR,
+    TREE_FEATURES,
     WEATHER,
     feature_matrix,
 )
 
 Rows = pd.DataFrame | Sequence[pd.DataFrame]  # several frames are used as if they were one
+Drawn = Sequence[NDArray[np.int64]]  # positions of rows in each of several frames
 SMALLEST_LEVEL = (
     1.0  # bikes per hour: keeps the noise of a nearly idle counter from becoming huge ratios
 )
+# What `base_and_level` reads of a frame.
+LEVEL_COLUMNS = ("level", "similar_day_mean", "origin_at", "day_type", "local_hour")
 _IN_BIKES = [FEATURES.index(name) for name in (*HISTORY, *SIMILAR)]
 _LEVEL = FEATURES.index("level")
 _WEATHER_COLUMNS = [FEATURES.index(name) for name in WEATHER]
@@ -30,7 +36,8 @@ _WITHOUT_WEATHER = 0.05
 def base_and_level(frame: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return the mean of similar days and the level, both (n,), never NaN: the city's where a counter has none."""
     level = frame["level"].astype("float64")
-    level = level.fillna(level.groupby(frame["origin_at"]).transform("mean")).fillna(0.0)
+    if level.isna().any():
+        level = level.fillna(level.groupby(frame["origin_at"]).transform("mean")).fillna(0.0)
     return similar_days_mean(frame), np.maximum(level.to_numpy(), SMALLEST_LEVEL)
 
 
@@ -59,9 +66,25 @@ def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
 
     base, level: of `base_and_level`; they replace the frame's own columns, which may be NaN.
     """
-    x = feature_matrix(frame)
+    return _scaled(feature_matrix(frame), base, level)
+
+
+def tree_inputs(frame: Rows, drawn: Drawn, base: Floats, level: Floats) -> Floats:
+    """Return what `scale_by_level` returns of drawn rows, without the columns that trees do not use.
+
+    Shape (n, len(TREE_FEATURES)). Each column is contiguous, because a fit reads column after column.
+    """
+    x = np.empty((len(TREE_FEATURES), len(base)))
+    for column, name in zip(x, TREE_FEATURES, strict=True):
+        column[:] = drawn_numbers(frame, drawn, name)
+    return _scaled(x.T, base, level)
+
+
+def _scaled(x: Floats, base: Floats, level: Floats) -> Floats:
     x[:, 0] = base
-    x[:, _IN_BIKES] /= level[:, None]
+    for column in _IN_BIKES:
+        if column < x.shape[1]:
+            x[:, column] /= level
     x[:, _LEVEL] = np.log(level)
     return x
 
@@ -69,8 +92,8 @@ def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
 def mask_some_weather(x: Floats, seed: int) -> Floats:
     """Set the weather of some rows to NaN, so that a model learns to forecast when it is missing."""
     blank = np.random.default_rng(seed).random(len(x)) < _WITHOUT_WEATHER
-    weather = np.isin(np.arange(x.shape[1]), _WEATHER_COLUMNS)
-    x[blank[:, None] & weather] = np.nan
+    for column in _WEATHER_COLUMNS:
+        x[blank, column] = np.nan
     return x
 
 
@@ -100,38 +123,64 @@ def quantize(x: Floats, values: int) -> Floats:
     fit. It bins a column with no more values than bins midway between the values, so later values get the same bins.
     """
     for column in x.T:
-        known = ~np.isnan(column)
-        kept = np.unique(np.quantile(column[known], np.linspace(0, 1, values), method="nearest"))
-        column[known] = kept[np.searchsorted((kept[1:] + kept[:-1]) / 2, column[known])]
+        order = np.argsort(column)  # NaN last
+        known = len(column) - np.count_nonzero(np.isnan(column))
+        order = order[:known]
+        ordered = column[order]
+        at = np.rint(np.linspace(0, 1, values) * (known - 1)).astype(np.int64)
+        kept = np.unique(ordered[at])
+        ends = np.searchsorted(ordered, (kept[1:] + kept[:-1]) / 2, side="right")
+        column[order] = np.repeat(kept, np.diff(ends, prepend=0, append=known))
     return x
 
 
 def subsample(frame: Rows, rows: int, seed: int) -> pd.DataFrame:
-    """Return at most `rows` rows, with the same share of every counter and every season.
+    """Return at most `rows` rows, as `draw_rows` draws them, with all columns."""
+    parts = _parts(frame)
+    drawn = draw_rows(parts, rows, seed)
+    if len(parts) == 1:
+        whole = len(drawn[0]) == len(parts[0])
+        return parts[0] if whole else parts[0].iloc[drawn[0]]
+    return pd.DataFrame(  # column by column, since joining whole frames takes twice the memory
+        {name: drawn_column(parts, drawn, name) for name in parts[0].columns}, copy=False
+    )
+
+
+def draw_rows(frame: Rows, rows: int, seed: int) -> Drawn:
+    """Return which rows to use, at most `rows`, with the same share of every counter and every season.
 
     frame: one, or several with the same columns, from which rows are drawn as if they were one. The rows are ordered by
-    counter and time, and one is drawn from each of `rows` equal parts.
+    counter and time, and one is drawn from each of `rows` equal parts. Returns the positions in each frame, ascending.
     """
-    parts = [frame] if isinstance(frame, pd.DataFrame) else list(frame)
+    parts = _parts(frame)
     ends = np.cumsum([len(part) for part in parts])
     if ends[-1] <= rows:
-        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        return [np.arange(len(part)) for part in parts]
     counters = pd.concat([part["counter_id"] for part in parts]).astype("category").cat.codes
     targets = pd.concat([part["target_at"] for part in parts]).astype("int64")
     order = np.lexsort((targets, counters))
     edges = np.linspace(0, ends[-1], rows + 1)
     drawn = edges[:-1] + np.random.default_rng(seed).random(rows) * np.diff(edges)
     chosen = np.sort(order[drawn.astype(np.int64)])
-    if len(parts) == 1:
-        return parts[0].iloc[chosen]
     of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
-    taken = list(zip(parts, of_part, ends - [len(part) for part in parts], strict=True))
-    return pd.DataFrame(  # column by column, since joining whole frames takes twice the memory
-        {
-            name: pd.concat(
-                [part[name].iloc[at - begin] for part, at, begin in taken], ignore_index=True
-            )
-            for name in parts[0].columns
-        },
-        copy=False,
-    )
+    return [at - (end - len(part)) for part, at, end in zip(parts, of_part, ends, strict=True)]
+
+
+def drawn_column(frame: Rows, drawn: Drawn, name: str) -> pd.Series[Any]:
+    """Return a column of drawn rows, (n,), numbered from 0."""
+    pieces = [part[name].iloc[at] for part, at in zip(_parts(frame), drawn, strict=True)]
+    return pd.concat(pieces, ignore_index=True)
+
+
+def drawn_numbers(frame: Rows, drawn: Drawn, name: str) -> Floats:
+    """Return a column of numbers of drawn rows, (n,), NaN where unknown."""
+    pieces = [
+        part[name].to_numpy(dtype="float64", na_value=np.nan)[at]
+        for part, at in zip(_parts(frame), drawn, strict=True)
+        if len(at)
+    ]
+    return np.concatenate(pieces) if pieces else np.empty(0)
+
+
+def _parts(frame: Rows) -> Sequence[pd.DataFrame]:
+    return [frame] if isinstance(frame, pd.DataFrame) else frame

@@ -59,7 +59,8 @@ def _missed(
     low, high = (end[rows] for end in interval_bounds(frame, calibration))
     reach = np.where(error < 0, -low, high) * scale[rows]
     share = np.divide(np.abs(error), reach, out=np.zeros_like(reach), where=reach > 0)
-    return pd.DataFrame({"origin_at": frame["origin_at"].to_numpy()[rows], "share": share})
+    # not as a numpy array, which would hold a Timestamp object for each row
+    return pd.DataFrame({"origin_at": frame["origin_at"].array[rows], "share": share})
 
 
 def _factor(missed: pd.DataFrame, origin: pd.Timestamp) -> float:

@@ -15,6 +15,7 @@ import pandas as pd
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import RECENT, SHARES, WEEKS
 from velocast.model.features.preprocessing import base_and_level, fill_empty_columns
+from velocast.model.parallel import in_parallel
 
 MIN_ROWS = 2_000
 SMALLEST_ERROR = 0.5  # bikes per hour: counts are integers, so no forecast is more certain
@@ -48,12 +49,13 @@ def fit_residual_scale(frame: pd.DataFrame, expected: Floats, seed: int) -> tupl
     week = (frame["target_at"] - frame["target_at"].min()).dt.days.to_numpy() // 7 % 2
     if (week == week[0]).all():
         return None, np.empty(0)
+    # what each of the three is fitted to: all weeks, or every other one
+    learned = [np.full(len(frame), True), week == 1, week == 0]
+    whole, *halves = in_parallel(lambda own: _fitted(x[own], error[own], seed), learned)
     unseen = np.empty(len(frame))
-    for part in (0, 1):
-        unseen[week == part] = _scale(
-            _fitted(x[week != part], error[week != part], seed), x[week == part]
-        )
-    return _fitted(x, error, seed), unseen
+    for half, own in zip(halves, learned[1:], strict=True):
+        unseen[~own] = _scale(half, x[~own])
+    return whole, unseen
 
 
 def predict_scale(
@@ -65,12 +67,10 @@ def predict_scale(
 
 def _fitted(x: Floats, error: Floats, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="openmp"):  # see regressors._in_parallel
-        return HistGradientBoostingRegressor(**SETTINGS, random_state=seed).fit(
-            fill_empty_columns(x), np.maximum(error, SMALLEST_ERROR)
-        )
+    return HistGradientBoostingRegressor(**SETTINGS, random_state=seed).fit(
+        fill_empty_columns(x), np.maximum(error, SMALLEST_ERROR)
+    )
 
 
 def _scale(estimator: Any, x: Floats, power: float = POWER) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.preprocessing import Rows, similar_days_mean, subsample
+from velocast.model.features.preprocessing import Rows, similar_days_mean
 from velocast.model.learning import blend_weights, regressors, ridge
 from velocast.model.learning.blend_weights import CANDIDATES, VOICES, DailyErrors
 from velocast.model.learning.calendar_choice import choose_calendar
@@ -42,12 +42,9 @@ def fit_blend(params: dict[str, Any], frame: Rows, seed: int) -> dict[str, Any]:
 
     params: as `initial_hyperparameters`. frame: one or several feature frames whose rows all have a bike_count.
     """
-    rows = subsample(frame, params["ridge"]["max_rows"], seed)
-    linear = ridge.fit_ridge(params["ridge"], rows, seed)
-    del rows  # before the boosters draw theirs
     return {
         "boosters": regressors.fit_regressor("gbm", params["boosters"], frame, seed),
-        "ridge": linear,
+        "ridge": ridge.fit_ridge(params["ridge"], frame, seed),
         "weights": params["weights"],
     }
 

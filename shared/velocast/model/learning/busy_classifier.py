@@ -181,7 +181,7 @@ def _fit(params: dict[str, Any], rows: pd.DataFrame, busy: Bools, seed: int) -> 
 
     x = _inputs(rows)
     estimator = HistGradientBoostingClassifier(**params, early_stopping=False, random_state=seed)
-    with threadpool_limits(limits=1, user_api="openmp"):  # see regressors._in_parallel
+    with threadpool_limits(limits=1, user_api="openmp"):  # see parallel.in_parallel
         return estimator.fit(fill_empty_columns(x), busy)
 
 

@@ -5,6 +5,7 @@ A year holds some five school holidays, each under its own weather, so what help
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,16 @@ import pandas as pd
 from velocast.core.unknown import Unknown
 from velocast.model.arrays import Floats
 from velocast.model.evaluation import bootstrap
-from velocast.model.features.preprocessing import subsample
-from velocast.model.learning.ridge import CALENDAR, Equations, Integers, predict_ridge
+from velocast.model.features.preprocessing import draw_rows, drawn_column
+from velocast.model.learning.ridge import (
+    CALENDAR,
+    FIT_BLOCK,
+    RESIDUALS,
+    Equations,
+    Integers,
+    Regression,
+    kept_columns,
+)
 
 BLOCK_DAYS = 28  # held out together: longer than most holidays, so that these are not learned from themselves
 FOLDS = 10
@@ -35,28 +44,40 @@ def choose_calendar(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> l
     ]
     if not varying:
         return []
-    rows = subsample(frame, MOST_ROWS, seed)
-    blocks = rows["local_date"].to_numpy(dtype="datetime64[D]").astype(np.int64) // BLOCK_DAYS
-    usual = _held_out_squares(params | {"calendar": []}, rows, blocks)
+    drawn = draw_rows(frame, MOST_ROWS, seed)
+    days = drawn_column(frame, drawn, "local_date").to_numpy(dtype="datetime64[D]")
+    blocks = days.astype(np.int64) // BLOCK_DAYS
+    regression = Regression.of(frame, params | {"calendar": varying}, drawn)
+    usual, *tried = _held_out_squares(regression, blocks, [[], *([name] for name in varying)])
     return [
         name
-        for name in varying
-        if _lower(
-            _held_out_squares(params | {"calendar": [name]}, rows, blocks), usual, blocks, seed
-        )
+        for name, squares in zip(varying, tried, strict=True)
+        if _lower(squares, usual, blocks, seed)
     ]
 
 
-def _held_out_squares(params: dict[str, Any], rows: pd.DataFrame, blocks: Integers) -> Floats:
-    """Return the squared error of each row, (n,), bikes squared, by a fit that left out its block."""
+def _held_out_squares(
+    regression: Regression, blocks: Integers, calendars: Sequence[Sequence[str]]
+) -> list[Floats]:
+    """Return the squared error of each row, (n,), bikes squared, by a fit that left out its block.
+
+    calendars: what of the regression's calendar each fit uses; there is one result for each.
+    """
     folds = blocks % FOLDS
-    parts = Equations.of_parts(rows, params, folds)
+    parts = Equations.of_parts(regression, folds)
     whole = Equations.total(parts)
-    squares = np.empty(len(rows))
-    for fold, part in enumerate(parts):
-        own = folds == fold
-        made = predict_ridge(whole.without(part).solved(), rows[own])
-        squares[own] = (made - rows["bike_count"].to_numpy(dtype="float64")[own]) ** 2
+    squares = []
+    for calendar in calendars:
+        kept = kept_columns(regression.params["calendar"], calendar)
+        fits = [whole.without(part).using(calendar).solved() for part in parts]
+        coefficients = np.array([fitted["coefficients"] for fitted in fits])
+        made = np.empty(len(blocks))
+        for begin in range(0, len(blocks), FIT_BLOCK):
+            part = slice(begin, begin + FIT_BLOCK)
+            own = coefficients[folds[part], regression.hours[part]]
+            made[part] = np.einsum("ij,ij->i", regression.design(part)[:, kept], own)
+        counts = regression.base + regression.level * np.clip(made, *RESIDUALS)
+        squares.append((np.maximum(counts, 0.0) - regression.counts) ** 2)
     return squares
 
 

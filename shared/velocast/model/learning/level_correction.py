@@ -49,7 +49,8 @@ def _day_numbers(frame: pd.DataFrame) -> Integers:
     return np.asarray(np.rint(days.to_numpy()), dtype=np.int64)
 
 
-def _sums(frame: pd.DataFrame, expected: Floats, days: Integers) -> pd.DataFrame:
+def _sums(frame: pd.DataFrame, expected: Floats, days: Integers) -> dict[int, tuple[float, float]]:
+    """Return the counted and the expected bikes of each day that has enough counts."""
     counted = (frame["lead_day"] == 0).to_numpy() & frame["bike_count"].notna().to_numpy()
     rows = pd.DataFrame(
         {
@@ -59,15 +60,18 @@ def _sums(frame: pd.DataFrame, expected: Floats, days: Integers) -> pd.DataFrame
         }
     )
     sums = rows.groupby(days[counted]).sum()
-    return sums[sums["rows"] >= MIN_ROWS]
+    known = sums[sums["rows"] >= MIN_ROWS]
+    both = known[["counted", "expected"]].to_numpy(dtype="float64").tolist()
+    return {int(day): (met, made) for day, (met, made) in zip(known.index, both, strict=True)}
 
 
-def _factor(sums: pd.DataFrame, day: int) -> float:
-    yesterday = _ratio(sums[sums.index == day - 1])
-    last_days = _ratio(sums[(sums.index >= day - DAYS) & (sums.index < day)])
+def _factor(sums: dict[int, tuple[float, float]], day: int) -> float:
+    yesterday = _ratio(sums, day - 1, day)
+    last_days = _ratio(sums, day - DAYS, day)
     return float(np.clip(yesterday**YESTERDAY * last_days**LAST_DAYS, SMALLEST, LARGEST))
 
 
-def _ratio(sums: pd.DataFrame) -> float:
-    counted, expected = float(sums["counted"].sum()), float(sums["expected"].sum())
+def _ratio(sums: dict[int, tuple[float, float]], first: int, until: int) -> float:
+    days = [sums[day] for day in range(first, until) if day in sums]
+    counted, expected = (sum(both[n] for both in days) for n in (0, 1))
     return counted / expected if counted > 0 and expected > 0 else 1.0

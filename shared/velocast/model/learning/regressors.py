@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,17 +12,20 @@ from velocast.core.kinds import ForecastKind
 from velocast.model.arrays import Floats
 from velocast.model.features.definition import TREE_FEATURES
 from velocast.model.features.preprocessing import (
+    LEVEL_COLUMNS,
     Rows,
     base_and_level,
+    draw_rows,
+    drawn_column,
+    drawn_numbers,
     impute,
     mask_some_weather,
     quantize,
     scale_by_level,
-    subsample,
+    tree_inputs,
 )
+from velocast.model.parallel import in_parallel
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 LARGEST_RATIO = 30.0  # forecasts are capped at this multiple of the level
 MAX_BINS = 255
 
@@ -74,7 +76,7 @@ def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
     base, level = base_and_level(frame)
     x = scale_by_level(frame, base, level)
     if isinstance(estimator, list):
-        residuals = _in_parallel(
+        residuals = in_parallel(
             lambda part: part["booster"].predict(x[:, part["columns"]]), estimator
         )
         residual = np.mean(residuals, axis=0)
@@ -85,16 +87,19 @@ def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
 
 
-def _residuals(frame: pd.DataFrame, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Return inputs, targets and weights: the targets are counts less the mean of similar days, divided by the level.
+def _residuals(params: dict[str, Any], frame: Rows, seed: int) -> tuple[Floats, Floats, Floats]:
+    """Return inputs, targets and weights of at most `max_rows` rows that are drawn from a frame.
 
-    In units of the level, all counters share what is learned. The weights are squared levels, so that the fit minimizes
-    the squared error in bikes.
+    The targets are counts less the mean of similar days, divided by the level: in units of the level, all counters
+    share what is learned. The weights are squared levels, so that the fit minimizes the squared error in bikes.
     """
-    base, level = base_and_level(frame)
-    target = (frame["bike_count"].to_numpy(dtype="float64") - base) / level
-    x = mask_some_weather(scale_by_level(frame, base, level), seed)[:, : len(TREE_FEATURES)]
-    return x, target, level**2 / np.mean(level**2)
+    drawn = draw_rows(frame, params["max_rows"], seed)
+    base, level = base_and_level(
+        pd.DataFrame({name: drawn_column(frame, drawn, name) for name in LEVEL_COLUMNS})
+    )
+    counts = drawn_numbers(frame, drawn, "bike_count")
+    x = mask_some_weather(tree_inputs(frame, drawn, base, level), seed)
+    return x, (counts - base) / level, level**2 / np.mean(level**2)
 
 
 def _fit_gbm(params: dict[str, Any], frame: Rows, seed: int) -> list[dict[str, Any]]:
@@ -102,16 +107,18 @@ def _fit_gbm(params: dict[str, Any], frame: Rows, seed: int) -> list[dict[str, A
     seeds = range(seed, seed + params["boosters"])
     # one after the other, because drawing rows takes more memory than fitting to them
     drawn = [_varying_inputs(params, frame, each) for each in seeds]
-    return _in_parallel(lambda at: _booster(params, *drawn[at], seeds[at]), range(len(seeds)))
+    return in_parallel(lambda at: _booster(params, *drawn[at], seeds[at]), range(len(seeds)))
 
 
 def _varying_inputs(
     params: dict[str, Any], frame: Rows, seed: int
 ) -> tuple[list[int], Floats, Floats, Floats]:
     """Return the columns that vary, and inputs with only these, targets and weights of a sample of rows."""
-    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    x, target, weight = _residuals(params, frame, seed)
     columns = _varying_columns(x)
-    return columns, x[:, columns], target, weight
+    for number, column in enumerate(columns):  # in place, since a copy would be alive beside x
+        x[:, number] = x[:, column]
+    return columns, x[:, : len(columns)], target, weight
 
 
 def _booster(
@@ -137,16 +144,18 @@ def _varying_columns(x: Floats) -> list[int]:
     The others would take as much time as any, and scikit-learn 1.9 cannot bin an empty column: a city with little
     history has no value of four weeks earlier, and some cities have no weather.
     """
-    known = ~np.isnan(x)
-    low = np.where(known, x, np.inf).min(axis=0)
-    high = np.where(known, x, -np.inf).max(axis=0)
-    return [int(column) for column in np.flatnonzero(low < high)]
+    return [number for number, column in enumerate(x.T) if _varies(column)]
+
+
+def _varies(column: Floats) -> bool:
+    known = column[~np.isnan(column)]
+    return bool(len(known) and known.min() < known.max())
 
 
 def _fit_rf(params: dict[str, Any], frame: Rows, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    x, target, weight = _residuals(params, frame, seed)
     size = {
         **_estimator_params(params),
         "max_samples": params["max_samples"] if len(x) > 10_000 else None,
@@ -174,7 +183,7 @@ def _fit_nn(params: dict[str, Any], frame: Rows, seed: int) -> Any:
             ("classes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), classes),
         ]
     )
-    x, target, weight = _residuals(subsample(frame, params["max_rows"], seed), seed)
+    x, target, weight = _residuals(params, frame, seed)
     size = {**_estimator_params(params), "batch_size": min(params["batch_size"], len(x))}
     network = MLPRegressor(**size, early_stopping=False, random_state=seed)
     with warnings.catch_warnings():  # the number of passes is fixed; convergence is not required
@@ -189,20 +198,3 @@ _FITTERS: dict[ForecastKind, Callable[[dict[str, Any], Rows, int], Any]] = {
     "rf": _fit_rf,
     "nn": _fit_nn,
 }
-
-
-def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Process each item in a thread of its own, with OpenMP limited to one thread in each.
-
-    Boosters release Python's global lock most of the time, so two cores fit two at once. Without the limit, the OpenMP
-    threads on busy cores wait for each other by spinning. Measured on 70,000 rows and two shared cores: a fit took
-    2.7 s with one thread, 2.4 s with two that sleep, 34 s with two that spin.
-    """
-    from threadpoolctl import threadpool_limits
-
-    def alone(item: Item) -> Result:
-        with threadpool_limits(limits=1, user_api="openmp"):  # applies to the calling thread
-            return work(item)
-
-    with ThreadPoolExecutor(len(items)) as pool:
-        return list(pool.map(alone, items))

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from velocast.model.arrays import Floats
 from velocast.model.features.calendar_features import SCHOOL_COLUMNS
 from velocast.model.features.definition import EVENT, HISTORY, SHARES, SIMILAR, WEATHER
-from velocast.model.features.preprocessing import base_and_level, subsample
+from velocast.model.features.preprocessing import (
+    LEVEL_COLUMNS,
+    Drawn,
+    Rows,
+    base_and_level,
+    draw_rows,
+    drawn_column,
+    drawn_numbers,
+)
 
 # `calendar`: names of CALENDAR, chosen for each city (`calendar_choice`).
 HYPERPARAMETERS: dict[str, Any] = {
@@ -29,6 +37,7 @@ HYPERPARAMETERS: dict[str, Any] = {
 Integers = NDArray[np.int64]
 HOURS = 24
 BLOCK = 50_000  # rows forecast at once, so that memory does not grow with them
+FIT_BLOCK = 8_000  # the same of a fit; the last bits of its sums depend on it
 RESIDUALS = (-3.0, 5.0)  # in levels; what lies beyond is cut, in the fit and in the forecast
 SHARE_RANGE = (0.3, 3.0)
 MOST_WEATHER = 3.0  # standard deviations
@@ -38,18 +47,23 @@ AROUND = ("is_eve", "is_morrow", "is_bridge")
 # What the city's file may say of a day, and the features that say it: used only where they pay.
 CALENDAR: dict[str, tuple[str, ...]] = {"school_holidays": SCHOOL_COLUMNS, "events": (EVENT,)}
 _RECENT = [name for name in HISTORY if name not in ("similar_day_mean", "level")] + list(SIMILAR)
+_SCHOOL_PRODUCTS = 3  # columns of `_calendar_columns` beyond the features themselves
+_CALENDAR_WIDTHS = {"school_holidays": len(SCHOOL_COLUMNS) + _SCHOOL_PRODUCTS, "events": 1}
+# columns without the calendar's: the recent counts; one, lead, shares alone and by lead, kinds of day, weather
+_WIDTH = len(_RECENT) + 2 + 2 * len(SHARES) + HOLIDAY + 1 + len(AROUND) + len(WEATHER)
+_DAY = ("lead_day", "weekday", "is_holiday", "is_rest", "is_saturday")
+_USED = (*_RECENT, *SHARES, *WEATHER, *AROUND, *_DAY)
 
 
-def fit_ridge(params: dict[str, Any], frame: pd.DataFrame, seed: int) -> dict[str, Any]:
+def fit_ridge(params: dict[str, Any], frame: Rows, seed: int) -> dict[str, Any]:
     """Fit the coefficients of each hour.
 
     params: `penalty` (of standardized columns), `neighbours` (weight of the hours beside), `max_rows`, `calendar` (what
-    of CALENDAR is used). frame: feature frame whose rows all have a bike_count.
+    of CALENDAR is used). frame: one or several feature frames whose rows all have a bike_count.
     Returns `calendar` and arrays: `weather_mean` and `weather_scale`, (17,); `coefficients`, (24, columns of
     `_design`).
     """
-    equations = Equations.of(subsample(frame, params["max_rows"], seed), params)
-    return equations.solved()
+    return Equations.of(frame, params, draw_rows(frame, params["max_rows"], seed)).solved()
 
 
 @dataclass(frozen=True)
@@ -66,33 +80,42 @@ class Equations:
     weight: float
 
     @staticmethod
-    def of(rows: pd.DataFrame, params: dict[str, Any]) -> Equations:
-        """Return the equations of all rows."""
-        return Equations.of_parts(rows, params, np.zeros(len(rows), dtype=np.int64))[0]
+    def of(frame: Rows, params: dict[str, Any], drawn: Drawn | None = None) -> Equations:
+        """Return the equations of all rows of a frame, or of the drawn ones."""
+        return Equations.of_parts(Regression.of(frame, params, drawn))[0]
 
     @staticmethod
-    def of_parts(rows: pd.DataFrame, params: dict[str, Any], parts: Integers) -> list[Equations]:
+    def of_parts(regression: Regression, parts: Integers | None = None) -> list[Equations]:
         """Return the equations of each part of the rows, which add up to those of all. parts: (n,), numbers from 0."""
         from threadpoolctl import threadpool_limits
 
-        base, level = base_and_level(rows)
-        weather = _standards(rows)
-        target = np.clip((rows["bike_count"].to_numpy(dtype="float64") - base) / level, *RESIDUALS)
-        weight = level**2 / np.mean(level**2)
-        hours = rows["local_hour"].to_numpy(dtype="int64")
-        count = int(parts.max(initial=0)) + 1
-        grams, moments = [], []  # by hour, then by part
+        rows = len(regression.target)
+        part_of = np.zeros(rows, dtype=np.int64) if parts is None else parts
+        count = int(part_of.max(initial=0)) + 1
+        columns = regression.columns
+        gram, moment = np.zeros((count, HOURS, columns, columns)), np.zeros((count, HOURS, columns))
         with threadpool_limits(limits=1, user_api="blas"):  # the last bits depend on their number
-            for hour in range(HOURS):
-                own = np.flatnonzero(hours == hour)
-                x = _design(rows.iloc[own], base[own], level[own], *weather, params["calendar"])
-                weighted = x * weight[own, None]
-                of_part = [np.flatnonzero(parts[own] == n) for n in range(count)]
-                grams.append([weighted[at].T @ x[at] for at in of_part])
-                moments.append([weighted[at].T @ target[own][at] for at in of_part])
-        gram, moment = np.array(grams), np.array(moments)
+            for begin in range(0, rows, FIT_BLOCK):
+                part = slice(begin, begin + FIT_BLOCK)
+                group = part_of[part] * HOURS + regression.hours[part]
+                order = np.argsort(group, kind="stable")
+                x = regression.design(part)[order]
+                weighted = x * regression.weight[part][order, None]
+                target = regression.target[part][order]
+                numbers, starts = np.unique(group[order], return_index=True)
+                ends = np.append(starts[1:], len(order))
+                for number, first, end in zip(numbers, starts, ends, strict=True):
+                    at = divmod(int(number), HOURS)
+                    gram[at] += weighted[first:end].T @ x[first:end]
+                    moment[at] += weighted[first:end].T @ target[first:end]
         return [
-            Equations(params, weather, gram[:, n], moment[:, n], float(weight[parts == n].sum()))
+            Equations(
+                regression.params,
+                regression.weather,
+                gram[n],
+                moment[n],
+                float(regression.weight[part_of == n].sum()),
+            )
             for n in range(count)
         ]
 
@@ -109,6 +132,13 @@ class Equations:
         gram, moment = self.gram - part.gram, self.moment - part.moment
         return Equations(self.params, self.weather, gram, moment, self.weight - part.weight)
 
+    def using(self, calendar: Sequence[str]) -> Equations:
+        """Return the equations without the columns of the calendar that are not named."""
+        kept = kept_columns(self.params["calendar"], calendar)
+        params = self.params | {"calendar": list(calendar)}
+        gram, moment = self.gram[:, kept][:, :, kept], self.moment[:, kept]
+        return Equations(params, self.weather, gram, moment, self.weight)
+
     def solved(self) -> dict[str, Any]:
         """Return what `predict_ridge` needs."""
         return {
@@ -117,6 +147,67 @@ class Equations:
             "coefficients": _solve(self.gram, self.moment, self.weight, self.params),
             "calendar": list(self.params["calendar"]),
         }
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The rows of a fit, of which the design is computed in blocks, so that memory does not grow with them.
+
+    drawn: the rows of `frame` that are used. base, level, counts, target, weight, hours: (n,), of these rows.
+    weather: mean and standard deviation of each column.
+    """
+
+    frame: Rows
+    params: dict[str, Any]
+    drawn: Drawn
+    base: Floats
+    level: Floats
+    counts: Floats
+    target: Floats
+    weight: Floats
+    hours: Integers
+    weather: tuple[Floats, Floats]
+
+    @staticmethod
+    def of(frame: Rows, params: dict[str, Any], drawn: Drawn | None = None) -> Regression:
+        """Return the regression of all rows of a frame, or of the drawn ones."""
+        frames = [frame] if isinstance(frame, pd.DataFrame) else frame
+        drawn = [np.arange(len(part)) for part in frames] if drawn is None else drawn
+        known = pd.DataFrame({name: drawn_column(frame, drawn, name) for name in LEVEL_COLUMNS})
+        base, level = base_and_level(known)
+        counts = drawn_numbers(frame, drawn, "bike_count")
+        return Regression(
+            frame=frame,
+            params=params,
+            drawn=drawn,
+            base=base,
+            level=level,
+            counts=counts,
+            target=np.clip((counts - base) / level, *RESIDUALS),
+            weight=level**2 / np.mean(level**2),
+            hours=known["local_hour"].to_numpy(dtype="int64"),
+            weather=_standards(frame, drawn),
+        )
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of the design."""
+        return _WIDTH + sum(_CALENDAR_WIDTHS[name] for name in self.params["calendar"])
+
+    def design(self, part: slice) -> Floats:
+        """Return the columns of some rows, in order, (n, columns)."""
+        numbers = np.arange(len(self.base))[part]
+        ends = np.cumsum([len(at) for at in self.drawn])
+        of_frame = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
+        drawn = [
+            at[own - (end - len(at))]
+            for at, own, end in zip(self.drawn, of_frame, ends, strict=True)
+        ]
+        calendar = self.params["calendar"]
+        names = (*_USED, *(name for told in calendar for name in CALENDAR[told]))
+        columns = {name: drawn_numbers(self.frame, drawn, name) for name in names}
+        rows = pd.DataFrame(columns, copy=False)
+        return _design(rows, self.base[part], self.level[part], *self.weather, calendar)
 
 
 def predict_ridge(fitted: dict[str, Any], frame: pd.DataFrame) -> Floats:
@@ -150,10 +241,10 @@ def _solve(gram: Floats, moment: Floats, weight: float, params: dict[str, Any]) 
     return np.asarray(np.linalg.solve(gram + penalty, moment[:, :, None])[:, :, 0] / scale)
 
 
-def _standards(frame: pd.DataFrame) -> tuple[Floats, Floats]:
+def _standards(frame: Rows, drawn: Drawn) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each weather column, both (17,); 0 and 1 where it does not vary."""
-    weather = frame[list(WEATHER)].astype("float64")
-    mean, scale = weather.mean().to_numpy(), weather.std(ddof=0).to_numpy()
+    columns = (pd.Series(drawn_numbers(frame, drawn, name)) for name in WEATHER)
+    mean, scale = np.array([(column.mean(), column.std(ddof=0)) for column in columns]).T
     varies = scale > 0
     return np.where(varies, mean, 0.0), np.where(varies, scale, 1.0)
 
@@ -204,6 +295,15 @@ def _calendar_columns(frame: pd.DataFrame, name: str) -> Floats:
     free, share = values.T
     more = (free * share, free * frame["is_rest"], free * frame["is_saturday"])
     return np.column_stack([values, *more])
+
+
+def kept_columns(calendar: Collection[str], used: Collection[str]) -> Integers:
+    """Return which columns of a design with `calendar` are left if of CALENDAR only `used` is, (n,)."""
+    kept = [True] * _WIDTH
+    for name in CALENDAR:
+        if name in calendar:
+            kept += [name in used] * _CALENDAR_WIDTHS[name]
+    return np.flatnonzero(kept)
 
 
 def _floats(frame: pd.DataFrame, names: Sequence[str]) -> Floats:

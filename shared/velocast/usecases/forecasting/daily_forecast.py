@@ -20,6 +20,7 @@ from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import PredictSettings
 from velocast.model.intervals.conformal import QUANTILES
+from velocast.model.learning.within_day import DayUpdate
 from velocast.usecases import model_loading
 from velocast.usecases.context import Run, describe_error
 from velocast.usecases.forecasting import (
@@ -29,9 +30,11 @@ from velocast.usecases.forecasting import (
     past_champion,
     past_forecasts,
     snapshot,
+    within_day,
 )
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.forecasting.within_day import KnownDay
 from velocast.usecases.growth import read_measured_growth
 from velocast.usecases.histories.known import counts_known_then, read_histories
 from velocast.usecases.histories.shown import read_shown_proposals
@@ -54,6 +57,7 @@ COMPARED = (
     "basis",
     "model_kind",
     "run_id",
+    "hours_known",
 )
 
 
@@ -62,6 +66,8 @@ class ForecastSummary:
     """What a run produced: number of rows, counters by forecast basis, and what was published of snapshot and site.
 
     weather_hours: hours of the horizon for which a weather forecast was known at the origin. counts: which were used.
+    within_day: hours of the day that were known, and the days from which the correction was learned (0: too few, so the
+    forecasts are those from midnight); None where none were known.
     """
 
     origin_at: datetime
@@ -74,6 +80,7 @@ class ForecastSummary:
     counts: str = STORED
     snapshot: str = "nothing to forecast yet"
     site: str = "nothing to show yet"
+    within_day: dict[str, int] | None = None
 
     def details(self) -> dict[str, Any]:
         """Return the audit row's details."""
@@ -91,17 +98,25 @@ class ForecastSummary:
             "counts": self.counts,
             "snapshot": self.snapshot,
             "site": self.site,
+            **({} if self.within_day is None else {"within_day": self.within_day}),
         }
 
 
 def forecast_all_counters(request: PredictRequest, run: Run[PredictSettings]) -> list[AuditRow]:
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
+    Where the city's file asks for it and hours of the day are known, the rest of the day is forecast with them
+    (`within_day`). A request that is only for this does nothing when no more hours are known than before.
     Repeating a run changes no row. A run for a past day forecasts with the champion of that day from the counts as they
     were known then, and keeps a newer snapshot; hours that were first learned later are used unless the request says
     `only_known`. If that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
     WarehouseError, ObjectChanged (other runs kept publishing; try again).
     """
+    if request.within_day:
+        newest = snapshot.read_published(Objects(run.settings.project, run.settings.models_bucket))
+        why = within_day.describe_nothing_new(run, newest.snapshot)
+        if why is not None:
+            return [_row(run, {"forecasts": 0, "snapshot": f"kept: {why}"})]
     try:
         published = publish_forecasts(run, champion_of_the_day=True, only_known=request.only_known)
     except ChampionGone as exc:
@@ -165,28 +180,38 @@ def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> F
 def _publish_once(
     run: ForecastRun, *, of_the_day: bool, tables: dict[str, str], histories: Histories
 ) -> ForecastSummary:
-    city, origin_at = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
+    city, midnight = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
     site = "kept"
     # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
-    newest, generation = snapshot.published_origin(objects)
+    newest = snapshot.read_published(objects)
+    known = within_day.read_known_day(run, histories)
     history = snapshot.read_history(
         run.warehouse,
         city,
-        origin_at=origin_at,
+        origin_at=midnight,
         as_of=run.as_of,
         tables=tables,
         histories=histories,
     )
     if not history.counters["mean_count"].notna().any():
-        return ForecastSummary(origin_at, LoadedChampion())
-    is_newer = newest is not None and newest > origin_at
-    past = of_the_day and past_champion.is_past(objects, run.as_of, later_origin=is_newer)
+        return ForecastSummary(midnight, LoadedChampion())
+    later_day = newest.is_of_a_later_day(midnight, city.zone)
+    past = of_the_day and past_champion.is_past(objects, run.as_of, later_origin=later_day)
     loaded, busy = _load(run, objects, past=past)
     forecasts = forecast_rows.make_forecast_rows(run, loaded, busy, history)
-    changed = _store(run, loaded, forecasts, origin_at)
-    if newest is not None and newest > origin_at:
-        state = f"kept: the published snapshot is newer, from {rfc3339(newest)}"
+    update = None if known is None else within_day.learn_update(run, known, tables)
+    origin_at, changed = midnight, 0
+    if known is None or not _is_stored(run, loaded, midnight):  # else they stay as of the morning
+        changed += _store(run, loaded, forecasts, midnight)
+    if known is not None and update is not None:
+        origin_at = known.origin_at
+        forecasts = within_day.update_forecasts(forecasts, known, update)
+        changed += _store(run, loaded, within_day.rest_of_day(forecasts, known), origin_at)
+    generated_by = f"{loaded.kind} version {loaded.version}"
+    newer = newest.newer_origin(origin_at, generated_by, city.zone)
+    if newer is not None:
+        state = f"kept: the published snapshot is newer, from {rfc3339(newer)}"
     else:
         made = snapshot.build_snapshot(
             city,
@@ -196,23 +221,23 @@ def _publish_once(
             as_of=run.as_of,
             champion=loaded.manifest,
             busy=busy,
-            generated_by=f"{loaded.kind} version {loaded.version}",
+            generated_by=generated_by,
             past=past_forecasts.read_past_forecasts(
                 run.warehouse,
                 first_hour=history.recent_from,
                 hours=history.recent.shape[1],
-                origin_at=origin_at,
+                origin_at=midnight,
                 as_of=run.as_of,
                 histories=histories,
             ),
             long_past=_read_long_past(
-                run, history.recent_from, origin_at, tables if histories else {}
+                run, history.recent_from, midnight, tables if histories else {}
             ),
             growth=read_measured_growth(run.warehouse, as_of=run.as_of),
             proposed=read_shown_proposals(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
         )
-        snapshot.publish(objects, made, if_generation=generation)
+        snapshot.publish(objects, made, if_generation=newest.generation)
         site = publish_site(Objects(run.settings.project, run.settings.site_bucket), made)
         state = "published"
     bases = forecasts.drop_duplicates("counter_id")["basis"].value_counts(sort=False)
@@ -229,7 +254,12 @@ def _publish_once(
         counts=KNOWN if tables else STORED,
         snapshot=state,
         site=site,
+        within_day=None if known is None else _described(known, update),
     )
+
+
+def _described(known: KnownDay, update: DayUpdate | None) -> dict[str, int]:
+    return {"hours_known": known.hours, "learned_days": 0 if update is None else update.days}
 
 
 def _read_long_past(
@@ -260,11 +290,26 @@ def _load(run: ForecastRun, objects: Objects, *, past: bool) -> tuple[LoadedCham
     return loaded, busy_hours.load_busy_champion(objects, on_fallback=tell, find=find_busy)
 
 
+def _is_stored(run: ForecastRun, loaded: LoadedChampion, midnight: datetime) -> bool:
+    """Return whether the version's forecasts from midnight are stored."""
+    (rows,) = run.warehouse.query(
+        "forecasts_from_midnight",
+        first_hour=midnight,
+        until=horizon_end(midnight, run.settings.city.zone),
+        version=loaded.version,
+    )["forecasts"]
+    return bool(rows)
+
+
 def _store(
     run: ForecastRun, loaded: LoadedChampion, forecasts: pd.DataFrame, origin_at: datetime
 ) -> int:
     """MERGE forecasts into their table; return the number of rows that are new or differ from an earlier run's."""
-    rows = forecasts.assign(
+    whole = forecasts.reindex(
+        columns=[*forecasts.columns.difference(["hours_known"]), "hours_known"]
+    )
+    rows = whole.assign(
+        hours_known=whole["hours_known"].astype("Int64"),
         origin_at=origin_at,
         model_version=loaded.version,
         model_kind=loaded.kind,

@@ -24,10 +24,13 @@ from velocast.usecases.model_loading import LoadedChampion
 ForecastRun = Run[PredictSettings] | Run[JobSettings]
 
 MIN_MODEL_HOURS = 72
-THIN_HISTORY_MARGIN = 1.5
+MOVED_MARGIN = 1.5
 SETTLED_DAYS = (
     28  # days after a move until the history behind the forecasts is that of the new position
 )
+# About so many rows of the last days' origins are read; 178 counters have as many in 14 days. The corrections are sums
+# and quantiles over all counters, so of a larger block a sample is read: drawn by hash, of each counter the same share.
+MOST_RECENT = 60_000
 BLOCK = 500  # counters forecast at once, so that memory does not grow with the city
 FORECAST_COLUMNS = (
     "counter_id",
@@ -84,19 +87,14 @@ def _block(
         frame = _rows_to_forecast(run, history, weather, counter_ids)
         recent = asked.result()
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
-    by_model = counted if loaded.model is not None else counted & False
+    enough = frame[known if loaded.model is None else counted]
+    made = _from_recent_counts(loaded, recent, enough)
     parts = [
-        *(
-            busy_hours.fill_busy_probabilities(busy, part, min_hours=MIN_MODEL_HOURS)
-            for part in (
-                _by_model(loaded, recent, frame[by_model]),
-                _by_similar_days(loaded, recent, frame[known & ~by_model]),
-            )
-        ),
+        busy_hours.fill_busy_probabilities(busy, made, min_hours=MIN_MODEL_HOURS),
         fallbacks.forecast_without_recent_counts(
             _hours(run),
             history,
-            sorted(set(counter_ids) - set(frame.loc[known, "counter_id"])),
+            sorted(set(counter_ids) - set(enough["counter_id"])),
             run.settings.city.zone,
         ),
     ]
@@ -138,9 +136,10 @@ def _recent_rows(
     """Return the feature rows of the last days' origins, with the counts that followed.
 
     With a model, each origin's first day: the errors there adjust today's forecasts (`level_correction`,
-    `blend_weights`, `adaptive`).
+    `blend_weights`, `adaptive`); of many counters, a sample.
     Without a model, every hour once at any lead, to calibrate the intervals of similar days.
     """
+    hours = 24 * _recent_days(loaded) * len(counter_ids)
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     frame = feature_store.read_features(
         run.warehouse,
@@ -150,6 +149,8 @@ def _recent_rows(
         actual_until=origin_of(run.as_of, city.zone),
         lead_days=HORIZON_DAYS if loaded.model is None else 1,
         one_lead=loaded.model is None,
+        keep_one_in=max(1, -(-hours // MOST_RECENT)),
+        with_busy=False,
         weather=weather,
         counter_ids=counter_ids,
         counts_table=history.counts_table,
@@ -173,28 +174,19 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
     )
 
 
-def _by_model(loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    if loaded.model is None or frame.empty:
-        return frame
-    forecast = loaded.model.predict(pd.concat([recent, frame], ignore_index=True))
-    return _with_forecast(frame, forecast.iloc[len(recent) :]).assign(basis="model")
-
-
-def _by_similar_days(
+def _from_recent_counts(
     loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame
 ) -> pd.DataFrame:
-    """Forecast with the mean of similar days.
-
-    When there is a model, these counters have too little history for it, and their intervals get a margin.
-    """
+    """Forecast with the model or, as long as there is none, with the mean of similar days."""
     if frame.empty:
         return frame
     if loaded.model is None:
-        calibration, margin = reference_models.calibrate_similar_days(recent), 1.0
-    else:
-        calibration, margin = loaded.model.similar_days, THIN_HISTORY_MARGIN
-    forecast = reference_models.forecast_similar_days(frame, calibration)
-    return _with_forecast(frame, _widened(forecast, margin)).assign(basis="similar_days")
+        calibration = reference_models.calibrate_similar_days(recent)
+        forecast = reference_models.forecast_similar_days(frame, calibration)
+        return _with_forecast(frame, forecast).assign(basis="similar_days")
+    both = pd.concat([recent, frame], ignore_index=True)
+    forecast = loaded.model.predict(both).iloc[len(recent) :]
+    return _with_forecast(frame, forecast).assign(basis="model")
 
 
 def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -205,7 +197,7 @@ def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFram
     rows = forecasts["counter_id"].isin(moved) & forecasts["basis"].isin(["model", "similar_days"])
     if not rows.any():
         return forecasts
-    wider = _widened(forecasts[rows], THIN_HISTORY_MARGIN).assign(basis="former_place")
+    wider = _widened(forecasts[rows], MOVED_MARGIN).assign(basis="former_place")
     return pd.concat([forecasts[~rows], wider], ignore_index=True)
 
 

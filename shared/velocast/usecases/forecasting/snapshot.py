@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.city import City, Histories
-from velocast.core.datetimes import HOUR, rfc3339, start_of_hour
+from velocast.core.datetimes import HOUR, local_date, rfc3339, start_of_hour
 from velocast.core.errors import EventError, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.known_hours import with_histories
@@ -177,7 +178,7 @@ def build_snapshot(
     proposed: tuple[ProposedCard, ...] = (),
     clock: Clock = "wall",
 ) -> Snapshot:
-    """Build a snapshot.
+    """Build a snapshot. origin_at: that of the forecasts of the hours after it; those before are from midnight.
 
     forecasts: every counter at every hour of the horizon: counter_id, target_at, predicted_count, lower, upper (bikes
         per hour), QUANTILES (or NaN), busy_probability (or NaN), basis, level, busy_threshold; sorted by counter_id,
@@ -319,16 +320,48 @@ def _city_card(city: City) -> CityCard:
     return CityCard.model_validate(city.model_dump())
 
 
-def published_origin(objects: Objects) -> tuple[datetime | None, int]:
-    """Return origin and generation of the published snapshot; the origin is None without a readable snapshot."""
+@dataclass(frozen=True)
+class Published:
+    """The published snapshot, None without a readable one, and its generation."""
+
+    snapshot: Snapshot | None
+    generation: int
+
+    @property
+    def origin_at(self) -> datetime | None:
+        """The origin of its forecasts."""
+        return None if self.snapshot is None else self.snapshot.origin_at
+
+    def is_of_a_later_day(self, origin_at: datetime, zone: ZoneInfo) -> bool:
+        """Return whether its forecasts are those of a later local day than that of an origin."""
+        own = self.origin_at
+        return own is not None and local_date(own, zone) > local_date(origin_at, zone)
+
+    def newer_origin(
+        self, origin_at: datetime, generated_by: str, zone: ZoneInfo
+    ) -> datetime | None:
+        """Return its origin where forecasts from `origin_at` must not replace it, else None.
+
+        It is then of a later day, or of a later hour by the same model: a new champion's forecasts replace those of the
+        old one.
+        """
+        own = self.snapshot
+        if own is None or own.origin_at <= origin_at:
+            return None
+        kept = self.is_of_a_later_day(origin_at, zone) or own.generated_by == generated_by
+        return own.origin_at if kept else None
+
+
+def read_published(objects: Objects) -> Published:
+    """Return the published snapshot."""
     try:
         stored = objects.read(SNAPSHOT)
     except ObjectMissing:
-        return None, 0
+        return Published(None, 0)
     try:
-        return loads(stored.data).origin_at, stored.generation
+        return Published(loads(stored.data), stored.generation)
     except EventError:
-        return None, stored.generation  # serve cannot read it either, so it is replaced
+        return Published(None, stored.generation)  # serve cannot read it either, so it is replaced
 
 
 def publish(objects: Objects, snapshot: Snapshot, *, if_generation: int) -> int:

@@ -3,8 +3,8 @@
 The fallback chain, from narrow to wide intervals. `basis` says which step gave the answer:
 1. a known counter in the published hours: its published forecast (`model`, `similar_days`, ...)
 2. a known counter at any other hour: its typical week (`typical_week`)
-3. an unknown counter with a position, or a counter without history: half the mean of its neighbours, weighted by
-   distance, and half the city's profile (`neighbours`)
+3. an unknown counter with a position, or a counter without history: the mean of its neighbours, weighted by distance,
+   and the city's profile, which weighs the more the farther they are (`neighbours`)
 4. no counter nearby: the city's profile, which is the median over all counters (`city_profile`)
 """
 
@@ -110,7 +110,7 @@ def from_neighbours(
     target: datetime,
     counter: CounterSnapshot | None = None,
 ) -> Estimate | None:
-    """Return the mean of the nearest counters within 3 km, weighted by distance, blended half and half with the city.
+    """Return the mean of the nearest counters within 3 km, weighted by distance, blended with the city.
 
     None when no counter is near. At the position of a neighbour, the city's share is zero. The neighbours' interval
     spans all of theirs, because the place between them may be like any of them.
@@ -119,7 +119,8 @@ def from_neighbours(
     found = [(km, e) for km, c in near if (e := _own(index, c, target))]
     if not found:
         return None
-    weights = spatial_fallback.weights([km for km, _ in found])
+    distances = [km for km, _ in found]
+    weights = spatial_fallback.weights(distances)
     value = weighted_mean(weights, [e.predicted_count for _, e in found])
     lower, upper = min(e.lower for _, e in found), max(e.upper for _, e in found)
     chances = [
@@ -129,11 +130,11 @@ def from_neighbours(
     ]
     busy = weighted_mean(*zip(*chances, strict=True)) if chances else None
     city = from_city_profile(index, None, target)
-    nearest_km = found[0][0]
+    share = spatial_fallback.city_share(distances)
     return _rounded(
-        blend(value, city.predicted_count, nearest_km),
-        blend(lower, city.lower, nearest_km),
-        blend(upper, city.upper, nearest_km),
+        blend(value, city.predicted_count, share),
+        blend(lower, city.lower, share),
+        blend(upper, city.upper, share),
         busy,
         "neighbours",
     )

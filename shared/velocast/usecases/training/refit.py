@@ -43,7 +43,9 @@ def refit_model(
             weather_table=tables[1],
             calendar=training.calendar,
         )
-        rows, held_out = frames.learning_frames(source, [known], calibration_start([known]))
+        rows, held_out = frames.learning_frames(
+            source, [known], calibration_start([known]), kind=training.kind
+        )
         model = models.fit_model(training.kind, rows, held_out, seed=training.seed)
         data = store.save_bytes_once(run_store.REFITTED, model.to_bytes(), model_io.MODEL_TYPE)
     return models.from_bytes(data), data

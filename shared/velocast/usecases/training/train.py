@@ -140,7 +140,7 @@ def _fitted(request: TrainRequest, store: RunStore, cut: _Cut) -> tuple[bytes, L
 
 def _fit(request: TrainRequest, store: RunStore, cut: _Cut) -> tuple[bytes, LearnedRows]:
     rows, held_out = frames.learning_frames(
-        cut.source, cut.windows.learnable, cut.windows.calibrate_from
+        cut.source, cut.windows.learnable, cut.windows.calibrate_from, kind=request.kind
     )
     # Written before the model: where there is a model, there is this record of it too.
     learned = store.save_once(run_store.LEARNED, _learned(request, rows, held_out))

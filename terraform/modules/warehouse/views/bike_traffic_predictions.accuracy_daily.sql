@@ -1,4 +1,4 @@
--- Errors of the forecasts of the last 60 days, by day, lead day and model version; usable counts only.
+-- Errors of the forecasts from the start of a day of the last 60 days, by day, lead day and model version; usable counts only.
 SELECT
   DATE(forecast.target_at) AS target_date,
   forecast.lead_day,
@@ -16,4 +16,5 @@ JOIN `${project}.bike_traffic_raw.counts` AS counted
 WHERE forecast.target_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 60 DAY)
   AND counted.counted_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 60 DAY)
   AND counted.quality IS NULL
+  AND forecast.hours_known IS NULL
 GROUP BY target_date, lead_day, model_kind, model_version

@@ -47,6 +47,7 @@ in_force AS (
   SELECT counter_id, target_at, predicted_count
   FROM `${project}.bike_traffic_predictions.forecasts`
   WHERE target_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 60 DAY) AND target_at < CURRENT_TIMESTAMP() AND predicted_at <= CURRENT_TIMESTAMP()
+    AND hours_known IS NULL
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY counter_id, target_at ORDER BY origin_at DESC, predicted_at DESC, model_version DESC
   ) = 1

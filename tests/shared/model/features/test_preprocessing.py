@@ -10,7 +10,7 @@ import pandas as pd
 
 from tests.shared.model.feature_rows import feature_rows, without_history
 from velocast.model.features import preprocessing
-from velocast.model.features.definition import FEATURES, SHARES, WEATHER
+from velocast.model.features.definition import FEATURES, SHARES, TREE_FEATURES, WEATHER
 from velocast.model.features.preprocessing import similar_days_mean
 
 ROWS = feature_rows(date(2021, 2, 1), origins=8)
@@ -85,3 +85,25 @@ def test_a_counter_without_history_gets_nothing_from_other_origins() -> None:
     ):
         np.testing.assert_array_equal(found[: first.sum()], expected)
         assert expected.mean() > 10
+
+
+def test_binning_keeps_the_nearest_of_the_quantiles() -> None:
+    random = np.random.default_rng(4)
+    columns = [random.normal(size=999), random.integers(0, 40, 999), random.exponential(size=999)]
+    x = np.column_stack(columns).round(2)
+    x[random.random(x.shape) < 0.1] = np.nan
+    expected = x.copy()
+    for column in expected.T:
+        known = ~np.isnan(column)
+        kept = np.unique(np.quantile(column[known], np.linspace(0, 1, 63), method="nearest"))
+        column[known] = kept[np.searchsorted((kept[1:] + kept[:-1]) / 2, column[known])]
+    np.testing.assert_array_equal(preprocessing.quantize(x, 63), expected)
+
+
+def test_the_inputs_of_trees_are_those_of_the_drawn_rows() -> None:
+    parts = [ROWS.iloc[:2000], ROWS.iloc[2000:]]
+    drawn = preprocessing.draw_rows(parts, 500, seed=1)
+    rows = preprocessing.subsample(parts, 500, seed=1)
+    base, level = preprocessing.base_and_level(rows)
+    expected = preprocessing.scale_by_level(rows, base, level)[:, : len(TREE_FEATURES)]
+    np.testing.assert_array_equal(preprocessing.tree_inputs(parts, drawn, base, level), expected)

@@ -54,7 +54,7 @@ def test_what_happened_once_is_not_learned() -> None:
 
 
 def test_a_city_without_either_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calendar_choice, "Equations", None)
+    monkeypatch.setattr(calendar_choice, "Regression", None)
     nothing = np.zeros(len(ROWS))
     assert chosen(nothing, nothing, np.ones(len(ROWS))) == []
 
@@ -62,7 +62,8 @@ def test_a_city_without_either_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> 
 def test_each_block_is_forecast_by_the_fit_to_the_others() -> None:
     rows = ROWS.assign(is_school_holiday=EVEN.astype("float64"))
     params = ridge.HYPERPARAMETERS | {"calendar": ["school_holidays"]}
-    found = calendar_choice._held_out_squares(params, rows, BLOCKS)
+    regression = ridge.Regression.of(rows, params)
+    found, _ = calendar_choice._held_out_squares(regression, BLOCKS, [["school_holidays"], []])
     own = BLOCKS % calendar_choice.FOLDS == 3
     others = ridge.Equations.of(rows[~own], params)
     # weights and standards of weather are those of all rows, so the fit differs a little

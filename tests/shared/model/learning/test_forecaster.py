@@ -21,8 +21,9 @@ from velocast.core.kinds import ForecastKind
 from velocast.model.evaluation import metrics, reference_models
 from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
+from velocast.model.features.preprocessing import Rows
 from velocast.model.intervals import residual_scale
-from velocast.model.learning import blend, serialization
+from velocast.model.learning import blend, regressors, serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
 KINDS: tuple[ForecastKind, ...] = ("blend", "gbm", "rf", "nn")
@@ -61,6 +62,24 @@ def test_a_model_forecasts_every_row_with_its_interval(
     assert scores.r2 is not None
     assert scores.r2 > (0.80 if kind == "nn" else 0.85)  # three passes of a tiny network
     assert scores.coverage == pytest.approx(0.9, abs=0.07)
+
+
+@pytest.mark.parametrize("kind", ["blend", "gbm"])
+def test_boosters_whose_errors_are_learned_draw_half_of_the_rows(
+    kind: ForecastKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = regressors.fit_regressor
+    drawn: list[int] = []
+
+    def spied(kind: ForecastKind, params: dict[str, Any], frame: Rows, seed: int) -> Any:
+        drawn.append(params["max_rows"])
+        return fit(kind, params, frame, seed)
+
+    monkeypatch.setattr(regressors, "fit_regressor", spied)
+    model = fit_forecaster(kind, TRAIN, CALIBRATION, seed=7, test_mode=True)
+    assert drawn == [40_000, 80_000]
+    described = model.params["boosters"] if kind == "blend" else model.params
+    assert described["max_rows"] == 80_000
 
 
 @pytest.mark.parametrize("kind", KINDS)

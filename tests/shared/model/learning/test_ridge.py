@@ -103,6 +103,27 @@ def test_any_number_of_rows_is_forecast_in_blocks(monkeypatch: pytest.MonkeyPatc
     assert len(ridge.predict_ridge(fitted, ROWS.head(0))) == 0
 
 
+def test_the_rows_of_a_fit_are_read_in_blocks_from_several_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = with_calendar(ROWS)
+    params = ridge.HYPERPARAMETERS | {"calendar": CALENDAR, "max_rows": 3000}
+    whole = ridge.fit_ridge(params, rows, seed=1)
+    monkeypatch.setattr(ridge, "FIT_BLOCK", 700)
+    apart = ridge.fit_ridge(params, [rows.iloc[:1000], rows.iloc[1000:]], seed=1)
+    np.testing.assert_allclose(apart["coefficients"], whole["coefficients"], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("used", [[], ["events"], ["school_holidays"], CALENDAR])
+def test_equations_without_columns_are_those_of_a_fit_without_them(used: list[str]) -> None:
+    rows = with_calendar(ROWS)
+    params = ridge.HYPERPARAMETERS | {"calendar": CALENDAR}
+    narrowed = ridge.Equations.of(rows, params).using(used).solved()
+    alone = ridge.Equations.of(rows, params | {"calendar": used}).solved()
+    assert narrowed["calendar"] == used
+    np.testing.assert_allclose(narrowed["coefficients"], alone["coefficients"], rtol=1e-6)
+
+
 def test_weather_is_learned() -> None:
     wet = (ROWS["target_at"].dt.dayofyear % 2 == 0).to_numpy()
     rain = ROWS.assign(

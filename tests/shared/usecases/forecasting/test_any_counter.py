@@ -14,7 +14,6 @@ from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.core.datetimes import rfc3339
 from velocast.core.requests import PredictRequest
 from velocast.usecases import model_loading
-from velocast.usecases.forecasting import forecast_rows
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
 
 DAY = timedelta(days=1)
@@ -102,18 +101,14 @@ def test_a_new_counter_far_from_all_others_uses_the_city_profile() -> None:
         assert width(found) > widest_of_models(city, new)
 
 
-def test_a_counter_with_two_days_uses_similar_days_with_a_margin(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_counter_with_two_days_uses_the_city_s_week_at_its_level() -> None:
     city = make()
     young = city["counter_id"].max()
     known = city[(city["counter_id"] != young) | (city["counted_at"] >= ORIGIN - 2 * DAY)]
-    assert predicted(known) == {"model": 3, "similar_days": 1}
+    assert predicted(known) == {"city_profile": 1, "model": 3}
     found = answers(RUSH_HOURS, counter_id=young)
-    assert bases(found) == {"similar_days"}
-    monkeypatch.setattr(forecast_rows, "THIN_HISTORY_MARGIN", 1.0)
-    predicted(known)
-    assert width(found) > 1.2 * width(answers(RUSH_HOURS, counter_id=young))
+    assert bases(found) == {"city_profile"}
+    assert width(found) > widest_of_models(city, young)
 
 
 @pytest.mark.parametrize(("days", "basis"), [(40, "typical_week"), (70, "city_profile")])

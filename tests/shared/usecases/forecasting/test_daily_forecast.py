@@ -148,6 +148,29 @@ class TestBeforeThereIsAChampion:
         names = ["counter_id", "target_at", "predicted_count", "basis"]
         pd.testing.assert_frame_equal(in_blocks[names], whole[names])
 
+    def test_of_many_counters_a_sample_of_the_last_days_is_read(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small_city.store(small_city.make())
+        read = feature_store.read_features
+        recent: list[pd.DataFrame] = []
+
+        def spied(*args: Any, **options: Any) -> pd.DataFrame:
+            rows = read(*args, **options)
+            if not options.get("with_busy", True):
+                recent.append(rows)
+            return rows
+
+        monkeypatch.setattr(feature_store, "read_features", spied)
+        forecast_at()
+        monkeypatch.setattr(forecast_rows, "MOST_RECENT", len(recent[0]) // 3)
+        row = forecast_at(message_id="m2")
+
+        assert row.details["forecasts"] == 480
+        whole, sample = recent
+        assert len(sample) < 0.5 * len(whole)
+        assert set(sample["counter_id"]) == set(whole["counter_id"])
+
     def test_without_counts_there_is_nothing_to_forecast_yet(
         self, warehouse_tables: bigquery.Client
     ) -> None:
@@ -519,15 +542,18 @@ class TestWithAChampion:
         assert card is not None
         assert card.version == 4
 
-    def test_a_counter_with_two_days_uses_similar_days(self) -> None:
+    def test_a_counter_with_two_days_scales_the_city_s_week_to_them(self) -> None:
         city = small_city.make()
         new = city["counter_id"].max()
-        small_city.store(
-            city[(city["counter_id"] != new) | (city["counted_at"] >= ORIGIN - 2 * DAY)]
-        )
+        early = (city["counter_id"] == new) & (city["counted_at"] < ORIGIN - 2 * DAY)
+        small_city.store(city[~early])
         champions.publish(3)
 
-        assert forecast_at().details["basis"] == {"model": 3, "similar_days": 1}
+        assert forecast_at().details["basis"] == {"city_profile": 1, "model": 3}
+        counter = next(c for c in published().counters if c.counter_id == new)
+        counted = city[(city["counter_id"] == new) & (city["counted_at"] < ORIGIN)]
+        usual = counted[counted["counted_at"] >= ORIGIN - 56 * DAY]["bike_count"].mean()
+        assert sum(counter.predicted) / 120 == pytest.approx(usual, rel=0.25)
 
     def test_an_unusable_champion_raises_a_notice_and_similar_days_are_used(
         self, topics: emulators.RunningPubSub, warehouse_tables: bigquery.Client

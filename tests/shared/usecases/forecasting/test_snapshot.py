@@ -159,7 +159,7 @@ def test_what_serve_reads_is_what_was_built() -> None:
 
     stored = champions.models().read(snapshot_format.SNAPSHOT)
     assert snapshot_format.loads(stored.data) == made
-    assert snapshot.published_origin(champions.models()) == (ORIGIN, generation)
+    assert snapshot.read_published(champions.models()) == snapshot.Published(made, generation)
     counter = made.counters[0]
     assert counter.predicted[0] == 12.35
     assert counter.busy is not None
@@ -191,7 +191,7 @@ def test_the_same_snapshot_is_the_same_bytes() -> None:
 def test_a_snapshot_published_in_the_meantime_is_not_overwritten() -> None:
     hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10] * len(hours)))
-    _, before = snapshot.published_origin(champions.models())
+    before = snapshot.read_published(champions.models()).generation
     made = build()
     snapshot.publish(champions.models(), made, if_generation=before)
 
@@ -202,7 +202,7 @@ def test_a_snapshot_published_in_the_meantime_is_not_overwritten() -> None:
 def test_an_unreadable_snapshot_is_replaced() -> None:
     champions.models().write(snapshot_format.SNAPSHOT, b"?", content_type="application/gzip")
 
-    origin, generation = snapshot.published_origin(champions.models())
+    published = snapshot.read_published(champions.models())
 
-    assert origin is None
-    assert generation > 0
+    assert published.origin_at is None
+    assert published.generation > 0

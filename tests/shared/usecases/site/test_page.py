@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from math import asinh, pi, radians, tan
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.shared.usecases.serving import snapshots
 from tests.shared.usecases.serving.serving_app import KEY
 from tests.shared.usecases.site.browser import IN_BROWSER, LINE, open_at
+from velocast.core.datetimes import rfc3339
 
 pytestmark = IN_BROWSER
 FIRST_VIEW_BYTES = 150_000
@@ -73,6 +75,25 @@ def test_growth_is_told_with_its_interval_in_the_city_and_at_a_counter(
         "not for the weather, which is not known (90% interval: -4.0% to +9.1%). This may be due to chance. As "
         "counted: -1.2%; with estimates for the gaps: +8.0%."
     )
+    assert complaints == []
+
+
+def test_it_says_until_which_hour_counts_of_the_day_are_known(
+    browser_page: Page, page: Page, address: str, complaints: list[str]
+) -> None:
+    def eight_hours_later(route: Route) -> None:
+        answer = route.fetch()
+        later = snapshots.ORIGIN + timedelta(hours=8)
+        route.fulfill(response=answer, json=answer.json() | {"origin_at": rfc3339(later)})
+
+    expect(page.locator("#freshness")).not_to_contain_text("with the counts")
+    browser = browser_page.context.browser
+    context = browser.new_context(locale="en-GB", service_workers="block")
+    fresh = context.new_page()
+    fresh.route("**/manifest.json", eight_hours_later)
+    fresh.goto(f"{address}/#key={KEY}")
+    expect(fresh.locator("#freshness")).to_contain_text(" · with the counts until 08:00")
+    context.close()
     assert complaints == []
 
 

@@ -102,7 +102,7 @@ def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
     run = lab.run("train", "look", FIRST)
     source = Source(run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run))
     rows, held_out = frames.learning_frames(
-        source, made.windows.learnable, made.windows.calibrate_from
+        source, made.windows.learnable, made.windows.calibrate_from, kind=made.kind
     )
     assert len(rows) + len(held_out) == made.rows
     zone = run.settings.city.zone
@@ -126,13 +126,13 @@ def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
     run = lab.run("train", "look", FIRST)
     source = Source(run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run))
     cut = (source, made.windows.learnable, made.windows.calibrate_from)
-    everything, held_out = frames.learning_frames(*cut)
+    everything, held_out = frames.learning_frames(*cut, kind=made.kind)
     scored = frames.scoring_frame(source, made.windows.test_current)
 
     monkeypatch.setattr(frames, "MOST_FITTED", 600)
     monkeypatch.setattr(frames, "MOST_HELD_OUT", 300)
     monkeypatch.setattr(frames, "MOST_SCORED", 500)
-    few, few_held_out = frames.learning_frames(*cut)
+    few, few_held_out = frames.learning_frames(*cut, kind=made.kind)
     few_scored = frames.scoring_frame(source, made.windows.test_current)
 
     for share, whole, most in (

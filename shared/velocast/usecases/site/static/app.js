@@ -111,7 +111,9 @@ async function take(publication, city) {
   else if (manifest.clock === "replay") say(t("replay", { date: clock.text(manifest.published_at, "longdate") }), "note");
   else say(inside ? null : t("stale", { at: published }));
   $("city").textContent = manifest.city.name;
-  $("freshness").textContent = t("freshness", { n: number(city.counters.length), at: published, zone: manifest.city.time_zone });
+  const fresh = [t("freshness", { n: number(city.counters.length), at: published, zone: manifest.city.time_zone })];
+  if (Date.parse(manifest.origin_at) > first) fresh.push(t("freshness.within", { at: clock.text(manifest.origin_at, "time") }));
+  $("freshness").textContent = fresh.join(" · ");
   $("change-key").hidden = !getKey();
   $("downloads").hidden = manifest.api;
   for (const link of document.querySelectorAll(".of-api")) link.hidden = !manifest.api;

@@ -9,6 +9,7 @@ export default {
   "offline": "Sie sind offline. Das sind die Prognosen, die am {at} veröffentlicht wurden.",
   "replay": "Wiedergabe vom {date}: Zählungen der Vergangenheit laufen noch einmal ab, mit den Prognosen, die es damals gegeben hätte.",
   "freshness": "{n} Zählstellen · Prognose vom {at} ({zone})",
+  "freshness.within": "mit den Zählungen bis {at}",
   "today.title": "Heute", "today": "{day}: etwa {n} Fahrräder werden erwartet, {usual}.",
   "usual.same": "etwa so viele wie üblich", "usual.more": "{p} mehr als üblich", "usual.less": "{p} weniger als üblich", "usual.unknown": "was üblich ist, weiß man noch nicht",
   "days.title": "Die nächsten Tage", "day": "Tag", "bikes": "Fahrräder", "against": "Gegen das Übliche", "busiest.hours": "Stärkste Stunden heute: {hours}.", "busiest.counters": "Stärkste Zählstellen heute",

@@ -9,6 +9,7 @@ export default {
   "offline": "You are offline. These are the forecasts that were published on {at}.",
   "replay": "Replay of {date}: counts of the past are played again, and forecasts are made as they would have been then.",
   "freshness": "{n} counters · forecast published on {at} ({zone})",
+  "freshness.within": "with the counts until {at}",
   "today.title": "Today", "today": "{day}: about {n} bikes are expected, {usual}.",
   "usual.same": "about as many as usual", "usual.more": "{p} more than usual", "usual.less": "{p} fewer than usual", "usual.unknown": "no usual number is known yet",
   "days.title": "The coming days", "day": "Day", "bikes": "Bikes", "against": "Against usual", "busiest.hours": "Busiest hours today: {hours}.", "busiest.counters": "Busiest counters today",

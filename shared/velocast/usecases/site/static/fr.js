@@ -9,6 +9,7 @@ export default {
   "offline": "Vous êtes hors ligne. Voici les prévisions publiées le {at}.",
   "replay": "Rejeu du {date} : des comptages passés sont rejoués, et les prévisions sont faites comme elles l'auraient été alors.",
   "freshness": "{n} compteurs · prévision publiée le {at} ({zone})",
+  "freshness.within": "avec les comptages jusqu’à {at}",
   "today.title": "Aujourd'hui", "today": "{day} : environ {n} vélos attendus, {usual}.",
   "usual.same": "à peu près comme d'habitude", "usual.more": "{p} de plus que d'habitude", "usual.less": "{p} de moins que d'habitude", "usual.unknown": "le nombre habituel n'est pas encore connu",
   "days.title": "Les jours à venir", "day": "Jour", "bikes": "Vélos", "against": "Par rapport à l'habitude", "busiest.hours": "Heures les plus chargées aujourd'hui : {hours}.", "busiest.counters": "Compteurs les plus chargés aujourd'hui",

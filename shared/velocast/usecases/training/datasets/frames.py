@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import pandas as pd
 
 from velocast.core.datetimes import HORIZON_DAYS, SCORED_LEAD_DAYS
+from velocast.core.kinds import AFFLUENCE, Kind
 from velocast.core.settings import JobSettings
 from velocast.usecases import feature_store
 from velocast.usecases.context import Run
@@ -51,10 +52,11 @@ class Source:
         lead_days: int,
         one_lead: bool,
         keep_one_in: int = 1,
+        with_busy: bool = True,
     ) -> pd.DataFrame:
         """Return the rows with an actual whose target lies in `days`, from the origins `first_origin` on.
 
-        keep_one_in: n reads one target in n, drawn by hash.
+        keep_one_in: n reads one target in n, drawn by hash. with_busy: whether `busy_threshold` is read.
         """
         city = self.run.settings.city
         if self.calendar is not None:
@@ -69,12 +71,15 @@ class Source:
             lead_days=lead_days,
             one_lead=one_lead,
             keep_one_in=keep_one_in,
+            with_busy=with_busy,
             counts_table=self.table,
             weather_table=self.weather_table,
             counter_ids=self.counter_ids,
         )
-        inside = (frame["target_at"] >= first) & (frame["target_at"] < until)
-        return frame[inside & frame["bike_count"].notna()].reset_index(drop=True)
+        kept = (frame["target_at"] >= first) & (frame["target_at"] < until)
+        kept &= frame["bike_count"].notna()
+        # a year's rows take 90 MB, so they are not copied without need
+        return frame if kept.all() else frame[kept].reset_index(drop=True)
 
     def keep_one_in(self, windows: Sequence[DayRange], most: int, *, leads: int = 1) -> int:
         """Return n such that keeping one hour in n leaves about `most` rows, with each hour read at `leads` leads."""
@@ -83,28 +88,30 @@ class Source:
 
 
 def learning_frames(
-    source: Source, learnable: Sequence[DayRange], calibrate_from: date
+    source: Source, learnable: Sequence[DayRange], calibrate_from: date, *, kind: Kind
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (rows to fit on, rows to calibrate the intervals on), each target once with a lead day drawn by hash.
 
-    The first days are left out: their origins have less history than any later forecast will have.
+    The first days are left out: their origins have less history than any later forecast will have. kind: of the model;
+    only what is fitted to busy hours gets `busy_threshold`.
     """
+    busy = kind == AFFLUENCE
     late = DayRange(first=calibrate_from, until=max(days.until for days in learnable))
     fitted = [part for days in learnable for part in days.without(late)]
-    rows = _learned(source, fitted, _earliest(learnable), MOST_FITTED)
+    rows = _learned(source, fitted, _earliest(learnable), MOST_FITTED, busy)
     return (
         _thinned(source, rows, TEST_MODE_ROWS - TEST_MODE_HELD_OUT),
-        calibration_frame(source, learnable, calibrate_from),
+        calibration_frame(source, learnable, calibrate_from, with_busy=busy),
     )
 
 
 def calibration_frame(
-    source: Source, learnable: Sequence[DayRange], calibrate_from: date
+    source: Source, learnable: Sequence[DayRange], calibrate_from: date, *, with_busy: bool = False
 ) -> pd.DataFrame:
     """Return the rows that `learning_frames` holds out of the fit, without reading the others."""
     late = [DayRange(first=max(days.first, calibrate_from), until=days.until) for days in learnable]
     held_out = [days for days in late if days.days]
-    rows = _learned(source, held_out, _earliest(learnable), MOST_HELD_OUT)
+    rows = _learned(source, held_out, _earliest(learnable), MOST_HELD_OUT, with_busy)
     return _thinned(source, rows, TEST_MODE_HELD_OUT)
 
 
@@ -113,7 +120,7 @@ def _earliest(learnable: Sequence[DayRange]) -> date:
 
 
 def _learned(
-    source: Source, windows: Sequence[DayRange], earliest: date, most: int
+    source: Source, windows: Sequence[DayRange], earliest: date, most: int, with_busy: bool
 ) -> pd.DataFrame:
     parts = [
         source.read(
@@ -122,10 +129,11 @@ def _learned(
             lead_days=HORIZON_DAYS,
             one_lead=True,
             keep_one_in=source.keep_one_in(windows, most),
+            with_busy=with_busy,
         )
         for days in windows
     ]
-    return pd.concat(parts, ignore_index=True)
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def scoring_frame(source: Source, days: DayRange) -> pd.DataFrame:

@@ -33,6 +33,9 @@ LEARN_ONE_IN = (
 )
 POSITION = "new_position"  # requested from `serve` by latitude and longitude
 FIRST_DAY = "new_counter"  # published by `predict` on the day that a counter is first seen
+SECOND_DAY = (
+    "new_counter_second_day"  # a day later, when the counts of its first 24 hours are known
+)
 CITY_WEEK = "city_typical_week"  # typical week of all the city's counters, by local hour
 PLACE = ["latitude", "longitude"]
 
@@ -43,7 +46,7 @@ def backtest_cold_start(
     """Hide each counter once, in one of the last FOLDS weeks, and forecast it.
 
     learning: the training frame of the backtest. Returns the hidden counters' rows of those weeks: KEPT, then for
-    POSITION, FIRST_DAY and CITY_WEEK the forecast under its name and its interval under `<name>:lower` and
+    POSITION, FIRST_DAY, SECOND_DAY and CITY_WEEK the forecast under its name and its interval under `<name>:lower` and
     `<name>:upper`. Counters that are unknown at all origins of their week are left out, and so are those whose
     remaining counters have too little history. Empty when none is left, when no position is known or when no kind
     forecasts counts. Raises WarehouseError.
@@ -101,7 +104,7 @@ def _fold(
     parts = []
     for origin_at, rows in asked.groupby("origin_at"):
         begin = rows["origin_at"].iloc[0].to_pydatetime()
-        history = _without(_history(warehouse, city, plan, begin), hidden)
+        history = _history(warehouse, city, plan, begin)
         known_then = seen[seen["origin_at"] == origin_at]
         parts.append(_asked(city, history, hidden, known_then, rows, begin))
     return _joined(parts)
@@ -119,16 +122,18 @@ def _history(warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: da
     )
 
 
-def _without(history: History, hidden: pd.DataFrame) -> History:
-    """Remove the counts of the hidden counters, but keep their positions."""
+def _without(history: History, hidden: pd.DataFrame, *, last_hours: int = 0) -> History:
+    """Remove the counts of the hidden counters but those of the last hours, and keep their positions."""
     seen = history.counters.drop(index=hidden.index, errors="ignore")
-    counters = pd.concat([seen, hidden]).sort_index()
+    last = history.recent.reindex(hidden.index)
+    last.iloc[:, : last.shape[1] - last_hours] = np.nan
+    counters = pd.concat([seen, hidden.assign(mean_count=last.mean(axis=1))]).sort_index()
     return replace(
         history,
         counters=counters,
         typical=history.typical.reindex(seen.index).reindex(counters.index),
         typical_spread=history.typical_spread.reindex(seen.index).reindex(counters.index),
-        recent=history.recent.reindex(seen.index).reindex(counters.index),
+        recent=pd.concat([history.recent.reindex(seen.index), last]).reindex(counters.index),
     )
 
 
@@ -141,7 +146,22 @@ def _asked(
     origin_at: datetime,
 ) -> pd.DataFrame:
     """Forecast the hidden counters' rows of one origin. seen: the forecasts of the other counters from there."""
-    index = _index(city, history, seen, origin_at)
+    unknown = _without(history, hidden)
+    index = _index(city, unknown, seen, origin_at)
+    served = dict(_served(index, hidden, rows))
+    targets = [target.to_pydatetime() for target in rows["target_at"]]
+    keys = zip(rows["counter_id"], targets, strict=True)
+    week = {t: fallback_chain.from_city_profile(index, None, t) for t in set(targets)}
+    return rows[list(KEPT)].assign(
+        **_columns(POSITION, [served[key] for key in keys]),
+        **_columns(CITY_WEEK, [week[target] for target in targets]),
+        **_published(city, unknown, rows, FIRST_DAY),
+        **_published(city, _without(history, hidden, last_hours=24), rows, SECOND_DAY),
+    )
+
+
+def _published(city: City, history: History, rows: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Return what `predict` would publish for the rows of new counters."""
     hours = rows.drop_duplicates("target_at")[["target_at", "lead_hours", "lead_day"]]
     hours = hours.sort_values("target_at", ignore_index=True)
     published = fallbacks.forecast_without_recent_counts(
@@ -150,19 +170,11 @@ def _asked(
     published = published.set_index(["counter_id", "target_at"]).reindex(
         pd.MultiIndex.from_frame(rows[["counter_id", "target_at"]])
     )
-    served = dict(_served(index, hidden, rows))
-    targets = [target.to_pydatetime() for target in rows["target_at"]]
-    keys = zip(rows["counter_id"], targets, strict=True)
-    week = {t: fallback_chain.from_city_profile(index, None, t) for t in set(targets)}
-    return rows[list(KEPT)].assign(
-        **_columns(POSITION, [served[key] for key in keys]),
-        **_columns(CITY_WEEK, [week[target] for target in targets]),
-        **{
-            FIRST_DAY: published["predicted_count"].to_numpy(),
-            f"{FIRST_DAY}:lower": published["lower"].to_numpy(),
-            f"{FIRST_DAY}:upper": published["upper"].to_numpy(),
-        },
-    )
+    return {
+        name: published["predicted_count"].to_numpy(),
+        f"{name}:lower": published["lower"].to_numpy(),
+        f"{name}:upper": published["upper"].to_numpy(),
+    }
 
 
 def _index(city: City, history: History, seen: pd.DataFrame, origin_at: datetime) -> SnapshotIndex:

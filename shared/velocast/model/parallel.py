@@ -1,0 +1,27 @@
+"""Work of scikit-learn on several items at once, each in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Process each item in a thread of its own, with OpenMP limited to one thread in each.
+
+    Boosters release Python's global lock most of the time, so two cores fit two at once. Without the limit, the OpenMP
+    threads on busy cores wait for each other by spinning. Measured on 70,000 rows and two shared cores: a fit took
+    2.7 s with one thread, 2.4 s with two that sleep, 34 s with two that spin.
+    """
+    from threadpoolctl import threadpool_limits
+
+    def alone(item: Item) -> Result:
+        with threadpool_limits(limits=1, user_api="openmp"):  # applies to the calling thread
+            return work(item)
+
+    with ThreadPoolExecutor(len(items)) as pool:
+        return list(pool.map(alone, items))
