@@ -40,10 +40,11 @@ up: $(READY) ## Start the local stack in the background
 down: $(READY) ## Stop the local stack
 	@$(BIN)/velocast local down
 
-# Coverage is measured in pytest's own processes, not in their children (tests/measured_coverage.py).
+# Coverage is measured in pytest's own processes, not in their children (tests/measured_coverage.py). Three workers keep
+# two cores busy: a test often waits for a process that it has started.
 test: $(READY) ## Run all tests with coverage
 	@rm -f .coverage*
-	$(BIN)/python -m pytest -p tests.measured_coverage -n 2 --dist loadfile --no-loadscope-reorder -m "not terraform and not packages and not googlesql" --durations=20 $(ARGS)
+	$(BIN)/python -m pytest -p tests.measured_coverage -n 3 --dist loadfile --no-loadscope-reorder -m "not terraform and not packages and not googlesql" --durations=20 $(ARGS)
 	$(BIN)/slipcover --merge .coverage.*.json --out .coverage.json
 
 test-fast: $(READY) ## Run the tests that need no emulator; run these while writing

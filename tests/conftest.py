@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from tests.shared.usecases.training.training_lab import Lab
     from velocast.adapters.bigquery.client import Warehouse
 
-# Two workers share the cores. OpenMP's threads spin while they wait for a core that another process has, so one thread
+# The workers share the cores. OpenMP's threads spin while they wait for a core that another process has, so one thread
 # is the quicker, here and in every process that a test starts. It is set before a library that uses OpenMP is loaded.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# The test files import nearly all libraries of the project. As long as they do, nothing is garbage.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, but never visit again what has been imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -170,7 +179,7 @@ SERVERS = MLFLOW | {"object_store", "pubsub", "warehouse"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need an emulator, and let what takes longest begin, so that both workers end together.
+    """Mark tests that need an emulator, and let what takes longest begin, so that all workers end together.
 
     Files that need MLflow come first, then those that start a whole stack, then all others that need an emulator.
     """

@@ -190,7 +190,7 @@ def running_warehouse(folder: Path, ports: Ports, *, in_memory: bool = True) -> 
         rest_port=ports.bigquery,
         grpc_port=ports.bigquery_storage,
         in_memory=in_memory,
-        threads=1,  # two workers share two cores
+        threads=1,  # the workers share the cores
         default_wait=1.0,  # as long as most queries take; a client asks again
     )
     with emulator:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from gcp_emulators.core.garbage import uncollected_imports
 from gcp_emulators.core.http_server import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
@@ -230,10 +231,11 @@ def main(arguments: list[str] | None = None) -> None:
         threading.Thread(target=_end_with, args=(given.end_with,), daemon=True).start()
     _prepare_home(given.data_dir.resolve() / "home")
 
-    from bqemulator.config import LogLevel, PersistenceMode, Settings
-    from bqemulator.server import run_forever
+    with uncollected_imports():
+        from bqemulator.config import LogLevel, PersistenceMode, Settings
+        from bqemulator.server import run_forever
 
-    from gcp_emulators.bigquery.corrections import apply_corrections
+        from gcp_emulators.bigquery.corrections import apply_corrections
 
     apply_corrections(
         _find_discovery_file(), threads=given.threads, default_wait=given.default_wait

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ _PATH = re.compile(
 )
 _LAST_CHUNK = re.compile(r"bytes \d+-(?P<last>\d+)/(?P<size>\d+)")
 _JOB_ID: ContextVar[str] = ContextVar("job_id", default="")
+_THREAD = threading.local()
 
 
 @dataclass
@@ -227,7 +229,8 @@ class RunningJobs:
             catalog.upsert_job(job.meta)
             with own_connection(self.context.engine) as job.connection:
                 _JOB_ID.set(job.meta.job_id)
-                job.answer = asyncio.run(answered(self.app, scope, body))
+                answer = answered(self.app, scope, body)
+                job.answer = _event_loop().run(answer, context=copy_context())
                 job.connection = None
         known = catalog.get_job(job.meta.project_id, job.meta.job_id) or job.meta
         failure = known.error_result or _error_of(job.answer)
@@ -264,6 +267,14 @@ def _name_jobs_by_request() -> None:
 
     jobs.uuid4 = job_id  # type: ignore[attr-defined]
     upload.uuid4 = job_id  # type: ignore[attr-defined]
+
+
+def _event_loop() -> asyncio.Runner:
+    """Return this thread's event loop, which serves one job after another and ends with the process."""
+    made: asyncio.Runner | None = getattr(_THREAD, "event_loop", None)
+    if made is None:
+        made = _THREAD.event_loop = asyncio.Runner()
+    return made
 
 
 def _only_reads(meta: JobMeta) -> bool:

@@ -11,7 +11,6 @@ object a line, and tells on its standard output which process it has forked and 
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from gcp_emulators.core import processes
+from gcp_emulators.core.garbage import uncollected_imports
 
 _LOST = -signal.SIGKILL
 
@@ -228,9 +228,9 @@ def _run(request: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Import the modules named as arguments, then fork for each request."""
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
-    gc.freeze()  # forks share the memory of what is imported as long as nobody writes there
+    with uncollected_imports():  # a collection would also copy memory that forks share
+        for name in sys.argv[1:]:
+            importlib.import_module(name)
     if request := _serve():
         _run(request)
 

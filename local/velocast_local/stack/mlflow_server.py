@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gcp_emulators.core.garbage import uncollected_imports
 from gcp_emulators.core.http_server import LOOPBACK
 
 
@@ -44,18 +45,20 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     settings = server_environment(options.folder)
-    # Both imports read the environment, so it is set first.
+    # MLflow reads the environment when it is imported, so that is set first.
     os.environ.update(settings)
-    import uvicorn
-    from mlflow.server.handlers import initialize_backend_stores
-    from sqlalchemy import Engine, event
+    with uncollected_imports():
+        import uvicorn
+        from mlflow.server.fastapi_app import app
+        from mlflow.server.handlers import initialize_backend_stores
+        from sqlalchemy import Engine, event
 
     event.listen(Engine, "connect", _write_ahead)
     store = settings["_MLFLOW_SERVER_FILE_STORE"]
     root = settings["_MLFLOW_SERVER_ARTIFACT_ROOT"]
     initialize_backend_stores(store, store, root)
     uvicorn.run(
-        "mlflow.server.fastapi_app:app",
+        app,
         host=LOOPBACK,
         port=options.port,
         access_log=False,

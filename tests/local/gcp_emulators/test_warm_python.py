@@ -149,3 +149,18 @@ def test_no_end_is_missed_of_many_that_end_at_once(tmp_path: Path) -> None:
         assert {child.wait(60) for child in running} == {0}
     finally:
         python.stop()
+
+
+def test_no_garbage_is_collected_during_imports_and_scripts_collect_theirs(tmp_path: Path) -> None:
+    (tmp_path / "library.py").write_text("import gc; COLLECTED = gc.isenabled()")
+    (tmp_path / "script.py").write_text(
+        "import gc, library; print(library.COLLECTED, gc.isenabled(), gc.get_freeze_count() > 1000)"
+    )
+    python = WarmPython(["library"])
+    try:
+        script = start(python, tmp_path, str(tmp_path / "script.py"), PYTHONPATH=str(tmp_path))
+        assert isinstance(script, ForkedProcess)
+        assert script.wait(60) == 0
+    finally:
+        python.stop()
+    assert (tmp_path / "log").read_text() == "False True True\n"

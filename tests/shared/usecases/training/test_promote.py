@@ -12,7 +12,7 @@ from tests.shared.usecases.training import training_lab
 from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
-from velocast.adapters.mlflow_registry import Registry
+from velocast.adapters.mlflow_registry import Registry, model_name
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import PromotionRefused
 from velocast.core.kinds import ForecastKind
@@ -33,12 +33,34 @@ FORECASTS = """SELECT DISTINCT model_version, run_id, model_kind
 
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A challenger without a champion before it, judged DEPLOY; and one of the week after, judged beside nobody yet."""
+    """A challenger without a champion before it, judged DEPLOY."""
     with training_lab.laid_out(request) as lab:
         lab.train("up-first", FIRST, reason="FIRST")
         lab.evaluate(lab.training("up-first").version, "up-first", FIRST)
         lab.keep()
         yield lab
+
+
+@pytest.fixture(scope="module")
+def later_judged(trained: Lab) -> dict[str, dict[str, tuple[bytes, str]]]:
+    """What the buckets hold when a challenger of the week after is trained too, and judged beside nobody yet."""
+    trained.restore()
+    trained.train("up-later", LATER)
+    trained.evaluate(trained.training("up-later").version, "up-later", LATER)
+    return trained.buckets()
+
+
+@pytest.fixture
+def two_challengers(
+    later_judged: dict[str, dict[str, tuple[bytes, str]]], lab: Lab
+) -> tuple[int, int]:
+    """The versions of two challengers that were both judged DEPLOY; nobody serves, and MLflow names no champion."""
+    from mlflow import MlflowClient
+
+    lab.restore(later_judged)
+    client = MlflowClient(lab.registry().tracking_uri)
+    client.delete_registered_model_alias(model_name("forecast"), "champion")
+    return lab.training("up-first").version, lab.training("up-later").version
 
 
 def serving(lab: Lab) -> Champion:
@@ -246,13 +268,14 @@ def test_a_champion_published_between_plan_and_publication_wins(
     ],
 )
 def test_of_two_promotions_by_hand_the_one_that_is_overtaken_says_so_and_all_places_agree(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, kind: object, name: str
+    lab: Lab,
+    two_challengers: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: object,
+    name: str,
 ) -> None:
     """The second runs from its beginning to its end right before a step of the first, which then goes on."""
-    first = lab.training("up-first").version
-    lab.train("up-later", LATER)
-    second = lab.training("up-later").version
-    lab.evaluate(second, "up-later", LATER)
+    first, second = two_challengers
     do = getattr(kind, name)
     stopped: list[str] = []
 

@@ -60,7 +60,11 @@ class Lab:
         return Registry(JobSettings.load().mlflow_tracking_uri)
 
     def keep(self) -> None:
-        self.kept = {short: self.contents(short) for short in emulators.BUCKETS}
+        self.kept = self.buckets()
+
+    def buckets(self) -> dict[str, dict[str, tuple[bytes, str]]]:
+        """What the buckets hold, for `restore`."""
+        return {short: self.contents(short) for short in emulators.BUCKETS}
 
     def contents(self, bucket: str = "models") -> dict[str, tuple[bytes, str]]:
         objects = self.objects(bucket)
@@ -85,13 +89,17 @@ class Lab:
             for name, (data, kind) in self.contents().items()
         }
 
-    def restore(self) -> None:
-        """Put the buckets back, forget messages, audit rows and forecasts; the registry and the counts stay."""
+    def restore(self, buckets: dict[str, dict[str, tuple[bytes, str]]] | None = None) -> None:
+        """Put the buckets back, forget messages, audit rows and forecasts; the registry and the counts stay.
+
+        buckets: what `buckets` returned; by default, when `keep` was called.
+        """
+        kept = self.kept if buckets is None else buckets
         for short, name in emulators.BUCKETS.items():
             self.store.store.ensure_bucket(name, versioning=short == "models")
             self.store.store.empty_bucket(name)
             objects = self.objects(short)
-            for path, (data, kind) in self.kept.get(short, {}).items():
+            for path, (data, kind) in kept.get(short, {}).items():
                 objects.write(path, data, content_type=kind)
         for table in ("monitoring_audit.logs", "bike_traffic_predictions.forecasts"):
             self.client.query_and_wait(f"TRUNCATE TABLE `{emulators.PROJECT}.{table}`")
