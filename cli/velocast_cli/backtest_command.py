@@ -69,9 +69,7 @@ def backtest_command(
     kinds: Annotated[
         str, typer.Option(help=f"Kinds of model, separated by commas: {', '.join(get_args(Kind))}.")
     ] = f"{DEFAULT_KIND},{AFFLUENCE}",
-    city: Annotated[
-        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
-    ] = None,
+    city: Annotated[str | None, typer.Option(help=f"{CITY_HELP} Default: no known city.")] = None,
     against: Annotated[
         list[str] | None,
         typer.Option(

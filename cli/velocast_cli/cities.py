@@ -47,7 +47,7 @@ def describe_unnamed(city: City) -> str:
         known = "the clock is UTC, and no holidays are known"
     else:
         known = f"from its counters' places, the clock is {city.time_zone} with the holidays of {city.holidays}"
-    return f"no --city: the counts are nobody's; {known}"
+    return f"no --city given; {known}"
 
 
 def read_files_of(

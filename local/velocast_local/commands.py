@@ -26,6 +26,7 @@ from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.simulation.city import simulate_command
 from velocast_local.stack import lifecycle
 from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS
+from velocast_local.stack.supervisor import FUNCTIONS
 from velocast_local.stack_commands import local_app
 
 HISTORY_DAYS = 90
@@ -48,9 +49,7 @@ def demo_command(
             help="Counts to replay: a file or a folder, read as --city says. Default: a synthetic city.",
         ),
     ] = None,
-    city: Annotated[
-        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
-    ] = None,
+    city: Annotated[str | None, typer.Option(help=f"{CITY_HELP} Default: no known city.")] = None,
     weather: Annotated[
         Path | None,
         typer.Option(
@@ -171,9 +170,9 @@ def _demo(
         f"The demo plays {days} days of a city through the whole system on this machine:\n"
         "  1. start the stack            about 20 s\n"
         "  2. load 90 days of counts     about 10 s, then the first forecasts\n"
-        "  3. train the first model      about a minute\n"
+        "  3. train the first model      about half a minute\n"
         f"{f'  4. play {days} days':<32}about 4 s each\n"
-        "  5. train again and sum up     about half a minute\n"
+        "  5. train again and sum up     about 20 s\n"
         "with 50 counters and two free cores. The page can be opened after step 2.\n",
         soft_wrap=True,
     )
@@ -192,13 +191,14 @@ def _demo(
         counts, weather = files or make()
         if weather:
             read_weather_file(weather)
-        console.print(f"starting the stack in {folder} (MLflow takes longest) ...")
+        console.print(f"starting the stack in {folder} ...")
         state = lifecycle.start_stack(
             folder,
             replay=counts,
             weather=weather,
             city=city if files else SYNTHETIC_CITY,
             edit_counts=inject if faulty else lambda published: None,
+            wait_for=FUNCTIONS,
             say=console.print,
         )
     first_day = first_day_of(folder / PUBLISHED_COUNTS)
@@ -215,6 +215,7 @@ def _demo(
             schedules=lifecycle.SCHEDULES,
             city=played,
             story=story,
+            until_trainable=partial(lifecycle.wait_until_up, folder, console.print),
         )
     with progress.part("summary"):
         summary = demo_summary.collect_summary(state, audit, days=days, seconds=progress.seconds)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 IDLE_TIMEOUT_SECONDS = 600
 FIRST_POLL_SECONDS = 0.05
-LONGEST_POLL_SECONDS = 0.2
+LONGEST_POLL_SECONDS = 0.1
 
 
 class DemoFailed(RuntimeError):
@@ -138,11 +138,12 @@ def play_city(
     schedules: Path,
     city: City | None = None,
     story: FaultStory | None = None,
+    until_trainable: Callable[[], object] = lambda: None,
 ) -> None:
     """Load the history, train the first champion, simulate `days` days, and force one more retraining.
 
     first_day: the first simulated day (UTC); everything that the city published before it is history. city: whose
-    schedules are played. story: of the fault that was injected.
+    schedules are played. story: of the fault that was injected. until_trainable: waits for what only a training needs.
     """
     say, part = player.progress.say, player.progress.part
     start = datetime.combine(first_day, datetime.min.time(), tzinfo=UTC)
@@ -157,7 +158,9 @@ def play_city(
     progress.first_forecast = sum(progress.seconds.values())
     say(f"forecasts {audit.line('PREDICTION')}, {progress.first_forecast:,.0f} s after the start")
     say(f"          look at them now: {player.page}")
-    say("          training the first model, about a minute on two free cores ...")
+    with part("wait for MLflow"):
+        until_trainable()
+    say("          training the first model, half a minute on two free cores ...")
     with part("first training"):
         player.publish("velocast-monitor")
     say(f"champion  {audit.line('DEPLOYMENT')}")
@@ -169,7 +172,7 @@ def play_city(
             story.end_day(day)
     end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
-    say("forced    training again, as an operator can; about half a minute ...")
+    say("forced    training again, as an operator can; about a quarter of a minute ...")
     with part("forced retraining"):
         player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))
     say(f"forced    {audit.line('DEPLOYMENT')}")
@@ -249,7 +252,7 @@ def _weather(details: dict[str, Any]) -> str:
     weather = details.get("weather") or {}
     if not weather.get("fetched"):
         return "no weather"
-    return f"{weather['inserted']:,} rows of weather ({', '.join(weather['sources'])})"
+    return f"{weather['inserted']:,} hours of weather"
 
 
 def _swept(sweep: dict[str, Any]) -> str:
@@ -271,7 +274,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "VALIDATION": lambda r, _: f"R2 {_number(r['r2'])}, {_retraining(r['retrain_decision'])}",
     "DEPLOYMENT": lambda r, _: _deployed(r),
 }
-_RETRAINING = {
+RETRAINING = {
     "FORCE": "training was asked for",
     "FIRST": "the first model is due",
     "REACTIVE": "training: the forecasts are not good enough",
@@ -280,20 +283,20 @@ _RETRAINING = {
     "WAIT": "watching a change",
     "ALL_GOOD": "no training needed",
 }
-_DEPLOYED = {
+DEPLOYED = {
     "DEPLOY": "promoted",
-    "SKIP": "kept the old one, which is as good",
-    "REJECT": "refused, not good enough",
+    "SKIP": "kept the old one",
+    "REJECT": "not good enough",
 }
 
 
 def _retraining(decision: str | None) -> str:
-    return _RETRAINING.get(decision or "", "nothing decided")
+    return RETRAINING.get(decision or "", "nothing decided")
 
 
 def _deployed(row: dict[str, Any]) -> str:
     """Return what became of a challenger, in words."""
-    decision = _DEPLOYED.get(row["deployment_decision"], row["deployment_decision"])
+    decision = DEPLOYED.get(row["deployment_decision"], row["deployment_decision"])
     old, new = row["old_r2_score"], row["new_r2_score"]
     judged = f"R2 {_number(new)}" + ("" if old is None else f" against {_number(old)}")
     return f"a model was trained ({judged}): {decision}"

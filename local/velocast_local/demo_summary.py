@@ -13,7 +13,7 @@ from rich.table import Table
 from velocast.adapters import google_clients
 from velocast.adapters.champion_manifest import Champion, read_champion
 from velocast.adapters.gcs import Objects
-from velocast_local.demo import AuditReader, details_of
+from velocast_local.demo import DEPLOYED, RETRAINING, AuditReader, details_of
 
 # All forecasts for hours that were counted later, so no model was trained on them. `{where}` restricts the models.
 _SCORES = """
@@ -134,13 +134,14 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *lines,
         *_fault_lines(summary["fault"]),
-        ("Drift share", "unknown" if drift is None else f"{drift:.0%} of the columns"),
-        ("Retrain decisions", _counted(summary["retrain_decisions"])),
-        ("Deployment decisions", _counted(summary["deployment_decisions"])),
+        ("Drift", "unknown" if drift is None else f"in {drift:.0%} of the columns"),
+        ("Weekly checks", _counted(summary["retrain_decisions"], RETRAINING)),
+        ("Trained models", _counted(summary["deployment_decisions"], DEPLOYED)),
         ("Discord messages", str(summary["messages"])),
         ("First forecast", f"{summary['first_forecast_seconds']:,.0f} s after the start"),
         ("City", f"{summary['time_zone']}, {summary['licence'] or 'no licence known'}"),
-        ("Seconds", ", ".join(f"{k} {v}" for k, v in summary["seconds"].items())),
+        ("Seconds", f"{sum(summary['seconds'].values()):,.0f} in all"),
+        ("", ", ".join(f"{k} {v:,.0f}" for k, v in summary["seconds"].items())),
     ]
 
 
@@ -149,9 +150,9 @@ def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
     if fault is None:
         return []
     told = fault["messages"]
-    lines = [f"“{fault['counter_name']}” died on {_day(fault['since'])}"]
+    lines = [f"“{fault['counter_name']}”", f"died on {_day(fault['since'])}"]
     if fault["found_on_day"] is None:
-        return [("Injected fault", f"{lines[0]}; it was not found")]
+        return [("Injected fault", f"{lines[0]} {lines[1]}; it was not found")]
     lines.append(
         f"found on day {fault['found_on_day']}, after {fault['hours_until_found']} hours; "
         + ("told by its name" if told["found"] == 1 else f"{told['found']} messages named it")
@@ -160,16 +161,15 @@ def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
         f"{fault['hours_marked']} of its {fault['hours']} hours marked, and not learned from"
     )
     lines.append(
-        f"{fault['hours_rebuilt']} rebuilt: {fault['bikes_rebuilt']:,} bikes estimated; "
+        f"{fault['hours_rebuilt']} rebuilt: {fault['bikes_rebuilt']:,} bikes; "
         f"{fault['bikes_hidden']:,} really passed"
     )
     if fault["closed_on_day"] is None:
         lines.append("its end was not found")
     else:
-        said = "told, too" if told["over"] == 1 else f"{told['over']} messages"
-        lines.append(
-            f"counts again since {_day(fault['until'])}, closed on day {fault['closed_on_day']}; {said}"
-        )
+        said = "that was told, too" if told["over"] == 1 else f"{told['over']} messages"
+        lines.append(f"counts again since {_day(fault['until'])}")
+        lines.append(f"closed on day {fault['closed_on_day']}; {said}")
     if told["others"]:
         lines.append(f"{told['others']} other messages of faults")
     return [("Injected fault" if not n else "", line) for n, line in enumerate(lines)]
@@ -192,5 +192,7 @@ def _figures(scores: dict[str, Any]) -> str:
     )
 
 
-def _counted(tally: dict[str, int]) -> str:
-    return ", ".join(f"{name} x{count}" for name, count in tally.items()) or "none"
+def _counted(tally: dict[str, int], words: Mapping[str, str]) -> str:
+    return (
+        ", ".join(f"{count} × {words.get(name, name)}" for name, count in tally.items()) or "none"
+    )

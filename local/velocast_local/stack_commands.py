@@ -57,7 +57,7 @@ def up_command(
     city: Annotated[
         str | None,
         typer.Option(
-            help=f"{CITY_HELP} Default: nobody's with --replay, else the last city, else demoville."
+            help=f"{CITY_HELP} Default: no known city with --replay, else the last city, else demoville."
         ),
     ] = None,
 ) -> None:

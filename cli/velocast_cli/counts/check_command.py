@@ -37,9 +37,7 @@ def check_faults_command(
     live: Annotated[
         bool, typer.Option("--live", help="Check the counts that the deployment has stored.")
     ] = False,
-    city: Annotated[
-        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
-    ] = None,
+    city: Annotated[str | None, typer.Option(help=f"{CITY_HELP} Default: no known city.")] = None,
     since: Annotated[
         str | None,
         typer.Option(help="Only faults that end after this date (UTC) or RFC 3339 time."),

@@ -45,9 +45,7 @@ def propose_command(
             metavar="[FILE]...", help="Counts in files. Default: those of the deployment."
         ),
     ] = None,
-    city: Annotated[
-        str | None, typer.Option(help=f"{CITY_HELP} Default: the counts are nobody's.")
-    ] = None,
+    city: Annotated[str | None, typer.Option(help=f"{CITY_HELP} Default: no known city.")] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="As of this RFC 3339 time. Default: now.")
     ] = None,

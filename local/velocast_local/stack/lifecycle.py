@@ -38,7 +38,15 @@ from velocast_local.stack.state import (
     StackState,
     read_state,
 )
-from velocast_local.stack.supervisor import FAILED, READY, is_responding, part_health_url, take_lock
+from velocast_local.stack.supervisor import (
+    FAILED,
+    FUNCTIONS,
+    READY,
+    STACK,
+    is_responding,
+    part_health_url,
+    take_lock,
+)
 
 SCHEDULES = REPOSITORY / "terraform" / "config" / "schedules.yaml"
 HISTORY_DAYS = 90
@@ -111,6 +119,7 @@ def start_stack(
     root: Path = REPOSITORY,
     relays: Mapping[str, int] | None = None,
     edit_counts: Callable[[Path], object] = lambda published: None,
+    wait_for: str = STACK,
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
     """Start the stack in `home`; return the contents of its stack.json when every part is ready.
@@ -119,7 +128,8 @@ def start_stack(
     gs:// address. They default to those of the last start, then to a synthetic city; new counts without a city are
     nobody's. relays: ports of relays in front of parts
     (`StackState`); none by default. edit_counts: called with the
-    file that the city will publish. A running stack is left as it is. Orphaned
+    file that the city will publish. wait_for: FUNCTIONS returns when these work, before MLflow is there, which only
+    training needs (`wait_until_up`). A running stack is left as it is. Orphaned
     processes of a crashed one are ended first. Raises StackFailed when a part does not start.
     """
     home = home.resolve()
@@ -135,9 +145,15 @@ def start_stack(
         _write_secrets(state)
         state.write()
         (home / "progress.json").unlink(missing_ok=True)
-        _launch(state, say)
+        _launch(state, wait_for, say)
     state = _known(home)
     return state.as_dict()
+
+
+def wait_until_up(home: Path, say: Say = lambda line: None) -> None:
+    """Wait for all parts of a stack that was started in `home`. Raises StackFailed when a part does not start."""
+    state = _known(home.resolve())
+    _wait(state, STACK, _progress(state.home), say, has_ended=lambda: not is_up(state.home))
 
 
 def stop_stack(home: Path) -> bool:
@@ -286,18 +302,29 @@ def _write_private(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def _launch(state: StackState, say: Say) -> None:
+def _launch(state: StackState, wait_for: str, say: Say) -> None:
     log = state.logs / "supervisor.log"
     command = [sys.executable, "-m", "velocast_local.stack.supervisor", "--home", str(state.home)]
     variables = environment.process_environment(state)
     child = processes.start_process(command, environment=variables, log=log, cwd=state.root)
     _launched.append(child)
-    told: dict[str, str] = {}
+    _wait(state, wait_for, {}, say, has_ended=lambda: child.poll() is not None)
+
+
+def _wait(
+    state: StackState,
+    wait_for: str,
+    told: dict[str, str],
+    say: Say,
+    *,
+    has_ended: Callable[[], bool],
+) -> None:
+    """Wait for a part and say which parts are ready meanwhile. told: what was said of them before."""
     deadline = time.monotonic() + UP_SECONDS
-    while told.get("stack") != READY:
-        ended = child.poll() is not None
+    while told.get(wait_for) != READY:
+        ended = has_ended()
         for part, how in _progress(state.home).items():
-            if told.get(part) != how and how != "starting" and part != "stack":
+            if told.get(part) != how and how != "starting" and part not in (STACK, FUNCTIONS):
                 say(f"{part}: {how}")
             told[part] = how
         if ended or FAILED in told.values() or time.monotonic() > deadline:

@@ -51,6 +51,10 @@ IMPORTS = (
     "workflows_emulator.main",
 )
 STARTING, READY, FAILED = "starting", "ready", "failed"
+STACK, FUNCTIONS = (
+    "stack",
+    "functions",
+)  # told of like parts: all parts, and all that functions need
 
 log = logging.getLogger("velocast.stack")
 
@@ -138,7 +142,7 @@ class Supervisor:
             if not self._wait_until_ready(plane.deliver_to):
                 return 1
             plane.executions.resume()
-            self._tell("stack", READY)
+            self._tell(STACK, READY)
             while not self._end.wait(WATCH_SECONDS):
                 for child in self.children.values():
                     child.watch()
@@ -180,11 +184,16 @@ class Supervisor:
         self.children[part] = Child(part, start)
 
     def _wait_until_ready(self, deliver_to: Callable[[str], None]) -> bool:
+        """Wait for all parts; functions get messages as soon as they are ready: only jobs need MLflow, the slowest."""
         with ThreadPoolExecutor(max_workers=len(self.children)) as pool:
-            well = list(pool.map(self._wait_for, self.children))
-        for part in self.children:
-            if all(well) and part not in ("mlflow", "bigquery"):
-                deliver_to(part)
+            waited = {part: pool.submit(self._wait_for, part) for part in self.children}
+            mlflow = waited.pop("mlflow")
+            well = [each.result() for each in waited.values()]
+            if all(well):
+                for part in waited.keys() - {"bigquery"}:
+                    deliver_to(part)
+                self._tell(FUNCTIONS, READY)
+            well.append(mlflow.result())
         return all(well) and not self._end.is_set()
 
     def _wait_for(self, part: str) -> bool:

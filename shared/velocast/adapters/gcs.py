@@ -22,7 +22,7 @@ from velocast.adapters import google_clients
 from velocast.core.errors import ObjectChanged, ObjectMissing
 
 if TYPE_CHECKING:
-    from google.cloud.storage import Bucket
+    from google.cloud.storage import Blob, Bucket
 
 CALL_SECONDS = 60.0
 RETRY_SECONDS = 60.0
@@ -41,12 +41,19 @@ class ObjectContent:
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """An object as it is listed: its generation, when that was written, and its size in bytes."""
+    """An object as it is listed: its generation, when that was written, its size in bytes, and how it is answered.
+
+    md5: digest of the stored bytes, base64; None for an object that was composed of others.
+    """
 
     name: str
     generation: int
     updated: datetime
     size: int
+    md5: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    cache_control: str | None = None
 
 
 class Objects:
@@ -238,8 +245,7 @@ class Objects:
     def versions(self, prefix: str) -> list[ObjectVersion]:
         """Return the objects that begin with `prefix`, sorted by name."""
         listed = self._bucket.list_blobs(prefix=prefix, **self._bounds)
-        found = (ObjectVersion(b.name, int(b.generation), b.updated, int(b.size)) for b in listed)
-        return sorted(found, key=lambda version: version.name)
+        return sorted(map(_version_of, listed), key=lambda version: version.name)
 
     def download(self, version: ObjectVersion, path: Path) -> None:
         """Write a listed object to a file. Raises ObjectChanged when it was written again or deleted since."""
@@ -270,6 +276,19 @@ class Objects:
             f"{self.uri(name)}: generation should be {wanted}{has} (0 = no object); "
             "someone else wrote it, so read it again"
         )
+
+
+def _version_of(blob: Blob) -> ObjectVersion:
+    return ObjectVersion(
+        blob.name,
+        int(blob.generation),
+        blob.updated,
+        int(blob.size),
+        blob.md5_hash,
+        blob.content_type,
+        blob.content_encoding,
+        blob.cache_control,
+    )
 
 
 def read_address(address: str) -> bytes:

@@ -147,6 +147,15 @@ class ContinuedCard(_Part):
     continued_by: str
 
 
+class ProposedCard(_Part):
+    """A counter that may continue another one, `old_name`, from its local day `since` on: nobody has decided yet."""
+
+    counter_id: str
+    continues: str
+    old_name: str
+    since: date
+
+
 class CounterSnapshot(_Part):
     """One counter: its position, its forecast, its typical week and its last fourteen days.
 
@@ -250,7 +259,7 @@ class Snapshot(_Part):
     busy probabilities; null when they come from the forecasts' error distribution. busy_from: the probability from
     which an hour is busy. clock: a replay's forecasts are read as of `published_at`, whatever the time is.
     events: those of the recent and the forecast hours, by their start. growth: as the weekly digest measured it; null
-    until a year and four weeks are known. weather: null where none was known.
+    until a year and four weeks are known. weather: null where none was known. proposed: continuations to decide on.
     """
 
     origin_at: AwareDatetime
@@ -264,6 +273,7 @@ class Snapshot(_Part):
     events: tuple[EventCard, ...] = ()
     growth: CityGrowth | None = None
     weather: WeatherCard | None = None
+    proposed: tuple[ProposedCard, ...] = ()
     hours: tuple[AwareDatetime, ...]
     counters: tuple[CounterSnapshot, ...]
 

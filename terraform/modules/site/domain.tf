@@ -23,6 +23,7 @@ resource "google_compute_backend_bucket" "this" {
     "Strict-Transport-Security: max-age=31536000",
     "X-Content-Type-Options: nosniff",
     "Referrer-Policy: strict-origin-when-cross-origin",
+    "Permissions-Policy: geolocation=(self), accelerometer=(), camera=(), display-capture=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()",
   ]
 
   cdn_policy {

@@ -126,7 +126,7 @@ def test_a_file_without_a_city_is_nobodys(tmp_path: Path) -> None:
     assert (city.name, city.licence, city.attribution) == (UNNAMED, None, None)
     assert (city.time_zone, city.holidays) == ("Europe/Paris", "FR"), "where its counters are"
     assert said == [
-        "no --city: the counts are nobody's; from its counters' places, the clock is Europe/Paris "
+        "no --city given; from its counters' places, the clock is Europe/Paris "
         "with the holidays of FR"
     ]
 
@@ -176,7 +176,7 @@ def test_a_stack_s_city_has_weather_where_weather_is_replayed(oz: Path) -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a stack whose processes are not started."""
-    monkeypatch.setattr(lifecycle, "_launch", lambda state, say: None)
+    monkeypatch.setattr(lifecycle, "_launch", lambda *_: None)
     return tmp_path / "home"
 
 

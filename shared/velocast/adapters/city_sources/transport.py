@@ -82,12 +82,13 @@ class DayTotals(NamedTuple):
 
 @runtime_checkable
 class DayTotalling(Protocol):
-    """A transport whose source can be asked for the totals of days, which costs one request however many there are."""
+    """A transport whose source can be asked for the totals of days, which costs few requests however many there are."""
 
-    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals]:
-        """Return the totals of each day with records. column: what to add up; None: only rows are counted.
+    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals] | None:
+        """Return the totals of each day with records; None for a source that has no such question.
 
-        A day is that of the times as the source has them. Errors as for `Transport.tables`.
+        column: what to add up; None: only rows are counted. A day is that of the times as the source has them. Errors
+        as for `Transport.tables`.
         """
         ...
 

@@ -57,9 +57,10 @@ class Messages(Strict):
     def _quiet_channels_are_named(self) -> Self:
         unknown = sorted(self.quiet_hours.keys() - self.named - {ALL})
         if unknown:
+            verb = "gets" if len(unknown) == 1 else "get"
             raise ValueError(
-                f"quiet_hours names {', '.join(unknown)}, which get no messages; name {ALL} or one of "
-                f"{', '.join(sorted(self.named))}"
+                f"quiet_hours names {', '.join(unknown)}, which {verb} no messages; name "
+                f"{' or '.join([ALL, *sorted(self.named)])}"
             )
         return self
 

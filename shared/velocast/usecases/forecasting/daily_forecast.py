@@ -40,6 +40,7 @@ from velocast.usecases.forecasting.forecast_rows import ForecastInputs, Forecast
 from velocast.usecases.forecasting.within_day import KnownDay
 from velocast.usecases.growth import read_measured_growth
 from velocast.usecases.histories.known import counts_known_then, read_histories
+from velocast.usecases.histories.shown import read_shown_proposals
 from velocast.usecases.known_counts import Known
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
@@ -249,8 +250,8 @@ def store_and_publish(
 ) -> ForecastSummary:
     """MERGE the rows of all blocks into the forecasts table, then publish snapshot and site.
 
-    forecasts: the blocks in order; iterated several times. The rest of the day is corrected by the hours of the day that
-    are known (`within_day`). A newer snapshot is kept. Raises WarehouseError; ObjectChanged when a snapshot has been
+    forecasts: the blocks in order; iterated several times. The rest of the day is corrected by the hours that are known
+    of it (`within_day`). A newer snapshot is kept. Raises WarehouseError; ObjectChanged when a snapshot has been
     published since the inputs were read.
     """
     city, midnight, newest = run.settings.city, inputs.midnight, inputs.newest
@@ -291,6 +292,7 @@ def store_and_publish(
                 run, history.recent_from, midnight, tables if history.histories else {}
             ),
             growth=read_measured_growth(run.warehouse, as_of=run.as_of),
+            proposed=read_shown_proposals(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
         )
         snapshot.publish(objects, made, if_generation=newest.generation)

@@ -81,7 +81,7 @@ def forecast_without_recent_counts(
 
 def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> npt.NDArray[np.int64]:
     local = times.dt.tz_convert(zone)
-    return (local.dt.dayofweek * 24 + local.dt.hour).to_numpy(dtype=np.int64)
+    return np.asarray(local.dt.dayofweek * 24 + local.dt.hour, dtype=np.int64)
 
 
 def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWeek:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -112,8 +113,10 @@ def _block(
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
-    recent = _recent_rows(run, loaded, history, weather, counter_ids)
-    frame = _rows_to_forecast(run, history, weather, counter_ids)
+    with ThreadPoolExecutor(1) as pool:  # the warehouse answers both at the same time
+        asked = pool.submit(_recent_rows, run, loaded, history, weather, counter_ids)
+        frame = _rows_to_forecast(run, history, weather, counter_ids)
+        recent = asked.result()
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     enough = frame[known if loaded.model is None else counted]
     made = _from_recent_counts(loaded, recent, enough)

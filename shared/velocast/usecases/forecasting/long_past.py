@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from types import MappingProxyType
-from typing import cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -51,21 +51,26 @@ class LongPast:
     year_ago: pd.DataFrame
     until: date
 
+    @cached_property
+    def _days_by_counter(self) -> dict[str, pd.DataFrame]:
+        return {str(name): rows for name, rows in self.days.groupby(level=0)}
+
     def days_of(self, counter_id: str) -> PastDays:
         """Return a counter's days, from the first with a count to `until`."""
-        known = cast("pd.MultiIndex", self.days.index).levels[0]  # not all rows, for each counter
-        if counter_id not in known:
+        rows = self._days_by_counter.get(counter_id)
+        if rows is None:
             return PastDays()
-        rows = self.days.loc[counter_id]
-        counted = rows.index[rows["hours"] > 0]
-        if counted.empty:
+        values = rows[SUMS].to_numpy(dtype="float64", na_value=0.0)
+        counted = np.flatnonzero(values[:, SUMS.index("hours")] > 0)
+        if not counted.size:
             return PastDays()
-        first = counted[0]
-        dates = [first + timedelta(n) for n in range((self.until - first).days)]
-        whole = rows.reindex(dates).fillna(0).round()
-        bikes, hours, estimated_bikes, estimated_hours = (
-            whole[name].to_numpy(dtype=int).tolist() for name in SUMS
-        )
+        dates = rows.index.get_level_values(1)
+        first = dates[counted[0]]
+        number = np.array([(day - first).days for day in dates])
+        sums = np.zeros((len(SUMS), (self.until - first).days), dtype=int)
+        shown = (number >= 0) & (number < sums.shape[1])
+        sums[:, number[shown]] = values[shown].round().T
+        bikes, hours, estimated_bikes, estimated_hours = sums.tolist()
         return PastDays(
             first=first,
             bikes=tuple(b if h else None for b, h in zip(bikes, hours, strict=True)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,17 +31,17 @@ class PastForecasts:
 
     def of(self, counter_id: str) -> dict[str, npt.NDArray[np.float64]]:
         """Return `predicted`, `lower` and `upper` of one counter, one value for each hour, NaN without a forecast."""
-        # not the values of all rows, which would be searched for each counter
-        known = cast("pd.MultiIndex", self.values.index).levels[0]
-        rows = (
-            self.values.loc[counter_id]
-            if counter_id in known
-            else self.values.iloc[:0].droplevel(0)
-        )
-        whole = rows.reindex(range(self.hours))
-        return {
-            name.removesuffix("_count"): whole[name].to_numpy(dtype=np.float64) for name in COLUMNS
-        }
+        whole = np.full((len(COLUMNS), self.hours), np.nan)
+        if (rows := self._by_counter.get(counter_id)) is not None:
+            hour = rows.index.get_level_values(1).to_numpy(dtype=np.int64)
+            shown = (hour >= 0) & (hour < self.hours)
+            whole[:, hour[shown]] = rows[list(COLUMNS)].to_numpy(dtype=np.float64)[shown].T
+        names = (name.removesuffix("_count") for name in COLUMNS)
+        return dict(zip(names, whole, strict=True))
+
+    @cached_property
+    def _by_counter(self) -> dict[str, pd.DataFrame]:
+        return {str(name): rows for name, rows in self.values.groupby(level=0)}
 
 
 def read_past_forecasts(

@@ -40,6 +40,7 @@ from velocast.usecases.snapshot_format import (
     CounterSnapshot,
     FaultCard,
     HealthCard,
+    ProposedCard,
     SiteCard,
     Snapshot,
     dumps,
@@ -174,6 +175,7 @@ def build_snapshot(
     past: PastForecasts | None = None,
     long_past: LongPast | None = None,
     growth: MeasuredGrowth | None = None,
+    proposed: tuple[ProposedCard, ...] = (),
     clock: Clock = "wall",
 ) -> Snapshot:
     """Build a snapshot. origin_at: that of the forecasts of the hours after it; those before are from midnight.
@@ -184,7 +186,7 @@ def build_snapshot(
         and rain (mm), the weather is shown.
     champion: the model that made them; None when similar days or another version did. busy: the source of the busy
         probabilities. past: the earlier forecasts of the recent hours. long_past: days and hours of the years before.
-        growth: as last measured. None: not shown. clock: whose time it is.
+        growth: as last measured. None: not shown. proposed: counters that may continue others. clock: whose time it is.
     """
     sites = {
         counter_id: SiteCard(id=site.id, name=site.name)
@@ -219,6 +221,7 @@ def build_snapshot(
         ),
         growth=None if growth is None else growth.city,
         weather=weather,
+        proposed=proposed,
         hours=hours,
         counters=tuple(counters),
     )

@@ -84,7 +84,7 @@ def sweep(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
         raise EventError(
             f"sweep_days {request.sweep_days} is within the days that each fetch reads again; ask for more"
         )
-    told = source.read_day_totals(TimeRange(_start(swept.since), _start(until)))
+    told = source.read_day_totals(source.days_range(swept.since, until - DAY))
     for window in _windows(run, swept, told):
         _store(run, source, source.days_range(*window), swept)
     details = swept.details()

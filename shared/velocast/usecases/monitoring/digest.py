@@ -177,6 +177,7 @@ def _counters(snapshot: Snapshot, site_url: str) -> list[DigestCounter]:
             usable_share=(found["health"] or {}).get("usable_share"),
         )
         for found in find_conspicuous_counters(snapshot)
+        if found["kind"] != "continues"  # these are looked for again
     ]
 
 

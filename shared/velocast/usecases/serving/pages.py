@@ -46,7 +46,9 @@ def counter(name: str) -> Response:  # noqa: ARG001  # the page itself reads its
 
 
 def _page(*, root: str, frames: str = FRAMES) -> Response:
-    response = Response(page_html(root=root), content_type=CONTENT_TYPES[".html"])
+    html = page_html(root=root, with_key=not service().public_reading)
+    response = _packed(html, CONTENT_TYPES[".html"])
+    response.headers["Vary"] = "Accept-Encoding"
     known = service().holder.current()
     city = None if known is None else known.snapshot.city
     response.headers["Content-Security-Policy"] = content_policy(city) + frames
@@ -89,15 +91,20 @@ def _admit_reader() -> None:
 
 
 def _compressed(content: bytes, content_type: str, cache: str) -> Response:
+    response = _packed(content, content_type)
+    response.headers["Vary"] = "Accept-Encoding, X-API-Key"
+    response.headers["Cache-Control"] = cache
+    return _revalidated(response)
+
+
+def _packed(content: bytes, content_type: str) -> Response:
     packed = request.accept_encodings["gzip"] > 0
     response = Response(
         gzip.compress(content, 6, mtime=0) if packed else content, content_type=content_type
     )
     if packed:
         response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding, X-API-Key"
-    response.headers["Cache-Control"] = cache
-    return _revalidated(response)
+    return response
 
 
 def _revalidated(response: Response) -> Response:

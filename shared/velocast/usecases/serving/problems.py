@@ -23,11 +23,18 @@ HINTS = {
     413: BODY_TOO_LARGE,
     500: "The service failed to handle this request; the error was logged. Try again later.",
 }
+# What a browser may be asked for: the reader's position, by the page itself, and nothing else. terraform/modules/site
+# says the same of a domain of its own; a bucket alone cannot say it.
+PERMISSIONS = (
+    "geolocation=(self), accelerometer=(), camera=(), display-capture=(), gyroscope=(), magnetometer=(), "
+    "microphone=(), midi=(), payment=(), usb=()"
+)
 # Security headers of every response.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": PERMISSIONS,
 }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from velocast.core.datetimes import HOUR, rfc3339
+from velocast.core.datetimes import HOUR, rfc3339, start_of_local_day
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 SILENT_AFTER = timedelta(hours=72)
@@ -68,17 +69,33 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
 
     kind `fault`: the detector found one, `fault` its kind, `since`. kind `silent`: no usable count for three days in
     which other counters had some and no closure, `since` its last one. kind `outside`: of the last three days' hours
-    more than half lie outside the 90 % interval, `share`.
+    more than half lie outside the 90 % interval, `share`. kind `continues`: it may continue the counter `continues`,
+    `old_name`, from `since` on, which a person has to decide; beside another finding, too.
     """
     newest = max((c.last_counted_at for c in snapshot.counters if c.last_counted_at), default=None)
     if newest is None:
         return []
+    health_of = {c.counter_id: c.health and c.health.model_dump() for c in snapshot.published}
     found: list[dict[str, Any]] = []
     for counter in snapshot.published:  # of a sum, what is wrong is wrong with a part
         wrong = _wrong_with(counter, newest, _closed_until(snapshot, counter, newest))
         if wrong is not None:
-            health = counter.health and counter.health.model_dump()
-            found.append({"counter_id": counter.counter_id, **wrong, "health": health})
+            found.append(
+                {"counter_id": counter.counter_id, **wrong, "health": health_of[counter.counter_id]}
+            )
+    zone = ZoneInfo(snapshot.city.time_zone)
+    found += [
+        {
+            "counter_id": each.counter_id,
+            "kind": "continues",
+            "continues": each.continues,
+            "old_name": each.old_name,
+            "since": rfc3339(start_of_local_day(each.since, zone)),
+            "health": health_of[each.counter_id],
+        }
+        for each in snapshot.proposed
+        if each.counter_id in health_of
+    ]
     # a counter that has just fallen silent or ill is news
     found.sort(key=lambda f: f.get("since") or "", reverse=True)
     found.sort(key=lambda f: -f.get("share", 0.0))
@@ -86,7 +103,7 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
     return found
 
 
-_URGENCY = ("outside", "fault", "silent")
+_URGENCY = ("outside", "fault", "silent", "continues")
 
 
 def _closed_until(

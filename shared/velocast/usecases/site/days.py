@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,7 @@ def days_of(counter: CounterSnapshot, zone: ZoneInfo) -> Iterator[Day]:
         yield Day(day, bikes, hours / length, *estimated)
 
 
+@lru_cache(maxsize=4096)  # the days of one counter are those of the others
 def _length(day: date, zone: ZoneInfo) -> int:
     """Return the number of a local day's hours: 24, or another at a clock change."""
     return (start_of_local_day(day + timedelta(1), zone) - start_of_local_day(day, zone)) // HOUR

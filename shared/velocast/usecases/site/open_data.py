@@ -83,6 +83,7 @@ _TYPES = {
     "string": pa.string(), "number": pa.float64(), "datetime": pa.timestamp("s", tz="UTC"),
 }  # fmt: skip
 Columns = Sequence[tuple[str, str, str]]
+Values = list[list[Any]]  # of each column of a table
 
 
 def make_open_data(snapshot: Snapshot) -> dict[str, bytes]:
@@ -93,11 +94,9 @@ def make_open_data(snapshot: Snapshot) -> dict[str, bytes]:
         "days": (DAYS, _days(snapshot)),
     }
     made: dict[str, bytes] = {}
-    for name, (columns, rows) in tables.items():
+    for name, (columns, values) in tables.items():
         schema = pa.schema([(column, _TYPES[kind]) for column, kind, _ in columns])
-        table = pa.table(
-            list(map(list, zip(*rows, strict=True))) or [[] for _ in columns], schema=schema
-        )
+        table = pa.table(values, schema=schema)
         made[f"{name}.csv"] = _csv(table)
         sink = io.BytesIO()
         pyarrow.parquet.write_table(table, sink, compression="zstd")
@@ -114,65 +113,91 @@ def make_open_data(snapshot: Snapshot) -> dict[str, bytes]:
     return {FOLDER + name: data for name, data in made.items()}
 
 
-def _forecasts(snapshot: Snapshot) -> list[tuple[Any, ...]]:
+def _forecasts(snapshot: Snapshot) -> Values:
     zone = ZoneInfo(snapshot.city.time_zone)
     local = [hour.astimezone(zone) for hour in snapshot.hours]
     slots = [at.weekday() * 24 + at.hour for at in local]
-    return [
-        (
+    none = [None] * len(slots)
+    found = _empty(FORECASTS)
+    for c in snapshot.counters:
+        if not c.predicted:
+            continue
+        _append(
+            found,
+            len(slots),
             c.counter_id,
-            hour,
-            *(round(values[i], 1) for values in (c.predicted, c.lower, c.upper)),
-            c.busy[i] if c.busy else None,
-            c.typical_week[slots[i]] if c.typical_week else None,
+            snapshot.hours,
+            *(_rounded(values) for values in (c.predicted, c.lower, c.upper)),
+            c.busy or none,
+            [c.typical_week[slot] for slot in slots] if c.typical_week else none,
             c.basis,
             _kind(c),
         )
-        for c in snapshot.counters
-        if c.predicted
-        for i, hour in enumerate(snapshot.hours)
-    ]
+    return found
 
 
 def _kind(counter: CounterSnapshot) -> str:
     return "sum" if counter.sum_of else "counter"
 
 
-def _past(snapshot: Snapshot) -> list[tuple[Any, ...]]:
-    return [
-        (
+def _past(snapshot: Snapshot) -> Values:
+    found = _empty(PAST)
+    for c in snapshot.counters:
+        if c.recent_from is None:
+            continue
+        none = [None] * len(c.recent)
+        _append(
+            found,
+            len(c.recent),
             c.counter_id,
-            c.recent_from + i * HOUR,
-            count,
-            *(_rounded(values, i) for values in (c.past_predicted, c.past_lower, c.past_upper)),
+            [c.recent_from + i * HOUR for i in range(len(c.recent))],
+            c.recent,
+            *(
+                _rounded(values) if values else none
+                for values in (c.past_predicted, c.past_lower, c.past_upper)
+            ),
             _kind(c),
         )
-        for c in snapshot.counters
-        if c.recent_from is not None
-        for i, count in enumerate(c.recent)
-    ]
+    return found
 
 
-def _days(snapshot: Snapshot) -> list[tuple[Any, ...]]:
-    rows = []
+def _days(snapshot: Snapshot) -> Values:
+    found = _empty(DAYS)
     for c in snapshot.counters:
         if c.days_from is None:
             continue
-        none = (0,) * len(c.days)
-        estimates = c.days_estimated or none, c.day_hours_estimated or none
-        for i, day in enumerate(zip(c.days, c.day_hours, *estimates, strict=True)):
-            bikes, hours, estimated, estimated_hours = day
-            share = round(estimated / ((bikes or 0) + estimated), 4) if estimated else 0.0
-            date = c.days_from + timedelta(i)
-            rows.append(
-                (c.counter_id, date, bikes, hours, estimated, estimated_hours, share, _kind(c))
-            )
-    return rows
+        nothing = [0] * len(c.days)
+        estimated = c.days_estimated or nothing
+        _append(
+            found,
+            len(c.days),
+            c.counter_id,
+            [c.days_from + timedelta(i) for i in range(len(c.days))],
+            c.days,
+            c.day_hours,
+            estimated,
+            c.day_hours_estimated or nothing,
+            [
+                round(more / ((bikes or 0) + more), 4) if more else 0.0
+                for bikes, more in zip(c.days, estimated, strict=True)
+            ],
+            _kind(c),
+        )
+    return found
 
 
-def _rounded(values: Sequence[float | None], index: int) -> float | None:
-    value = values[index] if values else None
-    return None if value is None else round(value, 1)
+def _empty(columns: Columns) -> Values:
+    return [[] for _ in columns]
+
+
+def _append(values: Values, rows: int, *of_counter: Any) -> None:
+    """Append one counter's rows to the columns: of each its values, or the text that is the same in all rows."""
+    for column, more in zip(values, of_counter, strict=True):
+        column.extend([more] * rows if isinstance(more, str) else more)
+
+
+def _rounded(values: Sequence[float | None]) -> list[float | None]:
+    return [None if value is None else round(value, 1) for value in values]
 
 
 def _csv(table: pa.Table) -> bytes:

@@ -18,7 +18,7 @@ from velocast.core.datetimes import rfc3339
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
 from velocast.usecases.site.counter_pages import file_name_of
 from velocast.usecases.site.days import describe_days
-from velocast.usecases.snapshot_format import CounterSnapshot, GrowthCard, Snapshot, dumps
+from velocast.usecases.snapshot_format import CounterSnapshot, GrowthCard, Snapshot
 
 FORMAT = 2
 MANIFEST = "data/manifest.json"
@@ -40,7 +40,8 @@ class PageData:
     @cached_property
     def folder(self) -> str:
         """The folder of the files that never change, named by the content of the snapshot."""
-        digest = hashlib.sha256(dumps(self.snapshot) + bytes([FORMAT])).hexdigest()
+        text = self.snapshot.model_dump_json().encode("utf-8")
+        digest = hashlib.sha256(text + bytes([FORMAT])).hexdigest()
         return f"{DATA}{digest[:16]}/"
 
     def manifest(self, *, api: bool) -> bytes:

@@ -25,9 +25,9 @@ CONTENT_TYPES = {
 }
 PAGE_FILES = frozenset(
     {
-        "accuracy.js", "app.js", "calendar.js", "chart.js", "city.js", "counter.js", "data.js", "de.js", "dom.js",
-        "download.js", "embed.js", "en.js", "events.js", "format.js", "fr.js", "hand.js", "health.js", "icon.svg",
-        "map.js", "offline.js", "position.js", "style.css",
+        "app.js", "calendar.js", "chart.js", "city.js", "counter.js", "data.js", "de.js", "dom.js", "download.js",
+        "embed.js", "en.js", "findings.js", "format.js", "fr.js", "hand.js", "icon.svg", "map.js", "offline.js",
+        "position.js", "style.css",
     }
 )  # fmt: skip
 # The worker that keeps what was read last. It answers only for addresses below its own, so it lies at the site's root.
@@ -74,11 +74,13 @@ def page_html(
     suffix: str = "",
     folder: str = "page/",
     policy: str | None = None,
+    with_key: bool = False,
 ) -> bytes:
     """Return the page's HTML.
 
     root: the relative address of the site's root, "" or "../". suffix: what a counter's address ends with. folder: that
-    of the page's files, below the root. policy: for servers that send no headers.
+    of the page's files, below the root. policy: for servers that send no headers. with_key: data are only for who has a
+    key, which the HTML cannot send.
     """
     text = read_page_file("index.html").decode("utf-8")
     text = text.replace('data-root=""', f'data-root="{root}"').replace(
@@ -88,6 +90,8 @@ def page_html(
     other_view = "city" if root else "counter"
     text = re.sub(rf'  <link [^>]* data-view="{other_view}">\n', "", text)
     text = text.replace('="page/', f'="{root}{folder}')
+    manifest = '  <link rel="preload" href="{}data/manifest.json" as="fetch" crossorigin>\n'
+    text = text.replace(manifest.format(""), "" if with_key else manifest.format(root))
     for own in ("open/", "docs", "openapi.json", "metrics", "./"):
         text = text.replace(f'href="{own}', f'href="{root}{own}')
     if title:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import NamedTuple, TypeVar
 
-from velocast.adapters.gcs import Objects
+from velocast.adapters.gcs import Objects, ObjectVersion
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import ObjectMissing
 from velocast.usecases.site.open_data import make_open_data
@@ -41,9 +43,34 @@ class SiteFile(NamedTuple):
     for_ever: bool
 
 
+class _StoredFile(NamedTuple):
+    """A file as the bucket stores and answers it."""
+
+    name: str
+    data: bytes
+    for_ever: bool
+    content_type: str
+    content_encoding: str | None
+    cache_control: str
+
+    def is_stored_as(self, version: ObjectVersion | None) -> bool:
+        """Return whether the bucket has these bytes and headers."""
+        if version is None or version.size != len(self.data):
+            return False
+        headers = version.content_type, version.content_encoding, version.cache_control
+        if headers != (self.content_type, self.content_encoding, self.cache_control):
+            return False
+        digest = hashlib.md5(self.data, usedforsecurity=False).digest()
+        return version.md5 == base64.b64encode(digest).decode()
+
+
 def make_site(snapshot: Snapshot) -> Iterator[SiteFile]:
     """Yield all files of the site; the manifest, which names the others, comes last."""
-    data = PageData(snapshot)
+    return _files_of(PageData(snapshot))
+
+
+def _files_of(data: PageData) -> Iterator[SiteFile]:
+    snapshot = data.snapshot
     folder = f"page/{page_version()}/"
     for name in sorted(PAGE_FILES):
         yield SiteFile(folder + name, read_page_file(name), for_ever=True)
@@ -66,21 +93,33 @@ def make_site(snapshot: Snapshot) -> Iterator[SiteFile]:
 
 
 def publish_site(objects: Objects, snapshot: Snapshot) -> str:
-    """Write the site to a bucket and return what was done, in words.
+    """Write what the bucket lacks of the site, and return what was done, in words.
 
-    A newer site is kept. Files of a publication before the last are deleted: a page that was opened with the last one
-    still finds its own. Raises Google's errors when the bucket fails; the manifest, written last, then names old files.
+    A file is written unless the bucket's own listing has the same bytes and headers, so what was changed or deleted
+    there is repaired. Files are written before those that name them, the manifest last. A newer site is kept. Files of
+    a publication before the last are deleted: a page that was opened with the last one still finds its own.
+    Raises Google's errors when the bucket fails: the manifest then names the old files, and the next publication
+    writes what is missing.
     """
     before = _published_before(objects)
     if before.get("published_at", "") > rfc3339(snapshot.published_at):
         return f"kept: the published site is newer, from {before['published_at']}"
-    *files, manifest = make_site(snapshot)
-    _at_once(lambda file: _write(objects, file), files)
+    stored = {version.name: version for version in objects.versions("")}
+    data = PageData(snapshot)
+    *files, manifest = map(_stored_form, _files_of(data))
+    changed = [file for file in files if not file.is_stored_as(stored.get(file.name))]
+    for named_by_others in (True, False):
+        some = [file for file in changed if file.for_ever == named_by_others]
+        _at_once(lambda file: _write(objects, file), some)
     _write(objects, manifest)
-    kept = (PageData(snapshot).folder, before.get("folder", MANIFEST), MANIFEST)
-    old = [name for name in objects.names(DATA) if not name.startswith(kept)]
-    _at_once(objects.delete, old)
-    return f"{len(files) + 1} files published"
+    folder = data.folder
+    # the same snapshot again: which folder its readers came from is not known any more
+    if before.get("folder") != folder:
+        kept = (folder, before.get("folder", MANIFEST), MANIFEST)
+        _at_once(
+            objects.delete, [n for n in stored if n.startswith(DATA) and not n.startswith(kept)]
+        )
+    return f"{len(files) + 1} files published, {len(changed) + 1} of them written"
 
 
 def _published_before(objects: Objects) -> dict[str, str]:
@@ -95,15 +134,27 @@ def _published_before(objects: Objects) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(objects: Objects, file: SiteFile) -> None:
+def _stored_form(file: SiteFile) -> _StoredFile:
     extension = PurePosixPath(file.name).suffix
     packed = extension not in _PACKED
-    objects.write(
+    return _StoredFile(
         file.name,
+        # without a time the same content has the same bytes
         gzip.compress(file.data, 6, mtime=0) if packed else file.data,
+        for_ever=file.for_ever,
         content_type=CONTENT_TYPES[extension],
         content_encoding="gzip" if packed else None,
         cache_control=FOR_EVER if file.for_ever else SHORTLY,
+    )
+
+
+def _write(objects: Objects, file: _StoredFile) -> None:
+    objects.write(
+        file.name,
+        file.data,
+        content_type=file.content_type,
+        content_encoding=file.content_encoding,
+        cache_control=file.cache_control,
     )
 
 

@@ -184,7 +184,7 @@ def _log(
         training_plots.busy_plots(scored, zone)
         if busy
         else training_plots.error_plots(scored, zone)
-    )
+    ) | training_plots.importance_plot(model, scored)
     return Registry(run.settings.mlflow_tracking_uri).log_training(
         task=model.task,
         kind=request.kind,

@@ -15,6 +15,7 @@ from velocast.core.notices import NOTICE, WeeklyDigest
 from velocast.core.requests import MonitorRequest, PredictRequest
 from velocast.usecases import audit, snapshot_format
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
+from velocast.usecases.histories.decisions import ContinuationDecision, decide
 from velocast.usecases.monitoring.monitor import monitor_champion
 from velocast.usecases.site.accuracy import find_conspicuous_counters
 
@@ -24,8 +25,11 @@ DAY = timedelta(days=1)
 
 
 def digest(topics: emulators.RunningPubSub, message_id: str = "m1") -> WeeklyDigest:
-    """Run monitor as the weekly schedule does; return what it published."""
-    monitor_champion(MonitorRequest(digest=True), small_city.monitor_run(message_id=message_id))
+    """Run monitor as the weekly schedule does; store its audit rows, and return what it published."""
+    run = small_city.monitor_run(message_id=message_id)
+    audit.write(
+        run.warehouse, monitor_champion(MonitorRequest(digest=True), run), environment="dev"
+    )
     notice = NOTICE.validate_json(topics.published("velocast-alerts")[-1].data)
     assert isinstance(notice, WeeklyDigest)
     return notice
@@ -100,6 +104,34 @@ def test_counters_and_busiest_hours_are_those_of_the_page(
     assert [(hour.at, hour.bikes) for hour in found.ahead] == [
         (row["idxmax"].isoformat(), round(row["max"])) for _, row in highest.sort_index().iterrows()
     ]
+
+
+def test_a_proposed_continuation_is_on_the_page_until_somebody_decides(
+    topics: emulators.RunningPubSub,
+) -> None:
+    rows = small_city.make(3, days=70)
+    old = str(rows.groupby("counter_id")["bike_count"].sum().idxmax())
+    replaced = (rows["counter_id"] == old) & (rows["counted_at"] >= ORIGIN - 30 * DAY)
+    small_city.store(rows.assign(counter_id=rows["counter_id"].mask(replaced, "new")))
+
+    def shown() -> list[tuple[str, str, str]]:
+        forecast_all_counters(PredictRequest(), small_city.predict_run())
+        stored = snapshot_format.loads(champions.models().read(snapshot_format.SNAPSHOT).data)
+        found = find_conspicuous_counters(stored)
+        listed = [f for f in found if f["kind"] == "continues"]
+        return [(f["counter_id"], f["continues"], f["since"]) for f in listed]
+
+    assert shown() == []  # nobody has looked yet
+    found = digest(topics)
+    (proposed,) = found.continuations
+    assert shown() == [("new", old, "2025-02-07T23:00:00Z")]
+    again = digest(topics, "m2")  # with the page's counters, of which it is one
+    assert again.continuations[0].counter_id == "new"
+    assert "continues" not in {each.finding for each in again.counters}
+    undo = ContinuationDecision("new", old, AS_OF - DAY, "undo", "ann", AS_OF - timedelta(hours=1))
+    decide(small_city.warehouse(), small_city.monitor_run(message_id="m").settings.city, undo)
+    assert shown() == []
+    assert proposed.since == "2025-02-08"
 
 
 def test_models_are_the_decisions_of_the_week(

@@ -133,7 +133,10 @@ def test_quiet_hours_are_those_of_the_citys_clock(
     [
         ({"all": {"since": "22:00", "until": "22:00"}}, "have no end"),
         ({"all": {"since": "10 pm", "until": "07:00"}}, "should match pattern"),
-        ({"team": {"since": "22:00", "until": "07:00"}}, "names team, which get no messages"),
+        (
+            {"team": {"since": "22:00", "until": "07:00"}},
+            "names team, which gets no messages; name all or discord ",
+        ),
     ],
 )
 def test_wrong_quiet_hours_are_refused(hours: Any, words: str) -> None:

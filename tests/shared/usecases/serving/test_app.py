@@ -34,6 +34,7 @@ from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import SettingsError
 from velocast.usecases.serving import snapshot_holder
+from velocast.usecases.serving.problems import PERMISSIONS
 from velocast.usecases.site.page_files import PAGE_FILES
 from velocast.usecases.snapshot_format import SNAPSHOT, Bounds, dumps
 
@@ -656,7 +657,30 @@ def test_the_pages_allow_no_other_origin(client: FlaskClient, path: str) -> None
     assert policy.startswith("default-src 'none'; script-src 'self';")
     assert "script-src 'self' 'unsafe" not in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Permissions-Policy"].startswith("geolocation=(self), ")
+    assert (
+        answer.headers["Permissions-Policy"].count("=()") == 9
+    )  # and no other feature for anybody
     answer.close()
+
+
+def test_a_site_with_a_domain_allows_browsers_what_the_service_allows() -> None:
+    domain = Path("terraform/modules/site/domain.tf").read_text(encoding="utf-8")
+    assert f'"Permissions-Policy: {PERMISSIONS}",' in domain
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_the_manifest_is_preloaded_where_no_key_is_needed(public: bool) -> None:
+    publish(snapshot())
+    reader = app(public_site=public).test_client()
+    for path, root in (("/", ""), ("/counter/c-1", "../")):
+        plain, packed = (reader.get(path, headers={"Accept-Encoding": a}) for a in ("", "gzip"))
+        html = plain.get_data(as_text=True)
+        assert gzip.decompress(packed.data) == plain.data
+        assert packed.headers["Vary"] == "Accept-Encoding"
+        link = f'<link rel="preload" href="{root}data/manifest.json" as="fetch" crossorigin>'
+        assert (link in html) is public
+        assert ("manifest.json" in html) is public
 
 
 @pytest.mark.parametrize(

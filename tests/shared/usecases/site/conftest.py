@@ -22,6 +22,7 @@ from velocast.usecases.snapshot_format import (
     FaultCard,
     GrowthCard,
     HealthCard,
+    ProposedCard,
 )
 
 
@@ -68,6 +69,14 @@ def address(
             "counters": (*known.counters, twin),
             "events": (strike, works),
             "weather": weather,
+            "proposed": (
+                ProposedCard(
+                    counter_id="c-3",
+                    continues="c-old",
+                    old_name="Rue <i>3</i>",
+                    since=date(2026, 2, 20),
+                ),
+            ),
             "growth": CityGrowth(
                 before=date(2024, 3, 11),
                 now=date(2025, 3, 10),

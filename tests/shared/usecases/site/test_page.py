@@ -40,6 +40,16 @@ def test_a_faulty_counter_is_listed_with_its_health(page: Page, complaints: list
     assert complaints == []
 
 
+def test_a_counter_that_may_continue_another_one_is_listed_with_what_to_do(
+    page: Page, complaints: list[str]
+) -> None:
+    expect(page.locator("#conspicuous li", has_text="Rue 3 N-S")).to_have_text(
+        "Rue 3 N-Smay be the successor of “Rue <i>3</i>”, from 20 Feb 2026 on; its operators can confirm or "
+        "decline this with “velocast counts continues”"
+    )
+    assert complaints == []
+
+
 def test_events_are_shown_in_the_city_and_at_their_counters(
     page: Page, complaints: list[str]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -23,6 +23,7 @@ from velocast.usecases.snapshot_format import (
     EventCard,
     FaultCard,
     HealthCard,
+    ProposedCard,
     SiteCard,
     Snapshot,
 )
@@ -176,6 +177,32 @@ def test_counters_that_need_a_look_have_faults_or_are_silent_or_unlike_their_for
     assert found[1]["health"] == health.model_dump() == found[2]["health"]
     assert content(made, "counters/c-3.json")["fault"]["kind"] == "dead"
     assert content(made, "counters/c-4.json")["health"]["usable_share"] == 0.8036
+
+
+def test_a_counter_that_may_continue_another_one_is_listed_last() -> None:
+    fine, silent = snapshots.counter(0, 60), snapshots.counter(1, 60)
+    last = snapshots.ORIGIN - timedelta(days=5)
+    counters = (fine, silent.model_copy(update={"last_counted_at": last}))
+    proposed = tuple(
+        ProposedCard(counter_id=name, continues="c-old", old_name="Old", since=date(2026, 2, 20))
+        for name in ("c-0", "c-gone")
+    )
+    made = snapshots.snapshot().model_copy(update={"counters": counters, "proposed": proposed})
+
+    found = content(made, "city.json")["conspicuous"]
+
+    assert [(f["counter_id"], f["kind"]) for f in found] == [
+        ("c-1", "silent"),
+        ("c-0", "continues"),
+    ]
+    assert found[1] == {
+        "counter_id": "c-0",
+        "kind": "continues",
+        "continues": "c-old",
+        "old_name": "Old",
+        "since": "2026-02-19T23:00:00Z",  # midnight in Paris
+        "health": None,
+    }
 
 
 def test_a_closed_counter_is_not_silent_until_three_days_after_its_closure() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import posixpath
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from google.api_core.exceptions import ServiceUnavailable
 from playwright.sync_api import expect, sync_playwright
 from rdflib import RDF, RDFS, Graph, Literal, Namespace
 
@@ -49,8 +53,9 @@ def copy_address(folder: Path) -> Iterator[str]:
 
 def test_what_is_published_is_the_site_compressed_and_cacheable() -> None:
     made = snapshots.snapshot(3)
-    assert publish_site(site(), made).endswith("files published")
+    said = publish_site(site(), made)
     wanted = {file.name: file for file in make_site(made)}
+    assert said == f"{len(wanted)} files published, {len(wanted)} of them written"
     assert set(site().names("")) == set(wanted)
     for name, file in wanted.items():
         assert site().read(name).data == file.data  # decompressed on the way
@@ -72,6 +77,109 @@ def test_the_last_publication_stays_and_the_one_before_goes() -> None:
     with pytest.raises(ObjectMissing):
         site().read(PageData(first).folder + "city.json")
     assert publish_site(site(), second).startswith("kept: the published site is newer")
+
+
+class Recorded(Objects):
+    """The bucket of the site, which records what is written and can fail.
+
+    fails_after: the number of writes before each fails. at_each: called before and after each write.
+    """
+
+    def __init__(self, fails_after: int | None = None, at_each: Callable[[], object] = int) -> None:
+        real = site()
+        super().__init__(real.project, real.bucket)
+        self.written: list[str] = []
+        self._fails_after, self._at_each = fails_after, at_each
+
+    def write(self, name: str, data: bytes, **headers: Any) -> int:
+        """Record the name and write."""
+        if self._fails_after is not None and len(self.written) >= self._fails_after:
+            raise ServiceUnavailable("killed")  # type: ignore[no-untyped-call]
+        self.written.append(name)
+        self._at_each()
+        generation = super().write(name, data, **headers)
+        self._at_each()
+        return generation
+
+
+def later(hours: int) -> Snapshot:
+    """A snapshot that is published some hours later."""
+    return snapshots.snapshot(3, published_at=snapshots.PUBLISHED + hours * snapshots.HOUR)
+
+
+def complain_of_missing_files() -> None:
+    """Look as a reader does: each file that the manifest and the pages name is there."""
+    names = set(site().names(""))
+    pages = [name for name in names if name.endswith(".html")]
+    for name in pages:
+        text = site().read(name).data.decode()
+        folder = name.rpartition("/")[0]
+        for link in re.findall(r'"((?:\.\./)?page/[^"]+)"', text):
+            assert posixpath.normpath(posixpath.join(folder, link)) in names, f"{name}: {link}"
+    if MANIFEST in names:
+        made = PageData(later(0)), PageData(later(1))
+        folder = json.loads(site().read(MANIFEST).data)["folder"]
+        (own,) = [data for data in made if data.folder == folder]
+        assert set(own.names()) <= names
+
+
+def test_only_what_changed_is_written_and_the_manifest_last() -> None:
+    publish_site(site(), later(0))
+    again, newer = Recorded(), Recorded()
+    assert publish_site(again, later(0)).endswith(" files published, 1 of them written")
+    assert again.written == [MANIFEST]
+    publish_site(newer, later(1))
+    assert newer.written[-1] == MANIFEST
+    own = set(PageData(later(1)).names())
+    assert set(newer.written[: len(own)]) == own  # before what names them
+    described = {"open/datapackage.json", "open/catalogue.jsonld"}
+    assert set(newer.written) == own | described | {MANIFEST}
+    assert {f.name: f.data for f in make_site(later(1))} == {
+        name: site().read(name).data
+        for name in site().names("")
+        if not name.startswith(PageData(later(0)).folder)
+    }
+
+
+def test_what_a_stranger_changed_or_deleted_is_repaired() -> None:
+    publish_site(site(), later(0))
+    page = next(name for name in site().names("page/") if name.endswith("/app.js"))
+    city, table = PageData(later(0)).folder + "city.json", "open/counters.geojson"
+    site().write(page, b"alert(1)", content_type="text/javascript")
+    site().delete(city)
+    blob = site()._bucket.get_blob(table)
+    assert blob is not None
+    blob.cache_control = "no-store"
+    blob.patch()
+    repaired = Recorded()
+    publish_site(repaired, later(0))
+    assert set(repaired.written) == {page, city, table, MANIFEST}
+    assert b"alert" not in site().read(page).data
+    blob = site()._bucket.get_blob(table)
+    assert blob is not None
+    assert blob.cache_control == "public, max-age=60"
+
+
+def test_a_reader_never_meets_a_page_without_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_site(Recorded(at_each=complain_of_missing_files), later(0))
+    monkeypatch.setattr("velocast.usecases.site.publication.page_version", lambda: "released")
+    publish_site(Recorded(at_each=complain_of_missing_files), later(1))
+    complain_of_missing_files()
+    assert "page/released/app.js" in site().names("page/")
+
+
+@pytest.mark.parametrize("written", [0, 3, 10, 12])
+def test_a_killed_publication_is_completed_by_the_next(written: int) -> None:
+    publish_site(site(), later(0))
+    with pytest.raises(ServiceUnavailable):
+        publish_site(Recorded(fails_after=written), later(1))
+    complain_of_missing_files()
+    rest = Recorded()
+    publish_site(rest, later(1))
+    assert {f.name for f in make_site(later(1))} <= set(site().names(""))
+    publish_site(site(), later(2))
+    folders = {name.split("/")[1] for name in site().names("data/") if name != MANIFEST}
+    assert folders == {PageData(later(i)).folder.split("/")[1] for i in (1, 2)}
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")

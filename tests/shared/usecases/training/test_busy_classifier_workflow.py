@@ -60,7 +60,8 @@ def test_it_is_a_registered_model_of_its_own(lab: Lab) -> None:
     assert {use.dataset.name for use in run.inputs.dataset_inputs} >= {"counts", "test_baseline"}
     plots = MlflowClient(lab.registry().tracking_uri).list_artifacts(made.run_id, "plots")
     assert [p.path for p in plots] == [
-        f"plots/brier_by_{by}.png" for by in ("hour", "lead_day", "weekday")
+        *(f"plots/brier_by_{by}.png" for by in ("hour", "lead_day", "weekday")),
+        "plots/importance.png",
     ]
 
 

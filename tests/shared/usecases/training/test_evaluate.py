@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pandas as pd
 import pytest
 
+from tests import emulators
 from tests.shared.usecases.training import training_lab
 from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
 from velocast.adapters import champion_manifest
+from velocast.adapters.gcs import Objects
 from velocast.core.errors import EventError, ModelUnusable, RegistryError
 from velocast.core.notices import ChallengerRefused
 from velocast.model.evaluation.bootstrap import BootstrapResult
@@ -41,6 +44,21 @@ def test_without_a_champion_what_is_not_rejected_is_deployed(lab: Lab) -> None:
     assert made.current.old is None
     assert made.current.bootstrap is None
     assert "no champion" in made.reason
+
+
+def test_the_links_in_mlflow_lead_to_the_data_and_to_all_scores(lab: Lab) -> None:
+    from mlflow import MlflowClient
+
+    run = MlflowClient(lab.registry().tracking_uri).get_run(lab.training("judge-first").run_id)
+    assert re.fullmatch(r"blend v\d+, 10 Mar 2025, R2 0\.\d\d", str(run.info.run_name))
+    text = run.data.tags["mlflow.note.content"]
+    links = re.findall(r"\[([^\]]+)\]\(https://storage\.cloud\.google\.com/([^/]+)/([^)]+)\)", text)
+    names = [name for name, _, _ in links]
+    assert names == ["counts", "train_baseline", "test_baseline", "weather", "All scores"]
+    assert text.count("](") == len(links)
+    for name, bucket, path in links:
+        stored = Objects(emulators.PROJECT, bucket).read(path).data
+        assert stored.startswith(b"{" if name == "All scores" else b"PAR1")
 
 
 @pytest.mark.parametrize("with_champion", [True, False])

@@ -72,7 +72,10 @@ def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab
         "weather",
     }
     pictures = [file.path for file in client.list_artifacts(made.run_id, "plots")]
-    assert pictures == [f"plots/error_by_{by}.png" for by in ("hour", "lead_day", "weekday")]
+    assert pictures == [
+        *(f"plots/error_by_{by}.png" for by in ("hour", "lead_day", "weekday")),
+        "plots/importance.png",
+    ]
     assert [f.path for f in client.list_artifacts(made.run_id) if not f.is_dir] == ["model.skops"]
 
 

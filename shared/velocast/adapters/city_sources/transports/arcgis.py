@@ -4,6 +4,9 @@
   `resultOffset` asks for; only with `orderByFields` are pages stable
   (https://developers.arcgis.com/rest/services-reference/enterprise/query-feature-service-layer/).
 - `returnCountOnly=true` counts what matches.
+- `outStatistics` with `groupByFieldsForStatistics` counts and adds up by the values of a field, unless the layer says
+  `supportsStatistics: false`. Expressions are only for hosted layers, so days are put together here. Its answers have
+  pages only with `supportsPaginationOnAggregatedQueries`.
 - A date is epoch milliseconds. In `where` it is compared with TIMESTAMP '2025-03-01 00:00:00', which hosted layers
   read as UTC and others in the zone of `dateFieldsTimeReference`, so the range is a day wider at both ends.
 - An error has status 200 and an object `error` with `code`, `message` and `details`.
@@ -11,16 +14,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from velocast.adapters.city_sources.transport import RawTable, TimeRange
+from velocast.adapters.city_sources.transport import DayTotals, RawTable, TimeRange
 from velocast.adapters.city_sources.transports.portal import (
     Portal,
     as_published,
     column_table,
+    day_totals,
     selected_fields,
     without_offset,
 )
@@ -37,12 +42,13 @@ TEXTS = ("esriFieldTypeString", "esriFieldTypeDateOnly")
 
 @dataclass(frozen=True)
 class _Layer:
-    """What a layer says about itself. fields: types by name."""
+    """What a layer says about itself. fields: types by name. can: what it says of `advancedQueryCapabilities`."""
 
     id_field: str
     page_rows: int
     has_geometry: bool
     fields: dict[str, str]
+    can: dict[str, Any]
 
 
 class ArcGisTransport(Portal):
@@ -84,6 +90,58 @@ class ArcGisTransport(Portal):
                 break
         self.check_complete(self._url, arrived=arrived, expected=expected)
 
+    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals] | None:
+        """Count the features of each day, by the values of the field with the time. As `DayTotalling.day_totals`.
+
+        Days are those of UTC where the field is a date.
+        """
+        layer, name = self._layer(), self._source.time_field
+        if name is None or layer.can.get("supportsStatistics") is False:
+            return None
+        wanted = [("count", layer.id_field, "found")] + (
+            [("sum", column, "total")] if column else []
+        )
+        keys = ("statisticType", "onStatisticField", "outStatisticFieldName")
+        query = {
+            "where": self._where(layer, hours),
+            "outStatistics": json.dumps([dict(zip(keys, each, strict=True)) for each in wanted]),
+            "groupByFieldsForStatistics": name,
+            "orderByFields": name,
+            "returnGeometry": "false",
+        }
+        groups = self._groups(layer, query)
+        needs = "the number of features of each time"
+        try:
+            arrived = sum(int(group["found"]) for group in groups)
+            self.check_complete(
+                self._url, arrived=arrived, expected=self._count({"where": query["where"]})
+            )
+            return day_totals(
+                {
+                    "day": _day(layer.fields[name], group[name.lower()]),
+                    "found": group["found"],
+                    "total": group.get("total"),
+                }
+                for group in groups
+            )
+        except (ValueError, KeyError, TypeError, OverflowError) as exc:
+            raise CityRefused(f"{self._url}: {groups!r:.200}, needs {needs}") from exc
+
+    def _groups(self, layer: _Layer, query: dict[str, str]) -> list[dict[str, Any]]:
+        """Return the attributes of all groups by their names in small letters, as some servers do not write them."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = {"resultOffset": str(len(found))} if found else {}
+            answer = self._ask("/query", {**query, **page})
+            rows = [feature.get("attributes", {}) for feature in answer.get("features", [])]
+            found += [{key.lower(): value for key, value in row.items()} for row in rows]
+            if not answer.get("exceededTransferLimit"):
+                return found
+            if not rows or layer.can.get("supportsPaginationOnAggregatedQueries") is not True:
+                raise CityRefused(
+                    f"{self._url}: it has more than {len(found)} times, and no pages of totals"
+                )
+
     def _ask(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         """Return an answer's object. Raises CityUnreachable or CityRefused for one that is an error with status 200."""
         url, needs = self._url + path, "an answer of ArcGIS"
@@ -103,6 +161,7 @@ class ArcGisTransport(Portal):
                 page_rows=min(int(found.get("maxRecordCount", PAGE_ROWS)), PAGE_ROWS),
                 has_geometry=found.get("geometryType") is not None,
                 fields={each["name"]: each["type"] for each in found["fields"]},
+                can=dict(found.get("advancedQueryCapabilities") or {}),
             )
         except (LookupError, TypeError, ValueError) as exc:
             raise CityRefused(
@@ -142,6 +201,17 @@ class ArcGisTransport(Portal):
             conditions.append(f"{name} >= {quoted.format(_moment(layer.fields[name], since))}")
         conditions.append(f"{name} < {quoted.format(_moment(layer.fields[name], until))}")
         return " AND ".join(conditions)
+
+
+def _day(kind: str, value: Any) -> str | None:
+    """Return the day of a field's value, as a date in ISO 8601 or the time at its start."""
+    if value is None:
+        return None
+    if kind in TEXTS:
+        return str(value)
+    if isinstance(value, str):  # a date with an offset
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
+    return datetime.fromtimestamp(value / 1000, UTC).isoformat()
 
 
 def _moment(kind: str, moment: Any) -> str:

@@ -5,7 +5,8 @@
   `ckan.datastore.search.rows_max`): a higher `limit` is lowered without an error. `total` counts all rows that match
   (https://docs.ckan.org/en/2.10/maintaining/datastore.html, ckan/ckan ckanext/datastore/logic/action.py).
 - It cannot compare before CKAN 2.12, and `datastore_search_sql` is off by default. So the newest rows are asked for
-  first (`sort`), until one is older than the range.
+  first (`sort`), until one is older than the range. Only totals of days are asked for in SQL, of which CKAN allows some
+  functions (ckanext/datastore/allowed_functions.txt).
 - An error is an object `{"success": false, "error": {...}}`, for a wrong field with status 409.
 
 An answer is complete when every page up to `total`, or up to the first older row, was full.
@@ -21,11 +22,12 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from velocast.adapters.city_sources.transport import RawTable, TimeRange
+from velocast.adapters.city_sources.transport import DayTotals, RawTable, TimeRange
 from velocast.adapters.city_sources.transports.download import Download
 from velocast.adapters.city_sources.transports.portal import (
     as_published,
     column_table,
+    day_totals,
     selected_fields,
     without_offset,
 )
@@ -67,6 +69,41 @@ class CkanTransport(Download):
                 if not resource.url:
                     raise CityRefused(f"{self.name}: the resource {resource.name!r} has no file")
                 yield from self.read_file(resource.url)
+
+    def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals] | None:
+        """Count the rows of each day, in one request for each resource. As `DayTotalling.day_totals`.
+
+        Raises CityRefused where the portal answers no SQL, and for times that do not begin with a date in ISO 8601.
+        """
+        name = self._source.time_field
+        if name is None or not self._source.datastore:
+            return None
+        found: list[dict[str, Any]] = []
+        for resource in self._resources(hours):
+            found += self._day_groups(resource, hours, name, column)
+        if not found:  # as it is of times that do not compare
+            raise CityRefused(f"{self.name}: no row in {hours}; are its times in ISO 8601?")
+        try:
+            return day_totals(found)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise CityRefused(
+                f"{self.name}: {found!r:.200}, needs the number of rows of each day"
+            ) from exc
+
+    def _day_groups(
+        self, resource: _Resource, hours: TimeRange, name: str, column: str | None
+    ) -> list[dict[str, Any]]:
+        since, until = as_published(hours, self.city)
+        day = f"substr({_quoted(name)}::text, 1, 10)"
+        total = f", sum({_quoted(column)}::numeric) AS total" if column else ""
+        lower = f"{day} >= '{since:%Y-%m-%d}' AND " if since else ""
+        # The names are quoted, and whoever asks in SQL may only read.
+        rows = f"FROM {_quoted(resource.id)} WHERE {lower}{day} <= '{until:%Y-%m-%d}'"
+        sql = f"SELECT {day} AS day, count(*) AS found{total} {rows} GROUP BY {day} ORDER BY {day}"
+        records = self._action("datastore_search_sql", {"sql": sql}).get("records")
+        if not isinstance(records, list):
+            raise CityRefused(f"{self.name}: {resource.name}: {records!r:.200}, needs records")
+        return records
 
     def _action(self, action: str, params: dict[str, str]) -> Any:
         url = f"{self._source.base_url.rstrip('/')}/api/3/action/{action}"
@@ -159,6 +196,11 @@ class CkanTransport(Download):
             raise CityRefused(
                 f"{self.name}: {resource.name}: {result!r:.200}, needs fields, records and total"
             ) from exc
+
+
+def _quoted(name: str) -> str:
+    """Return a name as PostgreSQL quotes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)

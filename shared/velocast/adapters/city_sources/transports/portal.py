@@ -83,19 +83,21 @@ def column_table(records: list[dict[str, Any]], place: str) -> RawTable:
     return RawTable(rows, place)
 
 
-def day_totals(groups: list[dict[str, Any]]) -> dict[date, DayTotals]:
-    """Read groups with `day` (a date, or a time at its start), `found` and perhaps `total`.
+def day_totals(groups: Iterable[Mapping[str, Any]]) -> dict[date, DayTotals]:
+    """Add up groups with `day` (a date, or a time at its start), `found` and perhaps `total`, by their day.
 
     Raises ValueError, KeyError and TypeError for anything else. Rows without a time are no day's.
     """
-    return {
-        date.fromisoformat(group["day"][:10]): DayTotals(
-            int(group["found"]),
-            None if group.get("total") is None else float(group["total"]),
-        )
-        for group in groups
-        if group["day"] is not None
-    }
+    added: dict[date, DayTotals] = {}
+    for group in groups:
+        if group["day"] is None:
+            continue
+        day = date.fromisoformat(group["day"][:10])
+        rows, total = added.get(day, DayTotals(0, None))
+        more = None if group.get("total") is None else float(group["total"])
+        known = [each for each in (total, more) if each is not None]
+        added[day] = DayTotals(rows + int(group["found"]), sum(known) if known else None)
+    return added
 
 
 def as_published(hours: TimeRange, city: City) -> tuple[datetime | None, datetime]:

@@ -4,7 +4,6 @@ import { Publication, ROOT, SUFFIX, forgetKey, getKey, setKey, takeKeyFromAddres
 import { $, h } from "./dom.js";
 import { EMBEDDED, reduce } from "./embed.js";
 import { CityClock, number, readersLanguage, say, speak, t } from "./format.js";
-import { keepView } from "./offline.js";
 
 const HOUR = 3600_000;
 const REFRESH_MS = 60_000;
@@ -75,16 +74,21 @@ function askForKey() {
 
 // ---- loading and showing
 
+/** Return the newest publication. What the view shows first is fetched at once, beside the words and the list of counters. */
+async function newest() {
+  const publication = await Publication.newest();
+  const shown = counterOfAddress();
+  for (const name of [shown ? `counters/${shown}.json` : "day-0.json", "city.json"]) publication.file(name).catch(() => {});
+  return publication;
+}
+
 async function load() {
   clearTimeout(retry);
   await guarded(async () => {
-    const asked = Publication.newest();
+    const asked = newest();
     asked.catch(() => {}); // it is awaited below
     await words;
     const publication = await asked;
-    // What the view shows first is fetched beside the list of counters.
-    const shown = counterOfAddress();
-    publication.file(shown ? `counters/${shown}.json` : "day-0.json").catch(() => {});
     const city = await publication.file("city.json");
     $("key-form").hidden = true;
     await take(publication, city);
@@ -128,12 +132,19 @@ async function route() {
   else await showCity();
 }
 
+/** Keep the view for times without a connection. The module is not needed for the first view, so it comes after it. */
+async function keepView() {
+  const { publication } = state;
+  const offline = await import("./offline.js").catch(() => null); // the connection may be lost by then
+  offline?.keepView(publication);
+}
+
 function turnTo(view) {
   const turned = state.view !== null && state.view !== view;
   state.view = view;
   for (const [name, id] of Object.entries(VIEWS)) $(id).hidden = name !== view;
   document.body.classList.add("ready");
-  keepView(state.publication);
+  keepView();
   if (turned) window.scrollTo(0, 0);
 }
 

@@ -1,10 +1,8 @@
 // The city's page: today against usual, the coming days, the map of all sites, what needs a look, how good forecasts are.
 
-import { accuracyInWords } from "./accuracy.js";
 import { $, h } from "./dom.js";
+import { accuracyInWords, findingInWords, healthInWords, showEvents } from "./findings.js";
 import { againstUsual, growthInWords, list, number, t } from "./format.js";
-import { showEvents } from "./events.js";
-import { findingInWords, healthInWords } from "./health.js";
 import { CounterMap, isPlaced, sitesOf } from "./map.js";
 
 const BIKES = [5, 20, 50, 100, 200]; // bikes per hour where the next size and colour start
@@ -133,7 +131,7 @@ export class CityView {
     const known = BASIS_FACTS.filter(([name]) => Number.isFinite(score(name)));
     const facts = [
       ...known.map(([name, label, digits]) => [t(label), number(score(name), digits)]),
-      [t("champion.kind"), `${champion.version} (${champion.kind})`],
+      [t("champion.kind"), `${champion.version} (${champion.kind})`, "wide"],
       [t("champion.trained"), `${this.clock.text(champion.trained_from, "date")} – ${this.clock.text(champion.trained_until, "date")}`, "wide"],
       [t("champion.promoted"), this.clock.text(champion.published_at, "date"), "wide"],
     ];

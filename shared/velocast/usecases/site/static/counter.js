@@ -1,14 +1,12 @@
 // A counter's page: an hour in words, its chart over some range, how good its forecasts were, the numbers to take along.
 
-import { accuracyInWords } from "./accuracy.js";
 import { Calendar } from "./calendar.js";
 import { Chart } from "./chart.js";
 import { $, h, oneStop } from "./dom.js";
 import { saveCsv } from "./download.js";
 import { offerLine } from "./embed.js";
-import { showEvents } from "./events.js";
+import { accuracyInWords, findingInWords, healthInWords, showEvents } from "./findings.js";
 import { againstUsual, change, growthInWords, list, number, percent, t } from "./format.js";
-import { findingInWords, healthInWords } from "./health.js";
 
 const HOUR = 3600_000;
 const WEEK = 168 * HOUR;

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.shared.adapters.city_sources.transports.imitation import Asked, Imitation, select
 
+ALLOWED = {"substr", "count", "sum"}  # of the functions in CKAN's list, those that are used
 SEARCH = {"resource_id", "limit", "offset", "sort", "fields", "records_format", "include_total"}
 
 
@@ -29,7 +32,7 @@ class Resource:
 class ImitatedCkan(Imitation):
     """One package. rows_max: the portal's setting; lost: rows that `total` counts and no page holds.
 
-    knows_lists: whether it is CKAN 2.7 or later.
+    knows_lists: whether it is CKAN 2.7 or later. answers_sql: `ckan.datastore.sqlsearch.enabled`, off by default.
     """
 
     def __init__(self, resources: list[Resource], rows_max: int = 32_000) -> None:
@@ -38,6 +41,7 @@ class ImitatedCkan(Imitation):
         self.rows_max = rows_max
         self.lost = 0
         self.knows_lists = True
+        self.answers_sql = False
 
     def answer(self, asked: Asked) -> Response:
         files = {f"/download/{each.id}.csv": each.file for each in self.resources}
@@ -48,6 +52,8 @@ class ImitatedCkan(Imitation):
                 return self._package(asked.query)
             case "datastore_search":
                 return self._search(asked.query)
+            case "datastore_search_sql" if self.answers_sql:
+                return self._search_sql(asked.query["sql"])
         return _failed(400, "Bad request - Action name not known")
 
     def _package(self, query: dict[str, str]) -> Response:
@@ -63,6 +69,22 @@ class ImitatedCkan(Imitation):
             for each in self.resources
         ]
         return _succeeded({"name": "bike-counts", "resources": resources})
+
+    def _search_sql(self, sql: str) -> Response:
+        """Answer as PostgreSQL would, but for casts; numbers are texts."""
+        if wrong := set(re.findall(r"(\w+)\(", sql)) - ALLOWED:
+            return _failed(403, f"Not authorized to call function {wrong}", "Authorization Error")
+        names, table, rest = re.fullmatch(r'SELECT (.*) FROM "([^"]+)" (.*)', sql).groups()
+        found = [each for each in self.resources if each.id == table]
+        if not found or found[0].rows is None:
+            return _failed(404, "Not found: Resource was not found.", "Not Found Error")
+        names, rest = (re.sub("::(text|numeric)", "", part) for part in (names, rest))
+        try:
+            records = select(found[0].rows, names, rest)
+        except sqlite3.Error as exc:
+            return _failed(409, f"(ProgrammingError) {exc}", "Validation Error")
+        texts = [{k: v if v is None else str(v) for k, v in each.items()} for each in records]
+        return _succeeded({"records": texts, "fields": [], "sql": sql})
 
     def _search(self, query: dict[str, str]) -> Response:
         found = [each for each in self.resources if each.id == query.get("resource_id")]

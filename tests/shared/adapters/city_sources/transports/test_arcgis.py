@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from tests.shared.adapters.city_sources.transports.imitation import (
     too_many,
     utc,
 )
-from velocast.adapters.city_sources.transport import TimeRange, Transport
+from velocast.adapters.city_sources.transport import DayTotalling, DayTotals, TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
 
@@ -39,18 +40,26 @@ LAYER = "/arcgis/rest/services/Counts/FeatureServer/0"
 
 
 class ImitatedArcGis(Imitation):
-    """One layer of points. most: its maxRecordCount; lost: features that are counted and on no page."""
+    """One layer of points. most: its maxRecordCount; lost: features that are counted and on no page.
+
+    shouts: whether names in totals are in capitals, as some databases behind it write them.
+    """
 
     def __init__(self, most: int = 1000) -> None:
         super().__init__()
         self.most = most
         self.lost = 0
+        self.shouts = False
         self.layer: dict[str, Any] = {
             "name": "Counts",
             "type": "Feature Layer",
             "geometryType": "esriGeometryPoint",
             "objectIdField": "OBJECTID",
             "maxRecordCount": most,
+            "advancedQueryCapabilities": {
+                "supportsStatistics": True,
+                "supportsPaginationOnAggregatedQueries": True,
+            },
             "fields": [{"name": name, "type": kind} for name, kind in TYPES.items()],
         }
         self.rows: list[dict[str, Any]] = [
@@ -68,6 +77,8 @@ class ImitatedArcGis(Imitation):
             return _failed(404, "Service not found")
         where = query["where"].replace("TIMESTAMP '", "'")
         try:
+            if "outStatistics" in query:
+                return self._statistics(query, where)
             if query.get("returnCountOnly") == "true":
                 counted = select(self.rows, "count(*) AS number", f"WHERE {where}")
                 return JSONResponse({"count": counted[0]["number"] + self.lost})
@@ -83,6 +94,26 @@ class ImitatedArcGis(Imitation):
             features = [{**each, "geometry": {"x": -71.1, "y": 42.3}} for each in features]
         answer: dict[str, Any] = {"objectIdFieldName": "OBJECTID", "features": features}
         if len(found) > limit:
+            answer["exceededTransferLimit"] = True
+        return JSONResponse(answer)
+
+    def _statistics(self, query: dict[str, str], where: str) -> Response:
+        asked = json.loads(query["outStatistics"])
+        names = [
+            f"{each['statisticType']}({each['onStatisticField']}) AS {each['outStatisticFieldName']}"
+            for each in asked
+        ]
+        field, start = query["groupByFieldsForStatistics"], int(query.get("resultOffset", 0))
+        paged = self.layer["advancedQueryCapabilities"]["supportsPaginationOnAggregatedQueries"]
+        if start and not paged:
+            return _failed(400, "Pagination is not supported.")
+        rest = f"WHERE {where} GROUP BY {field} ORDER BY {query['orderByFields']}"
+        found = select(self.rows, ", ".join([field, *names]), rest)
+        page = [_milliseconds(row) for row in found[start : start + self.most]]
+        if self.shouts:
+            page = [{name.upper(): value for name, value in row.items()} for row in page]
+        answer: dict[str, Any] = {"features": [{"attributes": row} for row in page]}
+        if len(found) > start + self.most:
             answer["exceededTransferLimit"] = True
         return JSONResponse(answer)
 
@@ -108,6 +139,13 @@ def opened(portal: ImitatedArcGis, **more: Any) -> Transport:
     city = a_city(source | more)
     assert city.counts.source is not None
     return open_transport(city, city.counts.source, city.counts.file, limits=QUICK)
+
+
+def totals(portal: ImitatedArcGis, column: str | None, **more: Any) -> dict[date, DayTotals] | None:
+    transport = opened(portal, **more)
+    assert isinstance(transport, DayTotalling)
+    with transport:
+        return transport.day_totals(TimeRange(FIRST, utc(2025, 3, 11)), column)
 
 
 def test_all_features_come_page_by_page_with_their_places(stage: Stage) -> None:
@@ -142,6 +180,50 @@ def test_a_field_of_text_is_compared_with_the_citys_clock(portal: ImitatedArcGis
 def test_a_condition_holds(portal: ImitatedArcGis) -> None:
     found = records(tables(opened(portal, where="n = 5 OR n = 100"), MARCH_5))
     assert [row["n"] for row in found] == [100]
+
+
+@pytest.mark.parametrize(("most", "shouts"), [(1000, False), (50, True)])
+def test_days_are_counted_and_added_up_by_the_layer(stage: Stage, most: int, shouts: bool) -> None:
+    portal = stage.show(ImitatedArcGis(most=most))
+    portal.shouts = shouts
+    portal.rows += [
+        {**portal.rows[0], "OBJECTID": 999},
+        {**portal.rows[5], "OBJECTID": 998, "n": None},
+    ]
+    found = totals(portal, "n")
+    rows_only = totals(portal, None)
+    assert found is not None
+    assert rows_only is not None
+    assert sorted(found) == sorted({at.date() for at in TIMES})
+    assert found[date(2025, 3, 5)] == DayTotals(24, float(sum(range(96, 120))))
+    assert found[date(2025, 3, 1)] == DayTotals(26, float(sum(range(24))))
+    assert rows_only[date(2025, 3, 5)] == DayTotals(24, None)
+    pages = -(-240 // most)
+    assert len(portal.asked) == 2 * (1 + pages + 1)  # the layer, the totals and the count
+
+
+def test_days_of_text_are_those_of_the_citys_clock(portal: ImitatedArcGis) -> None:
+    portal.layer["fields"][1]["type"] = "esriFieldTypeString"
+    portal.rows = [{**row, "at": row["at"].replace(" ", "T")} for row in portal.rows]
+    found = totals(portal, "n")
+    assert found is not None
+    assert found[date(2025, 3, 5)] == DayTotals(24, float(sum(range(96, 120))))
+
+
+def test_a_layer_that_tells_no_totals(portal: ImitatedArcGis) -> None:
+    portal.layer["advancedQueryCapabilities"] = {"supportsStatistics": False}
+    assert totals(portal, "n") is None
+    assert totals(portal, "n", time_field=None) is None
+    portal.layer["advancedQueryCapabilities"] = {"supportsPaginationOnAggregatedQueries": False}
+    portal.most = 50
+    with pytest.raises(CityRefused, match="more than 50 times, and no pages of totals"):
+        totals(portal, "n")
+    portal.most = 1000
+    portal.lost = 1
+    with pytest.raises(CityTruncated, match="240 records arrived, the portal counts 241"):
+        totals(portal, "n")
+    with pytest.raises(CityRefused, match="Cannot perform query"):
+        totals(portal, "bikes")
 
 
 def test_a_list_of_counters_in_a_table_without_places(portal: ImitatedArcGis) -> None:

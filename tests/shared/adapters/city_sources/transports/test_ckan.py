@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from tests.shared.adapters.city_sources.transports.imitation import (
     too_many,
     utc,
 )
-from velocast.adapters.city_sources.transport import TimeRange, Transport
+from velocast.adapters.city_sources.transport import DayTotalling, DayTotals, TimeRange, Transport
 from velocast.adapters.city_sources.transports import ckan, open_transport
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable, SettingsError
 
@@ -125,6 +125,57 @@ def test_only_columns_that_a_resource_has_are_asked_for(portal: ImitatedCkan) ->
     portal.resources[1].rows = counts(2025, 24)
     found = records(tables(opened(portal), ALL, ("n", "direction")))
     assert [sorted(row) for row in (found[0], found[-1])] == [["at", "direction", "n"], ["at", "n"]]
+
+
+def test_days_are_counted_and_added_up_in_one_request_for_each_resource(
+    portal: ImitatedCkan,
+) -> None:
+    portal.answers_sql = True
+    transport = opened(portal)
+    assert isinstance(transport, DayTotalling)
+    new_year = TimeRange(utc(2024, 12, 30), utc(2025, 1, 3))
+    with transport:
+        found = transport.day_totals(new_year, "n")
+        rows_only = transport.day_totals(new_year, None)
+    assert len(portal.asked) == 2 * 3  # the package and two years
+    assert found is not None
+    assert rows_only is not None
+    assert found[date(2025, 1, 2)] == DayTotals(2, 24.0 + 36.0)
+    assert rows_only[date(2025, 1, 2)] == DayTotals(2, None)
+    assert set(rows_only) >= {date(2024, 12, 30), date(2025, 1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "Action name not known"),  # most portals
+        ({"answers_sql": True, "at": "n"}, "no row in .*; are its times in ISO 8601"),
+        ({"answers_sql": True, "at": "id"}, "needs the number of rows of each day"),
+    ],
+)
+def test_a_portal_that_tells_no_totals_says_why(
+    portal: ImitatedCkan, more: dict[str, Any], words: str
+) -> None:
+    portal.answers_sql = more.get("answers_sql", False)
+    for resource in portal.resources[:2]:
+        assert resource.rows is not None
+        resource.rows = [
+            {**row, "n": f"{row['at'][:4]}/{row['at'][5:]}", "id": f"{row['at'][:10]}"[:9]}
+            for row in resource.rows
+        ]
+    transport = opened(portal, time_field=more.get("at", "at"))
+    assert isinstance(transport, DayTotalling)
+    with transport, pytest.raises(CityRefused, match=words):
+        transport.day_totals(NOVEMBER, None)
+
+
+def test_files_and_lists_without_a_time_have_no_totals(portal: ImitatedCkan) -> None:
+    for more in ({"datastore": False}, {"time_field": None}):
+        transport = opened(portal, **more)
+        assert isinstance(transport, DayTotalling)
+        with transport:
+            assert transport.day_totals(NOVEMBER, "n") is None
+    assert portal.asked == []
 
 
 def test_a_list_of_counters_is_read_by_its_identifier(portal: ImitatedCkan) -> None:
