@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from velocast.usecases.forecasting import fallbacks
+from velocast.core.city import histories_of
+from velocast.core.city.histories import VirtualSum
+from velocast.usecases.forecasting.fallbacks import forecast_without_recent_counts
 from velocast.usecases.forecasting.snapshot import RECENT_HOURS, History
 
 ZONE = ZoneInfo("Europe/Paris")
@@ -17,6 +19,9 @@ ORIGIN = datetime(2025, 3, 2, 23, tzinfo=UTC)  # Monday 0:00 in Paris
 RECENT_FROM = ORIGIN - timedelta(hours=RECENT_HOURS)
 SHAPE = 20 + 15 * np.sin(np.arange(168) / 24 * 2 * np.pi)
 LEVELS = {"a": 1.0, "b": 2.0, "c": 4.0, "new": 3.0}
+AT = datetime(2025, 3, 10, tzinfo=UTC)
+# Means of 10, 30 and 50 bikes, the same at every hour of the week: the city's median is 30.
+MEANS = {"near": 50.0, "b": 10.0, "c": 30.0, "new": np.nan}
 CITY = 1.2  # lately everyone counts a fifth more than in the typical week
 
 
@@ -51,7 +56,7 @@ def made_history(*, hours: int, shape: np.ndarray = SHAPE) -> History:
 
 
 def forecast(history: History) -> pd.DataFrame:
-    return fallbacks.forecast_without_recent_counts(horizon(), history, ["new"], ZONE)
+    return forecast_without_recent_counts(horizon(), history, ["new"], ZONE)
 
 
 def test_a_counter_s_first_day_gives_its_level_within_a_tenth() -> None:
@@ -78,7 +83,7 @@ def test_without_counts_neighbours_and_city_are_scaled_to_what_the_city_counts_l
     assert between == pytest.approx(np.full(120, between[0]))
     assert 1 < between[0] < 4
     usual = made_history(hours=0)
-    steady = fallbacks.forecast_without_recent_counts(
+    steady = forecast_without_recent_counts(
         horizon(), History(**(vars(usual) | {"recent": usual.recent / CITY})), ["new"], ZONE
     )
     assert made["predicted_count"].to_numpy() == pytest.approx(CITY * steady["predicted_count"])
@@ -101,3 +106,49 @@ def test_a_counter_whose_week_is_all_zeros_stays_at_zero() -> None:
     made = forecast(history)
     assert set(made["basis"]) == {"typical_week"}
     assert (made["predicted_count"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("metres_north", "expected"),
+    [(500, 35.76), (30, 37.86), (10, 50.0)],
+)
+def test_the_city_has_no_say_on_the_pole_of_another_counter(
+    metres_north: float, expected: float
+) -> None:
+    latitudes = [48.85 + metres_north / 111_195, 48.95, 49.05, 48.85]
+    counters = pd.DataFrame(
+        {"latitude": latitudes, "longitude": 2.35, "mean_count": MEANS.values()}, index=list(MEANS)
+    )
+    week = pd.DataFrame({slot: pd.Series(MEANS) for slot in range(168)})
+    history = History(counters, week, week * 0.1, week, AT)
+    hours = pd.DataFrame({"target_at": [pd.Timestamp(AT)], "lead_hours": 0, "lead_day": 0})
+    made = forecast_without_recent_counts(hours, history, ["new"], ZONE)
+    assert made["basis"].tolist() == ["neighbours"]
+    assert made["predicted_count"].tolist() == pytest.approx([expected], abs=0.01)
+
+
+def test_a_sum_is_in_no_profile_and_no_level_of_the_city() -> None:
+    """What a counter far from all others gets is the same with and without a sum of the others."""
+    counters = pd.DataFrame(
+        {"latitude": [48.0, 49.0, 50.0, 45.0, np.nan], "longitude": 2.35, "mean_count": 0.0},
+        index=["near", "b", "c", "new", "sum"],
+    )
+    counters["mean_count"] = pd.Series(MEANS | {"sum": 90.0})
+    means = counters["mean_count"]
+    # the counters count alike at all hours, the sum only on Mondays
+    week = pd.DataFrame(dict.fromkeys(range(168), means), index=counters.index)
+    week.loc["sum", list(range(24, 168))] = 0.0
+    total = VirtualSum(id="sum", name="Sum", counters=("near", "b", "c"))
+    hours = pd.DataFrame({"target_at": [pd.Timestamp(AT)], "lead_hours": 0, "lead_day": 0})
+    hours["target_at"] += pd.Timedelta(days=2)
+
+    def made(rows: list[str]) -> pd.DataFrame:
+        there = week.loc[rows]
+        history = History(
+            counters.loc[rows], there, there * 0.1, there, AT, histories=histories_of([], [total])
+        )
+        return forecast_without_recent_counts(hours, history, ["new"], ZONE)
+
+    alone = made(["near", "b", "c", "new"])
+    assert alone["basis"].tolist() == ["city_profile"]
+    pd.testing.assert_frame_equal(made(list(counters.index)), alone)
