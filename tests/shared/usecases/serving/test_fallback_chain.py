@@ -25,6 +25,8 @@ from tests.shared.usecases.serving.snapshots import (
     week_value,
 )
 from velocast.core.errors import TooLittleHistory
+from velocast.core.geo import distance_km
+from velocast.model import spatial_fallback
 from velocast.usecases.serving import fallback_chain
 from velocast.usecases.serving.snapshot_index import SnapshotIndex, build_index
 
@@ -96,12 +98,23 @@ def test_a_new_counter_takes_its_neighbours(index: SnapshotIndex) -> None:
     ]
     assert found.basis == "neighbours"
     city = fallback_chain.from_city_profile(index, None, HOURS[10])
-    half_way = [
-        (min(e.lower for e in near) + city.lower) / 2,
-        (max(e.upper for e in near) + city.upper) / 2,
+    new = index.by_id[NEW_COUNTER]
+    assert new.latitude is not None
+    assert new.longitude is not None
+    here = (new.latitude, new.longitude)
+    kilometres = sorted(
+        distance_km(here, (c.latitude, c.longitude))
+        for c in (index.by_id[f"c-{i}"] for i in (1, 2, 3, 4))
+        if c.latitude is not None and c.longitude is not None
+    )
+    share = spatial_fallback.city_share(kilometres)
+    assert 0.2 < share < 0.8
+    blended = [
+        (1 - share) * min(e.lower for e in near) + share * city.lower,
+        (1 - share) * max(e.upper for e in near) + share * city.upper,
     ]
-    assert [found.lower, found.upper] == pytest.approx(half_way, abs=0.1)
-    theirs = 2 * found.predicted_count - city.predicted_count
+    assert [found.lower, found.upper] == pytest.approx(blended, abs=0.1)
+    theirs = (found.predicted_count - share * city.predicted_count) / (1 - share)
     assert min(e.predicted_count for e in near) < theirs
     assert theirs < max(e.predicted_count for e in near)
 
@@ -118,8 +131,9 @@ def test_the_city_is_blended_in_except_at_a_counters_position() -> None:
         index, HOURS[10], position=(lone.latitude + 0.002, lone.longitude)
     )
     assert there.predicted_count == own.predicted_count
-    half_way = (own.predicted_count + city.predicted_count) / 2
-    assert aside.predicted_count == pytest.approx(half_way, abs=0.1)
+    # one neighbour at 222 m: the city weighs 1.5, the neighbour exp(-0.222)
+    blended = (0.801 * own.predicted_count + 1.5 * city.predicted_count) / 2.301
+    assert aside.predicted_count == pytest.approx(blended, abs=0.1)
     assert (there.basis, aside.basis) == ("neighbours", "neighbours")
 
 
