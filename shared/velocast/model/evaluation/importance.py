@@ -65,23 +65,23 @@ def family_importances(
     usual = error(rows) if len(rows) else 0.0
     if not usual > 0:
         return []
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     found = []
     for family, columns in FAMILIES.items():
         growths: Floats = np.array(
-            [error(_shuffled(rows, columns, random)) / usual - 1 for _ in range(REPEATS)]
+            [error(_shuffled(rows, columns, generator)) / usual - 1 for _ in range(REPEATS)]
         )
         found.append(Importance(family, float(growths.mean()), float(growths.std())))
     return sorted(found, key=lambda importance: -importance.growth)
 
 
 def _shuffled(
-    rows: pd.DataFrame, columns: tuple[str, ...], random: np.random.Generator
+    rows: pd.DataFrame, columns: tuple[str, ...], generator: np.random.Generator
 ) -> pd.DataFrame:
     """Return the rows with some columns taken, together, from another row of the same counter."""
     counters = rows["counter_id"].astype("category").cat.codes.to_numpy()
     own = np.lexsort((np.arange(len(rows)), counters))
-    other = np.lexsort((random.random(len(rows)), counters))
+    other = np.lexsort((generator.random(len(rows)), counters))
     taken = np.empty(len(rows), dtype=np.int64)
     taken[own] = other
     return rows.assign(**{name: rows[name].to_numpy()[taken] for name in columns})
