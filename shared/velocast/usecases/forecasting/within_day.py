@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class KnownDay:
-    """The hours of a day that were known at `as_of`: those before `origin_at`, `hours` in number from `midnight` on.
+    """The hours of a day that were known at `as_of`: `hours` of them, from `midnight` until `origin_at`.
 
     counts: counter_id, lead_hours (from midnight) and bike_count of the usable counts of these hours.
     """
@@ -72,8 +72,8 @@ def read_known_day(run: ForecastRun, histories: Histories) -> KnownDay | None:
 def describe_nothing_new(run: ForecastRun, published: Published) -> str | None:
     """Return why the day is not to be forecast again; None when it is. Raises WarehouseError.
 
-    published: the snapshot. If the event that made it comes again, the day is forecast again, since the first run may have
-    stopped before its end.
+    published: the snapshot. If the event that made it comes again, the day is forecast again, since the first run may
+    have stopped before its end.
     """
     city = run.settings.city
     if not city.within_day:
@@ -122,7 +122,7 @@ def learn_update(run: ForecastRun, known: KnownDay, tables: dict[str, str]) -> D
 class UpdatedForecasts:
     """Forecasts with the rest of the day corrected; can be iterated again, block by block.
 
-    blocks: the forecasts from midnight. rest: the corrected rows of the hours of the day after the known ones.
+    blocks: the forecasts from midnight. rest: the corrected rows of the day's hours after the known ones.
     """
 
     blocks: Iterable[pd.DataFrame]
