@@ -100,7 +100,7 @@ def _due_at(city: City, known: KnownDay) -> datetime | None:
 
 
 def learn_update(run: ForecastRun, known: KnownDay, tables: dict[str, str]) -> DayUpdate | None:
-    """Learn the correction from the stored forecasts of the days before; None with too few days.
+    """Learn the correction from the stored forecasts of the days before; None with too few days, or if it does not pay.
 
     tables: `counts` (dataset.table) to read instead of the stored ones. Raises WarehouseError. Sources:
     `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`, sql/within_day_pairs.sql.
