@@ -69,8 +69,8 @@ class ForecastSummary:
     """What a run produced: number of rows, counters by forecast basis, and what was published of snapshot and site.
 
     weather_hours: hours of the horizon for which a weather forecast was known at the origin. counts: which were used.
-    within_day: the number of known hours of the day, and of days from which the correction was learned (0: none is used,
-    and the forecasts from midnight stay); None if no hours were known.
+    within_day: the number of known hours of the day, and of days from which the correction was learned (0: there is
+    none, and the forecasts from midnight stay); None if no hours were known.
     """
 
     origin_at: datetime
