@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     scale.add_argument(
         "--parts",
         default="process,tasks",
-        help="what to measure: forecasts in one process, in tasks (default process,tasks)",
+        help="what to measure: forecasts in one process, forecasts in tasks (default process,tasks)",
     )
     scale.add_argument("--days", type=int, default=90, help="local days of counts (default 90)")
     scale.add_argument(

@@ -100,8 +100,8 @@ def total(step: Step, figure: str) -> float:
 def ratios(learned: Step, forest: Step) -> dict[str, float]:
     """Return what the default model takes, relative to the forest.
 
-    seconds: features and fit, on the clock; cpu: the same in CPU seconds of all processes; without_emulator: without
-    those of the emulator, which BigQuery would do elsewhere.
+    seconds: features and fit, in wall time; cpu: the same in CPU seconds of all processes; without_emulator: without
+    those of the emulator, whose work BigQuery does in production.
     """
     own, of_forest = total(learned, "cpu_seconds"), total(forest, "cpu_seconds")
     emulated = total(learned, "emulator_cpu_seconds")

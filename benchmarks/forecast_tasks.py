@@ -33,7 +33,7 @@ AnyWarehouse = RecordingWarehouse | TiledWarehouse
 
 
 def plan(stage: Stage, warehouse: AnyWarehouse, as_of: str, model: str) -> dict[str, Any]:
-    """Publish the model as the champion, and plan; without a model file, similar days forecast."""
+    """Publish the model as the champion, and plan; without a model file, forecast with similar days."""
     run, stages = _run(warehouse, as_of), Stages()
     if Path(model).exists():
         _make_champion(run, Path(model).read_bytes())
@@ -44,7 +44,7 @@ def plan(stage: Stage, warehouse: AnyWarehouse, as_of: str, model: str) -> dict[
 
 
 def parts(stage: Stage, warehouse: AnyWarehouse, as_of: str) -> dict[str, Any]:
-    """Make the parts of the first task, and from these, without measuring, the others."""
+    """Make the parts of the first task; copy them, without measuring, for the other tasks."""
     run, stages = _run(warehouse, as_of), Stages()
     folder = ForecastFolder(run, NAME)
     plan = folder.read_plan()

@@ -77,7 +77,7 @@ def measure_cities(
         named = asked | {"rows_a_day": asked["rows_a_day"] * tiles}
         steps = train_and_forecast(folder, arguments, named, folder / f"{base}.answers", tiles)
         made.append({"counters": tiles * base, "emulated": False, **steps})
-        harness.write({"cities": made}, arguments.json)  # of each, as the next takes long
+        harness.write({"cities": made}, arguments.json)  # after each city
     return made
 
 
@@ -132,7 +132,7 @@ def _step(name: str, **asked: Any) -> dict[str, Any] | None:
 
 @contextmanager
 def _storage(folder: Path) -> Iterator[ObjectStore]:
-    """Serve Cloud Storage with the bucket of models."""
+    """Serve Cloud Storage with the models bucket."""
     store = ObjectStore(folder / "objects")
     store.ensure_bucket(MODELS, versioning=False)
     with HttpServer(storage_routes(store), free_ports(1)[0]) as server:

@@ -29,7 +29,7 @@ def _key(sql: str, parameters: dict[str, Any]) -> Key:
 
 
 def _table_key(table: str, named: dict[str, Any]) -> Key:
-    """Return the key of a read: a temporary table has another name each time."""
+    """Return the key of a read; it is the same for all temporary tables, whose names change."""
     kept = "a temporary table" if ".staging_" in table else table
     return (kept, str(named.get("where")))
 

@@ -124,8 +124,8 @@ module "messaging" {
   project_id = module.project.project_id
   location   = var.location
   topics     = local.config.topics
-  # Without quiet hours no message begins to wait, and what still waits is sent with the next one. Without hours within the
-  # day there is one fetch and one forecast a day.
+  # Without quiet hours no message has to wait, and any that still wait are sent with the next one. Without hours within
+  # the day there is one fetch and one forecast a day.
   schedules = {
     for name, schedule in local.config.schedules : name => merge(schedule, { payload = jsonencode(schedule.payload) })
     if(name != "velocast-notify-held" || local.quiet_hours) && (!endswith(name, "-within-day") || local.within_day)

@@ -90,7 +90,7 @@ def backtest_command(
     within_day: Annotated[
         str | None,
         typer.Option(
-            help="Also score the rest of the day with the counts until these hours, such as 6,10,12,15."
+            help="Also score the rest of the day, forecast with the counts until these hours, such as 6,10,12,15."
         ),
     ] = None,
     report: Annotated[
@@ -254,7 +254,7 @@ def new_counters_table(found: dict[str, Any]) -> Table:
 def within_day_table(found: list[dict[str, Any]]) -> Table:
     """Return the scores of the rest of the day, forecast at midnight (0 h) and with the counts until an hour.
 
-    Days are those on which an update paid; the column "2 h late" has the gain from two hours later on.
+    The column "days" counts the days with an update; "2 h late" is the gain on the hours from two hours later on.
     found: what `backtest_within_day` returns.
     """
     from velocast_cli.backtesting.apart.within_day import LATE_HOURS

@@ -17,10 +17,9 @@ def read_lateness(warehouse: Warehouse, newest: datetime | None) -> dict[str, An
 
     newest: the newest hour counted. `known_after` has a share by number of days, null where no hour is that old;
     `corrected` is the share of the hours at least a day old whose count was changed later. Only hours that ended after
-    the first ingestion count. `hours_behind`: how old the city's newest hour was when a fetch learned of it, in the
-    middle of all fetches that learned of a newer one, but for the first: the least delay at which forecasts within the
-    day can know it; null after a single one. Raises WarehouseError. Source: `bike_traffic_raw.counts`,
-    `bike_traffic_raw.revisions`.
+    the first ingestion count. `hours_behind`: how old the city's newest hour was when a fetch stored it: the median of
+    all fetches but the first that stored a newer hour. Forecasts within the day can know counts no sooner. Null after a
+    single fetch. Raises WarehouseError. Source: `bike_traffic_raw.counts`, `bike_traffic_raw.revisions`.
     """
     if newest is None:
         return None

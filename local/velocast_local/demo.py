@@ -172,7 +172,7 @@ def play_city(
             story.end_day(day)
     end = start + timedelta(days=days) - timedelta(hours=12)
     player.set_clock(end)
-    say("forced    training again, as an operator can; about a quarter of a minute ...")
+    say("forced    training again, as an operator can; about 15 s ...")
     with part("forced retraining"):
         player.start_workflow(RetrainArgument(force=True, reason="demo", as_of=rfc3339(end)))
     say(f"forced    {audit.line('DEPLOYMENT')}")

@@ -167,7 +167,7 @@ def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
     if fault["closed_on_day"] is None:
         lines.append("its end was not found")
     else:
-        said = "that was told, too" if told["over"] == 1 else f"{told['over']} messages"
+        said = "this was reported, too" if told["over"] == 1 else f"{told['over']} messages"
         lines.append(f"counts again since {_day(fault['until'])}")
         lines.append(f"closed on day {fault['closed_on_day']}; {said}")
     if told["others"]:

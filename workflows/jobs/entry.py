@@ -64,8 +64,8 @@ def run_job(component: str, options: argparse.Namespace, work: Work) -> int:
 def run_forecast_job(options: argparse.Namespace, work: ForecastWork, *, audited: bool) -> int:
     """Do one step of a forecast; returns the exit code, 0 only on success.
 
-    It is audited, and a failure is reported, as a run of `predict` with the id of the run that asked for it. audited:
-    False for one of many tasks, which only logs its error: the last step says which parts are missing.
+    The audit row and the report of a failure are those of a run of `predict`, with the id of the run that asked for it.
+    audited: False for one of many tasks, which only logs its error: the last step says which parts are missing.
     """
     started_at = datetime.now(UTC)
     settings = ForecastJobSettings.load(read_address)

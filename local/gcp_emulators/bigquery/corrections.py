@@ -90,8 +90,8 @@ def _accept_any_media_type() -> None:
 def _read_in_pieces() -> None:
     """ReadRows ignored the offset: a client that reconnects after a broken stream got its rows twice.
 
-    Its messages had 65,536 rows, 26 MB of a wide table. BigQuery's are of the size of a megabyte, so a client that is
-    measured here takes the memory that it takes there.
+    Its messages had 65,536 rows, 26 MB of a wide table. BigQuery's are about a megabyte; with messages of that size, a
+    client takes as much memory here as in production.
     """
     read_all = read_servicer.BigQueryReadHandler._handle_read_rows
     asked = threading.local()  # one thread answers one call

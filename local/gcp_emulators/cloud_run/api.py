@@ -256,7 +256,7 @@ class CloudRunApi:
 
 
 def _counts(record: Document) -> Json:
-    """Return how many tasks are in which state; while an execution runs, all of them count as running."""
+    """Return the number of tasks in each state; while an execution runs, all of them count as running."""
     counts = record.get("counts") or {record["state"]: tasks_of(record)}
     return {_COUNT[state]: number for state, number in counts.items()}
 

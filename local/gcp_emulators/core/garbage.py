@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected_imports() -> Iterator[None]:
-    """Collect no garbage while the block imports modules, and never visit again what exists at its end.
+    """Turn garbage collection off while the block imports modules, and never visit what exists at its end again.
 
     Modules stay for the life of the process, but each full collection visits all their objects: a quarter of the CPU
     time of a large import, and then about 0.1 s each time.

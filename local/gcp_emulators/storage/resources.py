@@ -67,7 +67,7 @@ class Checksums:
         self._crc32c = google_crc32c.extend(self._crc32c, data)
 
     def encoded(self) -> dict[str, str]:
-        """Return the sums by their names in an object's resource."""
+        """Return the checksums by their names in an object's resource."""
         sums = {"md5Hash": self._md5.digest(), "crc32c": self._crc32c.to_bytes(4, "big")}
         return {name: base64.b64encode(value).decode() for name, value in sums.items()}
 

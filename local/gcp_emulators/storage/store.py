@@ -150,7 +150,7 @@ class ObjectStore:
     def put_file(
         self, bucket: str, name: str, file: Path, metadata: Resource, conditions: Preconditions
     ) -> ObjectGeneration:
-        """Write a new generation from a `new_file`, with the checksums in `metadata`; else as `put`."""
+        """Write a new generation from a `new_file`, with the checksums in `metadata`; otherwise like `put`."""
         if not name:
             raise GoogleApiError(400, f"gs://{bucket}: an object needs a name", reason="required")
         try:

@@ -81,8 +81,8 @@ def load_jobs(file: Path) -> dict[str, Job]:
 def load_schedules(file: Path, city: City | None = None) -> dict[str, Schedule]:
     """Read the schedules by name. Raises pydantic's ValidationError for a wrong or unknown key.
 
-    city: those that it has no use for are left out, as Terraform does: without quiet hours nothing waits for their end,
-    and without hours within the day it is forecast once a day. None: a city without either.
+    city: schedules that it has no use for are left out, as by Terraform: without quiet hours nothing waits for their
+    end, and without hours within the day there is one forecast a day. None: a city without either.
     """
     quiet_hours = city is not None and bool(city.messages.quiet_hours)
     within_day = city is not None and bool(city.within_day)

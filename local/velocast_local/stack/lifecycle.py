@@ -319,7 +319,7 @@ def _wait(
     *,
     has_ended: Callable[[], bool],
 ) -> None:
-    """Wait for a part and say which parts are ready meanwhile. told: what was said of them before."""
+    """Wait for a part and report which parts become ready meanwhile. told: what was already reported of them."""
     deadline = time.monotonic() + UP_SECONDS
     while told.get(wait_for) != READY:
         ended = has_ended()

@@ -45,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     settings = server_environment(options.folder)
-    # MLflow reads the environment when it is imported, so that is set first.
+    # MLflow reads the environment when it is imported, so the environment is set first.
     os.environ.update(settings)
     with uncollected_imports():
         import uvicorn

@@ -54,7 +54,7 @@ STARTING, READY, FAILED = "starting", "ready", "failed"
 STACK, FUNCTIONS = (
     "stack",
     "functions",
-)  # told of like parts: all parts, and all that functions need
+)  # reported like parts: all parts, and those that functions need
 
 log = logging.getLogger("velocast.stack")
 

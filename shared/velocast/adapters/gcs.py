@@ -41,7 +41,7 @@ class ObjectContent:
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """An object as it is listed: its generation, when that was written, its size in bytes, and how it is answered.
+    """A listed object: its generation, when that was written, its size in bytes, and the headers it is served with.
 
     md5: digest of the stored bytes, base64; None for an object that was composed of others.
     """

@@ -165,7 +165,7 @@ class TooLittleHistory(VelocastError):
 
 
 class PartsMissing(VelocastError):
-    """Some parts of a forecast that is made in tasks were not made; nothing is published."""
+    """Some parts of a forecast in tasks were not made, so nothing is published."""
 
     code = "parts_missing"
 

@@ -43,7 +43,7 @@ class FetchRequest(RunRequest):
 class PredictRequest(RunRequest):
     """Topic velocast-predict. `only_known` leaves out hours that were first learned after as_of.
 
-    within_day: only forecast if hours of the day have become known since the last forecasts that ask for new ones.
+    within_day: forecast only if more of the day's hours have become known, as the city's file lists them.
     """
 
     only_known: bool = False
@@ -64,7 +64,7 @@ class MonitorRequest(RunRequest):
 
 
 class ForecastArgument(Message):
-    """Argument of the workflow velocast-forecast: which run it makes in tasks.
+    """Argument of the workflow velocast-forecast: the run whose forecasts it makes in tasks.
 
     execution_id: of the run that asks for it, under which it is audited. request: with an `as_of`. of_the_day: with the
     champion of that day.

@@ -149,7 +149,7 @@ class FetchSettings(NotifyingSettings):
 
 
 class ForecastSettings(NotifyingSettings):
-    """Settings of what makes forecasts and publishes them."""
+    """Settings of the parts that make forecasts and publish them."""
 
     models_bucket: str = _variable("VELOCAST_MODELS_BUCKET")
     site_bucket: str = _variable("VELOCAST_SITE_BUCKET")
@@ -162,7 +162,7 @@ class PredictSettings(ForecastSettings):
 
 
 class ForecastJobSettings(ForecastSettings):
-    """workflows/jobs: forecast, publish. The number of the task and how many there are: as Cloud Run sets them."""
+    """workflows/jobs: forecast, publish. Cloud Run sets the number of the task and how many there are."""
 
     as_of: str | None = Field(default=None, validation_alias=AliasChoices("VELOCAST_AS_OF"))
     execution: str | None = Field(

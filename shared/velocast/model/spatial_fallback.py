@@ -26,9 +26,9 @@ Count = TypeVar("Count", bound=_Blendable)
 
 NEIGHBOURS = 4
 NEIGHBOUR_KM = 3.0
-# A neighbour's weight falls to 1/e with each such distance, and the city's value weighs as much as one and a half
-# counters at the place itself. With the history of counters hidden, R2 was 0.45 in Paris and 0.28 in Montréal; with
-# weights of 1/distance and half of the city's value, it was 0.41 and 0.24.
+# A neighbour's weight falls to 1/e over this distance. The city's value weighs as much as one and a half counters at
+# the place itself. For counters whose history was hidden, R2 was 0.45 in Paris and 0.28 in Montréal; with weights of
+# 1/distance and half of the city's value, it was 0.41 and 0.24.
 FALL_OFF_KM = 1.0
 CITY_WEIGHT = 1.5
 SAME_KM = 0.02  # within this distance it is the same pole, and the city's value is not used
@@ -63,6 +63,6 @@ def city_share(distances: Sequence[float]) -> float:
 
 
 def blend(neighbours: Count, city: Count, share: float) -> Count:
-    """Return the blend of the neighbours' and the city's value, or of arrays of values. share: the city's."""
+    """Return the blend of the neighbours' value and the city's, or of arrays of values. share: the city's."""
     blended: Count = neighbours + share * (city - neighbours)
     return blended

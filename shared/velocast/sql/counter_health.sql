@@ -1,7 +1,7 @@
 -- Health of each counter that sent an hour in the year before as_of: newest and last usable hour, days silent, share of usable
 -- hours in 28 days, the open fault and the accuracy of its forecasts in 28 days.
 --   Days silent and both periods end at the newest hour of the city, so that a late portal makes no counter silent.
---   The open fault is the oldest of those that the newest ingestion found; a forecast is the newest of its hour from the start of a day.
+--   The open fault is the oldest of those that the newest ingestion found; the forecast of an hour is the newest from the start of a day.
 --   r2 is null where the counts hardly vary; usable_share counts from the first hour of a younger counter. Under a closure no
 --   counter is silent.
 WITH hours AS (

@@ -1,4 +1,4 @@
--- How many forecasts of a version from first_hour, the start of a day, are stored, until the end of its horizon.
+-- The number of stored forecasts of a version from first_hour, the start of a day, to the end of its horizon.
 SELECT COUNT(*) AS forecasts
 FROM {forecasts}
 WHERE target_at >= @first_hour

@@ -1,3 +1,3 @@
--- How many counters are known, whether they still count or not.
+-- The number of known counters, whether they still count or not.
 SELECT COUNT(*) AS known
 FROM {counters}

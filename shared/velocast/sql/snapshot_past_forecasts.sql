@@ -1,4 +1,4 @@
--- The forecasts of the hours in [first_hour, until): of each hour the last one, made up to as_of, of
+-- The forecasts of the hours in [first_hour, until): for each hour, the last one made up to as_of from
 -- the newest origin that is the start of a day.
 SELECT counter_id, target_at, predicted_count, lower, upper
 FROM {forecasts}

@@ -1,4 +1,4 @@
--- The counters that may continue others by the newest weekly digest in (since, as_of], as JSON.
+-- The counters that may continue others, as JSON, from the newest weekly digest in (since, as_of].
 SELECT TO_JSON_STRING(JSON_QUERY(details, '$.continuations')) AS proposed
 FROM {logs}
 WHERE timestamp > @since

@@ -1,4 +1,4 @@
--- The newest hour of those that each ingestion learned, and when it did.
+-- The newest hour that each ingestion stored, and the time of that ingestion.
 SELECT ingested_at, MAX(counted_at) AS newest
 FROM {counts}
 WHERE counted_at >= @since

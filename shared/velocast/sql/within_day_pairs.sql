@@ -1,5 +1,5 @@
--- Forecasts from the start of a day of that day's hours in [first_hour, until), the last that were made up to as_of, with
--- their usable counts. Of the counters, one in keep_one_in is kept: the same as drift_counts.sql keeps.
+-- Forecasts of each day's own hours from the start of that day, for hours in [first_hour, until): the last ones made up to
+-- as_of, with their usable counts. One counter in keep_one_in is kept, the same ones as in drift_counts.sql.
 SELECT
   in_force.counter_id,
   in_force.origin_at,

@@ -103,7 +103,7 @@ def read_features(
 def _sorted_and_rounded(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows by origin, counter and target, with rounded numbers.
 
-    Each column is copied once, because copies of the whole frame are what a training takes most memory for.
+    Each column is copied once, because copies of the whole frame take most of a training's memory.
     """
     keys = ["origin_at", "counter_id", "target_at"]
     order = frame[keys].sort_values(keys).index.to_numpy()

@@ -48,7 +48,8 @@ class LoadedChampion:
     """The model that makes the forecasts. No `model`: similar days do. No `manifest`: it is not the champion.
 
     learned_until: end of the counts it was trained on, at the latest; None for similar days. Of a version that only the
-    summary names it is the moment of its training. source: what names the model, with which it can be loaded again.
+    summary names it is the moment of its training. source: from which the model can be loaded
+    again.
     """
 
     model: TrainedModel | None = None

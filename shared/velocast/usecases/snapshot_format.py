@@ -148,7 +148,7 @@ class ContinuedCard(_Part):
 
 
 class ProposedCard(_Part):
-    """A counter that may continue another one, `old_name`, from its local day `since` on: nobody has decided yet."""
+    """A counter that may continue another one, `old_name`, from the local day `since` on; nobody has decided yet."""
 
     counter_id: str
     continues: str

@@ -123,7 +123,7 @@ def _history(warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: da
 
 
 def _without(history: History, hidden: pd.DataFrame, *, last_hours: int = 0) -> History:
-    """Remove the counts of the hidden counters but those of the last hours, and keep their positions."""
+    """Remove the counts of the hidden counters except those of the last hours; keep their positions."""
     seen = history.counters.drop(index=hidden.index, errors="ignore")
     last = history.recent.reindex(hidden.index)
     last.iloc[:, : last.shape[1] - last_hours] = np.nan

@@ -17,7 +17,7 @@ from velocast.model.evaluation import metrics
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.learning.within_day import LEARNED_DAYS, MIN_DAYS, learn_day_update
 
-LATE_HOURS = 2  # of a city whose counts are known so many hours later
+LATE_HOURS = 2  # delay of a city's counts, for `late_gain`
 COLUMNS = ("predicted_count", "lower", "upper", *QUANTILES)
 
 
@@ -26,8 +26,8 @@ def backtest_within_day(
 ) -> list[dict[str, Any]]:
     """Return for each of `hours` the scores of the rest of the day, without and with the counts until that hour.
 
-    rows: of a BacktestResult; hours: from local midnight, 1 to 23. Scored are the counted hours from then on, and, as
-    `late_gain`, only those from LATE_HOURS later on, of all days with at least MIN_DAYS before them. An update that
+    rows: of a BacktestResult; hours: from local midnight, 1 to 23. All days with at least MIN_DAYS before them are
+    scored, on the counted hours from then on; `late_gain` is the gain on those from LATE_HOURS later on. An update that
     does not pay is not used. Raises TooLittleHistory when no day is left.
     """
     days = _first_days(rows, kind)
@@ -82,7 +82,7 @@ def _first_days(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
 def _days_with_and_without(
     days: pd.DataFrame, known_hours: int
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield the rest of each day as it was forecast from midnight and as it is with what was counted until then."""
+    """Yield the rest of each day as forecast from midnight, and as forecast with the counts until then."""
     origins = np.sort(days["origin_at"].unique())
     for number in range(MIN_DAYS, len(origins)):
         past = days["origin_at"].isin(origins[max(0, number - LEARNED_DAYS) : number])

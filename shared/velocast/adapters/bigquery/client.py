@@ -147,7 +147,7 @@ class Warehouse:
     ) -> MergeResult:
         """Insert the rows whose key is not in `table` (dataset.table of `schemas`) and update those that differ.
 
-        rows: or parts of them with the same columns, which share no key and are loaded one after the other.
+        rows: a table, or several with the same columns that share no key and are loaded one after the other.
         update: the columns in which a difference counts as a change, by default all but keys and insert_only. Columns
         in none of the three are written with a change but do not count as one. replaced: for a column, the stored
         values, besides null, that may be written over; any other stays. history: for counts, where the changed values
@@ -270,7 +270,7 @@ class Warehouse:
     def _batches(
         self, name: str, *, columns: Sequence[str] | None, where: str
     ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """Return the schema of a table's rows, and its record batches, received while they are iterated."""
+        """Return the schema of a table's rows, and its record batches, which are received as they are iterated."""
         import pyarrow as pa
         from google.cloud.bigquery_storage_v1 import types
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-# Converted at a time: columns of so many rows are pieces of memory that the process gives back one by one.
+# Rows converted at a time: the process can give back the memory of columns of this size one by one.
 CHUNK_ROWS = 1 << 17
 
 
@@ -51,7 +51,7 @@ class FrameBuilder:
                 self._pieces[field.name].append(column.to_pandas(date_as_object=True).copy())
 
     def build(self) -> pd.DataFrame:
-        """Return the frame; made column by column, so that only of one there are two copies for a moment."""
+        """Return the frame, made column by column, so that only one column at a time exists twice."""
         import pandas as pd
 
         if self._waiting:

@@ -82,12 +82,12 @@ class DayTotals(NamedTuple):
 
 @runtime_checkable
 class DayTotalling(Protocol):
-    """A transport whose source can be asked for the totals of days, which costs few requests however many there are."""
+    """A transport whose source can be asked for the totals of days, in a few requests for any number of days."""
 
     def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals] | None:
-        """Return the totals of each day with records; None for a source that has no such question.
+        """Return the totals of each day with records; None for a source that cannot be asked for them.
 
-        column: what to add up; None: only rows are counted. A day is that of the times as the source has them. Errors
+        column: what to add up; None: only rows are counted. Days follow the times as the source has them. Errors
         as for `Transport.tables`.
         """
         ...

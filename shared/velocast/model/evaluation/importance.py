@@ -1,8 +1,8 @@
 """How much a model's forecasts depend on each family of features: grouped permutation importance.
 
 A family's columns are shuffled together among the held-out rows of each counter, and the whole model forecasts again:
-all voices of a blend, with their corrections. Features of one family say much the same, so shuffling them one by one
-would call each of them unimportant. Families overlap too, so the importances do not add up.
+all parts of a blend, with their corrections. Features of one family are much alike, so if they were shuffled one by
+one, each would seem unimportant. Families overlap too, so the importances do not add up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from velocast.model.features.calendar_features import CALENDAR_COLUMNS, SCHOOL_C
 from velocast.model.features.definition import EVENT, RECENT, SHARES, SIMILAR, WEATHER, WEEKS
 from velocast.model.features.preprocessing import subsample
 
-# Without `lead_day`, by which the rows of an origin are told from those before it.
+# Without `lead_day`, which distinguishes the rows of an origin from those before it.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "Similar days": ("similar_day_mean", *SIMILAR),
     "Same hour, last seven days": (*RECENT, "hour_mean_7d"),
@@ -34,7 +34,7 @@ REPEATS = 2
 
 @dataclass(frozen=True)
 class Importance:
-    """By which share the error (RMSE) grows when a family is shuffled; spread: standard deviation over the repeats."""
+    """growth: share by which the RMSE grows when a family is shuffled; spread: standard deviation over the repeats."""
 
     family: str
     growth: float
@@ -48,7 +48,7 @@ def family_importances(
     *,
     seed: int,
 ) -> list[Importance]:
-    """Return the importance of each of FAMILIES, the largest first; an empty list where the model makes no error.
+    """Return the importance of each of FAMILIES, the largest first; an empty list if the model makes no error.
 
     predict: a model's forecast of each row of a feature frame, with its index. frame: feature frame of held-out rows,
     of which at most MOST_ROWS are used, the same share of each counter. actual: what was forecast, with the frame's

@@ -70,7 +70,7 @@ def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
 
 
 def tree_inputs(frame: Rows, drawn: Drawn, base: Floats, level: Floats) -> Floats:
-    """Return what `scale_by_level` returns of drawn rows, without the columns that trees do not use.
+    """Return what `scale_by_level` returns for drawn rows, without the columns that trees do not use.
 
     Shape (n, len(TREE_FEATURES)). Each column is contiguous, because a fit reads column after column.
     """
@@ -147,7 +147,7 @@ def subsample(frame: Rows, rows: int, seed: int) -> pd.DataFrame:
 
 
 def draw_rows(frame: Rows, rows: int, seed: int) -> Drawn:
-    """Return which rows to use, at most `rows`, with the same share of every counter and every season.
+    """Draw at most `rows` rows, with the same share of every counter and every season.
 
     frame: one, or several with the same columns, from which rows are drawn as if they were one. The rows are ordered by
     counter and time, and one is drawn from each of `rows` equal parts. Returns the positions in each frame, ascending.

@@ -31,7 +31,7 @@ from velocast.model.learning import (
 )
 
 TASK = "forecast"
-# Of the rows of boosters, in the fit of which only weights and errors are learned (ADR 36).
+# Share of the boosters' rows in the first fit, which serves only to learn weights and errors (ADR 36).
 TRIAL_SHARE = 0.5
 
 

@@ -88,7 +88,7 @@ def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
 
 
 def _residuals(params: dict[str, Any], frame: Rows, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Return inputs, targets and weights of at most `max_rows` rows that are drawn from a frame.
+    """Return inputs, targets and weights of at most `max_rows` rows drawn from a frame.
 
     The targets are counts less the mean of similar days, divided by the level: in units of the level, all counters
     share what is learned. The weights are squared levels, so that the fit minimizes the squared error in bikes.
@@ -116,7 +116,7 @@ def _varying_inputs(
     """Return the columns that vary, and inputs with only these, targets and weights of a sample of rows."""
     x, target, weight = _residuals(params, frame, seed)
     columns = _varying_columns(x)
-    for number, column in enumerate(columns):  # in place, since a copy would be alive beside x
+    for number, column in enumerate(columns):  # in place: a copy would be held in addition to x
         x[:, number] = x[:, column]
     return columns, x[:, : len(columns)], target, weight
 

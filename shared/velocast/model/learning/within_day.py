@@ -1,8 +1,8 @@
 """Updates within the day: what was counted since midnight corrects the forecasts of the rest of the day.
 
-The forecasts from midnight stay the base. What they missed so far, in the whole city and at the counter, is carried on
-into the hours to come, by shares that are learned from earlier days' forecasts and counts. Whatever made these
-forecasts, a model or the mean of similar days, they are updated alike.
+The forecasts from midnight stay the base. Shares of what they missed so far, in the whole city and at the counter, are
+added to the hours to come; the shares are learned from earlier days' forecasts and counts. Forecasts of a model and of
+the mean of similar days are updated in the same way.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MIN_DAYS = 21
 HOURS = 25  # of the longest local day
 RECENT_HOURS = 3
 FADING_HOURS = 3.0  # the deviation of the last hours loses two thirds of its weight in this time
-# A larger deviation is one of few bikes at night, or of one street: it does not last, and would outweigh all others.
+# A larger deviation comes from few bikes at night, or from one street: it does not last, and would outweigh all others.
 LARGEST_DEVIATION = 0.4
-# Bikes by which a counter's sum is increased before it divides: a few bikes deviate by chance.
+# Bikes that are added to a counter's sum before it is the divisor: a few bikes deviate by chance.
 CHANCE = 20.0
-# As if so many days more had been learned from, on which deviations did not last.
+# The ridge's penalty is worth this many more days on which deviations did not last.
 CALM_DAYS = 3.0
 # Share of the squared error of held-out weeks that an update must remove. Counts until 6 o'clock seldom do.
 LEAST_GAIN = 0.01
@@ -78,8 +78,8 @@ class _Days:
 class DayUpdate:
     """How forecasts from midnight are corrected when the first `known_hours` hours of their day are known.
 
-    shares: (8,), of `_regressors`. reach: (3,), by which the intervals are multiplied, of each class of hours ahead.
-    days: the days that they were learned from.
+    shares: (8,), of `_regressors`. reach: (3,), the factor of the intervals in each class of hours ahead. days: the
+    number of days that they were learned from.
     """
 
     known_hours: int
@@ -117,7 +117,7 @@ class DayUpdate:
 
 
 def learn_day_update(past: pd.DataFrame, known_hours: int) -> DayUpdate | None:
-    """Learn from earlier days how much of what was missed until `known_hours` (1 to 23) lasts.
+    """Learn from earlier days which shares of what was missed until `known_hours` (1 to 23) last.
 
     past: forecasts from midnight of the hours of their own day, made before that day: counter_id, origin_at,
     lead_hours, predicted_count, lower, upper, and bike_count (NaN: not counted). Returns None with fewer than MIN_DAYS
@@ -130,7 +130,7 @@ def learn_day_update(past: pd.DataFrame, known_hours: int) -> DayUpdate | None:
     later = days.forecast[:, known_hours:]
     missed = days.counted[:, known_hours:] - later
     odd = days.day // 7 % 2 == 1
-    unseen = np.empty_like(later)  # factors by shares that were not learned from the row's week
+    unseen = np.empty_like(later)  # factors from shares that were not learned from the row's week
     for part in (odd, ~odd):
         unseen[part] = _factors(
             later[part], regressors[part], _learn_shares(regressors, missed, days, ~part)
@@ -143,7 +143,7 @@ def learn_day_update(past: pd.DataFrame, known_hours: int) -> DayUpdate | None:
 
 
 def _learn_shares(regressors: Floats, missed: Floats, days: _Days, rows: Any) -> Floats:
-    """Return the shares of `_regressors` that explain best what was missed in some rows: ridge regression."""
+    """Return the shares of `_regressors` that best explain what was missed in some rows: ridge regression."""
     counted = ~np.isnan(missed) & rows[:, None]
     x, y = regressors[counted], missed[counted]
     products = x.T @ x
@@ -185,7 +185,7 @@ def _deviations(days: _Days, since: int, until: int) -> tuple[Floats, Floats]:
 
 
 def _factors(later: Floats, regressors: Floats, shares: Floats) -> Floats:
-    """Return by what the forecasts of the later hours are multiplied."""
+    """Return the factors of the forecasts of the later hours."""
     change = regressors @ shares
     relative = np.divide(change, later, out=np.zeros_like(later), where=later > 0)
     return np.clip(1.0 + relative, SMALLEST, LARGEST)
@@ -196,7 +196,7 @@ def _classes(hours_ahead: Any) -> Any:
 
 
 def _reach(days: _Days, known_hours: int, factors: Floats) -> Floats:
-    """Return by what the intervals are multiplied so that NOMINAL of these days' counts lie inside."""
+    """Return the factors of the intervals with which NOMINAL of these days' counts lie inside."""
     forecast, lower, upper, counted = (
         values[:, known_hours:] for values in (days.forecast, days.lower, days.upper, days.counted)
     )
@@ -214,7 +214,7 @@ def _reach(days: _Days, known_hours: int, factors: Floats) -> Floats:
 
 
 def _above(forecasts: pd.DataFrame) -> pd.Series[float]:
-    """Return about how probable a count above `busy_threshold` is, from the interval; NaN without a threshold."""
+    """Return an estimate, from the interval, of the probability of a count above `busy_threshold`; NaN without one."""
     from scipy.special import ndtr, ndtri
 
     width = (forecasts["upper"] - forecasts["lower"]).clip(lower=SMALLEST_REACH)

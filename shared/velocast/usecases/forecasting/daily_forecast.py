@@ -69,8 +69,8 @@ class ForecastSummary:
     """What a run produced: number of rows, counters by forecast basis, and what was published of snapshot and site.
 
     weather_hours: hours of the horizon for which a weather forecast was known at the origin. counts: which were used.
-    within_day: hours of the day that were known, and the days from which the correction was learned (0: too few, so the
-    forecasts are those from midnight); None where none were known.
+    within_day: the number of known hours of the day, and of days from which the correction was learned (0: there is
+    none, and the forecasts from midnight stay); None if no hours were known.
     """
 
     origin_at: datetime
@@ -109,7 +109,7 @@ def forecast_all_counters(request: PredictRequest, run: Run[ForecastSettings]) -
     """Make, store and publish the forecasts of the local day of `run.as_of`.
 
     Where the city's file asks for it and hours of the day are known, the rest of the day is forecast with them
-    (`within_day`). A request that is only for this does nothing when no more hours are known than before.
+    (`within_day`). A request that is only for this does nothing when no more hours have become known.
     Repeating a run changes no row. A run for a past day forecasts with the champion of that day from the counts as they
     were known then, and keeps a newer snapshot; hours that were first learned later are used unless the request says
     `only_known`. If that champion cannot be loaded any more, nothing is stored, and row and notice say so. Raises
@@ -125,7 +125,7 @@ def forecast_all_counters(request: PredictRequest, run: Run[ForecastSettings]) -
 
 
 def report_nothing_new(request: PredictRequest, run: Run[ForecastSettings]) -> list[AuditRow]:
-    """Return the audit row of a request within the day when no more hours are known than before; else nothing."""
+    """Return the audit row of a request within the day when no more hours have become known; else no row."""
     if not request.within_day:
         return []
     newest = snapshot.read_published(Objects(run.settings.project, run.settings.models_bucket))
@@ -250,8 +250,8 @@ def store_and_publish(
 ) -> ForecastSummary:
     """MERGE the rows of all blocks into the forecasts table, then publish snapshot and site.
 
-    forecasts: the blocks in order; iterated several times. The rest of the day is corrected by the hours that are known
-    of it (`within_day`). A newer snapshot is kept. Raises WarehouseError; ObjectChanged when a snapshot has been
+    forecasts: the blocks in order; iterated several times. The rest of the day is corrected with the known hours of
+    the day (`within_day`). A newer snapshot is kept. Raises WarehouseError; ObjectChanged when a snapshot has been
     published since the inputs were read.
     """
     city, midnight, newest = run.settings.city, inputs.midnight, inputs.newest
@@ -260,7 +260,7 @@ def store_and_publish(
     known = within_day.read_known_day(run, history.histories)
     update = None if known is None else within_day.learn_update(run, known, tables)
     origin_at, changed, site = midnight, 0, "kept"
-    if known is None or not _is_stored(run, loaded, midnight):  # else they stay as of the morning
+    if known is None or not _is_stored(run, loaded, midnight):  # else those of the morning stay
         changed += _store(run, loaded, forecasts, midnight)
     if known is not None and update is not None:
         origin_at = known.origin_at

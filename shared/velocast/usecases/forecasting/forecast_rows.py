@@ -30,8 +30,9 @@ MOVED_MARGIN = 1.5
 SETTLED_DAYS = (
     28  # days after a move until the history behind the forecasts is that of the new position
 )
-# About so many rows of the last days' origins are read; 178 counters have as many in 14 days. The corrections are sums
-# and quantiles over all counters, so of a larger block a sample is read: drawn by hash, of each counter the same share.
+# At most this many rows of the last days' origins are read; 178 counters have that many in 14 days. The corrections are
+# sums and quantiles over all counters, so a sample suffices for a larger block: by hash, the same share of each
+# counter's rows.
 MOST_RECENT = 60_000
 BLOCK = 500  # counters forecast at once, so that memory does not grow with the city
 FORECAST_COLUMNS = (
@@ -54,10 +55,10 @@ FORECAST_COLUMNS = (
 
 @dataclass(frozen=True)
 class ForecastInputs:
-    """What a run forecasts from besides the features: the same for all counters, and read once.
+    """What a run forecasts from, besides the features: the same for all counters, and read once.
 
-    midnight: at which the local day begins. newest: the snapshot that was published then. tables: as `tables` of a
-    query, those of the counts and estimates to read instead of the stored ones. weather: `read_weather`.
+    midnight: the start of the local day. newest: the snapshot that was published then. tables: the `tables` of a query,
+    with the counts and estimates to read instead of the stored ones. weather: `read_weather`.
     """
 
     midnight: datetime
@@ -72,7 +73,7 @@ class ForecastInputs:
 def forecast_blocks(history: History) -> list[list[str]]:
     """Return the counters seen in the last year, sorted, in blocks that are forecast together.
 
-    Each block has its own level correction: BLOCK counters show a day's level as well as all of them.
+    Each block has its own level correction: BLOCK counters show a day's level as well as all counters do.
     """
     counters = np.sort(history.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
@@ -95,7 +96,7 @@ def make_forecast_rows(
 
 
 def read_weather(run: ForecastRun, loaded: LoadedChampion) -> pd.DataFrame:
-    """Read the weather of the hours to forecast and of those before that a model needs. Raises WarehouseError."""
+    """Read the weather of the hours to forecast and of earlier hours that a model needs. Raises WarehouseError."""
     day = local_date(run.as_of, run.settings.city.zone)
     return feature_store.read_weather_features(
         run.warehouse,
@@ -208,7 +209,7 @@ def _hours(run: ForecastRun) -> pd.DataFrame:
 def _from_recent_counts(
     loaded: LoadedChampion, recent: pd.DataFrame, frame: pd.DataFrame
 ) -> pd.DataFrame:
-    """Forecast with the model or, as long as there is none, with the mean of similar days."""
+    """Forecast with the model or, while there is none, with the mean of similar days."""
     if frame.empty:
         return frame
     if loaded.model is None:

@@ -178,7 +178,7 @@ def build_snapshot(
     proposed: tuple[ProposedCard, ...] = (),
     clock: Clock = "wall",
 ) -> Snapshot:
-    """Build a snapshot. origin_at: that of the forecasts of the hours after it; those before are from midnight.
+    """Build a snapshot. origin_at: of the forecasts of the hours from it on; earlier hours are forecast from midnight.
 
     forecasts: blocks of counters, the counters sorted over all of them, each counter at every hour of the horizon:
         counter_id, target_at, predicted_count, lower, upper (bikes per hour), QUANTILES (or NaN), busy_probability (or
@@ -329,7 +329,7 @@ def _city_card(city: City) -> CityCard:
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of the published snapshot: None without a readable one; and its generation, 0 without any."""
+    """What is known of the published snapshot: None if there is no readable one. generation: 0 if there is none."""
 
     generation: int = 0
     origin_at: datetime | None = None
@@ -337,7 +337,7 @@ class Published:
     generated_by: str | None = None
 
     def is_of_a_later_day(self, origin_at: datetime, zone: ZoneInfo) -> bool:
-        """Return whether its forecasts are those of a later local day than that of an origin."""
+        """Return whether its forecasts are of a later local day than an origin."""
         own = self.origin_at
         return own is not None and local_date(own, zone) > local_date(origin_at, zone)
 

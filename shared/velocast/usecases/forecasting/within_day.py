@@ -1,7 +1,7 @@
 """Forecasts within the day: the rest of a day forecast again, with the counts of the day that are known by then.
 
-Off for a city whose file lists no hours (`within_day`). What is known decides: of a city whose counts come a day later,
-no hour of the day is ever known, and its forecasts stay those from midnight.
+Off for a city whose file lists no hours (`within_day`). What is known decides: in a city whose counts come a day later,
+no hour of the day is ever known, so the forecasts from midnight stay.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from velocast.usecases.forecasting.snapshot import Published
 from velocast.usecases.histories.known import counts_known_then, read_histories
 from velocast.usecases.known_counts import Known
 
-LEAST_SHARE = 0.5  # of the counters: an hour is known when so many have a count
-MOST_COUNTERS = 500  # learned from; of a larger city a part, drawn by hash
+LEAST_SHARE = 0.5  # of the counters: an hour is known when at least so many have a count
+MOST_COUNTERS = 500  # learned from; in a larger city a sample of them, drawn by hash
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class KnownDay:
-    """The hours of a day that were known at `as_of`: those before `origin_at`, `hours` in number from `midnight` on.
+    """The hours of a day that were known at `as_of`: `hours` of them, from `midnight` until `origin_at`.
 
     counts: counter_id, lead_hours (from midnight) and bike_count of the usable counts of these hours.
     """
@@ -42,8 +42,8 @@ class KnownDay:
 def read_known_day(run: ForecastRun, histories: Histories) -> KnownDay | None:
     """Read the hours of the run's day that were known at `run.as_of`; None before the first hour of `within_day`.
 
-    The newest hour that at least LEAST_SHARE of the counters have counted is the last one known; counters are those
-    that counted the day before. Raises WarehouseError.
+    The last known hour is the newest one with counts of at least LEAST_SHARE of the counters that counted the day
+    before. Raises WarehouseError.
     """
     city = run.settings.city
     if not city.within_day:
@@ -72,8 +72,8 @@ def read_known_day(run: ForecastRun, histories: Histories) -> KnownDay | None:
 def describe_nothing_new(run: ForecastRun, published: Published) -> str | None:
     """Return why the day is not to be forecast again; None when it is. Raises WarehouseError.
 
-    published: the snapshot. The event that made it may come again, and is then done again, since it may have been
-    stopped before its end.
+    published: the snapshot. If the event that made it comes again, the day is forecast again, since the first run may
+    have stopped before its end.
     """
     city = run.settings.city
     if not city.within_day:
@@ -81,14 +81,14 @@ def describe_nothing_new(run: ForecastRun, published: Published) -> str | None:
     histories = read_histories(run.warehouse, city, as_of=run.as_of)
     known = read_known_day(run, histories)
     if known is None:
-        return f"no count of the day is known until {min(city.within_day)}:00"
+        return f"the day's counts until {min(city.within_day)}:00 are not known yet"
     due_at = _due_at(city, known)
     if published.origin_at is None or published.published_at == run.as_of or due_at is None:
         return None
     if published.origin_at >= due_at:
         return f"nothing new is known: the forecasts are from {rfc3339(published.origin_at)}"
     if learn_update(run, known, {}) is None:
-        return "what the day has counted so far says nothing of its rest"
+        return "the day's counts do not improve the forecast of its rest"
     return None
 
 
@@ -100,7 +100,7 @@ def _due_at(city: City, known: KnownDay) -> datetime | None:
 
 
 def learn_update(run: ForecastRun, known: KnownDay, tables: dict[str, str]) -> DayUpdate | None:
-    """Learn the correction from the stored forecasts of the days before; None with too few days.
+    """Learn the correction from the stored forecasts of the days before; None with too few days, or if it does not pay.
 
     tables: `counts` (dataset.table) to read instead of the stored ones. Raises WarehouseError. Sources:
     `bike_traffic_predictions.forecasts`, `bike_traffic_raw.counts`, sql/within_day_pairs.sql.
@@ -122,7 +122,7 @@ def learn_update(run: ForecastRun, known: KnownDay, tables: dict[str, str]) -> D
 class UpdatedForecasts:
     """Forecasts with the rest of the day corrected; can be iterated again, block by block.
 
-    blocks: the forecasts from midnight. rest: the corrected rows of the hours of the day after the known ones.
+    blocks: the forecasts from midnight. rest: the corrected rows of the day's hours after the known ones.
     """
 
     blocks: Iterable[pd.DataFrame]

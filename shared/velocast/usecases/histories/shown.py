@@ -1,4 +1,4 @@
-"""The proposals of the weekly digest that nobody has decided on since, for the page."""
+"""The weekly digest's proposals that nobody has decided on yet, for the page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PROPOSED = TypeAdapter(tuple[ProposedCard, ...])
 
 
 def read_shown_proposals(warehouse: Warehouse, *, as_of: datetime) -> tuple[ProposedCard, ...]:
-    """Return the counters that may continue others, without the pairs that a person has decided on by `as_of`.
+    """Return the counters that may continue others, without pairs that a person had decided on by `as_of`.
 
-    What this version cannot read is logged and not shown: no forecast fails for it. Raises WarehouseError.
+    Proposals that this version cannot read are logged and not shown; the forecast goes on. Raises WarehouseError.
     Source: `monitoring_audit.logs`, `bike_traffic_raw.continuations`.
     """
     rows = warehouse.query("snapshot_proposed", since=as_of - SHOWN_FOR, as_of=as_of)

@@ -4,7 +4,7 @@ The fallback chain, from narrow to wide intervals. `basis` says which step gave 
 1. a known counter in the published hours: its published forecast (`model`, `similar_days`, ...)
 2. a known counter at any other hour: its typical week (`typical_week`)
 3. an unknown counter with a position, or a counter without history: the mean of its neighbours, weighted by distance,
-   and the city's profile, which weighs the more the farther they are (`neighbours`)
+   and the city's profile, which weighs more the farther away they are (`neighbours`)
 4. no counter nearby: the city's profile, which is the median over all counters (`city_profile`)
 """
 

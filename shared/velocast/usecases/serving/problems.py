@@ -23,8 +23,8 @@ HINTS = {
     413: BODY_TOO_LARGE,
     500: "The service failed to handle this request; the error was logged. Try again later.",
 }
-# What a browser may be asked for: the reader's position, by the page itself, and nothing else. terraform/modules/site
-# says the same of a domain of its own; a bucket alone cannot say it.
+# What a page may ask the browser for: only the reader's position, and only the page itself. terraform/modules/site sets
+# the same header for a site with its own domain; a bucket alone cannot send it.
 PERMISSIONS = (
     "geolocation=(self), accelerometer=(), camera=(), display-capture=(), gyroscope=(), magnetometer=(), "
     "microphone=(), midi=(), payment=(), usb=()"

@@ -70,7 +70,7 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
     kind `fault`: the detector found one, `fault` its kind, `since`. kind `silent`: no usable count for three days in
     which other counters had some and no closure, `since` its last one. kind `outside`: of the last three days' hours
     more than half lie outside the 90 % interval, `share`. kind `continues`: it may continue the counter `continues`,
-    `old_name`, from `since` on, which a person has to decide; beside another finding, too.
+    `old_name`, from `since` on, and a person has to decide; a counter can have this and another finding.
     """
     newest = max((c.last_counted_at for c in snapshot.counters if c.last_counted_at), default=None)
     if newest is None:

@@ -58,7 +58,7 @@ def days_of(counter: CounterSnapshot, zone: ZoneInfo) -> Iterator[Day]:
         yield Day(day, bikes, hours / length, *estimated)
 
 
-@lru_cache(maxsize=4096)  # the days of one counter are those of the others
+@lru_cache(maxsize=4096)  # all counters share their days
 def _length(day: date, zone: ZoneInfo) -> int:
     """Return the number of a local day's hours: 24, or another at a clock change."""
     return (start_of_local_day(day + timedelta(1), zone) - start_of_local_day(day, zone)) // HOUR

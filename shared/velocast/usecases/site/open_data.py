@@ -191,7 +191,7 @@ def _empty(columns: Columns) -> Values:
 
 
 def _append(values: Values, rows: int, *of_counter: Any) -> None:
-    """Append one counter's rows to the columns: of each its values, or the text that is the same in all rows."""
+    """Append one counter's rows to the columns. of_counter: each column's values, or a text for all rows."""
     for column, more in zip(values, of_counter, strict=True):
         column.extend([more] * rows if isinstance(more, str) else more)
 

@@ -44,7 +44,7 @@ class SiteFile(NamedTuple):
 
 
 class _StoredFile(NamedTuple):
-    """A file as the bucket stores and answers it."""
+    """A file as the bucket stores and serves it."""
 
     name: str
     data: bytes
@@ -93,11 +93,11 @@ def _files_of(data: PageData) -> Iterator[SiteFile]:
 
 
 def publish_site(objects: Objects, snapshot: Snapshot) -> str:
-    """Write what the bucket lacks of the site, and return what was done, in words.
+    """Write the site's files that the bucket lacks, and return what was done, in words.
 
     A file is written unless the bucket's own listing has the same bytes and headers, so what was changed or deleted
     there is repaired. Files are written before those that name them, the manifest last. A newer site is kept. Files of
-    a publication before the last are deleted: a page that was opened with the last one still finds its own.
+    publications before the last one are deleted: a page that was opened with the last one still finds its files.
     Raises Google's errors when the bucket fails: the manifest then names the old files, and the next publication
     writes what is missing.
     """
@@ -113,7 +113,7 @@ def publish_site(objects: Objects, snapshot: Snapshot) -> str:
         _at_once(lambda file: _write(objects, file), some)
     _write(objects, manifest)
     folder = data.folder
-    # the same snapshot again: which folder its readers came from is not known any more
+    # the same snapshot again: the folder of the publication before it is no longer known
     if before.get("folder") != folder:
         kept = (folder, before.get("folder", MANIFEST), MANIFEST)
         _at_once(

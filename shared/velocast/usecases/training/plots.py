@@ -50,7 +50,7 @@ def busy_plots(frame: pd.DataFrame, zone: ZoneInfo) -> dict[str, bytes]:
 
 
 def importance_plot(model: models.Model, frame: pd.DataFrame) -> dict[str, bytes]:
-    """Draw how much larger the error gets when a family of features is shuffled; returns path -> PNG.
+    """Draw how much the error grows when a family of features is shuffled; returns path -> PNG.
 
     frame: feature frame of rows that the model has not seen, with bike_count. Returns nothing where the error is 0 or
     no row can be scored.
@@ -80,7 +80,7 @@ def _drawn_importances(found: Sequence[Importance]) -> bytes:
     axes.bar_label(bars, fmt="%.1f", padding=4, fontsize=8)
     axes.margins(x=0.12)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel("larger error (RMSE) on held-out hours when shuffled, %")
+    axes.set_xlabel("growth of the error (RMSE) on held-out hours when shuffled, %")
     axes.set_title(
         "What the forecasts depend on\n(families overlap, so the bars do not add up)", fontsize=10
     )
@@ -99,7 +99,7 @@ def _bars(
 
 
 def _figure(width: float, height: float) -> Figure:
-    """Return a figure with its own canvas: pyplot would look for a screen and keep every figure."""
+    """Return a figure with its own canvas, because pyplot would look for a screen and keep every figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

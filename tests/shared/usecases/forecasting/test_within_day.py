@@ -209,7 +209,7 @@ def test_a_city_that_publishes_a_day_later_keeps_the_forecasts_from_midnight(
 
     assert details == {
         "forecasts": 0,
-        "snapshot": "kept: no count of the day is known until 10:00",
+        "snapshot": "kept: the day's counts until 10:00 are not known yet",
     }
     run_at("2025-03-10T13:30:00Z", within_day=False, message_id="by hand")
     assert published().origin_at == ORIGIN
@@ -256,7 +256,7 @@ def test_without_forecasts_to_learn_from_the_day_stays_as_it_is() -> None:
 
     details = run_at("2025-03-10T12:30:00Z").details
 
-    assert details["snapshot"] == "kept: what the day has counted so far says nothing of its rest"
+    assert details["snapshot"] == "kept: the day's counts do not improve the forecast of its rest"
     assert published().origin_at == ORIGIN
 
 

@@ -44,7 +44,7 @@ def test_a_counter_that_may_continue_another_one_is_listed_with_what_to_do(
     page: Page, complaints: list[str]
 ) -> None:
     expect(page.locator("#conspicuous li", has_text="Rue 3 N-S")).to_have_text(
-        "Rue 3 N-Smay be the successor of “Rue <i>3</i>”, from 20 Feb 2026 on; its operators can confirm or "
+        "Rue 3 N-Smay have replaced “Rue <i>3</i>” on 20 Feb 2026; operators can confirm or "
         "decline this with “velocast counts continues”"
     )
     assert complaints == []
@@ -92,7 +92,7 @@ def test_it_says_until_which_hour_counts_of_the_day_are_known(
     fresh = context.new_page()
     fresh.route("**/manifest.json", eight_hours_later)
     fresh.goto(f"{address}/#key={KEY}")
-    expect(fresh.locator("#freshness")).to_contain_text(" · with the counts until 08:00")
+    expect(fresh.locator("#freshness")).to_contain_text(" · with counts up to 08:00")
     context.close()
     assert complaints == []
 

@@ -93,7 +93,7 @@ class ArcGisTransport(Portal):
     def day_totals(self, hours: TimeRange, column: str | None) -> dict[date, DayTotals] | None:
         """Count the features of each day, by the values of the field with the time. As `DayTotalling.day_totals`.
 
-        Days are those of UTC where the field is a date.
+        If the field is a date, days are in UTC.
         """
         layer, name = self._layer(), self._source.time_field
         if name is None or layer.can.get("supportsStatistics") is False:
@@ -128,7 +128,7 @@ class ArcGisTransport(Portal):
             raise CityRefused(f"{self._url}: {groups!r:.200}, needs {needs}") from exc
 
     def _groups(self, layer: _Layer, query: dict[str, str]) -> list[dict[str, Any]]:
-        """Return the attributes of all groups by their names in small letters, as some servers do not write them."""
+        """Return the attributes of all groups by their names in lower case, since some servers change the case."""
         found: list[dict[str, Any]] = []
         while True:
             page = {"resultOffset": str(len(found))} if found else {}
@@ -204,7 +204,7 @@ class ArcGisTransport(Portal):
 
 
 def _day(kind: str, value: Any) -> str | None:
-    """Return the day of a field's value, as a date in ISO 8601 or the time at its start."""
+    """Return the day of a field's value, in ISO 8601: a date, or the time at its start."""
     if value is None:
         return None
     if kind in TEXTS:

@@ -81,7 +81,7 @@ class CkanTransport(Download):
         found: list[dict[str, Any]] = []
         for resource in self._resources(hours):
             found += self._day_groups(resource, hours, name, column)
-        if not found:  # as it is of times that do not compare
+        if not found:  # as when the times cannot be compared
             raise CityRefused(f"{self.name}: no row in {hours}; are its times in ISO 8601?")
         try:
             return day_totals(found)
@@ -97,7 +97,7 @@ class CkanTransport(Download):
         day = f"substr({_quoted(name)}::text, 1, 10)"
         total = f", sum({_quoted(column)}::numeric) AS total" if column else ""
         lower = f"{day} >= '{since:%Y-%m-%d}' AND " if since else ""
-        # The names are quoted, and whoever asks in SQL may only read.
+        # Names are quoted, and CKAN only lets SQL read.
         rows = f"FROM {_quoted(resource.id)} WHERE {lower}{day} <= '{until:%Y-%m-%d}'"
         sql = f"SELECT {day} AS day, count(*) AS found{total} {rows} GROUP BY {day} ORDER BY {day}"
         records = self._action("datastore_search_sql", {"sql": sql}).get("records")

@@ -1,1 +1,1 @@
-"""A large city's forecasts by a Cloud Run Job: a plan, tasks that each make some parts, a step that publishes."""
+"""A large city's forecasts by Cloud Run jobs: a plan, tasks that each make some parts, a step that publishes."""

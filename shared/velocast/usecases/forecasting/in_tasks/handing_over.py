@@ -1,4 +1,4 @@
-"""A city that is too large for one process is handed over to the workflow that forecasts it in tasks."""
+"""Hands a city that is too large for one process over to the workflow that forecasts it in tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from velocast.usecases.forecasting.daily_forecast import forecast_all_counters, 
 
 
 def forecast_or_hand_over(request: PredictRequest, run: Run[PredictSettings]) -> list[AuditRow]:
-    """Forecast as `forecast_all_counters`; hand a large city over, of which no audit row is written yet.
+    """Forecast as `forecast_all_counters`, or hand a large city over to the workflow, which writes the audit row later.
 
     Raises as `forecast_all_counters` and `hand_over`.
     """
@@ -34,9 +34,9 @@ def needs_tasks(run: Run[PredictSettings] | Run[JobSettings]) -> bool:
 def hand_over(
     request: PredictRequest, run: Run[PredictSettings] | Run[JobSettings], *, of_the_day: bool
 ) -> str:
-    """Start the workflow and return its execution's id. The last step writes the audit row of this run.
+    """Start the workflow and return its execution's id. Its last step writes the audit row of this run.
 
-    A message that is delivered twice starts two executions, which publish the same. Raises WorkflowError.
+    A message that is delivered twice starts two executions, which publish the same forecasts. Raises WorkflowError.
     """
     asked = request.model_copy(update={"as_of": rfc3339(run.as_of)})
     settings = run.settings

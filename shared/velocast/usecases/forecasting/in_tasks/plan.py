@@ -1,7 +1,7 @@
 """What all tasks of one forecast share, in `forecasts/<name>/` of the models bucket.
 
-The plan is written once, by the first step: the model, the counts and all that is the same for every counter are those
-that it names, whatever is promoted or ingested while the tasks run.
+The first step writes the plan once. All tasks use the model, the counts and everything else that it names, whatever is
+promoted or ingested while they run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ForecastJobRun = Run[ForecastJobSettings]
 
 
 class ForecastPlan(Message):
-    """The plan of one forecast; `tasks` 0: there is nothing to make.
+    """The plan of one forecast; with 0 `tasks`, there is nothing to make.
 
     source: what names the model; None: similar days. busy: the classifier; None: the forecast's own distribution.
     blocks: the counters of each part. data: the folder of the data frames. Others: as in ForecastInputs and History.
@@ -71,7 +71,7 @@ class ForecastFolder:
         self.root = f"{FOLDER}{name}/"
 
     def has_plan(self) -> bool:
-        """Return whether the plan is made."""
+        """Return whether the plan has been written."""
         return self.objects.exists(f"{self.root}plan.json")
 
     def read_plan(self) -> ForecastPlan:
@@ -79,7 +79,7 @@ class ForecastFolder:
         return ForecastPlan.model_validate_json(self.objects.read(f"{self.root}plan.json").data)
 
     def write_plan(self, inputs: ForecastInputs | None) -> ForecastPlan:
-        """Store what a forecast is made from, and return the plan; the first that was written stands."""
+        """Store what a forecast is made from, and return the plan: the first that was written, if there are several."""
         plan = ForecastPlan(tasks=0, as_of=self.run.as_of)
         if inputs is not None:
             plan = self._plan(inputs)
@@ -96,7 +96,7 @@ class ForecastFolder:
     def _plan(self, inputs: ForecastInputs) -> ForecastPlan:
         history = inputs.history
         blocks = forecast_blocks(history)
-        # A plan that another attempt of the same step writes at the same time has its own frames.
+        # Another attempt of the same step may write a plan at the same time; each has its own frames.
         data = f"{self.root}{uuid.uuid4().hex}/"
         for name in FRAMES:
             self._write_frame(f"{data}{name}.parquet", getattr(history, name))
@@ -121,8 +121,8 @@ class ForecastFolder:
     def read_inputs(self, plan: ForecastPlan) -> ForecastInputs:
         """Return what the plan names, with the models loaded.
 
-        Raises ObjectMissing; ModelUnusable when a model cannot be loaded any more: no other may take its place in a
-        part.
+        Raises ObjectMissing; ModelUnusable when a model can no longer be loaded: no part may be made by another
+        model.
         """
         if plan.midnight is None or plan.recent_from is None:
             raise ObjectMissing(f"{self.root}plan.json has nothing to forecast")
@@ -163,7 +163,7 @@ class ForecastFolder:
         return f"{self.root}parts/{number:05}.parquet"
 
     def missing_parts(self, plan: ForecastPlan) -> list[int]:
-        """Return the numbers of the parts that are not there."""
+        """Return the numbers of the missing parts."""
         there = set(self.objects.names(f"{self.root}parts/"))
         return [n for n in range(len(plan.blocks)) if self.part_name(n) not in there]
 
@@ -180,7 +180,7 @@ class ForecastFolder:
 
     def _read_frame(self, name: str) -> pd.DataFrame:
         frame: pd.DataFrame = pq.read_table(io.BytesIO(self.objects.read(name).data)).to_pandas()
-        # Parquet's names of columns are text; those of the hours of a week are numbers.
+        # Parquet's column names are text; columns for the hours of a week are numbered.
         frame.columns = pd.Index([_number(column) for column in frame.columns])
         return frame
 

@@ -1,7 +1,7 @@
 """The three steps of a forecast in tasks: plan, make the parts (each task some of them), publish.
 
-Each step may be repeated, after it has ended or was killed anywhere: a plan and a part are written once, and publishing
-changes no row that is there already.
+Each step can be repeated, after it has ended or was killed anywhere: a plan and a part are written once, and publishing
+changes no row that exists already.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def plan_forecast(
 
 
 def make_parts(run: ForecastJobRun, *, name: str) -> list[AuditRow]:
-    """Make the parts of one task, but those that are there already; no audit row: `publish_parts` returns one for all.
+    """Make those parts of one task that are missing. Returns no audit row: `publish_parts` returns one for all.
 
     Raises PartsMissing when Cloud Run runs another number of tasks than the plan says; ObjectMissing, ModelUnusable,
     WarehouseError.
@@ -73,10 +73,10 @@ def make_parts(run: ForecastJobRun, *, name: str) -> list[AuditRow]:
 
 
 def publish_parts(run: ForecastJobRun, *, name: str, last: bool) -> list[AuditRow]:
-    """Store all parts, publish snapshot and site; leaves `outcome.json`: published, or again.
+    """Store all parts, publish snapshot and site, and write `outcome.json`: published, or again.
 
     Again: a snapshot has been published since the plan was made, by a run that may have used a newer champion, so a new
-    plan is needed. last: raise ObjectChanged instead. Raises PartsMissing, before anything is stored or published.
+    plan is needed. last: raises ObjectChanged instead. Raises PartsMissing, before anything is stored or published.
     """
     folder = ForecastFolder(run, name)
     plan = folder.read_plan()

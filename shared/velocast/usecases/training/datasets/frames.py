@@ -78,7 +78,7 @@ class Source:
         )
         kept = (frame["target_at"] >= first) & (frame["target_at"] < until)
         kept &= frame["bike_count"].notna()
-        # a year's rows take 90 MB, so they are not copied without need
+        # a year's rows take 90 MB, so they are copied only if necessary
         return frame if kept.all() else frame[kept].reset_index(drop=True)
 
     def keep_one_in(self, windows: Sequence[DayRange], most: int, *, leads: int = 1) -> int:
