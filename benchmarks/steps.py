@@ -138,7 +138,7 @@ def forecast(
             loaded = LoadedChampion(trained, version=1, kind=trained.kind, run_id="bench")
             weather = forecast_rows.read_weather(run, loaded)
             inputs = ForecastInputs(
-                origin, Published(), {}, history, loaded, BusyChampion(), weather
+                origin, Published(), False, {}, history, loaded, BusyChampion(), weather
             )
             blocks = forecast_rows.forecast_blocks(history)
             rows = list(forecast_rows.make_forecast_rows(run, inputs, blocks))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
@@ -43,7 +43,8 @@ class ObjectContent:
 class ObjectVersion:
     """A listed object: its generation, when that was written, its size in bytes, and the headers it is served with.
 
-    md5: digest of the stored bytes, base64; None for an object that was composed of others.
+    md5: digest of the stored bytes, base64; None for an object that was composed of others. metadata: what its writer
+    says of it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ObjectVersion:
     content_type: str | None = None
     content_encoding: str | None = None
     cache_control: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class Objects:
@@ -125,11 +127,13 @@ class Objects:
         if_generation: int | None = None,
         content_encoding: str | None = None,
         cache_control: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> int:
         """Write an object and return its new generation.
 
         if_generation: the generation that the object must have now; 0: it must not exist; None: write in any case.
-        content_encoding, cache_control: headers for readers over HTTP; `data` is encoded already.
+        content_encoding, cache_control: headers for readers over HTTP; `data` is encoded already. metadata: what
+        `describe` tells without a download.
         Raises ObjectChanged if the precondition fails.
         """
         from google.api_core.exceptions import PreconditionFailed
@@ -137,7 +141,7 @@ class Objects:
         blob = self._bucket.blob(name)
         blob.content_encoding, blob.cache_control = content_encoding, cache_control
         mark = uuid.uuid4().hex
-        blob.metadata = {_WRITE_MARK: mark}
+        blob.metadata = {**(metadata or {}), _WRITE_MARK: mark}
         try:
             blob.upload_from_string(
                 data, content_type=content_type, if_generation_match=if_generation, **self._bounds
@@ -238,6 +242,13 @@ class Objects:
         """Return whether an object exists."""
         return bool(self._bucket.blob(name).exists(**self._bounds))
 
+    def describe(self, name: str) -> ObjectVersion:
+        """Return what is known of an object without its bytes. Raises ObjectMissing."""
+        blob = self._bucket.get_blob(name, **self._bounds)
+        if blob is None:
+            raise ObjectMissing(f"{self.uri(name)} does not exist")
+        return _version_of(blob)
+
     def names(self, prefix: str) -> list[str]:
         """Return the names of the objects that begin with `prefix`, sorted."""
         return sorted(blob.name for blob in self._bucket.list_blobs(prefix=prefix, **self._bounds))
@@ -288,6 +299,7 @@ def _version_of(blob: Blob) -> ObjectVersion:
         blob.content_type,
         blob.content_encoding,
         blob.cache_control,
+        blob.metadata or {},
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
 from datetime import date
 from typing import Literal, Self
 
@@ -326,13 +327,17 @@ def dumps(snapshot: Snapshot) -> bytes:
     The counters, which come last, are written one by one: the text of a large city's would be larger than the snapshot.
     """
     packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, GZIP)
+    packed = [packer.compress(text) for text in iterate_json(snapshot)]
+    return b"".join([*packed, packer.flush()])
+
+
+def iterate_json(snapshot: Snapshot) -> Iterator[bytes]:
+    """Yield a snapshot's JSON in pieces, a counter at a time."""
     frame = snapshot.model_copy(update={"counters": ()}).model_dump_json()
-    packed = [packer.compress(frame.removesuffix("]}").encode("utf-8"))]
+    yield frame.removesuffix("]}").encode("utf-8")
     for number, counter in enumerate(snapshot.counters):
-        text = ("," if number else "") + counter.model_dump_json()
-        packed.append(packer.compress(text.encode("utf-8")))
-    packed += [packer.compress(b"]}"), packer.flush()]
-    return b"".join(packed)
+        yield (("," if number else "") + counter.model_dump_json()).encode("utf-8")
+    yield b"]}"
 
 
 def loads(data: bytes) -> Snapshot:

@@ -24,7 +24,7 @@ from velocast.core.city import City
 from velocast.core.city.reading import FileFormat, Long, Wide
 from velocast.core.city.sources import Source
 from velocast.core.datetimes import start_of_hour
-from velocast.core.errors import CityRefused, SettingsError
+from velocast.core.errors import CityRefused, CityTruncated, SettingsError
 from velocast.core.telemetry import log
 
 AnswerT = TypeVar("AnswerT")
@@ -104,7 +104,8 @@ class CitySource:
     def read_day_totals(self, hours: TimeRange) -> dict[date, DayTotals] | None:
         """Return what the city itself counts of each day with records; None where it cannot be asked for that.
 
-        A refusal counts as such. Raises CityUnreachable, CityTruncated, SettingsError.
+        A refusal counts as such, and so do totals of fewer records than the city counts. Raises CityUnreachable,
+        SettingsError.
         """
         counts = self.city.counts
         if counts.source is None:
@@ -117,7 +118,7 @@ class CitySource:
 
         try:
             return self._ask(counts.source, counts.file, question)
-        except CityRefused as exc:
+        except (CityRefused, CityTruncated) as exc:
             log("WARNING", f"the city tells no totals of days: {exc}", code=exc.code)
             return None
 

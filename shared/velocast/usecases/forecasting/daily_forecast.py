@@ -242,7 +242,7 @@ def _read_inputs(
     past = of_the_day and past_champion.is_past(objects, run.as_of, later_origin=later_day)
     loaded, busy = _load(run, objects, past=past)
     weather = forecast_rows.read_weather(run, loaded)
-    return ForecastInputs(midnight, newest, tables, history, loaded, busy, weather)
+    return ForecastInputs(midnight, newest, past, tables, history, loaded, busy, weather)
 
 
 def store_and_publish(
@@ -267,9 +267,9 @@ def store_and_publish(
         forecasts = within_day.update_forecasts(forecasts, known, update)
         changed += _store(run, loaded, [forecasts.rest_of_day], origin_at)
     generated_by = f"{loaded.kind} version {loaded.version}"
-    newer = newest.newer_origin(origin_at, generated_by, city.zone)
-    if newer is not None:
-        state = f"kept: the published snapshot is newer, from {rfc3339(newer)}"
+    kept = newest.why_kept(origin_at, generated_by, city.zone, past=inputs.past)
+    if kept is not None:
+        state = f"kept: {kept}"
     else:
         made = snapshot.build_snapshot(
             city,

@@ -34,6 +34,10 @@ PROFILE_QUANTILES = (0.05, 0.5, 0.95)
 LEVEL_QUANTILES = (0.25, 0.5, 0.75)
 # lower, forecast, upper as multiples of the level, when there is no profile yet
 FLAT = (0.0, 1.0, 3.0)
+FIRST_DAY = 24  # hours; a counter that has counted fewer keeps the wide interval of a counter without counts
+# The city's counts over those of typical weeks: by fewer counters, or beyond these factors, they are no city's.
+FEWEST_COUNTERS = 3
+SMALLEST, LARGEST = 0.3, 3.0
 LATELY_HOURS = 7 * 24  # in which the city's level is compared with its typical week
 # A counter's first hours are blended with what is expected without them. The expected level weighs as much as two hours
 # and the city's shape as much as the bikes of one usual hour. With one day of counts in Paris, R2 of the next five days
@@ -93,24 +97,18 @@ def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWee
     counted = history.recent.loc[levels.index].to_numpy()[:, :known]
     usual = history.typical.loc[levels.index].to_numpy()[:, slots]
     both = ~np.isnan(counted) & ~np.isnan(usual)
-    counts, usuals = np.where(both, counted, 0), np.where(both, usual, 0)
+    both &= both.sum(axis=0) >= FEWEST_COUNTERS
+    counts, usuals = np.where(both, counted, 0).sum(axis=0), np.where(both, usual, 0).sum(axis=0)
+    recent = np.divide(counts, usuals, out=np.full_like(usuals, np.nan), where=usuals > 0)
+    last, usual_last = counts[-LATELY_HOURS:].sum(), usuals[-LATELY_HOURS:].sum()
+    lately = float(last / usual_last) if usual_last > 0 else 1.0
     return CityWeek(
         profile=_profile(history, levels),
         levels=levels,
-        recent=_ratio(counts.sum(axis=0), usuals.sum(axis=0)),
-        lately=_number(_ratio(counts[:, -LATELY_HOURS:].sum(), usuals[:, -LATELY_HOURS:].sum())),
+        recent=np.clip(recent, SMALLEST, LARGEST),
+        lately=min(max(lately, SMALLEST), LARGEST),
         slots=slots,
     )
-
-
-def _ratio(counts: npt.ArrayLike, usual: npt.ArrayLike) -> Floats:
-    counts, usual = np.asarray(counts, dtype=float), np.asarray(usual, dtype=float)
-    ratio: Floats = np.divide(counts, usual, out=np.full_like(usual, np.nan), where=usual > 0)
-    return ratio
-
-
-def _number(value: Floats) -> float:
-    return 1.0 if np.isnan(value) else float(value)
 
 
 def _profile(history: History, levels: pd.Series[float]) -> Floats:
@@ -143,8 +141,9 @@ def _one(
     city: CityWeek,
     counter_id: str,
 ) -> pd.DataFrame:
-    week, basis = _usual_week(history, city, counter_id)
-    low, middle, high = _scaled(week, history.recent.loc[counter_id].to_numpy(), city)
+    counted = history.recent.loc[counter_id].to_numpy()[: len(city.slots)]
+    week, basis = _usual_week(history, city, counter_id, int((~np.isnan(counted)).sum()))
+    low, middle, high = _scaled(week, counted, city)
     return hours.assign(
         counter_id=counter_id,
         predicted_count=middle[slots],
@@ -155,11 +154,14 @@ def _one(
     )
 
 
-def _usual_week(history: History, city: CityWeek, counter_id: str) -> tuple[Floats, Basis]:
+def _usual_week(
+    history: History, city: CityWeek, counter_id: str, counted: int
+) -> tuple[Floats, Basis]:
     """Return lower, middle and upper count by local hour of the week (3, 168), and the basis.
 
-    Its own typical week; else the city's profile at its own mean count; else, for a counter without counts, the city's
-    profile at the quartiles of all levels, the middle blended with its neighbours' typical weeks.
+    counted: hours of the last two weeks that it has counted. Its own typical week; else, of a counter that has been
+    silent for weeks, the city's profile at its own mean count; else, of a new counter, the city's profile at the
+    quartiles of all levels, the middle blended with its neighbours' typical weeks.
     """
     own = history.typical.loc[counter_id].to_numpy()
     known = ~np.isnan(own)
@@ -167,6 +169,14 @@ def _usual_week(history: History, city: CityWeek, counter_id: str) -> tuple[Floa
     if np.isnan(mean):
         return _unknown_week(history, city, counter_id)
     low, middle, high = city.profile * mean
+    if known.sum() < MIN_SLOTS and counted:
+        # The mean of a few hours is that of a night, or of an afternoon, so it says nothing of the level by itself.
+        week, _ = _unknown_week(history, city, counter_id)
+        if counted >= FIRST_DAY:
+            week[[0, 2]] = city.profile[[0, 2]] * (
+                week[1].mean() / max(city.profile[1].mean(), 1e-9)
+            )
+        return week, "city_profile"
     if known.sum() < MIN_SLOTS:
         return np.stack([low, middle, high]), "city_profile"
     spread = MARGIN * history.typical_spread.loc[counter_id].to_numpy()
@@ -198,7 +208,7 @@ def _neighbours(history: History, city: CityWeek, counter_id: str) -> list[tuple
     """Return the nearest counters that have counts, (km, counter_id), nearest first."""
     places = history.counters[["latitude", "longitude"]].astype("float64")
     latitude, longitude = places.loc[counter_id].to_numpy()
-    counted = places.loc[city.levels.index]
+    counted = places.loc[city.levels.index.difference([counter_id])]
     plane = Plane.at(float(latitude))
     x, y = plane.point(latitude, longitude)
     other_x, other_y = plane.point(counted["latitude"], counted["longitude"])
@@ -206,15 +216,14 @@ def _neighbours(history: History, city: CityWeek, counter_id: str) -> list[tuple
     return spatial_fallback.nearest(zip(km.tolist(), counted.index.astype(str), strict=True))
 
 
-def _scaled(week: Floats, recent: Floats, city: CityWeek) -> Floats:
+def _scaled(week: Floats, counted: Floats, city: CityWeek) -> Floats:
     """Scale a week by what the counter counted lately, compared with the city in the same hours.
 
-    week: (3, 168) lower, middle, upper. recent: its counts of the last two weeks, NaN where there is none.
+    week: (3, 168) lower, middle, upper. counted: its counts of the last two weeks, NaN where there is none.
     """
     usual_hour = float(week[1].mean())
     if usual_hour <= 0:
         return week
-    counted = recent[: len(city.slots)]
     expected = week[1][city.slots] * np.where(np.isnan(city.recent), city.lately, city.recent)
     known = ~np.isnan(counted) & ~np.isnan(expected)
     prior = LEVEL_PRIOR_HOURS * usual_hour

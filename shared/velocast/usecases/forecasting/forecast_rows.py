@@ -57,12 +57,14 @@ FORECAST_COLUMNS = (
 class ForecastInputs:
     """What a run forecasts from, besides the features: the same for all counters, and read once.
 
-    midnight: the start of the local day. newest: the snapshot that was published then. tables: the `tables` of a query,
-    with the counts and estimates to read instead of the stored ones. weather: `read_weather`.
+    midnight: the start of the local day. newest: the snapshot that was published then. past: the champion is that of a
+    past day or hour (`past_champion`). tables: the `tables` of a query, with the counts and estimates to read instead
+    of the stored ones. weather: `read_weather`.
     """
 
     midnight: datetime
     newest: Published
+    past: bool
     tables: dict[str, str]
     history: History
     loaded: LoadedChampion

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,8 +19,8 @@ from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects
 from velocast.core import schemas
 from velocast.core.city import City, Histories
-from velocast.core.datetimes import HOUR, local_date, rfc3339, start_of_hour
-from velocast.core.errors import EventError, ObjectMissing
+from velocast.core.datetimes import HOUR, local_date, parse_instant, rfc3339, start_of_hour
+from velocast.core.errors import EventError, ObjectChanged, ObjectMissing
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.known_hours import with_histories
 from velocast.model.spatial_fallback import Z_90
@@ -55,6 +57,8 @@ RECENT_HOURS = 14 * 24
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
 HEALTH_DECIMALS = 4
+# Metadata of the published object: what `read_published` tells without reading a large city's snapshot.
+_ORIGIN, _PUBLISHED, _GENERATED_BY = "origin-at", "published-at", "generated-by"
 
 Floats = npt.NDArray[np.float64]
 
@@ -341,22 +345,44 @@ class Published:
         own = self.origin_at
         return own is not None and local_date(own, zone) > local_date(origin_at, zone)
 
-    def newer_origin(
-        self, origin_at: datetime, generated_by: str, zone: ZoneInfo
-    ) -> datetime | None:
-        """Return its origin where forecasts from `origin_at` must not replace it, else None.
+    def why_kept(
+        self, origin_at: datetime, generated_by: str, zone: ZoneInfo, *, past: bool
+    ) -> str | None:
+        """Return why forecasts from `origin_at` must not replace it; None when they may.
 
         It is then of a later day, or of a later hour by the same model: a new champion's forecasts replace those of the
-        old one.
+        old one. past: made with a champion of the past, which replaces no other model's forecasts of the same day.
         """
-        if self.origin_at is None or self.origin_at <= origin_at:
+        if self.origin_at is None:
             return None
-        kept = self.is_of_a_later_day(origin_at, zone) or self.generated_by == generated_by
-        return self.origin_at if kept else None
+        later, same = self.origin_at > origin_at, self.generated_by == generated_by
+        if self.is_of_a_later_day(origin_at, zone) or (later and same):
+            return f"the published snapshot is newer, from {rfc3339(self.origin_at)}"
+        of_this_day = local_date(self.origin_at, zone) == local_date(origin_at, zone)
+        if past and of_this_day and not same:
+            return f"the published snapshot is by {self.generated_by}, promoted since"
+        return None
 
 
 def read_published(objects: Objects) -> Published:
     """Return what is known of the published snapshot."""
+    try:
+        stored = objects.describe(SNAPSHOT)
+    except ObjectMissing:
+        return Published()
+    if _ORIGIN in stored.metadata:
+        said = stored.metadata
+        return Published(
+            stored.generation,
+            parse_instant(said[_ORIGIN]),
+            parse_instant(said[_PUBLISHED]),
+            said[_GENERATED_BY],
+        )
+    return _read_whole(objects)
+
+
+def _read_whole(objects: Objects) -> Published:
+    """Return the same of a snapshot that an earlier release wrote, without metadata."""
     try:
         stored = objects.read(SNAPSHOT)
     except ObjectMissing:
@@ -369,7 +395,27 @@ def read_published(objects: Objects) -> Published:
 
 
 def publish(objects: Objects, snapshot: Snapshot, *, if_generation: int) -> int:
-    """Write the snapshot and return its generation. Raises ObjectChanged when another has been published since."""
-    return objects.write(
-        SNAPSHOT, dumps(snapshot), content_type=CONTENT_TYPE, if_generation=if_generation
-    )
+    """Write the snapshot and return its generation; the same one where this very snapshot is published already.
+
+    Raises ObjectChanged when another has been published since.
+    """
+    data = dumps(snapshot)
+    said = {
+        _ORIGIN: rfc3339(snapshot.origin_at),
+        _PUBLISHED: rfc3339(snapshot.published_at),
+        _GENERATED_BY: snapshot.generated_by,
+    }
+    try:
+        return objects.write(
+            SNAPSHOT,
+            data,
+            content_type=CONTENT_TYPE,
+            if_generation=if_generation,
+            metadata=said,
+        )
+    except ObjectChanged:
+        # A run that was stopped after it had published is repeated.
+        now = objects.describe(SNAPSHOT)
+        if now.md5 != base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode():
+            raise
+        return now.generation

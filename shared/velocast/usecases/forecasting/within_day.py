@@ -87,7 +87,10 @@ def describe_nothing_new(run: ForecastRun, published: Published) -> str | None:
         return None
     if published.origin_at >= due_at:
         return f"nothing new is known: the forecasts are from {rfc3339(published.origin_at)}"
-    if learn_update(run, known, {}) is None:
+    past = Known(run.as_of, known.midnight - LEARNED_DAYS * DAY, run.as_of)
+    with counts_known_then(run.warehouse, past, histories, only_known=False) as tables:
+        update = learn_update(run, known, tables)
+    if update is None:
         return "the day's counts do not improve the forecast of its rest"
     return None
 

@@ -18,7 +18,7 @@ from velocast.core.datetimes import rfc3339
 from velocast.usecases.site.accuracy import find_conspicuous_counters, measure_accuracy, pairs
 from velocast.usecases.site.counter_pages import file_name_of
 from velocast.usecases.site.days import describe_days
-from velocast.usecases.snapshot_format import CounterSnapshot, GrowthCard, Snapshot
+from velocast.usecases.snapshot_format import CounterSnapshot, GrowthCard, Snapshot, iterate_json
 
 FORMAT = 2
 MANIFEST = "data/manifest.json"
@@ -40,9 +40,11 @@ class PageData:
     @cached_property
     def folder(self) -> str:
         """The folder of the files that never change, named by the content of the snapshot."""
-        text = self.snapshot.model_dump_json().encode("utf-8")
-        digest = hashlib.sha256(text + bytes([FORMAT])).hexdigest()
-        return f"{DATA}{digest[:16]}/"
+        digest = hashlib.sha256()
+        for text in iterate_json(self.snapshot):
+            digest.update(text)
+        digest.update(bytes([FORMAT]))
+        return f"{DATA}{digest.hexdigest()[:16]}/"
 
     def manifest(self, *, api: bool) -> bytes:
         """Return the manifest. api: the page's address also answers the API, for forecasts of any place and hour."""

@@ -14,7 +14,7 @@ from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.adapters.champion_manifest import Champion
 from velocast.core.audit_row import AuditRow
-from velocast.core.datetimes import parse_instant
+from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.notices import NOTICE, ModelFallback
 from velocast.core.requests import PredictRequest
 from velocast.usecases import audit, feature_store, model_loading, snapshot_format
@@ -24,7 +24,7 @@ from velocast.usecases.site.publication import make_site
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
 pytestmark = pytest.mark.usefixtures("storage_buckets", "warehouse_tables", "topics")
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ALL_FORECASTS = "SELECT * FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"
 
@@ -573,26 +573,32 @@ class TestWithAChampion:
         assert set(stored(warehouse_tables)["model_version"]) == {0}
         assert published().champion is None
 
+    @pytest.mark.parametrize(
+        ("promoted_at", "made_with"), [("2025-03-02T05:00:00Z", 4), (rfc3339(AS_OF + MINUTE), 3)]
+    )
     def test_a_promotion_in_between_is_not_overwritten(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, promoted_at: str, made_with: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Version 4 is promoted, and publishes, while the run with version 3 is about to publish."""
+        """Version 4 is promoted, and publishes, while the run with version 3 is about to publish.
+
+        A run as of a time before the promotion is then one of the past: it stores its own champion's rows.
+        """
         small_city.store(small_city.make())
-        champions.publish(3)
+        promoted(champions.publish(3), "2025-03-02T05:00:00Z")
         build = snapshot.build_snapshot
-        promoted: list[Champion] = []
+        later: list[Champion] = []
 
         def promote_first(*args: Any, **kwargs: Any) -> Snapshot:
-            if not promoted:
-                promoted.append(champions.publish(4))
-                forecast_at(message_id="promotion")
+            if not later:
+                later.append(champions.publish(4, published_at=promoted_at))
+                forecast_at(rfc3339(AS_OF + 2 * MINUTE), message_id="promotion")
             return build(*args, **kwargs)
 
         monkeypatch.setattr(snapshot, "build_snapshot", promote_first)
 
         row = forecast_at()
 
-        assert row.details["model_version"] == 4
+        assert row.details["model_version"] == made_with
         card = published().champion
         assert card is not None
         assert card.version == 4

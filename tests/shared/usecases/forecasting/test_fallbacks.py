@@ -68,6 +68,31 @@ def test_a_counter_s_first_day_gives_its_level_within_a_tenth() -> None:
     assert (made["upper"] > truth).all()
 
 
+@pytest.mark.parametrize("bikes", [0.0, 6.0])
+def test_two_hours_of_a_night_say_little_of_the_day(bikes: float) -> None:
+    never = forecast(made_history(hours=0))
+    history = made_history(hours=2)
+    history.recent.loc["new", [RECENT_HOURS - 2, RECENT_HOURS - 1]] = bikes
+    history.counters.loc["new", "mean_count"] = bikes
+    made = forecast(history)
+    assert set(made["basis"]) == {"city_profile"}
+    assert made["predicted_count"].sum() > 0.3 * never["predicted_count"].sum()
+    for each in (made, never):
+        each["width"] = (each["upper"] - each["lower"]) / each["predicted_count"]
+    assert (made["width"] > 0.9 * never["width"]).all()
+
+
+@pytest.mark.parametrize("factor", [0.0, 50.0])
+def test_a_city_that_sends_zeros_or_nonsense_moves_nothing_beyond_all_measure(
+    factor: float,
+) -> None:
+    history = made_history(hours=0)
+    broken = History(**(vars(history) | {"recent": history.recent * factor}))
+    usual = History(**(vars(history) | {"recent": history.recent / CITY}))
+    bikes = forecast(broken)["predicted_count"] / forecast(usual)["predicted_count"]
+    assert bikes.between(0.29, 3.01).all()
+
+
 def test_its_own_hours_change_the_shape_of_the_city_s_week() -> None:
     by_night = np.roll(SHAPE, 12)
     made = forecast(made_history(hours=24, shape=by_night))["predicted_count"].to_numpy()

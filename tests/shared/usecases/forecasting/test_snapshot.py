@@ -197,8 +197,31 @@ def test_a_snapshot_published_in_the_meantime_is_not_overwritten() -> None:
     made = build()
     snapshot.publish(champions.models(), made, if_generation=before)
 
+    other = made.model_copy(update={"generated_by": "another model"})
     with pytest.raises(ObjectChanged, match="someone else wrote"):
-        snapshot.publish(champions.models(), made, if_generation=before)
+        snapshot.publish(champions.models(), other, if_generation=before)
+
+
+def test_a_run_that_is_repeated_after_it_has_published_finds_its_own_snapshot() -> None:
+    hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
+    small_city.store(one_counter(hours, [10] * len(hours)))
+    made = build()
+    generation = snapshot.publish(champions.models(), made, if_generation=0)
+
+    assert snapshot.publish(champions.models(), made, if_generation=0) == generation
+
+
+def test_the_snapshot_of_an_earlier_release_is_read_whole() -> None:
+    hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
+    small_city.store(one_counter(hours, [10] * len(hours)))
+    made = build()
+    generation = champions.models().write(
+        snapshot_format.SNAPSHOT, snapshot_format.dumps(made), content_type="application/gzip"
+    )
+
+    assert snapshot.read_published(champions.models()) == snapshot.Published(
+        generation, made.origin_at, made.published_at, made.generated_by
+    )
 
 
 def test_an_unreadable_snapshot_is_replaced() -> None:

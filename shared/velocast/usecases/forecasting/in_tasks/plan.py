@@ -50,6 +50,7 @@ class ForecastPlan(Message):
     as_of: AwareDatetime
     midnight: AwareDatetime | None = None
     newest: Published = Published()
+    past: bool = False
     tables: dict[str, str] = Field(default_factory=dict)
     source: Champion | SummaryEntry | None = None
     busy: Champion | None = None
@@ -106,6 +107,7 @@ class ForecastFolder:
             as_of=self.run.as_of,
             midnight=inputs.midnight,
             newest=inputs.newest,
+            past=inputs.past,
             tables=inputs.tables,
             source=inputs.loaded.source,
             busy=inputs.busy.manifest,
@@ -139,6 +141,7 @@ class ForecastFolder:
         return ForecastInputs(
             midnight=plan.midnight,
             newest=plan.newest,
+            past=plan.past,
             tables=plan.tables,
             history=history,
             loaded=loaded,

@@ -96,7 +96,6 @@ def publish_parts(run: ForecastJobRun, *, name: str, last: bool) -> list[AuditRo
         return []
     rows = daily_forecast.audit_forecast(run, made)
     _leave(folder, PUBLISHED)
-    _drop(run, plan)
     return rows
 
 
@@ -113,9 +112,3 @@ class _Parts:
 
 def _leave(folder: ForecastFolder, state: str) -> None:
     folder.objects.write_json(f"{folder.root}{OUTCOME}", {"state": state})
-
-
-def _drop(run: ForecastJobRun, plan: ForecastPlan) -> None:
-    """Drop the counts of the plan."""
-    for table in plan.tables.values():
-        run.warehouse.drop(table)
