@@ -7,6 +7,8 @@ errors (google.api_core.exceptions.GoogleAPICallError) are raised, after at most
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -56,6 +58,11 @@ class ObjectVersion:
     content_encoding: str | None = None
     cache_control: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def holds(self, data: bytes) -> bool:
+        """Return whether these are the stored bytes, by size and MD5; never of a composed object."""
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        return self.size == len(data) and self.md5 == base64.b64encode(digest).decode()
 
 
 class Objects:

@@ -211,6 +211,17 @@ def test_a_run_that_is_repeated_after_it_has_published_finds_its_own_snapshot() 
     assert snapshot.publish(champions.models(), made, if_generation=0) == generation
 
 
+def test_a_snapshot_that_was_deleted_in_the_meantime_is_told_as_a_change() -> None:
+    hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
+    small_city.store(one_counter(hours, [10] * len(hours)))
+    made = build()
+    generation = snapshot.publish(champions.models(), made, if_generation=0)
+    champions.models().delete(snapshot_format.SNAPSHOT)
+
+    with pytest.raises(ObjectChanged):
+        snapshot.publish(champions.models(), made, if_generation=generation)
+
+
 def test_the_snapshot_of_an_earlier_release_is_read_whole() -> None:
     hours = pd.date_range(ORIGIN - DAY, AS_OF, freq="h")
     small_city.store(one_counter(hours, [10] * len(hours)))
