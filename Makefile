@@ -61,9 +61,10 @@ $(CHECKOV): $(READY)
 	@UV_PROJECT_ENVIRONMENT=$(VENV)/checkov $(BIN)/uv sync --locked --quiet --only-group terraform 1>&2
 	@touch $(CHECKOV)
 
+# The other tests in tests/terraform (alert rules, release, packages) need no Terraform, and `make test` runs them.
 test-terraform: $(READY) $(CHECKOV) ## Check, validate, plan and apply terraform/ against mocks; needs terraform, no cloud account
 	@command -v terraform > /dev/null || { echo "terraform is not installed: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
-	$(BIN)/pytest -n 2 --dist loadgroup tests/terraform $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup -m terraform tests/terraform $(ARGS)
 
 test-packages: $(READY) ## Install every requirements.txt with pip, start each function from its zip, send it an event
 	$(BIN)/pytest -n 2 --dist loadfile tests/packages $(ARGS)
