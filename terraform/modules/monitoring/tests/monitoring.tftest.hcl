@@ -60,7 +60,9 @@ variables {
   }
 }
 
-run "a_rule_becomes_a_policy" {
+# One run for all that these variables make: each run starts the providers anew, twice.
+run "defaults" {
+  # A rule becomes a policy.
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].display_name == "R2 below 0.65"
     error_message = "The title must contain the threshold."
@@ -99,28 +101,8 @@ run "a_rule_becomes_a_policy" {
     condition     = google_monitoring_alert_policy.this["disk"].notification_channels == tolist([google_monitoring_notification_channel.alerts.name]) && length(google_monitoring_notification_channel.email) == 0
     error_message = "Without an address there must be no mail."
   }
-}
 
-run "mail_where_there_is_an_address" {
-  variables {
-    alert_email     = "ada@example.org"
-    billing_account = "012345-567890-ABCDEF"
-  }
-  assert {
-    condition     = google_monitoring_notification_channel.email[0].type == "email" && google_monitoring_notification_channel.email[0].labels.email_address == "ada@example.org"
-    error_message = "The channel must send mail to the address."
-  }
-  assert {
-    condition     = length(google_monitoring_alert_policy.this["disk"].notification_channels) == 2 && length(google_monitoring_alert_policy.this["r2"].notification_channels) == 1
-    error_message = "Only a rule with email: true may send mail, and it must reach Discord as well."
-  }
-  assert {
-    condition     = google_billing_budget.project[0].all_updates_rule[0].monitoring_notification_channels == tolist([google_monitoring_notification_channel.email[0].name])
-    error_message = "The budget must send mail to the address."
-  }
-}
-
-run "objectives_and_how_fast_their_budgets_burn" {
+  # Objectives, and how fast their budgets burn.
   assert {
     condition     = { for name, slo in google_monitoring_slo.this : name => slo.goal } == { good_answers = 0.99, fast_answers = 0.95, fresh = 0.9 } && alltrue([for slo in values(google_monitoring_slo.this) : slo.service == google_monitoring_custom_service.this[0].service_id && slo.rolling_period_days == 30])
     error_message = "Each objective must have its goal over 30 days."
@@ -159,9 +141,8 @@ run "objectives_and_how_fast_their_budgets_burn" {
     condition     = google_monitoring_alert_policy.burn["fresh_fast"].documentation[0].content == "within 26 h\n[Runbook](https://github.com/velocast/velocast/blob/main/docs/runbooks/fresh.md)\n"
     error_message = "The policies of an objective must link to its page."
   }
-}
 
-run "incidents_reach_the_topic" {
+  # Incidents reach the topic.
   assert {
     condition     = google_monitoring_notification_channel.alerts.type == "pubsub" && google_monitoring_notification_channel.alerts.labels.topic == "projects/velocast-test/topics/velocast-alerts"
     error_message = "The channel must publish on the alerts topic, by its full id."
@@ -174,9 +155,8 @@ run "incidents_reach_the_topic" {
     condition     = google_pubsub_topic_iam_member.notification_agent.role == "roles/pubsub.publisher" && google_pubsub_topic_iam_member.notification_agent.topic == "velocast-alerts"
     error_message = "The agent may only publish on that topic."
   }
-}
 
-run "log_lines_are_counted" {
+  # Log lines are counted.
   assert {
     condition     = google_logging_metric.this["velocast_runs"].label_extractors == tomap({ component = "EXTRACT(labels.component)", status = "EXTRACT(jsonPayload.status)" })
     error_message = "Labels must be taken from the fields named in log_metrics.yaml."
@@ -189,9 +169,8 @@ run "log_lines_are_counted" {
     condition     = output.log_metrics["velocast_runs"] == "logging_googleapis_com:user_velocast_runs"
     error_message = "The output must be the metric's PromQL name."
   }
-}
 
-run "everything_but_the_budget_by_default" {
+  # Everything but the budget by default.
   assert {
     condition     = toset(keys(output.dashboards)) == toset(["drift_monitoring", "model_performance", "overview", "training_deployment"])
     error_message = "There must be four dashboards."
@@ -219,6 +198,25 @@ run "everything_but_the_budget_by_default" {
   assert {
     condition     = length(google_billing_budget.project) == 0
     error_message = "Without a billing account there must be no budget."
+  }
+}
+
+run "mail_where_there_is_an_address" {
+  variables {
+    alert_email     = "ada@example.org"
+    billing_account = "012345-567890-ABCDEF"
+  }
+  assert {
+    condition     = google_monitoring_notification_channel.email[0].type == "email" && google_monitoring_notification_channel.email[0].labels.email_address == "ada@example.org"
+    error_message = "The channel must send mail to the address."
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.this["disk"].notification_channels) == 2 && length(google_monitoring_alert_policy.this["r2"].notification_channels) == 1
+    error_message = "Only a rule with email: true may send mail, and it must reach Discord as well."
+  }
+  assert {
+    condition     = google_billing_budget.project[0].all_updates_rule[0].monitoring_notification_channels == tolist([google_monitoring_notification_channel.email[0].name])
+    error_message = "The budget must send mail to the address."
   }
 }
 
