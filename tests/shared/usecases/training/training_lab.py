@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
+from gcp_emulators.storage.preconditions import Preconditions
 from tests import emulators
 from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
@@ -67,8 +68,10 @@ class Lab:
         return {short: self.contents(short) for short in emulators.BUCKETS}
 
     def contents(self, bucket: str = "models") -> dict[str, tuple[bytes, str]]:
-        objects = self.objects(bucket)
-        return {name: (objects.read(name).data, _type(name)) for name in objects.names("")}
+        """The objects of a bucket, read without HTTP, because each test of a lab asks for all of them."""
+        store, name = self.store.store, emulators.BUCKETS[bucket]
+        read = (store.read(name, each.name, Preconditions()) for each in store.objects(name))
+        return {each.name: (data, _type(each.name)) for each, data in read}
 
     def settled(self) -> dict[str, Any]:
         """What the models bucket holds, with rounded scores: the emulator adds up in any order.
@@ -98,11 +101,11 @@ class Lab:
         for short, name in emulators.BUCKETS.items():
             self.store.store.ensure_bucket(name, versioning=short == "models")
             self.store.store.empty_bucket(name)
-            objects = self.objects(short)
             for path, (data, kind) in kept.get(short, {}).items():
-                objects.write(path, data, content_type=kind)
-        for table in ("monitoring_audit.logs", "bike_traffic_predictions.forecasts"):
-            self.client.query_and_wait(f"TRUNCATE TABLE `{emulators.PROJECT}.{table}`")
+                self.store.store.put(name, path, data, {"contentType": kind}, Preconditions())
+        written = ("monitoring_audit.logs", "bike_traffic_predictions.forecasts")
+        emptied = [f"TRUNCATE TABLE `{emulators.PROJECT}.{table}`" for table in written]
+        self.client.query_and_wait(";".join(emptied))
         self.topics.reset()
 
     def run(self, component: str, execution_id: str, as_of: str) -> Run[JobSettings]:
