@@ -33,10 +33,12 @@ from velocast.model.learning import models
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.context import Run, Runtime, perform
-from velocast.usecases.forecasting import forecast_rows, snapshot
-from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting import forecast_rows
+from velocast.usecases.forecasting.busy_hours import BUSY_FROM, BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastInputs
-from velocast.usecases.forecasting.snapshot import Published
+from velocast.usecases.forecasting.snapshot.building import build_snapshot
+from velocast.usecases.forecasting.snapshot.history import read_history
+from velocast.usecases.forecasting.snapshot.publication import Published
 from velocast.usecases.ingest import gaps as ingest_gaps
 from velocast.usecases.ingest.faults import JUDGED_DAYS
 from velocast.usecases.model_loading import LoadedChampion
@@ -126,9 +128,7 @@ def forecast(
     stages: Stages = {}
     with stage(stages, "history"):
         origin = origin_of(run.as_of, run.settings.city.zone)
-        history = snapshot.read_history(
-            run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of
-        )
+        history = read_history(run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of)
     # the first time loads scikit-learn; the second is like that of a warm instance
     for name in ("first", "five_days"):
         if name == "first" and tiles:
@@ -145,14 +145,15 @@ def forecast(
         stages[name]["features"] = sum(read)
         warehouse.stop_recording()
     with stage(stages, "snapshot"):
-        made = snapshot.build_snapshot(
+        made = build_snapshot(
             run.settings.city,
             history,
             rows,
             origin_at=origin,
             as_of=run.as_of,
             champion=None,
-            busy=BusyChampion(),
+            busy_champion=None,
+            busy_from=BUSY_FROM,
             generated_by="a benchmark",
         )
         data = snapshot_format.dumps(made)

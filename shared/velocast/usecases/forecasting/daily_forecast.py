@@ -29,14 +29,13 @@ from velocast.usecases.context import Run, describe_error
 from velocast.usecases.forecasting import (
     busy_hours,
     forecast_rows,
-    long_past,
     past_champion,
-    past_forecasts,
-    snapshot,
     within_day,
 )
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastInputs, ForecastRun
+from velocast.usecases.forecasting.snapshot import building, long_past, past_forecasts, publication
+from velocast.usecases.forecasting.snapshot.history import SEEN_WITHIN, read_history
 from velocast.usecases.forecasting.within_day import KnownDay
 from velocast.usecases.growth import read_measured_growth
 from velocast.usecases.histories.known import counts_known_then, read_histories
@@ -46,7 +45,7 @@ from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.site.publication import publish_site
 
 ATTEMPTS = 3
-KNOWN_WITHIN = snapshot.SEEN_WITHIN + timedelta(days=2)  # the oldest count that a forecast reads
+KNOWN_WITHIN = SEEN_WITHIN + timedelta(days=2)  # the oldest count that a forecast reads
 STORED, KNOWN = "as they are stored", "as they were known"
 KEY = ("counter_id", "target_at", "origin_at", "model_version")
 COMPARED = (
@@ -128,7 +127,7 @@ def report_nothing_new(request: PredictRequest, run: Run[ForecastSettings]) -> l
     """Return the audit row of a request within the day when no more hours have become known; else no row."""
     if not request.within_day:
         return []
-    newest = snapshot.read_published(Objects(run.settings.project, run.settings.models_bucket))
+    newest = publication.read_published(Objects(run.settings.project, run.settings.models_bucket))
     why = within_day.describe_nothing_new(run, newest)
     return [] if why is None else [_row(run, {"forecasts": 0, "snapshot": f"kept: {why}"})]
 
@@ -227,8 +226,8 @@ def _read_inputs(
     city, midnight = run.settings.city, origin_of(run.as_of, run.settings.city.zone)
     objects = Objects(run.settings.project, run.settings.models_bucket)
     # Read before the champion: whoever promotes a champion after this line also publishes, and the write below fails.
-    newest = snapshot.read_published(objects)
-    history = snapshot.read_history(
+    newest = publication.read_published(objects)
+    history = read_history(
         run.warehouse,
         city,
         origin_at=midnight,
@@ -271,14 +270,15 @@ def store_and_publish(
     if kept is not None:
         state = f"kept: {kept}"
     else:
-        made = snapshot.build_snapshot(
+        made = building.build_snapshot(
             city,
             history,
             forecasts,
             origin_at=origin_at,
             as_of=run.as_of,
             champion=loaded.manifest,
-            busy=busy,
+            busy_champion=busy.manifest,
+            busy_from=busy.busy_from,
             generated_by=generated_by,
             past=past_forecasts.read_past_forecasts(
                 run.warehouse,
@@ -295,7 +295,7 @@ def store_and_publish(
             proposed=read_shown_proposals(run.warehouse, as_of=run.as_of),
             clock=run.settings.clock,
         )
-        snapshot.publish(objects, made, if_generation=newest.generation)
+        publication.publish(objects, made, if_generation=newest.generation)
         site = publish_site(Objects(run.settings.project, run.settings.site_bucket), made)
         state = "published"
     rows, bases, weather = 0, Counter[str](), set[pd.Timestamp]()

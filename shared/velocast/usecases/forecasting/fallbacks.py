@@ -21,7 +21,7 @@ from velocast.core.datetimes import HOUR
 from velocast.core.geo import Plane
 from velocast.model import spatial_fallback
 from velocast.model.spatial_fallback import blend
-from velocast.usecases.forecasting.snapshot import History
+from velocast.usecases.forecasting.snapshot.history import History
 from velocast.usecases.snapshot_format import HOURS_PER_WEEK, Basis
 
 Floats = npt.NDArray[np.float64]
