@@ -21,7 +21,7 @@ from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
 from velocast.adapters.bigquery import merge, sql_templates
 from velocast.adapters.bigquery.client import Remembering, Warehouse
 from velocast.core import schemas
-from velocast.usecases.forecasting import daily_forecast
+from velocast.usecases.forecasting import stored_rows
 from velocast.usecases.histories import decisions
 from velocast.usecases.ingest import fetch, gaps, verdicts, weather
 from velocast_cli.operations.restoring import restore
@@ -123,7 +123,7 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
     (schemas.VERDICTS, {"keys": verdicts.KEY, "update": verdicts.COMPARED}),
     (schemas.CONTINUATIONS, {"keys": decisions.KEY, "update": decisions.COMPARED}),
     (schemas.COUNT_ESTIMATES, {"keys": gaps.KEY}),
-    (schemas.FORECASTS, {"keys": daily_forecast.KEY, "update": daily_forecast.COMPARED}),
+    (schemas.FORECASTS, {"keys": stored_rows.KEY, "update": stored_rows.COMPARED}),
     (schemas.LOGS, {"keys": ["event_id"]}),
 ]
 
