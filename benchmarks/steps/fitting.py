@@ -14,7 +14,7 @@ from velocast.core import schemas
 from velocast.core.datetimes import local_date
 from velocast.core.kinds import DEFAULT_KIND
 from velocast.model.learning import models
-from velocast.usecases.training.datasets.frames import Source, learning_frames
+from velocast.usecases.training.datasets.frames import FeatureSource, learning_frames
 from velocast.usecases.training.datasets.windows import DayRange, calibration_start
 from velocast_cli.backtesting import reference_forest
 
@@ -32,7 +32,7 @@ def learn(
     stages: Stages = {}
     until = local_date(run.as_of, run.settings.city.zone)
     known = DayRange(first=date.fromisoformat(first_day), until=until)
-    source = Source(run, schemas.COUNTS, rows_a_day, weather_table=schemas.WEATHER)
+    source = FeatureSource(run, schemas.COUNTS, rows_a_day, weather_table=schemas.WEATHER)
     with stage(stages, "features"):
         rows, held_out = learning_frames(
             source, [known], calibration_start([known]), kind=DEFAULT_KIND

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from velocast.adapters.champion_manifest import Champion
 from velocast.core.city import City, Histories
 from velocast.core.datetimes import HOUR
+from velocast.model.arrays import Floats
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.known_hours import with_histories
 from velocast.usecases.forecasting.snapshot.history import History
@@ -34,8 +34,6 @@ from velocast.usecases.snapshot_format import (
 
 COUNT_DECIMALS = 2
 PROBABILITY_DECIMALS = 3
-
-Floats = npt.NDArray[np.float64]
 
 
 def build_snapshot(
