@@ -1,7 +1,7 @@
 """Memory and time of the parts that read all counts, for cities of any size.
 
 A city of up to `--emulate` counters is simulated and loaded into the BigQuery emulator. For larger ones BigQuery's
-answers are made up (`made_up_city`), so its own time is not measured.
+answers are made up (`steps/made_up_city.py`), so its own time is not measured.
 """
 
 from __future__ import annotations

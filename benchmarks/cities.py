@@ -21,7 +21,7 @@ from velocast.core.kinds import DEFAULT_KIND
 from velocast_cli.backtesting import city_tables, file_backtest, scores
 from velocast_cli.backtesting.file_backtest import BacktestRequest, LoadedCounts
 from velocast_cli.backtesting.interval_scores import TENTHS
-from velocast_cli.backtesting.references import Reference
+from velocast_cli.backtesting.references import ReferenceName
 from velocast_cli.cities import city_of, read_files_of
 from velocast_cli.city_file import FileCounts
 
@@ -29,7 +29,7 @@ ENDING = "-counts.parquet"
 MONTHS = (2, 5, 8, 11)
 WEEKS, SCORED_DAYS = 4, 3  # the last day's forecasts are scored for three days
 LEAST_HISTORY_DAYS = 60
-REFERENCES: tuple[Reference, ...] = ("value_168h_before", "similar_days")
+REFERENCES: tuple[ReferenceName, ...] = ("value_168h_before", "similar_days")
 Measured = tuple[str, str]  # a city's name and the first day of a window
 HEADS = ("city", "28 days from", "hours", "RMSE", "better reference", "gain", "R2", "covered")
 

@@ -1,7 +1,8 @@
 """Time, memory and cost for cities of 50 to 10,000 counters.
 
 Synthetic cities of up to `--emulate` counters are loaded into the BigQuery emulator. For larger ones BigQuery's results
-are copies of those for the largest emulated city (`tiled_city`), so the time of BigQuery itself is not measured.
+are copies of those for the largest emulated city (`steps/tiled_city.py`), so the time of BigQuery itself is not
+measured.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from velocast.core.datetimes import rfc3339
 from velocast_local.city.replayed_counts import CityFile
 from velocast_local.demo import AuditReader, Player, Progress, details_of
 from velocast_local.simulation.city import simulate, write_city
-from velocast_local.stack import environment, lifecycle
+from velocast_local.stack import environment, lifecycle, status
 from velocast_local.stack.state import read_state
 
 COUNTERS, DAYS = 100, 172
@@ -61,7 +61,7 @@ def watched(process: psutil.Process | None) -> Iterator[Watch]:
 
 
 def part(home: Path, name: str) -> psutil.Process:
-    return psutil.Process(lifecycle.stack_status(home)["parts"][name]["pid"])
+    return psutil.Process(status.stack_status(home)["parts"][name]["pid"])
 
 
 def bench_ingestion(
@@ -201,7 +201,7 @@ def run(home: Path, console: Console) -> Table:
         bench_forecasts(player, audit, table)
     bench_serve(home, table)
     table.add_row(
-        "memory of the whole stack", f"{lifecycle.stack_status(home)['memory_mb']:,} MB", "4,000 MB"
+        "memory of the whole stack", f"{status.stack_status(home)['memory_mb']:,} MB", "4,000 MB"
     )
     return table
 

@@ -20,7 +20,7 @@ from benchmarks import harness
 from velocast.core.kinds import DEFAULT_KIND
 from velocast.model.learning.models import SEED
 from velocast_cli.backtesting import file_backtest, scores
-from velocast_cli.backtesting.file_backtest import BacktestRequest, WeatherAs
+from velocast_cli.backtesting.file_backtest import BacktestRequest, WeatherUse
 from velocast_cli.backtesting.weather_perturbation import perturbed
 from velocast_cli.cities import city_of, read_files_of
 from velocast_cli.weather_file import read_weather_file
@@ -115,7 +115,7 @@ def verification_lines(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def variants(files: list[Path]) -> list[tuple[str, Path | None, WeatherAs]]:
+def variants(files: list[Path]) -> list[tuple[str, Path | None, WeatherUse]]:
     """Return what to test: a name, the file of weather, and how it is used."""
     own, *others = files
     return [

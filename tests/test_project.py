@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import grimp
@@ -146,13 +146,27 @@ def test_dependency_updates_reach_everything_that_is_pinned() -> None:
 DEFINED_TWICE = {"main", "parse_instant", "rfc3339"}
 
 
-def test_a_public_name_means_one_thing() -> None:
+def defined_names(module: ast.Module, *, aliases: bool) -> Iterator[str]:
+    """Yield the functions, classes and type aliases of a module, without type variables."""
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif aliases and isinstance(node, ast.Assign) and "TypeVar" not in ast.dump(node.value):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and re.fullmatch("[A-Z]+[a-z]\\w*", target.id):
+                    yield target.id
+
+
+@pytest.mark.parametrize(
+    ("folders", "aliases"), [(("shared", "cli", "local"), False), (("shared", "cli"), True)]
+)
+def test_a_public_name_means_one_thing(folders: tuple[str, ...], aliases: bool) -> None:
     places: dict[str, list[str]] = {}
-    for folder in ("shared", "cli", "local"):
+    for folder in folders:
         for file in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.parse(file.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                    places.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+            module = ast.parse(file.read_text(encoding="utf-8"))
+            for name in defined_names(module, aliases=aliases):
+                places.setdefault(name, []).append(str(file.relative_to(ROOT)))
     twice = {
         name: files
         for name, files in places.items()

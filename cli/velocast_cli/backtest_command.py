@@ -23,7 +23,7 @@ from velocast_cli.backtesting.outside.request import (
     OutsideRequest,
     parse_outside,
 )
-from velocast_cli.backtesting.references import DEFAULT_REFERENCES, REFERENCES, Reference
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, REFERENCES, ReferenceName
 from velocast_cli.cities import CITY_HELP, city_of
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _hours(text: str | None) -> tuple[int, ...]:
 
 def _opponents(
     given: list[str],
-) -> tuple[tuple[Reference, ...], tuple[OutsideForecaster, ...]]:
+) -> tuple[tuple[ReferenceName, ...], tuple[OutsideForecaster, ...]]:
     """Return the reference models and the outside forecasters of `--against`. Raises typer.BadParameter."""
     named = ",".join(text for text in given if "=" not in text)
     references = _chosen("against", named, REFERENCES) if named else DEFAULT_REFERENCES

@@ -9,6 +9,7 @@ from velocast.adapters.gcs import read_address
 from velocast.core.city import City, load_city
 from velocast.core.city.loading import packaged_cities
 from velocast.core.errors import CityRefused, VelocastError
+from velocast.core.geo import Position
 from velocast_cli.city_file import FileCounts, read_city_files
 
 CITY_HELP = "City: the name of a packaged one, the path of a city's file, or a gs:// address."
@@ -16,8 +17,6 @@ UNNAMED = "Unnamed city"
 FORMAT = (
     "demoville"  # describes the records of Paris's API, which a file without a city is taken for
 )
-
-Position = tuple[float, float]  # latitude and longitude, degrees (WGS 84)
 
 
 def city_of(name: str) -> City:

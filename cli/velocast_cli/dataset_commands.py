@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from velocast.core import kinds
 from velocast.core.kinds import Task
+from velocast_cli.operations.console import AsJson, Home
 from velocast_cli.target import job_run, reported_errors
 
 dataset_app = typer.Typer(
@@ -22,10 +22,6 @@ dataset_app = typer.Typer(
     no_args_is_help=True,
 )
 
-Home = Annotated[
-    Path | None, typer.Option("--home", envvar="VELOCAST_HOME", help="Folder of the local stack.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 AsOf = Annotated[
     str | None,
     typer.Option(

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from velocast.adapters.gcs import Objects, read_address
 from velocast.core.settings import ServeSettings
 from velocast.usecases.serving.app import create_app
-from velocast.usecases.serving.gateway import Gateway
-from velocast.usecases.serving.http_protocol import use_serving_protocol
+from velocast.usecases.serving.server.gateway import Gateway
+from velocast.usecases.serving.server.http_protocol import use_serving_protocol
 
 SETTINGS = ServeSettings.load(read_address)
 # An HTTP request carries no event time, so the service is given the system clock.

@@ -25,7 +25,7 @@ from velocast_local.city.injected_fault import LEAST_DAYS
 from velocast_local.city.replayed_city import SYNTHETIC_CITY
 from velocast_local.simulation.city import simulate_command
 from velocast_local.stack import lifecycle
-from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS
+from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS, home_folder
 from velocast_local.stack.supervisor import FUNCTIONS
 from velocast_local.stack_commands import local_app
 
@@ -89,7 +89,7 @@ def demo_command(
         )
     faulty = days >= LEAST_DAYS and not replay if inject_fault is None else inject_fault
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
-    folder = lifecycle.home_folder(home)
+    folder = home_folder(home)
     try:
         summary = _demo(
             folder,

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from velocast.core.errors import VelocastError
 from velocast_cli.cities import CITY_HELP
-from velocast_local.stack import environment, lifecycle
-from velocast_local.stack.state import read_state
+from velocast_local.stack import environment, lifecycle, status
+from velocast_local.stack.preparation import api_key
+from velocast_local.stack.state import home_folder, read_state
 
 local_app = typer.Typer(
     help="Start, stop, show and connect to the whole system on this machine.", no_args_is_help=True
@@ -62,8 +63,8 @@ def up_command(
     ] = None,
 ) -> None:
     """Start the stack, or report that it is already up. Without options it resumes its last city."""
-    console, folder = _console(), lifecycle.home_folder(home)
-    already = lifecycle.is_up(folder)
+    console, folder = _console(), home_folder(home)
+    already = status.is_up(folder)
     if not already:
         console.print(f"starting the stack in {folder}")
     try:
@@ -79,7 +80,7 @@ def up_command(
         stderr.print(f"[red]not started:[/red] {escape(str(exc))}")
         raise typer.Exit(1) from exc
     console.print("the stack is already up" if already else "the stack is up")
-    _print_urls(console, state["urls"], lifecycle.api_key(folder))
+    _print_urls(console, state["urls"], api_key(folder))
     console.print('\neval "$(velocast local env)" connects gcloud, bq and client libraries to it')
 
 
@@ -92,14 +93,14 @@ def _print_urls(console: Console, urls: dict[str, str], key: str) -> None:
 @local_app.command("down")
 def down_command(home: Home = None) -> None:
     """Stop the stack; its data stays in its folder."""
-    stopped = lifecycle.stop_stack(lifecycle.home_folder(home))
+    stopped = lifecycle.stop_stack(home_folder(home))
     _console().print("stopped" if stopped else "no stack was running")
 
 
 @local_app.command("status")
 def stack_status_command(home: Home = None, as_json: AsJson = False) -> None:
     """Show each part of the stack. Exit code 0 only if it is up and every part is healthy."""
-    found = lifecycle.stack_status(lifecycle.home_folder(home))
+    found = status.stack_status(home_folder(home))
     if as_json:
         typer.echo(json.dumps(found))
     else:
@@ -135,7 +136,7 @@ def _print_status(console: Console, found: dict[str, Any]) -> None:
     table.add_row("all", "", "", str(found["memory_mb"]), "")
     console.print(table)
     console.print(f"city {found['city']}, folder {found['home']}")
-    _print_urls(console, found["urls"], lifecycle.api_key(Path(found["home"])))
+    _print_urls(console, found["urls"], api_key(Path(found["home"])))
 
 
 @local_app.command("env")
@@ -144,14 +145,14 @@ def env_command(home: Home = None, as_json: AsJson = False) -> None:
 
     URL and KEY are the address and the key of its API.
     """
-    folder = lifecycle.home_folder(home)
+    folder = home_folder(home)
     state = read_state(folder)
-    if state is None or not lifecycle.is_up(folder):
+    if state is None or not status.is_up(folder):
         typer.echo(f"no stack is running in {folder}; start it with `velocast local up`", err=True)
         raise typer.Exit(1)
     api = {
         "URL": state.as_dict()["urls"]["dashboard"].rstrip("/"),
-        "KEY": lifecycle.api_key(folder),
+        "KEY": api_key(folder),
     }
     variables = environment.shell_environment(state) | api
     typer.echo(json.dumps(variables) if as_json else environment.export_lines(variables))

@@ -12,7 +12,8 @@ from google.cloud import bigquery
 from typer.testing import CliRunner, Result
 
 from tests.emulators import LOCATION, PROJECT
-from velocast.adapters.bigquery.client import Remembering, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.usecases import audit

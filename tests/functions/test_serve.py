@@ -17,8 +17,8 @@ from tests.functions.deployed import load_function
 from tests.functions.serving_process import MIB, Answer, Server, receive, running_serve
 from tests.shared.usecases.serving.serving_app import KEY
 from velocast.core.errors import SettingsError
-from velocast.usecases.serving.gateway import BODY_SECONDS
-from velocast.usecases.serving.http_protocol import CLIENT_SECONDS
+from velocast.usecases.serving.server.gateway import BODY_SECONDS
+from velocast.usecases.serving.server.http_protocol import CLIENT_SECONDS
 
 BODY = json.dumps({"records": [{"counter_id": "c-1", "at": "2026-03-04T08:00:00Z"}]}).encode()
 POST = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

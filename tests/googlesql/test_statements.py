@@ -18,10 +18,12 @@ import pytest
 from google.cloud import bigquery
 
 from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
-from velocast.adapters.bigquery import merge, sql_templates
-from velocast.adapters.bigquery.client import Remembering, Warehouse
+from velocast.adapters.bigquery import sql_templates, staging
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.jobs import Jobs
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.core import schemas
-from velocast.usecases.forecasting import daily_forecast
+from velocast.usecases.forecasting import stored_rows
 from velocast.usecases.histories import decisions
 from velocast.usecases.ingest import fetch, gaps, verdicts, weather
 from velocast_cli.operations.restoring import restore
@@ -123,16 +125,15 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
     (schemas.VERDICTS, {"keys": verdicts.KEY, "update": verdicts.COMPARED}),
     (schemas.CONTINUATIONS, {"keys": decisions.KEY, "update": decisions.COMPARED}),
     (schemas.COUNT_ESTIMATES, {"keys": gaps.KEY}),
-    (schemas.FORECASTS, {"keys": daily_forecast.KEY, "update": daily_forecast.COMPARED}),
+    (schemas.FORECASTS, {"keys": stored_rows.KEY, "update": stored_rows.COMPARED}),
     (schemas.LOGS, {"keys": ["event_id"]}),
 ]
 
 
-class Recorder(Warehouse):
-    """A warehouse that sends nothing: it keeps the statements and the columns of the tables they make."""
+class RecordedJobs(Jobs):
+    """Jobs that are not sent: it keeps the statements and the columns of the tables they make."""
 
-    def __init__(self, analyzer: Analyzer) -> None:
-        self._analyzer = analyzer
+    def __init__(self) -> None:
         super().__init__(PROJECT, "europe-west1")
         self.statements: list[Statement] = []
         self.tables: dict[str, dict[str, str]] = {
@@ -140,20 +141,15 @@ class Recorder(Warehouse):
             for name in schemas.TABLES
         }
 
-    def refusals(self) -> list[str]:
-        """Return why the analyzer refuses statements, with their text."""
-        answers = self._analyzer.refusals(self.tables, self.statements)
-        return [f"{why}\n{s.sql}" for s, why in zip(self.statements, answers, strict=True) if why]
-
-    def _load(self, name: str, rows: pa.Table, *, hours: int | None) -> None:
-        made = merge.create_sql(sql_templates.quoted(PROJECT, name), rows.schema, hours)
+    def load(self, name: str, rows: pa.Table, *, hours: int) -> None:
+        made = staging.create_sql(sql_templates.quoted(PROJECT, name), rows.schema, hours)
         self.statements.append(Statement(made))
         fields = re.search(r"\((.*?)\)", made)
         assert fields
         columns = [field.split() for field in fields[1].split(", ")]
         self.tables[f"{PROJECT}.{name}"] = dict(columns)
 
-    def _run(self, text: str, parameters: dict[str, Any]) -> Any:
+    def run(self, text: str, parameters: dict[str, Any]) -> Any:
         types: dict[str, str] = {}
         for parameter in sql_templates.query_parameters(parameters):
             scalar = isinstance(parameter, bigquery.ScalarQueryParameter)
@@ -164,13 +160,28 @@ class Recorder(Warehouse):
             self.statements.append(Statement(one.removesuffix(";"), types))
         return [{"inserted": 1, "updated": 1}]
 
-    def _change(self, text: str, parameters: dict[str, Any]) -> int:
-        self._run(text, parameters)
+    def change(self, text: str, parameters: dict[str, Any]) -> int:
+        self.run(text, parameters)
         return 2
 
     @contextmanager
-    def _scratch(self, dataset: str, *, kept: bool = False) -> Iterator[str]:
+    def scratch(self, dataset: str, *, kept: bool = False) -> Iterator[str]:
         yield f"{dataset}.staging_1"
+
+
+class Recorder(Warehouse):
+    """A warehouse that sends nothing."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        super().__init__(PROJECT, "europe-west1")
+        self._jobs = jobs = RecordedJobs()
+        self.statements, self.tables = jobs.statements, jobs.tables
+
+    def refusals(self) -> list[str]:
+        """Return why the analyzer refuses statements, with their text."""
+        answers = self._analyzer.refusals(self.tables, self.statements)
+        return [f"{why}\n{s.sql}" for s, why in zip(self.statements, answers, strict=True) if why]
 
 
 @pytest.fixture(scope="module")

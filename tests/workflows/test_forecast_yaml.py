@@ -154,8 +154,8 @@ def by_function(
     monkeypatch.setattr(forecast_rows, "BLOCK", 2)
     (row,) = forecast_all_counters(PredictRequest(**request), small_city.predict_run())
     warehouse = small_city.warehouse()
-    made, snapshot = stored(warehouse._client), published()
-    warehouse._client.query_and_wait(
+    made, snapshot = stored(warehouse._jobs.client), published()
+    warehouse._jobs.client.query_and_wait(
         "DELETE FROM bike_traffic_predictions.forecasts WHERE target_at > '2020-01-01'"
     )
     emulators.objects().delete(snapshot_format.SNAPSHOT)

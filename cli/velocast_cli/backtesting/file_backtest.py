@@ -31,7 +31,7 @@ from velocast_cli.backtesting import city_tables, rolling_origins
 from velocast_cli.backtesting.outside.forecasts import COUNTED, forecast_outside
 from velocast_cli.backtesting.outside.request import OutsideRequest
 from velocast_cli.backtesting.plan import RETRAIN_DAYS, BacktestPlan, BacktestResult
-from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, ReferenceName
 from velocast_cli.backtesting.weather_perturbation import perturbed
 from velocast_cli.cities import read_files_of
 from velocast_cli.city_file import FileCounts
@@ -42,7 +42,7 @@ PROJECT, LOCATION = "velocast-backtest", "europe-west1"
 RAW, COUNTS, WEATHER, COUNTERS = (
     f"bike_traffic_raw.backtest_{n}" for n in ("raw", "counts", "weather", "counters")
 )
-WeatherAs = Literal["perturbed", "observed"]
+WeatherUse = Literal["perturbed", "observed"]
 DAY = timedelta(days=1)
 
 
@@ -57,11 +57,11 @@ class BacktestRequest:
 
     files: tuple[Path, ...]
     weather: Path | None
-    weather_as: WeatherAs
+    weather_as: WeatherUse
     weeks: int
     until: date | None
     kinds: tuple[Kind, ...]
-    against: tuple[Reference, ...] = DEFAULT_REFERENCES
+    against: tuple[ReferenceName, ...] = DEFAULT_REFERENCES
     new_counters: bool = True
     retrain_days: int = RETRAIN_DAYS
     outside: OutsideRequest = field(default_factory=OutsideRequest)
@@ -196,7 +196,7 @@ def _plan(asked: BacktestRequest, city: City, counts: pd.DataFrame) -> BacktestP
 
 
 def _as_known(
-    observed: pd.DataFrame, city: City, plan: BacktestPlan, weather_as: WeatherAs
+    observed: pd.DataFrame, city: City, plan: BacktestPlan, weather_as: WeatherUse
 ) -> pd.DataFrame:
     """Return weather with its issue time: forecast at each origin, or observed (which gives an upper bound)."""
     if weather_as == "observed":

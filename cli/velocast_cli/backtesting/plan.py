@@ -16,7 +16,7 @@ from velocast.model.learning import forecaster
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets.windows import CALIBRATION_DAYS, DAY
 from velocast_cli.backtesting.outside.forecasts import OutsideForecasts
-from velocast_cli.backtesting.references import DEFAULT_REFERENCES, Reference
+from velocast_cli.backtesting.references import DEFAULT_REFERENCES, ReferenceName
 from velocast_cli.backtesting.resources import ResourceUse
 
 RETRAIN_DAYS = 7
@@ -49,7 +49,7 @@ class BacktestPlan:
     weather_table: str | None = None
     keep_one_in: int = 1
     counters_table: str | None = None
-    references: tuple[Reference, ...] = DEFAULT_REFERENCES
+    references: tuple[ReferenceName, ...] = DEFAULT_REFERENCES
     retrain_days: int = RETRAIN_DAYS
 
     @staticmethod
@@ -63,7 +63,7 @@ class BacktestPlan:
         weather_table: str | None,
         keep_one_in: int = 1,
         counters_table: str | None = None,
-        references: tuple[Reference, ...] = DEFAULT_REFERENCES,
+        references: tuple[ReferenceName, ...] = DEFAULT_REFERENCES,
         retrain_days: int = RETRAIN_DAYS,
     ) -> BacktestPlan:
         """Test the last `weeks` weeks whose lead days 0 to 2 end before `known_until`, the first day without counts.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Reference = Literal["value_168h_before", "same_hour_4w_mean", "similar_days", "predecessor_forest"]
-REFERENCES: tuple[Reference, ...] = get_args(Reference)
+ReferenceName = Literal[
+    "value_168h_before", "same_hour_4w_mean", "similar_days", "predecessor_forest"
+]
+REFERENCES: tuple[ReferenceName, ...] = get_args(ReferenceName)
 # The forest is fitted on all counts, which takes most of a backtest's time, so it is left out unless asked for.
-DEFAULT_REFERENCES: tuple[Reference, ...] = REFERENCES[:3]
-PREDECESSOR: Reference = "predecessor_forest"
+DEFAULT_REFERENCES: tuple[ReferenceName, ...] = REFERENCES[:3]
+PREDECESSOR: ReferenceName = "predecessor_forest"

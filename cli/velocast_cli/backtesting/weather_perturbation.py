@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from velocast.core.weather_variables import VALUES, VARIABLES
+from velocast.model.arrays import Floats
 
 HORIZON_HOURS = 16 * 24  # hourly forecasts reach no further
 HOURS_A_DAY = 24.0
@@ -52,8 +53,6 @@ _USUAL_WETNESS, _WETNESS_STD = -4.5, 1.55  # of the scale in _wetness, over a ye
 _AMOUNT_STRETCH = 1.2  # of the scale above a trace, so that as much rain is forecast as falls
 _LIGHT_AIR_KMH = 4.0  # added to the speed, so that a calm has a forecast error too
 _UNKNOWN_CLOUD, _UNKNOWN_HUMIDITY = 66.0, 75.0
-
-Floats = npt.NDArray[np.float64]
 
 
 def observed(rows: pd.DataFrame) -> pd.DataFrame:

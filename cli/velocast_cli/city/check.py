@@ -18,8 +18,8 @@ from velocast.core.errors import CityRefused, CityTruncated
 from velocast_cli.city.files import files_of
 from velocast_cli.city.summary import Summary, summarize_city
 from velocast_cli.city.understanding.cells import as_texts
+from velocast_cli.city.understanding.chosen_tables import DAILY, is_daily
 from velocast_cli.city.understanding.clocks.times import find_time
-from velocast_cli.city.understanding.understand import DAILY, is_daily
 
 LOOKED_AT = 2000  # rows that show whether they are days
 

@@ -10,7 +10,7 @@ from velocast.core.city.description import City
 from velocast.core.city.loading import parse_city
 from velocast.core.city.reading import ISO
 from velocast_cli.city.questions import NONE, Answers
-from velocast_cli.city.understanding.understand import Understood
+from velocast_cli.city.understanding.understood import Understood
 from velocast_cli.city.yaml_text import yaml_text
 
 SCHEMA = "https://raw.githubusercontent.com/velocast/velocast/main/docs/reference/city.schema.json"

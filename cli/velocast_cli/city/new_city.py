@@ -26,7 +26,8 @@ from velocast_cli.city.questions import (
     settle,
 )
 from velocast_cli.city.understanding.formats import file_values, format_words
-from velocast_cli.city.understanding.understand import Understood, understand
+from velocast_cli.city.understanding.understand import understand
+from velocast_cli.city.understanding.understood import Understood
 
 
 @dataclass(frozen=True)

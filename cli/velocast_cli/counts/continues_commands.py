@@ -14,7 +14,7 @@ from rich.markup import escape
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast.core.errors import EventError
 from velocast_cli.cities import CITY_HELP, city_of
-from velocast_cli.operations.console import AsJson, Home, output, print_table
+from velocast_cli.operations.console import AsJson, Home, Reason, output, print_table
 from velocast_cli.operations.time_options import parse_date
 from velocast_cli.target import job_run, reported_errors
 
@@ -31,8 +31,7 @@ New = Annotated[
 Old = Annotated[
     str, typer.Argument(metavar="OLD", help="Id of the counter whose history it continues.")
 ]
-Reason = Annotated[str | None, typer.Option(help="Why.")]
-By = Annotated[
+DecidedBy = Annotated[
     str | None, typer.Option("--by", help="Who decides. Default: the user's login name.")
 ]
 
@@ -113,7 +112,7 @@ def confirm_command(
         typer.Option(help="First day of the new counter. Default: its first day with counts."),
     ] = None,
     reason: Reason = None,
-    by: By = None,
+    by: DecidedBy = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -129,7 +128,7 @@ def undo_command(
     counter: New,
     old: Old,
     reason: Reason = None,
-    by: By = None,
+    by: DecidedBy = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -20,7 +20,7 @@ from velocast_cli.counts.check_command import check_faults_command
 from velocast_cli.counts.continues_commands import continues_app
 from velocast_cli.counts.health_command import counter_health_command
 from velocast_cli.counts.rebuild_command import rebuild_gaps_command
-from velocast_cli.operations.console import AsJson, Home, output
+from velocast_cli.operations.console import AsJson, Home, Reason, output
 from velocast_cli.target import job_run, reported_errors
 
 counts_app = typer.Typer(
@@ -32,7 +32,7 @@ counts_app.command("health")(counter_health_command)
 counts_app.command("as-of")(as_of_command)
 counts_app.add_typer(continues_app, name="continues")
 counts_app.command("rebuild")(rebuild_gaps_command)
-Counter = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
+CounterId = Annotated[str, typer.Argument(metavar="COUNTER", help="Id of the counter.")]
 From = Annotated[
     str | None,
     typer.Argument(
@@ -48,21 +48,20 @@ Until = Annotated[
 ]
 Since = Annotated[str | None, typer.Option("--since", help="The same as FROM.")]
 End = Annotated[str | None, typer.Option("--until", help="The same as UNTIL.")]
-Reason = Annotated[str | None, typer.Option(help="Why.")]
-By = Annotated[
+SaidBy = Annotated[
     str | None, typer.Option("--by", help="Who says so. Default: the user's login name.")
 ]
 
 
 @counts_app.command("accept")
 def accept_command(
-    counter: Counter,
+    counter: CounterId,
     first: From = None,
     end: Until = None,
     since: Since = None,
     until: End = None,
     reason: Reason = None,
-    by: By = None,
+    by: SaidBy = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,13 +71,13 @@ def accept_command(
 
 @counts_app.command("refuse")
 def refuse_command(
-    counter: Counter,
+    counter: CounterId,
     first: From = None,
     end: Until = None,
     since: Since = None,
     until: End = None,
     reason: Reason = None,
-    by: By = None,
+    by: SaidBy = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,13 +87,13 @@ def refuse_command(
 
 @counts_app.command("note")
 def note_command(
-    counter: Counter,
+    counter: CounterId,
     first: From = None,
     end: Until = None,
     since: Since = None,
     until: End = None,
     reason: Reason = None,
-    by: By = None,
+    by: SaidBy = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from velocast.core.datetimes import rfc3339
 from velocast_cli.doctor import access, backups, champion, data, deployment, operations
-from velocast_cli.doctor.findings import Finding, Repair, Severity, one_line, unknown
+from velocast_cli.doctor.findings import Finding, FindingKind, Repair, one_line, unknown
 from velocast_cli.doctor.repairs import MENDERS
 from velocast_cli.doctor.system import CALL_ERRORS, System
 
@@ -70,7 +70,7 @@ class Report:
         }
 
 
-def _result(kinds: set[Severity]) -> str:
+def _result(kinds: set[FindingKind]) -> str:
     return "fault" if "fault" in kinds else "unknown" if kinds else "ok"
 
 

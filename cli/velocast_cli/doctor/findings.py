@@ -15,7 +15,7 @@ Repair = Literal[
     "run_predict",
     "back_up",
 ]
-Severity = Literal["fault", "unknown"]
+FindingKind = Literal["fault", "unknown"]
 
 
 class Finding(Message):
@@ -27,7 +27,7 @@ class Finding(Message):
     """
 
     check: str
-    kind: Severity = "fault"
+    kind: FindingKind = "fault"
     subject: str
     found: str
     meaning: str

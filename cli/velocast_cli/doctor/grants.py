@@ -23,7 +23,7 @@ SERVICES = REPOSITORY / "terraform" / "modules" / "project" / "main.tf"
 PREFIX = "velocast-"
 MLFLOW = "velocast-mlflow"
 
-Kind = Literal["project", "dataset", "bucket", "topic", "secret", "job", "service"]
+GrantedOn = Literal["project", "dataset", "bucket", "topic", "secret", "job", "service"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Grant:
 
     account: str
     role: str
-    kind: Kind
+    kind: GrantedOn
     name: str = ""
 
 
@@ -61,7 +61,7 @@ def read_grants(folder: Path = CONFIG) -> list[Grant]:
     return sorted(found, key=lambda grant: grant.account)
 
 
-_PLACES: dict[str, Kind] = {
+_PLACES: dict[str, GrantedOn] = {
     "datasets": "dataset",
     "buckets": "bucket",
     "topics": "topic",
@@ -105,7 +105,7 @@ def read_services(file: Path = SERVICES) -> list[str]:
 def resource_name(grant: Grant, project: str, location: str) -> str:
     """Return Google's name of the resource of a grant."""
     place = f"projects/{project}/locations/{location}"
-    names: dict[Kind, str] = {
+    names: dict[GrantedOn, str] = {
         "project": f"projects/{project}",
         "dataset": f"projects/{project}/datasets/{grant.name}",
         "bucket": f"projects/_/buckets/{project}-{grant.name}",

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from velocast.core.errors import EventError
 from velocast.core.unknown import Unknown
-from velocast_cli.growth.growth_command import CityName, Files, counted_days, percent
+from velocast_cli.growth.growth_command import CityName, CountsFiles, counted_days, percent
 from velocast_cli.operations.console import AsJson, Home, output
 from velocast_cli.operations.time_options import parse_date
 from velocast_cli.target import reported_errors
@@ -25,7 +25,7 @@ def effect_command(
     untouched: Annotated[
         str | None, typer.Option(help="Ids of counters to compare with. Default: all others.")
     ] = None,
-    files: Files = None,
+    files: CountsFiles = None,
     city: CityName = None,
     home: Home = None,
     as_json: AsJson = False,

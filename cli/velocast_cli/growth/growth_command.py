@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from velocast.model.growth.change import CityDays, Growth
     from velocast.model.growth.periods import Periods
 
-Files = Annotated[
+CountsFiles = Annotated[
     list[Path] | None,
     typer.Option("--file", help="Counts in files, read as --city says. Default: the deployment's."),
 ]
 CityName = Annotated[str | None, typer.Option("--city", help=CITY_HELP)]
-Weather = Annotated[
+WeatherFile = Annotated[
     Path | None, typer.Option(help="With --file: observed weather with Open-Meteo's names.")
 ]
 
 
 def growth_command(
-    files: Files = None,
+    files: CountsFiles = None,
     since: Annotated[
         str | None,
         typer.Option(help="Compare with the year that begins on this date. Default: last year."),
@@ -46,7 +46,7 @@ def growth_command(
         list[str] | None, typer.Option(help="Only these counters. Default: city and all counters.")
     ] = None,
     city: CityName = None,
-    weather: Weather = None,
+    weather: WeatherFile = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -19,6 +19,7 @@ Home = Annotated[
     Path | None, typer.Option("--home", envvar="VELOCAST_HOME", help="Folder of the local stack.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+Reason = Annotated[str | None, typer.Option(help="Why.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 COLOURS = {"OK": "green", "FAILED": "red", "UNKNOWN": "yellow", "BUSY": "yellow"}

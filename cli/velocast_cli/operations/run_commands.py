@@ -25,7 +25,7 @@ from velocast_cli.target import job_run, reported_errors
 Component = Literal[
     "fetch", "predict", "monitor", "notify", "train", "evaluate", "promote", "retrain"
 ]
-Status = Literal["OK", "UNKNOWN", "BUSY", "FAILED"]
+RunStatus = Literal["OK", "UNKNOWN", "BUSY", "FAILED"]
 SHORT_ID = 18  # `velocast logs` takes the beginning of an id
 SEVERITY_COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
@@ -39,7 +39,7 @@ def runs_command(
             help=f"Only this function or job: {', '.join(COMPONENTS)}.",
         ),
     ] = None,
-    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
+    status: Annotated[RunStatus | None, typer.Option(help="Only runs with this status.")] = None,
     since: Annotated[
         str | None, typer.Option(help="Only runs as of this date (UTC) or RFC 3339 time, or later.")
     ] = None,

@@ -26,7 +26,7 @@ from velocast_local.city.files import CityFiles, make_synthetic
 from velocast_local.city.replayed_counts import CityFile
 from velocast_local.demo import Progress
 from velocast_local.soak import playing
-from velocast_local.soak.comparison import compare_runs
+from velocast_local.soak.comparison.runs import compare_runs
 from velocast_local.soak.evidence import Evidence, read_evidence
 from velocast_local.soak.injection import Injector
 from velocast_local.soak.plan import FaultPlan

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from velocast_local.soak.catalogue import Strike
-from velocast_local.soak.comparison import Difference
+from velocast_local.soak.comparison.difference import Difference
 
 
 @dataclass(frozen=True)

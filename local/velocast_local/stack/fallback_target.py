@@ -8,17 +8,17 @@ from pathlib import Path
 
 from gcp_emulators.core.clock import Clock
 from velocast_cli.target import FallbackTarget
-from velocast_local.stack import lifecycle
-from velocast_local.stack.state import read_state
+from velocast_local.stack import lifecycle, status
+from velocast_local.stack.state import StackFailed, home_folder, read_state
 
 
 def local_stack(home: Path | None) -> FallbackTarget:
-    """Return the stack in `home` (default: see `lifecycle.home_folder`) as a target, whether or not it is running."""
-    folder = lifecycle.home_folder(home)
+    """Return the stack in `home` (default: see `home_folder`) as a target, whether or not it is running."""
+    folder = home_folder(home)
 
     def variables() -> dict[str, str]:
-        if not lifecycle.is_up(folder):
-            raise lifecycle.StackFailed(
+        if not status.is_up(folder):
+            raise StackFailed(
                 f"GOOGLE_CLOUD_PROJECT is not set and no stack is running in {folder}; start one with "
                 "`velocast local up`, or set the variables of a deployment"
             )

@@ -1,13 +1,15 @@
-"""The contents of `.velocast/stack.json`: the ports of a stack's parts, its city and its folders."""
+"""The folder of a stack and the contents of its `stack.json`: the ports of the parts, the city, the files."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gcp_emulators.core.http_server import LOOPBACK
+from velocast.core.errors import VelocastError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PROJECT = "velocast-local"
@@ -15,6 +17,12 @@ LOCATION = "europe-west1"
 CITY_FILE = "city.yaml"
 PUBLISHED_COUNTS = "counts.parquet"
 BASE_PARTS = ("http", "proxy", "pubsub", "executions", "bigquery", "bigquery_storage", "mlflow")
+
+
+class StackFailed(VelocastError):
+    """The stack could not be started or is not running; the message names the part and the end of its log."""
+
+    code = "stack_failed"
 
 
 @dataclass(frozen=True)
@@ -120,3 +128,27 @@ def read_state(home: Path) -> StackState | None:
     for name in ("home", "root", "replay", "weather"):
         plain[name] = Path(plain[name]) if plain.get(name) else None
     return StackState(**plain)
+
+
+def known_state(home: Path) -> StackState:
+    """Return the state of the stack in `home`. Raises StackFailed when there is none."""
+    state = read_state(home)
+    if state is None:
+        raise StackFailed(f"no stack in {home}; start one with `velocast local up`")
+    return state
+
+
+def home_folder(home: Path | None = None) -> Path:
+    """Return the folder of the stack: the given one, else VELOCAST_HOME, else `.velocast` in the checkout."""
+    chosen = home or Path(os.environ.get("VELOCAST_HOME") or REPOSITORY / ".velocast")
+    return chosen.expanduser().resolve()
+
+
+def make_folder(home: Path) -> None:
+    """Make the folder of a stack. Raises StackFailed."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StackFailed(
+            f"{home} cannot be made ({exc.strerror}); choose another folder with --home"
+        ) from exc

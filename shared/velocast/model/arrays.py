@@ -1,4 +1,4 @@
-"""The array type that the model computes with."""
+"""The array types that the model computes with."""
 
 from __future__ import annotations
 
@@ -6,3 +6,5 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from velocast.adapters.bigquery.client import Empty, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast.core.schemas import COUNTS, WEATHER

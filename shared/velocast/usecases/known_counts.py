@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import Empty, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.sql_templates import Empty
 
 if TYPE_CHECKING:
     import pandas as pd

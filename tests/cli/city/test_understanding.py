@@ -16,7 +16,8 @@ from velocast_cli.city.understanding.layouts.totals import without_repeats
 from velocast_cli.city.understanding.layouts.wide import name_counters
 from velocast_cli.city.understanding.places import PlaceColumns
 from velocast_cli.city.understanding.statuses import status_values
-from velocast_cli.city.understanding.understand import NotUnderstood, understand
+from velocast_cli.city.understanding.understand import understand
+from velocast_cli.city.understanding.understood import NotUnderstood
 
 
 def formats(*texts: str) -> Formats:

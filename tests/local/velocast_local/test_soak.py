@@ -20,7 +20,8 @@ from velocast.adapters.champion_manifest import SummaryEntry
 from velocast.core import schemas
 from velocast_local.soak import kills
 from velocast_local.soak.catalogue import KINDS, RUNS, Strike
-from velocast_local.soak.comparison import Difference, compare_runs
+from velocast_local.soak.comparison.difference import Difference
+from velocast_local.soak.comparison.runs import compare_runs
 from velocast_local.soak.evidence import AuditEntry, Evidence
 from velocast_local.soak.injection import malformed_lines
 from velocast_local.soak.plan import ALONE, FaultPlan

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from gcp_emulators.core import processes
 from tests.local.velocast_local.tiny_stack import make_checkout
 from velocast_local.simulation.city import simulate, write_city
-from velocast_local.stack import lifecycle
+from velocast_local.stack import lifecycle, status
+from velocast_local.stack.state import StackFailed
 from velocast_local.stack_commands import local_app
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(600)]
@@ -131,11 +132,11 @@ def test_env_prints_lines_for_eval_with_the_address_and_key_of_the_api(
 
 
 def test_a_function_that_dies_is_started_again(home: Path, running: dict[str, Any]) -> None:
-    before = lifecycle.stack_status(home)["parts"]["notify"]["pid"]
+    before = status.stack_status(home)["parts"]["notify"]["pid"]
     os.kill(before, signal.SIGKILL)
 
     def back() -> Any:
-        part = lifecycle.stack_status(home)["parts"]["notify"]
+        part = status.stack_status(home)["parts"]["notify"]
         return part["healthy"] and part["pid"] != before
 
     wait_for(back)
@@ -145,7 +146,7 @@ def test_a_killed_stack_is_noticed_cleaned_and_goes_on_where_it_stood(
     home: Path, running: dict[str, Any], checkout: Path
 ) -> None:
     os.kill(running["pid"], signal.SIGKILL)
-    wait_for(lambda: not lifecycle.is_up(home))
+    wait_for(lambda: not status.is_up(home))
     result = runner.invoke(local_app, ["status", "--home", str(home)])
     assert result.exit_code == 1
     assert "no stack is running" in result.stdout
@@ -172,7 +173,7 @@ def test_a_function_that_cannot_start_is_named_with_the_end_of_its_log(
     broken = root / "functions" / "predict" / "main.py"
     broken.write_text("raise RuntimeError('no such model')\n", encoding="utf-8")
     home = tmp_path / "home"
-    with pytest.raises(lifecycle.StackFailed, match=r"(?s)predict did not start.*no such model"):
+    with pytest.raises(StackFailed, match=r"(?s)predict did not start.*no such model"):
         lifecycle.start_stack(home, replay=counts, root=root)
     assert processes.marked_processes(home) == []
     assert runner.invoke(local_app, ["env", "--home", str(home)]).exit_code == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from velocast_local.stack import lifecycle, supervisor
-from velocast_local.stack.state import StackState
+from velocast_local.stack.state import StackFailed, StackState
 from velocast_local.stack.supervisor import FAILED, FUNCTIONS, READY, STACK, Supervisor
 
 PARTS = ("mlflow", "bigquery", "fetch", "predict")
@@ -74,7 +74,7 @@ def test_a_part_that_does_not_start_is_named(
     stack = Stack(tmp_path, broken)
     stack.mlflow_may_start.set()
     thread = stack.wait()
-    with pytest.raises(lifecycle.StackFailed, match=f"{broken} did not start"):
+    with pytest.raises(StackFailed, match=f"{broken} did not start"):
         lifecycle._wait(stack.state, STACK, {}, lambda _: None, has_ended=lambda: False)
     thread.join()
     assert sorted(stack.delivered) == delivered

@@ -14,7 +14,7 @@ from google.api_core.exceptions import GoogleAPICallError, RetryError
 from tests import emulators
 from tests.shared.adapters.faulty_relay import Fault, grpc_relay, http_relay
 from velocast.adapters import gcs
-from velocast.adapters.bigquery import client as warehouse_client
+from velocast.adapters.bigquery import failures
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.pubsub import Publisher
 from velocast.core import schemas
@@ -80,7 +80,7 @@ def test_a_merge_without_bigquery_ends_with_its_own_error(
     warehouse_tables: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(warehouse_client, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0.5)
     with http_relay(warehouse.emulator.url, Fault("", 503, times=10_000, body=AWAY)) as relay:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", relay.address)
         with pytest.raises(WarehouseError, match=r"merge into bike_traffic_raw\.counts: .*away"):
@@ -120,7 +120,7 @@ def test_a_large_read_without_the_service_ends(
 ) -> None:
     """The client's own default asks an unavailable service for up to a day."""
     merge(store)
-    monkeypatch.setattr(warehouse_client, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0.5)
     for method in ("CreateReadSession", "ReadRows"):
         fault = Fault(method, grpc.StatusCode.UNAVAILABLE, times=10_000)
         with grpc_relay(warehouse.emulator.storage_host, fault) as relay:

@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from tests import emulators
-from velocast.adapters.bigquery.client import Remembering, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.core import schemas
 from velocast.core.audit_row import AuditRow
 from velocast.core.city import load_city

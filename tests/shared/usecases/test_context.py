@@ -14,7 +14,7 @@ from gcp_emulators.core.http_server import free_ports
 from tests import emulators
 from tests.terraform.tree import ROOT
 from velocast.adapters import pubsub
-from velocast.adapters.bigquery import client as warehouse_client
+from velocast.adapters.bigquery import failures
 from velocast.core.audit_row import AuditRow
 from velocast.core.errors import SHOWN_CHARACTERS, EventError, WarehouseError
 from velocast.core.requests import FetchRequest
@@ -48,7 +48,7 @@ def run(event: Event, error: Exception) -> None:
 def without_bigquery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens where BigQuery should be."""
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{free_ports(1)[0]}")
-    monkeypatch.setattr(warehouse_client, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(failures, "RETRY_SECONDS", 0.2)
 
 
 def test_people_are_told_with_bigquery_down_and_the_error_stays(
@@ -132,8 +132,8 @@ def test_a_bad_event_is_reported_once_and_briefly(
 
 def test_a_call_without_bigquery_leaves_a_function_time_to_report_it() -> None:
     """By the limits: the call that fails, the notice, and the audit row with the drop of its temporary table."""
-    call = warehouse_client.CALL_SECONDS + warehouse_client.RETRY_SECONDS
-    worst = call + pubsub.PUBLISH_SECONDS + call + warehouse_client.DROP_SECONDS
+    call = failures.CALL_SECONDS + failures.RETRY_SECONDS
+    worst = call + pubsub.PUBLISH_SECONDS + call + failures.DROP_SECONDS
     functions = yaml.safe_load((ROOT / "terraform/config/functions.yaml").read_text("utf-8"))
     limits = {name: told["timeout_seconds"] for name, told in functions.items() if name != "serve"}
     assert len(limits) == 4

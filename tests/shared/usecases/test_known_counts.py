@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests.shared.usecases import small_city
-from velocast.adapters.bigquery.client import Remembering
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.core import schemas
 from velocast.usecases.ingest import fetch, quality
 from velocast.usecases.known_counts import (

@@ -17,10 +17,11 @@ import pandas as pd
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core.city import City
 from velocast.core.datetimes import start_of_local_day
-from velocast.usecases.forecasting import fallbacks, snapshot
-from velocast.usecases.forecasting.busy_hours import BusyChampion
+from velocast.usecases.forecasting import fallbacks
+from velocast.usecases.forecasting.busy_hours import BUSY_FROM
 from velocast.usecases.forecasting.forecast_rows import MIN_MODEL_HOURS
-from velocast.usecases.forecasting.snapshot import History
+from velocast.usecases.forecasting.snapshot.building import build_snapshot
+from velocast.usecases.forecasting.snapshot.history import History, read_history
 from velocast.usecases.serving import fallback_chain, snapshot_index
 from velocast.usecases.serving.fallback_chain import Estimate
 from velocast.usecases.serving.snapshot_index import SnapshotIndex
@@ -117,9 +118,7 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _history(warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: datetime) -> History:
     tables = {"counts": plan.counts_table, "counters": str(plan.counters_table)}
-    return snapshot.read_history(
-        warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables
-    )
+    return read_history(warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables)
 
 
 def _without(history: History, hidden: pd.DataFrame, *, last_hours: int = 0) -> History:
@@ -178,14 +177,15 @@ def _published(city: City, history: History, rows: pd.DataFrame, name: str) -> d
 
 
 def _index(city: City, history: History, seen: pd.DataFrame, origin_at: datetime) -> SnapshotIndex:
-    made = snapshot.build_snapshot(
+    made = build_snapshot(
         city,
         history,
         [seen.sort_values(["counter_id", "target_at"])],
         origin_at=origin_at,
         as_of=origin_at,
         champion=None,
-        busy=BusyChampion(),
+        busy_champion=None,
+        busy_from=BUSY_FROM,
         generated_by="backtest",
     )
     return snapshot_index.build_index(made)

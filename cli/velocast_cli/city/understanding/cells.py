@@ -10,12 +10,11 @@ from datetime import datetime, time
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from velocast.core.city.reading import MISSING_MARKS
+from velocast.model.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 _GROUPS = {
     ",": re.compile(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"),
     ".": re.compile(r"^-?\d{1,3}(?:\.\d{3})+(?:,\d+)?$"),

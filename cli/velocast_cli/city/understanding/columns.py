@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from velocast.model.arrays import Floats
 from velocast_cli.city.understanding import words
-from velocast_cli.city.understanding.cells import Floats, NumberFormat, number_style
+from velocast_cli.city.understanding.cells import NumberFormat, number_style
 from velocast_cli.city.understanding.clocks.times import TimeColumns
 from velocast_cli.city.understanding.places import PlaceColumns, find_place_columns
 

@@ -13,7 +13,7 @@ from velocast.core import schemas
 from velocast.core.datetimes import rfc3339
 
 if TYPE_CHECKING:
-    from velocast.adapters.bigquery.merge import Merge
+    from velocast.adapters.bigquery.merge_statements import Merge
 
 KEY = ("counter_id", "counted_at", "learned_at")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from velocast.core.datetimes import start_of_local_day
 from velocast.model.faults.kinds import FaultKind, Mark
-from velocast.model.faults.ledger import Bits, Ledger
+from velocast.model.faults.ledger import GridMask, Ledger
 
 MERGED_DAYS = (
     3  # normal days within one episode, at most; days that the counter did not send do not count
@@ -112,7 +112,7 @@ def _evidence(
     expected: float,
 ) -> str:
     """Return one line that a person can check in the counts."""
-    marked: Bits = ledger.marks[counter, days] == kind
+    marked: GridMask = ledger.marks[counter, days] == kind
     counts = ledger.counts[counter, days][marked]
     hours = int((marked & ledger.seen[counter, days]).sum())
     usual = f"{_bikes(counted)} in {hours:,} hours, {expected:,.0f} expected"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from velocast.model.faults.kinds import Mark
-from velocast.model.faults.ledger import Array, Bits, Ledger
+from velocast.model.faults.ledger import GridMask, GridValues, Ledger
 
 SPREAD_DAYS, RECENT_DAYS = 42, 7
 PRIOR_DAYS, PRIOR_SPREAD, LEAST_SPREAD = 6.0, 0.3, 0.08
@@ -27,8 +27,8 @@ class DayView:
     coverage: expected share of the hours that were counted.
     """
 
-    known: Bits
-    coverage: Array
+    known: GridMask
+    coverage: GridValues
 
 
 def expect(ledger: Ledger, day: int) -> DayView:
@@ -71,7 +71,7 @@ def learn(ledger: Ledger, day: int, view: DayView) -> None:
     ledger.noise_sum[clean] = ledger.noise_sum[clean] * 0.97 + noise[clean]
 
 
-def _usual_day(ledger: Ledger, day: int) -> Array:
+def _usual_day(ledger: Ledger, day: int) -> GridValues:
     """Return the mean (C, 24) of a counter's days of the same type, recent ones first; of all its days where few."""
     limits, types = ledger.limits, ledger.grid.day_types
     first = max(0, day - limits.memory_days)
@@ -101,11 +101,11 @@ def _usual_day(ledger: Ledger, day: int) -> Array:
     return ledger.profile
 
 
-def _weighted(days: Array, values: Array) -> Array:
+def _weighted(days: GridValues, values: GridValues) -> GridValues:
     return np.asarray(np.matmul(days[None, None], values)[:, 0])
 
 
-def _own_variance(ledger: Ledger, day: int) -> Array:
+def _own_variance(ledger: Ledger, day: int) -> GridValues:
     """Return the variance (C,) of a counter's log ratio beyond that of counting, from its own recent days."""
     # days that may be part of a fault not found yet would hide it
     until = day - RECENT_DAYS if day >= 3 * RECENT_DAYS else day
@@ -122,7 +122,7 @@ def _own_variance(ledger: Ledger, day: int) -> Array:
     return np.asarray(np.maximum(sums / (weight.sum(1) + PRIOR_DAYS), LEAST_SPREAD**2))
 
 
-def _uncertainty(ledger: Ledger, day: int, log_factor: Array) -> Array:
+def _uncertainty(ledger: Ledger, day: int, log_factor: GridValues) -> GridValues:
     """Return what is added to the variance: where few days are known, and where the city itself is unusual."""
     first = max(0, day - 14)
     before = ledger.log_city[:, first:day].mean(1) if day else 0.0
@@ -133,8 +133,8 @@ def _uncertainty(ledger: Ledger, day: int, log_factor: Array) -> Array:
 
 
 def _city_factor(
-    ledger: Ledger, day: int, profile: Array, known: Bits, variance: Array
-) -> tuple[Array, Array]:
+    ledger: Ledger, day: int, profile: GridValues, known: GridMask, variance: GridValues
+) -> tuple[GridValues, GridValues]:
     """Return the city's factor of the day (C,) as the other counters show it, and the expected hours (C, 24)."""
     counts, seen = ledger.counts[:, day], ledger.seen[:, day]
     usual = (profile * seen).sum(1)
@@ -155,7 +155,9 @@ def _city_factor(
     return factor, reference * _city_hours(reference, usual * factor, counts, seen, weight > 0)
 
 
-def _city_hours(reference: Array, total: Array, counts: Array, seen: Bits, voice: Bits) -> Array:
+def _city_hours(
+    reference: GridValues, total: GridValues, counts: GridValues, seen: GridMask, voice: GridMask
+) -> GridValues:
     """Return how each hour of the day differs from usual in the city without the counter, (C, 24), its total kept."""
     scale = voice[:, None] * seen / np.sqrt(total + 5.0)[:, None]
     counted = np.minimum(counts, 3.0 * reference + 3.0) * scale
@@ -167,7 +169,7 @@ def _city_hours(reference: Array, total: Array, counts: Array, seen: Bits, voice
     return np.asarray(shape * kept[:, None])
 
 
-def median_of_others(values: Array, weights: Array) -> Array:
+def median_of_others(values: GridValues, weights: GridValues) -> GridValues:
     """Return, for each of n values, the weighted median of the others; NaN where they have no weight."""
     order = np.argsort(values, kind="stable")
     ranked, cumulated = values[order], np.cumsum(weights[order])
@@ -181,8 +183,8 @@ def median_of_others(values: Array, weights: Array) -> Array:
 
 
 def _peers(
-    ledger: Ledger, day: int, log_ratio: Array, spread: Array, visible: Bits
-) -> tuple[Array, Array]:
+    ledger: Ledger, day: int, log_ratio: GridValues, spread: GridValues, visible: GridMask
+) -> tuple[GridValues, GridValues]:
     """Return what the other counters' deviations say of each counter's own, (C,), and the share of variance left.
 
     The conditional mean and variance of a normal distribution with the shrunk correlations of the last PEER_DAYS days.

@@ -13,8 +13,8 @@ from velocast.model.faults.limits import FaultLimits
 
 NEVER = 32_000
 SHIFTS = np.arange(-12, 13)
-Array = NDArray[Any]
-Bits = NDArray[
+GridValues = NDArray[Any]
+GridMask = NDArray[
     Any
 ]  # of truth values: numpy's types of `any` and `all` along an axis cannot be indexed
 
@@ -30,7 +30,7 @@ class Ledger:
 
     def __init__(self, grid: DayGrid, limits: FaultLimits) -> None:
         self.grid, self.limits = grid, limits
-        self.seen: Bits = ~np.isnan(grid.counts)
+        self.seen: GridMask = ~np.isnan(grid.counts)
         self.counts = np.where(self.seen, grid.counts, 0).astype(np.float32)
         self.counters = int(self.counts.shape[0])
         self.days = int(self.counts.shape[1])
@@ -55,10 +55,10 @@ class Ledger:
         self.level_changes: list[list[int]] = [[] for _ in range(self.counters)]
         self.remember_from = np.zeros(self.counters, np.int64)
         self.profile = np.zeros((self.counters, 24))
-        self.known: Bits = np.zeros(self.counters, bool)
+        self.known: GridMask = np.zeros(self.counters, bool)
         self.usable_days = np.zeros(self.counters, np.int64)
         self.alike_days = np.zeros(self.counters, np.int64)
-        self.usable: Bits = np.zeros((self.counters, 0, 24), bool)
+        self.usable: GridMask = np.zeros((self.counters, 0, 24), bool)
         self.noise_days = np.full(self.counters, 20.0)
         self.noise_sum = np.full(self.counters, 60.0)
         any_hour = np.any(grid.published, axis=2)
@@ -71,11 +71,11 @@ class Ledger:
         self.shift_gain = np.full((self.counters, self.days, len(SHIFTS)), np.nan, np.float32)
 
     @property
-    def noise(self) -> Array:
+    def noise(self) -> GridValues:
         """How many times as far from expected as a Poisson count the hours of each counter are, at least 1."""
         return np.asarray(np.maximum(self.noise_sum / self.noise_days, 1.0))
 
-    def unmarked(self, since: int, until: int) -> Bits:
+    def unmarked(self, since: int, until: int) -> GridMask:
         """Return the hours of the days [since, until) that nobody called faulty."""
         return np.asarray(self.marks[:, since:until] == Mark.NONE)
 
@@ -93,17 +93,17 @@ class Ledger:
         found[new] = day
         marks[new] = kind
 
-    def mark_cells(self, day: int, cells: Bits, kind: Mark) -> None:
+    def mark_cells(self, day: int, cells: GridMask, kind: Mark) -> None:
         """Mark the hours of a day, (C, 24), that have no mark and were not accepted."""
         new = cells & (self.marks[:, day] == Mark.NONE) & ~self.grid.accepted[:, day]
         self.marks[:, day][new] = kind
         self.found[:, day][new] = day
 
-    def is_level(self, marks: Array) -> Bits:
+    def is_level(self, marks: GridValues) -> GridMask:
         """Return which marks are changes of level."""
         return np.isin(marks, LEVELS)
 
-    def _hours_of_the_city(self) -> Bits:
+    def _hours_of_the_city(self) -> GridMask:
         """Return the hours (D, 24) in which at least half of the counters that are there published."""
         days = np.arange(self.days)
         published = np.any(self.grid.published, axis=2)

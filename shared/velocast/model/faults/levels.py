@@ -6,7 +6,7 @@ import numpy as np
 
 from velocast.model.faults.expectation import LEAST_COVERAGE, DayView
 from velocast.model.faults.kinds import LEVELS, Mark, level_of
-from velocast.model.faults.ledger import Array, Bits, Ledger
+from velocast.model.faults.ledger import GridMask, GridValues, Ledger
 
 LONGEST = 7  # days that are judged together
 NEAR = (
@@ -42,7 +42,7 @@ def find_levels(ledger: Ledger, day: int, view: DayView) -> None:
             _begin(ledger, counter, since, day, float(mean[counter]))
 
 
-def _changed(ledger: Ledger, since: int, day: int) -> tuple[Bits, Array]:
+def _changed(ledger: Ledger, since: int, day: int) -> tuple[GridMask, GridValues]:
     """Return whose level has changed since a day, and the mean change (logarithm)."""
     limits = ledger.limits
     length = day - since + 1
@@ -68,7 +68,7 @@ def _changed(ledger: Ledger, since: int, day: int) -> tuple[Bits, Array]:
     return hit & ~_other_direction_too(ledger, mean), mean
 
 
-def _other_direction_too(ledger: Ledger, change: Array) -> Bits:
+def _other_direction_too(ledger: Ledger, change: GridValues) -> GridMask:
     """Return whose other direction at the same site has changed likewise: people went elsewhere, no counter failed."""
     likewise = np.zeros(ledger.counters, bool)
     for one, other in (ledger.grid.pairs.T, ledger.grid.pairs[:, ::-1].T):
@@ -114,7 +114,7 @@ def _accept(ledger: Ledger, counter: int, day: int) -> None:
     ledger.open[counter] = Mark.NONE
 
 
-def _leave_out_marked_hours(ledger: Ledger, day: int, judged: Bits) -> None:
+def _leave_out_marked_hours(ledger: Ledger, day: int, judged: GridMask) -> None:
     """Judge the level of a day by its hours without a mark; NaN where they are too few."""
     marked = (ledger.marks[:, day] != Mark.NONE).any(1)
     for counter in np.flatnonzero(judged & marked).tolist():

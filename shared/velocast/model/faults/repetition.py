@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from velocast.model.faults.kinds import Mark
-from velocast.model.faults.ledger import Bits, Ledger
+from velocast.model.faults.ledger import GridMask, Ledger
 
 LAGS = (1, 7)  # days after which a day may come again
 LEAST_BIKES, LEAST_HOURS = 20, 6  # of a day that says something when it comes again
 
 
-def find_stuck(ledger: Ledger, day: int, known: Bits) -> None:
+def find_stuck(ledger: Ledger, day: int, known: GridMask) -> None:
     """Mark runs of one value above 0 that are too improbable, and days that equal an earlier one hour by hour."""
     _add_surprise(ledger, day)
     counts, seen = ledger.counts[:, day], ledger.seen[:, day]

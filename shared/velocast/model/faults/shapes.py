@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from velocast.model.faults.kinds import LEVELS, Mark
-from velocast.model.faults.ledger import SHIFTS, Bits, Ledger
+from velocast.model.faults.ledger import SHIFTS, GridMask, Ledger
 
 LITTLE = 0.3  # bikes per hour added to what is expected, so that no hour is impossible
 WINDOWS = (2, 3, 4, 5, 6, 7)  # days that are judged together
 LEAST_ALIKE_DAYS = 2
 
 
-def find_swapped(ledger: Ledger, day: int, known: Bits) -> None:
+def find_swapped(ledger: Ledger, day: int, known: GridMask) -> None:
     """Mark counters of one site that each fit the other's expectation better than their own, on two days or more."""
     pairs, limits = ledger.grid.pairs, ledger.limits
     if not len(pairs):
@@ -56,7 +56,7 @@ def _mark_swap(ledger: Ledger, one: int, other: int, since: int, day: int) -> No
             ledger.open[counter] = Mark.NONE
 
 
-def find_shifted(ledger: Ledger, day: int, known: Bits) -> None:
+def find_shifted(ledger: Ledger, day: int, known: GridMask) -> None:
     """Mark days whose hours fit a clock that is 1 to 12 hours early or late, two days or more in a row."""
     if day < 1:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from velocast.model.faults.kinds import Mark
-from velocast.model.faults.ledger import Array, Bits, Ledger
+from velocast.model.faults.ledger import GridMask, GridValues, Ledger
 
 DAY_HOURS = 24
 WINDOWS = (1, 2, 3, 5, 7, 10)  # days that are judged together
@@ -13,13 +13,13 @@ SILENT_SHARE = 0.1  # an hour with more than this share of its expected bikes is
 STRAY_SHARE = 0.03  # stray counts of an hour: one bike, or this share of those expected
 
 
-def silent_hours(counts: Array, expected: Array, seen: Bits) -> Bits:
+def silent_hours(counts: GridValues, expected: GridValues, seen: GridMask) -> GridMask:
     """Return which hours have no bikes, or so few that they are strays."""
     strays = np.maximum(1.0, STRAY_SHARE * expected)
     return np.asarray(seen & (counts <= SILENT_SHARE * expected) & (counts <= strays), dtype=bool)
 
 
-def find_dead(ledger: Ledger, day: int, known: Bits) -> None:
+def find_dead(ledger: Ledger, day: int, known: GridMask) -> None:
     """Mark dead counters. A fault that began or ended within a day is marked from or to its hour."""
     counts, seen = ledger.counts[:, day], ledger.seen[:, day]
     expected = ledger.expected[:, day]
@@ -47,7 +47,7 @@ def find_dead(ledger: Ledger, day: int, known: Bits) -> None:
     _find_long_silence(ledger, day, known)
 
 
-def _find_long_silence(ledger: Ledger, day: int, known: Bits) -> None:
+def _find_long_silence(ledger: Ledger, day: int, known: GridMask) -> None:
     """Mark runs of zeros of a day's length or more that lie in no whole day."""
     limits = ledger.limits
     zero = ledger.seen[:, day] & (ledger.counts[:, day] == 0)
@@ -86,7 +86,7 @@ def _dead_since(ledger: Ledger, counter: int, day: int) -> int | None:
     return None
 
 
-def _never_counted(ledger: Ledger, day: int, new: Bits) -> None:
+def _never_counted(ledger: Ledger, day: int, new: GridMask) -> None:
     """Mark counters of unknown level that have sent nothing but zeros for two days, while most others count."""
     total = ledger.counts[:, day].sum(1)
     for counter in np.flatnonzero(new & (ledger.open == Mark.DEAD)).tolist():
@@ -132,7 +132,7 @@ def _first_bike(ledger: Ledger, counter: int, day: int) -> int:
     return end if expected[day * 24 : end].sum() > 0.1 * whole else day * 24
 
 
-def _silent(ledger: Ledger, counter: int) -> Bits:
+def _silent(ledger: Ledger, counter: int) -> GridMask:
     return silent_hours(
         ledger.counts[counter].reshape(-1),
         ledger.expected[counter].reshape(-1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from velocast.model.faults.kinds import Mark
-from velocast.model.faults.ledger import Array, Bits, Ledger
+from velocast.model.faults.ledger import GridMask, GridValues, Ledger
 
 LEAST_DAYS = 5
 
@@ -45,9 +45,9 @@ def find_spikes(ledger: Ledger, day: int) -> None:
     ledger.mark_cells(day, spikes & few[:, None], Mark.SPIKE)
 
 
-def _credible_level(ledger: Ledger, day: int) -> tuple[Array, Array] | None:
+def _credible_level(ledger: Ledger, day: int) -> tuple[GridValues, GridValues] | None:
     """Return each counter's credible level, at least 1, and of how many days it is; None on the first day."""
-    usable: Bits = ledger.usable
+    usable: GridMask = ledger.usable
     if not usable.shape[1]:
         return None
     first = day - usable.shape[1]

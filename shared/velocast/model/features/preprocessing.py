@@ -19,7 +19,7 @@ from velocast.model.features.definition import (
     feature_matrix,
 )
 
-Rows = pd.DataFrame | Sequence[pd.DataFrame]  # several frames are used as if they were one
+FeatureRows = pd.DataFrame | Sequence[pd.DataFrame]  # several frames are used as if they were one
 Drawn = Sequence[NDArray[np.int64]]  # positions of rows in each of several frames
 SMALLEST_LEVEL = (
     1.0  # bikes per hour: keeps the noise of a nearly idle counter from becoming huge ratios
@@ -69,7 +69,7 @@ def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:
     return _scaled(feature_matrix(frame), base, level)
 
 
-def tree_inputs(frame: Rows, drawn: Drawn, base: Floats, level: Floats) -> Floats:
+def tree_inputs(frame: FeatureRows, drawn: Drawn, base: Floats, level: Floats) -> Floats:
     """Return what `scale_by_level` returns for drawn rows, without the columns that trees do not use.
 
     Shape (n, len(TREE_FEATURES)). Each column is contiguous, because a fit reads column after column.
@@ -134,7 +134,7 @@ def quantize(x: Floats, values: int) -> Floats:
     return x
 
 
-def subsample(frame: Rows, rows: int, seed: int) -> pd.DataFrame:
+def subsample(frame: FeatureRows, rows: int, seed: int) -> pd.DataFrame:
     """Return at most `rows` rows, as `draw_rows` draws them, with all columns."""
     parts = _parts(frame)
     drawn = draw_rows(parts, rows, seed)
@@ -146,7 +146,7 @@ def subsample(frame: Rows, rows: int, seed: int) -> pd.DataFrame:
     )
 
 
-def draw_rows(frame: Rows, rows: int, seed: int) -> Drawn:
+def draw_rows(frame: FeatureRows, rows: int, seed: int) -> Drawn:
     """Draw at most `rows` rows, with the same share of every counter and every season.
 
     frame: one, or several with the same columns, from which rows are drawn as if they were one. The rows are ordered by
@@ -166,13 +166,13 @@ def draw_rows(frame: Rows, rows: int, seed: int) -> Drawn:
     return [at - (end - len(part)) for part, at, end in zip(parts, of_part, ends, strict=True)]
 
 
-def drawn_column(frame: Rows, drawn: Drawn, name: str) -> pd.Series[Any]:
+def drawn_column(frame: FeatureRows, drawn: Drawn, name: str) -> pd.Series[Any]:
     """Return a column of drawn rows, (n,), numbered from 0."""
     pieces = [part[name].iloc[at] for part, at in zip(_parts(frame), drawn, strict=True)]
     return pd.concat(pieces, ignore_index=True)
 
 
-def drawn_numbers(frame: Rows, drawn: Drawn, name: str) -> Floats:
+def drawn_numbers(frame: FeatureRows, drawn: Drawn, name: str) -> Floats:
     """Return a column of numbers of drawn rows, (n,), NaN where unknown."""
     pieces = [
         part[name].to_numpy(dtype="float64", na_value=np.nan)[at]
@@ -182,5 +182,5 @@ def drawn_numbers(frame: Rows, drawn: Drawn, name: str) -> Floats:
     return np.concatenate(pieces) if pieces else np.empty(0)
 
 
-def _parts(frame: Rows) -> Sequence[pd.DataFrame]:
+def _parts(frame: FeatureRows) -> Sequence[pd.DataFrame]:
     return [frame] if isinstance(frame, pd.DataFrame) else frame

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from velocast.model.arrays import Booleans, Floats
 from velocast.model.gaps.limits import GapLimits
-from velocast.model.gaps.usual import Array, Bits
 
 REACH_HOURS, REACH_DAYS, MOST = 12, 30, 1.5
 NEAR = 0.5  # weight of seen hours from which the hours beside a gap are called near
 
 
-def level_beside(left: Array, precision: Array, limits: GapLimits) -> Array:
+def level_beside(left: Floats, precision: Floats, limits: GapLimits) -> Floats:
     """Return the counter's level (C, D) on the days before and after each day, as a deviation.
 
     left: (C, D, 24), deviations that peers do not explain. precision: (C, D, 24), 0 where not seen.
@@ -22,7 +22,7 @@ def level_beside(left: Array, precision: Array, limits: GapLimits) -> Array:
     return np.asarray(top / (weight + limits.near_days_prior))
 
 
-def hours_beside(left: Array, precision: Array, limits: GapLimits) -> Array:
+def hours_beside(left: Floats, precision: Floats, limits: GapLimits) -> Floats:
     """Return the deviation (C, D, 24) of the hours before and after each hour; arguments as for `level_beside`."""
     flat = (left.shape[0], -1)
     kernel = _kernel(limits.near_hours, REACH_HOURS)
@@ -32,7 +32,7 @@ def hours_beside(left: Array, precision: Array, limits: GapLimits) -> Array:
     return np.asarray((top / (weight + limits.near_hours_prior)).reshape(left.shape))
 
 
-def near(seen: Bits, limits: GapLimits) -> Bits:
+def near(seen: Booleans, limits: GapLimits) -> Booleans:
     """Return (C, D, 24): whether the counter itself was seen in the hours around."""
     kernel = _kernel(limits.near_hours, REACH_HOURS)
     hours = seen.reshape(len(seen), -1).astype(np.float64)
@@ -40,7 +40,7 @@ def near(seen: Bits, limits: GapLimits) -> Bits:
     return np.asarray((weight >= NEAR).reshape(seen.shape))
 
 
-def _around(values: Array, kernel: Array) -> Array:
+def _around(values: Floats, kernel: Floats) -> Floats:
     """Return the sums of values (C, T) around each, weighted by the kernel; beyond the ends is nothing."""
     reach, length = len(kernel) // 2, values.shape[1]
     padded = np.pad(values, ((0, 0), (reach, reach)))
@@ -51,7 +51,7 @@ def _around(values: Array, kernel: Array) -> Array:
     return total
 
 
-def _kernel(decay: float, reach: int) -> Array:
+def _kernel(decay: float, reach: int) -> Floats:
     kernel = np.exp(-np.abs(np.arange(-reach, reach + 1)) / decay)
     kernel[reach] = 0.0
     return np.asarray(kernel)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from velocast.model.arrays import Floats
 from velocast.model.gaps import beside, peers, spread
 from velocast.model.gaps.limits import DEFAULT, GapLimits
-from velocast.model.gaps.usual import Array, day_weights, usual_hours
+from velocast.model.gaps.usual import day_weights, usual_hours
 
 MOST = 2.5  # a count is compared as at most e^2.5 times the usual one
 BASES = ("usual", "usual+peers", "usual+beside", "usual+peers+beside")
@@ -19,9 +20,9 @@ BASES = ("usual", "usual+peers", "usual+beside", "usual+peers+beside")
 class HourEstimates:
     """Bikes per hour, (C, D, 24) each; NaN where too little is known. basis: positions in BASES."""
 
-    mean: Array
-    lower: Array
-    upper: Array
+    mean: Floats
+    lower: Floats
+    upper: Floats
     basis: NDArray[np.int8]
 
 
@@ -73,13 +74,13 @@ def estimate_hours(
 
 
 def _limits_of(
-    deviation: Array,
-    centres: tuple[Array, Array],
-    size: Array,
-    usual: Array,
+    deviation: Floats,
+    centres: tuple[Floats, Floats],
+    size: Floats,
+    usual: Floats,
     learn: NDArray[np.bool_],
     near: NDArray[np.bool_],
-) -> tuple[Array, Array]:
+) -> tuple[Floats, Floats]:
     """Return the interval's ends as deviations: of estimates far from the counter's own hours, and near to them."""
     ends = []
     for centre in centres:
@@ -91,5 +92,5 @@ def _limits_of(
     return np.where(near, near_low, far_low), np.where(near, near_high, far_high)
 
 
-def _bikes(base: Array, deviation: Array, limits: GapLimits) -> Array:
+def _bikes(base: Floats, deviation: Floats, limits: GapLimits) -> Floats:
     return np.maximum(base * np.exp(deviation) - limits.pseudo, 0.0)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from velocast.model.arrays import Booleans, Floats
 from velocast.model.gaps.limits import GapLimits
-from velocast.model.gaps.usual import Array, Bits
 
 UNSEEN = 1e4  # variance of a deviation that nobody has seen: it then says nothing
 LEAST_VARIANCE, LEAST_EIGENVALUE, MOST_CORRELATION = 0.01, 0.02, 0.98
 HOURS_AT_ONCE = 512  # bounds the memory of the matrices
 
 
-def covariance(deviation: Array, noise: Array, limits: GapLimits) -> Array:
+def covariance(deviation: Floats, noise: Floats, limits: GapLimits) -> Floats:
     """Return the covariance (C, C) of deviations (C, T) without their noise (C, T), shrunk and positive definite."""
     weight = np.where(noise < UNSEEN, 1.0 / (noise + 0.05), 0.0)
     weighted = deviation * weight
@@ -32,7 +32,7 @@ def covariance(deviation: Array, noise: Array, limits: GapLimits) -> Array:
     return np.asarray(definite * scale[:, None] * scale)
 
 
-def told_by_peers(deviation: Array, noise: Array, limits: GapLimits) -> tuple[Array, Array]:
+def told_by_peers(deviation: Floats, noise: Floats, limits: GapLimits) -> tuple[Floats, Floats]:
     """Return mean and variance, both (C, T), of each deviation given the others' of its hour, without its own.
 
     deviation: (C, T), 0 where not seen. noise: (C, T), UNSEEN where not seen.
@@ -53,6 +53,6 @@ def told_by_peers(deviation: Array, noise: Array, limits: GapLimits) -> tuple[Ar
     return mean, variance
 
 
-def heard(seen: Bits) -> Bits:
+def heard(seen: Booleans) -> Booleans:
     """Return (C, D, 24): whether another counter was seen in the hour."""
     return np.asarray(seen.sum(0)[None] - seen > 0)

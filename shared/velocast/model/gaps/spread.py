@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from velocast.model.gaps.usual import Array, Bits
+from velocast.model.arrays import Booleans, Floats
 
 LOW, HIGH = 0.05, 0.95
 BINS, LEAST_HOURS = 8, 60
 COUNTER_HOURS = 300.0  # hours of a mean counter that a counter's own spread is held at
 
 
-def own_scale(score: Array, seen: Bits) -> Array:
+def own_scale(score: Floats, seen: Booleans) -> Floats:
     """Return the spread (C, 1, 1) of each counter's scores (C, D, 24), held near the city's."""
     limited = np.where(seen, np.clip(score, -4.0, 4.0) ** 2, 0.0)
     number = seen.sum((1, 2))
@@ -20,7 +20,7 @@ def own_scale(score: Array, seen: Bits) -> Array:
     return np.asarray(np.sqrt(np.maximum(own, 1e-6))[:, None, None])
 
 
-def score_limits(score: Array, usual: Array, learn: Bits) -> tuple[Array, Array]:
+def score_limits(score: Floats, usual: Floats, learn: Booleans) -> tuple[Floats, Floats]:
     """Return the 5 % and 95 % quantiles of the scores, both (C, D, 24), among hours about as busy.
 
     learn: (C, D, 24), hours whose score is known. Where too few are, those of a normal distribution.

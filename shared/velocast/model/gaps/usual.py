@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from velocast.model.arrays import Booleans, Floats
 from velocast.model.faults.day_grid import DAY_TYPES
 from velocast.model.gaps.limits import GapLimits
 
-Array = NDArray[np.float64]
-Bits = NDArray[np.bool_]
 SUNDAY = 6
 REST = DAY_TYPES.index("rest")
 
 
 def day_weights(
     weekdays: NDArray[np.int64], day_types: NDArray[np.int8], limits: GapLimits
-) -> Array:
+) -> Floats:
     """Return how much each day tells of each other, (D, D), on both sides alike; a day tells nothing of itself.
 
     weekdays: (D,), Monday is 0. day_types: (D,), positions in DAY_TYPES. A holiday is like a Sunday.
@@ -30,7 +29,9 @@ def day_weights(
     return np.asarray(weights)
 
 
-def usual_hours(counts: Array, seen: Bits, weights: Array, factor: Array) -> tuple[Array, Array]:
+def usual_hours(
+    counts: Floats, seen: Booleans, weights: Floats, factor: Floats
+) -> tuple[Floats, Floats]:
     """Return each hour's usual count and the weight of the days it rests on, both (C, D, 24).
 
     counts: (C, D, 24), 0 where not seen. factor: (C, D, 24), what the peers explain of each hour: a rainy day's counts

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from velocast.core.datetimes import HOUR, rfc3339, start_of_local_day
 from velocast.core.geo import Plane
+from velocast.model.arrays import Floats
 
-Array = NDArray[np.float64]
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WEEK_HOURS = 168
@@ -273,7 +273,7 @@ class _Series:
 
     at: NDArray[np.int64]
     slots: NDArray[np.int64]
-    counts: Array
+    counts: Floats
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> _Series:
@@ -289,7 +289,7 @@ class _Series:
         start, stop = np.searchsorted(self.at, [first, until])
         return slice(int(start), int(stop))
 
-    def week(self, part: slice) -> Array:
+    def week(self, part: slice) -> Floats:
         """Return the mean count in each of the 168 local hours of a week, NaN where there is none."""
         slots = self.slots[part]
         sums = np.bincount(slots, weights=self.counts[part], minlength=WEEK_HOURS)
@@ -301,7 +301,7 @@ def _instant(hours: np.int64) -> datetime:
     return EPOCH + int(hours) * HOUR
 
 
-def _correlation(left: Array, right: Array) -> float:
+def _correlation(left: Floats, right: Floats) -> float:
     if left.std() == 0 or right.std() == 0:
         return 0.0
     return float(np.corrcoef(left, right)[0, 1])

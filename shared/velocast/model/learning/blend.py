@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.preprocessing import Rows, similar_days_mean
+from velocast.model.features.preprocessing import FeatureRows, similar_days_mean
 from velocast.model.learning import blend_weights, regressors, ridge
 from velocast.model.learning.blend_weights import CANDIDATES, VOICES, DailyErrors
 from velocast.model.learning.calendar_choice import choose_calendar
@@ -37,7 +37,7 @@ def chosen_hyperparameters(
     return params | {"ridge": params["ridge"] | {"calendar": calendar}}
 
 
-def fit_blend(params: dict[str, Any], frame: Rows, seed: int) -> dict[str, Any]:
+def fit_blend(params: dict[str, Any], frame: FeatureRows, seed: int) -> dict[str, Any]:
     """Fit boosters and ridge.
 
     params: as `initial_hyperparameters`. frame: one or several feature frames whose rows all have a bike_count.

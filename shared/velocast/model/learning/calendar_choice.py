@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from velocast.core.unknown import Unknown
-from velocast.model.arrays import Floats
+from velocast.model.arrays import Floats, Integers
 from velocast.model.evaluation import bootstrap
 from velocast.model.features.preprocessing import draw_rows, drawn_column
 from velocast.model.learning.ridge import (
@@ -20,7 +20,6 @@ from velocast.model.learning.ridge import (
     FIT_BLOCK,
     RESIDUALS,
     Equations,
-    Integers,
     Regression,
     kept_columns,
 )

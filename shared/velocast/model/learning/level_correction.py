@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from velocast.model.arrays import Floats
+from velocast.model.arrays import Floats, Integers
 
-Integers = NDArray[np.int64]
 DAYS = 3  # days before the origin that are used
 YESTERDAY, LAST_DAYS = (
     0.2,

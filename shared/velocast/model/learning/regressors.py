@@ -13,7 +13,7 @@ from velocast.model.arrays import Floats
 from velocast.model.features.definition import TREE_FEATURES
 from velocast.model.features.preprocessing import (
     LEVEL_COLUMNS,
-    Rows,
+    FeatureRows,
     base_and_level,
     draw_rows,
     drawn_column,
@@ -64,7 +64,7 @@ def hyperparameters(test_mode: bool) -> dict[str, dict[str, Any]]:
     }
 
 
-def fit_regressor(kind: ForecastKind, params: dict[str, Any], frame: Rows, seed: int) -> Any:
+def fit_regressor(kind: ForecastKind, params: dict[str, Any], frame: FeatureRows, seed: int) -> Any:
     """Fit the regressor of a kind. frame: one or several feature frames whose rows all have a bike_count."""
     return _FITTERS[kind](params, frame, seed)
 
@@ -87,7 +87,9 @@ def predict_counts(estimator: Any, frame: pd.DataFrame) -> Floats:
     return np.asarray(np.clip(counts, 0.0, LARGEST_RATIO * level), dtype="float64")
 
 
-def _residuals(params: dict[str, Any], frame: Rows, seed: int) -> tuple[Floats, Floats, Floats]:
+def _residuals(
+    params: dict[str, Any], frame: FeatureRows, seed: int
+) -> tuple[Floats, Floats, Floats]:
     """Return inputs, targets and weights of at most `max_rows` rows drawn from a frame.
 
     The targets are counts less the mean of similar days, divided by the level: in units of the level, all counters
@@ -102,7 +104,7 @@ def _residuals(params: dict[str, Any], frame: Rows, seed: int) -> tuple[Floats, 
     return x, (counts - base) / level, level**2 / np.mean(level**2)
 
 
-def _fit_gbm(params: dict[str, Any], frame: Rows, seed: int) -> list[dict[str, Any]]:
+def _fit_gbm(params: dict[str, Any], frame: FeatureRows, seed: int) -> list[dict[str, Any]]:
     """Fit boosters on different rows and columns; their mean is more accurate than any one of them."""
     seeds = range(seed, seed + params["boosters"])
     # one after the other, because drawing rows takes more memory than fitting to them
@@ -111,7 +113,7 @@ def _fit_gbm(params: dict[str, Any], frame: Rows, seed: int) -> list[dict[str, A
 
 
 def _varying_inputs(
-    params: dict[str, Any], frame: Rows, seed: int
+    params: dict[str, Any], frame: FeatureRows, seed: int
 ) -> tuple[list[int], Floats, Floats, Floats]:
     """Return the columns that vary, and inputs with only these, targets and weights of a sample of rows."""
     x, target, weight = _residuals(params, frame, seed)
@@ -152,7 +154,7 @@ def _varies(column: Floats) -> bool:
     return bool(len(known) and known.min() < known.max())
 
 
-def _fit_rf(params: dict[str, Any], frame: Rows, seed: int) -> Any:
+def _fit_rf(params: dict[str, Any], frame: FeatureRows, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
     x, target, weight = _residuals(params, frame, seed)
@@ -166,7 +168,7 @@ def _fit_rf(params: dict[str, Any], frame: Rows, seed: int) -> Any:
     return estimator.set_params(n_jobs=None)
 
 
-def _fit_nn(params: dict[str, Any], frame: Rows, seed: int) -> Any:
+def _fit_nn(params: dict[str, Any], frame: FeatureRows, seed: int) -> Any:
     import warnings
 
     from sklearn.compose import ColumnTransformer
@@ -193,7 +195,7 @@ def _fit_nn(params: dict[str, Any], frame: Rows, seed: int) -> Any:
         )
 
 
-_FITTERS: dict[ForecastKind, Callable[[dict[str, Any], Rows, int], Any]] = {
+_FITTERS: dict[ForecastKind, Callable[[dict[str, Any], FeatureRows, int], Any]] = {
     "gbm": _fit_gbm,
     "rf": _fit_rf,
     "nn": _fit_nn,

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from velocast.model.arrays import Floats
+from velocast.model.arrays import Floats, Integers
 from velocast.model.features.calendar_features import SCHOOL_COLUMNS
 from velocast.model.features.definition import EVENT, HISTORY, SHARES, SIMILAR, WEATHER
 from velocast.model.features.preprocessing import (
     LEVEL_COLUMNS,
     Drawn,
-    Rows,
+    FeatureRows,
     base_and_level,
     draw_rows,
     drawn_column,
@@ -34,7 +33,6 @@ HYPERPARAMETERS: dict[str, Any] = {
     "max_rows": 160_000,
     "calendar": [],
 }
-Integers = NDArray[np.int64]
 HOURS = 24
 BLOCK = 50_000  # rows forecast at once, so that memory does not grow with them
 FIT_BLOCK = 8_000  # the same of a fit; the last bits of its sums depend on it
@@ -55,7 +53,7 @@ _DAY = ("lead_day", "weekday", "is_holiday", "is_rest", "is_saturday")
 _USED = (*_RECENT, *SHARES, *WEATHER, *AROUND, *_DAY)
 
 
-def fit_ridge(params: dict[str, Any], frame: Rows, seed: int) -> dict[str, Any]:
+def fit_ridge(params: dict[str, Any], frame: FeatureRows, seed: int) -> dict[str, Any]:
     """Fit the coefficients of each hour.
 
     params: `penalty` (of standardized columns), `neighbours` (weight of the hours beside), `max_rows`, `calendar` (what
@@ -80,7 +78,7 @@ class Equations:
     weight: float
 
     @staticmethod
-    def of(frame: Rows, params: dict[str, Any], drawn: Drawn | None = None) -> Equations:
+    def of(frame: FeatureRows, params: dict[str, Any], drawn: Drawn | None = None) -> Equations:
         """Return the equations of all rows of a frame, or of the drawn ones."""
         return Equations.of_parts(Regression.of(frame, params, drawn))[0]
 
@@ -157,7 +155,7 @@ class Regression:
     weather: mean and standard deviation of each column.
     """
 
-    frame: Rows
+    frame: FeatureRows
     params: dict[str, Any]
     drawn: Drawn
     base: Floats
@@ -169,7 +167,7 @@ class Regression:
     weather: tuple[Floats, Floats]
 
     @staticmethod
-    def of(frame: Rows, params: dict[str, Any], drawn: Drawn | None = None) -> Regression:
+    def of(frame: FeatureRows, params: dict[str, Any], drawn: Drawn | None = None) -> Regression:
         """Return the regression of all rows of a frame, or of the drawn ones."""
         frames = [frame] if isinstance(frame, pd.DataFrame) else frame
         drawn = [np.arange(len(part)) for part in frames] if drawn is None else drawn
@@ -241,7 +239,7 @@ def _solve(gram: Floats, moment: Floats, weight: float, params: dict[str, Any]) 
     return np.asarray(np.linalg.solve(gram + penalty, moment[:, :, None])[:, :, 0] / scale)
 
 
-def _standards(frame: Rows, drawn: Drawn) -> tuple[Floats, Floats]:
+def _standards(frame: FeatureRows, drawn: Drawn) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each weather column, both (17,); 0 and 1 where it does not vary."""
     columns = (pd.Series(drawn_numbers(frame, drawn, name)) for name in WEATHER)
     mean, scale = np.array([(column.mean(), column.std(ddof=0)) for column in columns]).T

@@ -20,7 +20,8 @@ from velocast.usecases import feature_store
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours, fallbacks
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.snapshot import History, Published
+from velocast.usecases.forecasting.snapshot.history import History
+from velocast.usecases.forecasting.snapshot.publication import Published
 from velocast.usecases.model_loading import LoadedChampion
 
 ForecastRun = Run[ForecastSettings] | Run[JobSettings]

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from velocast.adapters.bigquery.client import Empty, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City, Continuation, Histories, histories_of, listed_continuations
 from velocast.core.errors import SettingsError
 from velocast.core.telemetry import log

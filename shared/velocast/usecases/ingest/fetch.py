@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import MergeResult, Remembering
+from velocast.adapters.bigquery.merge import MergeResult
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.adapters.city_sources.reading import Harvest
 from velocast.adapters.city_sources.records import CounterRecord, Reject
 from velocast.adapters.city_sources.source import CitySource, name_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from velocast.adapters.bigquery.client import Remembering, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.revisions import Remembering
 from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.core.city import City
 from velocast.core.clock_changes import repeated_hours

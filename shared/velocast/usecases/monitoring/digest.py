@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from velocast.adapters.bigquery.client import Empty
+from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import SCORED_LEAD_DAYS, local_date, rfc3339, start_of_local_day

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pandas as pd
 
 from velocast.adapters import workflows
-from velocast.adapters.bigquery.client import Empty
+from velocast.adapters.bigquery.sql_templates import Empty
 from velocast.adapters.gcs import Objects
 from velocast.core.audit_row import AuditRow
 from velocast.core.datetimes import rfc3339

@@ -40,7 +40,7 @@ def _seconds(value: Any) -> float | None:
 
 
 # A key of an unexpected type is ignored, so that the alert is not lost.
-Text = Annotated[str | None, BeforeValidator(_text)]
+OptionalText = Annotated[str | None, BeforeValidator(_text)]
 Epoch = Annotated[float | None, BeforeValidator(_seconds)]
 
 
@@ -51,26 +51,26 @@ class _Lenient(BaseModel):
 class Documentation(_Lenient):
     """The documentation of an alert policy: its runbook."""
 
-    content: Text = None
-    subject: Text = None
+    content: OptionalText = None
+    subject: OptionalText = None
 
 
 class Incident(_Lenient):
     """One incident; every key may be missing. Times are epoch seconds, 0 or null while the incident is open."""
 
-    incident_id: Text = None
+    incident_id: OptionalText = None
     state: str = "open"
-    severity: Text = None
-    policy_name: Text = None
-    condition_name: Text = None
-    summary: Text = None
-    url: Text = None
+    severity: OptionalText = None
+    policy_name: OptionalText = None
+    condition_name: OptionalText = None
+    summary: OptionalText = None
+    url: OptionalText = None
     started_at: Epoch = None
     ended_at: Epoch = None
-    resource_display_name: Text = None
-    resource_name: Text = None
-    observed_value: Text = None
-    threshold_value: Text = None
+    resource_display_name: OptionalText = None
+    resource_name: OptionalText = None
+    observed_value: OptionalText = None
+    threshold_value: OptionalText = None
     documentation: Documentation | None = None
 
     @field_validator("documentation", mode="before")

@@ -24,10 +24,10 @@ def _credible(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Task = Literal[
+PredictTask = Literal[
     "count", "affluence"
 ]  # the API's own words: a count is what the task `forecast` makes
-At = Annotated[AwareDatetime, AfterValidator(_credible)]
+CredibleTime = Annotated[AwareDatetime, AfterValidator(_credible)]
 
 
 class _Answer(BaseModel):
@@ -221,7 +221,7 @@ class PredictRecord(_Question):
     counter_name: str | None = None
     latitude: float | None = Field(default=None, ge=-90, le=90)
     longitude: float | None = Field(default=None, ge=-180, le=180)
-    at: At
+    at: CredibleTime
 
     @model_validator(mode="after")
     def _names_a_place(self) -> Self:
@@ -236,7 +236,7 @@ class PredictBody(_Question):
     """Places and hours to forecast. task: `count` for the number of bikes, `affluence` for whether the hour is busy."""
 
     records: list[PredictRecord] = Field(min_length=1, max_length=MAX_RECORDS)
-    task: Task = "count"
+    task: PredictTask = "count"
 
 
 class Prediction(Point):
@@ -250,7 +250,7 @@ class Prediction(Point):
 class PredictAnswer(Provenance):
     """The predictions, in the order of the records."""
 
-    task: Task
+    task: PredictTask
     predictions: list[Prediction]
 
 
@@ -270,4 +270,4 @@ class ForecastQuery(_Question):
 class AtQuery(_Question):
     """The hour to forecast (RFC 3339, with a zone); the current hour by default."""
 
-    at: At | None = None
+    at: CredibleTime | None = None

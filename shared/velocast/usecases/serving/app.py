@@ -21,14 +21,8 @@ from velocast.usecases.serving.api_keys import KeyFile, Limiter, WrongKeys
 from velocast.usecases.serving.api_types import Health, Problem, Readiness
 from velocast.usecases.serving.pages import PAGE, STRICT
 from velocast.usecases.serving.problems import HEADERS, MAX_BYTES
-from velocast.usecases.serving.routes import (
-    EXTENSION,
-    SECURITY_SCHEME,
-    V1,
-    Service,
-    json_response,
-    service,
-)
+from velocast.usecases.serving.routes import SECURITY_SCHEME, V1
+from velocast.usecases.serving.service import EXTENSION, Service, json_response, service
 from velocast.usecases.serving.snapshot_holder import CHECK_SECONDS, SnapshotHolder
 
 DESCRIPTION = (

@@ -8,7 +8,7 @@ from importlib.resources import files
 from flask import Blueprint, Response, request, send_from_directory
 
 from velocast.usecases.serving import api_keys
-from velocast.usecases.serving.routes import service
+from velocast.usecases.serving.service import service
 from velocast.usecases.site.page_data import MANIFEST
 from velocast.usecases.site.page_files import (
     CONTENT_TYPES,

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from velocast.core.datetimes import rfc3339
-from velocast.usecases.serving.api_types import PredictBody, Prediction, PredictRecord, Task
+from velocast.usecases.serving.api_types import PredictBody, Prediction, PredictRecord, PredictTask
 from velocast.usecases.serving.fallback_chain import estimate
 from velocast.usecases.serving.problems import RequestRefused
 from velocast.usecases.serving.snapshot_index import SnapshotIndex, name_key
@@ -110,7 +110,7 @@ def _by_name(index: SnapshotIndex, name: str) -> CounterSnapshot | None:
 
 
 def _prediction(
-    index: SnapshotIndex, record: PredictRecord, place: Place, task: Task
+    index: SnapshotIndex, record: PredictRecord, place: Place, task: PredictTask
 ) -> Prediction:
     at = index.hour_of(record.at)
     found = estimate(index, at, counter=place.counter, position=place.position)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter as Tally
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app, g, request
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel
 
 from velocast.core.datetimes import HOUR
-from velocast.usecases.serving import api_keys, fallback_chain
+from velocast.usecases.serving import fallback_chain
+from velocast.usecases.serving.admission import admit
 from velocast.usecases.serving.api_types import (
     AtQuery,
     ChampionAnswer,
@@ -32,80 +29,16 @@ from velocast.usecases.serving.api_types import (
     PredictAnswer,
     PredictBody,
 )
-from velocast.usecases.serving.metrics import ServingMetrics
 from velocast.usecases.serving.predict import predict_records
-from velocast.usecases.serving.problems import (
-    BODY_TOO_LARGE,
-    MAX_BYTES,
-    RequestRefused,
-    problem_responses,
-)
-from velocast.usecases.serving.snapshot_holder import SnapshotHolder
-from velocast.usecases.serving.snapshot_index import (
-    CachedAnswer,
-    SnapshotIndex,
-)
+from velocast.usecases.serving.problems import RequestRefused, problem_responses
+from velocast.usecases.serving.service import json_response, service
+from velocast.usecases.serving.snapshot_index import CachedAnswer, SnapshotIndex
 from velocast.usecases.snapshot_format import CounterSnapshot
 
-EXTENSION = "velocast"
 SECURITY_SCHEME = "ApiKey"
-NO_SNAPSHOT = (
-    "No forecasts are published yet. Ask the operator to run predict "
-    "(gcloud pubsub topics publish velocast-predict --message='{}'), then try again."
-)
 WITHOUT_CHAMPION = "similar_days"
 # One response has 10 to 40 KB; a page shows one counter at a time, so few are asked for again and again.
 MAX_CACHED_ANSWERS = 300
-BODY_READING = "velocast.body_reading"
-
-
-@dataclass
-class BodyReading:
-    """What the gateway and the routes tell each other about a request's body, in the WSGI environment.
-
-    admitted: the rate limit headers of the admitted request, whose body may be read; None before. refused: why reading
-    the body failed.
-    """
-
-    admitted: dict[str, str] | None = None
-    refused: RequestRefused | None = None
-
-
-@dataclass(frozen=True)
-class Service:
-    """What the routes need. `now` returns the time of a request, since an HTTP request carries no event time.
-
-    fresh_seconds: forecasts published longer ago are not fresh. public_reading: the page and its data need no key;
-    their requests are limited on their own, because a page loads several files.
-    """
-
-    holder: SnapshotHolder
-    keys: api_keys.KeyFile
-    limiter: api_keys.Limiter
-    wrong_keys: api_keys.WrongKeys
-    metrics: ServingMetrics
-    now: Callable[[], datetime]
-    fresh_seconds: float
-    public_reading: bool
-    reading_limiter: api_keys.Limiter
-
-    def index(self) -> SnapshotIndex:
-        """Return the current snapshot's index. Raises RequestRefused (503), with the reason, when there is none."""
-        index = self.holder.current()
-        if index is None:
-            detail = self.holder.trouble or NO_SNAPSHOT
-            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "30"})
-        return index
-
-
-def service() -> Service:
-    """Return the service of the running application."""
-    return cast(Service, current_app.extensions[EXTENSION])
-
-
-def json_response(answer: BaseModel) -> Response:
-    """Return a response with a JSON body."""
-    return Response(answer.model_dump_json(), content_type="application/json")
 
 
 V1 = APIBlueprint(
@@ -116,52 +49,7 @@ V1 = APIBlueprint(
     abp_security=[{SECURITY_SCHEME: []}],
     abp_responses=problem_responses(),
 )
-
-
-@V1.before_request
-def admit() -> Response | None:
-    """Check the API key, the rate limit, and the declared size and type of the body; then that the body is JSON.
-
-    The gateway calls twice for a request with a body: without the body, to learn whether to read it (the response is
-    then not sent), and with it.
-    """
-    reading: BodyReading | None = request.environ.get(BODY_READING)
-    if reading is None or reading.admitted is None:
-        given = request.headers.get("X-API-Key")
-        name = api_keys.authenticate(service().keys, service().wrong_keys, given)
-        g.rate_headers = service().limiter.take(name, service().now())
-        if request.method == "POST":
-            _check_headers()
-        if reading is not None:
-            reading.admitted = g.rate_headers
-            g.body_pending = True
-            return Response()
-    else:
-        g.rate_headers = reading.admitted
-        if reading.refused is not None:
-            raise reading.refused
-    if request.method == "POST":
-        _check_json()
-    return None
-
-
-def _check_headers() -> None:
-    if (request.content_length or 0) > MAX_BYTES:
-        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BODY_TOO_LARGE)
-    if not request.is_json:
-        raise RequestRefused(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's content type is {request.mimetype or 'missing'}; send Content-Type: application/json.",
-        )
-
-
-def _check_json() -> None:
-    try:
-        json.loads(request.get_data())
-    except (ValueError, RecursionError) as exc:
-        raise RequestRefused(
-            HTTPStatus.BAD_REQUEST, f'The body is not JSON ({exc}); send {{"records": [...]}}.'
-        ) from exc
+V1.before_request(admit)
 
 
 @V1.get("/counters", responses={"200": CounterList})

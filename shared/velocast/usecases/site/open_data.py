@@ -82,7 +82,7 @@ _TYPES = {
     "date": pa.date32(), "integer": pa.int64(),
     "string": pa.string(), "number": pa.float64(), "datetime": pa.timestamp("s", tz="UTC"),
 }  # fmt: skip
-Columns = Sequence[tuple[str, str, str]]
+CsvColumns = Sequence[tuple[str, str, str]]
 Values = list[list[Any]]  # of each column of a table
 
 
@@ -186,7 +186,7 @@ def _days(snapshot: Snapshot) -> Values:
     return found
 
 
-def _empty(columns: Columns) -> Values:
+def _empty(columns: CsvColumns) -> Values:
     return [[] for _ in columns]
 
 
@@ -269,7 +269,7 @@ def _package(snapshot: Snapshot, made: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _resource(
-    name: str, extension: str, columns: Columns, made: dict[str, bytes]
+    name: str, extension: str, columns: CsvColumns, made: dict[str, bytes]
 ) -> dict[str, Any]:
     described: dict[str, Any] = {
         "profile": "tabular-data-resource" if extension == "csv" else "data-resource",

@@ -12,7 +12,7 @@ from velocast.model.evaluation import classification_metrics
 from velocast.model.learning import models
 from velocast.usecases.context import Run
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
-from velocast.usecases.training.datasets.frames import Source
+from velocast.usecases.training.datasets.frames import FeatureSource
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import calibration_start
@@ -36,7 +36,7 @@ def refit_model(
     if data is None:
         known = counts.known(run)
         tables = frozen_counts.counts_table(run, counts), frozen_weather.weather_table(run, weather)
-        source = Source(
+        source = FeatureSource(
             run,
             tables[0],
             counts.rows_a_day(run),

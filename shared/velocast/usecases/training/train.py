@@ -24,7 +24,7 @@ from velocast.usecases.training import plots as training_plots
 from velocast.usecases.training.datasets import baseline as baselines
 from velocast.usecases.training.datasets import count_rows, frames, frozen_counts, frozen_weather
 from velocast.usecases.training.datasets.baseline import Baseline
-from velocast.usecases.training.datasets.frames import Source
+from velocast.usecases.training.datasets.frames import FeatureSource
 from velocast.usecases.training.datasets.frozen_counts import FrozenCounts
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.datasets.windows import Windows, cut_windows
@@ -51,7 +51,7 @@ class _Cut:
     baseline: Baseline
     weather: FrozenWeather
     windows: Windows
-    source: Source
+    source: FeatureSource
 
 
 def train(request: TrainRequest, run: Run[JobSettings]) -> list[AuditRow]:
@@ -101,7 +101,7 @@ def _cut(request: TrainRequest, run: Run[JobSettings], store: RunStore) -> _Cut:
     calendar = frozen_inputs.calendar_of_run(run, store)
     windows = cut_windows(counts.known(run), baseline.test.days, run.settings.thresholds)
     counters = _sample_counters(run, counts) if request.test_mode else ()
-    source = Source(
+    source = FeatureSource(
         run,
         frozen_counts.counts_table(run, counts),
         counts.rows_a_day(run),

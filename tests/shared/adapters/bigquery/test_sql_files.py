@@ -109,12 +109,14 @@ def test_the_check_finds_what_is_unbounded(
 def test_a_merge_bounds_its_target():
     import pyarrow as pa
 
-    from velocast.adapters.bigquery import merge
+    from velocast.adapters.bigquery import merge_statements
 
     table = schemas.table(schemas.COUNTS)
-    plan = merge.Merge.of(table, table.columns, ["counter_id", "counted_at"], None, (), {})
+    plan = merge_statements.Merge.of(
+        table, table.columns, ["counter_id", "counted_at"], None, (), {}
+    )
     moments = pa.array([3_600_000_000, 7_200_000_000], pa.timestamp("us", "UTC"))
-    bounds = merge.partition_bounds(table, pa.table({"counted_at": moments}))
+    bounds = merge_statements.partition_bounds(table, pa.table({"counted_at": moments}))
     assert bounds == (
         "T.counted_at >= TIMESTAMP '1970-01-01T01:00:00Z' AND T.counted_at <= TIMESTAMP '1970-01-01T02:00:00Z'"
     )

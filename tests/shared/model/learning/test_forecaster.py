@@ -21,7 +21,7 @@ from velocast.core.kinds import ForecastKind
 from velocast.model.evaluation import metrics, reference_models
 from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
-from velocast.model.features.preprocessing import Rows
+from velocast.model.features.preprocessing import FeatureRows
 from velocast.model.intervals import residual_scale
 from velocast.model.learning import blend, regressors, serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
@@ -71,7 +71,7 @@ def test_boosters_whose_errors_are_learned_draw_half_of_the_rows(
     fit = regressors.fit_regressor
     drawn: list[int] = []
 
-    def spied(kind: ForecastKind, params: dict[str, Any], frame: Rows, seed: int) -> Any:
+    def spied(kind: ForecastKind, params: dict[str, Any], frame: FeatureRows, seed: int) -> Any:
         drawn.append(params["max_rows"])
         return fit(kind, params, frame, seed)
 

@@ -18,8 +18,9 @@ from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.notices import NOTICE, ModelFallback
 from velocast.core.requests import PredictRequest
 from velocast.usecases import audit, feature_store, model_loading, snapshot_format
-from velocast.usecases.forecasting import forecast_rows, snapshot
+from velocast.usecases.forecasting import forecast_rows
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
+from velocast.usecases.forecasting.snapshot import building
 from velocast.usecases.site.publication import make_site
 from velocast.usecases.snapshot_format import CounterSnapshot, Snapshot
 
@@ -585,7 +586,7 @@ class TestWithAChampion:
         """
         small_city.store(small_city.make())
         promoted(champions.publish(3), "2025-03-02T05:00:00Z")
-        build = snapshot.build_snapshot
+        build = building.build_snapshot
         later: list[Champion] = []
 
         def promote_first(*args: Any, **kwargs: Any) -> Snapshot:
@@ -594,7 +595,7 @@ class TestWithAChampion:
                 forecast_at(rfc3339(AS_OF + 2 * MINUTE), message_id="promotion")
             return build(*args, **kwargs)
 
-        monkeypatch.setattr(snapshot, "build_snapshot", promote_first)
+        monkeypatch.setattr(building, "build_snapshot", promote_first)
 
         row = forecast_at()
 

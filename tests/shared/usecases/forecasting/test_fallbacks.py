@@ -12,7 +12,7 @@ import pytest
 from velocast.core.city import histories_of
 from velocast.core.city.histories import VirtualSum
 from velocast.usecases.forecasting.fallbacks import forecast_without_recent_counts
-from velocast.usecases.forecasting.snapshot import RECENT_HOURS, History
+from velocast.usecases.forecasting.snapshot.history import RECENT_HOURS, History
 
 ZONE = ZoneInfo("Europe/Paris")
 ORIGIN = datetime(2025, 3, 2, 23, tzinfo=UTC)  # Monday 0:00 in Paris

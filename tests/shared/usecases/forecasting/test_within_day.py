@@ -21,7 +21,8 @@ from velocast.core.city import load_city
 from velocast.core.datetimes import local_date, parse_instant, start_of_local_day
 from velocast.core.requests import PredictRequest
 from velocast.usecases import snapshot_format
-from velocast.usecases.forecasting.daily_forecast import KEY, forecast_all_counters
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
+from velocast.usecases.forecasting.stored_rows import KEY
 from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import validation
 from velocast.usecases.snapshot_format import Snapshot

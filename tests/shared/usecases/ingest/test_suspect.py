@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tests import emulators
 from tests.shared.usecases import small_city
 from velocast.core import schemas
 from velocast.core.city import load_city
@@ -313,6 +312,6 @@ def test_real_spikes_are_found_and_real_crowds_are_left(
             counts_table=table,
         ).rows
     finally:
-        small_city.warehouse()._drop(f"{emulators.PROJECT}.{table}")
+        small_city.warehouse().drop(table)
     suspects = changes[changes["quality"] == "suspect"]
     assert set(zip(suspects["counter_id"], suspects["bike_count"], strict=True)) == expected

@@ -17,8 +17,8 @@ from tests.shared.usecases.serving.snapshots import NOW
 from velocast.adapters.gcs import Objects
 from velocast.core.settings import ServeSettings
 from velocast.usecases.serving.app import create_app
-from velocast.usecases.serving.gateway import Gateway
-from velocast.usecases.serving.http_protocol import ServingProtocol
+from velocast.usecases.serving.server.gateway import Gateway
+from velocast.usecases.serving.server.http_protocol import ServingProtocol
 from velocast.usecases.snapshot_format import CONTENT_TYPE, SNAPSHOT, Snapshot, dumps
 
 KEY = "test-key"

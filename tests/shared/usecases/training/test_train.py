@@ -18,7 +18,7 @@ from velocast.model.features import definition
 from velocast.model.learning.forecaster import TrainedModel
 from velocast.model.learning.models import SEED
 from velocast.usecases.training.datasets import count_rows, frames, frozen_counts
-from velocast.usecases.training.datasets.frames import Source
+from velocast.usecases.training.datasets.frames import FeatureSource
 from velocast.usecases.training.datasets.windows import DayRange
 from velocast.usecases.training.plots import error_plots
 from velocast.usecases.training.stored import run_store
@@ -100,7 +100,9 @@ def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
     assert made.windows.test_baseline == made.baseline.test.days
     assert made.windows.test_baseline.until == made.windows.test_current.until
     run = lab.run("train", "look", FIRST)
-    source = Source(run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run))
+    source = FeatureSource(
+        run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run)
+    )
     rows, held_out = frames.learning_frames(
         source, made.windows.learnable, made.windows.calibrate_from, kind=made.kind
     )
@@ -124,7 +126,9 @@ def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
 ) -> None:
     made = lab.training("train-first")
     run = lab.run("train", "look", FIRST)
-    source = Source(run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run))
+    source = FeatureSource(
+        run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run)
+    )
     cut = (source, made.windows.learnable, made.windows.calibrate_from)
     everything, held_out = frames.learning_frames(*cut, kind=made.kind)
     scored = frames.scoring_frame(source, made.windows.test_current)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from velocast.model.arrays import Floats
 from velocast_cli.city.understanding import words
-from velocast_cli.city.understanding.cells import Floats, is_function_of
+from velocast_cli.city.understanding.cells import is_function_of
 from velocast_cli.city.understanding.columns import ColumnRoles, Sample
 from velocast_cli.city.understanding.layouts.repeated_rows import (
     LongColumns,

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
+from velocast.model.arrays import Floats
 from velocast_cli.city.understanding import words
 
-Floats = npt.NDArray[np.float64]
 AGREE = 0.97  # the share of rows in which a total equals the sum of its parts
 MOST_ROWS = 3000  # in which sums are tried
 ENOUGH = 3  # rows in which a sum says something

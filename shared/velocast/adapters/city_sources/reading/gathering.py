@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-Text = Callable[
+RowText = Callable[
     [int, str, float], str
 ]  # a record by its row in the table, its counter and its value
-OpenedTexts = Callable[[], Text]
+OpenedTexts = Callable[[], RowText]
 USABLE, INCOMPLETE, FLAGGED = 0, 1, 2  # ordered: of two marks the greater one holds
 
 
@@ -83,7 +83,7 @@ class Gathered:
     rows: int = 0
     _places: dict[str, int] = field(default_factory=dict)
     _texts: list[tuple[int, OpenedTexts]] = field(default_factory=list)
-    _opened: tuple[int, Text] | None = None
+    _opened: tuple[int, RowText] | None = None
 
     def code(self, counter_id: str) -> int:
         """Return the code of a counter."""
@@ -143,7 +143,7 @@ def packed_lines(lines: Sequence[bytes]) -> OpenedTexts:
     size = sum(sizes)
     packed = pa.compress(b"".join(lines), codec="zstd", asbytes=True)
 
-    def opened() -> Text:
+    def opened() -> RowText:
         whole = pa.decompress(packed, size, codec="zstd", asbytes=True)
         ends = list(itertools.accumulate(sizes, initial=0))
         return lambda row, _id, _value: whole[ends[row] : ends[row + 1]].decode("utf-8", "replace")

@@ -13,11 +13,11 @@ WGS84 = "EPSG:4326"
 _WKT = re.compile(r"(?:SRID=\d+;)?\s*POINT\s*Z?\s*\(\s*([^\s,()]+)\s+([^\s,()]+)", re.IGNORECASE)
 _PAIR = re.compile(r"[(\[]?\s*([-+]?[\d.]+)\s*[,;]\s*([-+]?[\d.]+)\s*[)\]]?")
 _NAMES = (("lat", "lon"), ("lat", "lng"), ("latitude", "longitude"), ("y", "x"))
-Position = tuple[float | None, float | None]
-NOWHERE: Position = (None, None)
+ReadPosition = tuple[float | None, float | None]
+NOWHERE: ReadPosition = (None, None)
 
 
-def position_of(value: Any, crs: str) -> Position:
+def position_of(value: Any, crs: str) -> ReadPosition:
     """Return latitude and longitude in degrees (WGS 84); None for both if the value is no place.
 
     value: an object ({"lat", "lon"}, {"latitude", "longitude"}, {"x", "y"}), GeoJSON, both also as text, WKT, or text
@@ -38,7 +38,7 @@ def position_of(value: Any, crs: str) -> Position:
     return NOWHERE
 
 
-def place(north: Any, east: Any, crs: str) -> Position:
+def place(north: Any, east: Any, crs: str) -> ReadPosition:
     """Return latitude and longitude in degrees (WGS 84) from coordinates in a reference system; None, None if wrong."""
     try:
         y, x = float(_with_point(north)), float(_with_point(east))
@@ -55,7 +55,7 @@ def _with_point(value: Any) -> Any:
     return value.strip().replace(",", ".") if isinstance(value, str) else value
 
 
-def _from_object(value: dict[str, Any], crs: str) -> Position:
+def _from_object(value: dict[str, Any], crs: str) -> ReadPosition:
     coordinates = value.get("coordinates")
     if isinstance(coordinates, list) and len(coordinates) >= 2:  # GeoJSON: longitude first
         return place(coordinates[1], coordinates[0], crs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.city_sources.reading.columns import Columns, described, missing_columns
-from velocast.adapters.city_sources.reading.gathering import OpenedTexts, Text
+from velocast.adapters.city_sources.reading.gathering import OpenedTexts, RowText
 from velocast.adapters.city_sources.reading.rows import Rows, added, as_record
 from velocast.adapters.city_sources.reading.values import MISSING, marks
 from velocast.adapters.city_sources.records import CounterRecord, Reject
@@ -147,7 +147,7 @@ def _cell_text(times: Sequence[Any], time_column: str) -> OpenedTexts:
         shown = int(value) if value == int(value) else value
         return as_record({time_column: times[row], counter_id: shown})
 
-    def opened() -> Text:
+    def opened() -> RowText:
         return text
 
     return opened

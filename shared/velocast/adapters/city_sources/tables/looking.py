@@ -29,7 +29,7 @@ _BOMS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SHOWN = 80
-Kind = Literal["csv", "json_lines", "json", "parquet", "xlsx"]
+FileKind = Literal["csv", "json_lines", "json", "parquet", "xlsx"]
 
 
 def look_at_file(data: bytes | Path, place: str | None = None) -> FileFormat:
@@ -61,7 +61,7 @@ def look_at(member: Member, told: FileFormat) -> FileFormat:
     return FileFormat(**(found | given))
 
 
-def kind_of(head: bytes, place: str) -> Kind:
+def kind_of(head: bytes, place: str) -> FileKind:
     """Return the kind of a file from its first bytes. Raises CityRefused."""
     text = head.decode("utf-16" if _bom(head) == "utf-16" else "utf-8", "replace")
     text = text.lstrip("\ufeff \t\r\n")
@@ -84,7 +84,7 @@ def kind_of(head: bytes, place: str) -> Kind:
     return _kind_of_object(text) if text.startswith("{") else "csv"
 
 
-def _kind_of_object(text: str) -> Kind:
+def _kind_of_object(text: str) -> FileKind:
     first, _, rest = text.partition("\n")
     if not is_json(first):
         return "json"

@@ -9,7 +9,8 @@ from velocast.core.requests import ForecastArgument, PredictRequest
 from velocast.core.settings import JobSettings, PredictSettings
 from velocast.core.telemetry import log
 from velocast.usecases.context import Run
-from velocast.usecases.forecasting.daily_forecast import forecast_all_counters, report_nothing_new
+from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
+from velocast.usecases.forecasting.outcome import report_nothing_new
 
 
 def forecast_or_hand_over(request: PredictRequest, run: Run[PredictSettings]) -> list[AuditRow]:

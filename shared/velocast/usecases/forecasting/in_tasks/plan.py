@@ -26,7 +26,8 @@ from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours
 from velocast.usecases.forecasting.busy_hours import BusyChampion
 from velocast.usecases.forecasting.forecast_rows import ForecastInputs, forecast_blocks
-from velocast.usecases.forecasting.snapshot import History, Published
+from velocast.usecases.forecasting.snapshot.history import History
+from velocast.usecases.forecasting.snapshot.publication import Published
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.snapshot_format import FaultCard, HealthCard
 

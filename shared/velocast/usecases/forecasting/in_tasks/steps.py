@@ -20,6 +20,12 @@ from velocast.usecases.forecasting.in_tasks.plan import (
     ForecastJobRun,
     ForecastPlan,
 )
+from velocast.usecases.forecasting.inputs import inputs_known_then
+from velocast.usecases.forecasting.outcome import (
+    audit_forecast,
+    nothing_to_forecast,
+    report_champion_gone,
+)
 
 OUTCOME = "outcome.json"
 PUBLISHED, AGAIN = "published", "again"
@@ -38,15 +44,15 @@ def plan_forecast(
         folder.announce()
         return []
     try:
-        with daily_forecast.inputs_known_then(
+        with inputs_known_then(
             run, of_the_day=of_the_day, only_known=request.only_known, kept=True
         ) as inputs:
             folder.write_plan(inputs)
     except ChampionGone as exc:
         folder.write_plan(None)
-        return daily_forecast.report_champion_gone(run, exc)
+        return report_champion_gone(run, exc)
     if inputs is None:
-        return daily_forecast.audit_forecast(run, daily_forecast.nothing_to_forecast(run))
+        return audit_forecast(run, nothing_to_forecast(run))
     return []
 
 
@@ -94,7 +100,7 @@ def publish_parts(run: ForecastJobRun, *, name: str, last: bool) -> list[AuditRo
             raise
         _leave(folder, AGAIN)
         return []
-    rows = daily_forecast.audit_forecast(run, made)
+    rows = audit_forecast(run, made)
     _leave(folder, PUBLISHED)
     return rows
 

@@ -29,7 +29,7 @@ MOST_FITTED, MOST_HELD_OUT, MOST_SCORED = 200_000, 100_000, 400_000
 
 
 @dataclass(frozen=True)
-class Source:
+class FeatureSource:
     """Where rows come from: the run, frozen tables of counts and weather, and the counters (none named: all).
 
     rows_a_day: the hours counted on an average day, by all counters; from it follows how many rows a range of days has.
@@ -88,7 +88,7 @@ class Source:
 
 
 def learning_frames(
-    source: Source, learnable: Sequence[DayRange], calibrate_from: date, *, kind: Kind
+    source: FeatureSource, learnable: Sequence[DayRange], calibrate_from: date, *, kind: Kind
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (rows to fit on, rows to calibrate the intervals on), each target once with a lead day drawn by hash.
 
@@ -106,7 +106,11 @@ def learning_frames(
 
 
 def calibration_frame(
-    source: Source, learnable: Sequence[DayRange], calibrate_from: date, *, with_busy: bool = False
+    source: FeatureSource,
+    learnable: Sequence[DayRange],
+    calibrate_from: date,
+    *,
+    with_busy: bool = False,
 ) -> pd.DataFrame:
     """Return the rows that `learning_frames` holds out of the fit, without reading the others."""
     late = [DayRange(first=max(days.first, calibrate_from), until=days.until) for days in learnable]
@@ -120,7 +124,7 @@ def _earliest(learnable: Sequence[DayRange]) -> date:
 
 
 def _learned(
-    source: Source, windows: Sequence[DayRange], earliest: date, most: int, with_busy: bool
+    source: FeatureSource, windows: Sequence[DayRange], earliest: date, most: int, with_busy: bool
 ) -> pd.DataFrame:
     parts = [
         source.read(
@@ -136,7 +140,7 @@ def _learned(
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
-def scoring_frame(source: Source, days: DayRange) -> pd.DataFrame:
+def scoring_frame(source: FeatureSource, days: DayRange) -> pd.DataFrame:
     """Return the rows to score on: origins on each of `days`, lead days 0 to 2, targets within `days`."""
     frame = source.read(
         days.first,
@@ -148,7 +152,7 @@ def scoring_frame(source: Source, days: DayRange) -> pd.DataFrame:
     return _thinned(source, frame, TEST_MODE_ROWS)
 
 
-def _thinned(source: Source, rows: pd.DataFrame, most: int) -> pd.DataFrame:
+def _thinned(source: FeatureSource, rows: pd.DataFrame, most: int) -> pd.DataFrame:
     if not source.test_mode or len(rows) <= most:
         return rows
     return rows.iloc[:: -(-len(rows) // most)].reset_index(drop=True)

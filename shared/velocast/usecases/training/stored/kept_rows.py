@@ -25,19 +25,19 @@ from velocast.usecases.training.datasets import (
     frozen_weather,
     parquet_objects,
 )
-from velocast.usecases.training.datasets.frames import Source
+from velocast.usecases.training.datasets.frames import FeatureSource
 from velocast.usecases.training.stored import model_io, run_store
 from velocast.usecases.training.stored.records import Artifact, LearnedRows, Training
 from velocast.usecases.training.stored.run_store import RunStore
 
 
-def source_of(run: Run[JobSettings], training: Training) -> Source:
+def source_of(run: Run[JobSettings], training: Training) -> FeatureSource:
     """Return where a version's rows come from: the counts and the weather that were frozen for it.
 
     Tables that have expired are loaded again. Raises ObjectMissing, ModelUnusable, WarehouseError.
     """
     weather = training.weather
-    return Source(
+    return FeatureSource(
         run,
         frozen_counts.counts_table(run, training.counts),
         training.counts.rows_a_day(run),

@@ -16,7 +16,7 @@ from velocast.core.settings import JobSettings
 from velocast.usecases.context import Run, Runtime
 from velocast.usecases.training import frozen_inputs
 from velocast.usecases.training.datasets import frames, frozen_calendar
-from velocast.usecases.training.datasets.frames import Source
+from velocast.usecases.training.datasets.frames import FeatureSource
 from velocast.usecases.training.datasets.windows import DayRange
 from velocast.usecases.training.stored.run_store import RunStore
 
@@ -52,13 +52,13 @@ def test_a_training_keeps_its_school_holidays_and_events() -> None:
     later = run_of(school_holidays=[], events=[])
     assert frozen_inputs.calendar_of_run(later, RunStore(later)) == calendar
     days = DayRange(first=date(2025, 3, 4), until=date(2025, 3, 8))
-    source = Source(later, schemas.COUNTS, calendar=calendar)
+    source = FeatureSource(later, schemas.COUNTS, calendar=calendar)
     found = frames.scoring_frame(source, days)
     fair = found[found["is_event"] > 0]
     assert fair["counter_id"].unique().tolist() == [first]
     assert sorted(fair["local_date"].unique()) == [pd.Timestamp(2025, 3, n) for n in (5, 6)]
     assert found["local_date"][found["is_school_holiday"] > 0].max() == pd.Timestamp(2025, 3, 5)
-    bare = frames.scoring_frame(Source(later, schemas.COUNTS), days)
+    bare = frames.scoring_frame(FeatureSource(later, schemas.COUNTS), days)
     assert not bare[["is_event", "is_school_holiday", "school_holiday_share_14d"]].any(axis=None)
 
 

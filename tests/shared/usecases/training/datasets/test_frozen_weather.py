@@ -14,7 +14,7 @@ from velocast.core import schemas
 from velocast.core.datetimes import parse_instant
 from velocast.core.errors import ModelUnusable
 from velocast.usecases.training.datasets import frames, frozen_counts, frozen_weather
-from velocast.usecases.training.datasets.frames import Source
+from velocast.usecases.training.datasets.frames import FeatureSource
 from velocast.usecases.training.datasets.frozen_weather import FrozenWeather
 from velocast.usecases.training.stored.run_store import WEATHER, RunStore
 from velocast_cli import datasets as baselines
@@ -117,7 +117,7 @@ def test_rows_to_learn_from_take_the_frozen_weather() -> None:
     tables = frozen_counts.counts_table(run, counts), frozen_weather.weather_table(run, frozen)
     days = counts.known(run)
     late = days.model_copy(update={"first": days.until - timedelta(days=3)})
-    frame = frames.scoring_frame(Source(run, tables[0], weather_table=tables[1]), late)
-    living = frames.scoring_frame(Source(run, tables[0]), late)
+    frame = frames.scoring_frame(FeatureSource(run, tables[0], weather_table=tables[1]), late)
+    living = frames.scoring_frame(FeatureSource(run, tables[0]), late)
     assert set(frame["temperature"]) == {5.0}
     assert 30.0 in set(living["temperature"])

@@ -18,8 +18,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 from werkzeug.test import run_wsgi_app
 
+from velocast.usecases.serving.admission import BODY_READING, BodyReading
 from velocast.usecases.serving.problems import BODY_TOO_LARGE, MAX_BYTES, RequestRefused
-from velocast.usecases.serving.routes import BODY_READING, EXTENSION, BodyReading, Service
+from velocast.usecases.serving.service import EXTENSION, Service
 
 BODY_SECONDS = 10.0
 # A response is sent in pieces of this size: a client that reads slowly then holds one piece, not all of it.

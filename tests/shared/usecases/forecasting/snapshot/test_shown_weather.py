@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tests.shared.usecases.serving import snapshots
 from velocast.core.city import load_city
-from velocast.usecases.forecasting.shown_weather import shown_weather
+from velocast.usecases.forecasting.snapshot.shown_weather import shown_weather
 from velocast.usecases.snapshot_format import WeatherCard
 
 CITY = load_city("demoville")

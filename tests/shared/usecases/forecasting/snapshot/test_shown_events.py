@@ -8,7 +8,7 @@ import pytest
 
 from tests.shared.usecases.serving import snapshots
 from velocast.core.city import PlannedEvent, load_city
-from velocast.usecases.forecasting.shown_events import shown_events
+from velocast.usecases.forecasting.snapshot.shown_events import shown_events
 from velocast.usecases.snapshot_format import EventCard
 
 CITY = load_city("demoville")

@@ -14,7 +14,7 @@ from tests.shared.usecases import small_city
 from tests.shared.usecases.small_city import ORIGIN
 from velocast.core import schemas
 from velocast.core.city import load_city
-from velocast.usecases.forecasting.long_past import (
+from velocast.usecases.forecasting.snapshot.long_past import (
     LongPast,
     PastDays,
     a_year_before,

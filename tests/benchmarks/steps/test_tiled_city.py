@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
+from benchmarks.steps.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
 
 ROWS = pd.DataFrame({"counter_id": ["a", "a", "b", "b"], "bike_count": [1.0, 2.0, 3.0, 4.0]})

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from velocast.adapters.bigquery.client import MergeResult, Warehouse
+from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.merge import MergeResult
 from velocast.adapters.bigquery.sql_templates import Empty
 
 MARK = "~"  # separates a counter's id from the number of its copy

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
+from benchmarks.steps.stages import Stages, stage
+from benchmarks.steps.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.gcs import Objects, read_address
@@ -27,12 +26,10 @@ from velocast.usecases.snapshot_format import Snapshot
 
 NAME = "bench"
 ARTIFACT = "models/bench.skops"
-Stages = dict[str, dict[str, float]]
-Stage = Callable[[Stages, str], AbstractContextManager[None]]
 AnyWarehouse = RecordingWarehouse | TiledWarehouse
 
 
-def plan(stage: Stage, warehouse: AnyWarehouse, as_of: str, model: str) -> dict[str, Any]:
+def plan(warehouse: AnyWarehouse, as_of: str, model: str) -> dict[str, Any]:
     """Publish the model as the champion, and plan; without a model file, forecast with similar days."""
     run, stages = _run(warehouse, as_of), Stages()
     if Path(model).exists():
@@ -43,7 +40,7 @@ def plan(stage: Stage, warehouse: AnyWarehouse, as_of: str, model: str) -> dict[
     return {"stages": stages, "tasks": plan.tasks, "blocks": len(plan.blocks)}
 
 
-def parts(stage: Stage, warehouse: AnyWarehouse, as_of: str) -> dict[str, Any]:
+def parts(warehouse: AnyWarehouse, as_of: str) -> dict[str, Any]:
     """Make the parts of the first task; copy them, without measuring, for the other tasks."""
     run, stages = _run(warehouse, as_of), Stages()
     folder = ForecastFolder(run, NAME)
@@ -63,7 +60,7 @@ def parts(stage: Stage, warehouse: AnyWarehouse, as_of: str) -> dict[str, Any]:
     return {"stages": stages, "counters": counters}
 
 
-def publish(stage: Stage, warehouse: AnyWarehouse, as_of: str) -> dict[str, Any]:
+def publish(warehouse: AnyWarehouse, as_of: str) -> dict[str, Any]:
     """Publish; the files of the site are made, but not uploaded."""
     run, stages = _run(warehouse, as_of), Stages()
     files = 0

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pytest
 
-from benchmarks.made_up_city import MadeUpCounts, MadeUpForecasts
+from benchmarks.steps.made_up_city import MadeUpCounts, MadeUpForecasts
 from velocast.usecases.training.datasets import count_rows
 
 UNTIL = datetime(2026, 1, 4, 23, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""The steps of the benchmarks that run in processes of their own (`harness.run_isolated`)."""
