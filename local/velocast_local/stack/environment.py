@@ -45,7 +45,17 @@ def stack_environment(state: StackState) -> dict[str, str]:
         "OTEL_METRICS_EXPORTER": "otlp",
         "VELOCAST_CLOCK": "replay",
         "OTEL_EXPORTER_OTLP_ENDPOINT": state.url,
+        "no_proxy": _without_proxy(),
     }
+
+
+def _without_proxy() -> str:
+    """Return the hosts that are reached without a proxy: those of the user's shell, and this machine.
+
+    Otherwise the commands of a person behind a proxy would ask it for the stack's parts.
+    """
+    theirs = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return ",".join(filter(None, [theirs, LOOPBACK, "localhost"]))
 
 
 def deployed_environment(state: StackState) -> dict[str, str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from gcp_emulators.core.documents import DocumentStore
+from gcp_emulators.core.http_server import free_port
 from tests.local.velocast_local.tiny_stack import make_state, running_control_plane
+from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import rfc3339
 from velocast_cli.doctor.backups import examine_backups
 from velocast_cli.doctor.deployment import examine_settings
@@ -80,3 +84,22 @@ def test_dead_letters_are_counted_and_stay(plane: ControlPlane, tmp_path: Path) 
     for _ in range(2):
         (finding,) = examine_dead_letters(examined)
         assert finding.found.endswith("1 (1 of unknown).")
+
+
+def test_the_stack_is_read_past_the_proxy_of_a_persons_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clients of Cloud Storage, of Google's REST APIs and of MLflow each look for a proxy in their own way."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")  # nothing answers there
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+    state = make_state(tmp_path)
+    for name, value in stack_environment(state).items():
+        monkeypatch.setenv(name, value)
+    assert os.environ["no_proxy"].split(",")[0] == "intranet.example"
+    with running_control_plane(state):
+        assert found(tmp_path) == []
+        assert examine_backups(system(tmp_path)) == []  # asks Cloud SQL by httplib2
+        assert Objects(state.project, f"{state.project}-models").names("") == []
+        assert requests.utils.get_environ_proxies(os.environ["MLFLOW_TRACKING_URI"]) == {}
