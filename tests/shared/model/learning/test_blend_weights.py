@@ -40,9 +40,9 @@ def test_every_candidate_adds_up_to_one() -> None:
     assert len(blend_weights._grid(4)) == 286
     assert blend_weights.named(USUAL) == {
         "boosters": 0.25,
-        "ridge": 0.5,
+        "ridge": 0.55,
         "similar_days": 0.1,
-        "same_weekday": 0.15,
+        "same_weekday": 0.1,
     }
 
 
