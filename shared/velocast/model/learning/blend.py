@@ -1,7 +1,8 @@
-"""The default kind: the weighted mean of boosters, a ridge regression and the mean of similar days.
+"""The default kind: the weighted mean of boosters, a ridge regression and two means of past counts.
 
-The three err in different ways. Boosters learn what depends on several things at once, the ridge follows recent counts
-beyond what trees have seen, and the mean of similar days is best where there is little to learn.
+They err in different ways. Boosters learn what depends on several things at once, the ridge follows recent counts
+beyond what trees have seen, the mean of similar days is best where there is little to learn, and the mean of the same
+weekday knows that a Friday is not a Tuesday.
 """
 
 from __future__ import annotations

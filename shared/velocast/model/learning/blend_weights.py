@@ -20,7 +20,7 @@ from velocast.model.arrays import Floats
 from velocast.model.evaluation import bootstrap
 from velocast.model.learning.level_correction import local_days, rows_since
 
-# New voices come last, so that stored models know the first of them (`voices_of`).
+# New ones come last, so that the voices of a stored model are the first of these (`voices_of`).
 VOICES = ("boosters", "ridge", "similar_days", "same_weekday")
 # The first are the usual weights. Four held-out weeks tell little about the weeks that follow: in all of five cities,
 # the weights that were best on them did worse than these (ADR 19). So another candidate is chosen only where it is

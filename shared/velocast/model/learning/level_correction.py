@@ -128,10 +128,9 @@ def _lasting(
 ) -> Floats:
     new = rows_since(frame, learned_until)
     if new.any():
-        known = known.and_later(DailyRatios.of(frame[new], expected[new]))
-    origins, at = np.unique(
-        local_days(frame) - frame["lead_day"].to_numpy(dtype="int64"), return_inverse=True
-    )
+        counted = frame.loc[new, ["local_date", "bike_count"]]  # not all columns, to save time
+        known = known.and_later(DailyRatios.of(counted, expected[new]))
+    at, origins = pd.factorize(local_days(frame) - frame["lead_day"].to_numpy(dtype="int64"))
     factors = np.array([known.lasting(day) for day in origins.tolist()], dtype="float64")
     return np.asarray(factors[at], dtype="float64")
 
