@@ -30,6 +30,7 @@ MIN_COUNTERS = 3
 MEMORY_DAYS = 14  # before the origin, whose median ratio corrects what lasts
 MEMORY = 0.5  # its exponent where all of these days are known, less where fewer are (ADR 37)
 LEAST_MEMORY_DAYS = 3
+MOST_LASTING = float(np.log(1.25))  # a larger median is snow or an outage, not a season
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class DailyRatios:
         logs = self.logs[(self.days >= day - MEMORY_DAYS) & (self.days < day)]
         if len(logs) < LEAST_MEMORY_DAYS:
             return 1.0
-        return float(np.exp(MEMORY * len(logs) / MEMORY_DAYS * np.median(logs)))
+        lasting = np.clip(np.median(logs), -MOST_LASTING, MOST_LASTING)
+        return float(np.exp(MEMORY * len(logs) / MEMORY_DAYS * lasting))
 
 
 def local_days(frame: pd.DataFrame) -> Integers:

@@ -114,6 +114,8 @@ def test_what_lasts_is_corrected_by_the_median_day_of_two_weeks() -> None:
     # a day of rain and one of a race leave the median where it is
     odd = WEEKS["local_date"].isin(WEEKS["local_date"].unique()[[8, 10]])
     assert lasting(np.where(odd, 0.2 * MADE, 1.1 * MADE))[-1] == pytest.approx(1.1**MEMORY)
+    # two weeks of snow are no season
+    assert lasting(0.7 * MADE)[-1] == pytest.approx(0.8**MEMORY)
 
 
 def test_no_count_from_an_origin_on_is_remembered() -> None:
