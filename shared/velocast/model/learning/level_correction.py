@@ -28,7 +28,7 @@ MIN_ROWS = 24  # counted hours of a day; fewer do not represent the city
 # November 2018 0.878 and 0.895; eight in Dublin in December 2023 0.879 and 0.850.
 MIN_COUNTERS = 3
 MEMORY_DAYS = 14  # before the origin, whose median ratio corrects what lasts
-MEMORY = 0.5  # its exponent where all of these days are known, less where fewer are (ADR 37)
+MEMORY = 0.35  # its exponent where all of these days are known, less where fewer are (ADR 37)
 LEAST_MEMORY_DAYS = 3
 MOST_LASTING = float(np.log(1.25))  # a larger median is snow or an outage, not a season
 
