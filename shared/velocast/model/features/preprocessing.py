@@ -16,6 +16,7 @@ from velocast.model.features.definition import (
     SIMILAR,
     TREE_FEATURES,
     WEATHER,
+    WEEKS,
     feature_matrix,
 )
 
@@ -24,6 +25,7 @@ Drawn = Sequence[NDArray[np.int64]]  # positions of rows in each of several fram
 SMALLEST_LEVEL = (
     1.0  # bikes per hour: keeps the noise of a nearly idle counter from becoming huge ratios
 )
+WEEK_DECAY = 0.5  # of `same_weekday_mean`, per week
 # What `base_and_level` reads of a frame.
 LEVEL_COLUMNS = ("level", "similar_day_mean", "origin_at", "day_type", "local_hour")
 _IN_BIKES = [FEATURES.index(name) for name in (*HISTORY, *SIMILAR)]
@@ -59,6 +61,23 @@ def similar_days_mean(frame: pd.DataFrame) -> Floats:
         others = own.groupby([frame[key] for key in keys]).transform("mean")
         own = own.fillna(others)
     return np.asarray(own.fillna(0.0), dtype="float64")
+
+
+def same_weekday_mean(frame: pd.DataFrame) -> Floats:
+    """Return the mean count of the same weekday and hour in four weeks, (n,), bikes per hour, never NaN.
+
+    Each week counts half as much as the one after it. On holidays, which are unlike their weekday, and where none of
+    the four was counted, it is the mean of similar days.
+    """
+    bikes, shares = np.zeros(len(frame)), np.zeros(len(frame))
+    for weeks_ago, name in enumerate(WEEKS):
+        share = WEEK_DECAY**weeks_ago
+        counts = frame[name].to_numpy(dtype="float64", na_value=np.nan)
+        counted = ~np.isnan(counts)
+        bikes[counted] += share * counts[counted]
+        shares[counted] += share
+    usable = (shares > 0) & (frame["is_holiday"] == 0).to_numpy()
+    return np.divide(bikes, shares, out=similar_days_mean(frame).copy(), where=usable)
 
 
 def scale_by_level(frame: pd.DataFrame, base: Floats, level: Floats) -> Floats:

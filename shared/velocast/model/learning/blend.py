@@ -1,11 +1,13 @@
-"""The default kind: the weighted mean of boosters, a ridge regression and the mean of similar days.
+"""The default kind: the weighted mean of boosters, a ridge regression and two means of past counts.
 
-The three err in different ways. Boosters learn what depends on several things at once, the ridge follows recent counts
-beyond what trees have seen, and the mean of similar days is best where there is little to learn.
+They err in different ways. Boosters learn what depends on several things at once, the ridge follows recent counts
+beyond what trees have seen, the mean of similar days is best where there is little to learn, and the mean of the same
+weekday knows that a Friday is not a Tuesday.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +15,15 @@ import numpy as np
 import pandas as pd
 
 from velocast.model.arrays import Floats
-from velocast.model.features.preprocessing import FeatureRows, similar_days_mean
+from velocast.model.features.preprocessing import (
+    FeatureRows,
+    same_weekday_mean,
+    similar_days_mean,
+)
 from velocast.model.learning import blend_weights, regressors, ridge
-from velocast.model.learning.blend_weights import CANDIDATES, VOICES, DailyErrors
+from velocast.model.learning.blend_weights import CANDIDATES, DailyErrors, voices_of
 from velocast.model.learning.calendar_choice import choose_calendar
-from velocast.model.learning.level_correction import correct_level
+from velocast.model.learning.level_correction import DailyRatios, correct_level
 
 
 def initial_hyperparameters(test_mode: bool) -> dict[str, Any]:
@@ -52,13 +58,20 @@ def fit_blend(params: dict[str, Any], frame: FeatureRows, seed: int) -> dict[str
 def learn_weights(
     fitted: dict[str, Any], held_out: pd.DataFrame, learned_days: int, seed: int
 ) -> dict[str, Any]:
-    """Return what is to be kept with the fitted voices: `weights`, by voice, and, of a young city, `errors`.
+    """Return what is to be kept with the fitted voices: `weights`, `levels` and, of a young city, `errors`.
 
     held_out: feature frame whose rows all have a bike_count, to which the voices were not fitted. learned_days: days
     with counts to learn from, the held-out ones among them; with `blend_weights.MATURE_DAYS`, no errors are kept.
     """
-    voices = _voices(fitted, held_out)
-    kept = {"weights": blend_weights.named(blend_weights.choose_weights(voices, held_out, seed))}
+    learned = _learned(fitted, held_out)
+    levels = {
+        voice: asdict(DailyRatios.of(held_out, expected)) for voice, expected in learned.items()
+    }
+    voices = _voices(fitted | {"levels": levels}, learned, held_out, None)
+    kept = {
+        "levels": levels,
+        "weights": blend_weights.named(blend_weights.choose_weights(voices, held_out, seed)),
+    }
     if learned_days >= blend_weights.MATURE_DAYS:
         return kept
     errors = DailyErrors.of(voices, held_out)
@@ -74,22 +87,38 @@ def blended_counts(
     forecasts and, in a young city, move the weights (`level_correction`, `blend_weights`). learned_until: end of the
     counts that the voices were fitted to; None if the frame is what was held out of the fit.
     """
-    voices = _voices(fitted, frame)
+    voices = _voices(fitted, _learned(fitted, frame), frame, learned_until)
     kept = fitted.get("errors")  # those of young cities only
     weights = blend_weights.weights_of_origins(
         frame,
         voices,
-        tuple(fitted["weights"][voice] for voice in VOICES),
+        tuple(fitted["weights"][voice] for voice in voices_of(fitted["weights"])),
         None if kept is None else DailyErrors(kept["days"], kept["products"]),
         learned_until,
     )
     return np.asarray((voices * weights).sum(axis=1), dtype="float64")
 
 
-def _voices(fitted: dict[str, Any], frame: pd.DataFrame) -> Floats:
-    """Return what each of VOICES forecasts, (n, 3). The mean of similar days follows the level by itself."""
-    boosted = regressors.predict_counts(fitted["boosters"], frame)
-    linear = ridge.predict_ridge(fitted["ridge"], frame)
-    return np.column_stack(
-        [correct_level(frame, boosted), correct_level(frame, linear), similar_days_mean(frame)]
-    )
+def _learned(fitted: dict[str, Any], frame: pd.DataFrame) -> dict[str, Floats]:
+    """Return what each voice that is fitted forecasts, (n,), before its level is corrected."""
+    return {
+        "boosters": regressors.predict_counts(fitted["boosters"], frame),
+        "ridge": ridge.predict_ridge(fitted["ridge"], frame),
+    }
+
+
+def _voices(
+    fitted: dict[str, Any],
+    learned: dict[str, Floats],
+    frame: pd.DataFrame,
+    learned_until: datetime | None,
+) -> Floats:
+    """Return what each voice of the model forecasts, (n, v). Means of counts follow the level by themselves."""
+    levels = fitted.get("levels", {})  # models from before ADR 37 have none
+    known = {voice: DailyRatios(**ratios) for voice, ratios in levels.items()}
+    made = {
+        voice: correct_level(frame, expected, known.get(voice), learned_until)
+        for voice, expected in learned.items()
+    }
+    made |= {"similar_days": similar_days_mean(frame), "same_weekday": same_weekday_mean(frame)}
+    return np.column_stack([made[voice] for voice in voices_of(fitted["weights"])])

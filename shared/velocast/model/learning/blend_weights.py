@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,19 @@ from numpy.typing import NDArray
 from velocast.core.unknown import Unknown
 from velocast.model.arrays import Floats
 from velocast.model.evaluation import bootstrap
+from velocast.model.learning.level_correction import local_days, rows_since
 
-VOICES = ("boosters", "ridge", "similar_days")
+# New ones come last, so that the voices of a stored model are the first of these (`voices_of`).
+VOICES = ("boosters", "ridge", "similar_days", "same_weekday")
 # The first are the usual weights. Four held-out weeks tell little about the weeks that follow: in all of five cities,
 # the weights that were best on them did worse than these (ADR 19). So another candidate is chosen only where it is
 # better by far, as in a city where learning does not pay.
-CANDIDATES = ((0.3, 0.6, 0.1), (0.5, 0.5, 0.0), (0.0, 0.5, 0.5), (0.0, 0.0, 1.0))
+CANDIDATES = (
+    (0.25, 0.55, 0.1, 0.1),
+    (0.5, 0.5, 0.0, 0.0),
+    (0.0, 0.5, 0.5, 0.0),
+    (0.0, 0.0, 1.0, 0.0),
+)
 CLEAR_GAIN = 0.08  # of the RMSE, at the least: the 5 % quantile over resampled days; 0.05 is not enough (ADR 29)
 CERTAINTY = 0.05
 MIN_DAYS = 14
@@ -41,8 +49,8 @@ STEPS = 10  # weights are tenths
 class DailyErrors:
     """How the voices erred on each day, and together.
 
-    days: (k,), local days as days since 1970, each once. products: (k, 3, 3), the sums of the products of the errors of
-    each two of VOICES on that day, bikes squared; from them follows the squared error of any weights that add up to 1.
+    days: (k,), local days as days since 1970, each once. products: (k, v, v), the sums of the products of the errors of
+    each two of v voices on that day, bikes squared. The squared error of any weights that add up to 1 follows.
     """
 
     days: NDArray[np.int64]
@@ -52,11 +60,11 @@ class DailyErrors:
     def of(voices: Floats, frame: pd.DataFrame) -> DailyErrors:
         """Return the errors of rows by the local day of their target.
 
-        voices: (n, 3), forecasts in bikes per hour. frame: (n, any) with local_date and bike_count, never NaN.
+        voices: (n, v), forecasts in bikes per hour. frame: (n, any) with local_date and bike_count, never NaN.
         """
         error = voices - frame[["bike_count"]].to_numpy(dtype="float64")
-        days, at = np.unique(_days(frame), return_inverse=True)
-        products = np.zeros((len(days), len(VOICES), len(VOICES)))
+        days, at = np.unique(local_days(frame), return_inverse=True)
+        products = np.zeros((len(days), voices.shape[1], voices.shape[1]))
         np.add.at(products, at, error[:, :, None] * error[:, None, :])
         return DailyErrors(days, products)
 
@@ -69,14 +77,14 @@ class DailyErrors:
         )
 
     def between(self, first: int, until: int) -> Floats:
-        """Return the products of the days from `first` to before `until`, (k, 3, 3)."""
+        """Return the products of the days from `first` to before `until`, (k, v, v)."""
         return self.products[(self.days >= first) & (self.days < until)]
 
 
 def choose_weights(voices: Floats, held_out: pd.DataFrame, seed: int) -> tuple[float, ...]:
     """Return the weight of each of VOICES, chosen from CANDIDATES on rows that the voices were not fitted to.
 
-    voices: (n, 3), what they forecast. held_out: feature frame whose rows all have a bike_count. With fewer than
+    voices: (n, 4), what they forecast. held_out: feature frame whose rows all have a bike_count. With fewer than
     MIN_DAYS days, or where no candidate gains CLEAR_GAIN, the weights are the usual ones.
     """
     if held_out["local_date"].nunique() < MIN_DAYS:
@@ -102,9 +110,9 @@ def weights_of_origins(
     known: DailyErrors | None,
     learned_until: datetime | None,
 ) -> Floats:
-    """Return the weights of each row, (n, 3): those of its origin.
+    """Return the weights of each row, (n, v): those of its origin.
 
-    frame: n rows with origin_at, lead_day, local_date and, for past days, bike_count; voices: (n, 3), their forecasts.
+    frame: n rows with origin_at, lead_day, local_date and, for past days, bike_count; voices: (n, v), their forecasts.
     trained: what `choose_weights` chose. known: errors on rows that were held out in training; None for models that
     keep none, whose weights stay. Of the frame itself, only lead day 0 of origins at or after `learned_until`
     is used, since the voices were fitted to the counts before; None uses none of it. Only days that end before an
@@ -114,14 +122,10 @@ def weights_of_origins(
     if known is None:
         return rows
     errors = known
-    if learned_until is not None and "bike_count" in frame.columns:
-        new = (
-            (frame["lead_day"] == 0)
-            & frame["bike_count"].notna()
-            & (frame["origin_at"] >= learned_until)
-        ).to_numpy()
+    new = rows_since(frame, learned_until)
+    if new.any():
         errors = known.and_later(DailyErrors.of(voices[new], frame[new]))
-    origin_days = _days(frame) - frame["lead_day"].to_numpy(dtype="int64")
+    origin_days = local_days(frame) - frame["lead_day"].to_numpy(dtype="int64")
     for day in np.unique(origin_days).tolist():
         recent = errors.between(day - RECENT_DAYS, day)
         if len(recent) >= LEAST_RECENT_DAYS:
@@ -135,15 +139,10 @@ def _moved(recent: Floats, trained: Floats) -> Floats:
     usual = trained @ products @ trained
     if usual <= 0:
         return trained
-    grid = np.vstack([trained, _GRID])  # the first wins where all are alike
+    grid = np.vstack([trained, _grid(len(trained))])  # the first wins where all are alike
     error = np.einsum("gi,ij,gj->g", grid, products, grid) / usual * len(recent)
     price = PENALTY_DAYS * ((grid - trained) ** 2).sum(axis=1)
     return np.asarray(grid[np.argmin(error + price)])
-
-
-def _days(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """Number the local days of the targets."""
-    return np.asarray(frame["local_date"].to_numpy(dtype="datetime64[D]").astype(np.int64))
 
 
 def named(weights: tuple[float, ...]) -> dict[str, float]:
@@ -151,10 +150,13 @@ def named(weights: tuple[float, ...]) -> dict[str, float]:
     return dict(zip(VOICES, weights, strict=True))
 
 
-_GRID: Any = np.array(
-    [
-        (a / STEPS, b / STEPS, (STEPS - a - b) / STEPS)
-        for a in range(STEPS + 1)
-        for b in range(STEPS + 1 - a)
-    ]
-)
+def voices_of(weights: dict[str, float]) -> list[str]:
+    """Return which of VOICES a model has, in their order. Models from before ADR 37 lack the last."""
+    return [voice for voice in VOICES if voice in weights]
+
+
+@cache
+def _grid(voices: int) -> Floats:
+    """Return all weights in tenths that add up to 1, (g, voices)."""
+    tenths = product(range(STEPS + 1), repeat=voices)
+    return np.array([weights for weights in tenths if sum(weights) == STEPS]) / STEPS

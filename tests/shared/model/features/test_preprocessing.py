@@ -10,8 +10,8 @@ import pandas as pd
 
 from tests.shared.model.feature_rows import feature_rows, without_history
 from velocast.model.features import preprocessing
-from velocast.model.features.definition import FEATURES, SHARES, TREE_FEATURES, WEATHER
-from velocast.model.features.preprocessing import similar_days_mean
+from velocast.model.features.definition import FEATURES, SHARES, TREE_FEATURES, WEATHER, WEEKS
+from velocast.model.features.preprocessing import same_weekday_mean, similar_days_mean
 
 ROWS = feature_rows(date(2021, 2, 1), origins=8)
 
@@ -85,6 +85,24 @@ def test_a_counter_without_history_gets_nothing_from_other_origins() -> None:
     ):
         np.testing.assert_array_equal(found[: first.sum()], expected)
         assert expected.mean() > 10
+
+
+def test_the_mean_of_the_same_weekday_halves_the_weight_of_each_earlier_week() -> None:
+    frame = ROWS.head(240).assign(**dict(zip(WEEKS, (8.0, 4.0, 2.0, 1.0), strict=True)))
+    np.testing.assert_allclose(same_weekday_mean(frame), (8 * 8 + 4 * 4 + 2 * 2 + 1) / 15)
+    uncounted = frame.assign(week_1=np.nan, week_3=np.nan)
+    np.testing.assert_allclose(same_weekday_mean(uncounted), (4 * 4 + 1 * 1) / 5)
+
+
+def test_a_holiday_and_a_counter_without_weeks_get_the_mean_of_similar_days() -> None:
+    holiday = np.arange(len(ROWS)) % 3 == 0
+    frame = ROWS.assign(is_holiday=holiday.astype(float))
+    found, similar = same_weekday_mean(frame), similar_days_mean(frame)
+    np.testing.assert_array_equal(found[holiday], similar[holiday])
+    assert np.isclose(found[~holiday], similar[~holiday]).mean() < 0.1
+    bare = without_history(ROWS, "c1")
+    new = (bare["counter_id"] == "c1").to_numpy()
+    np.testing.assert_array_equal(same_weekday_mean(bare)[new], similar_days_mean(bare)[new])
 
 
 def test_binning_keeps_the_nearest_of_the_quantiles() -> None:

@@ -23,7 +23,7 @@ from velocast.model.features import definition
 from velocast.model.features.definition import FEATURE_DEFINITION, FEATURES
 from velocast.model.features.preprocessing import FeatureRows
 from velocast.model.intervals import residual_scale
-from velocast.model.learning import blend, regressors, serialization
+from velocast.model.learning import blend, blend_weights, regressors, serialization
 from velocast.model.learning.forecaster import TrainedModel, fit_forecaster, library_versions
 
 KINDS: tuple[ForecastKind, ...] = ("blend", "gbm", "rf", "nn")
@@ -223,7 +223,7 @@ def test_a_model_describes_itself(models: dict[str, TrainedModel]) -> None:
         "calibration_rows": len(CALIBRATION),
     }
     blended = models["blend"].describe()["params"]
-    assert blended["weights"] == {"boosters": 0.3, "ridge": 0.6, "similar_days": 0.1}
+    assert blended["weights"] == blend_weights.named(blend_weights.CANDIDATES[0])
     assert blended["ridge"]["calendar"] == []  # rows without school holidays and events
     assert json.dumps(found)
     assert json.dumps(blended)
