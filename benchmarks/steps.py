@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks import forecast_tasks, harness
+from benchmarks import fault_steps, forecast_tasks, harness
 from benchmarks.made_up_city import MadeUpCounts, MadeUpForecasts
 from benchmarks.tiled_city import RecordingWarehouse, TiledWarehouse
 from velocast.adapters.bigquery.client import Warehouse
@@ -348,6 +349,7 @@ def _keep(warehouse: RecordingWarehouse | TiledWarehouse, recording: str | None)
 
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
+    "faults": partial(fault_steps.faults, stage),
     "learn": learn,
     "forecast": forecast,
     "forest": forest,
