@@ -21,7 +21,7 @@ from velocast.core.city import load_city
 from velocast.core.datetimes import local_date, parse_instant, start_of_local_day
 from velocast.core.requests import PredictRequest
 from velocast.usecases import snapshot_format
-from velocast.usecases.forecasting.daily_forecast import KEY, forecast_all_counters
+from velocast.usecases.forecasting.daily_forecast import KEY, KNOWN, forecast_all_counters
 from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import validation
 from velocast.usecases.snapshot_format import Snapshot
@@ -65,10 +65,8 @@ def counted_within(late: timedelta) -> pd.DataFrame:
 def _store_missed_forecasts(hours: pd.DataFrame) -> None:
     zone = load_city("demoville").zone
     kept = hours[hours["counted_at"] >= start_of_local_day(UNTIL - 30 * DAY, zone)]
-    midnight = [start_of_local_day(local_date(at, zone), zone) for at in kept["counted_at"]]
-    origins = pd.Series(pd.to_datetime(midnight, utc=True), index=kept.index)
-    factor = 1 + np.sin(origins.dt.dayofyear * 2.0) / 3
-    predicted = kept["bike_count"] / factor
+    origins = _origins(kept)
+    predicted = _predicted(kept)
     rows = pd.DataFrame(
         {
             "counter_id": kept["counter_id"],
@@ -87,6 +85,17 @@ def _store_missed_forecasts(hours: pd.DataFrame) -> None:
     )
     table = pa.Table.from_pandas(rows, preserve_index=False)
     small_city.warehouse().merge(schemas.FORECASTS, table, keys=KEY)
+
+
+def _origins(hours: pd.DataFrame) -> pd.Series[pd.Timestamp]:
+    zone = load_city("demoville").zone
+    midnight = [start_of_local_day(local_date(at, zone), zone) for at in hours["counted_at"]]
+    return pd.Series(pd.to_datetime(midnight, utc=True), index=hours.index)
+
+
+def _predicted(hours: pd.DataFrame) -> pd.Series[float]:
+    factor = 1 + np.sin(_origins(hours).dt.dayofyear * 2.0) / 3
+    return hours["bike_count"] / factor
 
 
 def run_at(as_of: datetime | str, *, within_day: bool = True, message_id: str = "") -> AuditRow:
@@ -195,6 +204,25 @@ def test_a_correction_of_the_days_before_leaves_the_forecasts_from_midnight(
     of_midnight = rows[rows["origin_at"] == ORIGIN].reset_index(drop=True)
     assert len(rows) > len(of_midnight)
     pd.testing.assert_frame_equal(of_midnight, morning, check_dtype=False)
+
+
+@pytest.mark.usefixtures("lists_hours")
+def test_whether_the_day_is_forecast_again_is_decided_on_the_counts_known_then(
+    warehouse_tables: bigquery.Client,
+) -> None:
+    city = counted_within(late=2 * HOUR)
+    run_at(AS_OF, within_day=False)
+    # Learned after the run: counts of a month whose deviations from the forecasts are chance, so that nothing pays.
+    month = city[(city["counted_at"] >= ORIGIN - 31 * DAY) & (city["counted_at"] < ORIGIN)]
+    chance = np.random.default_rng(3).choice([0, 2], len(month))
+    corrected = (_predicted(month) * chance).round().astype("int64")
+    small_city.deliver(month.assign(bike_count=corrected), at=AS_OF + 20 * HOUR)
+
+    details = run_at("2025-03-10T11:30:00Z").details
+
+    assert details["within_day"] == {"hours_known": 10, "learned_days": 30}
+    assert details["counts"] == KNOWN
+    assert stored(warehouse_tables)["hours_known"].notna().sum() == 4 * 14
 
 
 @pytest.mark.usefixtures("lists_hours")
