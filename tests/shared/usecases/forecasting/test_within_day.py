@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
+from tests.shared.model.learning.test_within_day import NOON, days_with, last_day
 from tests.shared.usecases import small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN, UNTIL
 from velocast.core import schemas
@@ -22,6 +25,7 @@ from velocast.core.datetimes import local_date, parse_instant, start_of_local_da
 from velocast.core.requests import PredictRequest
 from velocast.usecases import snapshot_format
 from velocast.usecases.forecasting.daily_forecast import KEY, KNOWN, forecast_all_counters
+from velocast.usecases.forecasting.within_day import KnownDay, learn_update, update_forecasts
 from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import validation
 from velocast.usecases.snapshot_format import Snapshot
@@ -298,3 +302,25 @@ def test_a_city_that_lists_no_hours_is_forecast_from_midnight_only() -> None:
     row = run_at("2025-03-10T13:30:00Z", within_day=False, message_id="by hand")
     assert row.details["origin_at"] == "2025-03-09T23:00:00Z"
     assert "within_day" not in row.details
+
+
+def test_a_sum_is_corrected_but_is_no_part_of_the_city_and_of_what_is_learned() -> None:
+    days = days_with(lasting=0.3)
+    own = days[days["counter_id"] == "5"].assign(counter_id="sum")
+    with_sum = pd.concat([days, own.assign(bike_count=own["bike_count"] * 3)], ignore_index=True)
+    made = {}
+    for name, rows, sums in (("without", days, frozenset()), ("with", with_sum, {"sum"})):
+        past, today = last_day(rows)
+        run = SimpleNamespace(
+            as_of=AS_OF, warehouse=SimpleNamespace(query_large=lambda *_, rows=past, **__: rows)
+        )
+        known = KnownDay(
+            ORIGIN, ORIGIN + NOON * HOUR, NOON, today[today["lead_hours"] < NOON], frozenset(sums)
+        )
+        update = learn_update(cast("Any", run), known, {})
+        assert update is not None
+        block = today.drop(columns="bike_count").assign(lead_day=0)
+        rest = update_forecasts([block], known, update).rest
+        made[name] = rest.set_index(["counter_id", "lead_hours"])["predicted_count"]
+    assert len(made["with"]) > len(made["without"])
+    pd.testing.assert_series_equal(made["with"].drop("sum"), made["without"])
