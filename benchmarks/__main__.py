@@ -71,8 +71,8 @@ def _arguments() -> argparse.Namespace:
     )
     bounds.add_argument(
         "--parts",
-        default="freeze,monitor,gaps",
-        help="what to measure (default freeze,monitor,gaps)",
+        default="freeze,monitor,gaps,faults",
+        help="what to measure (default freeze,monitor,gaps,faults; also sweep, reader)",
     )
     bounds.add_argument("--days", type=int, default=1095, help="days of counts (default 1095)")
     bounds.add_argument(

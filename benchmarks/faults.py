@@ -27,7 +27,7 @@ from velocast.core.datetimes import local_date
 from velocast.model.faults.day_grid import DayGrid, day_grid
 from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
-from velocast.model.faults.kinds import LEVELS, Mark
+from velocast.model.faults.kinds import LEVELS, NAMES, Mark
 from velocast.model.faults.ledger import NEVER, Ledger
 from velocast.model.faults.sites import sites_of
 from velocast.model.features.calendar_features import holiday_dates
@@ -163,7 +163,10 @@ def zero_rule(grid: DayGrid) -> NDArray[np.int16]:
 
 
 def false_alarms(city: _City, ledger: Ledger) -> dict[str, Any]:
-    """Return the episodes a counter and year on counts that nobody touched."""
+    """Return the episodes a counter and year on counts that nobody touched.
+
+    without_bikes: those in whose marked hours not one bike was counted, or which consist of missing hours.
+    """
     episodes = episodes_of(ledger, city.found.city.zone)
     years = float(ledger.grid.published.any(2).sum() / 365.25)
     kinds: dict[str, int] = defaultdict(int)
@@ -174,9 +177,16 @@ def false_alarms(city: _City, ledger: Ledger) -> dict[str, Any]:
         "counter_years": years,
         "episodes": len(episodes),
         "rate": len(episodes) / years,
+        "without_bikes": sum(_has_no_bikes(each, city, ledger) for each in episodes) / years,
         "zero_rule_days": int((zero_rule(city.grid) != NEVER).sum()),
         "kinds": dict(sorted(kinds.items())),
     }
+
+
+def _has_no_bikes(episode: Episode, city: _City, ledger: Ledger) -> bool:
+    counter, days = _place(episode, city)
+    marked = ledger.marks[counter, days] == NAMES.index(episode.kind) + 1
+    return episode.kind == "sparse" or not np.nansum(city.grid.counts[counter, days][marked]) > 0
 
 
 def label_scores(city: _City, ledger: Ledger, labels: pd.DataFrame) -> list[dict[str, Any]]:
@@ -220,10 +230,14 @@ def label_scores(city: _City, ledger: Ledger, labels: pd.DataFrame) -> list[dict
 
 
 def _within(episode: Episode, city: _City, working: NDArray[np.bool_]) -> bool:
-    counter = city.grid.counters.index(episode.counter_id)
+    return bool(working[_place(episode, city)].all())
+
+
+def _place(episode: Episode, city: _City) -> tuple[int, slice]:
+    """Return the position of an episode's counter, and its days."""
     first = (episode.since.date() - city.grid.first_day).days
     last = ((episode.until - timedelta(seconds=1)).date() - city.grid.first_day).days
-    return bool(working[counter, first : last + 1].all())
+    return city.grid.counters.index(episode.counter_id), slice(first, last + 1)
 
 
 def recalls(outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -268,13 +282,13 @@ def markdown(
         )
     lines += [
         "",
-        "| untouched counts | counter years | alarms a counter and year | by kind |",
-        "|---|---|---|---|",
+        "| untouched counts | counter years | alarms a counter and year | without a bike | by kind |",
+        "|---|---|---|---|---|",
     ]
     for row in alarms:
         kinds = ", ".join(f"{kind} {n}" for kind, n in row["kinds"].items())
         lines.append(
-            f"| {row['city']} | {row['counter_years']:.0f} | {row['rate']:.2f} | {kinds} |"
+            f"| {row['city']} | {row['counter_years']:.0f} | {row['rate']:.2f} | {row['without_bikes']:.2f} | {kinds} |"
         )
     lines += [
         "",

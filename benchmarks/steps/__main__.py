@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import harness
+from benchmarks.steps.faults import faults
 from benchmarks.steps.fitting import forest, learn
 from benchmarks.steps.forecasting import forecast, tasks
 from benchmarks.steps.made_up import freeze, gaps, monitor, reader
 from benchmarks.steps.retraining_jobs import job
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
+    "faults": faults,
     "learn": learn,
     "forecast": forecast,
     "forest": forest,

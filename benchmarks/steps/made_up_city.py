@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from velocast.core import schemas
 from velocast.core.datetimes import SCORED_LEAD_DAYS
 from velocast.usecases.training.datasets.count_rows import counts_schema
 
 _RANGE = re.compile(r"counter_id >= '(\d+)' AND counter_id <= '(\d+)'")
+_HOURS = re.compile(r"counted_at >= '([^']+)' AND counted_at < '([^']+)'")
 HOUR_US = 3_600_000_000
 
 
 class MadeUpCounts:
-    """Answers what freezing and gaps ask of a warehouse: each counter has a count in every hour of `days` days.
+    """Answers what freezing, gaps and faults ask of a warehouse: each counter has a count in every hour of `days` days.
 
     outage: of the hours of each counter, so many are marked as those of an outage, the last but a day.
     """
@@ -48,30 +50,55 @@ class MadeUpCounts:
     def merge(self, *_args: Any, **_named: Any) -> None:
         """Do nothing."""
 
+    def query(self, _sql: str, /, **_named: Any) -> pd.DataFrame:
+        """Return no row."""
+        return pd.DataFrame()
+
     def query_large(self, sql: str, /, **_named: Any) -> pd.DataFrame:
-        """Return the counters with their hours. Raises KeyError for another query."""
-        if sql != "counted_hours":
+        """Return the counters with their hours, or no marks. Raises KeyError for another query."""
+        if sql.startswith("mark_"):
+            none: pd.DataFrame = schemas.arrow(schemas.COUNTS).empty_table().to_pandas()
+            return none
+        if sql not in ("counted_hours", "judged_counters"):
             raise KeyError(sql)
         ids = [f"{number:09}" for number in range(self.counters)]
         alike = {"hours": self.hours, "usable": self.hours}
         ends = {"first_at": pd.Timestamp(self.first), "last_at": pd.Timestamp(self.last)}
         return pd.DataFrame({"counter_id": ids, **alike, **ends})
 
-    def read(self, _table: str, *, where: str | None = None, **_named: Any) -> pa.Table:
-        """Return the counts of a range of counters, in no order."""
+    def read(
+        self, table: str, *, columns: Sequence[str] = (), where: str | None = None
+    ) -> pa.Table:
+        """Return the counts of a range of counters, in no order; no verdict, and no counter's name."""
+        if table in (schemas.VERDICTS, schemas.COUNTERS):
+            return schemas.arrow(table).empty_table().select(list(columns))
         found = _RANGE.search(where or "")
         first, last = (int(found[1]), int(found[2])) if found else (0, self.counters - 1)
         size = last - first + 1
         ids = pa.array([f"{number:09}" for number in range(last, first - 1, -1)])
+        there = self._within(where or "")
+        qualities = pa.array(self._qualities, pa.string()).filter(pa.array(there))
         rows = pa.table(
             {
-                "counter_id": ids.take(pa.array(np.repeat(np.arange(size), self.hours))),
-                "counted_at": pa.array(np.tile(self._at, size), pa.timestamp("us", tz="UTC")),
-                "bike_count": np.roll(np.tile(self._counts, size), first),
-                "quality": pa.chunked_array([pa.array(self._qualities, pa.string())] * size),
+                "counter_id": ids.take(pa.array(np.repeat(np.arange(size), there.sum()))),
+                "counted_at": pa.array(
+                    np.tile(self._at[there], size), pa.timestamp("us", tz="UTC")
+                ),
+                "bike_count": np.roll(np.tile(self._counts[there], size), first),
+                "quality": pa.chunked_array([qualities] * size),
             }
-        )
-        return rows.cast(counts_schema())
+        ).cast(counts_schema())
+        if "ingested_at" in columns:
+            rows = rows.append_column("ingested_at", rows["counted_at"])
+        return rows
+
+    def _within(self, where: str) -> np.ndarray[Any, Any]:
+        """Return which hours are those that are asked for."""
+        asked = _HOURS.search(where)
+        if asked is None:
+            return np.ones(self.hours, dtype=bool)
+        since, until = (pd.Timestamp(text).value // 1000 for text in asked.groups())
+        return np.asarray((self._at >= since) & (self._at < until))
 
     @cached_property
     def _at(self) -> np.ndarray[Any, Any]:

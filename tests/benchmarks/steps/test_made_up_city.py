@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pyarrow as pa
 import pytest
 
 from benchmarks.steps.made_up_city import MadeUpCounts, MadeUpForecasts
+from velocast.core import schemas
+from velocast.usecases.ingest.faults import range_of
 from velocast.usecases.training.datasets import count_rows
 
 UNTIL = datetime(2026, 1, 4, 23, tzinfo=UTC)
@@ -37,3 +39,14 @@ def test_forecasts_are_thinned_as_they_are_asked_for() -> None:
     assert city.query_large("drift_counts", keep_one_in=4, **hours)["counter_id"].nunique() == 10
     with pytest.raises(KeyError):
         city.query_large("features", keep_one_in=1)
+
+
+def test_hours_are_read_by_ranges_of_time_for_the_detector() -> None:
+    city = MadeUpCounts(7, 10, UNTIL)
+    there = city.query_large("judged_counters", since=city.first, until=UNTIL)
+    assert there["hours"].tolist() == [240] * 7
+    where = range_of(("000000001", "000000003"), UNTIL - timedelta(days=2), UNTIL)
+    rows = city.read(schemas.COUNTS, columns=["counter_id", "ingested_at"], where=where).to_pandas()
+    assert rows.groupby("counter_id").size().to_dict() == {f"{n:09}": 48 for n in (1, 2, 3)}
+    assert city.read(schemas.VERDICTS, columns=["counter_id"]).num_rows == 0
+    assert city.query_large("mark_suspect").empty

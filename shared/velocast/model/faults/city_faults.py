@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from velocast.core.city import ListedSite
 from velocast.core.datetimes import local_date
-from velocast.model.faults.day_grid import day_grid, with_known_hours
+from velocast.model.faults.day_grid import GridLayer, with_known_hours
 from velocast.model.faults.detector import find_faults
 from velocast.model.faults.episodes import Episode, episodes_of
 from velocast.model.faults.kinds import NAMES, QUALITY_OF
@@ -22,7 +22,7 @@ from velocast.model.faults.sites import sites_of
 from velocast.model.features.calendar_features import holiday_dates
 from velocast.model.known_hours import KnownHours
 
-BLOCK = 500  # counters judged together: enough to know the city, and memory stays bounded
+BLOCK = 500  # counters judged together, at most: enough to know the city, and memory stays bounded
 _QUALITIES = np.array([None, *(QUALITY_OF[name] for name in NAMES)], dtype=object)
 
 
@@ -36,6 +36,62 @@ class JudgedCity:
     quality: NDArray[np.object_]
     episodes: list[Episode]
     known: list[KnownHours] = field(default_factory=list)
+
+
+class JudgedBlock:
+    """What was found of the counters of one block: their episodes, and the quality of their hours."""
+
+    def __init__(self, layer: GridLayer, marks: NDArray[np.int8], episodes: list[Episode]) -> None:
+        """marks: (C, D, 24) of the layer's grid."""
+        self.episodes = episodes
+        self._layer, self._marks = layer, marks
+
+    def quality(self, hours: pd.DataFrame) -> NDArray[np.object_]:
+        """Return the quality (n,) of hours that were judged, None or one of QUALITY_OF."""
+        found: NDArray[np.object_] = _QUALITIES[self._marks.reshape(-1)[self._layer.cells(hours)]]
+        return found
+
+
+class Detector:
+    """Judges the hours of one city, block after block; the blocks are those of `fault_blocks`."""
+
+    def __init__(
+        self,
+        counters: pd.DataFrame,
+        zone: ZoneInfo,
+        *,
+        holidays: Sequence[date] = (),
+        known: Sequence[KnownHours] = (),
+        sites: Sequence[ListedSite] = (),
+        limits: FaultLimits = DEFAULT,
+    ) -> None:
+        """counters: of the whole city, as for `sites_of`. Other arguments as for `judge_city`."""
+        self._sites = sites_of(counters, sites)
+        self._zone, self._holidays, self._limits = zone, holidays, limits
+        self._known = known
+
+    def judge(
+        self,
+        parts: Iterable[pd.DataFrame],
+        counters: Sequence[str],
+        first: datetime,
+        last: datetime,
+    ) -> JudgedBlock:
+        """Judge a block, each day by what was known at its end.
+
+        parts: hours as for `judge_city`, all those of a counter in one part. counters: the block's ids, ascending.
+        first, last: the first and the last hour of the parts.
+        """
+        layer, dead = GridLayer(counters, first, last, self._zone), set[str]()
+        for hours in parts:
+            layer.add(hours)
+            if "dead" in hours:
+                dead.update(hours.loc[hours["dead"], "counter_id"].astype(str).unique())
+        grid = layer.grid(holidays=self._holidays, sites=self._sites)
+        ledger = find_faults(
+            with_known_hours(grid, self._known, self._zone), self._limits, dead=dead
+        )
+        return JudgedBlock(layer, ledger.marks, episodes_of(ledger, self._zone))
 
 
 def judge_city(
@@ -58,27 +114,45 @@ def judge_city(
     if hours.empty:
         return JudgedCity(quality, [])
     first, last = (
-        local_date(at.to_pydatetime(), zone)
-        for at in (hours["counted_at"].min(), hours["counted_at"].max())
+        at.to_pydatetime() for at in (hours["counted_at"].min(), hours["counted_at"].max())
     )
-    holidays = holiday_dates(country, first, last + timedelta(days=1))
-    shared = sites_of(counters, sites)
-    known = _within(known, hours)
+    codes, ids = pd.factorize(hours["counter_id"].astype("string"), sort=True)
+    names = [str(name) for name in ids]
+    known = known_within(known, names, first, last)
+    detector = Detector(
+        counters,
+        zone,
+        holidays=judged_holidays(country, first, last, zone),
+        known=known,
+        sites=sites,
+        limits=limits,
+    )
     episodes: list[Episode] = []
-    for rows in _blocks(hours["counter_id"]):
-        block = hours.iloc[rows]
-        grid = with_known_hours(day_grid(block, zone, holidays=holidays, sites=shared), known, zone)
-        dead = set(block.loc[block["dead"], "counter_id"].astype(str)) if "dead" in block else set()
-        ledger = find_faults(grid, limits, dead=dead)
-        quality[rows] = _QUALITIES[ledger.marks.reshape(-1)[grid.cells]]
-        episodes += episodes_of(ledger, zone)
+    start = 0
+    for block in fault_blocks(names):
+        rows = np.flatnonzero((codes >= start) & (codes < start + len(block)))
+        start += len(block)
+        part = hours.iloc[rows]
+        at = part["counted_at"]
+        judged = detector.judge([part], block, at.min().to_pydatetime(), at.max().to_pydatetime())
+        quality[rows] = judged.quality(part)
+        episodes += judged.episodes
     return JudgedCity(quality, episodes, known)
 
 
-def _within(known: Sequence[KnownHours], hours: pd.DataFrame) -> list[KnownHours]:
-    """Return the known hours that are of the counters and of the time of the given hours."""
-    first, last = hours["counted_at"].min(), hours["counted_at"].max()
-    there = set(hours["counter_id"].astype(str))
+def judged_holidays(
+    country: str | None, first: datetime, last: datetime, zone: ZoneInfo
+) -> list[date]:
+    """Return the holidays of the days from the first to the last hour. Raises SettingsError for an unknown calendar."""
+    since, until = local_date(first, zone), local_date(last, zone)
+    return holiday_dates(country, since, until + timedelta(days=1))
+
+
+def known_within(
+    known: Sequence[KnownHours], counter_ids: Iterable[str], first: datetime, last: datetime
+) -> list[KnownHours]:
+    """Return the known hours of these counters, of the time from the first to the last hour."""
+    there = set(counter_ids)
     return [
         each
         for each in known
@@ -88,10 +162,9 @@ def _within(known: Sequence[KnownHours], hours: pd.DataFrame) -> list[KnownHours
     ]
 
 
-def _blocks(counter_ids: pd.Series[str]) -> Iterator[NDArray[np.int64]]:
-    """Give the rows of blocks of counters, neighbours in their ids together."""
-    codes, names = pd.factorize(counter_ids.astype("string").to_numpy(dtype=object), sort=True)
-    parts = max(1, round(len(names) / BLOCK))
-    size = -(-len(names) // parts)
-    for first in range(0, len(names), size):
-        yield np.flatnonzero((codes >= first) & (codes < first + size))
+def fault_blocks(counter_ids: Iterable[str]) -> list[list[str]]:
+    """Return the counters that are judged together, neighbours in their ids; BLOCK at most."""
+    names = sorted(counter_ids)
+    parts = max(1, -(-len(names) // BLOCK))
+    size = max(1, -(-len(names) // parts))
+    return [names[first : first + size] for first in range(0, len(names), size)]

@@ -62,38 +62,83 @@ def day_grid(
     """
     if hours.empty:
         raise ValueError("no hour to lay on days")
-    local = hours["counted_at"].dt.tz_convert(zone).dt.tz_localize(None)
-    days = local.dt.normalize()
-    first = days.min()
-    day = (days - first).dt.days.to_numpy()
-    names = hours["counter_id"].astype("string").to_numpy(dtype=object)
-    counter, counters = pd.factorize(names, sort=True)
-    shape = (len(counters), int(day.max()) + 1, 24)
-    cells = np.ravel_multi_index((counter, day, local.dt.hour.to_numpy()), shape)
-    last_first = slice(None, None, -1)  # of several rows in one cell, the first stays
-    order = np.argsort(local.to_numpy(), kind="stable")[last_first]
-    counts = np.full(shape, np.nan, dtype=np.float32)
-    counts.reshape(-1)[cells[order]] = hours["bike_count"].to_numpy(dtype=np.float32)[order]
-    published = ~np.isnan(counts)
-    if "quality" in hours:
-        others = hours["quality"].isin(NOT_JUDGED).to_numpy()
-        counts.reshape(-1)[cells[others]] = np.nan
-    accepted = np.zeros(shape, dtype=bool)
-    if "accepted" in hours:
-        accepted.reshape(-1)[cells[hours["accepted"].to_numpy(dtype=bool)]] = True
-    start = first.date()
-    known = frozenset(holidays)
-    types = [DAY_TYPES.index(day_type(start + timedelta(days=n), known)) for n in range(shape[1])]
-    return DayGrid(
-        counters=[str(name) for name in counters],
-        first_day=start,
-        counts=counts,
-        published=published,
-        accepted=accepted,
-        day_types=np.array(types, dtype=np.int8),
-        pairs=_pairs([str(name) for name in counters], sites or {}),
-        cells=cells,
-    )
+    counters = sorted(map(str, hours["counter_id"].unique()))
+    at = hours["counted_at"]
+    layer = GridLayer(counters, at.min().to_pydatetime(), at.max().to_pydatetime(), zone)
+    cells = layer.add(hours)
+    return layer.grid(holidays=holidays, sites=sites, cells=cells)
+
+
+class GridLayer:
+    """Lays hours on the local days of one grid, part after part, so that not all rows need be in memory at once."""
+
+    def __init__(
+        self, counters: Sequence[str], first: datetime, last: datetime, zone: ZoneInfo
+    ) -> None:
+        """counters: ids, ascending. first, last: the counters' first and last hour, aware."""
+        self.counters, self.zone = list(counters), zone
+        self.first_day = first.astimezone(zone).date()
+        days = (last.astimezone(zone).date() - self.first_day).days + 1
+        shape = (len(self.counters), days, 24)
+        self._counts = np.full(shape, np.nan, dtype=np.float32)
+        self._published = np.zeros(shape, dtype=bool)
+        self._accepted = np.zeros(shape, dtype=bool)
+
+    def cells(self, hours: pd.DataFrame) -> NDArray[np.int64]:
+        """Return the position (n,) of each row in the flattened grid. Raises ValueError for a row outside it."""
+        return self._cells(hours, self._local(hours))
+
+    def _cells(self, hours: pd.DataFrame, local: pd.Series[pd.Timestamp]) -> NDArray[np.int64]:
+        day = (local.dt.normalize() - pd.Timestamp(self.first_day)).dt.days.to_numpy()
+        codes, names = pd.factorize(hours["counter_id"])
+        place = {name: number for number, name in enumerate(self.counters)}
+        counter = np.array([place.get(str(name), -1) for name in names], dtype=np.int64)[codes]
+        shape = self._counts.shape
+        return np.asarray(np.ravel_multi_index((counter, day, local.dt.hour.to_numpy()), shape))
+
+    def _local(self, hours: pd.DataFrame) -> pd.Series[pd.Timestamp]:
+        local: pd.Series[pd.Timestamp] = hours["counted_at"].dt.tz_convert(self.zone)
+        return local.dt.tz_localize(None)
+
+    def add(self, hours: pd.DataFrame) -> NDArray[np.int64]:
+        """Lay all hours of some counters, as for `day_grid`, and return their `cells`."""
+        local = self._local(hours)
+        cells = self._cells(hours, local)
+        last_first = slice(None, None, -1)  # of several rows in one cell, the first stays
+        order = np.argsort(local.to_numpy(), kind="stable")[last_first]
+        counts = hours["bike_count"].to_numpy(dtype=np.float32)[order]
+        self._counts.reshape(-1)[cells[order]] = counts
+        self._published.reshape(-1)[cells[order]] = ~np.isnan(counts)
+        if "quality" in hours:
+            others = hours["quality"].isin(NOT_JUDGED).to_numpy()
+            self._counts.reshape(-1)[cells[others]] = np.nan
+        if "accepted" in hours:
+            self._accepted.reshape(-1)[cells[hours["accepted"].to_numpy(dtype=bool)]] = True
+        return cells
+
+    def grid(
+        self,
+        *,
+        holidays: Collection[date] = (),
+        sites: Mapping[str, str | None] | None = None,
+        cells: NDArray[np.int64] | None = None,
+    ) -> DayGrid:
+        """Return the hours that were laid. cells: those of its rows, where somebody needs them."""
+        days, known = self._counts.shape[1], frozenset(holidays)
+        types = [
+            DAY_TYPES.index(day_type(self.first_day + timedelta(days=n), known))
+            for n in range(days)
+        ]
+        return DayGrid(
+            counters=self.counters,
+            first_day=self.first_day,
+            counts=self._counts,
+            published=self._published,
+            accepted=self._accepted,
+            day_types=np.array(types, dtype=np.int8),
+            pairs=_pairs(self.counters, sites or {}),
+            cells=np.zeros(0, dtype=np.int64) if cells is None else cells,
+        )
 
 
 def _pairs(counters: list[str], sites: Mapping[str, str | None]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ the mean of similar days are updated in the same way.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ class _Days:
     """Forecasts and counts of days: (n, HOURS), NaN where there is none; a row for each counter and day.
 
     day: (n,), the number of the day of each row; days: how many there are. place: the row and hour of each row of the
-    frame that they were made from.
+    frame that they were made from. in_city: (n,), whether a row's bikes are added to those of the city.
     """
 
     forecast: Floats
@@ -49,10 +50,14 @@ class _Days:
     day: np.ndarray[Any, np.dtype[np.int64]]
     days: int
     place: tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]
+    in_city: np.ndarray[Any, np.dtype[np.bool_]]
 
     @staticmethod
-    def of(frame: pd.DataFrame) -> _Days:
-        """Arrange a frame of counter_id, origin_at, lead_hours, predicted_count, lower, upper and bike_count."""
+    def of(frame: pd.DataFrame, sums: Collection[str] = ()) -> _Days:
+        """Arrange a frame of counter_id, origin_at, lead_hours, predicted_count, lower, upper and bike_count.
+
+        sums: ids of those that are sums of others.
+        """
         pairs = pd.MultiIndex.from_frame(frame[["origin_at", "counter_id"]])
         row, known = pd.factorize(pairs)
         day, days = pd.factorize(known.get_level_values(0))
@@ -71,6 +76,7 @@ class _Days:
             day=day,
             days=len(days),
             place=(row, hour),
+            in_city=~known.get_level_values(1).isin(list(sums)),
         )
 
 
@@ -87,15 +93,16 @@ class DayUpdate:
     reach: Floats
     days: int
 
-    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def apply(self, frame: pd.DataFrame, *, sums: Collection[str] = ()) -> pd.DataFrame:
         """Return the forecasts of the hours of one day from `known_hours` on, corrected.
 
         frame: the forecasts from midnight of that day, all counters and hours: counter_id, origin_at, lead_hours,
         predicted_count, lower, upper, QUANTILES, busy_probability, busy_threshold, and bike_count, of which only the
-        first `known_hours` hours are read. Returns the rows of the later hours, with the frame's index and columns:
+        first `known_hours` hours are read. sums: ids of the counters among them that are sums of others, whose bikes
+        are not counted again in the city's. Returns the rows of the later hours, with the frame's index and columns:
         0 <= lower <= predicted_count <= upper, bikes per hour.
         """
-        days = _Days.of(frame)
+        days = _Days.of(frame, sums)
         factors = np.full(days.forecast.shape, np.nan)
         regressors = _regressors(days, self.known_hours)
         factors[:, self.known_hours :] = _factors(
@@ -120,8 +127,9 @@ def learn_day_update(past: pd.DataFrame, known_hours: int) -> DayUpdate | None:
     """Learn from earlier days which shares of what was missed until `known_hours` (1 to 23) last.
 
     past: forecasts from midnight of the hours of their own day, made before that day: counter_id, origin_at,
-    lead_hours, predicted_count, lower, upper, and bike_count (NaN: not counted). Returns None with fewer than MIN_DAYS
-    days, and where an update learned from every other week does not remove LEAST_GAIN of the squared error of the rest.
+    lead_hours, predicted_count, lower, upper, and bike_count (NaN: not counted), without sums of counters. Returns None
+    with fewer than MIN_DAYS days, and where an update learned from every other week does not remove LEAST_GAIN of the
+    squared error of the rest.
     """
     if past["origin_at"].nunique() < MIN_DAYS:
         return None
@@ -174,8 +182,8 @@ def _deviations(days: _Days, since: int, until: int) -> tuple[Floats, Floats]:
     known = ~np.isnan(counted) & ~np.isnan(forecast)
     bikes = np.where(known, counted, 0.0).sum(axis=1)
     expected = np.where(known, forecast, 0.0).sum(axis=1)
-    all_bikes = np.bincount(days.day, bikes, days.days)
-    all_expected = np.bincount(days.day, expected, days.days)
+    all_bikes = np.bincount(days.day, bikes * days.in_city, days.days)
+    all_expected = np.bincount(days.day, expected * days.in_city, days.days)
     city = ((all_bikes - all_expected) / (all_expected + CHANCE))[days.day]
     own = (bikes - expected * (1 + city)) / (expected + CHANCE)
     return (

@@ -30,13 +30,15 @@ DAY = timedelta(days=1)
 class KnownDay:
     """The hours of a day that were known at `as_of`: `hours` of them, from `midnight` until `origin_at`.
 
-    counts: counter_id, lead_hours (from midnight) and bike_count of the usable counts of these hours.
+    counts: counter_id, lead_hours (from midnight) and bike_count of the usable counts of these hours. sums: ids of the
+    sums of counters.
     """
 
     midnight: datetime
     origin_at: datetime
     hours: int
     counts: pd.DataFrame
+    sums: frozenset[str]
 
 
 def read_known_day(run: ForecastRun, histories: Histories) -> KnownDay | None:
@@ -65,7 +67,13 @@ def read_known_day(run: ForecastRun, histories: Histories) -> KnownDay | None:
     if counting == 0 or known_hours.empty:
         return None
     last = int(known_hours.max()) + 1
-    found = KnownDay(midnight, midnight + last * HOUR, last, today[today["lead_hours"] < last])
+    found = KnownDay(
+        midnight,
+        midnight + last * HOUR,
+        last,
+        today[today["lead_hours"] < last],
+        frozenset(histories.sums),
+    )
     return None if _due_at(city, found) is None else found
 
 
@@ -117,6 +125,7 @@ def learn_update(run: ForecastRun, known: KnownDay, tables: dict[str, str]) -> D
         as_of=run.as_of,
         keep_one_in=max(1, -(-counters // MOST_COUNTERS)),
     )
+    past = past[~past["counter_id"].isin(known.sums)]
     past = past.sort_values(["origin_at", "counter_id", "lead_hours"], ignore_index=True)
     return learn_day_update(past, known.hours)
 
@@ -154,5 +163,5 @@ def update_forecasts(
     day = pd.concat(days, ignore_index=True)
     counted = known.counts[["counter_id", "lead_hours", "bike_count"]]
     frame = day.merge(counted, how="left", on=["counter_id", "lead_hours"], validate="1:1")
-    rest = update.apply(frame.assign(origin_at=known.midnight))[day.columns]
+    rest = update.apply(frame.assign(origin_at=known.midnight), sums=known.sums)[day.columns]
     return UpdatedForecasts(forecasts, rest, known)

@@ -32,6 +32,7 @@ from velocast.usecases.ingest import counters as ingest_counters
 from velocast.usecases.ingest import gaps as ingest_gaps
 from velocast.usecases.ingest import quality as ingest_quality
 from velocast.usecases.ingest import weather
+from velocast.usecases.ingest.faults import STORED_AT_ONCE
 from velocast.usecases.ingest.notices import report_age
 
 if TYPE_CHECKING:
@@ -160,10 +161,12 @@ def merge_counts(run: Run[FetchSettings], counts: pa.Table) -> MergeResult:
     rows = counts.set_column(counts.schema.get_field_index("quality"), "quality", told)
     stored_at = pa.repeat(pa.scalar(run.as_of, pa.timestamp("us", tz="UTC")), len(counts))
     rows = rows.append_column("ingested_at", stored_at)
+    # no two rows are of one hour of a counter, so neither are two parts
+    parts = [rows.slice(first, STORED_AT_ONCE) for first in range(0, len(rows), STORED_AT_ONCE)]
     # a new ingested_at alone does not update a row; of marks, a fetch replaces only those that a fetch sets
     return run.warehouse.merge(
         COUNTS,
-        rows,
+        parts,
         keys=KEY,
         update=["bike_count", "quality"],
         replaced={"quality": ("incomplete", "flagged")},

@@ -9,24 +9,22 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.client import Warehouse
-from velocast.adapters.bigquery.sql_templates import text_literal
 from velocast.core.city import City
-from velocast.core.datetimes import rfc3339, start_of_hour
+from velocast.core.datetimes import start_of_hour
 from velocast.core.schemas import COUNT_ESTIMATES, COUNTS, arrow
 from velocast.core.settings import FetchSettings
 from velocast.usecases.context import Run
 from velocast.usecases.ingest.closures import read_ended
-from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, as_utc
+from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, STORED_AT_ONCE, as_utc, range_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KEY = ("counter_id", "counted_at")
 AROUND = timedelta(days=84)  # counts before and after the gaps that estimates are made from
-# These bound what is in memory: the days, the blocks of counters (of 100) and the estimates.
+# These bound what is in memory: the days, the blocks of counters (of 100) and, with STORED_AT_ONCE, the estimates.
 AT_ONCE = timedelta(days=180)
 BLOCKS_AT_ONCE = 5
-STORED_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True)
@@ -155,9 +153,6 @@ def _read_at_once(blocks: list[list[str]]) -> Iterator[tuple[str, str] | None]:
 def _hours(
     warehouse: Warehouse, counters: tuple[str, str] | None, first: datetime, last: datetime
 ) -> pd.DataFrame:
-    where = f"counted_at >= '{rfc3339(first)}' AND counted_at < '{rfc3339(last)}'"
-    if counters is not None:
-        low, high = map(text_literal, counters)
-        where += f" AND counter_id >= {low} AND counter_id <= {high}"
     columns = ["counter_id", "counted_at", "bike_count", "quality"]
+    where = range_of(counters, first, last)
     return as_utc(warehouse.read(COUNTS, columns=columns, where=where).to_pandas())

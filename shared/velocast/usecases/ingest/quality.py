@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,13 @@ from velocast.core.schemas import COUNTS, arrow
 from velocast.core.settings import FetchSettings, Thresholds
 from velocast.usecases.context import Run
 from velocast.usecases.ingest import closures, fault_news
-from velocast.usecases.ingest.faults import DAY, JUDGED_DAYS, find_fault_changes
+from velocast.usecases.ingest.faults import (
+    DAY,
+    JUDGED_DAYS,
+    STORED_AT_ONCE,
+    FaultChanges,
+    find_fault_changes,
+)
 from velocast.usecases.ingest.notices import publish_faulty_counters, read_links
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from velocast.model.faults.episodes import Episode
     from velocast.model.known_hours import KnownHours
 
+KEY = ("counter_id", "counted_at")
 LEVEL_DAYS = 365  # days over which a counter's credible level is learned, and suspect counts are judged again
 NEWS_DAYS = 14  # an older suspect count, found in a backfill, raises no notice
 
@@ -51,6 +59,12 @@ class QualityChanges:
         """Return the changes for the audit row."""
         return vars(self)
 
+    def add(self, changes: pd.DataFrame) -> None:
+        """Count changes."""
+        marked = Counter(self.marked) + Counter(changes["quality"].dropna())
+        self.marked = dict(sorted(marked.items()))
+        self.usable_again += int(changes["quality"].isna().sum())
+
 
 def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
     """Mark the quality of the stored counts around the hours of `counts`; publish notices about faults.
@@ -67,7 +81,7 @@ def mark_quality(run: Run[FetchSettings], counts: pa.Table) -> QualityChanges:
 
 def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChanges:
     """Mark the quality of the stored counts from `first` on, as `mark_quality` does."""
-    found = find_changes(
+    search = search_changes(
         run.warehouse,
         run.settings.city,
         run.settings.thresholds,
@@ -75,8 +89,18 @@ def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChange
         mark_from=min(first - DAY, run.as_of - JUDGED_DAYS * DAY),
         until=run.as_of,
     )
-    marks = _summary(found.rows, news_since=run.as_of - NEWS_DAYS * DAY)
-    news = fault_news.compare_faults(run, found.episodes, found.known)
+    marks = _summary(search.ruled, news_since=run.as_of - NEWS_DAYS * DAY)
+    episodes: list[Episode] = []
+    waiting = [search.ruled]
+    for part in search.faults:
+        episodes += part.episodes
+        marks.add(part.rows)
+        waiting.append(part.rows)
+        if sum(map(len, waiting[1:])) >= STORED_AT_ONCE:
+            # what people are told of faults does not depend on it: another try finds the same episodes
+            store_changes(run.warehouse, _joined(waiting[1:]), learned_at=run.as_of)
+            del waiting[1:]
+    news = fault_news.compare_faults(run, episodes, search.known)
     marks.faults, marks.new_faults, marks.over = news.recent, news.begun, news.over
     fault_news.publish_fault_news(run, news)
     named = read_links(run) if marks.suspects else str
@@ -90,7 +114,7 @@ def mark_quality_from(run: Run[FetchSettings], first: datetime) -> QualityChange
         ],
         "counted more than is credible for them; excluded unless `velocast counts accept COUNTER HOUR` says otherwise",
     )
-    store_changes(run.warehouse, found.rows, learned_at=run.as_of)
+    store_changes(run.warehouse, _joined(waiting), learned_at=run.as_of)
     return marks
 
 
@@ -106,6 +130,18 @@ class FoundChanges:
     known: list[KnownHours] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class ChangeSearch:
+    """ruled: rows as of `FoundChanges` that a person, a closure, the clock or the counter's level decides.
+
+    faults: what the detector finds, part after part, without the hours of `ruled`. known: as of `FoundChanges`.
+    """
+
+    ruled: pd.DataFrame
+    known: list[KnownHours]
+    faults: Iterator[FaultChanges]
+
+
 def find_changes(
     warehouse: Warehouse,
     city: City,
@@ -116,12 +152,37 @@ def find_changes(
     counts_table: str | None = None,
     counters: pd.DataFrame | None = None,
 ) -> FoundChanges:
-    """Return the rows of [mark_from, until) whose stored quality is wrong, and the episodes of faults.
+    """Return all that `search_changes` finds at once. Arguments and errors are the same."""
+    search = search_changes(
+        warehouse,
+        city,
+        thresholds,
+        mark_from=mark_from,
+        until=until,
+        counts_table=counts_table,
+        counters=counters,
+    )
+    parts = list(search.faults)
+    rows = _joined([search.ruled, *(part.rows for part in parts)])
+    return FoundChanges(rows, [each for part in parts for each in part.episodes], search.known)
+
+
+def search_changes(
+    warehouse: Warehouse,
+    city: City,
+    thresholds: Thresholds,
+    *,
+    mark_from: datetime,
+    until: datetime,
+    counts_table: str | None = None,
+    counters: pd.DataFrame | None = None,
+) -> ChangeSearch:
+    """Look for the rows of [mark_from, until) whose stored quality is wrong, and the episodes of faults.
 
     Reads LEVEL_DAYS before `until` to learn each counter's credible level; suspect counts are judged in all of that. A
     verdict outranks every rule, and a closure what detectors say. counts_table: dataset.table to read instead of the
     counts. counters: counter_id, counter_name, latitude and longitude, to find those that events concern; default: the
-    stored ones. Raises WarehouseError.
+    stored ones. Raises WarehouseError, also where the parts are asked for.
     Source: `bike_traffic_raw.counts`, `bike_traffic_raw.verdicts`.
     """
     tables = {"counts": counts_table} if counts_table else None
@@ -132,14 +193,6 @@ def find_changes(
     )
     known = closures.read_known_hours(warehouse, city, counters)
     ended = closures.read_ended(warehouse, city, as_of=until)
-    by_detector, judged = find_fault_changes(
-        warehouse,
-        city,
-        mark_from=mark_from,
-        until=until,
-        known=[*known, *ended],
-        counts_table=counts_table,
-    )
     by_clock = warehouse.query_large(
         "mark_clock_change",
         tables=tables,
@@ -165,25 +218,46 @@ def find_changes(
         until=until,
         tables=tables,
     )
-    parts = (by_person, by_closure, by_clock, by_level, by_detector)
-    found = [part for part in parts if len(part)]
-    if not found:
-        return FoundChanges(by_person, judged.episodes, judged.known)
+    ruled = _joined([by_person, by_closure, by_clock, by_level]).drop_duplicates(list(KEY))
+    judged, faults = find_fault_changes(
+        warehouse,
+        city,
+        mark_from=mark_from,
+        until=until,
+        known=[*known, *ended],
+        counts_table=counts_table,
+    )
+    return ChangeSearch(ruled, judged, _without(faults, ruled))
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all parts; the first part where none has any."""
     import pandas as pd
 
-    rows = pd.concat(found, ignore_index=True).drop_duplicates(["counter_id", "counted_at"])
-    return FoundChanges(rows, judged.episodes, judged.known)
+    found = [part for part in parts if len(part)]
+    return pd.concat(found, ignore_index=True) if found else parts[0]
 
 
-def _summary(changes: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
-    recent = changes["counted_at"] >= news_since
-    suspects = changes[(changes["quality"] == "suspect") & recent]
+def _without(faults: Iterator[FaultChanges], ruled: pd.DataFrame) -> Iterator[FaultChanges]:
+    import pandas as pd
+
+    keys = pd.MultiIndex.from_frame(ruled[list(KEY)])
+    for part in faults:
+        rows = part.rows
+        if len(rows) and len(keys):
+            rows = rows[~pd.MultiIndex.from_frame(rows[list(KEY)]).isin(keys)]
+        yield FaultChanges(rows, part.episodes)
+
+
+def _summary(ruled: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
+    recent = ruled["counted_at"] >= news_since
+    suspects = ruled[(ruled["quality"] == "suspect") & recent]
     highest = suspects.groupby("counter_id")["bike_count"].max().sort_index()
-    return QualityChanges(
-        marked=dict(sorted(Counter(changes["quality"].dropna()).items())),
-        usable_again=int(changes["quality"].isna().sum()),
-        suspects={str(counter): int(count) for counter, count in highest.items()},
+    summary = QualityChanges(
+        suspects={str(counter): int(count) for counter, count in highest.items()}
     )
+    summary.add(ruled)
+    return summary
 
 
 def store_changes(warehouse: Warehouse, changes: pd.DataFrame, *, learned_at: datetime) -> None:
@@ -197,7 +271,7 @@ def store_changes(warehouse: Warehouse, changes: pd.DataFrame, *, learned_at: da
     warehouse.merge(
         COUNTS,
         rows,
-        keys=["counter_id", "counted_at"],
+        keys=KEY,
         update=["quality"],
         insert_only=["bike_count", "ingested_at"],
         history=Remembering(learned_at),

@@ -29,6 +29,7 @@ REMEMBERED = timedelta(
     days=100
 )  # of earlier sweeps: the last three that reach two years back are among them
 LONGEST = 366  # days of one question to the city
+RECORDS_AT_ONCE = 2_000_000  # of one answer, which is in memory as a whole, except for a single day
 
 Totals = Mapping[date, DayTotals]
 
@@ -112,17 +113,24 @@ def _windows(run: Run[FetchSettings], swept: Swept, told: Totals | None) -> list
         swept.told[day.isoformat()] = list(found)
         if not _same(found, remembered.get(day)):
             swept.days_differing.append(day)
-    return ranges(swept.days_differing)
+    return ranges(swept.days_differing, {day: totals.rows for day, totals in told.items()})
 
 
-def ranges(days: list[date]) -> list[tuple[date, date]]:
-    """Return the first and last day of each run of consecutive days, of LONGEST days at most."""
+def ranges(days: list[date], records: Mapping[date, int]) -> list[tuple[date, date]]:
+    """Return the first and last day of each run of consecutive days, of LONGEST days and RECORDS_AT_ONCE at most.
+
+    records: how many each day has.
+    """
     found: list[tuple[date, date]] = []
+    together = 0
     for day in days:
-        if found and day - found[-1][1] == DAY and (day - found[-1][0]).days < LONGEST:
+        together += records[day]
+        follows = found and day - found[-1][1] == DAY and (day - found[-1][0]).days < LONGEST
+        if follows and together <= RECORDS_AT_ONCE:
             found[-1] = (found[-1][0], day)
         else:
             found.append((day, day))
+            together = records[day]
     return found
 
 

@@ -72,6 +72,24 @@ def test_no_count_after_the_known_hours_is_looked_at() -> None:
     pd.testing.assert_frame_equal(hidden[known], wrong[known])
 
 
+def test_a_sum_of_counters_moves_the_forecasts_of_no_other_counter() -> None:
+    past, today = last_day(days_with(lasting=0.3))
+    update = learn_day_update(past, NOON)
+    assert update is not None
+    own = today[today["counter_id"] == "5"].assign(counter_id="sum")
+    both = pd.concat([today, own.assign(bike_count=own["bike_count"] * 3)], ignore_index=True)
+
+    made = update.apply(both, sums={"sum"})
+
+    columns = ["predicted_count", "lower", "upper", *QUANTILES]
+    others = made[made["counter_id"] != "sum"]
+    alone = update.apply(today)
+    np.testing.assert_allclose(others[columns], alone[columns])
+    # and is moved itself: by the city, and by what it counted beyond that
+    more = made.loc[made["counter_id"] == "sum", "predicted_count"].to_numpy()
+    assert (more > alone.loc[alone["counter_id"] == "5", "predicted_count"].to_numpy()).all()
+
+
 def test_intervals_cover_nine_of_ten_counts_and_stay_in_order() -> None:
     past, _ = last_day(days_with(lasting=0.3))
     update = learn_day_update(past, NOON)

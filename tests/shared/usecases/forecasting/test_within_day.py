@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import pytest
 from google.cloud import bigquery
 
 from tests import emulators
+from tests.shared.model.learning.test_within_day import NOON, days_with, last_day
 from tests.shared.usecases import small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN, UNTIL
 from velocast.core import schemas
@@ -22,7 +25,9 @@ from velocast.core.datetimes import local_date, parse_instant, start_of_local_da
 from velocast.core.requests import PredictRequest
 from velocast.usecases import snapshot_format
 from velocast.usecases.forecasting.daily_forecast import forecast_all_counters
+from velocast.usecases.forecasting.outcome import KNOWN
 from velocast.usecases.forecasting.stored_rows import KEY
+from velocast.usecases.forecasting.within_day import KnownDay, learn_update, update_forecasts
 from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import validation
 from velocast.usecases.snapshot_format import Snapshot
@@ -66,10 +71,8 @@ def counted_within(late: timedelta) -> pd.DataFrame:
 def _store_missed_forecasts(hours: pd.DataFrame) -> None:
     zone = load_city("demoville").zone
     kept = hours[hours["counted_at"] >= start_of_local_day(UNTIL - 30 * DAY, zone)]
-    midnight = [start_of_local_day(local_date(at, zone), zone) for at in kept["counted_at"]]
-    origins = pd.Series(pd.to_datetime(midnight, utc=True), index=kept.index)
-    factor = 1 + np.sin(origins.dt.dayofyear * 2.0) / 3
-    predicted = kept["bike_count"] / factor
+    origins = _origins(kept)
+    predicted = _predicted(kept)
     rows = pd.DataFrame(
         {
             "counter_id": kept["counter_id"],
@@ -88,6 +91,17 @@ def _store_missed_forecasts(hours: pd.DataFrame) -> None:
     )
     table = pa.Table.from_pandas(rows, preserve_index=False)
     small_city.warehouse().merge(schemas.FORECASTS, table, keys=KEY)
+
+
+def _origins(hours: pd.DataFrame) -> pd.Series[pd.Timestamp]:
+    zone = load_city("demoville").zone
+    midnight = [start_of_local_day(local_date(at, zone), zone) for at in hours["counted_at"]]
+    return pd.Series(pd.to_datetime(midnight, utc=True), index=hours.index)
+
+
+def _predicted(hours: pd.DataFrame) -> pd.Series[float]:
+    factor = 1 + np.sin(_origins(hours).dt.dayofyear * 2.0) / 3
+    return hours["bike_count"] / factor
 
 
 def run_at(as_of: datetime | str, *, within_day: bool = True, message_id: str = "") -> AuditRow:
@@ -199,6 +213,25 @@ def test_a_correction_of_the_days_before_leaves_the_forecasts_from_midnight(
 
 
 @pytest.mark.usefixtures("lists_hours")
+def test_whether_the_day_is_forecast_again_is_decided_on_the_counts_known_then(
+    warehouse_tables: bigquery.Client,
+) -> None:
+    city = counted_within(late=2 * HOUR)
+    run_at(AS_OF, within_day=False)
+    # Learned after the run: counts of a month whose deviations from the forecasts are chance, so that nothing pays.
+    month = city[(city["counted_at"] >= ORIGIN - 31 * DAY) & (city["counted_at"] < ORIGIN)]
+    chance = np.random.default_rng(3).choice([0, 2], len(month))
+    corrected = (_predicted(month) * chance).round().astype("int64")
+    small_city.deliver(month.assign(bike_count=corrected), at=AS_OF + 20 * HOUR)
+
+    details = run_at("2025-03-10T11:30:00Z").details
+
+    assert details["within_day"] == {"hours_known": 10, "learned_days": 30}
+    assert details["counts"] == KNOWN
+    assert stored(warehouse_tables)["hours_known"].notna().sum() == 4 * 14
+
+
+@pytest.mark.usefixtures("lists_hours")
 def test_a_city_that_publishes_a_day_later_keeps_the_forecasts_from_midnight(
     warehouse_tables: bigquery.Client,
 ) -> None:
@@ -271,3 +304,25 @@ def test_a_city_that_lists_no_hours_is_forecast_from_midnight_only() -> None:
     row = run_at("2025-03-10T13:30:00Z", within_day=False, message_id="by hand")
     assert row.details["origin_at"] == "2025-03-09T23:00:00Z"
     assert "within_day" not in row.details
+
+
+def test_a_sum_is_corrected_but_is_no_part_of_the_city_and_of_what_is_learned() -> None:
+    days = days_with(lasting=0.3)
+    own = days[days["counter_id"] == "5"].assign(counter_id="sum")
+    with_sum = pd.concat([days, own.assign(bike_count=own["bike_count"] * 3)], ignore_index=True)
+    made = {}
+    for name, rows, sums in (("without", days, frozenset()), ("with", with_sum, {"sum"})):
+        past, today = last_day(rows)
+        run = SimpleNamespace(
+            as_of=AS_OF, warehouse=SimpleNamespace(query_large=lambda *_, rows=past, **__: rows)
+        )
+        known = KnownDay(
+            ORIGIN, ORIGIN + NOON * HOUR, NOON, today[today["lead_hours"] < NOON], frozenset(sums)
+        )
+        update = learn_update(cast("Any", run), known, {})
+        assert update is not None
+        block = today.drop(columns="bike_count").assign(lead_day=0)
+        rest = update_forecasts([block], known, update).rest
+        made[name] = rest.set_index(["counter_id", "lead_hours"])["predicted_count"]
+    assert len(made["with"]) > len(made["without"])
+    pd.testing.assert_series_equal(made["with"].drop("sum"), made["without"])

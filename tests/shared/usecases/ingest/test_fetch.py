@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 
 from tests import emulators
 from tests.frame_rows import named_rows
 from tests.replayed_city import FIRST, ReplayedCity, serving, small_frame, without_pauses
+from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.city_sources.transports import portal
 from velocast.core.datetimes import rfc3339
 from velocast.core.errors import CityError, CityRefused, CityTruncated, CityUnreachable, EventError
@@ -176,6 +178,24 @@ class TestWhatIsStored:
             "bike/newest_count_age_seconds": 4 * 3600,
         }
         assert lab.notices() == []
+
+    def test_many_counts_are_loaded_in_parts_and_merged_once(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loaded, load = list[int](), Jobs.load
+
+        def counted(self: Jobs, name: str, rows: pa.Table, *, hours: int) -> None:
+            loaded.append(rows.num_rows)
+            load(self, name, rows, hours=hours)
+
+        monkeypatch.setattr(Jobs, "load", counted)
+        monkeypatch.setattr(ingest, "STORED_AT_ONCE", HOURS)
+        details = lab.fetch()
+
+        assert loaded[:3] == [HOURS] * 3
+        assert lab.counts() == expected(PUBLISHED)
+        assert details["inserted"] == 3 * HOURS
+        assert lab.fetch()["inserted"] == 0
 
     def test_next_day_adds_a_day_and_leaves_the_rest_alone(self, lab: Lab) -> None:
         lab.fetch()

@@ -236,6 +236,13 @@ def test_what_cannot_be_swept_is_refused(
 
 def test_days_are_read_in_runs_of_a_year_at_most() -> None:
     days = [date(2024, 1, 1) + n * DAY for n in (0, 1, 2, 5, 7)]
-    assert ranges(days) == [(days[0], days[2]), (days[3], days[3]), (days[4], days[4])]
-    long = ranges([date(2024, 1, 1) + n * DAY for n in range(400)])
-    assert [(last - first).days + 1 for first, last in long] == [366, 34]
+    few = dict.fromkeys((date(2024, 1, 1) + n * DAY for n in range(400)), 72)
+    assert ranges(days, few) == [(days[0], days[2]), (days[3], days[3]), (days[4], days[4])]
+    assert [(last - first).days + 1 for first, last in ranges(list(few), few)] == [366, 34]
+
+
+def test_days_of_many_counters_are_read_in_shorter_runs() -> None:
+    days = [date(2024, 1, 1) + n * DAY for n in range(6)]
+    records = dict(zip(days, [900_000, 900_000, 900_000, 3_000_000, 10, 1_999_990], strict=True))
+    found = ranges(days, records)
+    assert found == [(days[0], days[1]), (days[2], days[2]), (days[3], days[3]), (days[4], days[5])]

@@ -23,6 +23,7 @@ from tests.shared.adapters.city_sources.transports.imitation import (
     too_many,
     utc,
 )
+from velocast.adapters.city_sources.source import CitySource
 from velocast.adapters.city_sources.transport import DayTotalling, DayTotals, TimeRange, Transport
 from velocast.adapters.city_sources.transports import open_transport
 from velocast.core.errors import CityRefused, CityTruncated, CityUnreachable
@@ -224,6 +225,17 @@ def test_a_layer_that_tells_no_totals(portal: ImitatedArcGis) -> None:
         totals(portal, "n")
     with pytest.raises(CityRefused, match="Cannot perform query"):
         totals(portal, "bikes")
+
+
+def test_totals_that_do_not_add_up_are_none(portal: ImitatedArcGis) -> None:
+    city = a_city({"transport": "arcgis", "layer_url": portal.url + LAYER, "time_field": "at"})
+    ten_days = TimeRange(FIRST, utc(2025, 3, 11))
+    told = CitySource(city, limits=QUICK).read_day_totals(ten_days)
+    assert told is not None
+    assert len(told) == 10
+    portal.lost = 1
+    # so a sweep reads the days themselves instead of ending
+    assert CitySource(city, limits=QUICK).read_day_totals(ten_days) is None
 
 
 def test_a_list_of_counters_in_a_table_without_places(portal: ImitatedArcGis) -> None:
