@@ -13,6 +13,7 @@ from typing import Any
 
 # gRPC would print warnings between the results.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+FIGURES = Path(__file__).parent / "figures"  # those in the documentation
 
 
 def _arguments() -> argparse.Namespace:
@@ -219,14 +220,18 @@ def _add_arena(commands: Any) -> None:
         metavar="CITY=FILE",
         help="observed weather: score the default model with it, made uncertain, too",
     )
-    arena.add_argument("--every", type=int, help="ask forecasters at each n-th origin")
-    arena.add_argument("--counters", type=int, help="ask them for so many counters")
+    arena.add_argument(
+        "--every", type=int, default=3, help="ask the slow ones at each n-th origin (default 3)"
+    )
+    arena.add_argument(
+        "--counters", type=int, default=20, help="ask them for so many counters (default 20)"
+    )
     arena.add_argument("--timeout", type=float, default=3600, help="seconds for one answer")
     arena.add_argument("--forest", action="store_true", help="score the predecessor's forest too")
     arena.add_argument(
         "--json",
         type=Path,
-        default=Path(__file__).parent / "figures/arena.json",
+        default=FIGURES / "arena.json",
         help="file of the figures (default benchmarks/figures/arena.json)",
     )
     arena.add_argument("--write", action="store_true", help="write the tables into the READMEs")
