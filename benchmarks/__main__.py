@@ -152,14 +152,25 @@ def _arguments() -> argparse.Namespace:
         "weather", help="the default model without weather, with forecasts, with observations"
     )
     weather.set_defaults(module="weather")
-    weather.add_argument("file", type=Path, help="counts (.parquet or .csv)")
+    weather.add_argument(
+        "file", type=Path, nargs="?", help="counts (.parquet or .csv); none: print the kept figures"
+    )
     weather.add_argument(
         "weather",
-        nargs="+",
+        nargs="*",
         type=Path,
         help="observed weather (.parquet or .csv) of the city, then of other places on the same days",
     )
     weather.add_argument("--weeks", type=int, default=12)
+    weather.add_argument(
+        "--earlier",
+        type=int,
+        action="append",
+        default=[],
+        metavar="DAYS",
+        help="the city's own weather of so many days earlier, where no other place's is at hand",
+    )
+    weather.add_argument("--write", action="store_true", help="write the table into its README")
     calendar = commands.add_parser(
         "calendar", help="the default model with and without school holidays and events"
     )
@@ -178,6 +189,7 @@ def _arguments() -> argparse.Namespace:
             help="city whose time zone and holidays apply (default paris)",
         )
         command.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    weather.set_defaults(json=FIGURES / "weather.json")
     return parser.parse_args()
 
 

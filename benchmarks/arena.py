@@ -27,7 +27,7 @@ from velocast_cli.backtesting.outside.comparison import compare_outside
 from velocast_cli.backtesting.outside.forecasts import OutsideForecasts, chosen, forecast_outside
 from velocast_cli.backtesting.outside.process import ForecasterCost
 from velocast_cli.backtesting.outside.request import OutsideForecaster, OutsideRequest
-from velocast_cli.backtesting.plan import RETRAIN_DAYS
+from velocast_cli.backtesting.plan import RETRAIN_DAYS, Spent
 from velocast_cli.backtesting.references import REFERENCES
 from velocast_cli.cities import city_of
 
@@ -106,7 +106,8 @@ def _parts(
     yield
     for opponent in names:
         made = outside_part(opponent, city, rows, folder, arguments, console)
-        found["outside"].append(compare_outside(rows, made) | {"command": ""})
+        compared = compare_outside(rows, made) | {"command": "", "cpu_origins": len(made.origins)}
+        found["outside"].append(compared)
         yield
     weather = dict(text.split("=", 1) for text in arguments.weather).get(name)
     if weather:
@@ -156,16 +157,25 @@ def own_backtest(
         key: summary[key]
         for key in ("rows", "origins", "counters", "first_origin_at", "last_origin_at")
     }
-    figures |= {"weeks": arguments.weeks, "models": [], "features": asdict(made.features_spent)}
+    figures |= {
+        "weeks": arguments.weeks,
+        "models": [],
+        "features": spent_in(made.features_spent, arguments),
+    }
     for model in summary["models"]:
         spent = made.spent.get(model["name"])
-        model |= {"spent": None if spent is None else asdict(spent)}
+        model |= {"spent": None if spent is None else spent_in(spent, arguments)}
         figures["models"].append({key: model[key] for key in model if key != "lead_days"})
     if weather is None:
         made.rows.to_parquet(folder / "rows.parquet")
         made.usable.to_parquet(folder / "counts.parquet")
     keep_part(figures, identity, kept)
     return figures
+
+
+def spent_in(spent: Spent, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what fits and forecasts took, and of how many fits and weeks."""
+    return {"weeks": arguments.weeks, **asdict(spent)}
 
 
 def kept_part(file: Path, asked: dict[str, Any], console: Console) -> dict[str, Any] | None:

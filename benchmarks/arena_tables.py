@@ -19,7 +19,7 @@ NAMES = {
     "predecessor_forest": "the predecessor's forest",
 }
 OWN = "Velocast"
-HEADS = ("", "R2", "RMSE", "WAPE", "covered", "Winkler", "CPU s", "MB")
+HEADS = ("", "R2", "RMSE", "WAPE", "covered", "Winkler", "CPU s a week", "MB")
 FORMATS = (
     ("r2", ".3f"),
     ("rmse", ".1f"),
@@ -27,6 +27,7 @@ FORMATS = (
     ("coverage", ".1%"),
     ("winkler", ".0f"),
 )
+WEEK = 7  # days, and origins
 FEW_SECONDS = 10  # below them, tables have a decimal
 
 
@@ -52,7 +53,7 @@ def heading(city: dict[str, Any]) -> str:
 
 
 def city_rows(city: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the rows of a city's table, in the order of HEADS: CPU seconds are those of all fits and forecasts.
+    """Return the rows of a city's table, in the order of HEADS: CPU seconds are those of a fit and a week's forecasts.
 
     The features that Velocast reads, and most references with it, stand below it, because they are read once for all.
     """
@@ -84,7 +85,9 @@ def _outside_rows(found: dict[str, Any], origins: int) -> list[tuple[str, ...]]:
             title = f"{display_name(name)}, {found['rows']:,} forecasts"
             if found["asked_origins"] < origins:
                 title += f" of {found['counters']} counters from {found['origins']} origins"
-            rows.insert(0, _row(title, model, found["cpu_seconds"], found["peak_mb"]))
+            seconds = found["cpu_seconds"]
+            of_week = None if seconds is None else seconds * WEEK / found["cpu_origins"]
+            rows.insert(0, _row(title, model, of_week, found["peak_mb"]))
         elif model["name"] not in NAMES:
             rows.append(_row(f"– {OWN} on the same", model, None, None))
     return rows or [(f"{display_name(name)}: failed", *[""] * (len(HEADS) - 1))]
@@ -92,14 +95,19 @@ def _outside_rows(found: dict[str, Any], origins: int) -> list[tuple[str, ...]]:
 
 def _own_row(name: str, model: dict[str, Any]) -> tuple[str, ...]:
     """Return the row of a model of the city's own backtest."""
-    spent = model["spent"]
-    seconds = spent and spent["fit"]["cpu_seconds"] + spent["forecast"]["cpu_seconds"]
-    return _row(name, model, seconds, model["fit_peak_mb"])
+    return _row(name, model, _a_week(model["spent"]), model["fit_peak_mb"])
 
 
-def _seconds_row(name: str, used: dict[str, Any] | None) -> tuple[str, ...]:
-    seconds = None if used is None else used["cpu_seconds"]
-    return (name, *[""] * len(FORMATS), _seconds(seconds), "")
+def _seconds_row(name: str, spent: dict[str, Any] | None) -> tuple[str, ...]:
+    return (name, *[""] * len(FORMATS), _seconds(_a_week(spent)), "")
+
+
+def _a_week(spent: dict[str, Any] | None) -> float | None:
+    """Return the CPU seconds of one fit and of a week's forecasts, None where they are not known."""
+    if spent is None:
+        return None
+    fit, forecast = (float(spent[part]["cpu_seconds"]) for part in ("fit", "forecast"))
+    return fit / int(spent["fits"]) + forecast / int(spent["weeks"])
 
 
 def _row(

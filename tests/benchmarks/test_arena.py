@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmarks import arena, arena_tables, harness
 from benchmarks.forecasters.protocol import Asked, as_forecasts, complete_series
 from velocast.core.city import load_city
+from velocast_cli.backtesting import file_backtest
 from velocast_cli.backtesting.outside.request import OutsideForecaster
 from velocast_cli.backtesting.references import REFERENCES
 
@@ -72,19 +73,22 @@ def test_a_forecaster_on_other_rows_stands_below_the_table_with_ours_on_the_same
 
 def test_a_model_s_seconds_are_the_cpu_seconds_of_fits_and_forecasts_features_apart() -> None:
     (paris,) = (city for city in FIGURES["cities"] if city["city"] == "paris")
-    fit, forecast, features = (
-        {"seconds": 999.0, "cpu_seconds": seconds, "peak_mb": 1.0} for seconds in (50.4, 7.0, 2.25)
+    fit, forecast = (
+        {"seconds": 999.0, "cpu_seconds": seconds, "peak_mb": 1.0} for seconds in (600.0, 84.0)
     )
-    own = paris["models"][0] | {"spent": {"fit": fit, "forecast": forecast}, "fit_peak_mb": 1234}
+    spent = {"weeks": 12, "fits": 12, "fit": fit, "forecast": forecast}
+    features = spent | {"fits": 1, "fit": forecast, "forecast": forecast}
+    own = paris["models"][0] | {"spent": spent, "fit_peak_mb": 1234}
     naive = own | {"name": "value_168h_before", "spent": None, "fit_peak_mb": None}
     theirs = own | {"name": "mlforecast"}
     found = paris["outside"][0] | {"name": "mlforecast", "models": [theirs, own]}
-    found |= {"fit_seconds": 999.0, "forecast_seconds": 999.0, "cpu_seconds": 1234.5, "peak_mb": 99}
+    found |= {"fit_seconds": 999.0, "forecast_seconds": 999.0, "cpu_seconds": 12.0, "peak_mb": 99}
+    found |= {"cpu_origins": 28}
     city = {key: paris[key] for key in paris if key != "with weather"}
     city |= {"models": [own, naive], "features": features, "outside": [found]}
-    assert arena_tables.HEADS[-2:] == ("CPU s", "MB")
+    assert arena_tables.HEADS[-2:] == ("CPU s a week", "MB")
     costs = [row[-2:] for row in arena_tables.city_rows(city)]
-    assert costs == [("57", "1,234"), ("2.2", ""), ("", ""), ("1,234", "99"), ("", "")]
+    assert costs == [("57", "1,234"), ("91", ""), ("", ""), ("3.0", "99"), ("", "")]
 
 
 def test_tables_fit_into_a_terminal() -> None:
@@ -157,7 +161,7 @@ def test_the_city_s_own_part_is_measured_again_when_the_forest_is_asked_for(
         asked.append(request.against)
         raise InterruptedError
 
-    monkeypatch.setattr(arena.file_backtest, "backtest_file", backtest)
+    monkeypatch.setattr(file_backtest, "backtest_file", backtest)
     kept = {"references": list(REFERENCES[:3]), "weather": None}
     arena.keep_part({"rows": 1}, kept, tmp_path / "own.json")
     console = Console(file=StringIO())

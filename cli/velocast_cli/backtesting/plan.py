@@ -121,8 +121,14 @@ class BusyHourForecasts:
 class Spent:
     """What all of a model's fits and all of its forecasts took in the whole backtest, features not included."""
 
+    fits: int = 0
     fit: ResourceUse = field(default_factory=ResourceUse)
     forecast: ResourceUse = field(default_factory=ResourceUse)
+
+    def add_fit(self, used: ResourceUse) -> None:
+        """Add one fit."""
+        self.fits += 1
+        self.fit.add(used)
 
 
 @dataclass
@@ -133,7 +139,8 @@ class BacktestResult:
     `<name>:q25` and so on. fits: the last and largest fit of each model. learning_rows: the rows available to the last
     fit.
     new_counters: like rows, for counters whose history was hidden (cold_start); empty when none could be hidden.
-    spent: of each model that computes something beside the features. features_spent: what reading all features took.
+    spent: of each model that computes something beside the features. features_spent: reading
+    those of all trainings (once, as a fit) and those of all forecasts.
     usable: the counts that models may learn from (COUNTED).
     outside: what outside forecasters forecast. city: its name. put_aside: records that were refused when the files were
     read, by reason.
@@ -143,7 +150,7 @@ class BacktestResult:
     fits: dict[str, ResourceUse] = field(default_factory=dict)
     features: dict[str, ResourceUse] = field(default_factory=dict)
     spent: defaultdict[str, Spent] = field(default_factory=lambda: defaultdict(Spent))
-    features_spent: ResourceUse = field(default_factory=ResourceUse)
+    features_spent: Spent = field(default_factory=Spent)
     usable: pd.DataFrame = field(default_factory=pd.DataFrame)
     outside: list[OutsideForecasts] = field(default_factory=list)
     learning_rows: int = 0

@@ -46,7 +46,7 @@ def backtest_rolling_origins(
     result = BacktestResult(pd.DataFrame())
     with measure_resources() as result.features["learning"]:
         learning = frames.learning_frame(warehouse, city, plan)
-    result.features_spent.add(result.features["learning"])
+    result.features_spent.add_fit(result.features["learning"])
     say(f"{len(learning):,} hours for training")
     result.learning_rows = len(learning)
     result.rows = _forecasts(warehouse, city, plan, learning, result, say)
@@ -88,12 +88,12 @@ def _forecasts(
         for kind in plan.forecasters:
             with measure_resources() as result.fits[kind]:
                 models[kind] = fit_before_cut(city, cut, kind, known)
-            result.spent[kind].fit.add(result.fits[kind])
+            result.spent[kind].add_fit(result.fits[kind])
         classifier = _classifier(known, result, say) if classifies else None
         classifies = classifier is not None
         with measure_resources() as result.features["a week"]:
             week = frames.week_frame(warehouse, city, plan, cut)
-        result.features_spent.add(result.features["a week"])
+        result.features_spent.forecast.add(result.features["a week"])
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
         made = week.loc[tested, list(KEPT)].assign(**_naive(plan, week[tested]))
         for kind, model in models.items():
@@ -119,7 +119,7 @@ def _forecasts(
     counted = _counted(warehouse, city, plan)
     with measure_resources() as result.fits[PREDECESSOR]:
         old = reference_forest.ReferenceForest.fit(counted, seed=SEED)
-    result.spent[PREDECESSOR].fit.add(result.fits[PREDECESSOR])
+    result.spent[PREDECESSOR].add_fit(result.fits[PREDECESSOR])
     with measure_resources() as took:
         forecasts = old.predict(rows)
     result.spent[PREDECESSOR].forecast.add(took)
@@ -152,7 +152,7 @@ def _similar_days(
     spent = result.spent[reference_models.SIMILAR_DAYS]
     with measure_resources() as took:
         errors = reference_models.calibrate_similar_days(late)
-    spent.fit.add(took)
+    spent.add_fit(took)
     with measure_resources() as took:
         made = reference_models.forecast_similar_days(week, errors)
     spent.forecast.add(took)
