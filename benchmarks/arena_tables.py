@@ -28,7 +28,7 @@ FORMATS = (
     ("winkler", ".0f"),
 )
 WEEK = 7  # days, and origins
-FEW_SECONDS = 10  # below them, tables have a decimal
+MANY_SECONDS = 100  # fewer have two significant digits
 
 
 def screen_tables(figures: dict[str, Any]) -> list[Table]:
@@ -118,7 +118,7 @@ def _row(
 
 
 def _seconds(seconds: float | None) -> str:
-    return _number(seconds, ".1f" if seconds is not None and seconds < FEW_SECONDS else ",.0f")
+    return _number(seconds, ",.0f" if seconds is None or seconds >= MANY_SECONDS else ".2g")
 
 
 def _number(value: float | None, form: str) -> str:
