@@ -13,6 +13,7 @@ from typing import Any
 
 # gRPC would print warnings between the results.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+FIGURES = Path(__file__).parent / "figures"  # those in the documentation
 
 
 def _arguments() -> argparse.Namespace:
@@ -151,14 +152,25 @@ def _arguments() -> argparse.Namespace:
         "weather", help="the default model without weather, with forecasts, with observations"
     )
     weather.set_defaults(module="weather")
-    weather.add_argument("file", type=Path, help="counts (.parquet or .csv)")
+    weather.add_argument(
+        "file", type=Path, nargs="?", help="counts (.parquet or .csv); none: print the kept figures"
+    )
     weather.add_argument(
         "weather",
-        nargs="+",
+        nargs="*",
         type=Path,
         help="observed weather (.parquet or .csv) of the city, then of other places on the same days",
     )
     weather.add_argument("--weeks", type=int, default=12)
+    weather.add_argument(
+        "--earlier",
+        type=int,
+        action="append",
+        default=[],
+        metavar="DAYS",
+        help="the city's own weather of so many days earlier, where no other place's is at hand",
+    )
+    weather.add_argument("--write", action="store_true", help="write the table into its README")
     calendar = commands.add_parser(
         "calendar", help="the default model with and without school holidays and events"
     )
@@ -177,6 +189,7 @@ def _arguments() -> argparse.Namespace:
             help="city whose time zone and holidays apply (default paris)",
         )
         command.add_argument("--json", type=Path, help="file to write the figures to as JSON")
+    weather.set_defaults(json=FIGURES / "weather.json")
     return parser.parse_args()
 
 
@@ -219,14 +232,18 @@ def _add_arena(commands: Any) -> None:
         metavar="CITY=FILE",
         help="observed weather: score the default model with it, made uncertain, too",
     )
-    arena.add_argument("--every", type=int, help="ask forecasters at each n-th origin")
-    arena.add_argument("--counters", type=int, help="ask them for so many counters")
+    arena.add_argument(
+        "--every", type=int, default=3, help="ask the slow ones at each n-th origin (default 3)"
+    )
+    arena.add_argument(
+        "--counters", type=int, default=20, help="ask them for so many counters (default 20)"
+    )
     arena.add_argument("--timeout", type=float, default=3600, help="seconds for one answer")
     arena.add_argument("--forest", action="store_true", help="score the predecessor's forest too")
     arena.add_argument(
         "--json",
         type=Path,
-        default=Path(__file__).parent / "figures/arena.json",
+        default=FIGURES / "arena.json",
         help="file of the figures (default benchmarks/figures/arena.json)",
     )
     arena.add_argument("--write", action="store_true", help="write the tables into the READMEs")

@@ -1,6 +1,7 @@
 """Velocast and other forecasters on the same rows and origins, in several cities: `make bench ARGS="arena DIR..."`.
 
 Every part (a city's own backtest, a forecaster in a city) is kept under build/arena, so an interrupted run continues.
+What an earlier version of this measured, or was asked for other origins or counters, is measured again.
 """
 
 from __future__ import annotations
@@ -26,23 +27,25 @@ from velocast_cli.backtesting.outside.comparison import compare_outside
 from velocast_cli.backtesting.outside.forecasts import OutsideForecasts, chosen, forecast_outside
 from velocast_cli.backtesting.outside.process import ForecasterCost
 from velocast_cli.backtesting.outside.request import OutsideForecaster, OutsideRequest
-from velocast_cli.backtesting.plan import RETRAIN_DAYS
+from velocast_cli.backtesting.plan import RETRAIN_DAYS, Spent
 from velocast_cli.backtesting.references import REFERENCES
 from velocast_cli.cities import city_of
 
 KEPT_PARTS = harness.ROOT / "build/arena"
-FIGURES = Path(__file__).parent / "figures/arena.json"
+NAME = "arena"
+FIGURES = harness.ROOT / "benchmarks/figures/arena.json"
 WITH_WEATHER = "with weather"
+# Raise it when a part's figures change their meaning. 2: CPU seconds of fits, forecasts and features.
+PART_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Opponent:
-    """A shipped forecaster: its environment, its command, and on which part of the backtest it is compared."""
+    """A shipped forecaster: its environment, its command, and whether it is too slow for all origins and counters."""
 
     environment: str
     command: str
-    every: int = 1
-    counters: int | None = None
+    slow: bool = False
 
     def forecaster(self, name: str) -> OutsideForecaster:
         """Return it as `velocast backtest --against` takes it."""
@@ -50,12 +53,11 @@ class Opponent:
         return OutsideForecaster(name, f"{python} -m benchmarks.forecasters.{self.command}")
 
 
-# The slow ones are asked at every third origin, for twenty counters.
 OPPONENTS = {
     "mlforecast": Opponent("mlforecast", "mlforecast_lightgbm"),
-    "mstl": Opponent("statsforecast", "statsforecast_models MSTL", 3, 20),
-    "autoets": Opponent("statsforecast", "statsforecast_models AutoETS", 3, 20),
-    "prophet": Opponent("prophet", "prophet_model", 3, 20),
+    "mstl": Opponent("statsforecast", "statsforecast_models MSTL", slow=True),
+    "autoets": Opponent("statsforecast", "statsforecast_models AutoETS", slow=True),
+    "prophet": Opponent("prophet", "prophet_model", slow=True),
 }
 
 
@@ -67,7 +69,8 @@ def main(arguments: argparse.Namespace) -> None:
     for table in arena_tables.screen_tables(figures):
         console.print(table)
     if arguments.write:
-        arena_tables.write_documents(figures, harness.ROOT)
+        for file, lines in arena_tables.documents(figures).items():
+            harness.write_between_marks(NAME, lines, harness.ROOT / file)
 
 
 def measure(arguments: argparse.Namespace, console: Console) -> None:
@@ -103,14 +106,15 @@ def _parts(
     yield
     for opponent in names:
         made = outside_part(opponent, city, rows, folder, arguments, console)
-        found["outside"].append(compare_outside(rows, made) | {"command": ""})
+        compared = compare_outside(rows, made) | {"command": "", "cpu_origins": len(made.origins)}
+        found["outside"].append(compared)
         yield
     weather = dict(text.split("=", 1) for text in arguments.weather).get(name)
     if weather:
         file = counts_file(name, arguments.folders)
         known = own_backtest(city, file, Path(weather), folder, arguments, console)
         model = next(model for model in known["models"] if model["name"] == DEFAULT_KIND)
-        found[WITH_WEATHER] = model
+        found[WITH_WEATHER] = model | {"features": known["features"]}
         yield
 
 
@@ -132,8 +136,9 @@ def own_backtest(
 ) -> dict[str, Any]:
     """Return the figures of a city's own backtest; its rows and usable counts are kept in the folder."""
     kept = folder / ("own.json" if weather is None else "weather.json")
-    if kept.is_file():
-        figures: dict[str, Any] = json.loads(kept.read_text())
+    references = REFERENCES if arguments.forest and weather is None else REFERENCES[:3]
+    identity = {"references": list(references), "weather": weather and weather.name}
+    if (figures := kept_part(kept, identity, console)) is not None:
         return figures
     console.print(f"{city.name}: backtest of {arguments.weeks} weeks")
     asked = BacktestRequest(
@@ -143,7 +148,7 @@ def own_backtest(
         arguments.weeks,
         None,
         (DEFAULT_KIND,),
-        REFERENCES if arguments.forest and weather is None else REFERENCES[:3],
+        references,
         new_counters=False,
     )
     made = file_backtest.backtest_file(asked, city, console.print)
@@ -152,17 +157,45 @@ def own_backtest(
         key: summary[key]
         for key in ("rows", "origins", "counters", "first_origin_at", "last_origin_at")
     }
-    figures |= {"weeks": arguments.weeks, "models": [], "features_seconds": 0.0}
-    figures["features_seconds"] = sum(summary["features_seconds"].values())
+    figures |= {
+        "weeks": arguments.weeks,
+        "models": [],
+        "features": spent_in(made.features_spent, arguments),
+    }
     for model in summary["models"]:
         spent = made.spent.get(model["name"])
-        model |= {"seconds": None if spent is None else asdict(spent)}
+        model |= {"spent": None if spent is None else spent_in(spent, arguments)}
         figures["models"].append({key: model[key] for key in model if key != "lead_days"})
     if weather is None:
         made.rows.to_parquet(folder / "rows.parquet")
         made.usable.to_parquet(folder / "counts.parquet")
-    harness.write(figures, kept)
+    keep_part(figures, identity, kept)
     return figures
+
+
+def spent_in(spent: Spent, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what fits and forecasts took, and of how many fits and weeks."""
+    return {"weeks": arguments.weeks, **asdict(spent)}
+
+
+def kept_part(file: Path, asked: dict[str, Any], console: Console) -> dict[str, Any] | None:
+    """Return a kept part's figures, or None; that a part is older or of other rows or models is said.
+
+    asked: what identifies the rows and models, as `keep_part` got it.
+    """
+    if not file.is_file():
+        return None
+    part = json.loads(file.read_text())
+    if part.get("format") != PART_FORMAT or part["asked"] != asked:
+        console.print(f"{file.parent.name}/{file.name} is of another measurement; measuring again")
+        return None
+    figures: dict[str, Any] = part["figures"]
+    return figures
+
+
+def keep_part(figures: dict[str, Any], asked: dict[str, Any], file: Path) -> None:
+    """Keep a part's figures for `kept_part`."""
+    harness.write({"format": PART_FORMAT, "asked": asked, "figures": figures}, file)
 
 
 def outside_part(
@@ -178,15 +211,15 @@ def outside_part(
     forecaster = opponent.forecaster(name)
     request = OutsideRequest(
         (forecaster,),
-        opponent.every if arguments.every is None else arguments.every,
-        opponent.counters if arguments.counters is None else arguments.counters,
+        arguments.every if opponent.slow else 1,
+        arguments.counters if opponent.slow else None,
         arguments.timeout,
     )
     stem = f"{name}-{request.every}-{request.counters}"
     kept, about = folder / f"{stem}.parquet", folder / f"{stem}.json"
     origins, counters = chosen(request, rows)
-    if about.is_file():
-        said = json.loads(about.read_text())
+    asked = {"origins": [at.isoformat() for at in origins], "counters": counters}
+    if (said := kept_part(about, asked, console)) is not None:
         cost = ForecasterCost(**said["cost"])
         made = pd.read_parquet(kept)
         return OutsideForecasts(forecaster, origins, counters, made, cost, said["error"])
@@ -198,5 +231,5 @@ def outside_part(
     )
     found.rows.to_parquet(kept)
     if found.error is None:  # what failed is tried again
-        harness.write({"cost": asdict(found.cost), "error": found.error}, about)
+        keep_part({"cost": asdict(found.cost), "error": found.error}, asked, about)
     return found

@@ -1,14 +1,12 @@
-"""The arena's figures as tables: on the screen, in README.md and in benchmarks/README.md."""
+"""The arena's figures as tables: on the screen, in README.md, benchmarks/README.md and the model card."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-BEGIN, END = "<!-- arena: figures from benchmarks/figures/arena.json -->", "<!-- arena: end -->"
 SHOWN_CITY = "paris"  # in README.md
 NAMES = {
     "mlforecast": "mlforecast with LightGBM, as in its guide",
@@ -21,7 +19,7 @@ NAMES = {
     "predecessor_forest": "the predecessor's forest",
 }
 OWN = "Velocast"
-HEADS = ("", "R2", "RMSE", "WAPE", "covered", "Winkler", "s", "MB")
+HEADS = ("", "R2", "RMSE", "WAPE", "covered", "Winkler", "CPU s a week", "MB")
 FORMATS = (
     ("r2", ".3f"),
     ("rmse", ".1f"),
@@ -29,6 +27,8 @@ FORMATS = (
     ("coverage", ".1%"),
     ("winkler", ".0f"),
 )
+WEEK = 7  # days, and origins
+MANY_SECONDS = 100  # fewer have two significant digits
 
 
 def screen_tables(figures: dict[str, Any]) -> list[Table]:
@@ -53,12 +53,21 @@ def heading(city: dict[str, Any]) -> str:
 
 
 def city_rows(city: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the rows of a city's table, in the order of HEADS: seconds are those of all fits and forecasts."""
-    rows = [_row(display_name(model["name"]), model) for model in city["models"]]
-    if "with weather" in city:
-        rows.insert(1, _row(f"{OWN}, with weather", city["with weather"]))
+    """Return the rows of a city's table, in the order of HEADS: CPU seconds are those of a fit and a week's forecasts.
+
+    The features that Velocast reads, and most references with it, stand below it, because they are read once for all.
+    """
+    rows: list[tuple[str, ...]] = []
+    for model in city["models"]:
+        rows.append(_own_row(display_name(model["name"]), model))
+        if rows[-1][0] == OWN:
+            rows.append(_seconds_row("– features for it and similar days", city["features"]))
+            if "with weather" in city:
+                weather = city["with weather"]
+                rows.append(_own_row(f"{OWN}, with weather", weather))
+                rows.append(_seconds_row("– features, with weather", weather["features"]))
     for found in city["outside"]:
-        rows += _outside_rows(found)
+        rows += _outside_rows(found, city["origins"])
     return rows
 
 
@@ -67,30 +76,49 @@ def display_name(name: str) -> str:
     return NAMES.get(name, OWN)
 
 
-def _outside_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+def _outside_rows(found: dict[str, Any], origins: int) -> list[tuple[str, ...]]:
     """Return a forecaster, and beside it Velocast on the same rows."""
     name = found["name"]
     rows: list[tuple[str, ...]] = []
     for model in found["models"]:
         if model["name"] == name:
-            seconds = {"fit": found["fit_seconds"], "forecast": found["forecast_seconds"]}
-            made = model | {"seconds": seconds, "fit_peak_mb": found["peak_mb"]}
-            rows.insert(0, _row(f"{display_name(name)}, {found['rows']:,} forecasts", made))
+            title = f"{display_name(name)}, {found['rows']:,} forecasts"
+            if found["asked_origins"] < origins:
+                title += f" of {found['counters']} counters from {found['origins']} origins"
+            seconds = found["cpu_seconds"]
+            of_week = None if seconds is None else seconds * WEEK / found["cpu_origins"]
+            rows.insert(0, _row(title, model, of_week, found["peak_mb"]))
         elif model["name"] not in NAMES:
-            rows.append(_row(f"– {OWN} on the same", model))
+            rows.append(_row(f"– {OWN} on the same", model, None, None))
     return rows or [(f"{display_name(name)}: failed", *[""] * (len(HEADS) - 1))]
 
 
-def _row(name: str, model: dict[str, Any]) -> tuple[str, ...]:
-    spent, memory = model.get("seconds"), model.get("fit_peak_mb")
-    known = spent is not None and spent["fit"] is not None
-    seconds = f"{spent['fit'] + spent['forecast']:,.0f}" if spent and known else ""
-    return (
-        name,
-        *(_number(model[key], form) for key, form in FORMATS),
-        seconds,
-        "" if memory is None else f"{memory:,}",
-    )
+def _own_row(name: str, model: dict[str, Any]) -> tuple[str, ...]:
+    """Return the row of a model of the city's own backtest."""
+    return _row(name, model, _a_week(model["spent"]), model["fit_peak_mb"])
+
+
+def _seconds_row(name: str, spent: dict[str, Any] | None) -> tuple[str, ...]:
+    return (name, *[""] * len(FORMATS), _seconds(_a_week(spent)), "")
+
+
+def _a_week(spent: dict[str, Any] | None) -> float | None:
+    """Return the CPU seconds of one fit and of a week's forecasts, None where they are not known."""
+    if spent is None:
+        return None
+    fit, forecast = (float(spent[part]["cpu_seconds"]) for part in ("fit", "forecast"))
+    return fit / int(spent["fits"]) + forecast / int(spent["weeks"])
+
+
+def _row(
+    name: str, model: dict[str, Any], seconds: float | None, memory: float | None
+) -> tuple[str, ...]:
+    scores = (_number(model[key], form) for key, form in FORMATS)
+    return (name, *scores, _seconds(seconds), _number(memory, ","))
+
+
+def _seconds(seconds: float | None) -> str:
+    return _number(seconds, ",.0f" if seconds is None or seconds >= MANY_SECONDS else ".2g")
 
 
 def _number(value: float | None, form: str) -> str:
@@ -193,19 +221,28 @@ def benchmark_lines(figures: dict[str, Any]) -> list[str]:
     return lines[1:]
 
 
-def write_documents(figures: dict[str, Any], root: Path) -> None:
-    """Put the tables between their marks in README.md and benchmarks/README.md."""
-    for file, lines in documents(figures).items():
-        text = (root / file).read_text(encoding="utf-8")
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        made = "\n".join([BEGIN, "", *lines, "", END])
-        (root / file).write_text(before + made + after, encoding="utf-8")
-
-
-def written_lines(text: str) -> list[str]:
-    """Return the lines between the marks of a document."""
-    return text.partition(BEGIN)[2].partition(END)[0].strip("\n").split("\n")
+def card_lines(figures: dict[str, Any]) -> list[str]:
+    """Return the model card's table: the default model in each city, beside the best of what was asked for all rows."""
+    heads = (
+        "",
+        "hours",
+        "R2",
+        "RMSE",
+        "WAPE",
+        "90 % interval: coverage, width",
+        "best other: R2, RMSE",
+    )
+    lines = [_line(heads), "|---" * len(heads) + "|"]
+    for city in figures["cities"]:
+        models = _on_all_rows(city)
+        own = models.pop(OWN)
+        name, best = min(models.items(), key=lambda item: float(item[1]["rmse"]))
+        other = f"{_in_short(best)} ({name})"
+        lines.append(_line((city["name"], f"{city['rows']:,}", *_in_full(own), other)))
+        if "with weather" in city:
+            title = f"{city['name']}, weather as uncertain as a forecast"
+            lines.append(_line((title, f"{city['rows']:,}", *_in_full(city["with weather"]), "")))
+    return lines
 
 
 def documents(figures: dict[str, Any]) -> dict[str, list[str]]:
@@ -213,4 +250,5 @@ def documents(figures: dict[str, Any]) -> dict[str, list[str]]:
     return {
         "README.md": readme_lines(figures),
         "benchmarks/README.md": benchmark_lines(figures),
+        "docs/model-card.md": card_lines(figures),
     }

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: a BigQuery emulator with counts, and steps that run in their own processes."""
+"""Shared by the benchmarks: a BigQuery emulator with counts, steps in their own processes, and tables in documents."""
 
 from __future__ import annotations
 
@@ -135,3 +135,26 @@ def write(figures: dict[str, Any], file: Path | None) -> None:
     """Write figures as JSON to `file`, if one is given."""
     if file:
         file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return (
+        f"<!-- {name}: figures from benchmarks/figures/{name}.json -->",
+        f"<!-- {name}: end -->",
+    )
+
+
+def write_between_marks(name: str, lines: list[str], file: Path) -> None:
+    """Put a benchmark's lines between its marks in a document."""
+    begin, end = _marks(name)
+    text = file.read_text(encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    file.write_text(before + "\n".join([begin, "", *lines, "", end]) + after, encoding="utf-8")
+
+
+def lines_between_marks(name: str, file: Path) -> list[str]:
+    """Return the lines between a benchmark's marks in a document."""
+    begin, end = _marks(name)
+    text = file.read_text(encoding="utf-8")
+    return text.partition(begin)[2].partition(end)[0].strip("\n").split("\n")

@@ -1,13 +1,15 @@
 """How much the weather forecast is worth to the default model: `make bench ARGS="weather FILE WEATHER..."`.
 
 The backtest of a file without weather, with the first weather file made uncertain, with it as observed (an upper
-bound), and with each further file, the weather of another city on the same days, made uncertain: what a wrong place
-costs. First it prints how uncertain the weather is made.
+bound), and with the weather of a wrong place, made uncertain: each further file, the weather of another city on the
+same days, or the city's own of some days earlier (`--earlier`). First it prints how uncertain the weather is made.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from velocast_cli.backtesting.weather_perturbation import perturbed
 from velocast_cli.cities import city_of, read_files_of
 from velocast_cli.weather_file import read_weather_file
 
+NAME = "weather"
+FIGURES = harness.ROOT / "benchmarks/figures/weather.json"
+README = harness.ROOT / "benchmarks/README.md"
 AHEAD = pd.Timedelta(days=5)
 TRACE_MM, NEAR_PCT = 0.05, 30
 VERIFIED = {
@@ -41,33 +46,71 @@ FORMATS = (
     ("width", ".0f"),
 )
 
+DIGITS = 5  # as in the arena's figures
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Weather to test: its name in the table, its file, how it is used, and how many days late it is."""
+
+    name: str
+    file: Path | None
+    weather_as: WeatherUse = "perturbed"
+    days_late: int = 0
+
+    def read(self) -> pd.DataFrame | None:
+        """Return the observations, `days_late` days after they were made; None without weather."""
+        if self.file is None:
+            return None
+        seen = read_weather_file(self.file)
+        return seen.assign(valid_at=seen["valid_at"] + pd.Timedelta(days=self.days_late))
+
 
 def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, width=80)
-    console.print("\n".join(verification_lines(verify_forecasts(arguments.weather[0]))))
+    if arguments.file is not None:
+        if not arguments.weather:
+            raise SystemExit(f"{arguments.file}: give a file of its city's observed weather, too")
+        console.print("\n".join(verification_lines(verify_forecasts(arguments.weather[0]))))
+        measure(arguments, console)
+    figures = json.loads(arguments.json.read_text())
+    console.print(sensitivity_table(figures["weather"]))
+    if arguments.write:
+        harness.write_between_marks(NAME, sensitivity_lines(figures), README)
+
+
+def measure(arguments: argparse.Namespace, console: Console) -> None:
+    """Backtest each variant that the file of figures has not, and write the figures after each."""
     city, read = read_files_of(city_of(arguments.city), [arguments.file], console.print)
+    kept = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
+    if (kept.get("city"), kept.get("weeks")) != (city.name, arguments.weeks):
+        kept = {"weather": []}
+    known = {row["weather"]: row for row in kept["weather"]}
     found: list[dict[str, Any]] = []
-    for name, file, weather_as in variants(arguments.weather):
-        console.print(f"{city.name}: {name}")
+    for variant in variants(arguments.weather, arguments.earlier):
+        if variant.name in known:
+            console.print(f"{city.name}: {variant.name} is in {arguments.json}")
+            found.append(known[variant.name])
+            continue
+        console.print(f"{city.name}: {variant.name}")
         asked = BacktestRequest(
             (arguments.file,),
-            file,
-            weather_as,
+            variant.file,
+            variant.weather_as,
             arguments.weeks,
             None,
             (DEFAULT_KIND,),
             ("similar_days",),
             new_counters=False,
         )
-        made = file_backtest.backtest_counts(asked, city, read, lambda _: None)
+        with file_backtest.loaded(city, read, lambda _: None) as held:
+            made = file_backtest.backtest_loaded(asked, city, held, lambda _: None, variant.read())
         summary = scores.summarize(made)
         own = next(model for model in summary["models"] if model["name"] == DEFAULT_KIND)
-        found.append({"weather": name, "rows": summary["rows"], "known": summary["weather_known"]})
-        found[-1] |= {key: own[key] for key, _ in FORMATS}
-        harness.write(
-            {"city": city.name, "weeks": arguments.weeks, "weather": found}, arguments.json
-        )
-    console.print(sensitivity_table(found))
+        row = {"weather": variant.name, "rows": summary["rows"], "known": summary["weather_known"]}
+        found.append(row | {key: round(own[key], DIGITS) for key, _ in FORMATS})
+        figures = {"city": city.name, "weeks": arguments.weeks, "until": summary["last_origin_at"]}
+        harness.write(figures | {"weather": found}, arguments.json)
 
 
 def verify_forecasts(file: Path) -> pd.DataFrame:
@@ -115,15 +158,20 @@ def verification_lines(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def variants(files: list[Path]) -> list[tuple[str, Path | None, WeatherUse]]:
-    """Return what to test: a name, the file of weather, and how it is used."""
+def variants(files: list[Path], earlier: list[int]) -> list[Variant]:
+    """Return what to test. files: the city's weather, then other places'. earlier: days, of the city's weather."""
     own, *others = files
     return [
-        ("none", None, "observed"),
-        ("perturbed", own, "perturbed"),
-        ("observed", own, "observed"),
-        *((f"forecast of {other.stem}", other, "perturbed") for other in others),
+        Variant("none", None),
+        Variant("perturbed", own),
+        Variant("observed", own, "observed"),
+        *(Variant(f"forecast of {other.stem}", other) for other in others),
+        *(Variant(f"forecast of {_days(late)} earlier", own, days_late=late) for late in earlier),
     ]
+
+
+def _days(number: int) -> str:
+    return "a day" if number == 1 else f"{number} days"
 
 
 def sensitivity_table(found: list[dict[str, Any]]) -> Table:
@@ -137,8 +185,23 @@ def sensitivity_table(found: list[dict[str, Any]]) -> Table:
     for name in HEADS:
         table.add_column(name, justify="left" if name == HEADS[0] else "right")
     for row in found:
-        values = ((row[key], form) for key, form in FORMATS)
-        cells = ("–" if value is None else format(value, form) for value, form in values)
-        unknown = "" if row["known"] in (0, 1) else f" (known for {row['known']:.0%})"
-        table.add_row(row["weather"] + unknown, *cells)
+        table.add_row(*_cells(row))
     return table
+
+
+def sensitivity_lines(figures: dict[str, Any]) -> list[str]:
+    """Return the same as lines of benchmarks/README.md."""
+    found = figures["weather"]
+    title = (
+        f"{figures['city']}, {figures['weeks']} weeks to {figures['until'][:10]}, "
+        f"{found[0]['rows']:,} forecasts"
+    )
+    rows = (f"| {' | '.join(_cells(row))} |".replace("%", " %") for row in found)
+    return [f"| {title}: weather | {' | '.join(HEADS[1:])} |", "|---" * len(HEADS) + "|", *rows]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    values = ((row[key], form) for key, form in FORMATS)
+    cells = ("–" if value is None else format(value, form) for value, form in values)
+    unknown = "" if row["known"] in (0, 1) else f" (known for {row['known']:.0%})"
+    return (row["weather"] + unknown, *cells)

@@ -7,6 +7,7 @@ import json
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,19 +17,20 @@ from rich.console import Console
 from benchmarks import arena, arena_tables, harness
 from benchmarks.forecasters.protocol import Asked, as_forecasts, complete_series
 from velocast.core.city import load_city
+from velocast_cli.backtesting import file_backtest
 from velocast_cli.backtesting.outside.request import OutsideForecaster
+from velocast_cli.backtesting.references import REFERENCES
 
 FIGURES = json.loads(arena.FIGURES.read_text(encoding="utf-8"))
 WEEK_EARLIER = Path(__file__).parents[1] / "cli/backtesting/outside/week_earlier.py"
 
 
-@pytest.mark.parametrize("file", ["README.md", "benchmarks/README.md"])
+@pytest.mark.parametrize("file", ["README.md", "benchmarks/README.md", "docs/model-card.md"])
 def test_the_tables_that_people_read_are_the_figures(file: str) -> None:
     """`make bench ARGS="arena --write"` puts them there."""
-    text = (harness.ROOT / file).read_text(encoding="utf-8")
     lines = arena_tables.documents(FIGURES)[file]
-    assert arena_tables.written_lines(text) == lines
-    assert any("Velocast" in line for line in lines)
+    assert harness.lines_between_marks(arena.NAME, harness.ROOT / file) == lines
+    assert any("Paris" in line for line in lines)
 
 
 def test_every_claimed_figure_is_one_of_the_measured_ones() -> None:
@@ -69,6 +71,26 @@ def test_a_forecaster_on_other_rows_stands_below_the_table_with_ours_on_the_same
     assert end.startswith(f"and {paris['models'][0]['r2']:.3f}, ")
 
 
+def test_a_model_s_seconds_are_the_cpu_seconds_of_fits_and_forecasts_features_apart() -> None:
+    (paris,) = (city for city in FIGURES["cities"] if city["city"] == "paris")
+    fit, forecast = (
+        {"seconds": 999.0, "cpu_seconds": seconds, "peak_mb": 1.0} for seconds in (600.0, 84.0)
+    )
+    spent = {"weeks": 12, "fits": 12, "fit": fit, "forecast": forecast}
+    features = spent | {"fits": 1, "fit": forecast, "forecast": forecast}
+    own = paris["models"][0] | {"spent": spent, "fit_peak_mb": 1234}
+    naive = own | {"name": "value_168h_before", "spent": None, "fit_peak_mb": None}
+    theirs = own | {"name": "mlforecast"}
+    found = paris["outside"][0] | {"name": "mlforecast", "models": [theirs, own]}
+    found |= {"fit_seconds": 999.0, "forecast_seconds": 999.0, "cpu_seconds": 0.093, "peak_mb": 99}
+    found |= {"cpu_origins": 28}
+    city = {key: paris[key] for key in paris if key != "with weather"}
+    city |= {"models": [own, naive], "features": features, "outside": [found]}
+    assert arena_tables.HEADS[-2:] == ("CPU s a week", "MB")
+    costs = [row[-2:] for row in arena_tables.city_rows(city)]
+    assert costs == [("57", "1,234"), ("91", ""), ("", ""), ("0.023", "99"), ("", "")]
+
+
 def test_tables_fit_into_a_terminal() -> None:
     screen = StringIO()
     for table in arena_tables.screen_tables(FIGURES):
@@ -83,7 +105,7 @@ def test_a_forecaster_s_part_is_made_once(tmp_path: Path, monkeypatch: pytest.Mo
     origin = hours[-24]
     rows = pd.DataFrame({"counter_id": "a", "origin_at": origin, "target_at": hours[-24:]})
     counts.to_parquet(tmp_path / "counts.parquet")
-    arguments = argparse.Namespace(every=None, counters=None, timeout=60)
+    arguments = argparse.Namespace(every=3, counters=20, timeout=60)
     commands = [f"{sys.executable} {WEEK_EARLIER}", "/no/such/command"]
 
     def told(_: arena.Opponent, name: str) -> OutsideForecaster:
@@ -101,6 +123,60 @@ def test_a_forecaster_s_part_is_made_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert commands == []
 
 
+@pytest.mark.parametrize("change", ["older", "other origins"])
+def test_a_part_of_another_measurement_is_not_mixed_with_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """It is measured again, which is said."""
+    hours = pd.date_range("2025-03-01", periods=15 * 24, freq="h", tz="UTC", unit="us")
+    counts = pd.DataFrame({"counter_id": "a", "counted_at": hours, "bike_count": range(len(hours))})
+    rows = pd.DataFrame({"counter_id": "a", "origin_at": hours[-24], "target_at": hours[-24:]})
+    counts.to_parquet(tmp_path / "counts.parquet")
+    arguments = argparse.Namespace(every=3, counters=20, timeout=60)
+    command = f"{sys.executable} {WEEK_EARLIER}"
+    monkeypatch.setattr(
+        arena.Opponent, "forecaster", lambda _, name: OutsideForecaster(name, command)
+    )
+    screen = StringIO()
+    city, console = load_city("demoville"), Console(file=screen, width=200)
+    arena.outside_part("mstl", city, rows, tmp_path, arguments, console)
+    if change == "older":
+        about = tmp_path / "mstl-3-20.json"
+        part = json.loads(about.read_text())
+        about.write_text(json.dumps(part["figures"]))  # as before there were formats
+    else:
+        rows = rows.assign(origin_at=hours[-48], target_at=hours[-48:-24])
+    assert "another measurement" not in screen.getvalue()
+    made = arena.outside_part("mstl", city, rows, tmp_path, arguments, console)
+    assert "mstl-3-20.json is of another measurement; measuring again" in screen.getvalue()
+    assert made.rows["target_at"].tolist() == rows["target_at"].tolist()
+
+
+def test_the_city_s_own_part_is_measured_again_when_the_forest_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def backtest(request: Any, *_: Any) -> Any:
+        asked.append(request.against)
+        raise InterruptedError
+
+    monkeypatch.setattr(file_backtest, "backtest_file", backtest)
+    kept = {"references": list(REFERENCES[:3]), "weather": None}
+    arena.keep_part({"rows": 1}, kept, tmp_path / "own.json")
+    console = Console(file=StringIO())
+
+    def own(*, forest: bool) -> dict[str, Any]:
+        arguments = argparse.Namespace(weeks=1, forest=forest)
+        city = load_city("demoville")
+        return arena.own_backtest(city, Path("no"), None, tmp_path, arguments, console)
+
+    assert own(forest=False) == {"rows": 1}
+    with pytest.raises(InterruptedError):
+        own(forest=True)
+    assert asked == [REFERENCES]
+
+
 def test_a_part_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hours = pd.date_range("2025-03-01", periods=48, freq="h", tz="UTC", unit="us")
     rows = pd.DataFrame({"counter_id": "a", "origin_at": hours[24], "target_at": hours[24:]})
@@ -110,7 +186,7 @@ def test_a_part_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         arena.Opponent, "forecaster", lambda _, name: OutsideForecaster(name, "/no/such/command")
     )
-    arguments = argparse.Namespace(every=None, counters=None, timeout=60)
+    arguments = argparse.Namespace(every=3, counters=20, timeout=60)
     found = arena.outside_part(
         "mstl", load_city("demoville"), rows, tmp_path, arguments, Console(file=StringIO())
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -117,11 +118,17 @@ class BusyHourForecasts:
 
 
 @dataclass
-class SecondsSpent:
-    """Seconds that a model's fits and forecasts took in the whole backtest, features not included."""
+class Spent:
+    """What all of a model's fits and all of its forecasts took in the whole backtest, features not included."""
 
-    fit: float = 0.0
-    forecast: float = 0.0
+    fits: int = 0
+    fit: ResourceUse = field(default_factory=ResourceUse)
+    forecast: ResourceUse = field(default_factory=ResourceUse)
+
+    def add_fit(self, used: ResourceUse) -> None:
+        """Add one fit."""
+        self.fits += 1
+        self.fit.add(used)
 
 
 @dataclass
@@ -132,7 +139,9 @@ class BacktestResult:
     `<name>:q25` and so on. fits: the last and largest fit of each model. learning_rows: the rows available to the last
     fit.
     new_counters: like rows, for counters whose history was hidden (cold_start); empty when none could be hidden.
-    spent: seconds of all fits and all forecasts of each kind. usable: the counts that models may learn from (COUNTED).
+    spent: of each model that computes something beside the features. features_spent: reading
+    those of all trainings (once, as a fit) and those of all forecasts.
+    usable: the counts that models may learn from (COUNTED).
     outside: what outside forecasters forecast. city: its name. put_aside: records that were refused when the files were
     read, by reason.
     """
@@ -140,7 +149,8 @@ class BacktestResult:
     rows: pd.DataFrame
     fits: dict[str, ResourceUse] = field(default_factory=dict)
     features: dict[str, ResourceUse] = field(default_factory=dict)
-    spent: dict[str, SecondsSpent] = field(default_factory=dict)
+    spent: defaultdict[str, Spent] = field(default_factory=lambda: defaultdict(Spent))
+    features_spent: Spent = field(default_factory=Spent)
     usable: pd.DataFrame = field(default_factory=pd.DataFrame)
     outside: list[OutsideForecasts] = field(default_factory=list)
     learning_rows: int = 0

@@ -5,9 +5,7 @@ The features are those of training and forecasting (feature_store); all models a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -29,7 +27,6 @@ from velocast_cli.backtesting.plan import (
     BacktestPlan,
     BacktestResult,
     BusyHourForecasts,
-    SecondsSpent,
     fit_before_cut,
     held_out,
     known_before,
@@ -49,6 +46,7 @@ def backtest_rolling_origins(
     result = BacktestResult(pd.DataFrame())
     with measure_resources() as result.features["learning"]:
         learning = frames.learning_frame(warehouse, city, plan)
+    result.features_spent.add_fit(result.features["learning"])
     say(f"{len(learning):,} hours for training")
     result.learning_rows = len(learning)
     result.rows = _forecasts(warehouse, city, plan, learning, result, say)
@@ -90,20 +88,21 @@ def _forecasts(
         for kind in plan.forecasters:
             with measure_resources() as result.fits[kind]:
                 models[kind] = fit_before_cut(city, cut, kind, known)
-            spent = result.spent.setdefault(kind, SecondsSpent())
-            spent.fit += result.fits[kind].seconds
+            result.spent[kind].add_fit(result.fits[kind])
         classifier = _classifier(known, result, say) if classifies else None
         classifies = classifier is not None
         with measure_resources() as result.features["a week"]:
             week = frames.week_frame(warehouse, city, plan, cut)
+        result.features_spent.forecast.add(result.features["a week"])
         tested = week["origin_at"] >= start_of_local_day(cut, city.zone)
         made = week.loc[tested, list(KEPT)].assign(**_naive(plan, week[tested]))
         for kind, model in models.items():
-            began = time.monotonic()
-            made = made.assign(**_columns(kind, model.predict(week)[tested]))
-            result.spent[kind].forecast += time.monotonic() - began
+            with measure_resources() as took:
+                made = made.assign(**_columns(kind, model.predict(week)[tested]))
+            result.spent[kind].forecast.add(took)
         if reference_models.SIMILAR_DAYS in plan.references:
-            made = made.assign(**_similar_interval(city, cut, known, week[tested]))
+            late = held_out(city, cut, known)
+            made = made.assign(**_similar_days(known[late], week[tested], result))
         made = made.assign(weather=week.loc[tested, "temperature"].notna())
         parts.append(made)
         if classifier is not None:
@@ -120,7 +119,11 @@ def _forecasts(
     counted = _counted(warehouse, city, plan)
     with measure_resources() as result.fits[PREDECESSOR]:
         old = reference_forest.ReferenceForest.fit(counted, seed=SEED)
-    return rows.assign(**{PREDECESSOR: old.predict(rows)})
+    result.spent[PREDECESSOR].add_fit(result.fits[PREDECESSOR])
+    with measure_resources() as took:
+        forecasts = old.predict(rows)
+    result.spent[PREDECESSOR].forecast.add(took)
+    return rows.assign(**{PREDECESSOR: forecasts})
 
 
 def _naive(plan: BacktestPlan, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
@@ -142,13 +145,18 @@ def _classifier(
     return model
 
 
-def _similar_interval(
-    city: City, cut: date, known: pd.DataFrame, week: pd.DataFrame
+def _similar_days(
+    late: pd.DataFrame, week: pd.DataFrame, result: BacktestResult
 ) -> dict[str, np.ndarray[Any, Any]]:
-    errors = reference_models.calibrate_similar_days(known[held_out(city, cut, known)])
-    return _columns(
-        reference_models.SIMILAR_DAYS, reference_models.forecast_similar_days(week, errors)
-    )
+    """Return the forecasts and intervals of similar days. late: the rows from whose errors the intervals come."""
+    spent = result.spent[reference_models.SIMILAR_DAYS]
+    with measure_resources() as took:
+        errors = reference_models.calibrate_similar_days(late)
+    spent.add_fit(took)
+    with measure_resources() as took:
+        made = reference_models.forecast_similar_days(week, errors)
+    spent.forecast.add(took)
+    return _columns(reference_models.SIMILAR_DAYS, made)
 
 
 def _columns(name: str, made: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:

@@ -203,6 +203,18 @@ def test_an_outage_is_not_scored_and_the_last_days_are_the_files(city_file: Path
     assert not rows.duplicated(["counter_id", "origin_at", "target_at"]).any()
 
 
+def test_each_model_s_time_is_known_and_apart_from_the_features(city_file: Path) -> None:
+    found = made(city_file)
+    assert set(found.spent) == {"gbm", "similar_days", "predecessor_forest"}
+    for spent in (*found.spent.values(), found.features_spent):
+        assert spent.fits == 1, "of the only week"
+        assert spent.fit.cpu_seconds > 0
+        assert spent.forecast.cpu_seconds > 0
+    assert found.spent["gbm"].fit == found.fits["gbm"]
+    assert found.features_spent.fit == found.features["learning"]
+    assert found.features_spent.forecast == found.features["a week"]
+
+
 def test_what_is_counted_from_an_origin_on_changes_none_of_its_forecasts(
     city_file: Path, tmp_path: Path
 ) -> None:

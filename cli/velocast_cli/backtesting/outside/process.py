@@ -31,6 +31,7 @@ import psutil
 
 from velocast.core.errors import VelocastError
 from velocast_cli.backtesting.outside.request import OutsideForecaster
+from velocast_cli.backtesting.resources import cpu_seconds_of
 
 SAMPLING_SECONDS = 0.1
 LEAVING_SECONDS = 10.0
@@ -45,9 +46,10 @@ class ForecasterFailed(VelocastError):
 
 @dataclass
 class ForecasterCost:
-    """What an outside forecaster cost: wall time and CPU time (s), training apart, and peak memory (MB).
+    """What an outside forecaster cost: wall time of training and of forecasting, CPU time (s), peak memory (MB).
 
-    The memory is the sum over the command and the processes that it started.
+    The CPU time is that of all threads since the command was started. It and the memory are sums over the command and
+    the processes that it started.
     """
 
     fit_seconds: float = 0.0
@@ -170,11 +172,11 @@ def _read_answers(running: RunningForecaster) -> None:
 def _sample(running: RunningForecaster, over: threading.Event) -> None:
     cost = running.cost
     while not over.is_set():
-        memory, seconds = 0.0, 0.0
-        for process in _tree(running.process.pid):
+        memory, processes = 0.0, _tree(running.process.pid)
+        for process in processes:
             with suppress(psutil.Error):
                 memory += process.memory_info().rss / 2**20
-                seconds += sum(process.cpu_times()[:4])
+        seconds = cpu_seconds_of(processes)
         cost.peak_mb = max(cost.peak_mb, memory)
         cost.cpu_seconds = max(cost.cpu_seconds, seconds)
         over.wait(SAMPLING_SECONDS)
