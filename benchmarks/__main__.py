@@ -20,19 +20,19 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description="Measure accuracy, speed, memory and cost."
     )
-    parser.set_defaults(module="system")
+    parser.set_defaults(module="performance.system")
     commands = parser.add_subparsers()
     system = commands.add_parser("system", help="the whole local stack (the default)")
-    system.set_defaults(module="system")
+    system.set_defaults(module="performance.system")
     fit = commands.add_parser(
         "fit", help="compare fitting the default model with fitting the reference forest"
     )
-    fit.set_defaults(module="fit")
+    fit.set_defaults(module="performance.fit")
     fit.add_argument("file", type=Path, help="counts (.parquet or .csv)")
     scale = commands.add_parser(
         "scale", help="time, memory and cost for cities of 50 to 20,000 counters"
     )
-    scale.set_defaults(module="scale")
+    scale.set_defaults(module="performance.scale")
     scale.add_argument(
         "--counters",
         default="50,500",
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     bounds = commands.add_parser(
         "bounds", help="time and memory of the parts that read all counts, for cities of any size"
     )
-    bounds.set_defaults(module="bounds")
+    bounds.set_defaults(module="performance.bounds")
     bounds.add_argument(
         "--counters",
         default="500,5000,20000",
@@ -86,7 +86,7 @@ def _arguments() -> argparse.Namespace:
         "--limit", type=int, default=3600, help="time limit of a step in seconds (default 3600)"
     )
     page = commands.add_parser("page", help="seconds until the page of a running site is drawn")
-    page.set_defaults(module="page")
+    page.set_defaults(module="performance.page")
     page.add_argument("url", help="address of the city's page or of a counter's")
     page.add_argument("--key", default="", help="an API key, if the page asks for one")
     page.add_argument("--rounds", type=int, default=5, help="the median of so many (default 5)")
@@ -94,7 +94,7 @@ def _arguments() -> argparse.Namespace:
     cities = commands.add_parser(
         "cities", help="the default model against the better reference, in each city and season"
     )
-    cities.set_defaults(module="cities")
+    cities.set_defaults(module="accuracy.cities")
     cities.add_argument("folder", type=Path, help="folder of <city>-counts.parquet files")
     cities.add_argument(
         "--city",
@@ -114,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     faults = commands.add_parser(
         "faults", help="faults put into real counts: found, in time, and falsely called"
     )
-    faults.set_defaults(module="faults")
+    faults.set_defaults(module="counts.faults")
     faults.add_argument(
         "files", type=Path, nargs="+", help="<city>-counts.parquet files, or folders of them"
     )
@@ -129,14 +129,14 @@ def _arguments() -> argparse.Namespace:
     growth = commands.add_parser(
         "growth", help="growth and effects of measures in simulated cities where they are known"
     )
-    growth.set_defaults(module="growth")
+    growth.set_defaults(module="counts.growth")
     growth.add_argument("--cities", type=int, default=100, help="simulated cities (default 100)")
     growth.add_argument("--seed", type=int, default=1, help="of the first city (default 1)")
     growth.add_argument("--json", type=Path, help="file to write the figures to as JSON")
     gaps = commands.add_parser(
         "gaps", help="hidden hours of real counts estimated, beside the typical week"
     )
-    gaps.set_defaults(module="gaps")
+    gaps.set_defaults(module="counts.gaps")
     gaps.add_argument("files", type=Path, nargs="+", help="<city>-counts.parquet files")
     gaps.add_argument(
         "--rounds", type=int, default=3, help="times that gaps are hidden in a city (default 3)"
@@ -151,7 +151,7 @@ def _arguments() -> argparse.Namespace:
     weather = commands.add_parser(
         "weather", help="the default model without weather, with forecasts, with observations"
     )
-    weather.set_defaults(module="weather")
+    weather.set_defaults(module="accuracy.weather")
     weather.add_argument(
         "file", type=Path, nargs="?", help="counts (.parquet or .csv); none: print the kept figures"
     )
@@ -174,7 +174,7 @@ def _arguments() -> argparse.Namespace:
     calendar = commands.add_parser(
         "calendar", help="the default model with and without school holidays and events"
     )
-    calendar.set_defaults(module="calendar_gain")
+    calendar.set_defaults(module="accuracy.calendar_gain")
     calendar.add_argument(
         "file", type=Path, nargs="?", help="counts; none: a simulated city with known events"
     )
@@ -197,7 +197,7 @@ def _add_continuations(commands: Any) -> None:
     continuations = commands.add_parser(
         "continuations", help="counters of real counts split in two, and proposed as one again"
     )
-    continuations.set_defaults(module="continuations")
+    continuations.set_defaults(module="counts.continuations")
     continuations.add_argument("files", type=Path, nargs="+", help="<city>-counts.parquet files")
     continuations.add_argument(
         "--rounds", type=int, default=10, help="times that counters are split (default 10)"
@@ -210,7 +210,7 @@ def _add_arena(commands: Any) -> None:
     arena = commands.add_parser(
         "arena", help="Velocast and other forecasters on the same rows, in several cities"
     )
-    arena.set_defaults(module="arena", folder=Path())
+    arena.set_defaults(module="accuracy.arena", folder=Path())
     arena.add_argument(
         "folders",
         nargs="*",

@@ -20,7 +20,7 @@ def test_a_step_runs_in_its_own_process() -> None:
 
 
 def test_every_step_that_is_asked_for_is_there() -> None:
-    texts = [file.read_text(encoding="utf-8") for file in BENCHMARKS.glob("*.py")]
+    texts = [file.read_text(encoding="utf-8") for file in BENCHMARKS.rglob("*.py")]
     asked = {name for text in texts for name in re.findall(r'run_isolated\(\s*"(\w+)"', text)}
 
     assert {"learn", "forecast", "job"} <= asked <= STEPS.keys()

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from benchmarks.simulated_growth import SimulatedCity, simulated_city
+from benchmarks.counts.simulated_growth import SimulatedCity, simulated_city
 from velocast.core.unknown import Unknown
 from velocast.core.weather_variables import VALUES
 from velocast.model.growth.change import CityDays, Comparison, Growth

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from benchmarks.simulated_growth import simulated_city
+from benchmarks.counts.simulated_growth import simulated_city
 from velocast.core.unknown import Unknown
 from velocast.model.growth.change import CityDays
 from velocast.model.growth.effect import Effect, effect_of_measure

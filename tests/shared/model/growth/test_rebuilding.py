@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.simulated_growth import simulated_city
+from benchmarks.counts.simulated_growth import simulated_city
 from velocast.model.growth.change import CityDays
 from velocast.model.growth.rebuilding import rebuild_from_usual_days
 

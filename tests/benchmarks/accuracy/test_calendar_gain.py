@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import calendar_gain
+from benchmarks.accuracy import calendar_gain
 from velocast.core.kinds import DEFAULT_KIND
 from velocast.model.features.event_features import event_column
 

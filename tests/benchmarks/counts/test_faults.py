@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.faults import MARKS, markdown, recalls, zero_rule
-from benchmarks.injected_faults import FAULTS, SWAPPED, Injector
+from benchmarks.counts.faults import MARKS, markdown, recalls, zero_rule
+from benchmarks.counts.injected_faults import FAULTS, SWAPPED, Injector
 from tests.shared.model.faults.simulated_city import city_hours, grid_of
 from velocast.model.faults.day_grid import DayGrid
 from velocast.model.faults.ledger import NEVER

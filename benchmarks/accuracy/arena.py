@@ -16,8 +16,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from benchmarks import arena_tables, harness
-from benchmarks.cities import ENDING, description_of
+from benchmarks import harness
+from benchmarks.accuracy import arena_tables
+from benchmarks.accuracy.cities import ENDING, description_of
 from velocast.core.city import City
 from velocast.core.datetimes import local_date
 from velocast.core.kinds import DEFAULT_KIND

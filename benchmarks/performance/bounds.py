@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import harness
-from benchmarks.fit import forecast_task
+from benchmarks.performance.fit import forecast_task
 from gcp_emulators.core.http_server import HttpServer, free_ports
 from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore

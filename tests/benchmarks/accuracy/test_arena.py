@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmarks import arena, arena_tables, harness
+from benchmarks import harness
+from benchmarks.accuracy import arena, arena_tables
 from benchmarks.forecasters.protocol import Asked, as_forecasts, complete_series
 from velocast.core.city import load_city
 from velocast_cli.backtesting import file_backtest
@@ -22,7 +23,7 @@ from velocast_cli.backtesting.outside.request import OutsideForecaster
 from velocast_cli.backtesting.references import REFERENCES
 
 FIGURES = json.loads(arena.FIGURES.read_text(encoding="utf-8"))
-WEEK_EARLIER = Path(__file__).parents[1] / "cli/backtesting/outside/week_earlier.py"
+WEEK_EARLIER = Path(__file__).parents[2] / "cli/backtesting/outside/week_earlier.py"
 
 
 @pytest.mark.parametrize("file", ["README.md", "benchmarks/README.md", "docs/model-card.md"])

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks import harness
-from benchmarks.cities import ENDING
-from benchmarks.injected_faults import FAULTS, SWAPPED, InjectedFault, Injector
+from benchmarks.accuracy.cities import ENDING
+from benchmarks.counts.injected_faults import FAULTS, SWAPPED, InjectedFault, Injector
 from velocast.core.datetimes import local_date
 from velocast.model.faults.day_grid import DayGrid, day_grid
 from velocast.model.faults.detector import find_faults

@@ -15,7 +15,7 @@ import pandas as pd
 from rich.console import Console
 
 from benchmarks import harness
-from benchmarks.cities import ENDING
+from benchmarks.accuracy.cities import ENDING
 from velocast.model.histories.proposals import propose_continuations, spans_of
 from velocast_cli.cities import city_of
 from velocast_cli.counts.hours_files import CityHours, read_hours

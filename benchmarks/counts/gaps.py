@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks import harness
-from benchmarks.cities import ENDING
+from benchmarks.accuracy.cities import ENDING
 from velocast.core.datetimes import local_date
 from velocast.model.faults.city_faults import judge_city
 from velocast.model.faults.day_grid import DayGrid, day_grid

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks import cities
-from benchmarks.cities import description_of, markdown, summary, tenths, windows
+from benchmarks.accuracy import cities
+from benchmarks.accuracy.cities import description_of, markdown, summary, tenths, windows
 from velocast.core.city import City, load_city
 from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import DEFAULT_KIND

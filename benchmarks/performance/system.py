@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import harness
-from benchmarks.latency import measure_latency, measure_throughput
+from benchmarks.performance.latency import measure_latency, measure_throughput
 from gcp_emulators.core.http_server import free_port
 from velocast.core.datetimes import rfc3339
 from velocast_local.city.replayed_counts import CityFile
@@ -32,7 +32,6 @@ from velocast_local.stack.state import read_state
 
 COUNTERS, DAYS = 100, 172
 JOBS = ("train", "evaluate", "promote")
-ROOT = Path(__file__).parents[1]
 
 
 class Watch:
@@ -124,7 +123,7 @@ def bench_serve(home: Path, table: Table) -> None:
     assert state is not None
     port = free_port()
     variables = environment.process_environment(state) | {"VELOCAST_REQUESTS_PER_MINUTE": "1000000"}
-    folder = ROOT / "functions/serve"
+    folder = harness.ROOT / "functions/serve"
     times = []
     for _ in range(5):
         with watched(None) as watch:

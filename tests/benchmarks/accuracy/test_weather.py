@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmarks import arena, harness, weather
-from benchmarks.weather import (
+from benchmarks import harness
+from benchmarks.accuracy import arena, weather
+from benchmarks.accuracy.weather import (
     Variant,
     sensitivity_lines,
     sensitivity_table,

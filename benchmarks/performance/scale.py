@@ -19,8 +19,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bigquery_cost, harness
-from benchmarks.fit import forecast_task
+from benchmarks import harness
+from benchmarks.performance import bigquery_cost
+from benchmarks.performance.fit import forecast_task
 from gcp_emulators.core.http_server import HttpServer, free_ports
 from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import bigquery_cost
-from benchmarks.bigquery_cost import SMALLEST, TIB, BilledQuery
+from benchmarks.performance import bigquery_cost
+from benchmarks.performance.bigquery_cost import SMALLEST, TIB, BilledQuery
 from velocast.core import schemas
 
 

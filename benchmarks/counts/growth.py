@@ -16,7 +16,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from benchmarks import harness
-from benchmarks.simulated_growth import SimulatedCity, simulated_city
+from benchmarks.counts.simulated_growth import SimulatedCity, simulated_city
 from velocast.core.unknown import Unknown
 from velocast.model.growth.change import Comparison, Growth
 from velocast.model.growth.effect import Effect, effect_of_measure

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.growth import markdown
-from benchmarks.simulated_growth import simulated_city
+from benchmarks.counts.growth import markdown
+from benchmarks.counts.simulated_growth import simulated_city
 
 
 @pytest.mark.parametrize("trend", [0.0, 0.1])

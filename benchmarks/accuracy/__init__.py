@@ -1,0 +1,1 @@
+"""Forecasts of real cities against references, other forecasters, other weather and calendars."""

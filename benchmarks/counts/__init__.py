@@ -1,0 +1,1 @@
+"""Faults, gaps, growth and replaced counters, put into counts and found again."""
