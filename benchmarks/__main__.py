@@ -219,7 +219,9 @@ def _add_arena(commands: Any) -> None:
     )
     arena.add_argument("--cities", default="paris,muenster,seattle", help="separated by commas")
     arena.add_argument(
-        "--forecasters", default="mlforecast,mstl,autoets,prophet", help="separated by commas"
+        "--forecasters",
+        default="mlforecast,mstl,autoets,prophet",
+        help="separated by commas; empty: only Velocast and the references",
     )
     arena.add_argument("--weeks", type=int, default=12, help="the last of each file (default 12)")
     arena.add_argument(

@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def measure(arguments: argparse.Namespace, console: Console) -> None:
     """Measure what is not kept yet, city by city, and write the figures after every part."""
-    names = arguments.forecasters.split(",")
+    names = [name for name in arguments.forecasters.split(",") if name]
     if unknown := [name for name in names if name not in OPPONENTS]:
         raise SystemExit(f"--forecasters {unknown}: choose from {', '.join(OPPONENTS)}")
     figures: dict[str, Any] = {"cities": []}

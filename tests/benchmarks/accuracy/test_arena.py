@@ -195,6 +195,29 @@ def test_a_part_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     assert not list(tmp_path.glob("mstl*.json"))
 
 
+def test_velocast_alone_is_measured_without_other_forecasters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena, "KEPT_PARTS", tmp_path)
+    (tmp_path / "paris-12-weeks").mkdir()
+    pd.DataFrame({"origin_at": []}).to_parquet(tmp_path / "paris-12-weeks/rows.parquet")
+    (tmp_path / "paris-counts.parquet").touch()
+    monkeypatch.setattr(arena, "own_backtest", lambda *_: {"rows": 1})
+    arguments = argparse.Namespace(
+        forecasters="",
+        cities="paris",
+        weeks=12,
+        folders=[tmp_path],
+        city=[],
+        weather=[],
+        folder=tmp_path,
+    )
+    arguments.json = tmp_path / "figures.json"
+    arena.measure(arguments, Console(file=StringIO()))
+    (city,) = json.loads(arguments.json.read_text())["cities"]
+    assert city == {"city": "paris", "name": "Paris", "rows": 1, "outside": []}
+
+
 def test_missing_hours_take_the_count_of_a_week_earlier() -> None:
     """Against a loop over the hours of each counter."""
     rng = np.random.default_rng(0)
