@@ -50,7 +50,7 @@ def model_names(rows: pd.DataFrame) -> list[str]:
 
 
 def forecasts_of(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return one model's forecasts in the columns that `metrics.score` takes, counted rows only."""
+    """Return one model's forecasts in the columns that `metrics.score_forecasts` takes, counted rows only."""
     columns = {name: "predicted_count"} | {f"{name}:{level}": level for level in LEVELS}
     known = {old: new for old, new in columns.items() if old in rows.columns}
     own = rows[[*KEPT, *known]].rename(columns=known)

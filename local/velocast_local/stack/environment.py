@@ -55,7 +55,11 @@ def _without_proxy() -> str:
     Otherwise the commands of a person behind a proxy would ask it for the stack's parts.
     """
     theirs = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    return ",".join(filter(None, [theirs, LOOPBACK, "localhost"]))
+    if theirs.strip() == "*":  # all hosts, but only where it stands alone
+        return "*"
+    # each once, since the stack's own commands find here what this returned before
+    hosts = [*map(str.strip, theirs.split(",")), LOOPBACK, "localhost"]
+    return ",".join(dict.fromkeys(filter(None, hosts)))
 
 
 def deployed_environment(state: StackState) -> dict[str, str]:

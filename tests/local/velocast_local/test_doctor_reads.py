@@ -103,3 +103,22 @@ def test_the_stack_is_read_past_the_proxy_of_a_persons_shell(
         assert examine_backups(system(tmp_path)) == []  # asks Cloud SQL by httplib2
         assert Objects(state.project, f"{state.project}-models").names("") == []
         assert requests.utils.get_environ_proxies(os.environ["MLFLOW_TRACKING_URI"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("*", "*"),  # urllib takes it for all hosts only where it stands alone
+        ("", "127.0.0.1,localhost"),
+        ("intranet.example, localhost", "intranet.example,localhost,127.0.0.1"),
+    ],
+)
+def test_the_hosts_that_a_person_reaches_without_a_proxy_stay_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str, ours: str
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("no_proxy", theirs)
+    state = make_state(tmp_path)
+    for _ in range(2):  # again with what it returned
+        monkeypatch.setenv("no_proxy", stack_environment(state)["no_proxy"])
+        assert os.environ["no_proxy"] == ours

@@ -1,7 +1,7 @@
 """What a transport is: it brings what a city publishes as tables of raw rows, and knows nothing of their meaning.
 
 A transport is one module of `transports/`; its settings are in `velocast.core.city.sources`. The reading of the rows
-(`reading.py`) is the same for all of them, and for files that a person gives to the command line.
+(`reading/`) is the same for all of them, and for files that a person gives to the command line.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The forecaster of counts, for all kinds of regressor: fit, predict, describe, to and from bytes.
 
-`blend` or one of `regressors` forecasts counts, and `level_correction` corrects them by the errors of the last days.
-Intervals come from `intervals.conformal`, in units of a learned scale (`residual_scale`) that is adapted to recent
-errors (`adaptive`).
+`blend` or one of `regressors` forecasts counts, and `level_correction` corrects them by the errors of the last days,
+in a blend also of the last two weeks. Intervals come from `intervals.conformal`, in units of a learned scale
+(`residual_scale`) that is adapted to recent errors (`adaptive`).
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class TrainedModel:
         """Forecast each row of a feature frame, also of counters without history.
 
         frame: (n, any) from `usecases.feature_store.read_features`. If it includes the preceding origins of an origin
-        (`level_correction.DAYS`, `adaptive.DAYS`), their errors correct its forecasts and adapt its intervals, and in
-        a young city the weights of a blend (`blend_weights`).
+        (`recent_days`), their errors correct its forecasts and adapt its intervals, and in a young city the weights of
+        a blend (`blend_weights`).
         Returns (n, 7) with the frame's index: predicted_count, lower and upper (90 %, 0 <= lower <= predicted_count <=
         upper), q25, q50 and q75 (quantiles), busy_probability (NaN where a counter has no threshold).
         """

@@ -1,7 +1,7 @@
 """The notices that fetch publishes: stale data and faulty counters.
 
-A notice is published before the change it reports is stored. If the run is killed in between, the next delivery
-publishes the notice again under the same id.
+A notice is published before the change it reports is stored, or does not depend on what is stored (`quality`). If the
+run is killed in between, the next delivery publishes the notice again under the same id.
 """
 
 from __future__ import annotations

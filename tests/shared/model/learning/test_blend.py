@@ -107,7 +107,8 @@ def test_a_model_from_before_forecasts_as_it_did() -> None:
 def test_only_a_model_that_moves_its_weights_looks_back_further() -> None:
     """The expected counts depend on no more days before an origin than are read with it."""
     young = forecaster.fit_forecaster("blend", TRAIN, HELD_OUT, seed=7, test_mode=True)
-    mature = replace(young, estimator=young.estimator | {"forecast": FITTED})
+    forecast = {k: v for k, v in young.estimator["forecast"].items() if k != "errors"}
+    mature = replace(young, estimator=young.estimator | {"forecast": forecast})
     assert (young.recent_days, mature.recent_days) == (RECENT_DAYS, adaptive.DAYS)
     days = feature_rows(date(2021, 4, 1), origins=RECENT_DAYS + 4, seed=2)
     origin = days["origin_at"].max()

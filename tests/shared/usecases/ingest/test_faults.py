@@ -12,10 +12,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tests import emulators
 from tests.shared.usecases import small_city
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.core.city import load_city
+from velocast.core.errors import WarehouseError
 from velocast.core.settings import Thresholds
 from velocast.model.faults import city_faults
 from velocast.model.faults.city_faults import fault_blocks
@@ -149,6 +151,38 @@ def test_changes_that_are_stored_in_groups_are_the_same(
     merged = expected.merge(stored(), on=keys, suffixes=("", "_stored"))
     assert len(merged) == len(expected)
     assert (merged["quality"].fillna("") == merged["quality_stored"].fillna("")).all()
+
+
+def test_a_run_that_failed_between_two_groups_is_completed_by_the_next_one(
+    city: pd.DataFrame, topics: emulators.RunningPubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = found(faults.JUDGED_DAYS).rows
+    groups, store = list[int](), quality.store_changes
+
+    def failing(warehouse: Warehouse, changes: pd.DataFrame, **named: Any) -> None:
+        groups.append(len(changes))
+        if len(groups) == 2:
+            raise WarehouseError("the service does not answer")
+        store(warehouse, changes, **named)
+
+    monkeypatch.setattr(quality, "store_changes", failing)
+    monkeypatch.setattr(quality, "STORED_AT_ONCE", 100)
+    with pytest.raises(WarehouseError):
+        quality.mark_quality_from(small_city.fetch_run(), FIRST)
+    assert topics.notices() == []
+
+    quality.mark_quality_from(small_city.fetch_run(), FIRST)
+
+    keys = ["counter_id", "counted_at"]
+    merged = expected.merge(stored(), on=keys, suffixes=("", "_stored"))
+    assert len(merged) == len(expected) == sum(groups) - groups[1]
+    assert (merged["quality"].fillna("") == merged["quality_stored"].fillna("")).all()
+    told = {notice["cause"]: notice["event_id"] for notice in topics.notices()}
+    assert set(told) == {"faults", "suspect"}
+    # what is told of faults depends on no stored mark: a repetition tells the same, with the same id
+    quality.mark_quality_from(small_city.fetch_run(), FIRST)
+    again = {notice["cause"]: notice["event_id"] for notice in topics.notices()}
+    assert again == {"faults": told["faults"]}
 
 
 @pytest.mark.parametrize("counters", [1, 499, 500, 501, 749, 1001, 20_000])
