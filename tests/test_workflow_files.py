@@ -80,6 +80,16 @@ def test_every_action_is_at_a_version() -> None:
     assert not {u for u in used if not re.search(r"@(v\d+(\.\d+)*|[0-9a-f]{40})$", u)}
 
 
+def test_alert_rules_are_tested_wherever_their_tests_run() -> None:
+    """Without promtool, they would be skipped."""
+    jobs = WORKFLOWS["ci.yml"]["jobs"].values()
+    scripts = [[step.get("run", "") for step in job["steps"]] for job in jobs]
+    tested = [runs for runs in scripts if {"make test", "make test-terraform"} & set(runs)]
+    assert len(tested) == 2
+    for runs in tested:
+        assert any(run.endswith(" prometheus") for run in runs), runs
+
+
 def test_workflows_may_read_and_only_jobs_that_log_in_get_a_token() -> None:
     for name, workflow in WORKFLOWS.items():
         assert workflow["permissions"] == {"contents": "read"}, name

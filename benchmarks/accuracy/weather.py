@@ -80,7 +80,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(arguments: argparse.Namespace, console: Console) -> None:
-    """Backtest each variant that the file of figures has not, and write the figures after each."""
+    """Backtest each variant that the file of figures has not, and write the figures after each.
+
+    Raises SystemExit when the file has figures of other days.
+    """
     city, read = read_files_of(city_of(arguments.city), [arguments.file], console.print)
     kept = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
     if (kept.get("city"), kept.get("weeks")) != (city.name, arguments.weeks):
@@ -106,10 +109,12 @@ def measure(arguments: argparse.Namespace, console: Console) -> None:
         with file_backtest.loaded(city, read, lambda _: None) as held:
             made = file_backtest.backtest_loaded(asked, city, held, lambda _: None, variant.read())
         summary = scores.summarize(made)
+        if kept.setdefault("until", summary["last_origin_at"]) != summary["last_origin_at"]:
+            raise SystemExit(f"{arguments.json} has rows until {kept['until']}; delete it first")
         own = next(model for model in summary["models"] if model["name"] == DEFAULT_KIND)
         row = {"weather": variant.name, "rows": summary["rows"], "known": summary["weather_known"]}
         found.append(row | {key: round(own[key], DIGITS) for key, _ in FORMATS})
-        figures = {"city": city.name, "weeks": arguments.weeks, "until": summary["last_origin_at"]}
+        figures = {"city": city.name, "weeks": arguments.weeks, "until": kept["until"]}
         harness.write(figures | {"weather": found}, arguments.json)
 
 

@@ -139,9 +139,8 @@ class BacktestResult:
     `<name>:q25` and so on. fits: the last and largest fit of each model. learning_rows: the rows available to the last
     fit.
     new_counters: like rows, for counters whose history was hidden (cold_start); empty when none could be hidden.
-    spent: of each model that computes something beside the features. features_spent: reading
-    those of all trainings (once, as a fit) and those of all forecasts.
-    usable: the counts that models may learn from (COUNTED).
+    spent: of each model that computes something beside the features. features_spent: reading those of all trainings
+    (once, as a fit) and those of all forecasts. usable: the counts that models may learn from (COUNTED).
     outside: what outside forecasters forecast. city: its name. put_aside: records that were refused when the files were
     read, by reason.
     """

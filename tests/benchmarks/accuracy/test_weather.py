@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from benchmarks.accuracy.weather import (
     verify_forecasts,
 )
 from velocast.core.kinds import DEFAULT_KIND
-from velocast_cli.backtesting import file_backtest
+from velocast_cli.backtesting import file_backtest, scores
 from velocast_cli.weather_file import read_weather_file
 
 OBSERVED = harness.ROOT.parent / "shared" / "data" / "paris-weather.parquet"
@@ -87,6 +88,32 @@ def test_an_interrupted_run_continues_with_what_its_figures_lack(
     with pytest.raises(InterruptedError):
         weather.measure(arguments, Console(file=screen))
     assert screen.getvalue().splitlines()[-1] == f"Paris: {asked}"
+
+
+def test_rows_of_other_days_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "kept.json"
+    figures = {
+        "city": "Paris",
+        "weeks": 12,
+        "until": "2021-08-06",
+        "weather": [{"weather": "none"}],
+    }
+    harness.write(figures, kept)
+    monkeypatch.setattr(weather, "read_files_of", lambda city, *_: (city, None))
+    monkeypatch.setattr(
+        weather, "read_weather_file", lambda _: pd.DataFrame({"valid_at": pd.to_datetime([])})
+    )
+    monkeypatch.setattr(file_backtest, "loaded", lambda *_: nullcontext())
+    monkeypatch.setattr(file_backtest, "backtest_loaded", lambda *_: None)
+    model = {"name": DEFAULT_KIND} | dict.fromkeys(("r2", "rmse", "wape", "coverage", "width"), 1.0)
+    summary = {"rows": 1, "weather_known": 1.0, "last_origin_at": "2022-08-06", "models": [model]}
+    monkeypatch.setattr(scores, "summarize", lambda _: summary)
+    arguments = argparse.Namespace(
+        city="paris", file=Path("counts"), weather=[Path("own")], earlier=[], weeks=12, json=kept
+    )
+    with pytest.raises(SystemExit, match="until 2021-08-06; delete it first"):
+        weather.measure(arguments, Console(file=StringIO()))
+    assert json.loads(kept.read_text()) == figures
 
 
 def test_the_table_that_people_read_is_the_figures() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from velocast.model.known_hours import KnownHours
 
 DAY = timedelta(days=1)
+_MOMENT = timedelta(microseconds=1)
 KNOWN_DAYS = 84  # days before the first judged hour from which a counter's usual days are learned
 JUDGED_DAYS = (
     45  # newest days that are judged again by each run: more than a level needs to be the new usual
@@ -159,13 +160,10 @@ def _changes_of_block(
         return
     read_parts = (_as_judged(read(part, first), mark_from) for part in parts)
     judged = detector.judge(read_parts, list(block.index), first, last)
-    for number, part in enumerate(parts):
+    for part in parts:
         hours = read(part, max(mark_from, first))
         changed = _changed(hours, judged.quality(hours), mark_from)
-        yield FaultChanges(changed, [] if number else judged.episodes)
-
-
-_MOMENT = timedelta(microseconds=1)
+        yield FaultChanges(changed, judged.episodes if part is parts[0] else [])
 
 
 def _as_judged(hours: pd.DataFrame, mark_from: datetime) -> pd.DataFrame:
