@@ -77,15 +77,18 @@ TREE_FEATURES: tuple[str, ...] = (
     *WEATHER,
 )
 FEATURES: tuple[str, ...] = (*TREE_FEATURES, *SIMILAR, *SCHOOL_COLUMNS, EVENT)
+# What voices of a blend compute from FEATURES (`preprocessing`). It belongs to the definition, because code that does
+# not compute it would load the model and leave a voice out.
+DERIVED: tuple[str, ...] = ("same_weekday_mean",)
 _SQL = ("features.sql", "weather_features.sql")
 
 
 def _definition() -> str:
-    """Return a name made from a hash of the columns and the SQL, without comments and spacing."""
+    """Return a name made from a hash of the columns, derived ones too, and the SQL, without comments and spacing."""
     folder = files("velocast").joinpath("sql")
     sql = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _SQL)
     code = " ".join(re.sub(r"--[^\n]*", "", sql).split())
-    content = "\n".join((*FEATURES, code))
+    content = "\n".join((*FEATURES, *DERIVED, code))
     return "features-" + hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -94,13 +97,14 @@ FEATURE_DEFINITION: str = _definition()
 # are the first of FEATURES, in the same order and with the same meaning: what came later was added at the end.
 # features-d53484dbd8f9 (0.1) differs only in the weather of cities in half-hour zones, of which 0.1 read no count, and
 # features-66325a5fdc34 (before 0.2) only in lacking SIMILAR and what follows, features-7ccd20ceabfd in lacking
-# SCHOOL_COLUMNS and EVENT. features-edf6ab929e2f computed the same.
+# SCHOOL_COLUMNS and EVENT. features-edf6ab929e2f computed the same, and features-fd57336affff all but DERIVED.
 EARLIER_DEFINITIONS: frozenset[str] = frozenset(
     {
         "features-d53484dbd8f9",
         "features-66325a5fdc34",
         "features-7ccd20ceabfd",
         "features-edf6ab929e2f",
+        "features-fd57336affff",
     }
 )
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared.model.feature_rows import feature_rows
 from velocast.core.errors import TooLittleHistory
-from velocast.model.features import definition
+from velocast.model.features import definition, preprocessing
 from velocast.model.features.calendar_features import SCHOOL_COLUMNS
 
 ROWS = feature_rows(date(2021, 3, 1), origins=3)
@@ -54,3 +54,14 @@ def test_the_definition_depends_on_columns_and_sql_but_not_on_comments(
         definitions.append(definition._definition())
     assert definitions[0] == definitions[1]
     assert len(set(definitions)) == 3
+
+
+def test_code_without_the_fourth_voice_refuses_models_that_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would load one, leave the voice out and forecast too few bikes."""
+    assert all(hasattr(preprocessing, name) for name in definition.DERIVED)
+    monkeypatch.setattr(definition, "DERIVED", ())
+    before = definition._definition()
+    assert before != definition.FEATURE_DEFINITION
+    assert definition.serves(before), "older models serve until they are retrained"
