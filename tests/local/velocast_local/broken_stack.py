@@ -35,7 +35,15 @@ if TYPE_CHECKING:
 
 VELOCAST = Path(sys.executable).parent / "velocast"
 DAYS, COUNTERS = 2, 8
-DEMO = [VELOCAST, "demo", "--days", str(DAYS), "--counters", str(COUNTERS), "--json"]
+DEMO: list[str | Path] = [
+    VELOCAST,
+    "demo",
+    "--days",
+    str(DAYS),
+    "--counters",
+    str(COUNTERS),
+    "--json",
+]
 DEMO_SECONDS = 500
 PREDICT = "serviceAccount:velocast-predict@{project}.iam.gserviceaccount.com"
 KEEP = "velocast-dead-letter-keep"
