@@ -7,6 +7,7 @@ no plan of its own: here one configuration calls the module once for each such r
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Refusal:
     def call(self) -> str:
         """The module's call in HCL: the values of the file, but for those that the run replaces."""
         name, wrong = f"{self.module}_{self.run}", _names(self.wrong)
-        taken = {n: self.module for n in _names(self.given)} | dict.fromkeys(wrong, name)
+        taken = dict.fromkeys(_names(self.given), self.module) | dict.fromkeys(wrong, name)
         values = "".join(f"  {n} = local.{place}.{n}\n" for n, place in taken.items())
         source = f'  source = "../{self.module}"\n'
         return f'{_local(name, self.wrong)}module "{name}" {{\n{source}{values}}}\n'
@@ -89,11 +90,13 @@ def found(project: Tree, refusals: list[Refusal]) -> set[tuple[str, str, str]]:
         text += refusal.call
     (folder / "main.tf").write_text(text, encoding="utf-8")
     project.init("modules/refusals")
+    errors = project.errors("test", "-json", folder="modules/refusals")
+    shutil.rmtree(folder)
     return {
         at[error["range"]["start"]["line"]]
         if error["summary"] == REFUSED
         else ("", error["summary"], error["detail"])
-        for error in project.errors("test", "-json", folder="modules/refusals")
+        for error in errors
     }
 
 

@@ -18,7 +18,7 @@ SETTINGS = {"TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "GOGC": "400"}
 
 # The whole configuration with one environment's variables and mocked providers, so that no account is needed. After
 # `applied` every value is known; `again` is the plan after it.
-PLAN_ONLY = """
+MOCKED = """
 mock_provider "google" {
   source = "./tests/mocks/google"
 }
@@ -28,18 +28,21 @@ variables {
   project_id   = "velocast-test"
   packages_dir = "tests/packages"
 }
-
-run "planned" {
-  command = plan
-}
 """
-APPLIED = f"""{PLAN_ONLY}
-run "applied" {{}}
-
-run "again" {{
+PLAN_ONLY = f"""{MOCKED}
+run "planned" {{
   command = plan
 }}
 """
+AFTERWARDS = """
+run "applied" {}
+
+run "again" {
+  command = plan
+}
+"""
+APPLIED = PLAN_ONLY + AFTERWARDS
+ONLY_APPLIED = MOCKED + AFTERWARDS
 
 
 class TerraformFailed(Exception):
