@@ -95,18 +95,23 @@ def install(name: str, requirements: Path, folder: Path, old: Path) -> Environme
         shutil.rmtree(wheels, ignore_errors=True)
         _pip(*target, "download", "--dest", str(wheels), *file, pip=old)
     _pip(*target, "install", "--no-compile", *kept, *file)
-    _pip(*target, "check")
+    _run("uv", "pip", "check", *target)
     return Environment(folder)
 
 
 def _pip(*arguments: str, pip: Path | None = None) -> None:
     chosen = {} if pip is None else {"PYTHONPATH": str(pip)}
+    _run("pip", *arguments, variables=chosen | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+
+
+def _run(program: str, *arguments: str, variables: dict[str, str] | None = None) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pip", *arguments],
-        env=os.environ | chosen | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        [sys.executable, "-m", program, *arguments],
+        env=os.environ | (variables or {}),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        raise InstallFailed(f"pip {' '.join(arguments)}:\n{done.stdout}{done.stderr}"[-4000:])
+        said = f"{program} {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        raise InstallFailed(said[-4000:])

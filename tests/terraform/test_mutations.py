@@ -5,7 +5,6 @@ Each case breaks a copy of the project and checks the message of Terraform or of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,10 @@ def planned(mutant: Tree) -> Cloud:
     return Cloud.planned(mutant.results("dev", tree.PLAN_ONLY)["planned"])
 
 
-def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
-    """One plan with all errors that Terraform itself accepts."""
+@pytest.fixture(scope="module")
+def made(project: Tree, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    """One plan with all errors that Terraform itself accepts; none hides another."""
+    mutant = project.copy(tmp_path_factory.mktemp("mutant") / "copy")
     mutant.edit(
         f"{CONFIG}/functions.yaml",
         "VELOCAST_MODELS_BUCKET, VELOCAST_SITE_BUCKET, VELOCAST_ALERTS_TOPIC, VELOCAST_FORECAST_WORKFLOW]\n",
@@ -44,7 +45,27 @@ def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
         'public_access_prevention    = "enforced"',
         'public_access_prevention    = "inherited"',
     )
-    made = planned(mutant)
+    mutant.edit(f"{CONFIG}/alerts.yaml", "[8d])) < ${r2_critical}", "[8d])) > ${r2_critical}")
+    mutant.edit(
+        f"{CONFIG}/alerts.yaml", "bike_forecast_relative_error{", "bike_forecast_relativ_error{"
+    )
+    mutant.edit("workflows/retrain.yaml", "{ job: velocast-evaluate, ", "{ job: velocast-judge, ")
+    mutant.edit(
+        f"{CONFIG}/jobs.yaml",
+        "script: promote.py\n  memory_mb: 4096\n  cpu: 2\n  timeout_seconds: 3600",
+        "script: promote.py\n  memory_mb: 4096\n  cpu: 2\n  timeout_seconds: 7200",
+    )
+    (mutant.path / "shared/velocast/schemas/bike_traffic_raw.weather.json").unlink()
+    mutant.edit(
+        "terraform/modules/function/main.tf",
+        "dead_letter_topic     = var.dead_letter_topic",
+        "dead_letter_topic     = var.topic_id",
+    )
+    return planned(mutant)
+
+
+@pytest.mark.xdist_group("mutations")
+def test_errors_in_the_configuration_are_named(made: Cloud) -> None:
     assert topology.environments(made) == [
         "velocast-predict does not get VELOCAST_MODELS_BUCKET, which PredictSettings requires"
     ]
@@ -64,14 +85,10 @@ def test_errors_in_the_configuration_are_named(mutant: Tree) -> None:
     ]
 
 
-def test_a_reversed_threshold_is_named(mutant: Tree, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("mutations")
+def test_a_reversed_threshold_is_named(made: Cloud, tmp_path: Path) -> None:
     if rules.PROMTOOL is None:
         pytest.skip("promtool is not installed (Debian's package prometheus)")
-    mutant.edit(f"{CONFIG}/alerts.yaml", "[8d])) < ${r2_critical}", "[8d])) > ${r2_critical}")
-    mutant.edit(
-        f"{CONFIG}/alerts.yaml", "bike_forecast_relative_error{", "bike_forecast_relativ_error{"
-    )
-    made = planned(mutant)
     (reversed_, misspelt) = sorted(topology.firing(made, tmp_path))
     assert reversed_.startswith("alert champion_r2_critical does not fire as its cases expect")
     assert "below, a week ago" in reversed_
@@ -81,20 +98,8 @@ def test_a_reversed_threshold_is_named(mutant: Tree, tmp_path: Path) -> None:
     ]
 
 
-def test_the_wiring_of_workflow_tables_and_dead_letters_is_checked(mutant: Tree) -> None:
-    mutant.edit("workflows/retrain.yaml", "{ job: velocast-evaluate, ", "{ job: velocast-judge, ")
-    mutant.edit(
-        f"{CONFIG}/jobs.yaml",
-        "script: promote.py\n  memory_mb: 4096\n  cpu: 2\n  timeout_seconds: 3600",
-        "script: promote.py\n  memory_mb: 4096\n  cpu: 2\n  timeout_seconds: 7200",
-    )
-    (mutant.path / "shared/velocast/schemas/bike_traffic_raw.weather.json").unlink()
-    mutant.edit(
-        "terraform/modules/function/main.tf",
-        "dead_letter_topic     = var.dead_letter_topic",
-        "dead_letter_topic     = var.topic_id",
-    )
-    made = planned(mutant)
+@pytest.mark.xdist_group("mutations")
+def test_the_wiring_of_workflow_tables_and_dead_letters_is_checked(made: Cloud) -> None:
     assert topology.workflow(made) == [
         "velocast-retrain runs ['velocast-judge', 'velocast-promote', 'velocast-train'], its jobs are "
         "['velocast-evaluate', 'velocast-promote', 'velocast-train']",
@@ -121,32 +126,14 @@ def test_a_role_too_wide_is_refused_by_terraform(mutant: Tree) -> None:
         planned(mutant)
 
 
-def misspell(mutant: Tree) -> None:
+def test_arguments_that_are_misspelt_missing_or_misnamed_are_named(mutant: Tree) -> None:
+    """One validation with all three, which names each."""
     mutant.edit("terraform/modules/jobs/main.tf", "max_retries     =", "max_retrys     =")
-
-
-def leave_out(mutant: Tree) -> None:
     mutant.edit("terraform/modules/workflow/main.tf", "source_contents         =", "# gone =")
-
-
-def misname(mutant: Tree) -> None:
-    mutant.edit("terraform/main.tf", 'module.builder.images["jobs"]', "module.builder.image")
-
-
-@pytest.mark.parametrize(
-    ("broken", "said"),
-    [
-        (misspell, 'An argument named "max_retrys" is not expected here. Did you mean'),
-        (leave_out, 'The argument "source_contents" is required'),
-        (misname, 'This object does not have an attribute named "image"'),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_a_misspelt_argument_is_named(
-    broken: Callable[[Tree], None], said: str, mutant: Tree
-) -> None:
-    broken(mutant)
+    mutant.edit("terraform/main.tf", 'module.builder.images["mlflow"]', "module.builder.image")
     with pytest.raises(TerraformFailed) as failed:
         mutant.run("validate")
     words = " ".join(str(failed.value).replace("│", " ").split())
-    assert said in words
+    assert 'An argument named "max_retrys" is not expected here. Did you mean' in words
+    assert 'The argument "source_contents" is required' in words
+    assert 'This object does not have an attribute named "image"' in words

@@ -15,9 +15,23 @@ from tests.terraform.tree import Tree
 pytestmark = pytest.mark.terraform
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_the_whole(environment: str, mutant: Tree) -> None:
-    results = mutant.results(environment, tree.APPLIED)
+@pytest.fixture(scope="module")
+def dev(project: Tree, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the runs on dev give."""
+    copied = project.copy(tmp_path_factory.mktemp("dev") / "copy")
+    return copied.results("dev", tree.APPLIED)
+
+
+@pytest.mark.xdist_group("dev")
+def test_the_whole_of_dev(dev: dict[str, dict[str, Any]]) -> None:
+    check_the_whole("dev", dev)
+
+
+def test_the_whole_of_prod(mutant: Tree) -> None:
+    check_the_whole("prod", mutant.results("prod", tree.APPLIED))
+
+
+def check_the_whole(environment: str, results: dict[str, dict[str, Any]]) -> None:
     views = {
         "planned": Cloud.planned(results["planned"]),
         "applied": Cloud.stated(results["applied"]),
@@ -36,8 +50,9 @@ def test_the_whole(environment: str, mutant: Tree) -> None:
     assert_protected(views["applied"], environment == "prod")
 
 
-def test_a_plan_tells_terraform_deploy_what_it_asks_for(mutant: Tree) -> None:
-    shown = mutant.results("dev", tree.PLAN_ONLY)["planned"]
+@pytest.mark.xdist_group("dev")
+def test_a_plan_tells_terraform_deploy_what_it_asks_for(dev: dict[str, dict[str, Any]]) -> None:
+    shown = dev["planned"]
     plan = plans.from_json(Path("unused"), shown)
     assert plan.creates(plans.REGISTRY)
     assert plan.creates(plans.MIGRATION)
@@ -67,7 +82,7 @@ def test_an_organisation_without_public_members_and_addresses(mutant: Tree) -> N
         'deletion_protection = true\nserve_public = false\nserve_callers = ["group:team@example.org"]\n'
         "private_database = {}\n",
     )
-    results = mutant.results("prod", tree.APPLIED)
+    results = mutant.results("prod", tree.ONLY_APPLIED)
     made = Cloud.stated(results["applied"])
     everyone = {g for g in made.grants if g[2] == "*"}
     assert not everyone

@@ -21,18 +21,14 @@ run "defaults" {
   }
 }
 
-run "refuses_a_zone" {
+# Each of these values is refused; a variable that accepted its value would fail the run.
+run "refuses_what_cannot_be" {
   command = plan
   variables {
+    # a zone
     location = "europe-west1-b"
-  }
-  expect_failures = [var.location]
-}
-
-run "refuses_an_id_in_capitals" {
-  command = plan
-  variables {
+    # an id in capitals
     project_id = "Velocast"
   }
-  expect_failures = [var.project_id]
+  expect_failures = [var.location, var.project_id]
 }

@@ -7,6 +7,7 @@ variables {
 }
 
 run "nothing_without_a_repository" {
+  command = plan
   assert {
     condition     = output.github == null && length(google_service_account.github) == 0 && length(google_iam_workload_identity_pool.github) == 0
     error_message = "Without github_repository there must be no pool and no account."
@@ -52,6 +53,7 @@ run "one_repository_may_plan_and_its_environment_deploy" {
 }
 
 run "the_environment_can_be_named" {
+  command = plan
   variables {
     github_repository  = "ada/velocast"
     github_environment = "bikes"
@@ -62,12 +64,13 @@ run "the_environment_can_be_named" {
   }
 }
 
-run "refuses_a_url" {
+run "refuses_a_url_and_an_environment_with_a_colon" {
   command = plan
   variables {
-    github_repository = "https://github.com/ada/velocast"
+    github_repository  = "https://github.com/ada/velocast"
+    github_environment = "production:ref"
   }
-  expect_failures = [var.github_repository]
+  expect_failures = [var.github_repository, var.github_environment]
 }
 
 run "refuses_a_quote_that_would_change_the_condition" {
@@ -76,12 +79,4 @@ run "refuses_a_quote_that_would_change_the_condition" {
     github_repository = "ada/velocast' || 'a' == 'a"
   }
   expect_failures = [var.github_repository]
-}
-
-run "refuses_an_environment_with_a_colon" {
-  command = plan
-  variables {
-    github_environment = "production:ref"
-  }
-  expect_failures = [var.github_environment]
 }

@@ -1,7 +1,10 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
-mock_provider "time" {}
+mock_provider "time" {
+  override_during = plan
+}
 
 variables {
   project_id  = "velocast-test"
@@ -16,6 +19,7 @@ variables {
 }
 
 run "without_roles" {
+  command = plan
   assert {
     condition     = output.email == "velocast-fetch@velocast-test.iam.gserviceaccount.com" && output.member == "serviceAccount:${output.email}" && output.id == "projects/velocast-test/serviceAccounts/${output.email}"
     error_message = "The outputs must be the account's email, member and full name."
@@ -27,6 +31,7 @@ run "without_roles" {
 }
 
 run "every_kind_of_role" {
+  command = plan
   variables {
     roles = {
       project  = ["roles/bigquery.jobUser"]

@@ -1,7 +1,10 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
-mock_provider "time" {}
+mock_provider "time" {
+  override_during = plan
+}
 
 variables {
   project_id     = "velocast-test"
@@ -11,6 +14,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = output.images == { jobs = "europe-west1-docker.pkg.dev/velocast-test/velocast-images/jobs:0123456789abcdef" }
     error_message = "An image's tag must be the hash of its sources."
@@ -45,9 +49,12 @@ run "defaults" {
   }
 }
 
-run "longer_memory" {
+run "longer_memory_and_another_base_image" {
+  command = plan
   variables {
-    retention = { keep_versions = 10, delete_after_days = 90, immutable_tags = false }
+    retention         = { keep_versions = 10, delete_after_days = 90, immutable_tags = false }
+    base_image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    sources           = { jobs = "jobs-0123456789abcdef.tgz", serve = "serve-0123456789abcdef.zip" }
   }
   assert {
     condition     = contains([for policy in google_artifact_registry_repository.this["velocast-images"].cleanup_policies : try(policy.condition[0].older_than, "")], "7776000s")
@@ -56,13 +63,6 @@ run "longer_memory" {
   assert {
     condition     = !google_artifact_registry_repository.this["velocast-images"].docker_config[0].immutable_tags
     error_message = "Tags may be allowed to change, so that old images can be deleted."
-  }
-}
-
-run "from_another_base_image" {
-  variables {
-    base_image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    sources           = { jobs = "jobs-0123456789abcdef.tgz", serve = "serve-0123456789abcdef.zip" }
   }
   assert {
     condition     = output.images.jobs == "europe-west1-docker.pkg.dev/velocast-test/velocast-images/jobs:${substr(sha256("0123456789abcdef ${var.base_image_digest}"), 0, 16)}"

@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -26,6 +27,7 @@ variables {
 }
 
 run "fed_by_a_topic" {
+  command = plan
   assert {
     condition     = google_storage_bucket_object.source.name == "functions/fetch-0123456789abcdef.zip"
     error_message = "The source's name must contain the hash of the content."
@@ -64,26 +66,8 @@ run "fed_by_a_topic" {
   }
 }
 
-run "outlasts_a_busy_instance" {
+run "with_secrets_more_cpu_and_longer_waits" {
   command = plan
-  variables {
-    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", delivery = { max_attempts = 20, min_backoff_seconds = 300 } }
-  }
-  assert {
-    condition     = google_pubsub_subscription.push.dead_letter_policy[0].max_delivery_attempts == 20 && google_pubsub_subscription.push.retry_policy[0].minimum_backoff == "300s" && google_pubsub_subscription.push.retry_policy[0].maximum_backoff == "600s"
-    error_message = "The subscription must keep to the configured attempts and waits."
-  }
-}
-
-run "refuses_more_attempts_than_pub_sub_has" {
-  command = plan
-  variables {
-    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", delivery = { max_attempts = 101 } }
-  }
-  expect_failures = [var.config]
-}
-
-run "with_secrets_and_more_cpu" {
   variables {
     secrets = { velocast-discord-webhook = "/secrets/velocast-discord-webhook" }
     config = {
@@ -93,7 +77,13 @@ run "with_secrets_and_more_cpu" {
       cpu             = 1
       concurrency     = 4
       timeout_seconds = 30
+      topic           = "velocast-fetch"
+      delivery        = { max_attempts = 20, min_backoff_seconds = 300 }
     }
+  }
+  assert {
+    condition     = google_pubsub_subscription.push.dead_letter_policy[0].max_delivery_attempts == 20 && google_pubsub_subscription.push.retry_policy[0].minimum_backoff == "300s" && google_pubsub_subscription.push.retry_policy[0].maximum_backoff == "600s"
+    error_message = "The subscription must keep to the configured attempts and waits."
   }
   assert {
     condition     = google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].mount_path == "/secrets/velocast-discord-webhook" && google_cloudfunctions2_function.this.service_config[0].secret_volumes[0].versions[0].version == "latest"
@@ -103,6 +93,14 @@ run "with_secrets_and_more_cpu" {
     condition     = google_cloudfunctions2_function.this.service_config[0].available_cpu == "1" && google_cloudfunctions2_function.this.service_config[0].available_memory == "512Mi"
     error_message = "Concurrent requests need at least one CPU."
   }
+}
+
+run "refuses_more_attempts_than_pub_sub_has" {
+  command = plan
+  variables {
+    config = { description = "x", entry_point = "x", memory_mb = 512, timeout_seconds = 60, topic = "velocast-fetch", delivery = { max_attempts = 101 } }
+  }
+  expect_failures = [var.config]
 }
 
 run "refuses_concurrency_on_a_part_of_a_cpu" {

@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -15,6 +16,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].command == tolist(["python", "train.py"]) && google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].args == null
     error_message = "The script must be in `command`, because overrides replace `args`."
@@ -37,23 +39,25 @@ run "defaults" {
   }
 }
 
-run "unprotected" {
+run "unprotected_by_digest_with_parallel_tasks" {
+  command = plan
   variables {
     deletion_protection = false
+    image               = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    jobs                = { velocast-forecast-tasks = { description = "x", workflow = "velocast-forecast", script = "x.py", memory_mb = 1024, timeout_seconds = 60, parallelism = 0, environment = [] } }
+    service_accounts    = { velocast-forecast-tasks = "velocast-forecast-tasks@velocast-test.iam.gserviceaccount.com" }
   }
   assert {
-    condition     = !google_cloud_run_v2_job.this["velocast-train"].deletion_protection
+    condition     = !google_cloud_run_v2_job.this["velocast-forecast-tasks"].deletion_protection
     error_message = "Without protection it must be possible to destroy a job."
   }
-}
-
-run "by_digest" {
-  variables {
-    image = "europe-west1-docker.pkg.dev/velocast-test/velocast/jobs@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  assert {
+    condition     = google_cloud_run_v2_job.this["velocast-forecast-tasks"].template[0].template[0].containers[0].image == var.image
+    error_message = "An image may be given by its digest."
   }
   assert {
-    condition     = google_cloud_run_v2_job.this["velocast-train"].template[0].template[0].containers[0].image == var.image
-    error_message = "An image may be given by its digest."
+    condition     = google_cloud_run_v2_job.this["velocast-forecast-tasks"].template[0].parallelism == 0 && google_cloud_run_v2_job_iam_member.executor["velocast-forecast-tasks"].member == var.executors["velocast-forecast"]
+    error_message = "All tasks of an execution must run at a time, and only its own workflow may run the job."
   }
 }
 
@@ -87,17 +91,6 @@ run "refuses_a_variable_without_a_value" {
     jobs = { velocast-train = { description = "x", workflow = "velocast-retrain", script = "x.py", memory_mb = 1024, timeout_seconds = 60, environment = ["VELOCAST_TOWN"] } }
   }
   expect_failures = [var.jobs]
-}
-
-run "parallel_tasks" {
-  variables {
-    jobs             = { velocast-forecast-tasks = { description = "x", workflow = "velocast-forecast", script = "x.py", memory_mb = 1024, timeout_seconds = 60, parallelism = 0, environment = [] } }
-    service_accounts = { velocast-forecast-tasks = "velocast-forecast-tasks@velocast-test.iam.gserviceaccount.com" }
-  }
-  assert {
-    condition     = google_cloud_run_v2_job.this["velocast-forecast-tasks"].template[0].parallelism == 0 && google_cloud_run_v2_job_iam_member.executor["velocast-forecast-tasks"].member == var.executors["velocast-forecast"]
-    error_message = "All tasks of an execution must run at a time, and only its own workflow may run the job."
-  }
 }
 
 run "refuses_a_fixed_parallelism" {

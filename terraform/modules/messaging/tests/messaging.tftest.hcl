@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -16,6 +17,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = google_pubsub_subscription.keep["velocast-dead-letter"].topic == "projects/velocast-test/topics/velocast-dead-letter" && google_pubsub_subscription.keep["velocast-dead-letter"].expiration_policy[0].ttl == ""
     error_message = "A subscription that never expires must keep dead letters."
@@ -39,6 +41,7 @@ run "defaults" {
 }
 
 run "without_schedules" {
+  command = plan
   variables {
     schedules = {}
   }

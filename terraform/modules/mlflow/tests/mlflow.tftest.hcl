@@ -1,7 +1,10 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
-mock_provider "time" {}
+mock_provider "time" {
+  override_during = plan
+}
 
 variables {
   project_id       = "velocast-test"
@@ -14,6 +17,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = google_sql_database_instance.this.settings[0].tier == "db-f1-micro" && google_sql_database_instance.this.settings[0].edition == "ENTERPRISE" && google_sql_database_instance.this.settings[0].disk_type == "PD_HDD"
     error_message = "The database must have the smallest size."
@@ -92,7 +96,8 @@ run "defaults" {
   }
 }
 
-run "larger_and_open_to_people" {
+run "larger_open_to_people_and_with_a_private_address" {
+  command = plan
   variables {
     deletion_protection = false
     settings = {
@@ -106,6 +111,7 @@ run "larger_and_open_to_people" {
       tier              = "db-custom-1-3840"
       users             = ["user:ada@example.org"]
     }
+    network = { network = "projects/velocast-test/global/networks/velocast", subnetwork = "projects/velocast-test/regions/europe-west1/subnetworks/velocast" }
   }
   assert {
     condition     = one([for env in google_cloud_run_v2_service.this.template[0].containers[0].env : env.value if env.name == "MLFLOW_SERVER_ALLOWED_HOSTS"]) == "*.run.app,*.run.app:*,mlflow.example.org,mlflow.example.org:*"
@@ -130,12 +136,6 @@ run "larger_and_open_to_people" {
   assert {
     condition     = google_cloud_run_v2_service_iam_member.users["user:ada@example.org"].role == "roles/run.invoker"
     error_message = "A listed user must be allowed to open it."
-  }
-}
-
-run "with_a_private_address" {
-  variables {
-    network = { network = "projects/velocast-test/global/networks/velocast", subnetwork = "projects/velocast-test/regions/europe-west1/subnetworks/velocast" }
   }
   assert {
     condition     = !google_sql_database_instance.this.settings[0].ip_configuration[0].ipv4_enabled && google_sql_database_instance.this.settings[0].ip_configuration[0].private_network == var.network.network && google_sql_database_instance.this.settings[0].connector_enforcement == "REQUIRED"

@@ -1,9 +1,12 @@
 # Defaults, each option on and off, each refusal, with small example rules and log metrics. The deployed ones are tested in
 # tests/terraform/test_alerts.py.
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
-mock_provider "time" {}
+mock_provider "time" {
+  override_during = plan
+}
 
 variables {
   project_id               = "velocast-test"
@@ -62,6 +65,7 @@ variables {
 
 # One run for all that these variables make: each run starts the providers anew, twice.
 run "defaults" {
+  command = plan
   # A rule becomes a policy.
   assert {
     condition     = google_monitoring_alert_policy.this["r2"].display_name == "R2 below 0.65"
@@ -201,10 +205,12 @@ run "defaults" {
   }
 }
 
-run "mail_where_there_is_an_address" {
+run "mail_and_a_budget_where_there_are_an_address_and_an_account" {
+  command = plan
   variables {
     alert_email     = "ada@example.org"
     billing_account = "012345-567890-ABCDEF"
+    budget_usd      = 20
   }
   assert {
     condition     = google_monitoring_notification_channel.email[0].type == "email" && google_monitoring_notification_channel.email[0].labels.email_address == "ada@example.org"
@@ -218,9 +224,18 @@ run "mail_where_there_is_an_address" {
     condition     = google_billing_budget.project[0].all_updates_rule[0].monitoring_notification_channels == tolist([google_monitoring_notification_channel.email[0].name])
     error_message = "The budget must send mail to the address."
   }
+  assert {
+    condition     = google_billing_budget.project[0].amount[0].specified_amount[0].units == "20" && google_billing_budget.project[0].budget_filter[0].projects == toset(["projects/123456789012"])
+    error_message = "The budget must cover this project only."
+  }
+  assert {
+    condition     = [for rule in google_billing_budget.project[0].threshold_rules : format("%.1f", rule.threshold_percent)] == ["0.5", "0.9", "1.0"]
+    error_message = "There must be alerts at 50 %, 90 % and 100 % of the budget."
+  }
 }
 
 run "options_can_be_left_out" {
+  command = plan
   variables {
     dashboards   = false
     uptime_check = false
@@ -236,27 +251,13 @@ run "options_can_be_left_out" {
 }
 
 run "objectives_can_be_left_out" {
+  command = plan
   variables {
     objectives = false
   }
   assert {
     condition     = length(google_monitoring_slo.this) == 0 && length(google_monitoring_custom_service.this) == 0 && length(google_monitoring_alert_policy.burn) == 0
     error_message = "It must be possible to do without objectives and what they cost."
-  }
-}
-
-run "a_budget_where_there_is_an_account" {
-  variables {
-    billing_account = "012345-567890-ABCDEF"
-    budget_usd      = 20
-  }
-  assert {
-    condition     = google_billing_budget.project[0].amount[0].specified_amount[0].units == "20" && google_billing_budget.project[0].budget_filter[0].projects == toset(["projects/123456789012"])
-    error_message = "The budget must cover this project only."
-  }
-  assert {
-    condition     = [for rule in google_billing_budget.project[0].threshold_rules : format("%.1f", rule.threshold_percent)] == ["0.5", "0.9", "1.0"]
-    error_message = "There must be alerts at 50 %, 90 % and 100 % of the budget."
   }
 }
 
@@ -331,6 +332,7 @@ run "refuses_windows_in_the_wrong_order" {
 }
 
 run "what_is_deployed_can_be_filled_in" {
+  command = plan
   variables {
     alerts      = yamldecode(file("../../config/alerts.yaml"))
     log_metrics = yamldecode(file("../../config/log_metrics.yaml"))

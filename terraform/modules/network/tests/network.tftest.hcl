@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -8,6 +9,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = !google_compute_network.this.auto_create_subnetworks && google_compute_subnetwork.this.ip_cidr_range == "10.90.16.0/26" && google_compute_subnetwork.this.private_ip_google_access
     error_message = "The network must have one small subnetwork, which reaches Google's APIs."
@@ -23,6 +25,7 @@ run "defaults" {
 }
 
 run "other_ranges" {
+  command = plan
   variables {
     ranges = { subnetwork = "172.20.0.0/24", services = "172.21.0.0/16" }
   }

@@ -1,13 +1,17 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
-mock_provider "time" {}
+mock_provider "time" {
+  override_during = plan
+}
 
 variables {
   project_id = "velocast-test"
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = alltrue([for service in google_project_service.this : !service.disable_on_destroy]) && contains(keys(google_project_service.this), "run.googleapis.com")
     error_message = "APIs must be enabled, and stay enabled after a destroy."
@@ -30,20 +34,16 @@ run "defaults" {
   }
 }
 
-run "audit_logs" {
+run "audit_logs_and_extra_services" {
+  command = plan
   variables {
     audit_log_types  = ["DATA_READ", "DATA_WRITE"]
     audited_services = ["bigquery.googleapis.com"]
+    extra_services   = ["billingbudgets.googleapis.com"]
   }
   assert {
     condition     = keys(google_project_iam_audit_config.this) == ["bigquery.googleapis.com"] && toset(google_project_iam_audit_config.this["bigquery.googleapis.com"].audit_log_config[*].log_type) == toset(["DATA_READ", "DATA_WRITE"])
     error_message = "The given types must be logged for the given services."
-  }
-}
-
-run "extra_services" {
-  variables {
-    extra_services = ["billingbudgets.googleapis.com"]
   }
   assert {
     condition     = contains(keys(google_project_service.this), "billingbudgets.googleapis.com")

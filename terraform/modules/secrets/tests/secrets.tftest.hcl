@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -9,6 +10,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = google_secret_manager_secret_version.first["velocast-api-keys"].secret_data_wo_version == "1"
     error_message = "A secret must have a version from the start, and a later apply must not write another."
@@ -28,6 +30,7 @@ run "defaults" {
 }
 
 run "unprotected" {
+  command = plan
   variables {
     deletion_protection = false
   }

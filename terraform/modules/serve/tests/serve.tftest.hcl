@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -21,6 +22,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = [for member in google_cloud_run_v2_service_iam_member.callers : "${member.role} ${member.member}"] == ["roles/run.invoker allUsers"] && google_cloud_run_v2_service.this.ingress == "INGRESS_TRAFFIC_ALL"
     error_message = "By default everyone may call the API."
@@ -52,6 +54,7 @@ run "defaults" {
 }
 
 run "where_public_members_are_forbidden" {
+  command = plan
   variables {
     public  = false
     callers = ["group:team@example.org"]

@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -8,6 +9,7 @@ variables {
 }
 
 run "nothing_is_public_by_default" {
+  command = plan
   assert {
     condition     = google_storage_bucket.this.public_access_prevention == "enforced" && google_storage_bucket.this.uniform_bucket_level_access
     error_message = "Without `public`, public access must be prevented."
@@ -22,13 +24,27 @@ run "nothing_is_public_by_default" {
   }
 }
 
-run "no_domain_by_default" {
+run "public_without_a_domain" {
+  command = plan
   variables {
-    public = true
+    public              = true
+    deletion_protection = false
   }
   assert {
     condition     = length(google_compute_global_forwarding_rule.https) == 0 && length(google_compute_global_address.this) == 0 && output.domain_address == null
     error_message = "Without a domain there must be no load balancer, which costs more than everything else."
+  }
+  assert {
+    condition     = google_storage_bucket.this.public_access_prevention == "inherited" && google_storage_bucket.this.force_destroy
+    error_message = "A public site must be allowed to be public."
+  }
+  assert {
+    condition     = { for _, grant in google_storage_bucket_iam_member.reader : grant.member => grant.role } == { allUsers = "roles/storage.objectViewer" }
+    error_message = "Everyone may read objects, and nothing else."
+  }
+  assert {
+    condition     = output.url == "https://storage.googleapis.com/velocast-test-site/index.html"
+    error_message = "The address of the site must be that of its first page."
   }
 }
 
@@ -78,23 +94,4 @@ run "an_address_instead_of_a_domain" {
     domain = "https://bikes.example.org/"
   }
   expect_failures = [var.domain]
-}
-
-run "public" {
-  variables {
-    public              = true
-    deletion_protection = false
-  }
-  assert {
-    condition     = google_storage_bucket.this.public_access_prevention == "inherited" && google_storage_bucket.this.force_destroy
-    error_message = "A public site must be allowed to be public."
-  }
-  assert {
-    condition     = { for _, grant in google_storage_bucket_iam_member.reader : grant.member => grant.role } == { allUsers = "roles/storage.objectViewer" }
-    error_message = "Everyone may read objects, and nothing else."
-  }
-  assert {
-    condition     = output.url == "https://storage.googleapis.com/velocast-test-site/index.html"
-    error_message = "The address of the site must be that of its first page."
-  }
 }

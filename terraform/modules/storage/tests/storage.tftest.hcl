@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -31,6 +32,7 @@ run "defaults" {
 }
 
 run "unprotected_with_short_memory" {
+  command = plan
   variables {
     deletion_protection = false
     retention           = { noncurrent_days = 14, noncurrent_versions = 1, soft_delete_days = 0 }

@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -24,6 +25,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = keys(output.datasets) == ["bike_traffic_predictions", "bike_traffic_raw", "monitoring_audit"]
     error_message = "There must be three datasets."
@@ -55,6 +57,7 @@ run "defaults" {
 }
 
 run "unprotected" {
+  command = plan
   variables {
     deletion_protection = false
   }

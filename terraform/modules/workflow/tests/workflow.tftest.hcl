@@ -1,5 +1,6 @@
 mock_provider "google" {
-  source = "../../tests/mocks/google"
+  source          = "../../tests/mocks/google"
+  override_during = plan
 }
 
 variables {
@@ -13,6 +14,7 @@ variables {
 }
 
 run "defaults" {
+  command = plan
   assert {
     condition     = google_workflows_workflow.this.source_contents == var.source_contents && google_workflows_workflow.this.user_env_vars == tomap({ VELOCAST_ENVIRONMENT = "dev" })
     error_message = "The file must be deployed unchanged, with variables from the environment."
@@ -24,6 +26,7 @@ run "defaults" {
 }
 
 run "unprotected" {
+  command = plan
   variables {
     deletion_protection = false
   }
