@@ -155,13 +155,24 @@ def mlflow_server(
         yield url
 
 
+JOBS_IMPORT = (
+    "velocast.usecases.forecasting.in_tasks.steps",
+    "velocast.usecases.training.evaluate",
+    "velocast.usecases.training.promote",
+    "velocast.usecases.training.train",
+)
+
+
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[WarmPython]:
-    """Starts jobs as the local stack does: in forks of a process that has imported their libraries."""
+    """Starts jobs as the local stack does: in forks of a process that has imported their libraries.
+
+    And Velocast's own modules, which nobody edits during a session: 0.3 s of CPU for each job.
+    """
     from gcp_emulators.core.warm_python import WarmPython
     from velocast_local.stack.supervisor import IMPORTS
 
-    python = WarmPython(IMPORTS)
+    python = WarmPython([*IMPORTS, *JOBS_IMPORT])
     yield python
     python.stop()
 

@@ -44,6 +44,7 @@ IMPORTS = (
     "google.cloud.bigquery_storage_v1",
     "google.cloud.pubsub_v1",
     "google.cloud.storage",
+    "holidays.countries",  # checking the city's calendar loads all countries
     "matplotlib.figure",
     "mlflow",
     "pyarrow.parquet",
