@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
     from gcp_emulators.core.warm_python import WarmPython
-    from tests.shared.usecases.training.training_lab import Lab
+    from tests.shared.usecases.training.training_lab import Lab, Stages
     from velocast.adapters.bigquery.client import Warehouse
 
 # The workers share the cores. OpenMP's threads spin while they wait for a core that another process has, so one thread
@@ -175,6 +175,12 @@ def warm_python() -> Iterator[WarmPython]:
     python = WarmPython([*IMPORTS, *JOBS_IMPORT])
     yield python
     python.stop()
+
+
+@pytest.fixture(scope="session")
+def stages() -> Stages:
+    """What the training labs have reached, so that each training is made once."""
+    return {}
 
 
 @pytest.fixture
