@@ -11,7 +11,7 @@ from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.core.city import City
 from velocast.core.settings import Thresholds
-from velocast.usecases.ingest.quality import find_changes
+from velocast.usecases.ingest.quality import search_changes
 
 
 def span(counts: pd.DataFrame) -> tuple[datetime, datetime]:
@@ -35,15 +35,19 @@ def counts_with_quality(
     """
     warehouse.load_table(raw, arrow_counts(counts.assign(quality=None)), expires_days=None)
     first, until = span(counts)
-    marks = find_changes(
-        warehouse,
-        city,
-        Thresholds(),
-        mark_from=first,
-        until=until,
-        counts_table=raw,
-        counters=counters,
-    ).rows
+    marks = (
+        search_changes(
+            warehouse,
+            city,
+            Thresholds(),
+            mark_from=first,
+            until=until,
+            counts_table=raw,
+            counters=counters,
+        )
+        .all()
+        .rows
+    )
     keys = ["counter_id", "counted_at"]
     found = counts[keys].merge(marks[[*keys, "quality"]], how="left", on=keys)["quality"]
     own = counts["quality"].astype("object").reset_index(drop=True)

@@ -10,11 +10,11 @@ by Ye and Chen (2013).
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.signal import lfilter
 
 from velocast.core.weather_variables import VALUES, VARIABLES
 from velocast.model.arrays import Floats
@@ -119,9 +119,10 @@ def _draws(rng: np.random.Generator, name: str) -> Floats:
     The correlation is exp(-hours apart / _CORRELATION_HOURS).
     """
     drawn = rng.standard_normal(HORIZON_HOURS)
-    kept = np.exp(-1 / _CORRELATION_HOURS[name])
+    kept = float(np.exp(-1 / _CORRELATION_HOURS[name]))
     drawn[1:] *= np.sqrt(1 - kept**2)
-    return np.asarray(lfilter([1.0], [1.0, -kept], drawn), dtype="float64")
+    # to the last bit what scipy.signal.lfilter returns, whose import takes a second of CPU
+    return np.array(list(accumulate(drawn.tolist(), lambda before, new: new + kept * before)))
 
 
 def _joint(draws: dict[str, Floats]) -> dict[str, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 
 import yaml
@@ -54,6 +55,7 @@ from velocast_local.stack.state import StackState
 
 BUCKETS = {"models": True, "reports": False, "datasets": False, "site": False}  # name: versioned
 DELIVERIES_SHOWN = 1000
+IDLE_POLL_SECONDS = 0.05
 _BIGQUERY_PATHS = (
     "/bigquery/v2",
     "/upload/bigquery/v2",
@@ -235,13 +237,16 @@ class ControlPlane:
             Route("/", self._page, methods=["GET"]),
             Route("/local/clock", json_endpoint(self._get_clock), methods=["GET"]),
             Route("/local/clock", json_endpoint(self._set_clock), methods=["POST"]),
-            Route(
-                "/local/idle",
-                json_endpoint(lambda _request, _body: self.activity()),
-                methods=["GET"],
-            ),
+            Route("/local/idle", json_endpoint(self._idle), methods=["GET"]),
             Route("/local/deliveries", json_endpoint(self._deliveries), methods=["GET"]),
         ]
+
+    def _idle(self, request: Request, _body: Json) -> Json:
+        """Answer once the stack is idle, at the latest after `wait` seconds, by default at once."""
+        deadline = time.monotonic() + float(request.query_params.get("wait", 0))
+        while not (found := self.activity())["idle"] and time.monotonic() < deadline:
+            time.sleep(IDLE_POLL_SECONDS)
+        return found
 
     def activity(self) -> Json:
         """Return whether the stack is idle: all messages delivered, no execution or job running."""

@@ -28,7 +28,12 @@ _GCLOUD_APIS = (
 )
 # The parts of a stack share few cores, and OpenMP's threads spin while another process has the core they wait for. On
 # 2 busy cores a fit of 60,000 rows took 30 s with spinning threads and 1.7 s with sleeping ones.
-_ON_ONE_MACHINE = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+# MLflow decides on its telemetry when it is imported, which the process that forks jobs does before any of them.
+_ON_ONE_MACHINE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONUNBUFFERED": "1",
+}
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 

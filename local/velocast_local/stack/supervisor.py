@@ -35,19 +35,25 @@ MOST_RESTARTS = 3
 STEADY_SECONDS = 30.0  # a process that ran longer did not fail to start
 WATCH_SECONDS = 1.0
 HEALTH_PATHS = {"bigquery": "/healthz", "mlflow": "/health", "serve": "/healthz"}
-# Libraries of functions, jobs and workflow executions that take long to import. Velocast's own code is not among them.
+# Libraries that take long to import, of functions, jobs, workflow executions and the MLflow server. Velocast's own code
+# is not among them.
 # skops comes first: it looks for each of its types in all modules that are loaded, which takes 1.5 s after the others.
 IMPORTS = (
     "skops.io",
-    "functions_framework",
+    "functions_framework._http.gunicorn",
     "google.cloud.bigquery",
     "google.cloud.bigquery_storage_v1",
     "google.cloud.pubsub_v1",
     "google.cloud.storage",
-    "holidays.countries",  # checking the city's calendar loads all countries
+    "google.cloud.workflows.executions_v1",
+    "holidays.countries",
+    "httpx",
     "matplotlib.figure",
-    "mlflow",
+    "mlflow.tracking",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "pyarrow.dataset",
     "pyarrow.parquet",
+    "pydantic_settings",
     "sklearn.ensemble",
     "workflows_emulator.main",
 )
@@ -161,9 +167,9 @@ class Supervisor:
     def _start_children(self) -> None:
         state = self.state
         functions = load_functions(state.config / "functions.yaml")
-        # The slowest part first, since all share the machine.
-        self._add("mlflow", _mlflow_command(state), process_environment(state))
+        # BigQuery first, which starts while the other parts wait for the process that they are forked from.
         self._add("bigquery", _bigquery_command(state), process_environment(state))
+        self._add("mlflow", _mlflow_command(state), process_environment(state), self._python.start)
         for name, function in functions.items():
             environment = function_servers.function_environment(name, function, state)
             command = function_servers.function_command(name, function, state)

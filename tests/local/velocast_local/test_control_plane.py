@@ -93,6 +93,7 @@ def test_an_execution_runs_the_job_and_is_the_same_over_grpc_and_rest(
     )
     assert made.state == STATES.ACTIVE
     assert api.get("/local/idle").json() == {"idle": False, "delivering": False, "running": True}
+    assert api.get("/local/idle", params={"wait": 25}).json()["idle"]  # answered when it has ended
 
     def ended() -> Any:
         found = executions.get_execution(name=made.name)
@@ -516,6 +517,7 @@ def test_a_process_sees_what_its_configuration_lists_and_no_proxy_of_the_shell(
     assert seen["VELOCAST_MODELS_BUCKET"] == "velocast-local-models"
     assert seen["PUBSUB_EMULATOR_HOST"] == f"127.0.0.1:{plane.state.ports['pubsub']}"
     assert seen["VELOCAST_REQUESTS_PER_MINUTE"] == "0"
+    assert seen["MLFLOW_DISABLE_TELEMETRY"] == "true"
     hidden = {"http_proxy", "CLOUDSDK_CORE_PROJECT", "MLFLOW_TRACKING_URI", "VELOCAST_WORKFLOW"}
     assert not hidden & set(seen)
 

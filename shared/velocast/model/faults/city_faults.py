@@ -52,7 +52,7 @@ class JudgedBlock:
         return found
 
 
-class Detector:
+class CityJudge:
     """Judges the hours of one city, block after block; the blocks are those of `fault_blocks`."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Detector:
         self._zone, self._holidays, self._limits = zone, holidays, limits
         self._known = known
 
-    def judge(
+    def block(
         self,
         parts: Iterable[pd.DataFrame],
         counters: Sequence[str],
@@ -119,7 +119,7 @@ def judge_city(
     codes, ids = pd.factorize(hours["counter_id"].astype("string"), sort=True)
     names = [str(name) for name in ids]
     known = known_within(known, names, first, last)
-    detector = Detector(
+    judge = CityJudge(
         counters,
         zone,
         holidays=judged_holidays(country, first, last, zone),
@@ -134,7 +134,7 @@ def judge_city(
         start += len(block)
         part = hours.iloc[rows]
         at = part["counted_at"]
-        judged = detector.judge([part], block, at.min().to_pydatetime(), at.max().to_pydatetime())
+        judged = judge.block([part], block, at.min().to_pydatetime(), at.max().to_pydatetime())
         quality[rows] = judged.quality(part)
         episodes += judged.episodes
     return JudgedCity(quality, episodes, known)

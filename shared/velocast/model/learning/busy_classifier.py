@@ -31,6 +31,7 @@ from velocast.model.features.definition import (
 from velocast.model.features.preprocessing import fill_empty_columns
 from velocast.model.learning import serialization
 from velocast.model.learning.forecaster import library_versions
+from velocast.model.parallel import in_parallel
 
 KIND = TASK = kinds.AFFLUENCE
 SMALLEST_THRESHOLD = 1.0  # bikes per hour: keeps a nearly idle counter from giving huge ratios
@@ -134,12 +135,14 @@ def fit_busy_classifier(rows: pd.DataFrame, *, seed: int, test_mode: bool = Fals
     base_rate = float(busy.mean())
     held_out = _held_out(known)
     threshold = base_rate
+    learned = [np.ones(len(known), dtype=bool)]
     if busy[~held_out].any() and not busy[~held_out].all() and held_out.any():
-        trial = _fit(params, known[~held_out], busy[~held_out], seed)
+        learned.append(~held_out)
+    estimator, *trials = in_parallel(lambda own: _fit(params, known[own], busy[own], seed), learned)
+    for trial in trials:
         threshold = choose_threshold(
             _probabilities(trial, known[held_out]), busy[held_out], base_rate
         )
-    estimator = _fit(params, known, busy, seed)
     return BusyModel(KIND, TASK, FEATURE_DEFINITION, estimator, threshold, base_rate, seed, params)
 
 
@@ -177,12 +180,10 @@ def _held_out(rows: pd.DataFrame) -> Bools:
 
 def _fit(params: dict[str, Any], rows: pd.DataFrame, busy: Bools, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
 
     x = _inputs(rows)
     estimator = HistGradientBoostingClassifier(**params, early_stopping=False, random_state=seed)
-    with threadpool_limits(limits=1, user_api="openmp"):  # see parallel.in_parallel
-        return estimator.fit(fill_empty_columns(x), busy)
+    return estimator.fit(fill_empty_columns(x), busy)
 
 
 def _probabilities(estimator: Any, frame: pd.DataFrame) -> Floats:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from velocast.model.faults.city_faults import Detector
+    from velocast.model.faults.city_faults import CityJudge
     from velocast.model.faults.episodes import Episode
     from velocast.model.known_hours import KnownHours
 
@@ -108,7 +108,7 @@ def find_fault_changes(
     number of counters. Hours that the city or a person has judged stay as they are. known: hours that events and
     closures explain. Raises WarehouseError, also where the parts are asked for.
     """
-    from velocast.model.faults.city_faults import Detector, judged_holidays, known_within
+    from velocast.model.faults.city_faults import CityJudge, judged_holidays, known_within
 
     since = mark_from - KNOWN_DAYS * DAY
     tables = {"counts": counts_table} if counts_table else None
@@ -117,7 +117,7 @@ def find_fault_changes(
         return [], iter(())
     first, last = (at.to_pydatetime() for at in (there["first_at"].min(), there["last_at"].max()))
     known = known_within(known, there["counter_id"], first, last)
-    detector = Detector(
+    judge = CityJudge(
         _read_counters(warehouse),
         city.zone,
         holidays=judged_holidays(city.holidays, first, last, city.zone),
@@ -125,21 +125,21 @@ def find_fault_changes(
         sites=city.sites,
     )
     stored = StoredHours(warehouse, counts_table or COUNTS)
-    return known, _changes(stored, detector, there.set_index("counter_id"), mark_from)
+    return known, _changes(stored, judge, there.set_index("counter_id"), mark_from)
 
 
 def _changes(
-    stored: StoredHours, detector: Detector, there: pd.DataFrame, mark_from: datetime
+    stored: StoredHours, judge: CityJudge, there: pd.DataFrame, mark_from: datetime
 ) -> Iterator[FaultChanges]:
     """there: hours, first_at and last_at of each counter, by its id."""
     from velocast.model.faults.city_faults import fault_blocks
 
     for block in fault_blocks(there.index):
-        yield from _changes_of_block(stored, detector, there.loc[block], mark_from)
+        yield from _changes_of_block(stored, judge, there.loc[block], mark_from)
 
 
 def _changes_of_block(
-    stored: StoredHours, detector: Detector, block: pd.DataFrame, mark_from: datetime
+    stored: StoredHours, judge: CityJudge, block: pd.DataFrame, mark_from: datetime
 ) -> Iterator[FaultChanges]:
     """Judge a block. One whose hours are too many at once is read in parts: first to be judged, then to be compared."""
     import numpy as np
@@ -155,11 +155,11 @@ def _changes_of_block(
     parts = [list(part) for part in np.array_split(block.index.to_numpy(), min(number, len(block)))]
     if len(parts) == 1:
         hours = read(parts[0], first)
-        judged = detector.judge([_as_judged(hours, mark_from)], parts[0], first, last)
+        judged = judge.block([_as_judged(hours, mark_from)], parts[0], first, last)
         yield FaultChanges(_changed(hours, judged.quality(hours), mark_from), judged.episodes)
         return
     read_parts = (_as_judged(read(part, first), mark_from) for part in parts)
-    judged = detector.judge(read_parts, list(block.index), first, last)
+    judged = judge.block(read_parts, list(block.index), first, last)
     for part in parts:
         hours = read(part, max(mark_from, first))
         changed = _changed(hours, judged.quality(hours), mark_from)

@@ -141,30 +141,11 @@ class ChangeSearch:
     known: list[KnownHours]
     faults: Iterator[FaultChanges]
 
-
-def find_changes(
-    warehouse: Warehouse,
-    city: City,
-    thresholds: Thresholds,
-    *,
-    mark_from: datetime,
-    until: datetime,
-    counts_table: str | None = None,
-    counters: pd.DataFrame | None = None,
-) -> FoundChanges:
-    """Return all that `search_changes` finds at once. Arguments and errors are the same."""
-    search = search_changes(
-        warehouse,
-        city,
-        thresholds,
-        mark_from=mark_from,
-        until=until,
-        counts_table=counts_table,
-        counters=counters,
-    )
-    parts = list(search.faults)
-    rows = _joined([search.ruled, *(part.rows for part in parts)])
-    return FoundChanges(rows, [each for part in parts for each in part.episodes], search.known)
+    def all(self) -> FoundChanges:
+        """Return the rows and episodes of all parts at once. Raises WarehouseError."""
+        parts = list(self.faults)
+        rows = _joined([self.ruled, *(part.rows for part in parts)])
+        return FoundChanges(rows, [each for part in parts for each in part.episodes], self.known)
 
 
 def search_changes(
@@ -261,7 +242,7 @@ def _summary(ruled: pd.DataFrame, *, news_since: datetime) -> QualityChanges:
 
 
 def store_changes(warehouse: Warehouse, changes: pd.DataFrame, *, learned_at: datetime) -> None:
-    """Store the quality of the rows of `find_changes`, found at `learned_at`. Raises WarehouseError."""
+    """Store the quality of the rows of `search_changes`, found at `learned_at`. Raises WarehouseError."""
     import pyarrow as pa
 
     if not len(changes):

@@ -27,13 +27,13 @@ WORKS = PlannedEvent(since="2025-03-01", until="2025-03-02", what="Works", kind=
 
 def mark(*events: PlannedEvent) -> pd.DataFrame:
     """Find what is wrong in the city that knows of these events, and store it."""
-    found = quality.find_changes(
+    found = quality.search_changes(
         small_city.warehouse(),
         CITY.model_copy(update={"events": events}),
         Thresholds(),
         mark_from=UNTIL - timedelta(days=45),
         until=UNTIL,
-    )
+    ).all()
     quality.store_changes(small_city.warehouse(), found.rows, learned_at=UNTIL)
     return found.rows
 

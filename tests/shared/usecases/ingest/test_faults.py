@@ -59,9 +59,9 @@ def city(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 
 def found(days: int = 20) -> quality.FoundChanges:
     since = UNTIL - days * DAY
-    return quality.find_changes(
+    return quality.search_changes(
         small_city.warehouse(), CITY, Thresholds(), mark_from=since, until=UNTIL
-    )
+    ).all()
 
 
 def as_bytes(changes: quality.FoundChanges) -> bytes:

@@ -27,13 +27,17 @@ Hours = list[tuple[str, datetime, int]]
 
 def marked() -> pd.DataFrame:
     """Find what is wrong, as of small_city.AS_OF, and store it."""
-    changes = quality.find_changes(
-        small_city.warehouse(),
-        load_city("demoville"),
-        Thresholds(),
-        mark_from=UNTIL - timedelta(days=7),
-        until=UNTIL,
-    ).rows
+    changes = (
+        quality.search_changes(
+            small_city.warehouse(),
+            load_city("demoville"),
+            Thresholds(),
+            mark_from=UNTIL - timedelta(days=7),
+            until=UNTIL,
+        )
+        .all()
+        .rows
+    )
     quality.store_changes(small_city.warehouse(), changes, learned_at=small_city.AS_OF)
     return changes
 
@@ -303,14 +307,18 @@ def test_real_spikes_are_found_and_real_crowds_are_left(
     )
     try:
         until = counts["counted_at"].max().to_pydatetime() + HOUR
-        changes = quality.find_changes(
-            small_city.warehouse(),
-            load_city("paris"),
-            Thresholds(),
-            mark_from=counts["counted_at"].min().to_pydatetime(),
-            until=until,
-            counts_table=table,
-        ).rows
+        changes = (
+            quality.search_changes(
+                small_city.warehouse(),
+                load_city("paris"),
+                Thresholds(),
+                mark_from=counts["counted_at"].min().to_pydatetime(),
+                until=until,
+                counts_table=table,
+            )
+            .all()
+            .rows
+        )
     finally:
         small_city.warehouse().drop(table)
     suspects = changes[changes["quality"] == "suspect"]

@@ -1,4 +1,7 @@
-"""`velocast doctor` on a whole stack: clean, broken in ten ways, and broken in all ten at once."""
+"""`velocast demo` plays a city through the whole system; `velocast doctor` then examines the stack that it leaves.
+
+The stack is clean, broken in ten ways, and broken in all ten at once. One stack serves both, since it takes a minute.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,14 @@ from typer.testing import CliRunner
 from gcp_emulators.core.http_server import free_port
 from tests.local.velocast_local.broken_stack import (
     BREAKAGES,
+    COUNTERS,
     BrokenStack,
     running_broken_stack,
 )
 from velocast.core import schemas
 from velocast_cli.main import app
+from velocast_local import commands
+from velocast_local.stack.status import is_up
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(1200)]
 NAMES = list(BREAKAGES)
@@ -41,6 +47,24 @@ def assert_clean(report: dict[str, Any]) -> None:
     assert report["findings"] == []
     assert set(report["checks"].values()) == {"ok"}
     assert report["clean"] is True
+
+
+def test_the_demo_prints_its_summary_as_json_and_nothing_else(stack: BrokenStack) -> None:
+    summary = json.loads(stack.printed)
+    assert summary["rows_ingested"] > COUNTERS * 24 * 80
+    assert summary["weather"]["sources"] == ["perturbed"]
+    assert summary["weather"]["rows_ingested"] > 6 * 24 * 90
+    assert summary["forecasts"] >= 3 * COUNTERS * 119
+    assert summary["champion"]["version"] >= 1
+    assert 0.5 < summary["champion"]["r2"] <= 1
+    assert summary["deployment_decisions"]["DEPLOY"] >= 1
+    assert sum(summary["deployment_decisions"].values()) == 2, (
+        "the first training and the forced one"
+    )
+    assert summary["retrain_decisions"]["FIRST"] == 1
+    assert summary["messages"] >= 2
+    assert summary["fault"] is None, "two days are too few to find a fault"
+    assert {"load history", "fetch", "predict", "forced retraining"} <= set(summary["seconds"])
 
 
 def test_a_stack_in_order_has_no_finding(stack: BrokenStack) -> None:
@@ -122,3 +146,18 @@ def test_what_was_healed_is_audited_and_serves(stack: BrokenStack) -> None:
     alias = stack.mlflow.get_model_version_by_alias("velocast-forecast", "champion")
     assert int(alias.version) == champion.version
     assert stack.champion() == champion
+
+
+def test_once_stops_the_stack_after_the_summary(
+    stack: BrokenStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Must come last. The city has been played, so the demo is given the summary, and this stack to stop."""
+    monkeypatch.setattr(commands, "_demo", lambda *_, **__: json.loads(stack.printed))
+    assert is_up(stack.home)
+    done = CliRunner().invoke(app, ["demo", "--once", "--json", "--home", str(stack.home)])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == stack.printed
+    assert not is_up(stack.home)
+    shown = CliRunner().invoke(app, ["local", "status", "--json", "--home", str(stack.home)])
+    status = json.loads(shown.stdout)
+    assert (status["up"], status["left_over_processes"]) == (False, 0)
