@@ -19,8 +19,7 @@ from velocast_local.stack.state import BASE_PARTS, StackState
 
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with training_lab.laid_out(request) as lab:
-        lab.train("cli-first", FIRST)
+    with training_lab.laid_out(request, "trained") as lab:
         lab.keep()
         yield lab
 
@@ -44,7 +43,7 @@ def test_freeze_list_and_verify_go_together(lab: Lab, tmp_path: Path) -> None:
     assert in_force["test_baseline"]["sha256"] == baseline["test"]["sha256"]
     assert in_force["train_baseline"]["rows"] == baseline["train"]["rows"]
     used = [d["used_by"] for d in answered(listed)["datasets"] if not d["in_force"]]
-    assert [f"forecast/{lab.training('cli-first').version}"] in used
+    assert [f"forecast/{lab.training('first').version}"] in used
     verified = velocast("dataset", "verify", "--json")
     assert verified.exit_code == 0
     assert answered(verified)["intact"] is True
@@ -56,7 +55,7 @@ def test_words_for_people(lab: Lab) -> None:
     assert "already" in velocast("dataset", "freeze", "--as-of", LATER).stdout
     listed = velocast("dataset", "list").stdout
     assert "test_baseline (in force)" in listed
-    assert f"forecast/{lab.training('cli-first').version}" in listed
+    assert f"forecast/{lab.training('first').version}" in listed
     assert "intact" in velocast("dataset", "verify").stdout
 
 
@@ -72,7 +71,7 @@ def test_verify_fails_for_altered_bytes(lab: Lab) -> None:
 
 
 def test_reproduce_compares_and_says_how(lab: Lab) -> None:
-    version = lab.training("cli-first").version
+    version = lab.training("first").version
     spoken = velocast("reproduce", str(version))
     assert spoken.exit_code == 0, spoken.output
     assert "the same" in spoken.stdout
@@ -84,7 +83,7 @@ def test_reproduce_compares_and_says_how(lab: Lab) -> None:
 
 def forged(lab: Lab) -> tuple[str, Any]:
     """A record that says the version was trained with another seed on fewer counters."""
-    made = lab.training("cli-first")
+    made = lab.training("first")
     value = made.model_dump(mode="json") | {"test_mode": True, "counter_ids": []}
     return f"models/blend/{made.run_id}/train.json", value
 

@@ -16,8 +16,7 @@ from velocast_cli.reproduction import TOLERANCE, Reproduction, reproduce
 
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with training_lab.laid_out(request) as lab:
-        lab.train("again-first", FIRST)
+    with training_lab.laid_out(request, "trained") as lab:
         lab.train("again-trial", FIRST, test_mode=True)
         lab.keep()
         yield lab
@@ -27,7 +26,7 @@ def again(lab: Lab, version: int, *, tolerance: float = TOLERANCE) -> Reproducti
     return reproduce(lab.run("reproduce", "by-hand", FIRST), version, tolerance=tolerance)
 
 
-@pytest.mark.parametrize("execution_id", ["again-first", "again-trial"])
+@pytest.mark.parametrize("execution_id", ["first", "again-trial"])
 def test_a_version_comes_out_again(lab: Lab, execution_id: str) -> None:
     made = lab.training(execution_id)
     before = lab.contents()
@@ -45,7 +44,7 @@ def test_a_version_comes_out_again(lab: Lab, execution_id: str) -> None:
 def test_the_bytes_are_the_same_when_the_sums_are(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = lab.training("again-first")
+    made = lab.training("first")
     stored = lab.objects().read(f"models/blend/{made.run_id}/model.skops").data
 
     class Same(TrainedModel):
@@ -61,7 +60,7 @@ def test_the_bytes_are_the_same_when_the_sums_are(
 
 
 def test_a_stored_model_that_was_trained_otherwise_is_not_reproduced(lab: Lab) -> None:
-    made, trial = lab.training("again-first"), lab.training("again-trial")
+    made, trial = lab.training("first"), lab.training("again-trial")
     name = f"models/blend/{made.run_id}/train.json"
     forged = made.model_copy(update={"artifact": trial.artifact})
     lab.objects().write_json(name, forged.model_dump(mode="json"))
@@ -73,7 +72,7 @@ def test_a_stored_model_that_was_trained_otherwise_is_not_reproduced(lab: Lab) -
 
 
 def test_altered_frozen_bytes_stop_it(lab: Lab) -> None:
-    made = lab.training("again-first")
+    made = lab.training("first")
     name = f"counts/{made.counts.sha256}.parquet"
     lab.objects("datasets").write(name, b"other", content_type="text/plain")
     with pytest.raises(ModelUnusable, match=r"cannot be trained again.*restore the generation"):
@@ -81,7 +80,7 @@ def test_altered_frozen_bytes_stop_it(lab: Lab) -> None:
 
 
 def test_a_table_with_other_rows_stops_it(lab: Lab) -> None:
-    made = lab.training("again-first")
+    made = lab.training("first")
     table = f"{emulators.PROJECT}.{made.counts.table}"
     lab.client.query_and_wait(
         f"UPDATE `{table}` SET bike_count = 0 WHERE counted_at = '2025-02-20 12:00:00+00'"
@@ -95,7 +94,7 @@ def test_a_table_with_other_rows_stops_it(lab: Lab) -> None:
 
 
 def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
-    made = lab.training("again-first")
+    made = lab.training("first")
     name = f"models/blend/{made.run_id}/train.json"
     other = made.model_copy(
         update={"feature_definition": "features-old", "code_version": "0.0.9+abc"}
@@ -106,7 +105,7 @@ def test_features_of_other_code_are_refused_by_name(lab: Lab) -> None:
 
 
 def test_other_libraries_are_named(lab: Lab) -> None:
-    made = lab.training("again-first")
+    made = lab.training("first")
     name = f"models/blend/{made.run_id}/train.json"
     older = made.model_copy(update={"library_versions": made.library_versions | {"numpy": "1.0"}})
     lab.objects().write_json(name, older.model_dump(mode="json"))
@@ -120,7 +119,7 @@ def test_a_version_that_is_not_there(lab: Lab) -> None:
 
 
 def test_every_version_in_mlflow_names_what_it_was_made_of(lab: Lab) -> None:
-    made = lab.training("again-first")
+    made = lab.training("first")
     tags = lab.registry().version_info("forecast", made.version).tags
     assert {
         "data.counts": made.counts.sha256,

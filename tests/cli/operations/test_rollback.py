@@ -41,13 +41,12 @@ FORECASTS = """SELECT DISTINCT model_version FROM bike_traffic_predictions.forec
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Two champions, one after the other, and a challenger that never was one."""
-    with training_lab.laid_out(request) as lab:
+    with training_lab.laid_out(request, "serving") as lab:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MIN_GAIN", "-100")
-            for name, at in (("rb-first", FIRST), ("rb-second", LATER)):
-                lab.train(name, at)
-                lab.evaluate(lab.training(name).version, name, at)
-                lab.promote(lab.training(name).version, name, at)
+            version = lab.training("later").version
+            lab.evaluate(version, "later", LATER)
+            lab.promote(version, "later", LATER)
         lab.train("rb-third", LATER)
         lab.evaluate(lab.training("rb-third").version, "rb-judge", LATER)
         lab.keep()
@@ -63,8 +62,8 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def champions(lab: Lab) -> tuple[int, int]:
     """The first and the second champion's versions, with their audit rows; the second one serves."""
-    versions = lab.training("rb-first").version, lab.training("rb-second").version
-    for version, name, at in zip(versions, ("rb-first", "rb-second"), (FIRST, LATER), strict=True):
+    versions = lab.training("first").version, lab.training("later").version
+    for version, name, at in zip(versions, ("first", "later"), (FIRST, LATER), strict=True):
         lab.promote(version, name, at)  # done before: only writes its rows again
     lab.registry().set_alias("forecast", "champion", versions[1])
     lab.notices()
@@ -87,9 +86,7 @@ def test_the_same_bytes_serve_again_with_all_that_follows(
     lab: Lab, champions: tuple[int, int]
 ) -> None:
     first, second = champions
-    before = Champion.model_validate(
-        lab.objects().read_json("runs/rb-first/plan.json")[0]["champion"]
-    )
+    before = Champion.model_validate(lab.objects().read_json("runs/first/plan.json")[0]["champion"])
     roll_back(lab, first)
     now = serving(lab)
     assert now == before.model_copy(update={"published_at": NOW, "trained_from": now.trained_from})
@@ -98,14 +95,14 @@ def test_the_same_bytes_serve_again_with_all_that_follows(
     assert (marks[first], marks[second]) == (True, False)
     assert [r["model_version"] for r in lab.client.query_and_wait(FORECASTS)] == [first]
     (row,) = [r for r in lab.audit() if r["event_id"] == "promote:rb-back:deployment"]
-    assert row["old_champion_run_id"] == lab.training("rb-second").run_id
-    assert row["new_champion_run_id"] == lab.training("rb-first").run_id
+    assert row["old_champion_run_id"] == lab.training("later").run_id
+    assert row["new_champion_run_id"] == lab.training("first").run_id
     assert row["details"]["as_published"] is True
     assert (row["old_r2_score"], row["model_improvement"]) == (None, None)
     (notice,) = lab.notices()
     assert isinstance(notice, ChampionPromoted)
     assert notice.reason.startswith(f"rollback: version {first} is the champion again")
-    assert (notice.old_run_id, notice.old_r2) == (lab.training("rb-second").run_id, None)
+    assert (notice.old_run_id, notice.old_r2) == (lab.training("later").run_id, None)
 
 
 def test_killed_after_any_write_it_ends_as_one_clean_run(
@@ -137,7 +134,7 @@ def test_what_cannot_serve_is_refused_and_nothing_moves(
         ):
             roll_back(lab, first, "rb-c")
     uri = Champion.model_validate(
-        lab.objects().read_json("runs/rb-first/plan.json")[0]["champion"]
+        lab.objects().read_json("runs/first/plan.json")[0]["champion"]
     ).artifact_uri
     lab.objects().write(uri.split("/", 3)[3], b"other", content_type="text/plain")
     with pytest.raises(PromotionRefused, match=r"has SHA-256 .* restore the original object"):

@@ -26,12 +26,8 @@ AFFLUENCE: kinds.Task = "affluence"
 
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A forecaster and a classifier that were deployed, each version 1 of its task."""
-    with training_lab.laid_out(request) as lab:
-        lab.train("count", FIRST)
-        version = lab.training("count").version
-        lab.evaluate(version, "count", FIRST)
-        lab.promote(version, "count", FIRST)
+    """A forecaster and a classifier that were deployed."""
+    with training_lab.laid_out(request, "serving") as lab:
         lab.train("busy", FIRST, kind="affluence")
         version = lab.training("busy").version
         lab.evaluate(version, "busy", FIRST, task=AFFLUENCE)
@@ -52,7 +48,7 @@ def test_it_is_a_registered_model_of_its_own(lab: Lab) -> None:
     info = lab.registry().version_info("affluence", made.version)
     assert info.run_id == made.run_id
     assert lab.registry().get_alias("affluence", "champion") == made.version
-    assert lab.registry().get_alias("forecast", "champion") == lab.training("count").version
+    assert lab.registry().get_alias("forecast", "champion") == lab.training("first").version
     run = MlflowClient(lab.registry().tracking_uri).get_run(made.run_id)
     names = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "brier"}
     assert {f"current_{name}" for name in names} <= set(run.data.metrics)
@@ -158,7 +154,7 @@ def test_a_promotion_tells_what_it_was_judged_by(lab: Lab) -> None:
 
 
 def test_one_task_is_not_taken_for_the_other(lab: Lab) -> None:
-    busy, count = lab.training("busy").version, lab.training("count").version
+    busy, count = lab.training("busy").version, lab.training("first").version
     with pytest.raises(EventError, match=f"has evaluated affluence version {busy}"):
         lab.evaluate(count, "busy", FIRST)
     with pytest.raises(PromotionRefused, match=f"about affluence version {busy}"):
@@ -173,6 +169,6 @@ def test_a_classifier_is_reproduced(lab: Lab) -> None:
 
 
 def test_a_forecaster_in_the_classifiers_place_is_refused(lab: Lab) -> None:
-    made = lab.training("count")
+    made = lab.training("first")
     with pytest.raises(ModelUnusable):
         BusyModel.from_bytes(lab.objects().read(f"models/blend/{made.run_id}/model.skops").data)

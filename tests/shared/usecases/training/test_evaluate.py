@@ -8,7 +8,7 @@ import pytest
 
 from tests import emulators
 from tests.shared.usecases.training import training_lab
-from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
+from tests.shared.usecases.training.training_lab import LATER, Lab
 from velocast.adapters import champion_manifest
 from velocast.adapters.gcs import Objects
 from velocast.core.errors import EventError, ModelUnusable, RegistryError
@@ -24,11 +24,7 @@ from velocast.usecases.training.stored.run_store import RunStore
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A first challenger that was deployed, and one of the week after that nobody has judged."""
-    with training_lab.laid_out(request) as lab:
-        lab.train("judge-first", FIRST, reason="FIRST")
-        lab.evaluate(lab.training("judge-first").version, "judge-first", FIRST)
-        lab.promote(lab.training("judge-first").version, "judge-first", FIRST)
-        lab.train("judge-later", LATER)
+    with training_lab.laid_out(request, "serving") as lab:
         lab.keep()
         yield lab
 
@@ -39,7 +35,7 @@ def ask_for(monkeypatch: pytest.MonkeyPatch, **thresholds: float) -> None:
 
 
 def test_without_a_champion_what_is_not_rejected_is_deployed(lab: Lab) -> None:
-    made = lab.decision("judge-first")
+    made = lab.decision("first")
     assert (made.decision, made.champion, made.champion_trouble) == ("DEPLOY", None, None)
     assert made.current.old is None
     assert made.current.bootstrap is None
@@ -49,7 +45,7 @@ def test_without_a_champion_what_is_not_rejected_is_deployed(lab: Lab) -> None:
 def test_the_links_in_mlflow_lead_to_the_data_and_to_all_scores(lab: Lab) -> None:
     from mlflow import MlflowClient
 
-    run = MlflowClient(lab.registry().tracking_uri).get_run(lab.training("judge-first").run_id)
+    run = MlflowClient(lab.registry().tracking_uri).get_run(lab.training("first").run_id)
     assert re.fullmatch(r"blend v\d+, 10 Mar 2025, R2 0\.\d\d", str(run.info.run_name))
     text = run.data.tags["mlflow.note.content"]
     links = re.findall(r"\[([^\]]+)\]\(https://storage\.cloud\.google\.com/([^/]+)/([^)]+)\)", text)
@@ -78,10 +74,10 @@ def test_a_challenger_that_loses_to_the_reference_is_rejected_and_that_is_told(
         return predicted.assign(predicted_count=predicted["predicted_count"] * 1.5 + 20.0)
 
     monkeypatch.setattr(TrainedModel, "predict", predict_badly)
-    version = lab.training("judge-later").version
-    lab.evaluate(version, "judge-later", LATER)
+    version = lab.training("later").version
+    lab.evaluate(version, "later", LATER)
 
-    made = lab.decision("judge-later")
+    made = lab.decision("later")
     assert made.decision == "REJECT"
     assert isinstance(made.current.reference, ReferenceGain)
     assert made.current.reference.mean < 0
@@ -98,9 +94,9 @@ def test_a_challenger_that_loses_to_the_reference_is_rejected_and_that_is_told(
 
 
 def test_everybody_is_scored_on_the_same_rows(lab: Lab) -> None:
-    version = lab.training("judge-later").version
-    lab.evaluate(version, "judge-later", LATER)
-    made = lab.decision("judge-later")
+    version = lab.training("later").version
+    lab.evaluate(version, "later", LATER)
+    made = lab.decision("later")
     for trial in (made.baseline, made.current):
         assert trial.old is not None
         assert trial.new.rows == trial.old.rows == trial.similar_days.rows
@@ -110,7 +106,7 @@ def test_everybody_is_scored_on_the_same_rows(lab: Lab) -> None:
         assert trial.lag_168h.rows == trial.new.rows
         assert isinstance(trial.bootstrap, BootstrapResult)
     assert made.champion is not None
-    assert made.champion.version == lab.training("judge-first").version
+    assert made.champion.version == lab.training("first").version
 
 
 def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
@@ -120,7 +116,7 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     assert champion is not None
     run = lab.run("evaluate", "look", LATER)
     records = RunStore(run)
-    later = lab.training("judge-later")  # its test_current begins after the champion's last count
+    later = lab.training("later")  # its test_current begins after the champion's last count
     served, judged = comparable_champion._forms(records, champion)
     assert served.to_bytes() != judged.to_bytes()
     fair = comparable_champion.find(run, records, later)
@@ -128,7 +124,7 @@ def test_the_champion_is_scored_in_a_form_that_has_not_seen_the_rows(
     assert fair.on_current is not None
     assert fair.on_baseline.to_bytes() == judged.to_bytes()
     assert fair.on_current.to_bytes() == served.to_bytes()
-    same_day = comparable_champion.find(run, records, lab.training("judge-first"))
+    same_day = comparable_champion.find(run, records, lab.training("first"))
     assert same_day.on_current is not None
     assert same_day.on_current.to_bytes() == judged.to_bytes()
 
@@ -141,7 +137,7 @@ def test_a_champion_of_an_earlier_definition_that_still_serves_is_an_opponent(la
     lab.objects().write_json(champion_manifest.MANIFEST, earlier.model_dump(mode="json"))
     run = lab.run("evaluate", "look", LATER)
 
-    found = comparable_champion.find(run, RunStore(run), lab.training("judge-later"))
+    found = comparable_champion.find(run, RunStore(run), lab.training("later"))
 
     assert found.problem is None
     assert found.version is not None
@@ -150,13 +146,13 @@ def test_a_champion_of_an_earlier_definition_that_still_serves_is_an_opponent(la
 
 def test_a_champion_that_has_learned_the_test_is_no_opponent(lab: Lab) -> None:
     """As it is when an older version is judged by hand: the champion was trained weeks later."""
-    version = lab.training("judge-later").version
-    test = lab.training("judge-later").windows.test_current
+    version = lab.training("later").version
+    test = lab.training("later").windows.test_current
     champion, _ = champion_manifest.read_champion(lab.objects())
     assert champion is not None
     later = champion.model_copy(update={"trained_until": LATER})
     lab.objects().write_json(champion_manifest.MANIFEST, later.model_dump(mode="json"))
-    made = lab.training("judge-first")
+    made = lab.training("first")
     learned = made.windows.model_copy(update={"learnable": (test,)})
     name = f"models/blend/{made.run_id}/train.json"
     updated = made.model_copy(update={"windows": learned})
@@ -180,9 +176,9 @@ def test_the_decision_is_told_and_filed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, thresholds: dict[str, float], expected: str
 ) -> None:
     ask_for(monkeypatch, **thresholds)
-    version = lab.training("judge-later").version
-    lab.evaluate(version, "judge-later", LATER)
-    made = lab.decision("judge-later")
+    version = lab.training("later").version
+    lab.evaluate(version, "later", LATER)
+    made = lab.decision("later")
     assert made.decision == expected
     assert made.current.old is not None
     (row,) = lab.audit()
@@ -192,7 +188,7 @@ def test_the_decision_is_told_and_filed(
     assert row["new_r2_score"] == made.current.new.r2
     assert row["old_r2_score"] == made.current.old.r2
     assert row["model_improvement"] == pytest.approx(row["new_r2_score"] - row["old_r2_score"])
-    assert row["old_champion_run_id"] == lab.training("judge-first").run_id
+    assert row["old_champion_run_id"] == lab.training("first").run_id
     notices = lab.notices()
     assert [type(notice) for notice in notices] == ([ChallengerRefused] if refused else [])
     if refused:
@@ -209,11 +205,11 @@ def test_the_decision_is_told_and_filed(
 
 
 def test_a_decision_stands_once_it_was_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = lab.training("judge-later").version
-    lab.evaluate(version, "judge-later", LATER)
+    version = lab.training("later").version
+    lab.evaluate(version, "later", LATER)
     before = lab.contents()
     ask_for(monkeypatch, min_gain=-1.0, r2_floor=2.0)
-    lab.evaluate(version, "judge-later", LATER)
+    lab.evaluate(version, "later", LATER)
     after = lab.contents()
     assert after == before
     assert len(lab.audit()) == 1
@@ -223,13 +219,13 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_for(monkeypatch, min_gain=0.9)
-    version = lab.training("judge-later").version
-    lab.evaluate(version, "judge-later", LATER)
+    version = lab.training("later").version
+    lab.evaluate(version, "later", LATER)
     clean, rows, told = lab.settled(), lab.audit(), lab.notices()
     lab.restore()
     with monkeypatch.context() as patch:
         killed = training_lab.kill_after_every_write(
-            patch, lambda: lab.evaluate(version, "judge-later", LATER)
+            patch, lambda: lab.evaluate(version, "later", LATER)
         )
     assert len(killed) >= 6, killed
     for name, value in lab.settled().items():
@@ -246,8 +242,8 @@ def test_a_champion_that_cannot_be_loaded_counts_as_none_and_is_reported(lab: La
     assert champion is not None
     name = champion.artifact_uri.split("/", 3)[3]
     lab.objects().write(name, b"altered", content_type="application/zip")
-    lab.evaluate(lab.training("judge-later").version, "judge-later", LATER)
-    made = lab.decision("judge-later")
+    lab.evaluate(lab.training("later").version, "later", LATER)
+    made = lab.decision("later")
     assert made.champion is None
     assert made.champion_trouble is not None
     assert champion.sha256 in made.champion_trouble
@@ -256,11 +252,11 @@ def test_a_champion_that_cannot_be_loaded_counts_as_none_and_is_reported(lab: La
 
 
 def test_a_version_is_judged_by_hand_beside_the_champion(lab: Lab) -> None:
-    version = lab.training("judge-later").version
+    version = lab.training("later").version
     (row,) = lab.evaluate(version, "velocast-evaluate-abcde", LATER)
     assert lab.decision("velocast-evaluate-abcde").version == version
     assert row.execution_id == "velocast-evaluate-abcde"
-    other = lab.training("judge-first").version
+    other = lab.training("first").version
     with pytest.raises(
         EventError,
         match=f"has evaluated forecast version {version}; to evaluate forecast version {other}",
@@ -274,7 +270,7 @@ def test_what_is_not_registered_cannot_be_judged(lab: Lab) -> None:
 
 
 def test_a_training_that_did_not_end_cannot_be_judged(lab: Lab) -> None:
-    made = lab.training("judge-later")
+    made = lab.training("later")
     lab.objects().delete(f"models/blend/{made.run_id}/train.json")
     with pytest.raises(ModelUnusable, match="its training did not end"):
         lab.evaluate(made.version, "nobody", LATER)

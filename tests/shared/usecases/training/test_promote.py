@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.shared.usecases.training import training_lab
-from tests.shared.usecases.training.training_lab import FIRST, LATER, Lab
+from tests.shared.usecases.training.training_lab import FIRST, LATER, Buckets, Lab
 from velocast.adapters import champion_manifest
 from velocast.adapters.champion_manifest import Champion
 from velocast.adapters.mlflow_registry import Registry, model_name
@@ -34,33 +34,28 @@ FORECASTS = """SELECT DISTINCT model_version, run_id, model_kind
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A challenger without a champion before it, judged DEPLOY."""
-    with training_lab.laid_out(request) as lab:
-        lab.train("up-first", FIRST, reason="FIRST")
-        lab.evaluate(lab.training("up-first").version, "up-first", FIRST)
+    with training_lab.laid_out(request, "judged") as lab:
         lab.keep()
         yield lab
 
 
 @pytest.fixture(scope="module")
-def later_judged(trained: Lab) -> dict[str, dict[str, tuple[bytes, str]]]:
+def later_judged(trained: Lab) -> Buckets:
     """What the buckets hold when a challenger of the week after is trained too, and judged beside nobody yet."""
-    trained.restore()
-    trained.train("up-later", LATER)
-    trained.evaluate(trained.training("up-later").version, "up-later", LATER)
+    trained.begin("two")
+    trained.evaluate(trained.training("later").version, "later", LATER)
     return trained.buckets()
 
 
 @pytest.fixture
-def two_challengers(
-    later_judged: dict[str, dict[str, tuple[bytes, str]]], lab: Lab
-) -> tuple[int, int]:
+def two_challengers(later_judged: Buckets, lab: Lab) -> tuple[int, int]:
     """The versions of two challengers that were both judged DEPLOY; nobody serves, and MLflow names no champion."""
     from mlflow import MlflowClient
 
     lab.restore(later_judged)
     client = MlflowClient(lab.registry().tracking_uri)
     client.delete_registered_model_alias(model_name("forecast"), "champion")
-    return lab.training("up-first").version, lab.training("up-later").version
+    return lab.training("first").version, lab.training("later").version
 
 
 def serving(lab: Lab) -> Champion:
@@ -71,7 +66,7 @@ def serving(lab: Lab) -> Champion:
 
 def somebody_elses(lab: Lab) -> Champion:
     """A champion that this execution did not make."""
-    record = lab.training("up-first")
+    record = lab.training("first")
     return Champion(
         version=99,
         run_id="other",
@@ -117,8 +112,8 @@ def gauges(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def test_the_champions_gauges_speak_of_the_new_one_at_once(
     lab: Lab, gauges: dict[str, float]
 ) -> None:
-    lab.promote(lab.training("up-first").version, "up-first", FIRST)
-    decided = lab.decision("up-first")
+    lab.promote(lab.training("first").version, "first", FIRST)
+    decided = lab.decision("first")
     new = decided.current.new
     assert gauges == {
         "forecast_rmse": new.rmse,
@@ -132,12 +127,12 @@ def test_the_champions_gauges_speak_of_the_new_one_at_once(
 
 
 def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None:
-    version = lab.training("up-first").version
-    lab.promote(version, "up-first", FIRST)
+    version = lab.training("first").version
+    lab.promote(version, "first", FIRST)
 
     now = serving(lab)
-    trained = lab.training("up-first")
-    decided = lab.decision("up-first")
+    trained = lab.training("first")
+    decided = lab.decision("first")
     assert (now.version, now.run_id, now.kind) == (version, trained.run_id, "blend")
     assert (now.judged_run_id, now.judged_sha256) == (trained.run_id, trained.artifact.sha256)
     assert now.sha256 != now.judged_sha256  # fitted again
@@ -182,15 +177,15 @@ def test_the_first_champion_is_published_with_all_that_follows(lab: Lab) -> None
 def test_a_better_challenger_takes_the_champions_place(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lab.begin("serving")
     monkeypatch.setenv("MIN_GAIN", "-100")
-    first = lab.training("up-first").version
-    lab.promote(first, "up-first", FIRST)
+    first = lab.training("first").version
     before = serving(lab)
-    lab.train("up-later", LATER)
-    later = lab.training("up-later").version
-    lab.evaluate(later, "up-later", LATER)
+    assert before.version == first
+    later = lab.training("later").version
+    lab.evaluate(later, "later", LATER)
     lab.notices()
-    lab.promote(later, "up-later", LATER)
+    lab.promote(later, "later", LATER)
 
     now = serving(lab)
     assert now.version == later
@@ -198,7 +193,7 @@ def test_a_better_challenger_takes_the_champions_place(
     assert lab.registry().get_alias("forecast", "champion") == later
     marks = {e.version: e.is_champion for e in champion_manifest.read_summary(lab.objects())}
     assert marks == {first: False, later: True}
-    decided = lab.decision("up-later")
+    decided = lab.decision("later")
     assert decided.current.old is not None
     (notice,) = lab.notices()
     assert (notice.old_run_id, notice.new_run_id) == (before.run_id, now.run_id)
@@ -206,7 +201,7 @@ def test_a_better_challenger_takes_the_champions_place(
     assert notice.gain_absolute == pytest.approx(notice.new_r2 - notice.old_r2)
 
     # A late repetition of the first promotion must not bring the first champion back.
-    lab.promote(first, "up-first", FIRST)
+    lab.promote(first, "first", FIRST)
     assert serving(lab) == now
     assert lab.registry().get_alias("forecast", "champion") == later
 
@@ -214,14 +209,14 @@ def test_a_better_challenger_takes_the_champions_place(
 def test_killed_after_any_write_it_ends_as_one_clean_run(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = lab.training("up-first").version
-    lab.promote(version, "up-first", FIRST)
+    version = lab.training("first").version
+    lab.promote(version, "first", FIRST)
     clean, rows, told = described(lab), lab.audit(), lab.notices()
     forecasts = list(lab.client.query_and_wait(FORECASTS))
     lab.restore()
     with monkeypatch.context() as patch:
         killed = training_lab.kill_after_every_write(
-            patch, lambda: lab.promote(version, "up-first", FIRST)
+            patch, lambda: lab.promote(version, "first", FIRST)
         )
     assert len(killed) >= 9, killed
     assert described(lab) == clean
@@ -232,12 +227,12 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
 
 
 def test_a_champion_that_was_replaced_meanwhile_refuses_the_promotion(lab: Lab) -> None:
-    version, other = lab.training("up-first").version, somebody_elses(lab)
+    version, other = lab.training("first").version, somebody_elses(lab)
     champion_manifest.publish_champion(lab.objects(), other, if_generation=0)
     with pytest.raises(
         PromotionRefused, match=r"compared with champion none, but the champion is now 99"
     ):
-        lab.promote(version, "up-first", FIRST)
+        lab.promote(version, "first", FIRST)
     assert serving(lab) == other
     assert lab.notices() == []
 
@@ -245,7 +240,7 @@ def test_a_champion_that_was_replaced_meanwhile_refuses_the_promotion(lab: Lab) 
 def test_a_champion_published_between_plan_and_publication_wins(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version, other = lab.training("up-first").version, somebody_elses(lab)
+    version, other = lab.training("first").version, somebody_elses(lab)
     publish = champion_manifest.publish_champion
 
     def late(objects: object, champion: Champion, *, if_generation: int) -> int:
@@ -254,7 +249,7 @@ def test_a_champion_published_between_plan_and_publication_wins(
 
     monkeypatch.setattr(champion_manifest, "publish_champion", late)
     with pytest.raises(PromotionRefused, match=r"was to replace manifest generation 0"):
-        lab.promote(version, "up-first", FIRST)
+        lab.promote(version, "first", FIRST)
     assert serving(lab) == other
 
 
@@ -326,11 +321,11 @@ def test_a_refit_far_from_what_was_judged_is_refused(
         return fit(kind, wrong, held_out.head(0), seed=seed, test_mode=test_mode)
 
     monkeypatch.setattr(forecaster, "fit_forecaster", tenfold)
-    version = lab.training("up-first").version
+    version = lab.training("first").version
     with pytest.raises(
         PromotionRefused, match=r"away from the model that was evaluated.*refit_tolerance"
     ):
-        lab.promote(version, "up-first", FIRST)
+        lab.promote(version, "first", FIRST)
     assert champion_manifest.read_champion(lab.objects()) == (None, 0)
     assert lab.notices() == []
 
@@ -338,21 +333,21 @@ def test_a_refit_far_from_what_was_judged_is_refused(
 def test_only_deploy_promotes_within_a_retraining(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = lab.training("up-first").version
-    records = RunStore(lab.run("promote", "up-first", FIRST))
+    version = lab.training("first").version
+    records = RunStore(lab.run("promote", "first", FIRST))
     refused = records.find("decision.json", Decision)
     assert refused is not None
     skip = refused.model_copy(update={"decision": "SKIP"})
-    lab.objects().write_json("runs/up-first/decision.json", skip.model_dump(mode="json"))
+    lab.objects().write_json("runs/first/decision.json", skip.model_dump(mode="json"))
     with pytest.raises(PromotionRefused, match="decided SKIP about forecast version"):
-        lab.promote(version, "up-first", FIRST)
+        lab.promote(version, "first", FIRST)
 
 
 def test_by_hand_any_judged_version_may_be_promoted_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = lab.training("up-first").version
-    lab.promote(version, "up-first", FIRST)
+    version = lab.training("first").version
+    lab.promote(version, "first", FIRST)
     first = serving(lab)
     lab.promote(version, "velocast-promote-abcde", LATER)
     now = serving(lab)
@@ -365,7 +360,7 @@ def test_by_hand_any_judged_version_may_be_promoted_again(
 
 
 def test_a_version_that_was_never_judged_is_refused(lab: Lab) -> None:
-    record = lab.training("up-first")
+    record = lab.training("first")
     lab.objects().delete(f"models/blend/{record.run_id}/decision.json")
     with pytest.raises(PromotionRefused, match="never evaluated; run velocast-evaluate"):
         lab.promote(record.version, "by-hand", FIRST)

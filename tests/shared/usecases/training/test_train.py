@@ -27,14 +27,13 @@ from velocast.usecases.training.stored.model_io import load_model
 
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with training_lab.laid_out(request) as lab:
-        lab.train("train-first", FIRST, reason="FIRST")
+    with training_lab.laid_out(request, "trained") as lab:
         lab.keep()
         yield lab
 
 
 def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> None:
-    made = lab.training("train-first")
+    made = lab.training("first")
     assert (made.kind, made.seed, made.task) == ("blend", SEED, "forecast")
     info = lab.registry().version_info("forecast", made.version)
     assert info.run_id == made.run_id
@@ -60,7 +59,7 @@ def test_a_challenger_is_registered_with_the_bytes_it_was_made_of(lab: Lab) -> N
 def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab) -> None:
     from mlflow import MlflowClient
 
-    made = lab.training("train-first")
+    made = lab.training("first")
     client = MlflowClient(lab.registry().tracking_uri)
     run = client.get_run(made.run_id)
     assert run.data.params["seed"] == str(SEED)
@@ -80,11 +79,11 @@ def test_the_run_in_mlflow_has_parameters_metrics_datasets_and_pictures(lab: Lab
 
 
 def test_the_training_and_nothing_else_is_in_the_audit(lab: Lab) -> None:
-    lab.train("train-first", FIRST, reason="FIRST")
+    lab.train("first", FIRST, reason="FIRST")
     (row,) = lab.audit()
-    made = lab.training("train-first")
+    made = lab.training("first")
     assert (row["event_id"], row["event_type"], row["status"]) == (
-        "train:train-first:training",
+        "train:first:training",
         "TRAINING",
         "OK",
     )
@@ -95,7 +94,7 @@ def test_the_training_and_nothing_else_is_in_the_audit(lab: Lab) -> None:
 
 
 def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
-    made = lab.training("train-first")
+    made = lab.training("first")
     assert made.windows.known == DayRange(first=date(2025, 1, 23), until=date(2025, 3, 10))
     assert made.windows.test_baseline == made.baseline.test.days
     assert made.windows.test_baseline.until == made.windows.test_current.until
@@ -124,7 +123,7 @@ def test_what_was_learned_from_was_not_tested_on(lab: Lab) -> None:
 def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = lab.training("train-first")
+    made = lab.training("first")
     run = lab.run("train", "look", FIRST)
     source = FeatureSource(
         run, frozen_counts.counts_table(run, made.counts), made.counts.rows_a_day(run)
@@ -158,14 +157,14 @@ def test_of_a_long_history_every_counter_and_season_is_learned_from_alike(
 
 def test_the_same_execution_again_ends_with_the_same_version(lab: Lab) -> None:
     before = lab.contents()
-    lab.train("train-first", FIRST, reason="FIRST")
+    lab.train("first", FIRST, reason="FIRST")
     assert lab.contents() == before
 
 
 def test_killed_after_any_write_it_ends_as_one_clean_run(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean = lab.training("train-first")
+    clean, newest = lab.training("first"), lab.newest_version()
     lab.kept, kept = {}, lab.kept
     lab.restore()
     with monkeypatch.context() as patch:
@@ -180,7 +179,7 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
             what.split(" b'")[0] for what in killed
         ]
     made = lab.training("train-killed")
-    assert made.version == clean.version + 1  # one version, however often it was begun
+    assert made.version == newest + 1  # one version, however often it was begun
     same = {"counts", "baseline", "windows", "rows", "kind", "seed", "library_versions"}
     assert made.model_dump(include=same) == clean.model_dump(include=same)
     (entry,) = champion_manifest.read_summary(lab.objects())
@@ -191,7 +190,7 @@ def test_killed_after_any_write_it_ends_as_one_clean_run(
 
 def test_the_counts_it_is_judged_on_are_those_of_the_baseline_in_force(lab: Lab) -> None:
     """Whatever the city corrected since: a version names the bytes that it was tested on."""
-    half = lab.training("train-first").baseline.test
+    half = lab.training("first").baseline.test
     run = lab.run("train", "train-corrected", LATER)
     first, until = half.days.bounds(run.settings.city.zone)
     update = "UPDATE bike_traffic_raw.counts SET bike_count = bike_count {sign} 1000 WHERE counted_at >= '{at}'"
@@ -225,9 +224,9 @@ def test_counts_that_arrive_between_two_tries_do_not_mix_in(
     small_city.store(city.assign(bike_count=city["bike_count"] + 9).head(500))
     try:
         lab.train("train-between", FIRST)
-        assert lab.training("train-between").counts == lab.training("train-first").counts
+        assert lab.training("train-between").counts == lab.training("first").counts
         lab.train("train-after", FIRST, test_mode=True)
-        assert lab.training("train-after").counts != lab.training("train-first").counts
+        assert lab.training("train-after").counts != lab.training("first").counts
     finally:
         small_city.store(city)
 
@@ -250,7 +249,7 @@ def test_a_trial_takes_a_sample_and_leaves_no_mark(lab: Lab) -> None:
 def test_a_late_repetition_does_not_take_the_alias_from_a_younger_challenger(lab: Lab) -> None:
     lab.train("train-younger", LATER)
     younger = lab.training("train-younger").version
-    lab.train("train-first", FIRST, reason="FIRST")
+    lab.train("first", FIRST, reason="FIRST")
     assert lab.registry().get_alias("forecast", "challenger") == younger
 
 

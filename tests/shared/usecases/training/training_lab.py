@@ -1,4 +1,4 @@
-"""A small city with a trained challenger, made once for a test module and laid out afresh for each test."""
+"""A small city with trained challengers, made once for a session and laid out afresh for each module and test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.audit_rows import audit_rows
 from tests.shared.usecases import small_city
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.gcs import Objects
-from velocast.adapters.mlflow_registry import Registry
+from velocast.adapters.mlflow_registry import DESCRIPTION, Registry, model_name
 from velocast.adapters.pubsub import Publisher
 from velocast.core.audit_row import AuditRow
 from velocast.core.kinds import Task
@@ -38,18 +38,106 @@ FIRST = "2025-03-10T00:30:00Z"  # a Monday, 46 days of counts
 LATER = "2025-03-17T00:30:00Z"  # a week more
 
 
+Buckets = dict[str, dict[str, tuple[bytes, str]]]
+
+# Each stage adds a step to the one before. A training takes some 5 s of CPU, and eight modules begin with the first.
+STAGES: dict[str, Callable[[Lab], object]] = {
+    "trained": lambda lab: lab.train("first", FIRST, reason="FIRST"),
+    "judged": lambda lab: lab.evaluate(lab.training("first").version, "first", FIRST),  # DEPLOY
+    "two": lambda lab: lab.train("later", LATER),
+    "serving": lambda lab: lab.promote(lab.training("first").version, "first", FIRST),
+}
+TASKS: tuple[Task, ...] = ("forecast", "affluence")
+ALIASES = ("champion", "challenger")
+
+
 class Killed(Exception):
     """The process died after a write."""
 
 
 @dataclass
+class Registered:
+    """What MLflow knew of the versions of a stage, and the aliases at that time."""
+
+    aliases: dict[tuple[Task, str], int | None]
+    tags: dict[int, dict[str, str]]  # by version
+    described: dict[str, tuple[str, str]]  # by run: its name and its description
+
+
+Stages = dict[str, tuple[Buckets, Registered]]
+
+
+@dataclass
 class Lab:
-    """Emulators with a small city in them; `keep` remembers what the buckets hold, `restore` brings it back."""
+    """Emulators with a small city in them; `keep` remembers what the buckets hold, `restore` brings it back.
+
+    stages: those that this session has reached, for all labs.
+    """
 
     store: emulators.RunningObjectStore
     topics: emulators.RunningPubSub
     client: bigquery.Client
-    kept: dict[str, dict[str, tuple[bytes, str]]] = field(default_factory=dict)
+    stages: Stages
+    kept: Buckets = field(default_factory=dict)
+
+    def begin(self, stage: str) -> None:
+        """Lay out buckets and registry as they are at the end of one of STAGES, which is reached once in a session."""
+        if stage not in self.stages:
+            before = list(STAGES)[: list(STAGES).index(stage)]
+            if before:
+                self.begin(before[-1])
+            STAGES[stage](self)
+            self.stages[stage] = self.buckets(), self._registered()
+        buckets, registered = self.stages[stage]
+        self.restore(buckets)
+        self._register(registered)
+
+    def _registered(self) -> Registered:
+        from mlflow import MlflowClient
+
+        registry = self.registry()
+        client = MlflowClient(registry.tracking_uri)
+        found = Registered({}, {}, {})
+        for task in TASKS:
+            for alias in ALIASES:
+                found.aliases[task, alias] = registry.get_alias(task, alias)
+        for name in ("first", "later"):
+            training = RunStore(self.run("lab", name, FIRST)).find("train.json", Training)
+            if training is not None:
+                tags = registry.version_info("forecast", training.version).tags
+                found.tags[training.version] = tags
+                run = client.get_run(training.run_id)
+                name_and_text = str(run.info.run_name), run.data.tags[DESCRIPTION]
+                found.described[training.run_id] = name_and_text
+        return found
+
+    def _register(self, kept: Registered) -> None:
+        """Undo what other modules did to the versions; the versions that they added stay."""
+        from mlflow import MlflowClient
+
+        registry = self.registry()
+        client = MlflowClient(registry.tracking_uri)
+        for (task, alias), version in kept.aliases.items():
+            if version is not None:
+                registry.set_alias(task, alias, version)
+            elif registry.get_alias(task, alias) is not None:
+                client.delete_registered_model_alias(model_name(task), alias)
+        for version, tags in kept.tags.items():
+            now = registry.version_info("forecast", version).tags
+            for key in now.keys() - tags.keys():
+                client.delete_model_version_tag(model_name("forecast"), str(version), key)
+            changed = {key: tags[key] for key in tags if now.get(key) != tags[key]}
+            registry.set_tags("forecast", version, changed)
+        for run_id, (name, text) in kept.described.items():
+            registry.describe_run(run_id, name=name, text=text)
+
+    def newest_version(self, task: Task = "forecast") -> int:
+        """The newest version of a task in MLflow, whichever module made it."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(self.registry().tracking_uri)
+        found = client.search_model_versions(f"name = '{model_name(task)}'")
+        return max(int(version.version) for version in found)
 
     def objects(self, bucket: str = "models") -> Objects:
         return emulators.objects(bucket)
@@ -63,7 +151,7 @@ class Lab:
     def keep(self) -> None:
         self.kept = self.buckets()
 
-    def buckets(self) -> dict[str, dict[str, tuple[bytes, str]]]:
+    def buckets(self) -> Buckets:
         """What the buckets hold, for `restore`."""
         return {short: self.contents(short) for short in emulators.BUCKETS}
 
@@ -92,7 +180,7 @@ class Lab:
             for name, (data, kind) in self.contents().items()
         }
 
-    def restore(self, buckets: dict[str, dict[str, tuple[bytes, str]]] | None = None) -> None:
+    def restore(self, buckets: Buckets | None = None) -> None:
         """Put the buckets back, forget messages, audit rows and forecasts; the registry and the counts stay.
 
         buckets: what `buckets` returned; by default, when `keep` was called.
@@ -155,8 +243,8 @@ def _type(name: str) -> str:
 
 
 @contextmanager
-def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 53) -> Iterator[Lab]:
-    """Give a lab for a module: environment set, tables filled with counts up to UNTIL, buckets empty."""
+def laid_out(request: pytest.FixtureRequest, stage: str) -> Iterator[Lab]:
+    """Give a lab for a module: environment set, tables filled with counts up to UNTIL, all as at the end of a stage."""
     fit = forecaster.fit_forecaster
 
     def fit_small(*args: Any, seed: int, test_mode: bool = False) -> forecaster.TrainedModel:
@@ -174,10 +262,12 @@ def laid_out(request: pytest.FixtureRequest, *, counters: int = 4, days: int = 5
             request.getfixturevalue("object_store"),
             request.getfixturevalue("pubsub"),
             warehouse.client,
+            request.getfixturevalue("stages"),
         )
         warehouse.empty()
-        small_city.store(small_city.make(counters, days=days, until=UNTIL))
+        small_city.store(small_city.make(4, days=53, until=UNTIL))
         lab.restore()
+        lab.begin(stage)
         yield lab
 
 

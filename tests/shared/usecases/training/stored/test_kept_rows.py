@@ -31,8 +31,7 @@ Reads = Counter[tuple[date, date, bool]]
 @pytest.fixture(scope="module")
 def trained(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A forecaster and a classifier that are not evaluated yet."""
-    with training_lab.laid_out(request) as lab:
-        lab.train("kept-count", FIRST)
+    with training_lab.laid_out(request, "trained") as lab:
         lab.train("kept-busy", FIRST, kind="affluence")
         lab.keep()
         yield lab
@@ -92,7 +91,7 @@ def test_a_retraining_reads_its_rows_once_although_its_training_is_tried_again(
         raise training_lab.Killed
 
     monkeypatch.setenv("R2_FLOOR", "-10")
-    first = lab.training("kept-count")
+    first = lab.training("first")
     once = {scored(first.windows.test_current): 1, held_out(first): 1}
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "log_training", die)
@@ -118,8 +117,8 @@ def test_so_does_one_of_a_classifier(lab: Lab, reads: Reads) -> None:
 
 
 def test_what_is_kept_is_what_was_read_types_and_all(lab: Lab) -> None:
-    made = lab.training("kept-count")
-    run = lab.run("look", "kept-count", FIRST)
+    made = lab.training("first")
+    run = lab.run("look", "first", FIRST)
     frame = frames.scoring_frame(kept_rows.source_of(run, made), made.windows.test_current)
     kept = kept_rows.rows_of_test_current(run, RunStore(run), made)
     assert len(frame) > 1000
@@ -146,11 +145,11 @@ def test_an_empty_column_and_no_rows_at_all_keep_their_types(rows: int) -> None:
 
 
 def test_a_forecaster_carries_what_similar_days_miss(lab: Lab) -> None:
-    made = lab.training("kept-count")
+    made = lab.training("first")
     run = lab.run("look", "by-hand", FIRST)
     model = model_io.load_model(lab.objects(), made.artifact)
     assert isinstance(model, TrainedModel)
-    learned = store_of(lab, "kept-count").find(run_store.LEARNED, LearnedRows)
+    learned = store_of(lab, "first").find(run_store.LEARNED, LearnedRows)
     assert learned == LearnedRows(rows=made.rows)
     rows = frames.calibration_frame(
         kept_rows.source_of(run, made), made.windows.learnable, made.windows.calibrate_from
@@ -172,7 +171,7 @@ def test_of_a_classifier_it_is_kept_beside_it(lab: Lab, reads: Reads) -> None:
 
 
 @pytest.mark.parametrize(
-    ("execution_id", "task"), [("kept-count", "forecast"), ("kept-busy", "affluence")]
+    ("execution_id", "task"), [("first", "forecast"), ("kept-busy", "affluence")]
 )
 def test_a_version_of_which_no_rows_were_kept_is_scored_alike(
     lab: Lab, reads: Reads, execution_id: str, task: Task
@@ -195,9 +194,9 @@ def test_damaged_rows_are_read_again(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = lab.training("kept-count")
+    made = lab.training("first")
     assert made.test_current is not None
-    name = "runs/kept-count/test_current.parquet"
+    name = "runs/first/test_current.parquet"
     if damage == "missing":
         lab.objects().delete(name)
     elif damage == "older":  # kept by a release that had fewer features
