@@ -155,7 +155,8 @@ def mlflow_server(
         yield url
 
 
-JOBS_IMPORT = (
+# What the scripts of the jobs import.
+JOBS = (
     "velocast.usecases.forecasting.in_tasks.steps",
     "velocast.usecases.training.evaluate",
     "velocast.usecases.training.promote",
@@ -167,12 +168,12 @@ JOBS_IMPORT = (
 def warm_python() -> Iterator[WarmPython]:
     """Starts jobs as the local stack does: in forks of a process that has imported their libraries.
 
-    And Velocast's own modules, which nobody edits during a session: 0.3 s of CPU for each job.
+    It has imported Velocast's own modules, too, which nobody edits during a session: 0.3 s of CPU less for each job.
     """
     from gcp_emulators.core.warm_python import WarmPython
     from velocast_local.stack.supervisor import IMPORTS
 
-    python = WarmPython([*IMPORTS, *JOBS_IMPORT])
+    python = WarmPython([*IMPORTS, *JOBS])
     yield python
     python.stop()
 

@@ -16,7 +16,7 @@ def test_the_text_of_a_row_is_what_json_writes_of_it() -> None:
             "count": [1, 2, 1, 1],
             "share": [0.1, float("nan"), 1e-9, 0.1],
             "mixed": pd.Series([1, 1.0, True, "1"], dtype=object),
-            "at": pd.to_datetime(["2025-03-01T00:00Z", "2025-03-01T00:00Z", None, "2025-03-02T00:00Z"]),
+            "at": pd.Series(["2025-03-01", "2025-03-01", None, "2025-03-02"], dtype="datetime64[us]"),
         }
     )  # fmt: skip
     plain = frame.astype(object).where(frame.notna(), None)
