@@ -7,7 +7,6 @@ reach neither the model, nor its features, nor typical weeks, nor the snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -30,7 +29,6 @@ from velocast_cli.backtesting import frames
 from velocast_cli.backtesting.plan import KEPT, BacktestPlan, fit_before_cut, held_out, known_before
 
 FOLDS = 5
-FOLDS_AT_ONCE = 2  # while one waits for the warehouse, the other forecasts
 LEARN_ONE_IN = (
     6  # training on a sixth of the hours adds a tenth of the error that hiding a counter adds
 )
@@ -57,13 +55,11 @@ def backtest_cold_start(
     if not plan.forecasters:
         return pd.DataFrame()
     cuts, places = plan.cuts(), _places(warehouse, plan)
-
-    def fold(number: int, hidden: pd.DataFrame) -> pd.DataFrame:
-        return _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning)
-
-    hidden = folds(places)
-    with ThreadPoolExecutor(FOLDS_AT_ONCE) as pool:
-        return _joined(list(pool.map(fold, range(len(hidden)), hidden)))
+    parts = [
+        _fold(warehouse, city, plan, cuts[-1 - number % len(cuts)], hidden, learning)
+        for number, hidden in enumerate(folds(places))
+    ]
+    return _joined(parts)
 
 
 def _places(warehouse: Warehouse, plan: BacktestPlan) -> pd.DataFrame:
