@@ -25,7 +25,7 @@ FORMATS = (
     ("rmse", ".1f"),
     ("wape", ".1%"),
     ("coverage", ".1%"),
-    ("winkler", ".0f"),
+    ("winkler", ",.0f"),
 )
 WEEK = 7  # days, and origins
 MANY_SECONDS = 100  # fewer have two significant digits
