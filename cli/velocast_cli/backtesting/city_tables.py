@@ -35,19 +35,16 @@ def counts_with_quality(
     """
     warehouse.load_table(raw, arrow_counts(counts.assign(quality=None)), expires_days=None)
     first, until = span(counts)
-    marks = (
-        search_changes(
-            warehouse,
-            city,
-            Thresholds(),
-            mark_from=first,
-            until=until,
-            counts_table=raw,
-            counters=counters,
-        )
-        .all()
-        .rows
+    search = search_changes(
+        warehouse,
+        city,
+        Thresholds(),
+        mark_from=first,
+        until=until,
+        counts_table=raw,
+        counters=counters,
     )
+    marks = search.all().rows
     keys = ["counter_id", "counted_at"]
     found = counts[keys].merge(marks[[*keys, "quality"]], how="left", on=keys)["quality"]
     own = counts["quality"].astype("object").reset_index(drop=True)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
 from velocast.core.weather_variables import VALUES
+from velocast_cli.backtesting import weather_perturbation
 from velocast_cli.backtesting.weather_perturbation import HORIZON_HOURS, observed, perturbed
 
 ISSUED_AT = datetime(2025, 3, 1, 23, tzinfo=UTC)
@@ -87,6 +88,15 @@ def test_temperature_errs_as_weather_services_say() -> None:
     errors = many(200).groupby("day")["temperature_c"].std()
     assert errors.iloc[0] == pytest.approx(1.0, abs=0.15)
     assert errors.iloc[4] == pytest.approx(2.3, abs=0.3)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_errors_are_what_scipys_filter_makes_of_the_same_noise(name: str) -> None:
+    kept = np.exp(-1 / weather_perturbation._CORRELATION_HOURS[name])
+    noise = np.random.default_rng(7).standard_normal(HORIZON_HOURS)
+    noise[1:] *= np.sqrt(1 - kept**2)
+    drawn = weather_perturbation._draws(np.random.default_rng(7), name)
+    np.testing.assert_array_equal(drawn, signal.lfilter([1.0], [1.0, -kept], noise))
 
 
 def test_errors_come_in_runs_of_hours() -> None:
