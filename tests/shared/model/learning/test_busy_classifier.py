@@ -5,6 +5,7 @@ import json
 import zipfile
 from datetime import date, timedelta
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,19 +102,23 @@ class TestThreshold:
         assert choose_threshold(np.array([0.1, 0.2]), np.array([False, False]), 0.3) == 0.3
 
     def test_it_is_chosen_on_held_out_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        fitted: list[pd.DataFrame] = []
+        fitted: list[tuple[pd.DataFrame, Any]] = []
         chosen_on: list[int] = []
         fit, choose = busy_classifier._fit, busy_classifier.choose_threshold
-        monkeypatch.setattr(
-            busy_classifier, "_fit", lambda p, rows, *a: fitted.append(rows) or fit(p, rows, *a)
-        )
+
+        def fit_and_note(params: dict[str, Any], rows: pd.DataFrame, *others: Any) -> Any:
+            fitted.append((rows, fit(params, rows, *others)))
+            return fitted[-1][1]
+
+        monkeypatch.setattr(busy_classifier, "_fit", fit_and_note)
         monkeypatch.setattr(
             busy_classifier,
             "choose_threshold",
             lambda p, *a: chosen_on.append(len(p)) or choose(p, *a),
         )
-        busy_classifier.fit_busy_classifier(TRAIN, seed=7, test_mode=True)
-        trial, final = sorted(fitted, key=len)
+        made = busy_classifier.fit_busy_classifier(TRAIN, seed=7, test_mode=True)
+        (trial, _), (final, kept) = sorted(fitted, key=lambda each: len(each[0]))
+        assert made.estimator is kept, "the model that is kept has learned from all weeks"
         assert len(final) == len(TRAIN)
         assert len(trial) + chosen_on[0] == len(TRAIN)
         newest = max(TRAIN["local_date"])
