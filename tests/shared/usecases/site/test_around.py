@@ -103,6 +103,7 @@ def test_my_position_names_the_nearest_sites_and_stays_in_the_browser(
     context.set_geolocation({"latitude": 48.8566, "longitude": 2.3522})
     asked: list[str] = []
     page = city_page(context, address)
+    expect(page.locator("#hand-card")).to_be_visible()  # the last thing that a page loads by itself
     expect(page.locator("#near")).to_be_hidden()
     page.on("request", lambda request: asked.append(request.url))
     page.locator("#zoom-here").focus()
