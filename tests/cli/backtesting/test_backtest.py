@@ -27,8 +27,13 @@ from velocast.core.datetimes import start_of_local_day
 from velocast.core.errors import TooLittleHistory
 from velocast.core.kinds import ForecastKind
 from velocast.model.learning import forecaster, regressors
-from velocast_cli import backtest_command
-from velocast_cli.backtesting import file_backtest, reference_forest, rolling_origins, scores
+from velocast_cli.backtesting import (
+    file_backtest,
+    printed_scores,
+    reference_forest,
+    rolling_origins,
+    scores,
+)
 from velocast_cli.backtesting import report as backtest_report
 from velocast_cli.backtesting.apart import cold_start
 from velocast_cli.backtesting.file_backtest import BacktestRequest
@@ -325,7 +330,7 @@ def test_after_a_long_silence_nobody_knows_which_hours_are_busy(tmp_path: Path) 
 def test_the_screen_shows_what_a_new_counter_would_get(city_file: Path) -> None:
     hidden = scores.summarize(made(city_file))["new_counters"]
     screen = StringIO()
-    Console(width=200, file=screen).print(backtest_command.new_counters_table(hidden))
+    Console(width=200, file=screen).print(printed_scores.new_counters_table(hidden))
     text = screen.getvalue()
     assert f"{hidden['rows']:,} forecasts of 3 counters, history hidden" in text
     for line in (

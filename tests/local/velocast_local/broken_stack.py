@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 VELOCAST = Path(sys.executable).parent / "velocast"
-DAYS, COUNTERS = 2, 8
+DAYS, COUNTERS = 2, 4
 DEMO: list[str | Path] = [
     VELOCAST,
     "demo",

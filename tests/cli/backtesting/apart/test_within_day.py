@@ -11,8 +11,8 @@ from tests.shared.model.learning.test_within_day import DAYS, NOON, days_with
 from velocast.core.errors import TooLittleHistory
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.learning.within_day import MIN_DAYS
-from velocast_cli.backtest_command import within_day_table
 from velocast_cli.backtesting.apart.within_day import backtest_within_day
+from velocast_cli.backtesting.printed_scores import within_day_table
 from velocast_cli.main import app
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from velocast.core.city import load_city
 from velocast.core.datetimes import start_of_local_day
-from velocast_cli import backtest_command
+from velocast_cli.backtesting import printed_scores
 from velocast_cli.backtesting.outside.comparison import compare_outside
 from velocast_cli.backtesting.outside.described import describe_comparison
 from velocast_cli.backtesting.outside.forecasts import (
@@ -271,7 +271,7 @@ def test_the_comparison_fits_into_a_terminal(rows: pd.DataFrame) -> None:
     found = OutsideForecasts(forecaster, origins(), ["a", "b"], theirs, error=error)
     compared = compare_outside(rows, found)
     screen = StringIO()
-    Console(width=80, file=screen).print(backtest_command.comparison_table(compared))
+    Console(width=80, file=screen).print(printed_scores.comparison_table(compared))
     text = screen.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
