@@ -107,6 +107,32 @@ def weather_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def assert_shown(found: dict[str, Any]) -> None:
+    """Every kind of score in the command's JSON is on its screen too."""
+    until_noon = dict.fromkeys(("r2", "r2_within_day", "gain", "late_gain"), 0.125) | dict.fromkeys(
+        ("coverage_within_day", "width_within_day", "width"), 0.25
+    )
+    within_day = [until_noon | {"known_until": 12, "rows": 1234, "days": 7, "days_updated": 6}]
+    screen = StringIO()
+    printed_scores.print_scores(
+        found | {"within_day": within_day}, Console(width=80, file=screen, soft_wrap=True)
+    )
+    text = screen.getvalue()
+    rows = [line.split() for line in text.splitlines()]
+    compared = [model for outside in found["outside"] for model in outside["models"]]
+    for model in [*found["models"], *compared]:
+        assert [model["name"], f"{model['r2']:.3f}"] in [row[:2] for row in rows]
+    assert f"{found['rows']:,} forecasts from {found['origins']} origins" in text
+    assert f"balanced accuracy {found['affluence']['balanced_accuracy']:.3f} " in text
+    hidden = found["new_counters"]
+    assert f"{hidden['rows']:,} forecasts of {hidden['counters']} counters" in text
+    for model in hidden["models"]:
+        assert any(f"{model['r2']:.3f}" in row for row in rows)
+    assert ["12", "h", "1,234", "6", "0.125"] in [row[:5] for row in rows]
+    assert f"to these scores: {found['seconds']:,.0f} s" in text
+    assert found["city"] in text
+
+
 def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     city_file: Path, weather_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +194,7 @@ def test_the_command_prints_scores_of_all_models_on_the_same_rows(
     assert week["forecast_seconds"] > 0
     assert "cannot start '/no/where'" in gone["error"]
     assert (gone["rows"], gone["lacking"], gone["models"]) == (0, found["rows"], [])
+    assert_shown(found)
     page = report.read_text(encoding="utf-8")
     assert f"against week: {week['rows']:,} forecasts of 3 counters from 7 origins" in page
     assert "cannot start &#39;/no/where&#39;" in page
