@@ -28,7 +28,7 @@ WEEKS = 52 / 12
 WEATHER_ISSUES = 8  # forecasts of the weather of an hour before it is observed
 TEXT = 15  # characters of a string that is not in TEXTS
 TEXTS = {"counter_id": 19, "run_id": 32, "basis": 5, "model_kind": 3, "quality": 0, "source": 8}
-# One row of features with its keys, in the table that a large result passes through.
+# One row of features with its keys, in the anonymous table from which a large result is read.
 FEATURE_BYTES = 8 * 45 + 2 + TEXTS["counter_id"] + 2 + 7
 
 

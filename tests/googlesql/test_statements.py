@@ -141,15 +141,18 @@ class RecordedJobs(Jobs):
             for name in schemas.TABLES
         }
 
-    def load(self, name: str, rows: pa.Table, *, hours: int) -> None:
-        made = staging.create_sql(sql_templates.quoted(PROJECT, name), rows.schema, hours)
+    def create(self, name: str, schema: pa.Schema, *, hours: int) -> None:
+        made = staging.create_sql(sql_templates.quoted(PROJECT, name), schema, hours)
         self.statements.append(Statement(made))
         fields = re.search(r"\((.*?)\)", made)
         assert fields
         columns = [field.split() for field in fields[1].split(", ")]
         self.tables[f"{PROJECT}.{name}"] = dict(columns)
 
-    def run(self, text: str, parameters: dict[str, Any]) -> Any:
+    def append(self, name: str, rows: pa.Table) -> None:
+        assert f"{PROJECT}.{name}" in self.tables
+
+    def run(self, text: str, parameters: dict[str, Any], *, page_rows: int | None = None) -> Any:
         types: dict[str, str] = {}
         for parameter in sql_templates.query_parameters(parameters):
             scalar = isinstance(parameter, bigquery.ScalarQueryParameter)

@@ -17,11 +17,13 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.grpc_api import read_servicer
 from bqemulator.jobs import executor
+from bqemulator.sql.parameters import bind_parameters
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.storage.engine import DuckDBEngine
+from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.streaming.read_session import get_stream_data
 from bqemulator.versioning.snapshots import SnapshotManager
-from google.cloud.bigquery_storage_v1.types import ReadRowsRequest
+from google.cloud.bigquery_storage_v1.types import CreateReadSessionRequest, ReadRowsRequest
 from sqlglot.expressions import Alter
 
 from gcp_emulators.bigquery.connections import connect_each_thread
@@ -63,11 +65,13 @@ def apply_corrections(
     _forget_old_results()
     _keep_jobs_in_memory()
     _take_zones_from_parameters()
+    _bind_parameters_in_code_only()
     _tell_of_altered_columns()
     _format_timestamps_in_duckdb()
     connect_each_thread(lambda connection: connection.execute(_FORMAT_MACRO))
     work_once_per_statement()
     _read_in_pieces()
+    _read_results()
     correct_responses(discovery_file, default_wait)
 
 
@@ -109,6 +113,32 @@ def _read_in_pieces() -> None:
 
     _replace(read_servicer.BigQueryReadHandler, "_handle_read_rows", read_rows)
     _replace(read_servicer, "get_stream_data", rest_of_stream)
+
+
+def _read_results() -> None:
+    """Jobs named the anonymous table that holds their result, but the Storage Read API did not find it."""
+    create = read_servicer.BigQueryReadHandler._handle_create_read_session
+
+    def create_session(self: Any, request: bytes, context: Any) -> bytes:
+        named = CreateReadSessionRequest.deserialize(request).read_session.table
+        table = named.rpartition("/")[2]
+        rows = executor.JOB_RESULTS.of_table(table)  # type: ignore[attr-defined]
+        if rows is None:
+            return create(self, request, context)
+        connection = self._ctx.engine.connection
+        connection.register(table, rows)
+        try:
+            return create(self, request, context)
+        finally:
+            connection.unregister(table)
+
+    def quoted_result(project: str, dataset: str, table: str) -> str:
+        if dataset == executor._ANONYMOUS_RESULTS_DATASET:
+            return f'"{table}"'
+        return quoted_table_ref(project, dataset, table)
+
+    _replace(read_servicer.BigQueryReadHandler, "_handle_create_read_session", create_session)
+    _replace(read_servicer, "quoted_table_ref", quoted_result)
 
 
 def _load_parquet_by_name() -> None:
@@ -218,6 +248,25 @@ def _take_zones_from_parameters() -> None:
         return await run(project_id, bq_sql, query_params, ctx, caller=caller)
 
     _replace(executor, "_run_single_sql", run_with_zones)
+
+
+def _bind_parameters_in_code_only() -> None:
+    """A parameter that a comment or a text names was bound there too, and DuckDB refused a value too many."""
+    not_code = re.compile(r"(/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")", re.DOTALL)
+
+    def bind_in_code(
+        sql: str, query_parameters: list[dict[str, Any]] | None = None
+    ) -> tuple[str, list[Any]]:
+        if not query_parameters or not query_parameters[0].get("name"):
+            return bind_parameters(sql, query_parameters)
+        parts = not_code.split(sql)
+        values: list[Any] = []
+        for number in range(0, len(parts), 2):
+            parts[number], bound = bind_parameters(parts[number], query_parameters)
+            values += bound
+        return "".join(parts), values
+
+    _replace(executor, "bind_parameters", bind_in_code)
 
 
 def _format_timestamps_in_duckdb() -> None:

@@ -41,3 +41,10 @@ class RecentResults(dict[str, Any]):
             if job_id in self:
                 self._bytes -= self[job_id].nbytes
             return super().pop(job_id, *default)
+
+    def of_table(self, table: str) -> Any:
+        """Return the result that an anonymous table holds, which bqemulator names after its job; None if it is gone."""
+        with self._lock:
+            return next(
+                (self[each] for each in self if table == f"anon{each.replace('-', '')}"), None
+            )

@@ -258,6 +258,15 @@ def test_functions_in_use(
     assert rows(warehouse_tables, sql) == [(expected,)]
 
 
+def test_a_parameter_is_bound_in_code_and_nowhere_else(warehouse_tables: bigquery.Client) -> None:
+    sql = """
+        -- @n, and what it's not
+        SELECT 'it\\'s @n' AS text, @n AS n /* @n */, "@n" AS quoted
+    """
+    number = bigquery.ScalarQueryParameter("n", "INT64", 3)
+    assert rows(warehouse_tables, sql, number) == [("it's @n", 3, "@n")]
+
+
 def test_window_over_a_range_of_hours(warehouse_tables: bigquery.Client) -> None:
     """A gap in the hours is a gap in the window, not a row further back."""
     load(warehouse_tables, counts(10, 20))
@@ -309,6 +318,35 @@ def test_the_storage_read_api_gives_arrow(
         )
     assert found.num_rows == 100
     assert sum(found.column("bike_count").to_pylist()) == 4950
+
+
+@pytest.mark.filterwarnings("ignore:Retrieving Arrow:PendingDeprecationWarning")
+def test_the_result_of_a_query_is_read_in_its_order_through_the_storage_read_api(
+    warehouse: Warehouse, warehouse_tables: bigquery.Client
+) -> None:
+    """Google's client reads the anonymous table of any result that has more than a page."""
+    sql = "SELECT n, CAST(n AS STRING) AS text FROM UNNEST(GENERATE_ARRAY(1, 5000)) AS n ORDER BY n DESC"
+    with grpc.insecure_channel(warehouse.emulator.storage_host) as channel:
+        transport = BigQueryReadGrpcTransport(channel=channel)
+        reader = BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call]
+        found = warehouse_tables.query_and_wait(sql, page_size=10)
+        whole = found.to_arrow(bqstorage_client=reader)
+        assert found.job_id
+        held = warehouse_tables.get_job(found.job_id).destination
+        folder = f"projects/{held.project}/datasets/{held.dataset_id}/tables"
+        options = ReadSession.TableReadOptions(
+            selected_fields=["text"], row_restriction="n > 4990 AND text != '5000'"
+        )
+        part = ReadSession(
+            table=f"{folder}/{held.table_id}", data_format=DataFormat.ARROW, read_options=options
+        )
+        session = reader.create_read_session(parent=f"projects/{held.project}", read_session=part)
+        some = reader.read_rows(session.streams[0].name).to_arrow(session)  # type: ignore[no-untyped-call]
+        unknown = ReadSession(table=f"{folder}/anon1", data_format=DataFormat.ARROW)
+        with pytest.raises(NotFound):
+            reader.create_read_session(parent=f"projects/{held.project}", read_session=unknown)
+    assert whole["n"].to_pylist() == list(range(5000, 0, -1))
+    assert some.to_pydict() == {"text": [str(n) for n in range(4999, 4990, -1)]}
 
 
 def test_a_stream_is_read_in_messages_of_limited_size_and_resumed(

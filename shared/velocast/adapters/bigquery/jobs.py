@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from velocast.adapters import google_clients
 from velocast.adapters.bigquery.failures import (
@@ -43,20 +43,23 @@ class Jobs:
         """Google's client."""
         return google_clients.bigquery_client(self.project, self.location)
 
-    def load(self, name: str, rows: pa.Table, *, hours: int) -> None:
-        """Create a staging table from the rows, or add them to it. hours: until it expires."""
+    def create(self, name: str, schema: pa.Schema, *, hours: int) -> None:
+        """Create a staging table for such rows, unless it is there. hours: until it expires."""
+        self.run(create_sql(quoted(self.project, name), schema, hours), {})
+
+    def append(self, name: str, rows: pa.Table) -> None:
+        """Add rows to a staging table."""
         import pyarrow.parquet as pq
 
         file = io.BytesIO()
         pq.write_table(rows, file, coerce_timestamps="us", allow_truncated_timestamps=True)
         file.seek(0)
-        self.load_file(name, file, rows.schema, hours=hours)
+        self.append_file(name, file)
 
-    def load_file(self, name: str, file: IO[bytes], schema: pa.Schema, *, hours: int) -> None:
-        """Create a staging table from the rows of a Parquet file, or add them to it. hours: until it expires."""
+    def append_file(self, name: str, file: IO[bytes]) -> None:
+        """Add the rows of a Parquet file to a staging table."""
         from google.cloud import bigquery
 
-        self.run(create_sql(quoted(self.project, name), schema, hours), {})
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
@@ -66,26 +69,34 @@ class Jobs:
         )
         job.result(timeout=JOB_SECONDS, retry=call_bounds()["retry"])
 
-    def run(self, text: str, parameters: dict[str, Any]) -> bigquery.table.RowIterator:
-        """Run a statement, wait for it and return its rows."""
-        return self._wait(self._start(text, parameters))
+    def run(
+        self, text: str, parameters: dict[str, Any], *, page_rows: int | None = None
+    ) -> bigquery.table.RowIterator:
+        """Run a statement, wait for it and return its rows.
+
+        The service answers a short one in the request that starts it. page_rows: the most that are in one answer.
+        """
+        from google.cloud import bigquery
+
+        return self.client.query_and_wait(
+            text,
+            job_config=bigquery.QueryJobConfig(query_parameters=query_parameters(parameters)),
+            api_timeout=CALL_SECONDS,
+            wait_timeout=JOB_SECONDS,
+            retry=call_bounds()["retry"],
+            job_retry=job_retry(),
+            page_size=page_rows,
+        )
+
+    def result_table(self, rows: bigquery.table.RowIterator) -> str:
+        """Return the name (dataset.table) of the anonymous table in which BigQuery keeps the rows of a query."""
+        job = self.client.get_job(rows.job_id or "", location=rows.location, **call_bounds())
+        table = cast("bigquery.QueryJob", job).destination
+        return f"{table.dataset_id}.{table.table_id}"
 
     def change(self, text: str, parameters: dict[str, Any]) -> int:
         """Run a statement that changes rows, and return how many it changed."""
-        job = self._start(text, parameters)
-        self._wait(job)
-        return int(job.num_dml_affected_rows or 0)
-
-    def _start(self, text: str, parameters: dict[str, Any]) -> bigquery.QueryJob:
-        from google.cloud import bigquery
-
-        config = bigquery.QueryJobConfig(query_parameters=query_parameters(parameters))
-        # With any job_retry, the client would go on for twenty minutes when the service does not answer.
-        return self.client.query(text, job_config=config, job_retry=None, **call_bounds())
-
-    def _wait(self, job: bigquery.QueryJob) -> bigquery.table.RowIterator:
-        retry = call_bounds()["retry"]
-        return job.result(timeout=JOB_SECONDS, retry=retry, job_retry=job_retry())
+        return self.run(text, parameters).num_dml_affected_rows or 0
 
     @contextmanager
     def scratch(self, dataset: str, *, kept: bool = False) -> Iterator[str]:

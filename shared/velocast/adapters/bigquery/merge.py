@@ -49,7 +49,9 @@ def merge_rows(
             plan = Merge.of(schema, part.column_names, keys, update, insert_only, replaced)
             data = staged(schema, part, keys)
             if data.num_rows:
-                jobs.load(scratch, data, hours=STAGING_HOURS)
+                if not total:
+                    jobs.create(scratch, data.schema, hours=STAGING_HOURS)
+                jobs.append(scratch, data)
                 bounds.append(partition_bounds(schema, data))
                 total += data.num_rows
         if plan is None or not total:

@@ -15,6 +15,7 @@ from tests.shared.adapters.bigquery.stored_counts import (
     counts,
     leftovers,
 )
+from velocast.adapters.bigquery import client as bigquery_client
 from velocast.core import schemas
 from velocast.core.errors import WarehouseError
 
@@ -26,8 +27,19 @@ ORDER BY counter_id, counted_at
 """
 
 
-@pytest.mark.parametrize("method", ["query", "query_large"])
-def test_query_gives_typed_columns(store, warehouse_tables, sql, method):
+@pytest.mark.parametrize(
+    ("method", "page_rows"), [("query", 500), ("query_large", 500), ("query_large", 1)]
+)
+def test_query_gives_typed_columns(store, warehouse_tables, sql, monkeypatch, method, page_rows):
+    """A result of more than a page comes through the Storage Read API, and is the same."""
+    monkeypatch.setattr(bigquery_client, "PAGE_ROWS", page_rows)
+    sessions = []
+    open_session = store._reader.create_read_session
+    monkeypatch.setattr(
+        store._reader,
+        "create_read_session",
+        lambda **asked: sessions.append(asked["parent"]) or open_session(**asked),
+    )
     sql["q"] = QUERY
     rows = counts(("a", 0, 10, None), ("a", 1, 11, "outage"), ("b", 30, 3, None))
     store.merge(schemas.COUNTS, rows, keys=KEYS)
@@ -44,6 +56,7 @@ def test_query_gives_typed_columns(store, warehouse_tables, sql, method):
         }
     )
     pd.testing.assert_frame_equal(frame, expected, check_dtype=True)
+    assert len(sessions) == (page_rows == 1)
     assert leftovers(warehouse_tables) == []
 
 

@@ -272,7 +272,7 @@ def test_nan_is_stored_as_null_and_times_without_zone_are_refused(store):
         merge(schemas.WEATHER, pa.table(naive), keys=keys)
 
 
-@pytest.mark.parametrize(("owner", "step"), [(Jobs, "load"), (merge, "_write")])
+@pytest.mark.parametrize(("owner", "step"), [(Jobs, "create"), (Jobs, "append"), (merge, "_write")])
 def test_a_merge_that_broke_off_is_done_by_the_next(
     store, warehouse_tables, monkeypatch, owner, step
 ):

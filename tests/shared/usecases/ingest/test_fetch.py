@@ -182,13 +182,13 @@ class TestWhatIsStored:
     def test_many_counts_are_loaded_in_parts_and_merged_once(
         self, lab: Lab, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        loaded, load = list[int](), Jobs.load
+        loaded, append = list[int](), Jobs.append
 
-        def counted(self: Jobs, name: str, rows: pa.Table, *, hours: int) -> None:
+        def counted(self: Jobs, name: str, rows: pa.Table) -> None:
             loaded.append(rows.num_rows)
-            load(self, name, rows, hours=hours)
+            append(self, name, rows)
 
-        monkeypatch.setattr(Jobs, "load", counted)
+        monkeypatch.setattr(Jobs, "append", counted)
         monkeypatch.setattr(ingest, "STORED_AT_ONCE", HOURS)
         details = lab.fetch()
 
