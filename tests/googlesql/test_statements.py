@@ -15,10 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from google.cloud import bigquery
 
 from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
-from velocast.adapters.bigquery import sql_templates, staging
+from velocast.adapters.bigquery import merge, sql_templates, staging
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.revisions import Remembering
@@ -130,6 +129,16 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def type_of(sent: dict[str, Any]) -> str:
+    """Return the name of a parameter's type as it is sent."""
+    if sent["type"] == "ARRAY":
+        return f"ARRAY<{type_of(sent['arrayType'])}>"
+    if sent["type"] == "STRUCT":
+        fields = [f"{each['name']} {type_of(each['type'])}" for each in sent["structTypes"]]
+        return f"STRUCT<{', '.join(fields)}>"
+    return str(sent["type"])
+
+
 class RecordedJobs(Jobs):
     """Jobs that are not sent: it keeps the statements and the columns of the tables they make."""
 
@@ -153,11 +162,8 @@ class RecordedJobs(Jobs):
         assert f"{PROJECT}.{name}" in self.tables
 
     def run(self, text: str, parameters: dict[str, Any], *, page_rows: int | None = None) -> Any:
-        types: dict[str, str] = {}
-        for parameter in sql_templates.query_parameters(parameters):
-            scalar = isinstance(parameter, bigquery.ScalarQueryParameter)
-            kind = parameter.type_ if scalar else f"ARRAY<{parameter.array_type}>"
-            types[str(parameter.name)] = str(kind)
+        sent = [each.to_api_repr() for each in sql_templates.query_parameters(parameters)]
+        types = {each["name"]: type_of(each["parameterType"]) for each in sent}
         # the analyzer takes a script apart into statements
         for one in text.split(";\n") if text.startswith("BEGIN TRANSACTION") else [text]:
             self.statements.append(Statement(one.removesuffix(";"), types))
@@ -216,10 +222,16 @@ def test_a_view_is_valid(file: Path, recorder: Recorder) -> None:
     assert recorder.refusals() == []
 
 
+@pytest.mark.parametrize("way", ["passed", "staged"])
 @pytest.mark.parametrize(("table", "how"), MERGES, ids=[name for name, _ in MERGES])
-def test_a_merge_is_valid(table: str, how: dict[str, Any], recorder: Recorder) -> None:
+def test_a_merge_is_valid(
+    table: str, how: dict[str, Any], way: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "staged":
+        monkeypatch.setattr(merge, "PASSED_ROWS", 0)
     recorder.merge(table, rows_of(table), **how)
-    assert [s.sql.split()[0] for s in recorder.statements] == ["CREATE", "SELECT", "MERGE"]
+    kinds = [s.sql.split()[0] for s in recorder.statements]
+    assert kinds == [*(["CREATE"] if way == "staged" else []), "SELECT", "MERGE"]
     assert recorder.refusals() == []
 
 

@@ -17,6 +17,7 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.grpc_api import read_servicer
 from bqemulator.jobs import executor
+from bqemulator.sql import parameters
 from bqemulator.sql.parameters import bind_parameters
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.storage.engine import DuckDBEngine
@@ -66,6 +67,7 @@ def apply_corrections(
     _keep_jobs_in_memory()
     _take_zones_from_parameters()
     _bind_parameters_in_code_only()
+    _give_arrays_their_types()
     _tell_of_altered_columns()
     _format_timestamps_in_duckdb()
     connect_each_thread(lambda connection: connection.execute(_FORMAT_MACRO))
@@ -267,6 +269,27 @@ def _bind_parameters_in_code_only() -> None:
         return "".join(parts), values
 
     _replace(executor, "bind_parameters", bind_in_code)
+
+
+def _give_arrays_their_types() -> None:
+    """DuckDB took the types of an array from its values: a field that is null in each struct was a number."""
+    placeholder, simple_type = parameters._placeholder_for, parameters._bq_to_duckdb_type
+
+    def duckdb_type(told: dict[str, Any]) -> str | None:
+        if told.get("type") == "ARRAY":
+            element = duckdb_type(told["arrayType"])
+            return element and f"{element}[]"
+        if told.get("type") == "STRUCT":
+            kinds = {field["name"]: duckdb_type(field["type"]) for field in told["structTypes"]}
+            fields = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
+            return f"STRUCT({fields})" if all(kinds.values()) else None
+        return simple_type(told)
+
+    def typed_placeholder(value: Any, parameter: dict[str, Any]) -> str:
+        kind = duckdb_type(parameter["parameterType"]) if isinstance(value, list) else None
+        return f"CAST(? AS {kind})" if kind else placeholder(value, parameter)
+
+    _replace(parameters, "_placeholder_for", typed_placeholder)
 
 
 def _format_timestamps_in_duckdb() -> None:

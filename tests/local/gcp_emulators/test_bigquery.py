@@ -267,6 +267,22 @@ def test_a_parameter_is_bound_in_code_and_nowhere_else(warehouse_tables: bigquer
     assert rows(warehouse_tables, sql, number) == [("it's @n", 3, "@n")]
 
 
+def test_rows_are_passed_with_their_types(warehouse_tables: bigquery.Client) -> None:
+    """A field that is null in all of them has its own type too, as BigQuery takes it from the request."""
+    kinds = {"text": "STRING", "at": "TIMESTAMP", "day": "DATE", "n": "INT64", "yes": "BOOL"}
+    nothing = [bigquery.ScalarQueryParameter(name, kind, None) for name, kind in kinds.items()]
+    given = [bigquery.StructQueryParameter(None, *nothing)] * 2
+    sql = f"SELECT {', '.join(f'given.{name}' for name in kinds)} FROM UNNEST(@given) AS given"
+    config = bigquery.QueryJobConfig(
+        query_parameters=[bigquery.ArrayQueryParameter("given", "STRUCT", given)]
+    )
+    found = warehouse_tables.query_and_wait(sql, job_config=config)
+    names = {"INTEGER": "INT64", "BOOLEAN": "BOOL"}
+    told = {field.name: names.get(field.field_type, field.field_type) for field in found.schema}
+    assert told == kinds
+    assert [row.values() for row in found] == [(None,) * 5] * 2
+
+
 def test_window_over_a_range_of_hours(warehouse_tables: bigquery.Client) -> None:
     """A gap in the hours is a gap in the window, not a row further back."""
     load(warehouse_tables, counts(10, 20))

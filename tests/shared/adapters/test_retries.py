@@ -14,7 +14,8 @@ from google.api_core.exceptions import GoogleAPICallError, RetryError
 from tests import emulators
 from tests.shared.adapters.faulty_relay import Fault, grpc_relay, http_relay
 from velocast.adapters import gcs
-from velocast.adapters.bigquery import failures
+from velocast.adapters.bigquery import failures, jobs
+from velocast.adapters.bigquery import merge as merging
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.pubsub import Publisher
 from velocast.core import schemas
@@ -23,6 +24,9 @@ from velocast.core.requests import PredictRequest
 
 BUSY = '{"error": {"code": 429, "message": "Exceeded rate limits", "errors": [{"reason": "rateLimitExceeded"}]}}'
 AWAY = '{"error": {"code": 503, "message": "away", "errors": [{"reason": "backendError"}]}}'
+FAILED = (
+    '{"error": {"code": 400, "message": "try again", "errors": [{"reason": "jobBackendError"}]}}'
+)
 COUNTS = pa.Table.from_pylist(
     [
         {
@@ -45,21 +49,27 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.02)))
 
 
+@pytest.fixture
+def staging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all rows pass through a staging table, as many rows do."""
+    monkeypatch.setattr(merging, "PASSED_ROWS", 0)
+
+
 def merge(store: Warehouse) -> tuple[int, int]:
     found = store.merge(schemas.COUNTS, COUNTS, keys=["counter_id", "counted_at"])
     return found.inserted, found.updated
 
 
-@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.usefixtures("short_pauses", "staging")
 @pytest.mark.parametrize(
     "fault",
     [
         Fault("POST", 503, times=3, body=AWAY),
         Fault("POST", 429, times=3, body=BUSY),
+        Fault("POST", 400, times=3, body=FAILED),
         Fault("/upload/", 503, times=2, body=AWAY),
-        Fault("GET", 503, times=2, body=AWAY),
     ],
-    ids=["503", "429", "upload", "wait"],
+    ids=["503", "429", "failed job", "upload"],
 )
 def test_a_merge_outlasts_a_moment_without_bigquery(
     fault: Fault,
@@ -75,6 +85,24 @@ def test_a_merge_outlasts_a_moment_without_bigquery(
     assert fault.times == 0
 
 
+@pytest.mark.usefixtures("short_pauses")
+def test_a_long_query_outlasts_a_moment_without_bigquery(
+    warehouse: emulators.Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job goes on when the request that started it is answered, and its result is asked for again."""
+    fault = Fault("GET", 503, times=2, body=AWAY)
+    monkeypatch.setattr(jobs, "CALL_SECONDS", 2.0)
+    with http_relay(warehouse.emulator.url, fault) as relay:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", relay.address)
+        asked = jobs.Jobs(emulators.PROJECT, emulators.LOCATION)
+        slow = "SELECT SUM(s) AS n, COUNT(pg_sleep(s)) AS pause FROM UNNEST([@s]) AS s"
+        (row,) = asked.run(slow, {"s": 3})
+        assert row["n"] == 3
+        assert relay.count("POST") == 1
+    assert fault.times == 0
+
+
+@pytest.mark.usefixtures("staging")
 def test_a_merge_without_bigquery_ends_with_its_own_error(
     warehouse: emulators.Warehouse,
     warehouse_tables: object,

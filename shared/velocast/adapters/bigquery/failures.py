@@ -25,10 +25,15 @@ def call_bounds() -> dict[str, Any]:
 
 
 def job_retry() -> Any:
-    """Return how long a failed job is started again."""
-    from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+    """Return how long a failed job is started again; a service that does not answer has been asked long enough."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, job_retry_reasons
 
-    return DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS)
+    def failed(exc: BaseException) -> bool:
+        errors = exc.errors if isinstance(exc, GoogleAPICallError) else ()
+        return any(error.get("reason") in job_retry_reasons for error in errors)
+
+    return DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS).with_predicate(failed)
 
 
 def read_retry() -> Any:

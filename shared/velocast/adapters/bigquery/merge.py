@@ -10,12 +10,15 @@ from velocast.adapters.bigquery.failures import reporting
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.merge_statements import Merge, partition_bounds
 from velocast.adapters.bigquery.revisions import Remembering
-from velocast.adapters.bigquery.sql_templates import quoted
+from velocast.adapters.bigquery.sql_templates import Rows, quoted, unnested
 from velocast.adapters.bigquery.staging import STAGING_HOURS, staged
 from velocast.core import schemas
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# As many rows are passed with the statement. A staging table for them would take a CREATE, a load and a DROP.
+PASSED_ROWS, PASSED_BYTES = 100, 100_000
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,19 @@ class MergeResult:
     inserted: int
     updated: int
     unchanged: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Rows to merge. sql: what they are selected from; bounds: predicate on the partitions; rows: how many they are.
+
+    passed: the parameters of the statement.
+    """
+
+    sql: str
+    bounds: str
+    rows: int
+    passed: dict[str, Rows]
 
 
 def merge_rows(
@@ -41,46 +57,59 @@ def merge_rows(
     """Merge rows into a table; arguments and errors as for `Warehouse.merge`."""
     import pyarrow as pa
 
-    schema, total = schemas.table(table), 0
-    plan, bounds = None, list[str]()
-    dataset = table.split(".")[0]
-    with jobs.scratch(dataset) as scratch, reporting(f"merge into {table}"):
-        for part in [rows] if isinstance(rows, pa.Table) else rows:
-            plan = Merge.of(schema, part.column_names, keys, update, insert_only, replaced)
-            data = staged(schema, part, keys)
-            if data.num_rows:
+    schema = schemas.table(table)
+
+    def checked(part: pa.Table) -> tuple[Merge, pa.Table]:
+        plan = Merge.of(schema, part.column_names, keys, update, insert_only, replaced)
+        return plan, staged(schema, part, keys)
+
+    with reporting(f"merge into {table}"):
+        # a script, which a merge with a history is, takes no such parameters
+        if isinstance(rows, pa.Table) and history is None and _are_few(rows):
+            plan, data = checked(rows)
+            if not data.num_rows:
+                return MergeResult(0, 0, 0)
+            given, within = unnested("rows", data.column_names), partition_bounds(schema, data)
+            source = _Source(given, within, data.num_rows, {"rows": Rows(data)})
+            return _write(jobs, plan, source, None)
+        total, bounds = 0, dict[str, None]()
+        with jobs.scratch(table.split(".")[0]) as scratch:
+            for part in [rows] if isinstance(rows, pa.Table) else rows:
+                plan, data = checked(part)
+                if not data.num_rows:
+                    continue
                 if not total:
                     jobs.create(scratch, data.schema, hours=STAGING_HOURS)
                 jobs.append(scratch, data)
-                bounds.append(partition_bounds(schema, data))
+                bounds[partition_bounds(schema, data)] = None
                 total += data.num_rows
-        if plan is None or not total:
-            return MergeResult(0, 0, 0)
-        searched = " OR ".join(f"({each})" for each in dict.fromkeys(bounds))
-        within = f"({searched})" if len(bounds) > 1 else bounds[0]
-        names = (quoted(jobs.project, table), quoted(jobs.project, scratch), within)
-        return _write(jobs, plan, names, total, history)
+            if not total:
+                return MergeResult(0, 0, 0)
+            within = " OR ".join(f"({each})" for each in bounds)
+            within = f"({within})" if len(bounds) > 1 else within
+            source = _Source(quoted(jobs.project, scratch), within, total, {})
+            return _write(jobs, plan, source, history)
 
 
-def _write(
-    jobs: Jobs,
-    plan: Merge,
-    names: tuple[str, str, str],
-    total: int,
-    history: Remembering | None,
-) -> MergeResult:
+def _are_few(rows: pa.Table) -> bool:
+    return bool(rows.num_rows <= PASSED_ROWS and rows.nbytes <= PASSED_BYTES)
+
+
+def _write(jobs: Jobs, plan: Merge, source: _Source, history: Remembering | None) -> MergeResult:
+    names = (quoted(jobs.project, plan.table.name), source.sql, source.bounds)
     # Counted first, because not every server reports how many rows a MERGE inserted and updated.
-    counted = next(iter(jobs.run(plan.count_sql(*names), {})))
-    if not counted["inserted"] and not counted["updated"]:
-        return MergeResult(0, 0, total)
+    counted = next(iter(jobs.run(plan.count_sql(*names), source.passed)))
     inserted, updated = int(counted["inserted"]), int(counted["updated"])
+    if not inserted and not updated:
+        return MergeResult(0, 0, source.rows)
     if history and updated:
         revisions = quoted(jobs.project, history.table)
         # a script does not tell how many rows it changed
         jobs.run(history.merge_sql(plan, *names, revisions), {})
-        return MergeResult(inserted, updated, total - inserted - updated)
+        return MergeResult(inserted, updated, source.rows - inserted - updated)
     # A row that another writer stored in between must not change without a revision: the next run changes it.
-    changed = jobs.change(plan.merge_sql(*names, inserts_only=history is not None), {})
+    merge = plan.merge_sql(*names, inserts_only=history is not None)
+    changed = jobs.change(merge, source.passed)
     # Another writer may have stored some of the rows in between.
     inserted = min(inserted, changed)
-    return MergeResult(inserted, changed - inserted, total - changed)
+    return MergeResult(inserted, changed - inserted, source.rows - changed)

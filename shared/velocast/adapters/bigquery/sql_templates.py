@@ -12,10 +12,12 @@ from itertools import dropwhile
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from velocast.adapters.bigquery.staging import sql_type
 from velocast.core import schemas
 from velocast.core.errors import WarehouseError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from google.cloud import bigquery
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -29,6 +31,13 @@ class Empty:
     """An empty array parameter of a BigQuery type such as DATE or STRING, which an empty list cannot state."""
 
     type: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as a parameter: an array with a struct for each, whose fields have the columns' names and types."""
+
+    table: pa.Table
 
 
 def statement(name: str, project: str, tables: Mapping[str, str] | None = None) -> str:
@@ -72,6 +81,12 @@ def quoted(project: str, name: str) -> str:
     return f"`{project}.{name}`"
 
 
+def unnested(parameter: str, columns: Iterable[str]) -> str:
+    """Return what a statement selects the columns of a parameter of Rows from."""
+    names = ", ".join(f"given.{column} AS {column}" for column in columns)
+    return f"(SELECT {names} FROM UNNEST(@{parameter}) AS given)"  # noqa: S608
+
+
 def text_literal(value: str) -> str:
     """Return a text as a SQL literal, for conditions that take no parameters."""
     escaped = (
@@ -83,7 +98,7 @@ def text_literal(value: str) -> str:
 def query_parameters(
     values: Mapping[str, Any],
 ) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
-    """Return query parameters whose types follow from their Python values; lists, tuples and sets become arrays.
+    """Return query parameters whose types follow from their Python values; lists, tuples, sets and Rows become arrays.
 
     Raises WarehouseError for None, an empty list (pass Empty), a time without a zone, or a type BigQuery lacks.
     """
@@ -95,6 +110,8 @@ def _parameter(name: str, value: Any) -> Any:
 
     if isinstance(value, Empty):
         return bigquery.ArrayQueryParameter(name, value.type, [])
+    if isinstance(value, Rows):
+        return bigquery.ArrayQueryParameter(name, "STRUCT", _structs(value.table))
     if isinstance(value, str) or not isinstance(value, Iterable):
         return bigquery.ScalarQueryParameter(name, _type(name, value), value)
     items = list(value)
@@ -103,6 +120,22 @@ def _parameter(name: str, value: Any) -> Any:
             f"parameter @{name} is an empty list, which has no type; pass Empty with one, such as Empty('DATE')"
         )
     return bigquery.ArrayQueryParameter(name, _type(name, items[0]), items)
+
+
+def _structs(rows: pa.Table) -> list[bigquery.StructQueryParameter]:
+    from google.cloud import bigquery
+
+    kinds = {field.name: sql_type(field.type) for field in rows.schema}
+    return [
+        bigquery.StructQueryParameter(
+            None,
+            *(
+                bigquery.ScalarQueryParameter(column, kinds[column], row[column])
+                for column in kinds
+            ),
+        )
+        for row in rows.to_pylist()
+    ]
 
 
 def _type(name: str, value: Any) -> str:

@@ -104,7 +104,7 @@ def create_sql(name: str, rows: pa.Schema, hours: int | None) -> str:
 
     hours: after which the table expires; None: never.
     """
-    columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in rows)
+    columns = ", ".join(f"{field.name} {sql_type(field.type)}" for field in rows)
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns}){expiry(hours)}"
 
 
@@ -121,7 +121,8 @@ def expiry(hours: int | None) -> str:
     return f"\nOPTIONS(expiration_timestamp = {moment})"
 
 
-def _sql_type(kind: pa.DataType) -> str:
+def sql_type(kind: pa.DataType) -> str:
+    """Return the name of BigQuery's type for an Arrow type. Raises WarehouseError if there is none."""
     import pyarrow.types as t
 
     if t.is_timestamp(kind) and kind.tz:

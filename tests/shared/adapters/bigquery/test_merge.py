@@ -27,6 +27,50 @@ from velocast.core import schemas
 from velocast.core.errors import WarehouseError
 
 
+@pytest.fixture(autouse=True, params=["passed", "staged"])
+def way(request, monkeypatch):
+    """Few rows are passed with the statement, many through a staging table; what is stored does not depend on it."""
+    if request.param == "staged":
+        monkeypatch.setattr(merge, "PASSED_ROWS", 0)
+    return request.param
+
+
+def test_only_few_rows_are_passed_with_the_statement(store, monkeypatch, way):
+    made, create = [], Jobs.create
+    monkeypatch.setattr(
+        Jobs, "create", lambda self, *a, **b: made.append(a) or create(self, *a, **b)
+    )
+
+    def is_staged(*rows: tuple[str, int, int, str | None]) -> bool:
+        del made[:]
+        store.merge(schemas.COUNTS, counts(*rows), keys=KEYS)
+        return bool(made)
+
+    few = [("a", hour, 1, None) for hour in range(100)]
+    assert is_staged(*few) == (way == "staged")
+    assert is_staged(*few, ("a", 100, 1, None))
+    assert is_staged(("a", 0, 1, "x" * 100_000))
+
+
+def test_values_are_stored_as_they_are_given(store):
+    text = "quotes ' \" ` \\, @rows, {rows}, line\nend, \0, é and 🚲"
+    moment = FIRST + timedelta(microseconds=1)
+    row = {
+        "counter_id": text,
+        "counter_name": None,
+        "latitude": 0.1 + 0.2,
+        "longitude": -1e-300,
+        "installed_on": date(1, 1, 1),
+        "first_seen_at": moment,
+    }
+    schema = pa.schema([f for f in schemas.arrow(schemas.COUNTERS) if f.name in row])
+    rows = pa.Table.from_pylist([row, dict.fromkeys(row) | {"counter_id": ""}], schema=schema)
+    assert store.merge(schemas.COUNTERS, rows, keys=["counter_id"]) == MergeResult(2, 0, 0)
+    assert store.merge(schemas.COUNTERS, rows, keys=["counter_id"]) == MergeResult(0, 0, 2)
+    found = store.read(schemas.COUNTERS, columns=list(row)).sort_by("counter_id")
+    assert found.to_pylist() == rows.sort_by("counter_id").to_pylist()
+
+
 def test_merge_inserts_updates_and_leaves_the_same(store, warehouse_tables):
     later = INGESTED + timedelta(days=1)
     first = counts(
@@ -276,6 +320,7 @@ def test_nan_is_stored_as_null_and_times_without_zone_are_refused(store):
 def test_a_merge_that_broke_off_is_done_by_the_next(
     store, warehouse_tables, monkeypatch, owner, step
 ):
+    monkeypatch.setattr(merge, "PASSED_ROWS", 0)
     rows = counts(("a", 0, 10, None), ("b", 1, 1, None))
     work = getattr(owner, step)
 

@@ -6,6 +6,7 @@ import com.google.zetasql.SimpleCatalog;
 import com.google.zetasql.SimpleColumn;
 import com.google.zetasql.SimpleTable;
 import com.google.zetasql.SqlException;
+import com.google.zetasql.StructType.StructField;
 import com.google.zetasql.Type;
 import com.google.zetasql.TypeFactory;
 import com.google.zetasql.ZetaSQLBuiltinFunctionOptions;
@@ -92,6 +93,14 @@ public class Analyze {
   private static Type type(String name) {
     if (name.startsWith("ARRAY<")) {
       return TypeFactory.createArrayType(type(name.substring(6, name.length() - 1)));
+    }
+    if (name.startsWith("STRUCT<")) {
+      List<StructField> fields = new ArrayList<>();
+      for (String field : name.substring(7, name.length() - 1).split(", ")) {
+        String[] parts = field.split(" ");
+        fields.add(new StructField(parts[0], type(parts[1])));
+      }
+      return TypeFactory.createStructType(fields);
     }
     return TypeFactory.createSimpleType(
         switch (name) {
