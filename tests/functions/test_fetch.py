@@ -13,6 +13,7 @@ from google.cloud import bigquery
 
 from tests import emulators
 from tests.audit_rows import audit_rows
+from tests.functions.dataset_roles import granted_roles, needed_roles
 from tests.functions.deployed import Deployed
 from tests.replayed_city import ReplayedCity, serving, small_frame, without_pauses
 from velocast.adapters.city_sources.transports import portal
@@ -114,6 +115,21 @@ class TestGoodEvents:
                 lab.rows(table).sort_values(key, ignore_index=True),
             )
         assert lab.audit()["details"]["inserted"] == 0
+
+    def test_its_account_may_do_what_it_does_and_no_more(self, lab: Lab) -> None:
+        """Two days; on the second the city corrects a count and publishes two values for an hour."""
+        with needed_roles() as needed:
+            assert lab.deliver(b'{"as_of": "2025-03-09T02:00:00Z"}') == 200
+            corrected = small_frame()
+            corrected.loc[150, "sum_counts"] = 1
+            contradicted = corrected.iloc[[160]].assign(sum_counts=77)
+            lab.city.publish(pd.concat([corrected, contradicted], ignore_index=True))
+            assert lab.deliver(b"{}", message_id="18") == 200
+
+        assert needed == granted_roles("fetch")
+        details = {row["event_id"]: row["details"] for row in audit_rows(lab.tables)}
+        second = details["fetch:18:ingestion"]
+        assert (second["updated"], second["rejected"]) == (1, 2)
 
 
 class TestMalformedEvents:

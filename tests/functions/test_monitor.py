@@ -14,6 +14,7 @@ from google.cloud.workflows.executions_v1 import CreateExecutionRequest
 
 from tests import emulators
 from tests.audit_rows import audit_rows
+from tests.functions.dataset_roles import granted_roles, needed_roles
 from tests.functions.deployed import FOLDER, Deployed
 from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import small_city
@@ -58,6 +59,16 @@ def test_a_message_leaves_two_rows_and_starts_one_execution_however_often_it_com
     assert {row["retrain_decision"] for row in rows} == {"FIRST"}
     (request,) = started
     assert json.loads(request.execution.argument)["as_of"] == PUBLISHED
+
+
+def test_its_account_may_do_what_it_does_and_no_more(monitor: Deployed) -> None:
+    small_city.store(small_city.make(days=25))
+
+    with needed_roles() as needed:
+        assert monitor.deliver(b"{}", message_id="17", published=PUBLISHED) == 200
+        assert monitor.deliver(b'{"digest": true}', message_id="18", published=PUBLISHED) == 200
+
+    assert needed == granted_roles("monitor")
 
 
 def test_check_only_starts_nothing(

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from gcp_emulators.core.http_server import HttpServer
+from tests.functions.dataset_roles import granted_roles, needed_roles
 from tests.functions.deployed import load_function
 from tests.shared.usecases.notifications.alerts import PROMOTED, envelope
 from velocast.usecases.notifications import notify
@@ -37,7 +38,9 @@ def push(client: FlaskClient, payload: Any) -> int:
 
 def test_a_pushed_event_is_sent_and_a_malformed_one_is_refused(inbox: str) -> None:
     client = load_function("notify").test_client()
-    assert push(client, PROMOTED.model_dump(mode="json")) == 200
+    with needed_roles() as needed:
+        assert push(client, PROMOTED.model_dump(mode="json")) == 200
+    assert needed == granted_roles("notify"), "its account may do what it does and no more"
     assert (
         push(client, {"event": "party"}) == 500
     )  # so Pub/Sub sends it again, then dead-letters it

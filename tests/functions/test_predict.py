@@ -9,6 +9,7 @@ from google.cloud import bigquery
 
 from tests import emulators
 from tests.audit_rows import audit_rows
+from tests.functions.dataset_roles import granted_roles, needed_roles
 from tests.functions.deployed import Deployed
 from tests.shared.adapters.executions_server import executions_server
 from tests.shared.usecases import champions, small_city
@@ -39,9 +40,11 @@ def test_a_message_makes_forecasts_a_snapshot_and_one_audit_row(
 ) -> None:
     small_city.store(small_city.make())
 
-    for _ in range(2):
-        assert predict.deliver(b"{}", message_id="17", published=PUBLISHED) == 200
+    with needed_roles() as needed:
+        for _ in range(2):
+            assert predict.deliver(b"{}", message_id="17", published=PUBLISHED) == 200
 
+    assert needed == granted_roles("predict"), "its account may do what it does and no more"
     assert count(warehouse_tables) == 480
     (row,) = audit_rows(warehouse_tables)
     assert (row["event_id"], row["event_type"]) == ("predict:17:prediction", "PREDICTION")

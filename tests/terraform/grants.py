@@ -27,7 +27,10 @@ GRANTS: dict[str, dict[str, str]] = {
         "bigquery.dataEditor": f"fetch {JOBS}",
         "bigquery.dataViewer": f"predict monitor {FORECASTING}",
     },
-    "dataset bike_traffic_predictions": {"bigquery.dataEditor": READERS},
+    "dataset bike_traffic_predictions": {
+        "bigquery.dataEditor": f"predict {JOBS} {FORECASTING}",
+        "bigquery.dataViewer": "monitor",
+    },
     "dataset monitoring_audit": {"bigquery.dataEditor": f"{READERS} notify retrain"},
     "bucket models": {
         "storage.objectUser": f"predict {JOBS} {FORECASTING} retrain",

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 
-SCRATCH = schemas.PREDICTIONS  # dataset for temporary tables
-PAGE_ROWS = 500  # of a large result, in the answer to its query: JSON, which takes a client longer to read than Arrow
+SCRATCH = schemas.PREDICTIONS  # dataset for the tables of `temporary`
+PAGE_ROWS = 500  # of a large result, with the answer to its query; a client reads their JSON more slowly than Arrow
 
 
 class Warehouse:
@@ -102,11 +102,11 @@ class Warehouse:
 
     @contextmanager
     def loaded(self, file: IO[bytes], schema: pa.Schema) -> Iterator[str]:
-        """Yield the name (dataset.table) of a table with the rows of a Parquet file; it is dropped afterwards.
+        """Yield the name of a table in schemas.RAW with the rows of a Parquet file; it is dropped afterwards.
 
         The file is read in pieces. Raises WarehouseError.
         """
-        with self._jobs.scratch(SCRATCH) as scratch:
+        with self._jobs.scratch(schemas.RAW) as scratch:
             with reporting("load of a Parquet file"):
                 self._jobs.create(scratch, schema, hours=STAGING_HOURS)
                 self._jobs.append_file(scratch, file)

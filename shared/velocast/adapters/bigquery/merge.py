@@ -10,14 +10,14 @@ from velocast.adapters.bigquery.failures import reporting
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.merge_statements import Merge, partition_bounds
 from velocast.adapters.bigquery.revisions import Remembering
-from velocast.adapters.bigquery.sql_templates import Rows, quoted, unnested
+from velocast.adapters.bigquery.sql_templates import RowsParameter, quoted, unnested
 from velocast.adapters.bigquery.staging import STAGING_HOURS, staged
 from velocast.core import schemas
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# As many rows are passed with the statement. A staging table for them would take a CREATE, a load and a DROP.
+# Up to so many rows are passed with the statement; a staging table for them would take a CREATE, a load and a DROP.
 PASSED_ROWS, PASSED_BYTES = 100, 100_000
 
 
@@ -40,7 +40,7 @@ class _Source:
     sql: str
     bounds: str
     rows: int
-    passed: dict[str, Rows]
+    passed: dict[str, RowsParameter]
 
 
 def merge_rows(
@@ -64,13 +64,13 @@ def merge_rows(
         return plan, staged(schema, part, keys)
 
     with reporting(f"merge into {table}"):
-        # a script, which a merge with a history is, takes no such parameters
+        # with a history, rows are usually many, and three statements read them
         if isinstance(rows, pa.Table) and history is None and _are_few(rows):
             plan, data = checked(rows)
             if not data.num_rows:
                 return MergeResult(0, 0, 0)
             given, within = unnested("rows", data.column_names), partition_bounds(schema, data)
-            source = _Source(given, within, data.num_rows, {"rows": Rows(data)})
+            source = _Source(given, within, data.num_rows, {"rows": RowsParameter(data)})
             return _write(jobs, plan, source, None)
         total, bounds = 0, dict[str, None]()
         with jobs.scratch(table.split(".")[0]) as scratch:

@@ -34,8 +34,8 @@ class Empty:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows as a parameter: an array with a struct for each, whose fields have the columns' names and types."""
+class RowsParameter:
+    """Rows as one parameter: an array with a struct for each, whose fields have the columns' names and types."""
 
     table: pa.Table
 
@@ -82,7 +82,7 @@ def quoted(project: str, name: str) -> str:
 
 
 def unnested(parameter: str, columns: Iterable[str]) -> str:
-    """Return what a statement selects the columns of a parameter of Rows from."""
+    """Return what a statement selects the columns of a RowsParameter from."""
     names = ", ".join(f"given.{column} AS {column}" for column in columns)
     return f"(SELECT {names} FROM UNNEST(@{parameter}) AS given)"  # noqa: S608
 
@@ -98,8 +98,9 @@ def text_literal(value: str) -> str:
 def query_parameters(
     values: Mapping[str, Any],
 ) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
-    """Return query parameters whose types follow from their Python values; lists, tuples, sets and Rows become arrays.
+    """Return query parameters whose types follow from their Python values.
 
+    Lists, tuples, sets and a RowsParameter become arrays.
     Raises WarehouseError for None, an empty list (pass Empty), a time without a zone, or a type BigQuery lacks.
     """
     return [_parameter(name, value) for name, value in values.items()]
@@ -110,7 +111,7 @@ def _parameter(name: str, value: Any) -> Any:
 
     if isinstance(value, Empty):
         return bigquery.ArrayQueryParameter(name, value.type, [])
-    if isinstance(value, Rows):
+    if isinstance(value, RowsParameter):
         return bigquery.ArrayQueryParameter(name, "STRUCT", _structs(value.table))
     if isinstance(value, str) or not isinstance(value, Iterable):
         return bigquery.ScalarQueryParameter(name, _type(name, value), value)
