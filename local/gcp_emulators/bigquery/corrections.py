@@ -22,6 +22,7 @@ from bqemulator.sql.parameters import bind_parameters
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
+from bqemulator.streaming import read_session
 from bqemulator.streaming.read_session import get_stream_data
 from bqemulator.versioning.snapshots import SnapshotManager
 from google.cloud.bigquery_storage_v1.types import CreateReadSessionRequest, ReadRowsRequest
@@ -191,10 +192,12 @@ def _keep_no_snapshots() -> None:
 
 
 def _forget_old_results() -> None:
-    """The result of every query stayed in memory: a long run grew by gigabytes."""
+    """The result of every query and the rows of every read stayed in memory: a long run grew by gigabytes."""
     results = RecentResults(executor.JOB_RESULTS)
     for module in (executor, jobs, tables):
         _replace(module, "JOB_RESULTS", results)
+    sessions = RecentResults(size=lambda session: int(session.table.nbytes))
+    _replace(read_session, "_SESSIONS", sessions)
 
 
 def _keep_jobs_in_memory() -> None:

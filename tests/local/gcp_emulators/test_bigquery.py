@@ -432,7 +432,7 @@ def test_bq_finds_the_description_of_the_api(bigquery_emulator: str) -> None:
 
 def test_old_results_are_forgotten() -> None:
     table = pa.table({"x": pa.array(range(10), pa.int64())})
-    results = RecentResults(most_bytes=200, most_results=3)
+    results = RecentResults(most_bytes=200, most_results=3, least=1)
     for job in "abcde":
         results[job] = table
     assert list(results) == ["d", "e"]
@@ -441,3 +441,32 @@ def test_old_results_are_forgotten() -> None:
     assert list(results) == ["g", "h", "i"]
     results["huge"] = pa.concat_tables([table] * 5)
     assert list(results) == ["huge"]
+    results = RecentResults(most_bytes=200, most_results=3, least=2)
+    results["first"] = results["second"] = results["third"] = pa.concat_tables([table] * 5)
+    assert list(results) == ["second", "third"]
+
+
+def test_read_sessions_are_forgotten_too(
+    warehouse: Warehouse, warehouse_tables: bigquery.Client
+) -> None:
+    """Ten of 8 MB are opened, of which 64 MB are kept."""
+    client, table = warehouse_tables, "bike_traffic_raw.large"
+    rows = "SELECT REPEAT('x', 100000) AS text FROM UNNEST(GENERATE_ARRAY(1, 80))"
+    client.query_and_wait(f"CREATE OR REPLACE TABLE {table} AS {rows}")
+    name = f"projects/{client.project}/datasets/bike_traffic_raw/tables/large"
+    any_size = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(warehouse.emulator.storage_host, any_size) as channel:
+        transport = BigQueryReadGrpcTransport(channel=channel)
+        reader = BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call]
+        asked = ReadSession(table=name, data_format=DataFormat.ARROW)
+        parent = f"projects/{client.project}"
+        streams = [
+            reader.create_read_session(parent=parent, read_session=asked).streams[0].name
+            for _ in range(10)
+        ]
+        with pytest.raises(NotFound):
+            list(reader.read_rows(streams[0]))  # type: ignore[no-untyped-call]
+        for stream in (streams[-7], streams[-1]):
+            parts = reader.read_rows(stream)  # type: ignore[no-untyped-call]
+            assert sum(part.row_count for part in parts) == 80
+    client.delete_table(table)
