@@ -2,7 +2,7 @@
 
 The whole local stack plays each day with its schedules, so that every message is one that fetch, predict, monitor or a
 retraining publishes and `notify` sends. Counters fail, and the portal publishes nothing for some days; each of these
-incidents must be told. Incidents of Cloud Monitoring are not part of it.
+incidents must be reported. Incidents of Cloud Monitoring are not part of it.
 """
 
 from __future__ import annotations

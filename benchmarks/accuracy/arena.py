@@ -1,7 +1,7 @@
 """Velocast and other forecasters on the same rows and origins, in several cities: `make bench ARGS="arena DIR..."`.
 
 Every part (a city's own backtest, a forecaster in a city) is kept under build/arena, so an interrupted run continues.
-What an earlier version of this measured, or was asked for other origins or counters, is measured again.
+Parts that an earlier version of this measured, or that cover other origins or counters, are measured again.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def spent_in(spent: Spent, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def kept_part(file: Path, asked: dict[str, Any], console: Console) -> dict[str, Any] | None:
-    """Return a kept part's figures, or None; that a part is older or of other rows or models is said.
+    """Return a kept part's figures, or None; report a part that is older or of other rows or models.
 
     asked: what identifies the rows and models, as `keep_part` got it.
     """

@@ -55,7 +55,7 @@ def heading(city: dict[str, Any]) -> str:
 def city_rows(city: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return the rows of a city's table, in the order of HEADS: CPU seconds are those of a fit and a week's forecasts.
 
-    The features that Velocast reads, and most references with it, stand below it, because they are read once for all.
+    The cost of the features that Velocast and most references read is shown below it, because they are read only once.
     """
     rows: list[tuple[str, ...]] = []
     for model in city["models"]:
@@ -246,7 +246,7 @@ def card_lines(figures: dict[str, Any]) -> list[str]:
 
 
 def documents(figures: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the lines that belong into each document."""
+    """Return the lines that belong in each document."""
     return {
         "README.md": readme_lines(figures),
         "benchmarks/README.md": benchmark_lines(figures),

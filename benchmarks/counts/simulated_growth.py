@@ -26,8 +26,8 @@ LEISURE = (3, 2, 2, 1, 1, 1, 2, 4, 8, 14, 20, 24, 24, 25, 28, 30, 29, 26, 20, 15
 @dataclass(frozen=True)
 class SimulatedCity:
     """growth: of the expected bikes of the newer half of the days against the older, at the same weather and days; of
-    the whole city, and of each counter (C,). perfect: what somebody would find for the city who knew weather, days and
-    gaps exactly, and lacked only the noise that lasts."""
+    the whole city, and of each counter (C,). perfect: what somebody would find for the city if they knew weather, days
+    and gaps exactly, and only the lasting noise were unknown."""
 
     days: CityDays
     growth: float

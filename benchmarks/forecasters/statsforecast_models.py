@@ -1,7 +1,7 @@
 """MSTL and AutoETS of statsforecast: one model for each counter, fitted at every origin, with their own intervals.
 
-`python -m benchmarks.forecasters.statsforecast_models MSTL` (or AutoETS). A fit cannot be told from its forecast, so
-all time is reported as forecasting.
+`python -m benchmarks.forecasters.statsforecast_models MSTL` (or AutoETS). Fitting cannot be separated from
+forecasting, so all time is reported as forecasting.
 """
 
 from __future__ import annotations

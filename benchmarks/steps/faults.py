@@ -14,7 +14,7 @@ from velocast.usecases.context import Run, Runtime
 from velocast.usecases.ingest import quality
 from velocast.usecases.ingest.faults import JUDGED_DAYS, KNOWN_DAYS
 
-# Hours of each counter that are marked and are so no more: every counter has rows to store.
+# Hours of each counter whose marks are taken back, so that every counter has rows to store.
 OUTAGE = 48
 
 

@@ -76,14 +76,14 @@ def backtest_command(
         ),
     ] = None,
     against_every: Annotated[
-        int, typer.Option(min=1, help="Ask outside forecasters at each n-th origin only.")
+        int, typer.Option(min=1, help="Ask outside forecasters only at every n-th origin.")
     ] = 1,
     against_counters: Annotated[
         int | None,
-        typer.Option(min=1, help="Ask them for so many counters only, chosen at random."),
+        typer.Option(min=1, help="Ask them for only this many counters, chosen at random."),
     ] = None,
     against_timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that one answer of theirs may take.")
+        float, typer.Option(min=0.1, help="Seconds that each of their answers may take.")
     ] = TIMEOUT_SECONDS,
     within_day: Annotated[
         str | None,

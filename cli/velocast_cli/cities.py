@@ -14,9 +14,7 @@ from velocast_cli.city_file import FileCounts, read_city_files
 
 CITY_HELP = "City: the name of a packaged one, the path of a city's file, or a gs:// address."
 UNNAMED = "Unnamed city"
-FORMAT = (
-    "demoville"  # describes the records of Paris's API, which a file without a city is taken for
-)
+FORMAT = "demoville"  # describes the records of Paris's API, which a file without a city is assumed to hold
 
 
 def city_of(name: str) -> City:
@@ -88,7 +86,7 @@ def _read_in_either_format(
             read = read_city_files(hours, paths)
         except (VelocastError, ValueError):
             raise exc from None
-    say(f"{paths[0].name}: not as {city.name} publishes counts, but in the format of Paris's API")
+    say(f"{paths[0].name}: in the format of Paris's API, not in that of {city.name}'s own counts")
     return read
 
 

@@ -155,7 +155,7 @@ def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
         return [("Injected fault", f"{lines[0]} {lines[1]}; it was not found")]
     lines.append(
         f"found on day {fault['found_on_day']}, after {fault['hours_until_found']} hours; "
-        + ("told by its name" if told["found"] == 1 else f"{told['found']} messages named it")
+        + ("one message named it" if told["found"] == 1 else f"{told['found']} messages named it")
     )
     lines.append(
         f"{fault['hours_marked']} of its {fault['hours']} hours marked, and not learned from"
@@ -171,7 +171,7 @@ def _fault_lines(fault: dict[str, Any] | None) -> list[tuple[str, str]]:
         lines.append(f"counts again since {_day(fault['until'])}")
         lines.append(f"closed on day {fault['closed_on_day']}; {said}")
     if told["others"]:
-        lines.append(f"{told['others']} other messages of faults")
+        lines.append(f"{told['others']} other messages about faults")
     return [("Injected fault" if not n else "", line) for n, line in enumerate(lines)]
 
 

@@ -10,7 +10,7 @@ CONTAINER = "migrate"
 
 
 def is_needed(plan: Plan) -> bool:
-    """Whether a service that is there is to get another image."""
+    """Whether an existing service is to get another image."""
     images = plan.mlflow_images()
     return images is not None and images[0] != images[1]
 

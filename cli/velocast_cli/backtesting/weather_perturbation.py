@@ -31,7 +31,8 @@ _ERROR_STD = {
     "cloud_pct": (32.0, 3.0),
 }
 # What an error of wetness by 1 (see _wetness) means below a trace of rain; above it, air and sky are as damp in a
-# drizzle as in a downpour. Chosen on a year of Paris, so that beside the forecast rain neither tells of the true rain.
+# drizzle as in a downpour. Chosen on a year of Paris, so that neither says more about the true rain than the
+# forecast rain does.
 _PER_WETNESS = {"humidity_pct": 4.0, "cloud_pct": 13.0}
 # Correlation of a variable's error with that of another, beside what _PER_WETNESS implies.
 _SHARED_ERROR = {

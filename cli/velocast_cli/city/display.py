@@ -17,7 +17,7 @@ from velocast_cli.city.summary import Summary
 PIPE_COLUMNS = 80
 REASONS = {
     "missing_count": "no count",
-    "unreadable_count": "the count is no number",
+    "unreadable_count": "the count is not a number",
     "negative_count": "the count is below 0",
     "fractional_count": "the count is a fraction",
     "absurd_count": "the count is above what is credible",
@@ -74,9 +74,10 @@ def _described(city: City) -> list[tuple[str, str]]:
     said = [
         (
             "layout",
-            {"long": "a row a counter and time", "wide": "a row a time, a column a counter"}.get(
-                layout.shape, "a row a counter and day, hours as columns"
-            ),
+            {
+                "long": "one row per counter and time",
+                "wide": "one row per time, one column per counter",
+            }.get(layout.shape, "one row per counter and day, hours as columns"),
         ),
         (
             "time",

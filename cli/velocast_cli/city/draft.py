@@ -43,7 +43,7 @@ class Draft:
         if file:
             counts["file"] = file
         self.comments["counts.file" if file else "counts.layout"] = (
-            f"The files are {found}; that is found by looking."
+            f"The files are {found}; this is found by looking at them."
         )
         counts["layout"] = self._layout()
         counts["clock"] = self._clock()
@@ -138,12 +138,14 @@ class Draft:
         if said:
             where = "values" if "values" in layout else "counters"
             self.comments[f"counts.layout.{where}"] = (
-                "Totals are read, and what they add up is not, so that nothing is counted twice."
+                "Totals are read, but the columns that they add up are not, so that nothing is counted twice."
             )
         if "ignore" in layout:
             text = "Columns that are not read"
             self.comments["counts.layout.ignore"] = text + (
-                ": parts and sums of other columns, and what is no count." if whole else "."
+                ": parts and sums of other columns, and columns that are not counts."
+                if whole
+                else "."
             )
         if made.time.formats.order is None and any("{0}" in f for f in made.time.formats.formats):
             self.comments["counts.layout.time"] = (

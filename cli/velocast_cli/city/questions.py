@@ -131,7 +131,7 @@ def date_question(shown: str, *, contradictory: bool) -> Question:
 
 
 def clock_question(impossible: int, zone: str) -> Question:
-    """Return the question of what clock times are of that cannot be those of the city's clock."""
+    """Return the question of which clock the times follow, for times that cannot be those of the city's clock."""
     return Question(
         "times",
         "--times",

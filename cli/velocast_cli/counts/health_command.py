@@ -20,7 +20,7 @@ UNKNOWN = "-"
 
 def counter_health_command(
     all_counters: Annotated[
-        bool, typer.Option("--all", help="Print the counters that work, too; JSON always has them.")
+        bool, typer.Option("--all", help="Also print the counters that work; JSON always has them.")
     ] = False,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="As it was at this RFC 3339 time. Default: now.")

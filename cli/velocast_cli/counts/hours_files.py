@@ -81,7 +81,7 @@ def clean_hours(rows: pd.DataFrame, say: Callable[[str], object]) -> pd.DataFram
     usable = hours.dropna(subset=HOURS)
     usable = usable[usable["bike_count"] >= 0].drop_duplicates(KEY)
     if left := len(hours) - len(usable):
-        say(f"left out: {left:,} rows without a count, or of an hour that came before")
+        say(f"left out: {left:,} rows without a count, or repeating an hour already read")
     return usable.reset_index(drop=True)
 
 

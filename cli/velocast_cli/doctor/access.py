@@ -150,7 +150,7 @@ def judge_grants(
                     check="permissions",
                     subject=subject,
                     found=f"The account lacks {', '.join(missing)}.",
-                    meaning=f"What runs as {grant.account} is refused there and fails.",
+                    meaning=f"Anything that runs as {grant.account} is denied access and fails.",
                     command=_grant_command(grant, project, location),
                 )
             )

@@ -40,9 +40,7 @@ def examine_manifests(system: System) -> list[Finding]:
         try:
             champion, _ = champion_manifest.read_champion(system.models, task)
         except ModelUnusable as exc:
-            meaning = (
-                "No model can be loaded by it; an older version or similar days make the forecasts."
-            )
+            meaning = "No model can be loaded from it; an older version or similar days make the forecasts."
             findings.append(_artifact_finding(uri, str(exc), meaning, "velocast rollback"))
             continue
         if champion is not None:
@@ -124,7 +122,7 @@ def read_places(system: System, task: str) -> tuple[list[Named], list[Finding]]:
 def _in_summary(system: System, task: str) -> Named:
     entries = champion_manifest.read_summary(system.models)
     marked = [e for e in entries if e.task == task and e.is_champion]
-    only = marked[0].version if len(marked) == 1 else None  # two marks agree with no manifest
+    only = marked[0].version if len(marked) == 1 else None  # two marks never match a manifest
     return Named("summary", only, tuple(e.run_id for e in marked))
 
 

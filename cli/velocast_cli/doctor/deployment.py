@@ -99,7 +99,7 @@ def judge_function(
         )
 
     if function is None:
-        return [fault(name, "The function is not deployed.", f"Nothing does the work of {name}.")]
+        return [fault(name, "The function is not deployed.", f"The work of {name} is not done.")]
     findings, given = [], function.variables
     if function.state != "ACTIVE":
         meaning = "The last deployment failed; an older revision may be serving, or none."

@@ -108,15 +108,15 @@ def judge_lease(
     if state == JOB_RUNNING:
         values |= {
             "found": f"The lease is held by execution {lease.owner}, which is over; a job it started still runs.",
-            "meaning": "The retraining was cancelled, but not its job. No other starts until the job ends.",
+            "meaning": "The retraining was cancelled, but not its job. No other retraining starts until the job ends.",
             "command": "gcloud run jobs executions list",
             "repair": None,
         }
     elif state is None and until is not None and until > as_of:
         values |= {
             "kind": "unknown",
-            "meaning": f"It is no execution of {WORKFLOW}, so whether it still works cannot be told. No retraining "
-            "starts until then.",
+            "meaning": f"The holder is not an execution of {WORKFLOW}, so it is unknown whether it is still at work. "
+            "No retraining starts until then.",
             "command": f"gcloud storage cat {uri}",
             "repair": None,
         }

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def effect_command(
-    counters: Annotated[str, typer.Option(help="Ids of the touched counters, with commas.")],
+    counters: Annotated[
+        str, typer.Option(help="Ids of the touched counters, separated by commas.")
+    ],
     since: Annotated[str, typer.Option(help="First day of the measure, by the city's clock.")],
     untouched: Annotated[
         str | None, typer.Option(help="Ids of counters to compare with. Default: all others.")

@@ -1,4 +1,4 @@
-"""Messages that no function could process: what they are, why, and once more.
+"""Messages that no function could process: what they are, why they failed, and how to publish them again.
 
 They are kept by the pull subscription of the topic velocast-dead-letter. A message that is replayed or dropped leaves
 an audit row with its content before it is acknowledged, so nothing is lost; a replay that was interrupted after that

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import available_timezones
 
 import pyarrow as pa
 from bqemulator.api.routes import jobs, tables, upload
@@ -17,8 +16,6 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.domain.result import Ok
 from bqemulator.grpc_api import read_servicer
 from bqemulator.jobs import executor
-from bqemulator.sql import parameters
-from bqemulator.sql.parameters import bind_parameters
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
@@ -29,6 +26,7 @@ from google.cloud.bigquery_storage_v1.types import CreateReadSessionRequest, Rea
 from sqlglot.expressions import Alter
 
 from gcp_emulators.bigquery.connections import connect_each_thread
+from gcp_emulators.bigquery.query_parameters import correct_parameters
 from gcp_emulators.bigquery.responses import correct_responses
 from gcp_emulators.bigquery.results import RecentResults
 from gcp_emulators.bigquery.running_jobs import DEFAULT_SECONDS
@@ -66,9 +64,7 @@ def apply_corrections(
     _keep_no_snapshots()
     _forget_old_results()
     _keep_jobs_in_memory()
-    _take_zones_from_parameters()
-    _bind_parameters_in_code_only()
-    _give_arrays_their_types()
+    correct_parameters()
     _tell_of_altered_columns()
     _format_timestamps_in_duckdb()
     connect_each_thread(lambda connection: connection.execute(_FORMAT_MACRO))
@@ -228,71 +224,6 @@ def _tell_of_altered_columns() -> None:
         ctx.catalog.update_table(known.model_copy(update={"schema_": schema}))
 
     _replace(executor, "sync_created_table", sync_altered)
-
-
-def _take_zones_from_parameters() -> None:
-    """Expressions such as `AT TIME ZONE @zone` were translated before parameters are bound, and need a literal.
-
-    A STRING parameter whose value is the name of a time zone is therefore written into the query first.
-    """
-    run = executor._run_single_sql
-    zones = available_timezones()
-
-    async def run_with_zones(
-        project_id: str,
-        bq_sql: str,
-        query_params: list[dict[str, Any]] | None,
-        ctx: AppContext,
-        *,
-        caller: Any,
-    ) -> Any:
-        for parameter in query_params or []:
-            value = parameter.get("parameterValue", {}).get("value")
-            if parameter.get("name") and value in zones:
-                bq_sql = re.sub(rf"@{parameter['name']}\b", f"'{value}'", bq_sql)
-        return await run(project_id, bq_sql, query_params, ctx, caller=caller)
-
-    _replace(executor, "_run_single_sql", run_with_zones)
-
-
-def _bind_parameters_in_code_only() -> None:
-    """A parameter that a comment or a text names was bound there too, and DuckDB refused a value too many."""
-    not_code = re.compile(r"(/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")", re.DOTALL)
-
-    def bind_in_code(
-        sql: str, query_parameters: list[dict[str, Any]] | None = None
-    ) -> tuple[str, list[Any]]:
-        if not query_parameters or not query_parameters[0].get("name"):
-            return bind_parameters(sql, query_parameters)
-        parts = not_code.split(sql)
-        values: list[Any] = []
-        for number in range(0, len(parts), 2):
-            parts[number], bound = bind_parameters(parts[number], query_parameters)
-            values += bound
-        return "".join(parts), values
-
-    _replace(executor, "bind_parameters", bind_in_code)
-
-
-def _give_arrays_their_types() -> None:
-    """DuckDB took the types of an array from its values: a field that is null in each struct was a number."""
-    placeholder, simple_type = parameters._placeholder_for, parameters._bq_to_duckdb_type
-
-    def duckdb_type(told: dict[str, Any]) -> str | None:
-        if told.get("type") == "ARRAY":
-            element = duckdb_type(told["arrayType"])
-            return element and f"{element}[]"
-        if told.get("type") == "STRUCT":
-            kinds = {field["name"]: duckdb_type(field["type"]) for field in told["structTypes"]}
-            fields = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
-            return f"STRUCT({fields})" if all(kinds.values()) else None
-        return simple_type(told)
-
-    def typed_placeholder(value: Any, parameter: dict[str, Any]) -> str:
-        kind = duckdb_type(parameter["parameterType"]) if isinstance(value, list) else None
-        return f"CAST(? AS {kind})" if kind else placeholder(value, parameter)
-
-    _replace(parameters, "_placeholder_for", typed_placeholder)
 
 
 def _format_timestamps_in_duckdb() -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 INSERT_SECONDS = 1.0
 # timeoutMs of jobs.query and getQueryResults: the default, and the longest that BigQuery waits.
 DEFAULT_SECONDS, LONGEST_SECONDS = 10.0, 200.0
-# How long a job that is to end is interrupted, and how often.
+# For how many seconds a job that is to be stopped is interrupted, and the seconds between two interrupts.
 STOP_SECONDS, INTERRUPT_SECONDS = 5.0, 0.1
 READERS = 4
 KINDS = ("query", "load", "extract", "copy")

@@ -37,7 +37,8 @@ TableName = tuple[str, str, str]  # project, dataset, table
 _STAGING = re.compile(r"\bstaging_[0-9a-f]{32}\b")
 # What a statement with one of these reads is known only when it runs: the catalog, another time, a set of tables.
 _MOVING = re.compile(r"INFORMATION_SCHEMA|SYSTEM_TIME|\*\s*`", re.IGNORECASE)
-# What looks for a change of the catalog in each statement, and the kinds of statements in which it finds one.
+# The functions that look in each statement for a change to the catalog, and the kinds of statement in which they can
+# find one.
 _CATALOG_READERS: dict[str, tuple[type[exp.Expr], ...]] = {
     "assert_drop_schema_allowed": (exp.Drop,),
     "detect_drop_routine": (exp.Drop,),
@@ -120,7 +121,7 @@ def _parse_once() -> None:
 
 
 def _split_once() -> None:
-    """Remember texts that are one plain statement; of these, bqemulator asks only that."""
+    """Remember texts that are one plain statement; this is all that bqemulator needs to know about them."""
     split = executor._parse_script_or_raise
     single: dict[str, Any] = {}
 

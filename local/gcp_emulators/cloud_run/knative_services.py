@@ -50,7 +50,7 @@ class KnativeServices:
         return {"metadata": {}, "items": [self._service(r) for r in self._records.newest_first()]}
 
     def _replace(self, request: Request, body: Json) -> Json:
-        """Take over the traffic; another template would need a builder of images, which there is not."""
+        """Take over the traffic; another template would need an image builder, and there is none."""
         record = self._find(request)
         traffic = [_target_v2(target) for target in body["spec"].get("traffic", [])]
         self._check(record, traffic)

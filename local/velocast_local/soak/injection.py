@@ -164,7 +164,7 @@ class Injector:
         return disarm
 
     def _beginning_of(self, stage: str, part: str) -> Callable[[], bool]:
-        """Return what tells that a job runs, or that a function has been sent an event; true at once for others."""
+        """Return a check of whether a job runs or a function has been sent an event; for others it is always true."""
         if part in JOBS:
             return lambda: bool(kills.find_job(self._home, part))
         if stage not in self.relays.http:

@@ -127,7 +127,8 @@ def rest_session(account: str | None = None) -> AuthorizedSession:
 
     host = os.environ.get("GOOGLE_APIS_EMULATOR_HOST")
     if host:
-        # In Google's own domain the library would ask the real service, in a thread, from where an account may be used.
+        # In Google's own domain the library would ask the real service, in a thread, from which locations an account
+        # may be used.
         own: Credentials = TokenCredentials("emulated", universe_domain="localhost")  # type: ignore[no-untyped-call]
     else:
         own, _ = google.auth.default(scopes=[CLOUD_PLATFORM])

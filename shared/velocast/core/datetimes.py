@@ -66,7 +66,7 @@ def start_of_local_day(day: date, zone: ZoneInfo) -> datetime:
 
 
 def start_of_hour(instant: datetime, zone: ZoneInfo) -> datetime:
-    """Return the UTC instant at which the hour of the city's clock begins: at half past in UTC where the zone is so."""
+    """Return the UTC instant at which the hour of the city's clock begins: half past in UTC in some zones."""
     local = instant.astimezone(zone)
     past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     return instant.astimezone(UTC) - past

@@ -122,7 +122,7 @@ class Delivery:
 def unpack(event: CloudEventLike) -> Delivery:
     """Read a Pub/Sub CloudEvent: {"message": {"data": base64, "messageId", "publishTime"}}.
 
-    Raises EventError when there is no such envelope; what is in it is read later, so that the failure can be told of.
+    Raises EventError when there is no such envelope; what is in it is read later, so that the failure can be reported.
     """
     body = event.data if isinstance(event.data, dict) else {}
     envelope = body.get("message")

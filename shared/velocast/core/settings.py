@@ -34,7 +34,7 @@ def _default(name: str) -> Any:
 
 
 class Thresholds(BaseSettings):
-    """Every number that may be tuned; defaults and their meaning stand in `thresholds.yaml`."""
+    """Every number that may be tuned; `thresholds.yaml` has the defaults and their meaning."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 

@@ -1,7 +1,7 @@
 """Events and closures that a city knows of, and what they say of hours of counters.
 
-Hours under a closure are not judged, and no fault is seen in them though they are missing; so with a counter that
-another one continues. Hours of an event are taken as counted rightly, as if a person had accepted them.
+Hours under a closure are not judged, and it is no fault if they are missing; the same goes for the hours of a counter
+that another one continues. Hours of an event are taken to be correct, as if a person had accepted them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def with_counter_ids(
 
 
 def with_histories(city: City, histories: Histories) -> City:
-    """Return the city, whose events also concern the counters that continue those of which they have the ids."""
+    """Return the city with events that also concern the counters that continue those whose ids they list."""
     if not city.events or not histories.ended:
         return city
     events = []
@@ -110,6 +110,6 @@ def explains(known: Sequence[KnownHours], rows: pd.DataFrame) -> pd.Series[bool]
         if hours.counter_id not in there:
             continue
         about = rows["counter_id"] == hours.counter_id
-        about &= rows["counted_at"] > hours.since - HOUR  # an hour of which a part is meant
+        about &= rows["counted_at"] > hours.since - HOUR  # includes a partly covered hour
         found |= about & ((rows["counted_at"] < hours.until) if hours.until else True)
     return found

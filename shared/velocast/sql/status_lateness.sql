@@ -1,6 +1,6 @@
--- How late the counts come: of the hours looked at, how many were known so many days after they had ended, and how
--- many had another count at first. Hours that ended before the first ingestion tell nothing, nor do those that ended less
--- than so many days before the newest one.
+-- How late the counts come: for each number of days, how many hours were known that many days after they had ended, and
+-- how many had another count at first. Hours that ended before the first ingestion, or less than that many days before
+-- the newest one, are left out.
 WITH changed AS (
   SELECT counter_id, counted_at, MIN(known_at) AS known_at, LOGICAL_OR(old_count != new_count) AS corrected
   FROM {revisions}

@@ -58,7 +58,7 @@ class Runtime(Generic[SettingsT]):
 
 @dataclass(frozen=True)
 class Run(Generic[SettingsT]):
-    """One run: the moment it stands at (`as_of`, UTC), who asked for it, and the runtime's clients."""
+    """One run: the moment as of which it works (`as_of`, UTC), who asked for it, and the runtime's clients."""
 
     runtime: Runtime[SettingsT]
     as_of: datetime

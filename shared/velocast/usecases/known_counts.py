@@ -13,7 +13,7 @@ from velocast.adapters.bigquery.sql_templates import Empty
 if TYPE_CHECKING:
     import pandas as pd
 
-NOW = datetime(9999, 1, 1, tzinfo=UTC)  # as which the counts are known as they are stored
+NOW = datetime(9999, 1, 1, tzinfo=UTC)  # as of this time, the counts are known as they are stored
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Known:
 
 @dataclass(frozen=True)
 class ChangedLater:
-    """Hours whose count or quality is another one now, and hours that were not known yet."""
+    """Hours whose count or quality is different now, and hours that were not known yet."""
 
     changed: int = 0
     learned: int = 0
@@ -53,7 +53,7 @@ def was_changed_later(warehouse: Warehouse, known: Known) -> bool:
 
 
 def count_changes(warehouse: Warehouse, known: Known) -> ChangedLater:
-    """Return how many hours were another way. Raises WarehouseError."""
+    """Return how many hours were different then. Raises WarehouseError."""
     (row,) = warehouse.query("counts_changed_later", **known.parameters()).to_dict("records")
     return ChangedLater(int(row["changed_later"]), int(row["learned_later"]))
 

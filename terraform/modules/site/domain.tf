@@ -18,7 +18,7 @@ resource "google_compute_backend_bucket" "this" {
   project     = var.project_id
   bucket_name = google_storage_bucket.this.name
   enable_cdn  = true
-  # A bucket answers without these; a page's own policy cannot say them.
+  # A bucket does not send these headers, and a page's own policy cannot set them.
   custom_response_headers = [
     "Strict-Transport-Security: max-age=31536000",
     "X-Content-Type-Options: nosniff",
@@ -78,7 +78,7 @@ resource "google_compute_global_forwarding_rule" "https" {
   target                = google_compute_target_https_proxy.this[each.key].id
 }
 
-# Whoever types the domain without https is led there.
+# Requests without https are redirected to it.
 resource "google_compute_url_map" "redirect" {
   for_each = local.domains
 

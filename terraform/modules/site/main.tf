@@ -16,7 +16,7 @@ resource "google_storage_bucket" "this" {
   public_access_prevention    = var.public ? "inherited" : "enforced"
   uniform_bucket_level_access = true
 
-  # For a domain of its own, which a load balancer leads here.
+  # For a domain of its own, whose load balancer sends requests here.
   website {
     main_page_suffix = "index.html"
   }

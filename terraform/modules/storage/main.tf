@@ -8,8 +8,8 @@ locals {
     models = { versioned = true, expire = { "runs/" = 180, "forecasts/" = 7 } }
     # Drift reports, monitor's started executions, and notify's markers of sent messages and those that wait.
     reports = { versioned = false, expire = { "drift_reports/" = 730, "monitor/" = 180 } }
-    # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them. What a
-    # killed job has written under partial/ does.
+    # Frozen baselines, named by the hash of their content. They never expire, because model versions refer to them.
+    # Files that a killed job left under partial/ do expire.
     datasets = { versioned = true, expire = { "partial/" = 1 } }
   }
 }

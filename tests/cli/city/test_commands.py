@@ -156,7 +156,7 @@ def test_rejects_are_told_by_reason_and_nothing_usable_ends_with_1(
     code, output = run("check", described, bad)
     assert code == 1
     assert "nothing usable" in output
-    assert all(reason in output for reason in ("below 0", "no number", "fraction"))
+    assert all(reason in output for reason in ("below 0", "not a number", "fraction"))
     code, output = run("check", described, bad, "--json")
     found = json.loads(output)
     assert code == 1

@@ -151,7 +151,7 @@ def test_hours_in_the_format_of_paris_are_read_for_any_city(tmp_path: Path) -> N
     assert (city.name, city.time_zone) == ("Seattle", "America/Los_Angeles")
     assert len(read.counts) == len(rows)
     assert said == [
-        "oz-counts.parquet: not as Seattle publishes counts, but in the format of Paris's API"
+        "oz-counts.parquet: in the format of Paris's API, not in that of Seattle's own counts"
     ]
 
 

@@ -75,8 +75,8 @@ def test_concerns_the_counters_that_it_names(event: dict[str, object], expected:
         (HEADING + "2026-07-02,2026-07-01,,,X,event\n", "is not after since 2026-07-02; exchange"),
         (HEADING + "2026-07-01,,c-1,rivoli,X,event\n", "line 2: give counters or area, not both"),
         (HEADING + "2026-07-01,,,48 2 47 3,X,event\n", "is no box; write south west north east"),
-        (HEADING + "2026-07-01,,,,Match, final,event\n", "line 2: it has another number of columns"),
-        (HEADING + "\n2026-07-01,,,,X,event\n2026-07-01\n", "line 4: it has another number"),
+        (HEADING + "2026-07-01,,,,Match, final,event\n", "line 2: it has a different number of columns"),
+        (HEADING + "\n2026-07-01,,,,X,event\n2026-07-01\n", "line 4: it has a different number"),
     ],
 )  # fmt: skip
 def test_says_which_line_is_wrong_and_what_to_do(text: str, message: str) -> None:

@@ -53,7 +53,7 @@ def forecast_outside(
     """Return an outside forecaster's forecasts of the backtest's rows.
 
     rows: those of `BacktestResult`. counts: the usable counts (COUNTED, UTC); only those before an origin are handed
-    over. cuts: the days on which the backtest trains. What fails is said in `error` and raises nothing.
+    over. cuts: the days on which the backtest trains. A failure is reported in `error` and not raised.
     """
     origins, counters = chosen(request, rows)
     result = OutsideForecasts(forecaster, origins, counters, pd.DataFrame())

@@ -68,7 +68,7 @@ class StoredObject:
         if not own:
             raise ObjectMissing(
                 f"{self.uri} has no version that is kept; check the name, or "
-                "`gcloud storage restore` within the days of soft deletion"
+                "use `gcloud storage restore` while the object is only soft-deleted"
             )
         live = [blob.generation for blob in own if blob.time_deleted is None]
         found = [

@@ -30,7 +30,7 @@ class Remembering:
 
         The same rows merged again change nothing, and neither does a transaction of which only the revisions were
         stored: of two changes at one moment, the first one's old and the last one's new values are kept. A change
-        of an hour that was first learned at this very moment is none, because nobody has seen the value before.
+        to an hour that was first learned at this very moment is not counted, because nobody has seen the earlier value.
         """
         moment = f"TIMESTAMP '{rfc3339(self.learned_at)}'"
         lines = (

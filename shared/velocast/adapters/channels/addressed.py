@@ -23,8 +23,8 @@ GREEN = 0x2E9E5B
 def open_channel(file: Path, name: str) -> AddressedChannel:
     """Open one channel of a mounted secret: a line each, `NAME ADDRESS`; a line that begins with # is a comment.
 
-    The other lines are not judged, so that a wrong one keeps no message from this channel. Raises SettingsError without
-    exactly one line for the channel or with an address that apprise cannot use; it shows no address.
+    The other lines are not checked, so that a wrong one does not keep messages from this channel. Raises SettingsError
+    unless there is exactly one line for the channel, with an address that apprise can use; the error shows no address.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -45,7 +45,7 @@ def open_channel(file: Path, name: str) -> AddressedChannel:
     opened = _opened(addresses[0])
     if opened is None:
         raise SettingsError(
-            f"secret {LISTED_IN}: apprise knows no such address as that of {name}; write for example "
+            f"secret {LISTED_IN}: apprise does not recognise the address of {name}; write for example "
             f"`{name} https://hooks.slack.com/services/...` (https://appriseit.com/services/)"
         )
     return AddressedChannel(name, opened)

@@ -104,7 +104,7 @@ class CitySource:
     def read_day_totals(self, hours: TimeRange) -> dict[date, DayTotals] | None:
         """Return what the city itself counts of each day with records; None where it cannot be asked for that.
 
-        A refusal counts as such, and so do totals of fewer records than the city counts. Raises CityUnreachable,
+        A refusal also gives None, and so do totals of fewer records than the city counts. Raises CityUnreachable,
         SettingsError.
         """
         counts = self.city.counts
@@ -119,7 +119,7 @@ class CitySource:
         try:
             return self._ask(counts.source, counts.file, question)
         except (CityRefused, CityTruncated) as exc:
-            log("WARNING", f"the city tells no totals of days: {exc}", code=exc.code)
+            log("WARNING", f"the city gives no daily totals: {exc}", code=exc.code)
             return None
 
     def days_range(self, first: date, last: date) -> TimeRange:

@@ -24,7 +24,7 @@ from velocast.core.weather_variables import VARIABLES, Variable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Answers are about 1 MB. What `fetch` has for the city and the weather together: city_sources/opendatasoft.py.
+# Answers are about 1 MB. What `fetch` has for the city and the weather together: city_sources/transports/portal.py.
 LIMITS = Limits(answer_seconds=60.0, total_seconds=120.0)
 # Two runs may be missed, and there is still weather for every day that the next one forecasts.
 FORECAST_DAYS = HORIZON_DAYS + 3

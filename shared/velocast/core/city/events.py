@@ -117,7 +117,7 @@ def read_events(data: bytes, place: str) -> tuple[PlannedEvent, ...]:
 def _event(row: dict[str, str]) -> PlannedEvent:
     if None in row or None in row.values():
         raise ValueError(
-            'it has another number of columns than line 1; put a text with the separator into "quotes"'
+            'it has a different number of columns from line 1; put a text with the separator into "quotes"'
         )
     cells = {name: value.strip() for name, value in row.items()}
     if cells.get("counters") and cells.get("area"):

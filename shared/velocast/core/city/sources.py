@@ -16,7 +16,7 @@ PLACEHOLDERS = (*PERIODS, "counter", "since", "until")
 
 def _address(text: str) -> str:
     if not re.match(r"https?://[^/\s]+", text):
-        raise ValueError(f"{text!r} is no address; it begins with https://")
+        raise ValueError(f"{text!r} is not an address; write one that begins with https://")
     return text
 
 

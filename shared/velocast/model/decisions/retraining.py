@@ -180,7 +180,7 @@ def _accuracy(validation: Validation | Unknown, limit: float) -> tuple[bool, str
 
 
 def _unusual(validation: Validation | Unknown, limit: float) -> str | None:
-    """Say that the error is larger than these weeks of the year usually have; None where it is not, or unknown."""
+    """Say that the error is larger than is usual for these weeks of the year; None where it is not, or is unknown."""
     if isinstance(validation, Unknown) or isinstance(validation.relative_error, Unknown):
         return None
     error = validation.relative_error

@@ -27,8 +27,8 @@ __all__ = [
 
 METHOD = "wasserstein"  # earth mover's distance divided by the reference's standard deviation
 FEWEST_VALUES = 20  # a column with fewer in either period is reported as missing
-# So is one of which fewer values of the reference differ from its most frequent value: a deviation of nearly 0, as of
-# the rain in a dry month, is no measure of distance.
+# So is a column in which fewer values of the reference differ from the most frequent one: a standard deviation near 0,
+# such as that of rain in a dry month, is useless as a unit of distance.
 FEWEST_VARYING = 20
 SEED = 20
 # The distance from which a column has drifted, as a multiple of `drift_column_threshold`: about the third quartile of

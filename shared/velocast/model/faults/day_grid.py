@@ -150,7 +150,7 @@ def _pairs(counters: list[str], sites: Mapping[str, str | None]) -> NDArray[np.i
     found = [
         (a, b)
         for members in by_site.values()
-        if len(members) <= 8  # more are no directions of one place
+        if len(members) <= 8  # more than that are not directions of one place
         for n, a in enumerate(members)
         for b in members[n + 1 :]
     ]
@@ -158,7 +158,7 @@ def _pairs(counters: list[str], sites: Mapping[str, str | None]) -> NDArray[np.i
 
 
 def with_known_hours(grid: DayGrid, known: Sequence[KnownHours], zone: ZoneInfo) -> DayGrid:
-    """Return a grid in which closed hours are not judged nor missed, and hours of events are accepted."""
+    """Return a grid in which closed hours are neither judged nor taken as missing, and hours of events are accepted."""
     if not known:
         return grid
     counts, published, accepted = grid.counts.copy(), grid.published.copy(), grid.accepted.copy()
@@ -167,7 +167,7 @@ def with_known_hours(grid: DayGrid, known: Sequence[KnownHours], zone: ZoneInfo)
             accepted[counter].reshape(-1)[cells] = True
         else:
             counts[counter].reshape(-1)[cells] = np.nan
-            # what is closed need not be sent; before its first hour a counter was not there
+            # closed hours need not be sent; before its first hour a counter did not exist
             first = int(grid.published[counter].reshape(-1).argmax())
             published[counter].reshape(-1)[max(cells.start, first) : cells.stop] = True
     return replace(grid, counts=counts, published=published, accepted=accepted)

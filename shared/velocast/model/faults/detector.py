@@ -21,8 +21,8 @@ def find_faults(
 ) -> Ledger:
     """Return what is to be said of all hours of a grid once its last day is over.
 
-    dead: counters that were dead before the grid begins; they remain so until they count. The same days without those
-    that follow give the same marks, except those that a later day takes back or adds.
+    dead: counters that were dead before the grid begins; they remain so until they count. Leaving out the
+    days that follow changes no marks except those that a later day takes back or adds.
     """
     ledger = Ledger(grid, limits)
     ledger.open[[name in dead for name in grid.counters]] = Mark.DEAD

@@ -16,7 +16,7 @@ from velocast.model.faults.kinds import FaultKind, Mark
 from velocast.model.faults.ledger import GridMask, Ledger
 
 MERGED_DAYS = (
-    3  # normal days within one episode, at most; days that the counter did not send do not count
+    3  # normal days within one episode, at most; days on which it sent nothing do not count
 )
 
 
@@ -60,7 +60,7 @@ def _stretches(ledger: Ledger, counter: int, kind: Mark) -> Iterator[NDArray[np.
     days = np.flatnonzero((ledger.marks[counter] == kind).any(1))
     if not len(days):
         return
-    # the days that the counter sent are numbered without the others
+    # number only the days on which the counter sent something or is marked
     sent = np.cumsum(ledger.grid.published[counter].any(1) | (ledger.marks[counter] == kind).any(1))
     yield from np.split(days, np.flatnonzero(np.diff(sent[days]) > MERGED_DAYS) + 1)
 

@@ -38,7 +38,7 @@ def expect(ledger: Ledger, day: int) -> DayView:
         known = ledger.known & (profile.sum(1) > 0)
         variance = _own_variance(ledger, day)
         factor, expected = _city_factor(ledger, day, profile, known, variance)
-    # a parade that a person accepted is right, but not usual
+    # hours that a person accepted, such as a parade, are correct but not usual
     most = np.where(ledger.grid.accepted[:, day], 3.0 * expected + 10.0, np.inf)
     ledger.counts[:, day] = np.minimum(ledger.counts[:, day], most)
     counts, seen = ledger.counts[:, day], ledger.seen[:, day]

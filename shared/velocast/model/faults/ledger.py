@@ -72,7 +72,7 @@ class Ledger:
 
     @property
     def noise(self) -> GridValues:
-        """How many times as far from expected as a Poisson count the hours of each counter are, at least 1."""
+        """How noisy the hours of each counter are, as a multiple of the variance of a Poisson count; at least 1."""
         return np.asarray(np.maximum(self.noise_sum / self.noise_days, 1.0))
 
     def unmarked(self, since: int, until: int) -> GridMask:
@@ -84,7 +84,7 @@ class Ledger:
     ) -> None:
         """Mark a counter's hours [since, until), numbered from the first day's first, as found on `day`.
 
-        over: also those that have another mark. What a person accepted stays.
+        over: also mark hours that have another mark. Hours that a person accepted are left alone.
         """
         marks = self.marks[counter].reshape(-1)[since:until]
         found = self.found[counter].reshape(-1)[since:until]

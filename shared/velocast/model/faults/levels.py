@@ -129,7 +129,7 @@ def _leave_out_marked_hours(ledger: Ledger, day: int, judged: GridMask) -> None:
 
 
 def _forget_usual_multiples(ledger: Ledger, day: int) -> None:
-    """Counters whose counts are often multiples of a number say nothing by it."""
+    """Ignore the common multiple of a counter whose counts often have one: it is no sign of a fault."""
     first = max(0, day - 56)
     often = (ledger.multiple[:, first:day] > 1).sum(1) > 0.2 * max(day - first, 1)
     ledger.multiple[often, day] = 1

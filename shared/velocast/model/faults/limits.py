@@ -16,7 +16,7 @@ class FaultLimits:
     spreads a tenth of the expected bikes lies below them; zero_spreads: where not one bike came in 24 hours.
     stuck_nats: minus the logarithm of the probability of the repeated value. level_*: least change (logarithm) on
     average and on each day, and least significance after 2 to 7 days, in spreads; near_*: the same for a change near
-    one half or double, which are what counters do. repeats: each earlier change within repeat_days raises the
+    one half or double, typical of faulty counters. repeats: each earlier change within repeat_days raises the
     significance asked for by this share. accept_days: a level that lasts longer is the new usual. spike_*: times the
     credible level and bikes above it, or times what the hour usually has. swap_gain, shift_gain: difference of the
     logarithms of the likelihoods. sparse_share: expected share of the missing hours; absent_days: days without an

@@ -8,7 +8,7 @@ from velocast.model.faults.kinds import Mark
 from velocast.model.faults.ledger import GridMask, Ledger
 
 LAGS = (1, 7)  # days after which a day may come again
-LEAST_BIKES, LEAST_HOURS = 20, 6  # of a day that says something when it comes again
+LEAST_BIKES, LEAST_HOURS = 20, 6  # a repeated day with less is no evidence
 
 
 def find_stuck(ledger: Ledger, day: int, known: GridMask) -> None:
@@ -31,7 +31,7 @@ def find_stuck(ledger: Ledger, day: int, known: GridMask) -> None:
             continue
         same = enough & (~seen | (counts == ledger.counts[:, day - lag])).all(1)
         if same.sum() >= max(2.0, 0.5 * enough.sum()):
-            continue  # so does the city: that is how it publishes
+            continue  # many counters repeat it: that is how the city publishes
         for counter in np.flatnonzero(same).tolist():
             first = day - 1 if lag == 1 else day
             ledger.mark(counter, first * 24, day * 24 + 24, Mark.STUCK, day, over=True)

@@ -143,13 +143,13 @@ def _silent(ledger: Ledger, counter: int) -> GridMask:
 def find_sparse(ledger: Ledger, day: int) -> None:
     """Mark two days and more with few hours, and absences of absent_days or more, while the city publishes.
 
-    A day in parts is what a late or interrupted transmission leaves, and portals lose a day or two of single counters,
-    at the end of months above all; neither says anything of the counter.
+    A late or interrupted transmission leaves an incomplete day, and portals lose a day or two of single counters,
+    mostly at the end of a month; neither says anything about the counter.
     """
     limits = ledger.limits
     city = ledger.city_publishes[day]
     published = ledger.grid.published[:, day]
-    begun = day > ledger.first  # on its first day a counter is there for a part of it
+    begun = day > ledger.first  # a counter is present for only part of its first day
     absent = begun & ~published.any(1)
     ledger.absent_days = np.where(absent, ledger.absent_days + 1, 0)
     if city.sum() < 12:

@@ -27,8 +27,8 @@ def sites_of(counters: pd.DataFrame, listed: Sequence[ListedSite] = ()) -> dict[
     """Return the site of each counter that shares one with others.
 
     counters: counter_id, and where known site_id and counter_name. listed: by the city's file, which outranks all else.
-    A site's id that several counters have counts; else counters whose names differ only in a direction at their end are
-    of one place.
+    A site's id shared by several counters takes precedence; otherwise, counters whose names differ only in a direction
+    at the end belong to one place.
     """
     rows = [
         (str(row["counter_id"]), _text(row, "site_id"), _text(row, "counter_name"))

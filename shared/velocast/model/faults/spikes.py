@@ -13,7 +13,7 @@ LEAST_DAYS = 5
 def find_spikes(ledger: Ledger, day: int) -> None:
     """Mark hours far above the counter's credible level: its highest hour of the day, exceeded on one day in fifty.
 
-    The rest of the day, the counter's own unsteadiness and other counters that surge in the same hour speak for it.
+    An otherwise busy day, an unsteady counter, and other counters that surge in the same hour make a fault less likely.
     """
     limits = ledger.limits
     counts, seen = ledger.counts[:, day], ledger.seen[:, day]

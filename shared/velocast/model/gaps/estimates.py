@@ -12,7 +12,7 @@ from velocast.model.gaps import beside, peers, spread
 from velocast.model.gaps.limits import DEFAULT, GapLimits
 from velocast.model.gaps.usual import day_weights, usual_hours
 
-MOST = 2.5  # a count is compared as at most e^2.5 times the usual one
+MOST = 2.5  # counts are limited to within a factor e^2.5 of the usual one for comparison
 BASES = ("usual", "usual+peers", "usual+beside", "usual+peers+beside")
 
 

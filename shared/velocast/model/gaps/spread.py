@@ -1,4 +1,4 @@
-"""The 90 % interval of an estimate: how far counts were from estimates made of them as if they had been a gap."""
+"""The 90 % interval of an estimate: how far counts were from the estimates made as if they had been missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from velocast.model.arrays import Booleans, Floats
 
 LOW, HIGH = 0.05, 0.95
 BINS, LEAST_HOURS = 8, 60
-COUNTER_HOURS = 300.0  # hours of a mean counter that a counter's own spread is held at
+COUNTER_HOURS = 300.0  # weight, in hours, of the city's spread when mixed with a counter's own
 
 
 def own_scale(score: Floats, seen: Booleans) -> Floats:

@@ -16,7 +16,7 @@ REST = DAY_TYPES.index("rest")
 def day_weights(
     weekdays: NDArray[np.int64], day_types: NDArray[np.int8], limits: GapLimits
 ) -> Floats:
-    """Return how much each day tells of each other, (D, D), on both sides alike; a day tells nothing of itself.
+    """Return how much each day tells about each other one, (D, D), before and after alike; nothing about itself.
 
     weekdays: (D,), Monday is 0. day_types: (D,), positions in DAY_TYPES. A holiday is like a Sunday.
     """

@@ -108,7 +108,7 @@ def effect_of_measure(
     others = [n for n in others if min(c[n] for c in counted) >= WELL_COUNTED]
     if len(others) < LEAST_OTHERS:
         return Unknown(
-            reason=f"{len(others)} untouched counters count well, {LEAST_OTHERS} are needed"
+            reason=f"{len(others)} untouched counters have enough usable days, {LEAST_OTHERS} are needed"
         )
     found = _estimate(city, rebuilt, own, others, (begin, start, end))
     if found is None:

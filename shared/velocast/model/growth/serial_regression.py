@@ -20,7 +20,7 @@ FAST = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.88, 0.94)
 SLOW = 0.95
 BESIDE_SLOW = FAST[:6]
 SHARES = (0.1, 0.2)  # of the variance, in the slow one
-FAR = 4.5  # robust standard deviations: a day further away counts as one that lies there
+FAR = 4.5  # robust standard deviations: a day further away is moved to this distance
 _ALIKE = 1e-5  # share of a column that the columns before it must leave unexplained
 
 

@@ -15,8 +15,9 @@ def under_histories(counts: pd.DataFrame, histories: Histories) -> pd.DataFrame:
     """Return the counts by history, in no particular order; the same frame where nothing is continued or added up.
 
     counts: counter_id (text), counted_at (UTC), bike_count, quality and any columns whose largest value a sum has.
-    A counter that is continued is gone, and of a counter that continues it only its own hours from that day on are
-    left beside those of its predecessor. An hour of a sum is there where all its parts are, and usable where all are.
+    A counter that is continued no longer appears. A counter that continues it has its predecessor's hours and, of its
+    own, only those from the day of the change on. An hour of a sum exists where all its parts do, and is usable where
+    all of them are.
     """
     if not histories:
         return counts

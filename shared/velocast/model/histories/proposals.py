@@ -32,8 +32,8 @@ class ProposalLimits:
     silent_days: without a usable count before the newest hour of the city, after which a counter has ended. gap_days:
     from the old counter's end to the new one's beginning; overlap_days: that both count. near_km: between places.
     known_days: of counts that each must have. compared_days: before the end and after the beginning that are compared.
-    least_similarity: correlation of the two weeks. largest_ratio: of the levels, one way or the other. least_level: of
-    bikes an hour, below which weeks are not to be told apart.
+    least_similarity: correlation of the two weeks. largest_ratio: of the levels, one way or the other. least_level:
+    bikes per hour, below which weeks cannot be told apart.
     """
 
     silent_days: float = 7
@@ -108,7 +108,7 @@ def near_in_place(
 ) -> dict[tuple[str, str], float | None]:
     """Return the pairs that may be of one place, with the distance in km, None where it is not known.
 
-    counters: counter_id, and where known latitude and longitude (degrees). Without a place any may be of one.
+    counters: counter_id, and where known latitude and longitude (degrees). One without a position may be anywhere.
     """
     places = _places(counters)
     found: dict[tuple[str, str], float | None] = {}

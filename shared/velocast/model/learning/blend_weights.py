@@ -1,7 +1,7 @@
 """The weights of a blend's voices: chosen in training and, in a young city, moved by the errors before each origin.
 
 Where a few months of counts are known, learned voices have not seen the season that comes. The errors of the last three
-weeks show which voice to trust, and a penalty for leaving the trained weights keeps what they show by chance small.
+weeks show which voice to trust, and a penalty for leaving the trained weights limits the effect of chance.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class TrainedModel:
     """A fitted estimator with all that is needed to forecast.
 
     estimator: a dictionary of `forecast`, from `blend` or `regressors`, `spread`, from `residual_scale` (None where too
-    few errors were known), and `power`, to which the intervals grow with it.
+    few errors were known), and `power`, the power of it to which intervals are proportional.
     params: the hyperparameters; of a blend also the weights that it learned, and what of the calendar its ridge uses.
     calibration: the error distribution of the model; similar_days: that of the mean of similar days, which forecasts
     counters with too little history for the model.

@@ -149,7 +149,7 @@ class Equations:
 
 @dataclass(frozen=True)
 class Regression:
-    """The rows of a fit, of which the design is computed in blocks, so that memory does not grow with them.
+    """The rows of a fit, whose design is computed in blocks so that memory does not grow with them.
 
     drawn: the rows of `frame` that are used. base, level, counts, target, weight, hours: (n,), of these rows.
     weather: mean and standard deviation of each column.
@@ -296,7 +296,7 @@ def _calendar_columns(frame: pd.DataFrame, name: str) -> Floats:
 
 
 def kept_columns(calendar: Collection[str], used: Collection[str]) -> Integers:
-    """Return which columns of a design with `calendar` are left if of CALENDAR only `used` is, (n,)."""
+    """Return which columns of a design with `calendar` remain if only `used` of CALENDAR is kept, (n,)."""
     kept = [True] * _WIDTH
     for name in CALENDAR:
         if name in calendar:

@@ -34,7 +34,8 @@ LEVEL_QUANTILES = (0.25, 0.5, 0.75)
 # lower, forecast, upper as multiples of the level, when there is no profile yet
 FLAT = (0.0, 1.0, 3.0)
 FIRST_DAY = 24  # hours; a counter that has counted fewer keeps the wide interval of a counter without counts
-# The city's counts over those of typical weeks: by fewer counters, or beyond these factors, they are no city's.
+# The ratio of the city's counts to those of typical weeks: with fewer counters, or beyond these factors, it says
+# nothing about the city.
 FEWEST_COUNTERS = 3
 SMALLEST, LARGEST = 0.3, 3.0
 LATELY_HOURS = 7 * 24  # in which the city's level is compared with its typical week

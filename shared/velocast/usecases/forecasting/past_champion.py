@@ -22,7 +22,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)  # before the first audit row
 
 
 def is_past(objects: Objects, as_of: datetime, *, later_origin: bool) -> bool:
-    """Return whether a run stands before the present, so that another champion than today's may have served then.
+    """Return whether a run works as of the past, so that another champion than today's may have served then.
 
     later_origin: forecasts of a later day are published. Either these or a champion published after `as_of` show it; no
     clock is read.

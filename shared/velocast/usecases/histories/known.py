@@ -52,7 +52,10 @@ def read_decisions(warehouse: Warehouse, *, as_of: datetime) -> list[dict[str, A
 
 
 def held_decisions(decisions: list[dict[str, Any]]) -> list[Continuation]:
-    """Return what holds of decisions in their order: the newest of each pair, and of a counter's the newest."""
+    """Return the decisions that hold.
+
+    decisions: oldest first. The newest of each pair holds and, among these, the newest of each counter.
+    """
     of_pairs = {(row["counter_id"], row["continues"]): row for row in decisions}
     held = [row for row in of_pairs.values() if row["decision"] == CONFIRM]
     of_counters = {row["counter_id"]: row for row in sorted(held, key=lambda row: row["given_at"])}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from velocast.model.known_hours import KnownHours
 
 RECENT = timedelta(days=14)  # what ended earlier, found in a backfill, is no news
-SAME = timedelta(days=3)  # a fault that is interrupted for less is one
+SAME = timedelta(days=3)  # a fault that is interrupted for less than this is still one
 MOST = 500  # faults that an audit row names at most
 # a spike is over before it can be told; the largest are suspect counts, which have their own message
 LASTING = ("dead", "stuck", "halved", "doubled", "level_shift", "swapped", "clock_shift", "sparse")
@@ -48,7 +48,7 @@ def compare_faults(
 ) -> FaultNews:
     """Return which recent episodes the last ingestion did not know, and which are over. Raises WarehouseError.
 
-    known: hours that events and closures explain; they are the reason why an episode is none any more.
+    known: hours that events and closures explain; because of them an episode may no longer be one.
     """
     before = read_known_faults(run.warehouse, as_of=run.as_of)
     recent = [each for each in episodes if each.until > run.as_of - RECENT][:MOST]

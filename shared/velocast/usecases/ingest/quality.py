@@ -132,7 +132,7 @@ class FoundChanges:
 
 @dataclass(frozen=True)
 class ChangeSearch:
-    """ruled: rows as of `FoundChanges` that a person, a closure, the clock or the counter's level decides.
+    """ruled: rows, as in `FoundChanges`, on which a person, a closure, the clock or the counter's level decides.
 
     faults: what the detector finds, part after part, without the hours of `ruled`. known: as of `FoundChanges`.
     """

@@ -76,7 +76,7 @@ def sweep(request: FetchRequest, run: Run[FetchSettings]) -> list[AuditRow]:
     Raises EventError for a request with a range too, CityError when the city does not answer, WarehouseError.
     """
     if request.since or request.until:
-        raise EventError("sweep_days goes with neither since nor until; leave them out")
+        raise EventError("sweep_days cannot be combined with since or until; leave them out")
     source = CitySource(run.settings.city, token_file=run.settings.city_token_file)
     today = run.as_of.astimezone(UTC).date()
     until = today - timedelta(days=run.settings.thresholds.overlap_days)

@@ -46,7 +46,7 @@ def give_verdict(warehouse: Warehouse, verdict: Verdict) -> dict[str, Any]:
 
     if verdict.valid_from >= verdict.valid_until:
         raise EventError(
-            f"the verdict begins at {verdict.valid_from} and ends at {verdict.valid_until}: it is about no hour"
+            f"the verdict begins at {verdict.valid_from} and ends at {verdict.valid_until}: it covers no hour"
         )
     known = warehouse.query("verdict_counter", counter_id=verdict.counter_id)
     if not int(known["counters"].iloc[0]):

@@ -224,7 +224,7 @@ def _busiest_hours(snapshot: Snapshot, as_of: datetime) -> tuple[DigestHour, ...
         day = local_date(at, zone)
         if at >= as_of and bikes > busiest.get(day, (0.0, at))[0]:
             busiest[day] = (bikes, at)
-    # of hours that are shown with the same number the earlier ones
+    # among hours that are shown with the same number, the earlier ones come first
     chosen = sorted(busiest.values(), key=lambda each: (-round(each[0]), each[1]))[:NAMED_HOURS]
     return tuple(
         DigestHour(at=at.astimezone(zone).isoformat(), bikes=round(bikes))

@@ -18,12 +18,12 @@ from velocast.usecases.model_loading import LoadedChampion
 from velocast.usecases.monitoring import usual_error
 
 WEEK = timedelta(days=7)
-# The rows of so many counters are read at most: of a larger city, one hour or one counter in several.
+# At most the rows of this many counters are read: in a larger city, one hour or one counter in several.
 MOST_COUNTERS = 1000
 
 
 def keep_one_in(counters: int) -> int:
-    """Return n such that one row in n of a city of so many counters are the rows of MOST_COUNTERS at most."""
+    """Return n such that one row in n of a city with this many counters makes at most the rows of MOST_COUNTERS."""
     return max(1, -(-counters // MOST_COUNTERS))
 
 

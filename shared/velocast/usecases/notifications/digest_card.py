@@ -133,7 +133,7 @@ def _event(each: DigestEvent, w: Words) -> str:
     if each.until is None:
         said = w("digest.event.open", what=what, since=since)
     else:
-        # the end is excluded: one that is at midnight is the evening before
+        # the end is excluded: what ends at midnight is shown as ending on the day before
         last = datetime.fromisoformat(each.until) - timedelta(seconds=1)
         said = w("digest.event", what=what, since=since, until=w.day(last))
     if each.counters is None:

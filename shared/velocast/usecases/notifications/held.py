@@ -111,7 +111,7 @@ def _is_whole(card: Card) -> bool:
 
 
 def _merged(waiting: Sequence[tuple[Card, HeldMessage]], zone: ZoneInfo, w: Words) -> Card:
-    """Return the newest card with a field for each earlier one; of cards that say the same only the number is told."""
+    """Return the newest card with a field for each earlier one; cards that say the same are only counted."""
     *earlier, (newest, _) = waiting
     fields = list(newest.fields)
     said, again = [_said(newest)], 0

@@ -45,17 +45,17 @@ from velocast.usecases.notifications.words import read_words
 
 MARKERS = "notifications/"
 LONGEST_NAME = 200
-LONGEST_WAIT = timedelta(days=14)  # of a message for a channel that fails; two weekly digests come
+LONGEST_WAIT = timedelta(days=14)  # how long a message waits for a failing channel: two digests
 NotifyRun = Run[NotifySettings]
 
 
 def notify_people(message: AlertMessage, run: NotifyRun) -> list[AuditRow]:
     """Send one message to each channel of its severity that did not get it before, and return its audit row.
 
-    A channel that fails keeps no other from getting the message; one that is quiet gets it later, unless the message
-    is critical. The event `release_held` instead sends what waits, and returns the rows of these messages. In a city
-    without quiet hours, which has no such event, what still waits is sent after any message. Raises the first failure,
-    once the rows of what was sent are stored: ChannelError (the message is delivered again), DiscordRefused,
+    A channel that fails does not keep the others from getting the message; one that is quiet gets it later, unless
+    the message is critical. The event `release_held` instead sends what waits, and returns the rows of these messages.
+    In a city without quiet hours, which has no such event, what still waits is sent after any message. Raises the first
+    failure, once the rows of what was sent are stored: ChannelError (the message is delivered again), DiscordRefused,
     SettingsError.
     """
     objects = _objects(run.settings.project, run.settings.reports_bucket)
@@ -69,9 +69,9 @@ def notify_people(message: AlertMessage, run: NotifyRun) -> list[AuditRow]:
     rows = [_send_now(message, held, objects, run)]
     if held.messages and not run.settings.city.messages.quiet_hours:
         rows += _release(held, objects, failures, run)
-    # no fault of this message, which must not be delivered again for them
+    # this message is not at fault, and must not be delivered again because of them
     for failure in failures:
-        telemetry.log("WARNING", f"what waits is tried again with the next message: {failure}")
+        telemetry.log("WARNING", f"waiting messages are tried again with the next one: {failure}")
     return rows
 
 
@@ -161,9 +161,7 @@ def _release_to(
         given_up = [each for each in messages if _is_for_good(failure, each, run)]
         for each in given_up:
             each.refused[channel] = describe_error(failure)
-            telemetry.log(
-                "ERROR", f"{channel} never gets {each.title!r}, which waits no longer: {failure}"
-            )
+            telemetry.log("ERROR", f"gave up sending {each.title!r} to {channel}: {failure}")
         if given_up:
             held.store()
         if len(given_up) < len(messages):
@@ -196,7 +194,7 @@ def _sent_to(
     failures: list[ChannelError | SettingsError],
     settings: NotifySettings,
 ) -> bool:
-    """Send a card to one channel, note its id on the messages that it stands for, and return whether it went."""
+    """Send a card to one channel, note its id on the messages that it stands for, and return whether that succeeded."""
     try:
         number = _send(channel, card, settings)
     except (ChannelError, SettingsError) as exc:

@@ -82,7 +82,7 @@ def _admit_reader() -> None:
         given = request.headers.get("X-API-Key")
         name = api_keys.authenticate(service().keys, service().wrong_keys, given)
     else:
-        # Cloud Run appends the address that called it; what stands before it is the client's own word.
+        # Cloud Run appends the address that called it; what comes before it is only the client's claim.
         name = (
             request.headers.get("X-Forwarded-For", request.remote_addr or "").split(",")[-1].strip()
         )

@@ -87,7 +87,7 @@ class SnapshotIndex:
         """Return the first hour to forecast, and whether the snapshot is stale.
 
         This is the current hour or, when the current time is outside the published hours, the hour of publication: a
-        stale snapshot is still served and marked as stale. A replay stands at its hour of publication and is not stale.
+        stale snapshot is still served and marked as stale. A replay is always at its hour of publication and not stale.
         """
         if self.snapshot.clock == "replay":
             return self.hour_of(self.snapshot.published_at), False

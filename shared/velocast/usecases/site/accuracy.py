@@ -77,7 +77,7 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
         return []
     health_of = {c.counter_id: c.health and c.health.model_dump() for c in snapshot.published}
     found: list[dict[str, Any]] = []
-    for counter in snapshot.published:  # of a sum, what is wrong is wrong with a part
+    for counter in snapshot.published:  # what is wrong with a sum is wrong with one of its parts
         wrong = _wrong_with(counter, newest, _closed_until(snapshot, counter, newest))
         if wrong is not None:
             found.append(
@@ -96,7 +96,7 @@ def find_conspicuous_counters(snapshot: Snapshot) -> list[dict[str, Any]]:
         for each in snapshot.proposed
         if each.counter_id in health_of
     ]
-    # a counter that has just fallen silent or ill is news
+    # a counter that has just gone silent or become faulty is news
     found.sort(key=lambda f: f.get("since") or "", reverse=True)
     found.sort(key=lambda f: -f.get("share", 0.0))
     found.sort(key=lambda f: _URGENCY.index(f["kind"]))
@@ -109,7 +109,7 @@ _URGENCY = ("outside", "fault", "silent", "continues")
 def _closed_until(
     snapshot: Snapshot, counter: CounterSnapshot, newest: datetime
 ) -> datetime | None:
-    """Return up to when closures explain that a counter counts nothing, at most `newest`; None without one."""
+    """Return until when closures explain that a counter counts nothing, at most `newest`; None without a closure."""
     ends = (
         min(event.until or newest, newest)
         for event in snapshot.events

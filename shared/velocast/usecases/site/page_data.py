@@ -131,7 +131,7 @@ class PageData:
                 "counters": [self._listed(c, usual) for c, usual in rows],
                 "conspicuous": find_conspicuous_counters(snapshot),
                 "events": [event.model_dump(mode="json") for event in snapshot.events],
-                # a file whose content must not change is not given what its snapshot lacks
+                # what a snapshot lacks is not added to its file, whose content must not change
                 **({"weather": snapshot.weather.model_dump()} if snapshot.weather else {}),
                 "accuracy": measure_accuracy(found),
                 "growth": self._growth(snapshot.growth.growth if snapshot.growth else None),

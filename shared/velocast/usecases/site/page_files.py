@@ -79,8 +79,8 @@ def page_html(
     """Return the page's HTML.
 
     root: the relative address of the site's root, "" or "../". suffix: what a counter's address ends with. folder: that
-    of the page's files, below the root. policy: for servers that send no headers. with_key: data are only for who has a
-    key, which the HTML cannot send.
+    of the page's files, below the root. policy: for servers that send no headers. with_key: the data are only for
+    readers with a key, which the HTML cannot send.
     """
     text = read_page_file("index.html").decode("utf-8")
     text = text.replace('data-root=""', f'data-root="{root}"').replace(

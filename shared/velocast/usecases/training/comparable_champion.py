@@ -50,7 +50,7 @@ def find(run: Run[JobSettings], store: RunStore, training: Training) -> Compared
         serving, evaluated = _forms(store, champion)
         unfair = _unfair(store, champion, training.windows.test_current) if has_learned else None
     except ModelUnusable as exc:
-        telemetry.log("WARNING", f"the champion cannot be used and counts as none: {exc}")
+        telemetry.log("WARNING", f"the champion cannot be used and is treated as missing: {exc}")
         return ComparedChampion(problem=str(exc))
     return ComparedChampion(
         ChampionVersion(

@@ -127,7 +127,7 @@ def _decide(
 
 def _reason(decided: str, champion: ComparedChampion) -> str:
     return (
-        f"{decided} The champion counts as none: {champion.problem}"
+        f"{decided} The champion is treated as missing: {champion.problem}"
         if champion.problem
         else decided
     )

@@ -139,7 +139,7 @@ def test_a_service_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     [
         ("team", r"has 0 lines \(it names none\)"),
         ("very-secret\nother json://h/very-secret", r"has 0 lines \(it names other\)"),
-        ("team very-secret", "apprise knows no such address as that of team"),
+        ("team very-secret", "apprise does not recognise the address of team"),
         ("team json://h/1\nteam json://h/2", r"has 2 lines \(it names team\)"),
     ],
 )

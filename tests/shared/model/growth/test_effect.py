@@ -65,7 +65,11 @@ def test_compares_with_the_counters_that_were_named() -> None:
     [
         (30, {}, "30 days before"),
         (515, {}, "5 from it on"),
-        (DAY, {"untouched": ["c03", "c04"]}, "2 untouched counters count well, 3 are needed"),
+        (
+            DAY,
+            {"untouched": ["c03", "c04"]},
+            "2 untouched counters have enough usable days, 3 are needed",
+        ),
     ],
 )
 def test_says_what_is_lacking(day: int, options: dict[str, list[str]], reason: str) -> None:

@@ -256,7 +256,7 @@ class TestAVerdict:
         small_city.store(a_city())
         with pytest.raises(EventError, match="there is no counter 'nobody'"):
             give("accept", "nobody")
-        with pytest.raises(EventError, match="it is about no hour"):
+        with pytest.raises(EventError, match="it covers no hour"):
             verdicts.give_verdict(
                 small_city.warehouse(),
                 Verdict("x", SPIKE, SPIKE, "accept", "ana", SPIKE),

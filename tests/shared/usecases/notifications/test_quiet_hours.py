@@ -309,7 +309,7 @@ def test_a_message_that_discord_refuses_for_good_is_told_once_and_waits_no_longe
     assert "discord: discord_refused: Discord refuses the message with 400" in refused.error_message
     assert refused.details["message"]["event_id"] == "stale-1"
     assert [row.status for row in rows.values()] == ["OK", "OK"]
-    assert "discord never gets '⏰ Data stale', which waits no longer" in caplog.text
+    assert "gave up sending '⏰ Data stale' to discord" in caplog.text
     assert bench.receive(RELEASE, MORNING, 2) == []
 
 

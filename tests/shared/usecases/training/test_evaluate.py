@@ -248,7 +248,7 @@ def test_a_champion_that_cannot_be_loaded_counts_as_none_and_is_reported(lab: La
     assert made.champion_trouble is not None
     assert champion.sha256 in made.champion_trouble
     assert made.decision == "DEPLOY"
-    assert f"counts as none: {made.champion_trouble}" in made.reason
+    assert f"is treated as missing: {made.champion_trouble}" in made.reason
 
 
 def test_a_version_is_judged_by_hand_beside_the_champion(lab: Lab) -> None:

@@ -91,7 +91,7 @@ def _ends_are_instants(
     """Return whether times of ends are those that the clock showed then, not the start's time plus the step.
 
     Where clocks go from 03:00 back to 02:00, the hour that then ends is marked 02:00 in the first case, so that this
-    time occurs twice, and 03:00 in the second. ambiguous: those of `times` that are so in the second case.
+    time occurs twice, and 03:00 in the second. ambiguous: which of `times` are ambiguous in the second case.
     """
     shown_twice = _to_utc(times, city, before=True)[0] != _to_utc(times, city, before=False)[0]
     return len(_second_rows(orders, times[shown_twice & ~ambiguous])) > 0

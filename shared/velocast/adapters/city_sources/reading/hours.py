@@ -45,7 +45,7 @@ def to_hours(
 ) -> Hours:
     """Return the hours of all that was gathered, and put what cannot be stored among its rejects.
 
-    as_of: hours that are not over then are rejected; None: there is none such. within: other hours are left out. Raises
+    as_of: hours that are not over by then are rejected; None: no hour is. within: other hours are left out. Raises
     CityRefused for daily totals, and for rows that are not `step_minutes` apart.
     """
     counts = gathered.all_counts()
@@ -56,7 +56,7 @@ def to_hours(
     work.reject(when.local % (city.counts.step_minutes * 60) != 0, _off_step(city))
     if as_of is not None:
         later = when.hour > as_of.timestamp() - HOUR_SECONDS
-        if within is not None:  # what was not asked for is no fault, but an hour to come is
+        if within is not None:  # an hour that was not asked for is no fault, but a future one is
             later &= when.start >= as_of.timestamp()
         work.reject(later, "future_hour")
     if within is not None:

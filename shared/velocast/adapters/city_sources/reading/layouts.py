@@ -100,7 +100,7 @@ def _read_hours(rows: Rows, layout: HoursAsColumns) -> None:
 def _begin(
     rows: Rows, layout: Long | HoursAsColumns, more: dict[str, int] | None = None
 ) -> tuple[Distinct, npt.NDArray[np.uint8]]:
-    """Return the rows' counters and the marks of their status column, having noted what is said beside."""
+    """Return the rows' counters and the marks of their status column, after noting what else they say."""
     import numpy as np
 
     columns, gathered = rows.columns, rows.gathered

@@ -101,7 +101,7 @@ class Stamps:
             return None
         if self._clock.times != "local" or self._clock.repeated_hour != "twice":
             return day + later
-        # who publishes the repeated hour twice numbers 100 quarters on that day, and 92 on the shortest
+        # a city that publishes the repeated hour twice numbers 100 quarters on that day, and 92 on the shortest
         moment = day.replace(tzinfo=self._zone).astimezone(UTC) + later
         return moment.astimezone(self._zone).replace(tzinfo=None)
 

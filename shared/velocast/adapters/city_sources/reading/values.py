@@ -21,7 +21,7 @@ LARGEST = 1e9  # of all counters of the world together; more cannot be stored as
 
 
 class CountCells:
-    """Reads cells as counts. largest: what a city says that no counter can count in an hour."""
+    """Reads cells as counts. largest: the city says that no counter can count more than this in an hour."""
 
     def __init__(self, style: NumberStyle, largest: int | None) -> None:
         self._style = style

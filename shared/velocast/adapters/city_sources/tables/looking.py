@@ -116,7 +116,7 @@ def _csv_format(member: Member, head: bytes, told: FileFormat) -> dict[str, Any]
 
 
 def _encoding(member: Member, head: bytes) -> str:
-    """Return the encoding of a text. The whole of it is decoded, for the first umlaut may stand in the last line."""
+    """Return the encoding of a text. The whole of it is decoded, because the first umlaut may be in the last line."""
     if bom := _bom(head):
         return bom
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -213,7 +213,7 @@ class _Page:
 
 
 def _named(names: list[str], record: Any) -> dict[str, Any]:
-    """Return a record by names; a portal before CKAN 2.7 gives it so."""
+    """Return a record by names, which is how a portal before CKAN 2.7 gives it."""
     return record if isinstance(record, dict) else dict(zip(names, record, strict=True))
 
 
@@ -227,7 +227,7 @@ def _match(resource: _Resource, wanted: tuple[str, ...]) -> re.Match[str] | None
 
 
 def _overlaps(found: re.Match[str] | None, since: datetime | None, until: datetime) -> bool:
-    """Return whether a resource may hold times of a range; one whose name tells no year may."""
+    """Return whether a resource may hold times of a range; one whose name contains no year may."""
     groups = found.groupdict() if found else {}
     if not groups.get("year"):
         return True

@@ -4,7 +4,7 @@
   each a site of its own; `interval` is 15 or 60 minutes.
 - `data/site/{id}` gives records from `begin` to before `end`, which are times of the site's clock; a record's `date`
   has its offset. With `complete=true` a step without a count is there with null.
-- Fair use is up to 100 requests a minute and 5,000 a day: a day of one site is one request, so 100 days are.
+- Fair use is up to 100 requests a minute and 5,000 a day: a day of one site is one request, and so are 100 days.
 
 The API tells no number of records. An answer is taken as complete when its JSON is, for every site that is listed.
 """

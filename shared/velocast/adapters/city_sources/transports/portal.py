@@ -86,7 +86,7 @@ def column_table(records: list[dict[str, Any]], place: str) -> RawTable:
 def day_totals(groups: Iterable[Mapping[str, Any]]) -> dict[date, DayTotals]:
     """Add up groups with `day` (a date, or a time at its start), `found` and perhaps `total`, by their day.
 
-    Raises ValueError, KeyError and TypeError for anything else. Rows without a time are no day's.
+    Raises ValueError, KeyError and TypeError for anything else. Rows without a time belong to no day.
     """
     added: dict[date, DayTotals] = {}
     for group in groups:

@@ -34,8 +34,9 @@ class Published:
     ) -> str | None:
         """Return why forecasts from `origin_at` must not replace it; None when they may.
 
-        It is then of a later day, or of a later hour by the same model: a new champion's forecasts replace those of the
-        old one. past: made with a champion of the past, which replaces no other model's forecasts of the same day.
+        They must not if the published one is of a later day, or of a later hour by the same model: a new champion's
+        forecasts replace those of the old one. past: made with a champion of the past, which replaces no other model's
+        forecasts of the same day.
         """
         if self.origin_at is None:
             return None
@@ -44,7 +45,7 @@ class Published:
             return f"the published snapshot is newer, from {rfc3339(self.origin_at)}"
         of_this_day = local_date(self.origin_at, zone) == local_date(origin_at, zone)
         if past and of_this_day and not same:
-            return f"the published snapshot is by {self.generated_by}, promoted since"
+            return f"the published snapshot was made by {self.generated_by}, which has been promoted since"
         return None
 
 

@@ -23,8 +23,8 @@ TEST_MODE_ROWS = 1000
 TEST_MODE_HELD_OUT = 200  # of them
 # However large the city and long its history, about this many rows are read at most. They are drawn by hash, the same
 # share of every counter and every season. A fit learns little from more (`regressors.hyperparameters`: max_rows), and a
-# score changes little: on Münster's 654 days of test, similar days have an R2 of 0.9228 by a third of the rows and of
-# 0.9231 by all, which take twice the time and memory (1.8 GB).
+# score changes little: on Münster's 654 days of test, similar days have an R2 of 0.9228 on a third of the rows and of
+# 0.9231 on all of them, which take twice the time and memory (1.8 GB).
 MOST_FITTED, MOST_HELD_OUT, MOST_SCORED = 200_000, 100_000, 400_000
 
 

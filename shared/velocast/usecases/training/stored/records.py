@@ -31,7 +31,7 @@ class Artifact(Message):
 
 
 class LearnedRows(Message):
-    """`learned.json`: what a retry of `train` need not read all rows again for.
+    """`learned.json`: what saves a retry of `train` from reading all rows again.
 
     rows: how many rows the model learned from, those held out included. similar_days: of a classifier, how far the mean
     of similar days misses on the rows held out; a forecaster has it in its own file.
