@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from tests.googlesql.analyzer import Analyzer, Statement, missing_programs
-from velocast.adapters.bigquery import merge, sql_templates, staging
+from velocast.adapters.bigquery import sql_templates, staging
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.revisions import Remembering
@@ -228,10 +228,18 @@ def test_a_merge_is_valid(
     table: str, how: dict[str, Any], way: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "staged":
-        monkeypatch.setattr(merge, "PASSED_ROWS", 0)
+        monkeypatch.setattr(sql_templates, "PASSED_ROWS", 0)
     recorder.merge(table, rows_of(table), **how)
     kinds = [s.sql.split()[0] for s in recorder.statements]
     assert kinds == [*(["CREATE"] if way == "staged" else []), "SELECT", "MERGE"]
+    assert recorder.refusals() == []
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_deletion_is_valid_with_the_rows_it_is_passed(rows: int, recorder: Recorder) -> None:
+    made = sql_templates.RowsParameter(rows_of(schemas.COUNT_ESTIMATES)[:rows])
+    hour = datetime(2026, 3, 1, tzinfo=UTC)
+    recorder.execute("estimates_delete", tables={"made": made}, since=hour, until=hour)
     assert recorder.refusals() == []
 
 

@@ -2,8 +2,7 @@
 -- local clock repeats is stored (repeated: the first of each pair), so it holds both. Rows with another quality, and hours
 -- that a person has judged, are left alone.
 WITH repeated AS (
-  -- no effect in BigQuery; needed by engines that read an array of timestamps as an array of strings
-  SELECT CAST(hour AS TIMESTAMP) AS hour
+  SELECT hour
   FROM UNNEST(@repeated) AS hour
 ),
 recent AS (

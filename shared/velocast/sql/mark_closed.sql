@@ -2,8 +2,7 @@
 -- that the city's file names, NULL where one no longer does. The three arrays have one element a counter and closure. A
 -- closure outranks what detectors say; rows that the city or a person has judged are left alone.
 WITH closure AS (
-  -- the casts have no effect in BigQuery; they are for engines that read an array of timestamps as an array of strings
-  SELECT counter_id, CAST(since AS TIMESTAMP) AS since, CAST(until AS TIMESTAMP) AS until
+  SELECT counter_id, since, until
   FROM UNNEST(@closed_counters) AS counter_id WITH OFFSET AS position
   JOIN UNNEST(@closed_since) AS since WITH OFFSET AS since_position ON since_position = position
   JOIN UNNEST(@closed_until) AS until WITH OFFSET AS until_position ON until_position = position

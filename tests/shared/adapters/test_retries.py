@@ -14,8 +14,7 @@ from google.api_core.exceptions import GoogleAPICallError, RetryError
 from tests import emulators
 from tests.shared.adapters.faulty_relay import Fault, grpc_relay, http_relay
 from velocast.adapters import gcs
-from velocast.adapters.bigquery import failures, jobs
-from velocast.adapters.bigquery import merge as merging
+from velocast.adapters.bigquery import failures, jobs, sql_templates
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.pubsub import Publisher
 from velocast.core import schemas
@@ -52,7 +51,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def staging(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all rows pass through a staging table, as many rows do."""
-    monkeypatch.setattr(merging, "PASSED_ROWS", 0)
+    monkeypatch.setattr(sql_templates, "PASSED_ROWS", 0)
 
 
 def merge(store: Warehouse) -> tuple[int, int]:

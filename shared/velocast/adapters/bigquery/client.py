@@ -16,7 +16,7 @@ from velocast.adapters.bigquery.frames import FrameBuilder
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.merge import MergeResult, merge_rows
 from velocast.adapters.bigquery.revisions import Remembering
-from velocast.adapters.bigquery.sql_templates import quoted, statement
+from velocast.adapters.bigquery.sql_templates import RowsParameter, quoted, read_few, statement
 from velocast.adapters.bigquery.staging import STAGING_HOURS, clustering, expiry
 from velocast.adapters.bigquery.storage_reads import read_arrow, record_batches
 from velocast.core import schemas
@@ -101,6 +101,15 @@ class Warehouse:
             yield scratch
 
     @contextmanager
+    def passed_or_loaded(self, file: IO[bytes], schema: pa.Schema) -> Iterator[str | RowsParameter]:
+        """Yield the rows of a Parquet file for `tables` of `execute`: a few themselves, more as `loaded` does."""
+        if few := read_few(file):
+            yield few
+            return
+        with self.loaded(file, schema) as table:
+            yield table
+
+    @contextmanager
     def loaded(self, file: IO[bytes], schema: pa.Schema) -> Iterator[str]:
         """Yield the name of a table in schemas.RAW with the rows of a Parquet file; it is dropped afterwards.
 
@@ -113,12 +122,21 @@ class Warehouse:
             yield scratch
 
     def execute(
-        self, sql: str, /, *, tables: dict[str, str] | None = None, **parameters: Any
+        self,
+        sql: str,
+        /,
+        *,
+        tables: Mapping[str, str | RowsParameter] | None = None,
+        **parameters: Any,
     ) -> int:
-        """Run a SQL file that changes rows and return how many it changed. Raises WarehouseError."""
+        """Run a SQL file that changes rows and return how many it changed.
+
+        tables: as for `query`, or rows that are passed with the statement. Raises WarehouseError.
+        """
         text = statement(sql, self.project, tables)
+        passed = {k: v for k, v in (tables or {}).items() if isinstance(v, RowsParameter)}
         with reporting(f"sql/{sql}.sql"):
-            return self._jobs.change(text, parameters)
+            return self._jobs.change(text, parameters | passed)
 
     def merge(
         self,

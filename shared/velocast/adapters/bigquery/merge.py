@@ -10,15 +10,12 @@ from velocast.adapters.bigquery.failures import reporting
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.merge_statements import Merge, partition_bounds
 from velocast.adapters.bigquery.revisions import Remembering
-from velocast.adapters.bigquery.sql_templates import RowsParameter, quoted, unnested
+from velocast.adapters.bigquery.sql_templates import RowsParameter, are_few, quoted, unnested
 from velocast.adapters.bigquery.staging import STAGING_HOURS, staged
 from velocast.core import schemas
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# Up to so many rows are passed with the statement; a staging table for them would take a CREATE, a load and a DROP.
-PASSED_ROWS, PASSED_BYTES = 100, 100_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def merge_rows(
 
     with reporting(f"merge into {table}"):
         # with a history, rows are usually many, and three statements read them
-        if isinstance(rows, pa.Table) and history is None and _are_few(rows):
+        if isinstance(rows, pa.Table) and history is None and are_few(rows):
             plan, data = checked(rows)
             if not data.num_rows:
                 return MergeResult(0, 0, 0)
@@ -89,10 +86,6 @@ def merge_rows(
             within = f"({within})" if len(bounds) > 1 else within
             source = _Source(quoted(jobs.project, scratch), within, total, {})
             return _write(jobs, plan, source, history)
-
-
-def _are_few(rows: pa.Table) -> bool:
-    return bool(rows.num_rows <= PASSED_ROWS and rows.nbytes <= PASSED_BYTES)
 
 
 def _write(jobs: Jobs, plan: Merge, source: _Source, history: Remembering | None) -> MergeResult:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import dropwhile
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from velocast.adapters.bigquery.staging import sql_type
 from velocast.core import schemas
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _STATEMENT = re.compile(r"\{([a-z][a-z0-9_]*)\.sql\}")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
+# Up to so many rows are passed with a statement; a staging table for them would take a CREATE, a load and a DROP.
+PASSED_ROWS, PASSED_BYTES = 100, 100_000
 NAMES: Mapping[str, str] = {name.split(".")[1]: name for name in schemas.TABLES}
 
 
@@ -40,21 +42,44 @@ class RowsParameter:
     table: pa.Table
 
 
-def statement(name: str, project: str, tables: Mapping[str, str] | None = None) -> str:
+def are_few(rows: pa.Table) -> bool:
+    """Return whether rows are so few that they are passed with a statement."""
+    return bool(rows.num_rows <= PASSED_ROWS and rows.nbytes <= PASSED_BYTES)
+
+
+def read_few(file: IO[bytes]) -> RowsParameter | None:
+    """Return the rows of a Parquet file if they are few, else None and the file at its start."""
+    import pyarrow.parquet as pq
+
+    few = pq.read_metadata(file).num_rows <= PASSED_ROWS
+    file.seek(0)
+    if few and are_few(rows := pq.read_table(file)):
+        return RowsParameter(rows)
+    file.seek(0)
+    return None
+
+
+def statement(
+    name: str, project: str, tables: Mapping[str, str | RowsParameter] | None = None
+) -> str:
     """Return the text of `velocast/sql/<name>.sql`, with tables in place of `{counts}`, `{forecasts}` and so on.
 
     `{other.sql}` is replaced by the text of that file, so that one definition serves two statements. tables:
-    placeholder to dataset.table; overrides or extends those of `schemas.TABLES`.
+    placeholder to dataset.table, or to rows that are passed as the parameter of that name; overrides or extends those
+    of `schemas.TABLES`.
     Raises WarehouseError if there is no such file or no such table.
     """
-    known = {**NAMES, **(tables or {})}
+    known: dict[str, str | RowsParameter] = {**NAMES, **(tables or {})}
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in known:
             raise WarehouseError(
                 f"sql/{name}.sql: unknown table {match[0]}; pass it in `tables`, or use one of {sorted(known)}"
             )
-        return quoted(project, known[match[1]])
+        table = known[match[1]]
+        if isinstance(table, RowsParameter):
+            return unnested(match[1], table.table.column_names)
+        return quoted(project, table)
 
     return _PLACEHOLDER.sub(fill, _STATEMENT.sub(_included, text(name)))
 
@@ -112,7 +137,7 @@ def _parameter(name: str, value: Any) -> Any:
     if isinstance(value, Empty):
         return bigquery.ArrayQueryParameter(name, value.type, [])
     if isinstance(value, RowsParameter):
-        return bigquery.ArrayQueryParameter(name, "STRUCT", _structs(value.table))
+        return _structs(name, value.table)
     if isinstance(value, str) or not isinstance(value, Iterable):
         return bigquery.ScalarQueryParameter(name, _type(name, value), value)
     items = list(value)
@@ -123,11 +148,17 @@ def _parameter(name: str, value: Any) -> Any:
     return bigquery.ArrayQueryParameter(name, _type(name, items[0]), items)
 
 
-def _structs(rows: pa.Table) -> list[bigquery.StructQueryParameter]:
+def _structs(name: str, rows: pa.Table) -> bigquery.ArrayQueryParameter:
     from google.cloud import bigquery
 
     kinds = {field.name: sql_type(field.type) for field in rows.schema}
-    return [
+    # stated also for an array without elements, which does not show its type
+    fields = [
+        bigquery.ScalarQueryParameterType(kind, name=column)  # type: ignore[no-untyped-call]
+        for column, kind in kinds.items()
+    ]
+    struct = bigquery.StructQueryParameterType(*fields)  # type: ignore[no-untyped-call]
+    values = [
         bigquery.StructQueryParameter(
             None,
             *(
@@ -137,6 +168,7 @@ def _structs(rows: pa.Table) -> list[bigquery.StructQueryParameter]:
         )
         for row in rows.to_pylist()
     ]
+    return bigquery.ArrayQueryParameter(name, struct, values)
 
 
 def _type(name: str, value: Any) -> str:

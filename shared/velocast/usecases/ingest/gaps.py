@@ -100,8 +100,9 @@ def _replaced(
                 writer.write_table(rows)
                 yield found
         made.seek(0)
-        with warehouse.loaded(made, schema) as table:
-            warehouse.execute("estimates_delete", tables={"made": table}, since=since, until=until)
+        with warehouse.passed_or_loaded(made, schema) as rows_made:
+            made_again = {"made": rows_made}
+            warehouse.execute("estimates_delete", tables=made_again, since=since, until=until)
 
 
 def _estimates(

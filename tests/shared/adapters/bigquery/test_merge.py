@@ -19,7 +19,7 @@ from tests.shared.adapters.bigquery.stored_counts import (
     leftovers,
     stored,
 )
-from velocast.adapters.bigquery import merge
+from velocast.adapters.bigquery import merge, sql_templates
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.adapters.bigquery.jobs import Jobs
 from velocast.adapters.bigquery.merge import MergeResult
@@ -31,7 +31,7 @@ from velocast.core.errors import WarehouseError
 def way(request, monkeypatch):
     """Few rows are passed with the statement, many through a staging table; what is stored does not depend on it."""
     if request.param == "staged":
-        monkeypatch.setattr(merge, "PASSED_ROWS", 0)
+        monkeypatch.setattr(sql_templates, "PASSED_ROWS", 0)
     return request.param
 
 
@@ -320,7 +320,7 @@ def test_nan_is_stored_as_null_and_times_without_zone_are_refused(store):
 def test_a_merge_that_broke_off_is_done_by_the_next(
     store, warehouse_tables, monkeypatch, owner, step
 ):
-    monkeypatch.setattr(merge, "PASSED_ROWS", 0)
+    monkeypatch.setattr(sql_templates, "PASSED_ROWS", 0)
     rows = counts(("a", 0, 10, None), ("b", 1, 1, None))
     work = getattr(owner, step)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tests.shared.usecases import small_city
+from velocast.adapters.bigquery import sql_templates
 from velocast.adapters.bigquery.client import Warehouse
 from velocast.core import schemas
 from velocast.core.city import load_city
@@ -74,13 +75,20 @@ def test_again_nothing_changes() -> None:
     pd.testing.assert_frame_equal(stored(), before)
 
 
-def test_a_count_that_comes_replaces_its_estimate() -> None:
+@pytest.mark.parametrize("most_passed", [0, 100], ids=["loaded", "passed"])
+def test_a_count_that_comes_replaces_its_estimate(
+    most_passed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_templates, "PASSED_ROWS", most_passed)
     _, missing = city_with_gap()
     rebuild()
     small_city.store(missing.iloc[:20])
     done = rebuild(timedelta(hours=1))
-    assert done.hours == len(missing) - 20 == len(stored())
+    assert 0 < done.hours == len(missing) - 20 == len(stored()) < 100
     assert set(stored()["counted_at"]).isdisjoint(missing["counted_at"].iloc[:20])
+    small_city.store(missing.iloc[20:])
+    assert rebuild(timedelta(hours=2)).hours == 0
+    assert stored().empty
 
 
 def test_an_hour_that_is_marked_gets_an_estimate() -> None:
