@@ -18,7 +18,7 @@ from velocast.core.datetimes import HORIZON_DAYS
 from velocast.model.intervals import adaptive
 from velocast.usecases import feature_store
 from velocast.usecases.forecasting import forecast_rows
-from velocast.usecases.forecasting.snapshot import history, long_past
+from velocast.usecases.forecasting.snapshot import counter_profiles, long_past
 
 QUERY_USD_TIB, STORAGE_READ_USD_TIB = 6.25, 1.10
 FREE_QUERY_TIB, FREE_STORAGE_READ_TIB = 1, 300  # a month
@@ -79,10 +79,10 @@ def scanned_columns(sql: str, table: str) -> tuple[str, ...]:
 
 def predict(city: City) -> Iterator[BilledQuery]:
     """Yield the queries of one day's forecasts: history for the snapshot, features by block, MERGE, audit row."""
-    yield _counts(city, "forecast_counters", history.SEEN_WITHIN.days, counters=True)
-    yield _counts(city, "snapshot_typical_week", 7 * history.TYPICAL_WEEKS)
+    yield _counts(city, "forecast_counters", counter_profiles.SEEN_WITHIN.days, counters=True)
+    yield _counts(city, "snapshot_typical_week", 7 * counter_profiles.TYPICAL_WEEKS)
     yield _counts(city, "snapshot_days", long_past.MONTHS * 30.5 + 31)
-    week = min(city.history_days, history.RECENT_HOURS / 24)
+    week = min(city.history_days, counter_profiles.RECENT_HOURS / 24)
     columns = ("counter_id", "counted_at", "bike_count", "quality")
     size = city.counters * 24 * week * row_bytes(schemas.COUNTS, columns)
     yield BilledQuery("recent counts", (size,), by_storage_read=True)

@@ -15,9 +15,9 @@ from velocast.model.learning.forecaster import TrainedModel
 from velocast.usecases import feature_store, snapshot_format
 from velocast.usecases.forecasting import forecast_rows
 from velocast.usecases.forecasting.busy_hours import BUSY_FROM, BusyChampion
-from velocast.usecases.forecasting.forecast_rows import ForecastInputs
+from velocast.usecases.forecasting.inputs import ForecastInputs, read_weather
 from velocast.usecases.forecasting.snapshot.building import build_snapshot
-from velocast.usecases.forecasting.snapshot.history import read_history
+from velocast.usecases.forecasting.snapshot.counter_profiles import read_counter_profiles
 from velocast.usecases.forecasting.snapshot.publication import Published
 from velocast.usecases.model_loading import LoadedChampion
 
@@ -30,7 +30,9 @@ def forecast(
     stages: Stages = {}
     with stage(stages, "history"):
         origin = origin_of(run.as_of, run.settings.city.zone)
-        history = read_history(run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of)
+        profiles = read_counter_profiles(
+            run.warehouse, run.settings.city, origin_at=origin, as_of=run.as_of
+        )
     # the first time loads scikit-learn; the second is like that of a warm instance
     for name in ("first", "five_days"):
         if name == "first" and tiles:
@@ -38,18 +40,18 @@ def forecast(
         with clocked(feature_store, "read_features") as read, stage(stages, name):
             trained = TrainedModel.from_bytes(Path(model).read_bytes())
             loaded = LoadedChampion(trained, version=1, kind=trained.kind, run_id="bench")
-            weather = forecast_rows.read_weather(run, loaded)
+            weather = read_weather(run, loaded)
             inputs = ForecastInputs(
-                origin, Published(), False, {}, history, loaded, BusyChampion(), weather
+                origin, Published(), False, {}, profiles, loaded, BusyChampion(), weather
             )
-            blocks = forecast_rows.forecast_blocks(history)
+            blocks = forecast_rows.forecast_blocks(profiles)
             rows = list(forecast_rows.make_forecast_rows(run, inputs, blocks))
         stages[name]["features"] = sum(read)
         warehouse.stop_recording()
     with stage(stages, "snapshot"):
         made = build_snapshot(
             run.settings.city,
-            history,
+            profiles,
             rows,
             origin_at=origin,
             as_of=run.as_of,

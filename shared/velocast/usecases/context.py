@@ -24,7 +24,7 @@ from velocast.core.datetimes import resolve_as_of, rfc3339
 from velocast.core.errors import EventError, VelocastError, shown
 from velocast.core.notices import Notice, RunFailed
 from velocast.core.requests import CloudEventLike, Message, RunRequest, unpack
-from velocast.core.settings import NotifyingSettings, Settings
+from velocast.core.settings import ForecastSettings, JobSettings, NotifyingSettings, Settings
 from velocast.usecases import audit
 
 # Covariant: a use case that needs no more than Settings can be given a run with any of them.
@@ -84,6 +84,8 @@ class Run(Generic[SettingsT]):
         self.runtime.publisher.publish(self.settings.alerts_topic, notice)
 
 
+# `predict` and the jobs forecast alike.
+ForecastRun = Run[ForecastSettings] | Run[JobSettings]
 UseCase = Callable[[MessageT, Run[SettingsT]], list[AuditRow]]
 
 

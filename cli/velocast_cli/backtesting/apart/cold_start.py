@@ -21,7 +21,10 @@ from velocast.usecases.forecasting import fallbacks
 from velocast.usecases.forecasting.busy_hours import BUSY_FROM
 from velocast.usecases.forecasting.forecast_rows import MIN_MODEL_HOURS
 from velocast.usecases.forecasting.snapshot.building import build_snapshot
-from velocast.usecases.forecasting.snapshot.history import History, read_history
+from velocast.usecases.forecasting.snapshot.counter_profiles import (
+    CounterProfiles,
+    read_counter_profiles,
+)
 from velocast.usecases.serving import fallback_chain, snapshot_index
 from velocast.usecases.serving.fallback_chain import Estimate
 from velocast.usecases.serving.snapshot_index import SnapshotIndex
@@ -105,9 +108,9 @@ def _fold(
     parts = []
     for origin_at, rows in asked.groupby("origin_at"):
         begin = rows["origin_at"].iloc[0].to_pydatetime()
-        history = _history(warehouse, city, plan, begin)
+        profiles = _profiles(warehouse, city, plan, begin)
         known_then = seen[seen["origin_at"] == origin_at]
-        parts.append(_asked(city, history, hidden, known_then, rows, begin))
+        parts.append(_asked(city, profiles, hidden, known_then, rows, begin))
     return _joined(parts)
 
 
@@ -116,36 +119,42 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _history(warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: datetime) -> History:
+def _profiles(
+    warehouse: Warehouse, city: City, plan: BacktestPlan, origin_at: datetime
+) -> CounterProfiles:
     tables = {"counts": plan.counts_table, "counters": str(plan.counters_table)}
-    return read_history(warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables)
+    return read_counter_profiles(
+        warehouse, city, origin_at=origin_at, as_of=origin_at, tables=tables
+    )
 
 
-def _without(history: History, hidden: pd.DataFrame, *, last_hours: int = 0) -> History:
+def _without(
+    profiles: CounterProfiles, hidden: pd.DataFrame, *, last_hours: int = 0
+) -> CounterProfiles:
     """Remove the counts of the hidden counters except those of the last hours; keep their positions."""
-    seen = history.counters.drop(index=hidden.index, errors="ignore")
-    last = history.recent.reindex(hidden.index)
+    seen = profiles.counters.drop(index=hidden.index, errors="ignore")
+    last = profiles.recent.reindex(hidden.index)
     last.iloc[:, : last.shape[1] - last_hours] = np.nan
     counters = pd.concat([seen, hidden.assign(mean_count=last.mean(axis=1))]).sort_index()
     return replace(
-        history,
+        profiles,
         counters=counters,
-        typical=history.typical.reindex(seen.index).reindex(counters.index),
-        typical_spread=history.typical_spread.reindex(seen.index).reindex(counters.index),
-        recent=pd.concat([history.recent.reindex(seen.index), last]).reindex(counters.index),
+        typical=profiles.typical.reindex(seen.index).reindex(counters.index),
+        typical_spread=profiles.typical_spread.reindex(seen.index).reindex(counters.index),
+        recent=pd.concat([profiles.recent.reindex(seen.index), last]).reindex(counters.index),
     )
 
 
 def _asked(
     city: City,
-    history: History,
+    profiles: CounterProfiles,
     hidden: pd.DataFrame,
     seen: pd.DataFrame,
     rows: pd.DataFrame,
     origin_at: datetime,
 ) -> pd.DataFrame:
     """Forecast the hidden counters' rows of one origin. seen: the forecasts of the other counters from there."""
-    unknown = _without(history, hidden)
+    unknown = _without(profiles, hidden)
     index = _index(city, unknown, seen, origin_at)
     served = dict(_served(index, hidden, rows))
     targets = [target.to_pydatetime() for target in rows["target_at"]]
@@ -155,16 +164,18 @@ def _asked(
         **_columns(POSITION, [served[key] for key in keys]),
         **_columns(CITY_WEEK, [week[target] for target in targets]),
         **_published(city, unknown, rows, FIRST_DAY),
-        **_published(city, _without(history, hidden, last_hours=24), rows, SECOND_DAY),
+        **_published(city, _without(profiles, hidden, last_hours=24), rows, SECOND_DAY),
     )
 
 
-def _published(city: City, history: History, rows: pd.DataFrame, name: str) -> dict[str, Any]:
+def _published(
+    city: City, profiles: CounterProfiles, rows: pd.DataFrame, name: str
+) -> dict[str, Any]:
     """Return what `predict` would publish for the rows of new counters."""
     hours = rows.drop_duplicates("target_at")[["target_at", "lead_hours", "lead_day"]]
     hours = hours.sort_values("target_at", ignore_index=True)
     published = fallbacks.forecast_without_recent_counts(
-        hours, history, sorted(rows["counter_id"].unique()), city.zone
+        hours, profiles, sorted(rows["counter_id"].unique()), city.zone
     )
     published = published.set_index(["counter_id", "target_at"]).reindex(
         pd.MultiIndex.from_frame(rows[["counter_id", "target_at"]])
@@ -176,10 +187,12 @@ def _published(city: City, history: History, rows: pd.DataFrame, name: str) -> d
     }
 
 
-def _index(city: City, history: History, seen: pd.DataFrame, origin_at: datetime) -> SnapshotIndex:
+def _index(
+    city: City, profiles: CounterProfiles, seen: pd.DataFrame, origin_at: datetime
+) -> SnapshotIndex:
     made = build_snapshot(
         city,
-        history,
+        profiles,
         [seen.sort_values(["counter_id", "target_at"])],
         origin_at=origin_at,
         as_of=origin_at,

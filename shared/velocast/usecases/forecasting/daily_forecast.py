@@ -15,10 +15,9 @@ from velocast.core.errors import ChampionGone, ObjectChanged
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import ForecastSettings
 from velocast.model.learning.within_day import DayUpdate
-from velocast.usecases.context import Run
+from velocast.usecases.context import ForecastRun, Run
 from velocast.usecases.forecasting import forecast_rows, within_day
-from velocast.usecases.forecasting.forecast_rows import ForecastInputs, ForecastRun
-from velocast.usecases.forecasting.inputs import inputs_known_then
+from velocast.usecases.forecasting.inputs import ForecastInputs, inputs_known_then
 from velocast.usecases.forecasting.outcome import (
     KNOWN,
     STORED,
@@ -80,7 +79,7 @@ def _publish_known(run: ForecastRun, *, of_the_day: bool, only_known: bool) -> F
     with inputs_known_then(run, of_the_day=of_the_day, only_known=only_known) as inputs:
         if inputs is None:
             return nothing_to_forecast(run)
-        blocks = forecast_rows.forecast_blocks(inputs.history)
+        blocks = forecast_rows.forecast_blocks(inputs.profiles)
         return store_and_publish(
             run, inputs, list(forecast_rows.make_forecast_rows(run, inputs, blocks))
         )
@@ -96,7 +95,7 @@ def store_and_publish(
     published since the inputs were read.
     """
     city, midnight, newest = run.settings.city, inputs.midnight, inputs.newest
-    loaded, histories, tables = inputs.loaded, inputs.history.histories, inputs.tables
+    loaded, histories, tables = inputs.loaded, inputs.profiles.histories, inputs.tables
     objects = Objects(run.settings.project, run.settings.models_bucket)
     known = within_day.read_known_day(run, histories)
     update = None if known is None else within_day.learn_update(run, known, tables)
@@ -143,10 +142,10 @@ def _build_snapshot(
     origin_at: datetime,
     generated_by: str,
 ) -> Snapshot:
-    history = inputs.history
+    profiles = inputs.profiles
     return building.build_snapshot(
         run.settings.city,
-        history,
+        profiles,
         forecasts,
         origin_at=origin_at,
         as_of=run.as_of,
@@ -156,14 +155,14 @@ def _build_snapshot(
         generated_by=generated_by,
         past=past_forecasts.read_past_forecasts(
             run.warehouse,
-            first_hour=history.recent_from,
-            hours=history.recent.shape[1],
+            first_hour=profiles.recent_from,
+            hours=profiles.recent.shape[1],
             origin_at=inputs.midnight,
             as_of=run.as_of,
-            histories=history.histories,
+            histories=profiles.histories,
         ),
         long_past=_read_long_past(
-            run, history.recent_from, inputs.midnight, inputs.tables if history.histories else {}
+            run, profiles.recent_from, inputs.midnight, inputs.tables if profiles.histories else {}
         ),
         growth=read_measured_growth(run.warehouse, as_of=run.as_of),
         proposed=read_shown_proposals(run.warehouse, as_of=run.as_of),

@@ -22,7 +22,7 @@ from velocast.core.geo import Plane
 from velocast.model import spatial_fallback
 from velocast.model.arrays import Floats
 from velocast.model.spatial_fallback import blend
-from velocast.usecases.forecasting.snapshot.history import History
+from velocast.usecases.forecasting.snapshot.counter_profiles import CounterProfiles
 from velocast.usecases.snapshot_format import HOURS_PER_WEEK, Basis
 
 MARGIN = 1.5
@@ -66,7 +66,7 @@ class CityWeek:
 
 
 def forecast_without_recent_counts(
-    hours: pd.DataFrame, history: History, counter_ids: Sequence[str], zone: ZoneInfo
+    hours: pd.DataFrame, profiles: CounterProfiles, counter_ids: Sequence[str], zone: ZoneInfo
 ) -> pd.DataFrame:
     """Forecast every hour for each of the given counters.
 
@@ -78,8 +78,8 @@ def forecast_without_recent_counts(
     if not counter_ids:
         return pd.DataFrame()
     slots = _local_slots(hours["target_at"], zone)
-    city = _city_week(history, hours["target_at"].iloc[0].to_pydatetime(), zone)
-    parts = [_one(hours, slots, history, city, counter_id) for counter_id in counter_ids]
+    city = _city_week(profiles, hours["target_at"].iloc[0].to_pydatetime(), zone)
+    parts = [_one(hours, slots, profiles, city, counter_id) for counter_id in counter_ids]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -88,14 +88,14 @@ def _local_slots(times: pd.Series[pd.Timestamp], zone: ZoneInfo) -> npt.NDArray[
     return np.asarray(local.dt.dayofweek * 24 + local.dt.hour, dtype=np.int64)
 
 
-def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWeek:
-    levels = _levels(history)
-    known = (origin_at - history.recent_from) // HOUR
+def _city_week(profiles: CounterProfiles, origin_at: datetime, zone: ZoneInfo) -> CityWeek:
+    levels = _levels(profiles)
+    known = (origin_at - profiles.recent_from) // HOUR
     slots = _local_slots(
-        pd.Series(pd.date_range(history.recent_from, periods=known, freq="h")), zone
+        pd.Series(pd.date_range(profiles.recent_from, periods=known, freq="h")), zone
     )
-    counted = history.recent.loc[levels.index].to_numpy()[:, :known]
-    usual = history.typical.loc[levels.index].to_numpy()[:, slots]
+    counted = profiles.recent.loc[levels.index].to_numpy()[:, :known]
+    usual = profiles.typical.loc[levels.index].to_numpy()[:, slots]
     both = ~np.isnan(counted) & ~np.isnan(usual)
     both &= both.sum(axis=0) >= FEWEST_COUNTERS
     counts, usuals = np.where(both, counted, 0).sum(axis=0), np.where(both, usual, 0).sum(axis=0)
@@ -103,7 +103,7 @@ def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWee
     last, usual_last = counts[-LATELY_HOURS:].sum(), usuals[-LATELY_HOURS:].sum()
     lately = float(last / usual_last) if usual_last > 0 else 1.0
     return CityWeek(
-        profile=_profile(history, levels),
+        profile=_profile(profiles, levels),
         levels=levels,
         recent=np.clip(recent, SMALLEST, LARGEST),
         lately=min(max(lately, SMALLEST), LARGEST),
@@ -111,14 +111,14 @@ def _city_week(history: History, origin_at: datetime, zone: ZoneInfo) -> CityWee
     )
 
 
-def _profile(history: History, levels: pd.Series[float]) -> Floats:
+def _profile(profiles: CounterProfiles, levels: pd.Series[float]) -> Floats:
     """Return `CityWeek.profile`.
 
     The bounds cover the variation between counters and between the weeks of one counter, times the margin.
     """
     level = levels.where(levels > 0)
-    shares = history.typical.loc[level.index].div(level, axis=0)
-    spreads = history.typical_spread.loc[level.index].div(level, axis=0)
+    shares = profiles.typical.loc[level.index].div(level, axis=0)
+    spreads = profiles.typical_spread.loc[level.index].div(level, axis=0)
     weekly = spreads.median().to_numpy()
     low, middle, high = (shares.quantile(q).to_numpy() for q in PROFILE_QUANTILES)
     rows = (
@@ -129,20 +129,20 @@ def _profile(history: History, levels: pd.Series[float]) -> Floats:
     return np.stack([np.where(np.isnan(r), f, r) for r, f in zip(rows, FLAT, strict=True)])
 
 
-def _levels(history: History) -> pd.Series[float]:
-    means = history.counters["mean_count"].astype(float).dropna()
-    return means[~means.index.isin(list(history.histories.sums))]
+def _levels(profiles: CounterProfiles) -> pd.Series[float]:
+    means = profiles.counters["mean_count"].astype(float).dropna()
+    return means[~means.index.isin(list(profiles.histories.sums))]
 
 
 def _one(
     hours: pd.DataFrame,
     slots: npt.NDArray[np.int64],
-    history: History,
+    profiles: CounterProfiles,
     city: CityWeek,
     counter_id: str,
 ) -> pd.DataFrame:
-    counted = history.recent.loc[counter_id].to_numpy()[: len(city.slots)]
-    week, basis = _usual_week(history, city, counter_id, int((~np.isnan(counted)).sum()))
+    counted = profiles.recent.loc[counter_id].to_numpy()[: len(city.slots)]
+    week, basis = _usual_week(profiles, city, counter_id, int((~np.isnan(counted)).sum()))
     low, middle, high = _scaled(week, counted, city)
     return hours.assign(
         counter_id=counter_id,
@@ -155,7 +155,7 @@ def _one(
 
 
 def _usual_week(
-    history: History, city: CityWeek, counter_id: str, counted: int
+    profiles: CounterProfiles, city: CityWeek, counter_id: str, counted: int
 ) -> tuple[Floats, Basis]:
     """Return lower, middle and upper count by local hour of the week (3, 168), and the basis.
 
@@ -163,15 +163,15 @@ def _usual_week(
     silent for weeks, the city's profile at its own mean count; else, of a new counter, the city's profile at the
     quartiles of all levels, the middle blended with its neighbours' typical weeks.
     """
-    own = history.typical.loc[counter_id].to_numpy()
+    own = profiles.typical.loc[counter_id].to_numpy()
     known = ~np.isnan(own)
-    mean = float(history.counters["mean_count"].astype(float).loc[counter_id])
+    mean = float(profiles.counters["mean_count"].astype(float).loc[counter_id])
     if np.isnan(mean):
-        return _unknown_week(history, city, counter_id)
+        return _unknown_week(profiles, city, counter_id)
     low, middle, high = city.profile * mean
     if known.sum() < MIN_SLOTS and counted:
         # The mean of a few hours is that of a night, or of an afternoon, so it says nothing of the level by itself.
-        week, _ = _unknown_week(history, city, counter_id)
+        week, _ = _unknown_week(profiles, city, counter_id)
         if counted >= FIRST_DAY:
             week[[0, 2]] = city.profile[[0, 2]] * (
                 week[1].mean() / max(city.profile[1].mean(), 1e-9)
@@ -179,19 +179,21 @@ def _usual_week(
         return week, "city_profile"
     if known.sum() < MIN_SLOTS:
         return np.stack([low, middle, high]), "city_profile"
-    spread = MARGIN * history.typical_spread.loc[counter_id].to_numpy()
+    spread = MARGIN * profiles.typical_spread.loc[counter_id].to_numpy()
     low, high = np.where(known, own - spread, low), np.where(known, own + spread, high)
     return np.stack([low, np.where(known, own, middle), high]), "typical_week"
 
 
-def _unknown_week(history: History, city: CityWeek, counter_id: str) -> tuple[Floats, Basis]:
+def _unknown_week(
+    profiles: CounterProfiles, city: CityWeek, counter_id: str
+) -> tuple[Floats, Basis]:
     levels = city.levels.quantile(list(LEVEL_QUANTILES)).to_numpy()
     low, middle, high = city.profile * levels[:, None]
-    near = _neighbours(history, city, counter_id)
+    near = _neighbours(profiles, city, counter_id)
     if not near:
         return np.stack([low, middle, high]), "city_profile"
     distances = [km for km, _ in near]
-    weeks = np.stack([_middle_week(history, city, neighbour) for _, neighbour in near])
+    weeks = np.stack([_middle_week(profiles, city, neighbour) for _, neighbour in near])
     beside = np.average(weeks, axis=0, weights=spatial_fallback.weights(distances))
     middle = blend(beside, middle, spatial_fallback.city_share(distances))
     # A busy place is expected to be as far above the quartile of all levels as its neighbours are.
@@ -199,14 +201,16 @@ def _unknown_week(history: History, city: CityWeek, counter_id: str) -> tuple[Fl
     return np.stack([min(1.0, ratio) * low, middle, max(1.0, ratio) * high]), "neighbours"
 
 
-def _middle_week(history: History, city: CityWeek, counter_id: str) -> Floats:
-    own = history.typical.loc[counter_id].to_numpy()
+def _middle_week(profiles: CounterProfiles, city: CityWeek, counter_id: str) -> Floats:
+    own = profiles.typical.loc[counter_id].to_numpy()
     return np.where(np.isnan(own), city.profile[1] * city.levels[counter_id], own)
 
 
-def _neighbours(history: History, city: CityWeek, counter_id: str) -> list[tuple[float, str]]:
+def _neighbours(
+    profiles: CounterProfiles, city: CityWeek, counter_id: str
+) -> list[tuple[float, str]]:
     """Return the nearest counters that have counts, (km, counter_id), nearest first."""
-    places = history.counters[["latitude", "longitude"]].astype("float64")
+    places = profiles.counters[["latitude", "longitude"]].astype("float64")
     latitude, longitude = places.loc[counter_id].to_numpy()
     counted = places.loc[city.levels.index.difference([counter_id])]
     plane = Plane.at(float(latitude))

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
 from velocast.core.datetimes import HORIZON_DAYS, horizon_end, lead_day, local_date, origin_of
-from velocast.core.settings import ForecastSettings, JobSettings
 from velocast.model.evaluation import reference_models
-from velocast.model.intervals import adaptive
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.known_hours import with_histories
 from velocast.usecases import feature_store
-from velocast.usecases.context import Run
+from velocast.usecases.context import ForecastRun
 from velocast.usecases.forecasting import busy_hours, fallbacks
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.snapshot.history import History
-from velocast.usecases.forecasting.snapshot.publication import Published
+from velocast.usecases.forecasting.inputs import ForecastInputs, recent_days
+from velocast.usecases.forecasting.snapshot.counter_profiles import CounterProfiles
 from velocast.usecases.model_loading import LoadedChampion
-
-ForecastRun = Run[ForecastSettings] | Run[JobSettings]
 
 MIN_MODEL_HOURS = 72
 MOVED_MARGIN = 1.5
 SETTLED_DAYS = (
-    28  # days after a move until the history behind the forecasts is that of the new position
+    28  # after a move, until the counts behind the forecasts are those of the new position
 )
 # At most this many rows of the last days' origins are read; 178 counters have that many in 14 days. The corrections are
 # sums and quantiles over all counters, so a sample suffices for a larger block: by hash, the same share of each
@@ -54,31 +49,12 @@ FORECAST_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class ForecastInputs:
-    """What a run forecasts from, besides the features: the same for all counters, and read once.
-
-    midnight: the start of the local day. newest: the snapshot that was published then. past: the champion is that of a
-    past day or hour (`past_champion`). tables: the `tables` of a query, with the counts and estimates to read instead
-    of the stored ones. weather: `read_weather`.
-    """
-
-    midnight: datetime
-    newest: Published
-    past: bool
-    tables: dict[str, str]
-    history: History
-    loaded: LoadedChampion
-    busy: BusyChampion
-    weather: pd.DataFrame
-
-
-def forecast_blocks(history: History) -> list[list[str]]:
+def forecast_blocks(profiles: CounterProfiles) -> list[list[str]]:
     """Return the counters seen in the last year, sorted, in blocks that are forecast together.
 
     Each block has its own level correction: BLOCK counters show a day's level as well as all counters do.
     """
-    counters = np.sort(history.counters.index.to_numpy(dtype=str))
+    counters = np.sort(profiles.counters.index.to_numpy(dtype=str))
     blocks = np.array_split(counters, max(1, -(-len(counters) // BLOCK)))
     return [block.tolist() for block in blocks]
 
@@ -92,34 +68,23 @@ def make_forecast_rows(
     0 <= lower <= predicted_count <= upper; level, busy_threshold, temperature, rain and QUANTILES NaN where unknown.
     Raises WarehouseError.
     """
-    made = (inputs.loaded, inputs.busy, inputs.history, inputs.weather)
+    made = (inputs.loaded, inputs.busy, inputs.profiles, inputs.weather)
     for block in blocks:
         rows = _block(run, *made, list(block))
         yield rows.sort_values(["counter_id", "target_at"], ignore_index=True)
-
-
-def read_weather(run: ForecastRun, loaded: LoadedChampion) -> pd.DataFrame:
-    """Read the weather of the hours to forecast and of earlier hours that a model needs. Raises WarehouseError."""
-    day = local_date(run.as_of, run.settings.city.zone)
-    return feature_store.read_weather_features(
-        run.warehouse,
-        run.settings.city,
-        first_origin=day - timedelta(days=_recent_days(loaded)),
-        last_origin=day,
-    )
 
 
 def _block(
     run: ForecastRun,
     loaded: LoadedChampion,
     busy: BusyChampion,
-    history: History,
+    profiles: CounterProfiles,
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
     with ThreadPoolExecutor(1) as pool:  # the warehouse answers both at the same time
-        asked = pool.submit(_recent_rows, run, loaded, history, weather, counter_ids)
-        frame = _rows_to_forecast(run, history, weather, counter_ids)
+        asked = pool.submit(_recent_rows, run, loaded, profiles, weather, counter_ids)
+        frame = _rows_to_forecast(run, profiles, weather, counter_ids)
         recent = asked.result()
     counted, known = frame["history_hours"] >= MIN_MODEL_HOURS, frame["history_hours"] > 0
     enough = frame[known if loaded.model is None else counted]
@@ -128,43 +93,38 @@ def _block(
         busy_hours.fill_busy_probabilities(busy, made, min_hours=MIN_MODEL_HOURS),
         fallbacks.forecast_without_recent_counts(
             _hours(run),
-            history,
+            profiles,
             sorted(set(counter_ids) - set(enough["counter_id"])),
             run.settings.city.zone,
         ),
     ]
     forecasts = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    forecasts = _widen_after_move(run, history, forecasts)
+    forecasts = _widen_after_move(run, profiles, forecasts)
     # When no counter has recent counts, all rows are fallbacks, which have neither level nor busy threshold.
     return _ordered(forecasts.reindex(columns=list(FORECAST_COLUMNS)))
 
 
 def _rows_to_forecast(
-    run: ForecastRun, history: History, weather: pd.DataFrame, counter_ids: list[str]
+    run: ForecastRun, profiles: CounterProfiles, weather: pd.DataFrame, counter_ids: list[str]
 ) -> pd.DataFrame:
     """Return the rows to forecast."""
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     return feature_store.read_features(
         run.warehouse,
-        with_histories(city, history.histories),
+        with_histories(city, profiles.histories),
         first_origin=day,
         last_origin=day,
         actual_until=origin_of(run.as_of, city.zone),
         weather=weather,
         counter_ids=counter_ids,
-        counts_table=history.counts_table,
+        counts_table=profiles.counts_table,
     )
-
-
-def _recent_days(loaded: LoadedChampion) -> int:
-    """Return how many origins before today's are read with it."""
-    return adaptive.DAYS if loaded.model is None else loaded.model.recent_days
 
 
 def _recent_rows(
     run: ForecastRun,
     loaded: LoadedChampion,
-    history: History,
+    profiles: CounterProfiles,
     weather: pd.DataFrame,
     counter_ids: list[str],
 ) -> pd.DataFrame:
@@ -174,12 +134,12 @@ def _recent_rows(
     `blend_weights`, `adaptive`); of many counters, a sample.
     Without a model, every hour once at any lead, to calibrate the intervals of similar days.
     """
-    hours = 24 * _recent_days(loaded) * len(counter_ids)
+    hours = 24 * recent_days(loaded) * len(counter_ids)
     city, day = run.settings.city, local_date(run.as_of, run.settings.city.zone)
     frame = feature_store.read_features(
         run.warehouse,
-        with_histories(city, history.histories),
-        first_origin=day - timedelta(days=_recent_days(loaded)),
+        with_histories(city, profiles.histories),
+        first_origin=day - timedelta(days=recent_days(loaded)),
         last_origin=day - timedelta(days=1),
         actual_until=origin_of(run.as_of, city.zone),
         lead_days=HORIZON_DAYS if loaded.model is None else 1,
@@ -188,7 +148,7 @@ def _recent_rows(
         with_busy=False,
         weather=weather,
         counter_ids=counter_ids,
-        counts_table=history.counts_table,
+        counts_table=profiles.counts_table,
     )
     if loaded.model is None:
         return frame
@@ -224,10 +184,12 @@ def _from_recent_counts(
     return _with_forecast(frame, forecast).assign(basis="model")
 
 
-def _widen_after_move(run: ForecastRun, history: History, forecasts: pd.DataFrame) -> pd.DataFrame:
+def _widen_after_move(
+    run: ForecastRun, profiles: CounterProfiles, forecasts: pd.DataFrame
+) -> pd.DataFrame:
     """Widen the intervals of counters that moved less than SETTLED_DAYS ago."""
     settled = pd.Timedelta(days=SETTLED_DAYS)
-    moved_at = pd.to_datetime(history.counters["moved_at"], utc=True)
+    moved_at = pd.to_datetime(profiles.counters["moved_at"], utc=True)
     moved = moved_at.index[moved_at > pd.Timestamp(run.as_of) - settled]
     rows = forecasts["counter_id"].isin(moved) & forecasts["basis"].isin(["model", "similar_days"])
     if not rows.any():

@@ -14,10 +14,9 @@ from velocast.core.errors import ChampionGone
 from velocast.core.requests import PredictRequest
 from velocast.core.settings import ForecastSettings
 from velocast.usecases import model_loading
-from velocast.usecases.context import Run, describe_error
+from velocast.usecases.context import ForecastRun, Run, describe_error
 from velocast.usecases.forecasting import within_day
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.forecast_rows import ForecastRun
 from velocast.usecases.forecasting.snapshot.publication import read_published
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 

@@ -15,7 +15,7 @@ from velocast.adapters.gcs import Objects
 from velocast.core.datetimes import parse_instant, rfc3339
 from velocast.core.errors import ChampionGone, ModelUnusable, ObjectMissing
 from velocast.usecases import model_loading
-from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.context import ForecastRun
 from velocast.usecases.model_loading import LoadedChampion
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)  # before the first audit row

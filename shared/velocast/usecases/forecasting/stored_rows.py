@@ -11,7 +11,7 @@ import pyarrow as pa
 from velocast.core import schemas
 from velocast.core.datetimes import horizon_end
 from velocast.model.intervals.conformal import QUANTILES
-from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.context import ForecastRun
 from velocast.usecases.model_loading import LoadedChampion
 
 KEY = ("counter_id", "target_at", "origin_at", "model_version")

@@ -16,7 +16,7 @@ from velocast.core import schemas
 from velocast.core.city import City, Histories
 from velocast.core.datetimes import HOUR, local_date, origin_of, rfc3339, start_of_hour
 from velocast.model.learning.within_day import LEARNED_DAYS, DayUpdate, learn_day_update
-from velocast.usecases.forecasting.forecast_rows import ForecastRun
+from velocast.usecases.context import ForecastRun
 from velocast.usecases.forecasting.snapshot.publication import Published
 from velocast.usecases.histories.known import counts_known_then, read_histories
 from velocast.usecases.known_counts import Known

@@ -12,7 +12,7 @@ import pytest
 from velocast.core.city import histories_of
 from velocast.core.city.histories import VirtualSum
 from velocast.usecases.forecasting.fallbacks import forecast_without_recent_counts
-from velocast.usecases.forecasting.snapshot.history import RECENT_HOURS, History
+from velocast.usecases.forecasting.snapshot.counter_profiles import RECENT_HOURS, CounterProfiles
 
 ZONE = ZoneInfo("Europe/Paris")
 ORIGIN = datetime(2025, 3, 2, 23, tzinfo=UTC)  # Monday 0:00 in Paris
@@ -35,7 +35,7 @@ def horizon() -> pd.DataFrame:
     )
 
 
-def made_history(*, hours: int, shape: np.ndarray = SHAPE) -> History:
+def made_profiles(*, hours: int, shape: np.ndarray = SHAPE) -> CounterProfiles:
     """Return a city of three counters with a typical week, and one that is new: known for so many hours."""
     names, known = list(LEVELS), list(LEVELS)[:3]
     typical = pd.DataFrame({name: LEVELS[name] * SHAPE for name in known}).T.reindex(names)
@@ -52,15 +52,15 @@ def made_history(*, hours: int, shape: np.ndarray = SHAPE) -> History:
         },
         index=names,
     )
-    return History(counters, typical, 0.2 * typical, recent, RECENT_FROM)
+    return CounterProfiles(counters, typical, 0.2 * typical, recent, RECENT_FROM)
 
 
-def forecast(history: History) -> pd.DataFrame:
-    return forecast_without_recent_counts(horizon(), history, ["new"], ZONE)
+def forecast(profiles: CounterProfiles) -> pd.DataFrame:
+    return forecast_without_recent_counts(horizon(), profiles, ["new"], ZONE)
 
 
 def test_a_counter_s_first_day_gives_its_level_within_a_tenth() -> None:
-    made = forecast(made_history(hours=24))
+    made = forecast(made_profiles(hours=24))
     truth = CITY * LEVELS["new"] * SHAPE[:120]
     assert set(made["basis"]) == {"city_profile"}
     assert made["predicted_count"].to_numpy() == pytest.approx(truth, rel=0.1)
@@ -70,11 +70,11 @@ def test_a_counter_s_first_day_gives_its_level_within_a_tenth() -> None:
 
 @pytest.mark.parametrize("bikes", [0.0, 6.0])
 def test_two_hours_of_a_night_say_little_of_the_day(bikes: float) -> None:
-    never = forecast(made_history(hours=0))
-    history = made_history(hours=2)
-    history.recent.loc["new", [RECENT_HOURS - 2, RECENT_HOURS - 1]] = bikes
-    history.counters.loc["new", "mean_count"] = bikes
-    made = forecast(history)
+    never = forecast(made_profiles(hours=0))
+    profiles = made_profiles(hours=2)
+    profiles.recent.loc["new", [RECENT_HOURS - 2, RECENT_HOURS - 1]] = bikes
+    profiles.counters.loc["new", "mean_count"] = bikes
+    made = forecast(profiles)
     assert set(made["basis"]) == {"city_profile"}
     assert made["predicted_count"].sum() > 0.3 * never["predicted_count"].sum()
     for each in (made, never):
@@ -86,49 +86,49 @@ def test_two_hours_of_a_night_say_little_of_the_day(bikes: float) -> None:
 def test_a_city_that_sends_zeros_or_nonsense_moves_nothing_beyond_all_measure(
     factor: float,
 ) -> None:
-    history = made_history(hours=0)
-    broken = History(**(vars(history) | {"recent": history.recent * factor}))
-    usual = History(**(vars(history) | {"recent": history.recent / CITY}))
+    profiles = made_profiles(hours=0)
+    broken = CounterProfiles(**(vars(profiles) | {"recent": profiles.recent * factor}))
+    usual = CounterProfiles(**(vars(profiles) | {"recent": profiles.recent / CITY}))
     bikes = forecast(broken)["predicted_count"] / forecast(usual)["predicted_count"]
     assert bikes.between(0.29, 3.01).all()
 
 
 def test_its_own_hours_change_the_shape_of_the_city_s_week() -> None:
     by_night = np.roll(SHAPE, 12)
-    made = forecast(made_history(hours=24, shape=by_night))["predicted_count"].to_numpy()
+    made = forecast(made_profiles(hours=24, shape=by_night))["predicted_count"].to_numpy()
     expected = CITY * LEVELS["new"] * by_night[:120]
     assert np.corrcoef(made, expected)[0, 1] > 0.6
     assert np.corrcoef(made, SHAPE[:120])[0, 1] < 0
 
 
 def test_without_counts_neighbours_and_city_are_scaled_to_what_the_city_counts_lately() -> None:
-    made = forecast(made_history(hours=0))
+    made = forecast(made_profiles(hours=0))
     assert set(made["basis"]) == {"neighbours"}
     between = made["predicted_count"].to_numpy() / (CITY * SHAPE[:120])
     assert between == pytest.approx(np.full(120, between[0]))
     assert 1 < between[0] < 4
-    usual = made_history(hours=0)
+    usual = made_profiles(hours=0)
     steady = forecast_without_recent_counts(
-        horizon(), History(**(vars(usual) | {"recent": usual.recent / CITY})), ["new"], ZONE
+        horizon(), CounterProfiles(**(vars(usual) | {"recent": usual.recent / CITY})), ["new"], ZONE
     )
     assert made["predicted_count"].to_numpy() == pytest.approx(CITY * steady["predicted_count"])
 
 
 def test_counts_from_the_origin_on_change_nothing() -> None:
     """A snapshot's recent hours may end after the origin."""
-    history = made_history(hours=24)
-    later = History(**(vars(history) | {"recent_from": RECENT_FROM + timedelta(hours=3)}))
+    profiles = made_profiles(hours=24)
+    later = CounterProfiles(**(vars(profiles) | {"recent_from": RECENT_FROM + timedelta(hours=3)}))
     changed = later.recent.copy()
     changed.iloc[:, -3:] = 9999.0
-    after = History(**(vars(later) | {"recent": changed}))
+    after = CounterProfiles(**(vars(later) | {"recent": changed}))
     pd.testing.assert_frame_equal(forecast(later), forecast(after))
 
 
 def test_a_counter_whose_week_is_all_zeros_stays_at_zero() -> None:
-    history = made_history(hours=24)
-    history.typical.loc["new"] = 0.0
-    history.typical_spread.loc["new"] = 1.6
-    made = forecast(history)
+    profiles = made_profiles(hours=24)
+    profiles.typical.loc["new"] = 0.0
+    profiles.typical_spread.loc["new"] = 1.6
+    made = forecast(profiles)
     assert set(made["basis"]) == {"typical_week"}
     assert (made["predicted_count"] == 0).all()
 
@@ -145,9 +145,9 @@ def test_the_city_has_no_say_on_the_pole_of_another_counter(
         {"latitude": latitudes, "longitude": 2.35, "mean_count": MEANS.values()}, index=list(MEANS)
     )
     week = pd.DataFrame({slot: pd.Series(MEANS) for slot in range(168)})
-    history = History(counters, week, week * 0.1, week, AT)
+    profiles = CounterProfiles(counters, week, week * 0.1, week, AT)
     hours = pd.DataFrame({"target_at": [pd.Timestamp(AT)], "lead_hours": 0, "lead_day": 0})
-    made = forecast_without_recent_counts(hours, history, ["new"], ZONE)
+    made = forecast_without_recent_counts(hours, profiles, ["new"], ZONE)
     assert made["basis"].tolist() == ["neighbours"]
     assert made["predicted_count"].tolist() == pytest.approx([expected], abs=0.01)
 
@@ -169,10 +169,10 @@ def test_a_sum_is_in_no_profile_and_no_level_of_the_city() -> None:
 
     def made(rows: list[str]) -> pd.DataFrame:
         there = week.loc[rows]
-        history = History(
+        profiles = CounterProfiles(
             counters.loc[rows], there, there * 0.1, there, AT, histories=histories_of([], [total])
         )
-        return forecast_without_recent_counts(hours, history, ["new"], ZONE)
+        return forecast_without_recent_counts(hours, profiles, ["new"], ZONE)
 
     alone = made(["near", "b", "c", "new"])
     assert alone["basis"].tolist() == ["city_profile"]

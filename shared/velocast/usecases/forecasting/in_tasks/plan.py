@@ -25,8 +25,9 @@ from velocast.usecases import model_loading
 from velocast.usecases.context import Run
 from velocast.usecases.forecasting import busy_hours
 from velocast.usecases.forecasting.busy_hours import BusyChampion
-from velocast.usecases.forecasting.forecast_rows import ForecastInputs, forecast_blocks
-from velocast.usecases.forecasting.snapshot.history import History
+from velocast.usecases.forecasting.forecast_rows import forecast_blocks
+from velocast.usecases.forecasting.inputs import ForecastInputs
+from velocast.usecases.forecasting.snapshot.counter_profiles import CounterProfiles
 from velocast.usecases.forecasting.snapshot.publication import Published
 from velocast.usecases.model_loading import FallbackStep, LoadedChampion
 from velocast.usecases.snapshot_format import FaultCard, HealthCard
@@ -44,7 +45,8 @@ class ForecastPlan(Message):
     """The plan of one forecast; with 0 `tasks`, there is nothing to make.
 
     source: what names the model; None: similar days. busy: the classifier; None: the forecast's own distribution.
-    blocks: the counters of each part. data: the folder of the data frames. Others: as in ForecastInputs and History.
+    blocks: the counters of each part. data: the folder of the data frames. Others: as in ForecastInputs and
+    CounterProfiles.
     """
 
     tasks: int
@@ -96,12 +98,12 @@ class ForecastFolder:
         return plan
 
     def _plan(self, inputs: ForecastInputs) -> ForecastPlan:
-        history = inputs.history
-        blocks = forecast_blocks(history)
+        profiles = inputs.profiles
+        blocks = forecast_blocks(profiles)
         # Another attempt of the same step may write a plan at the same time; each has its own frames.
         data = f"{self.root}{uuid.uuid4().hex}/"
         for name in FRAMES:
-            self._write_frame(f"{data}{name}.parquet", getattr(history, name))
+            self._write_frame(f"{data}{name}.parquet", getattr(profiles, name))
         self._write_frame(f"{data}weather.parquet", inputs.weather)
         return ForecastPlan(
             tasks=min(-(-len(blocks) // TASK_BLOCKS), MOST_TASKS),
@@ -114,11 +116,11 @@ class ForecastFolder:
             busy=inputs.busy.manifest,
             blocks=tuple(tuple(block) for block in blocks),
             data=data,
-            recent_from=history.recent_from,
-            faults=history.faults,
-            health=history.health,
-            counts_table=history.counts_table,
-            histories=history.histories,
+            recent_from=profiles.recent_from,
+            faults=profiles.faults,
+            health=profiles.health,
+            counts_table=profiles.counts_table,
+            histories=profiles.histories,
         )
 
     def read_inputs(self, plan: ForecastPlan) -> ForecastInputs:
@@ -130,7 +132,7 @@ class ForecastFolder:
         if plan.midnight is None or plan.recent_from is None:
             raise ObjectMissing(f"{self.root}plan.json has nothing to forecast")
         frames = {name: self._read_frame(f"{plan.data}{name}.parquet") for name in FRAMES}
-        history = History(
+        profiles = CounterProfiles(
             **frames,
             recent_from=plan.recent_from,
             faults=plan.faults,
@@ -144,7 +146,7 @@ class ForecastFolder:
             newest=plan.newest,
             past=plan.past,
             tables=plan.tables,
-            history=history,
+            profiles=profiles,
             loaded=loaded,
             busy=busy,
             weather=self._read_frame(f"{plan.data}weather.parquet"),

@@ -15,7 +15,7 @@ from velocast.core.datetimes import HOUR
 from velocast.model.arrays import Floats
 from velocast.model.intervals.conformal import QUANTILES
 from velocast.model.known_hours import with_histories
-from velocast.usecases.forecasting.snapshot.history import History
+from velocast.usecases.forecasting.snapshot.counter_profiles import CounterProfiles
 from velocast.usecases.forecasting.snapshot.long_past import LongPast, PastDays
 from velocast.usecases.forecasting.snapshot.past_forecasts import PastForecasts
 from velocast.usecases.forecasting.snapshot.shown_events import shown_events
@@ -38,7 +38,7 @@ PROBABILITY_DECIMALS = 3
 
 def build_snapshot(
     city: City,
-    history: History,
+    profiles: CounterProfiles,
     forecasts: Iterable[pd.DataFrame],
     *,
     origin_at: datetime,
@@ -77,7 +77,7 @@ def build_snapshot(
             hours = tuple(block["target_at"].drop_duplicates().sort_values().dt.to_pydatetime())
             weather = shown_weather(city, block)
         counters += (
-            _counter(str(counter_id), rows, history, past, long_past, growth, sites)
+            _counter(str(counter_id), rows, profiles, past, long_past, growth, sites)
             for counter_id, rows in block.groupby("counter_id", sort=True)
         )
     return Snapshot(
@@ -90,9 +90,9 @@ def build_snapshot(
         clock=clock,
         city=_city_card(city),
         events=shown_events(
-            with_histories(city, history.histories),
+            with_histories(city, profiles.histories),
             counters,
-            since=history.recent_from,
+            since=profiles.recent_from,
             until=hours[-1] + HOUR if hours else as_of,
         ),
         growth=None if growth is None else growth.city,
@@ -106,17 +106,17 @@ def build_snapshot(
 def _counter(
     counter_id: str,
     rows: pd.DataFrame,
-    history: History,
+    profiles: CounterProfiles,
     past: PastForecasts | None,
     long_past: LongPast | None,
     growth: MeasuredGrowth | None,
     sites: Mapping[str, SiteCard],
 ) -> CounterSnapshot:
-    known = history.counters.loc[counter_id]
+    known = profiles.counters.loc[counter_id]
     busy = rows["busy_probability"].to_numpy(dtype=float)
-    typical = _or_null(history.typical.loc[counter_id].to_numpy())
+    typical = _or_null(profiles.typical.loc[counter_id].to_numpy())
     first = rows.iloc[0]
-    recent = _or_null(history.recent.loc[counter_id].to_numpy())
+    recent = _or_null(profiles.recent.loc[counter_id].to_numpy())
     earlier = past.of(counter_id) if past is not None and recent else {}
     days = PastDays() if long_past is None else long_past.days_of(counter_id)
     return CounterSnapshot(
@@ -135,11 +135,11 @@ def _counter(
         **{name: None if rows[name].isna().any() else _rounded(rows[name]) for name in QUANTILES},
         busy=None if np.isnan(busy).any() else tuple(busy.round(PROBABILITY_DECIMALS).tolist()),
         typical_week=typical,
-        typical_spread=_or_null(history.typical_spread.loc[counter_id].to_numpy())
+        typical_spread=_or_null(profiles.typical_spread.loc[counter_id].to_numpy())
         if typical
         else None,
         recent=recent or (),
-        recent_from=history.recent_from,
+        recent_from=profiles.recent_from,
         **{f"past_{name}": _or_null(values) or () for name, values in earlier.items()},
         year_ago=() if long_past is None else long_past.year_ago_of(counter_id),
         days_from=days.first,
@@ -147,13 +147,13 @@ def _counter(
         day_hours=days.hours,
         days_estimated=days.estimated_bikes if any(days.estimated_hours) else (),
         day_hours_estimated=days.estimated_hours if any(days.estimated_hours) else (),
-        continues=_continued(counter_id, history.histories),
-        sum_of=history.histories.sums[counter_id].counters
-        if counter_id in history.histories.sums
+        continues=_continued(counter_id, profiles.histories),
+        sum_of=profiles.histories.sums[counter_id].counters
+        if counter_id in profiles.histories.sums
         else (),
         site=sites.get(counter_id),
-        fault=history.faults.get(counter_id),
-        health=history.health.get(counter_id),
+        fault=profiles.faults.get(counter_id),
+        health=profiles.health.get(counter_id),
         growth=None if growth is None else growth.counters.get(counter_id),
     )
 

@@ -11,15 +11,18 @@ from tests.shared.usecases import champions, small_city
 from tests.shared.usecases.small_city import AS_OF, ORIGIN
 from velocast.core.city import load_city
 from velocast.usecases.forecasting.snapshot.building import build_snapshot
-from velocast.usecases.forecasting.snapshot.history import History, read_history
+from velocast.usecases.forecasting.snapshot.counter_profiles import (
+    CounterProfiles,
+    read_counter_profiles,
+)
 from velocast.usecases.snapshot_format import Snapshot
 
 CITY = load_city("demoville")
 DAY = timedelta(days=1)
 
 
-def read() -> History:
-    return read_history(
+def read() -> CounterProfiles:
+    return read_counter_profiles(
         small_city.warehouse(), CITY, origin_at=ORIGIN, as_of=AS_OF + timedelta(minutes=20)
     )
 

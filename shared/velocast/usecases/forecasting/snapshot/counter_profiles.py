@@ -26,7 +26,7 @@ HEALTH_DECIMALS = 4
 
 
 @dataclass(frozen=True)
-class History:
+class CounterProfiles:
     """What is known about the counters besides the features.
 
     counters: one row per counter seen in the last year: counter_name, latitude, longitude, moved_at, last_counted_at,
@@ -50,7 +50,7 @@ class History:
     histories: Histories = NOTHING_CONTINUED
 
 
-def read_history(
+def read_counter_profiles(
     warehouse: Warehouse,
     city: City,
     *,
@@ -58,7 +58,7 @@ def read_history(
     as_of: datetime,
     tables: dict[str, str] | None = None,
     histories: Histories = NOTHING_CONTINUED,
-) -> History:
+) -> CounterProfiles:
     """Read what the snapshot shows besides the forecasts.
 
     No count at or after `as_of` is used. Typical weeks and means end at `origin_at`, because forecasts are based on
@@ -89,7 +89,7 @@ def read_history(
     # A few weeks may agree by chance; a count of n bikes varies by at least sqrt(n).
     noise = np.sqrt(typical["median_count"].clip(lower=1).astype(float))
     typical["spread"] = Z_90 * typical["deviation"].clip(lower=noise)
-    return History(
+    return CounterProfiles(
         counters=counters.set_index("counter_id"),
         typical=_matrix(typical, "local_slot", "median_count", ids, week),
         typical_spread=_matrix(typical, "local_slot", "spread", ids, week),
