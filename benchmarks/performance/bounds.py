@@ -23,7 +23,8 @@ from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
 from velocast.core.city import load_city
 from velocast_cli.cities import city_of
-from velocast_local.simulation.city import simulate, write_city
+from velocast_local.simulation.city import simulate
+from velocast_local.simulation.files import write_city
 
 AS_OF = "2026-01-05T04:00:00Z"
 SWEEP_DAYS = 730  # of the longest sweep: all of them are judged when late counts are as old

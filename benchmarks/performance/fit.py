@@ -20,7 +20,8 @@ from velocast.core.datetimes import local_date, rfc3339, start_of_local_day
 from velocast.core.kinds import DEFAULT_KIND
 from velocast_cli.backtesting import city_tables
 from velocast_cli.cities import city_of
-from velocast_local.simulation.city import simulate, write_city
+from velocast_local.simulation.city import simulate
+from velocast_local.simulation.files import write_city
 
 COUNTERS = 100
 STAGE_FIGURES = ("seconds", "cpu_seconds", "emulator_cpu_seconds")

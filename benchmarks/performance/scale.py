@@ -27,7 +27,8 @@ from gcp_emulators.storage.api import storage_routes
 from gcp_emulators.storage.store import ObjectStore
 from velocast.core.city import City, load_city
 from velocast_cli.cities import city_of
-from velocast_local.simulation.city import simulate, write_city
+from velocast_local.simulation.city import simulate
+from velocast_local.simulation.files import write_city
 
 NOT_MEASURED = "not measured"
 MODELS = f"{harness.PROJECT}-models"

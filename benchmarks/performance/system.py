@@ -26,7 +26,8 @@ from gcp_emulators.core.http_server import free_port
 from velocast.core.datetimes import rfc3339
 from velocast_local.city.replayed_counts import CityFile
 from velocast_local.demo import AuditReader, Player, Progress, details_of
-from velocast_local.simulation.city import simulate, write_city
+from velocast_local.simulation.city import simulate
+from velocast_local.simulation.files import write_city
 from velocast_local.stack import environment, lifecycle, status
 from velocast_local.stack.state import read_state
 

@@ -23,7 +23,7 @@ from velocast_cli.cities import CITY_HELP
 from velocast_local.city.files import CityFiles, make_synthetic
 from velocast_local.city.injected_fault import LEAST_DAYS
 from velocast_local.city.replayed_city import SYNTHETIC_CITY
-from velocast_local.simulation.city import simulate_command
+from velocast_local.simulation.command import simulate_command
 from velocast_local.stack import lifecycle
 from velocast_local.stack.state import CITY_FILE, PUBLISHED_COUNTS, home_folder
 from velocast_local.stack.supervisor import FUNCTIONS

@@ -32,7 +32,8 @@ def make_synthetic(
     faultless_days: int = 0,
 ) -> CityFiles:
     """Generate a synthetic city with weather in the folder of a stack; the arguments are those of `simulate_city`."""
-    from velocast_local.simulation.city import DEFAULT_UNTIL, simulate_city, write_city
+    from velocast_local.simulation.city import DEFAULT_UNTIL, simulate_city
+    from velocast_local.simulation.files import write_city
 
     files = synthetic_files(home)
     home.mkdir(parents=True, exist_ok=True)

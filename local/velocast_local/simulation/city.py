@@ -9,19 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import typer
 
 from velocast.core.city import City, load_city
 from velocast.core.datetimes import start_of_local_day
-from velocast.core.errors import VelocastError
 from velocast.model.features.calendar_features import holiday_dates
-from velocast_cli.cities import CITY_HELP, city_of
 from velocast_local.simulation.autoregression import Floats, autocorrelated_noise
 from velocast_local.simulation.weather import draw_shocks, weather_of
 
@@ -266,48 +261,3 @@ def _rows(
     rows["sum_counts"] = counts[hour, counter]
     rows["date"] = hours.utc[hour].as_unit("ms")
     return rows[list(COLUMNS)]
-
-
-def write_city(rows: pd.DataFrame, out: Path) -> None:
-    """Write counts or weather to a .parquet or .csv file. Raises ValueError for another suffix."""
-    if out.suffix == ".parquet":
-        rows.to_parquet(out, index=False)
-    elif out.suffix == ".csv":
-        rows.to_csv(out, index=False, date_format="%Y-%m-%dT%H:%M:%S+00:00")
-    else:
-        raise ValueError(f"{out}: ends in {out.suffix!r}, expected .parquet or .csv")
-
-
-def simulate_command(
-    out: Annotated[Path, typer.Argument(help="File to write the counts to (.parquet or .csv).")],
-    counters: Annotated[int, typer.Option(min=1, help="Number of counters.")] = 50,
-    days: Annotated[int, typer.Option(min=1, help="Local days of counts.")] = DEFAULT_DAYS,
-    seed: Annotated[int, typer.Option(help="Random seed of the city.")] = 7,
-    city: Annotated[
-        str,
-        typer.Option(help=f"{CITY_HELP} Its clock, holidays and place are those of the counts."),
-    ] = "demoville",
-    weather: Annotated[
-        Path | None, typer.Option(help="File to write its weather to (.parquet or .csv).")
-    ] = None,
-) -> None:
-    """Generate a synthetic city and write its counts and, with --weather, its weather."""
-    for file in filter(None, (out, weather)):
-        if file.suffix not in (".parquet", ".csv"):
-            raise typer.BadParameter(f"{file}: ends in {file.suffix!r}, expected .parquet or .csv")
-    try:
-        found = city_of(city)
-    except VelocastError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--city") from exc
-    rows, weather_rows = simulate_city(counters, days=days, seed=seed, city=found)
-    try:
-        write_city(rows, out)
-        if weather:
-            write_city(weather_rows, weather)
-    except OSError as exc:
-        typer.echo(f"simulate: cannot write ({exc}); name a file in a folder that exists", err=True)
-        raise typer.Exit(1) from exc
-    first, last = rows["date"].iloc[0], rows["date"].iloc[-1]
-    typer.echo(
-        f"{out}: {len(rows)} counts of {counters} counters, {first:%Y-%m-%d %H:%MZ} to {last:%Y-%m-%d %H:%MZ}"
-    )

@@ -40,7 +40,8 @@ from velocast_cli.backtesting.file_backtest import BacktestRequest
 from velocast_cli.backtesting.plan import BacktestPlan, BacktestResult, BusyHourForecasts
 from velocast_cli.backtesting.references import REFERENCES
 from velocast_cli.main import app
-from velocast_local.simulation.city import simulate, simulate_city, write_city
+from velocast_local.simulation.city import simulate, simulate_city
+from velocast_local.simulation.files import write_city
 
 pytestmark = pytest.mark.emulator
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from tests.shared.usecases import small_city
 from velocast.core.datetimes import rfc3339
 from velocast_cli.main import app
-from velocast_local.simulation.city import simulate_city, write_city
+from velocast_local.simulation.city import simulate_city
+from velocast_local.simulation.files import write_city
 
 UNTIL = date(2025, 3, 10)
 DAYS = 430

@@ -31,7 +31,8 @@ def test_demo_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
 
 
 def test_demo_says_what_is_wrong_with_the_weather(tmp_path: Path) -> None:
-    from velocast_local.simulation.city import simulate, write_city
+    from velocast_local.simulation.city import simulate
+    from velocast_local.simulation.files import write_city
 
     counts, weather = tmp_path / "counts.parquet", tmp_path / "weather.csv"
     write_city(simulate(1, days=3), counts)

@@ -23,7 +23,7 @@ from velocast_local.city.opendatasoft_replay import Replay, city_routes
 from velocast_local.city.replayed_city import replayed_city, write_description
 from velocast_local.city.replayed_counts import has_quality, write_counts
 from velocast_local.simulation.city import simulate
-from velocast_local.simulation.city import write_city as write_simulated
+from velocast_local.simulation.files import write_city as write_simulated
 from velocast_local.stack import lifecycle
 from velocast_local.stack.control_plane import ControlPlane
 from velocast_local.stack.state import read_state

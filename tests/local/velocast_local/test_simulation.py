@@ -16,13 +16,9 @@ from tests.frame_rows import named_rows
 from velocast.core.city import load_city
 from velocast_cli.city_file import read_city_files
 from velocast_cli.weather_file import read_weather_file
-from velocast_local.simulation.city import (
-    COLUMNS,
-    simulate,
-    simulate_city,
-    simulate_command,
-    write_city,
-)
+from velocast_local.simulation.city import COLUMNS, simulate, simulate_city
+from velocast_local.simulation.command import simulate_command
+from velocast_local.simulation.files import write_city
 from velocast_local.simulation.weather import AHEAD_HOURS
 
 PARIS = Path(__file__).parents[4] / "shared" / "data" / "paris-counts.parquet"

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from gcp_emulators.core import processes
 from tests.local.velocast_local.tiny_stack import make_checkout
-from velocast_local.simulation.city import simulate, write_city
+from velocast_local.simulation.city import simulate
+from velocast_local.simulation.files import write_city
 from velocast_local.stack import lifecycle, status
 from velocast_local.stack.state import StackFailed
 from velocast_local.stack_commands import local_app
