@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 
 SCRATCH = schemas.PREDICTIONS  # dataset for the tables of `temporary`
-PAGE_ROWS = 500  # of a large result that come with the answer to its query; clients read JSON more slowly than Arrow
+PAGE_ROWS = 100  # of a large result that come with the answer to its query; clients read JSON more slowly than Arrow
 
 
 class Warehouse:

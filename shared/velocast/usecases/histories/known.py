@@ -47,6 +47,8 @@ def read_histories(
 def read_decisions(warehouse: Warehouse, *, as_of: datetime) -> list[dict[str, Any]]:
     """Return what people had decided by `as_of`, oldest first: the columns of the table. Raises WarehouseError."""
     rows = warehouse.query("continuation_decisions", as_of=as_of)
+    if rows.empty:
+        return []
     plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in plain]
 

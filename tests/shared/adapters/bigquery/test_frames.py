@@ -38,11 +38,13 @@ def built(rows: pa.Table, size: int) -> pd.DataFrame:
     return builder.build()
 
 
+@pytest.mark.parametrize("few_rows", [frames.FEW_ROWS, -1])
 @pytest.mark.parametrize("chunk_rows", [frames.CHUNK_ROWS, 1_500])
 def test_it_is_what_pyarrow_makes_of_the_whole_table(
-    chunk_rows: int, monkeypatch: pytest.MonkeyPatch
+    chunk_rows: int, few_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frames, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(frames, "FEW_ROWS", few_rows)
     rows = table(5_000)
     utc = pa.timestamp("us", tz="UTC")
     fields = [f.with_type(utc) if pa.types.is_timestamp(f.type) else f for f in rows.schema]
