@@ -10,6 +10,7 @@ import pandas as pd
 
 from velocast.model.arrays import Floats
 from velocast.model.features.preprocessing import subsample
+from velocast.model.parallel import warning_filters_kept
 
 FOREST = {"n_estimators": 50, "max_depth": 20}
 # A row of 500 one-hot counters takes 2 KB, so training rows take at most 1 GB and a block takes 100 MB.
@@ -37,7 +38,8 @@ class ReferenceForest:
         rows = subsample(rows, MOST_LEARNED, seed)
         counters = tuple(sorted(rows["counter_id"].unique()))
         forest = RandomForestRegressor(**FOREST, n_jobs=-1, random_state=seed)
-        forest.fit(_columns(rows, counters), rows["bike_count"].to_numpy(dtype="float64"))
+        with warning_filters_kept():
+            forest.fit(_columns(rows, counters), rows["bike_count"].to_numpy(dtype="float64"))
         return ReferenceForest(forest, counters)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
@@ -45,7 +47,8 @@ class ReferenceForest:
         made = np.empty(len(frame))
         for first in range(0, len(frame), BLOCK_ROWS):
             block = slice(first, first + BLOCK_ROWS)
-            made[block] = self.forest.predict(_columns(frame.iloc[block], self.counters))
+            with warning_filters_kept():
+                made[block] = self.forest.predict(_columns(frame.iloc[block], self.counters))
         return made
 
 

@@ -1,13 +1,26 @@
-"""Work of scikit-learn on several items at once, each in a thread of its own."""
+"""Work of scikit-learn in threads: ours, each with an item of its own, and those that it starts itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@contextmanager
+def warning_filters_kept() -> Iterator[None]:
+    """Keep Python's warning filters while scikit-learn's own threads run (`n_jobs`).
+
+    Each of them resets the filters of the whole process for a moment, and another one may find them empty and leave
+    them so. Without filters, each tree of a forest warns.
+    """
+    with warnings.catch_warnings():  # the threads get a copy
+        yield
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,9 +26,11 @@ class Forest:
     def fit(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
         assert len(x) == len(y)
         self.learned.append(x)
+        warnings.resetwarnings()  # as threads of scikit-learn do now and then
 
     def predict(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         self.asked.append(x)
+        warnings.resetwarnings()
         return x[:, DAY_OF_MONTH]
 
 
@@ -83,6 +86,13 @@ def test_forecasts_are_made_in_blocks_that_fit_into_memory(
     made = ReferenceForest(forest, tuple(sorted(frame["counter_id"].unique()))).predict(frame)
     assert max((x.nbytes for x in forest.asked), default=0) < 150 * 2**20
     np.testing.assert_array_equal(made, frame["local_date"].dt.day.to_numpy(dtype="float64"))
+
+
+def test_warning_filters_stay_as_they_were(learned: list[np.ndarray[Any, Any]]) -> None:
+    before = list(warnings.filters)
+    ReferenceForest.fit(counts(3, 48), seed=1).predict(counts(3, 1))
+    assert before
+    assert list(warnings.filters) == before
 
 
 def test_a_counter_that_came_later_is_none_of_those_known() -> None:

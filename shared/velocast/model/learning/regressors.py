@@ -24,7 +24,7 @@ from velocast.model.features.preprocessing import (
     scale_by_level,
     tree_inputs,
 )
-from velocast.model.parallel import in_parallel
+from velocast.model.parallel import in_parallel, warning_filters_kept
 
 LARGEST_RATIO = 30.0  # forecasts are capped at this multiple of the level
 MAX_BINS = 255
@@ -163,7 +163,8 @@ def _fit_rf(params: dict[str, Any], frame: FeatureRows, seed: int) -> Any:
         "max_samples": params["max_samples"] if len(x) > 10_000 else None,
     }
     estimator = RandomForestRegressor(**size, n_jobs=-1, random_state=seed)
-    estimator.fit(impute(x), target, sample_weight=weight)
+    with warning_filters_kept():
+        estimator.fit(impute(x), target, sample_weight=weight)
     # several threads add the trees in any order, so the last bits of the sum would vary
     return estimator.set_params(n_jobs=None)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
 from tests.shared.model.feature_rows import feature_rows
 from velocast.core.kinds import ForecastKind
@@ -42,6 +45,24 @@ def test_weather_is_learned_and_may_be_missing(kind: ForecastKind) -> None:
     unknown = regressors.predict_counts(estimator, ROWS.assign(**dict.fromkeys(WEATHER, np.nan)))
     assert np.isfinite(unknown).all()
     assert 0.4 < unknown.sum() / ROWS["similar_day_mean"].sum() < 1.3
+
+
+def test_a_forest_s_threads_leave_the_warning_filters_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Now and then they leave none (scikit-learn 1.9), so that all later warnings of the process are shown."""
+    fit = RandomForestRegressor.fit
+
+    def fit_and_leave_none(self: RandomForestRegressor, *data: Any, **weights: Any) -> Any:
+        fitted = fit(self, *data, **weights)
+        warnings.resetwarnings()
+        return fitted
+
+    monkeypatch.setattr(RandomForestRegressor, "fit", fit_and_leave_none)
+    before = list(warnings.filters)
+    regressors.fit_regressor("rf", SETTINGS["rf"], ROWS, seed=1)
+    assert before
+    assert list(warnings.filters) == before
 
 
 def test_columns_without_information_are_left_out() -> None:
