@@ -54,7 +54,7 @@ class FrameBuilder:
                 self._pieces[field.name].append(column.to_pandas(date_as_object=True).copy())
 
     def build(self) -> pd.DataFrame:
-        """Return the frame, made column by column, so that only one column at a time exists twice."""
+        """Return the frame. That of many rows is made column by column, so that only one column exists twice."""
         import pandas as pd
         import pyarrow as pa
 

@@ -12,6 +12,7 @@ import pytest
 from tests.shared.usecases import small_city
 from velocast.adapters.bigquery import sql_templates
 from velocast.adapters.bigquery.client import Warehouse
+from velocast.adapters.bigquery.jobs import Jobs
 from velocast.core import schemas
 from velocast.core.city import load_city
 from velocast.core.datetimes import parse_instant
@@ -89,6 +90,14 @@ def test_a_count_that_comes_replaces_its_estimate(
     small_city.store(missing.iloc[20:])
     assert rebuild(timedelta(hours=2)).hours == 0
     assert stored().empty
+
+
+def test_few_estimates_need_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, missing = city_with_gap()
+    made = list[str]()
+    monkeypatch.setattr(Jobs, "create", lambda jobs, name, *args, **options: made.append(name))
+    assert rebuild().hours == len(missing)
+    assert made == []
 
 
 def test_an_hour_that_is_marked_gets_an_estimate() -> None:

@@ -24,11 +24,11 @@ def test_a_typical_week_is_the_median_of_eight_weeks_of_local_hours() -> None:
     levels = [1000 if week == 8 else 10 * week for week in weeks]  # 0, 10, .. 70 by age
     small_city.store(one_counter(hours, [s + n for s, n in zip(slots, levels, strict=True)]))
 
-    history = read()
+    profiles = read()
 
-    typical = history.typical.loc["c1"]
+    typical = profiles.typical.loc["c1"]
     assert typical.tolist() == [30 + slot for slot in range(168)]
-    spread = history.typical_spread.loc["c1"]
+    spread = profiles.typical_spread.loc["c1"]
     assert spread.tolist() == pytest.approx([Z_90 * 24.4949] * 168, rel=1e-4)
 
 
@@ -52,16 +52,16 @@ def test_recent_counts_end_with_the_last_whole_hour_and_leave_out_outages() -> N
     broken = city["counted_at"] == ORIGIN
     small_city.store(city.assign(quality=broken.map({True: "outage", False: None})))
 
-    history = read()
+    profiles = read()
 
-    assert history.recent_from == AS_OF - 14 * DAY
+    assert profiles.recent_from == AS_OF - 14 * DAY
     expected = [
         None if hour == ORIGIN else (hour - hours[0]) / timedelta(hours=1)
-        for hour in pd.date_range(history.recent_from, periods=336, freq="h")
+        for hour in pd.date_range(profiles.recent_from, periods=336, freq="h")
     ]
-    recent = history.recent.loc["c1"]
+    recent = profiles.recent.loc["c1"]
     assert [None if pd.isna(n) else n for n in recent.tolist()] == expected
-    counter = history.counters.loc["c1"]
+    counter = profiles.counters.loc["c1"]
     assert counter["last_counted_at"] == AS_OF
     assert counter["last_count"] == (AS_OF - hours[0]) / timedelta(hours=1)
     assert counter["counter_name"] == "Quai N-S"
@@ -87,8 +87,8 @@ def test_flagged_counts_enter_neither_typical_weeks_nor_means(quality: str) -> N
         )
     )
 
-    history = read()
+    profiles = read()
 
-    assert history.counters.at["c1", "mean_count"] == 25
-    assert history.typical.loc["c1"].tolist() == [25] * 168
-    assert history.typical_spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
+    assert profiles.counters.at["c1", "mean_count"] == 25
+    assert profiles.typical.loc["c1"].tolist() == [25] * 168
+    assert profiles.typical_spread.loc["c1"].tolist() == pytest.approx([Z_90 * 5] * 168)
